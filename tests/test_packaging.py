@@ -1,0 +1,46 @@
+"""What is declared agrees with itself, and the runtime stays light."""
+
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from packaging.requirements import Requirement
+
+ROOT = Path(__file__).parents[1]
+HEAVY = ("torch", "torchaudio", "librosa", "scipy", "matplotlib", "pandas", "training")
+
+
+def project() -> dict[str, Any]:
+    metadata: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    return metadata
+
+
+def declared() -> Iterator[Requirement]:
+    metadata = project()
+    for group in (metadata["dependencies"], *metadata["optional-dependencies"].values()):
+        yield from map(Requirement, group)
+
+
+def pins() -> dict[str, str]:
+    lines = (ROOT / "requirements.txt").read_text().splitlines()
+    return dict(line.split("==") for line in lines if line and not line.startswith("#"))
+
+
+def test_every_dependency_is_pinned_to_a_version_that_it_admits() -> None:
+    assert {requirement.name for requirement in declared()} == set(pins())
+    for requirement in declared():
+        assert requirement.specifier.contains(pins()[requirement.name]), str(requirement)
+
+
+def test_scoring_imports_nothing_heavy() -> None:
+    program = f"""
+import sys, audio_model.cli
+print([name for name in {HEAVY!r} if name in sys.modules])
+"""
+    loaded = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert loaded.stdout.strip() == "[]"
