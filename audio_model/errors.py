@@ -1,0 +1,45 @@
+"""The errors that a caller of this package can meet."""
+
+import os
+
+
+class AudioModelError(Exception):
+    """Base of all errors raised on purpose here; the message is one line."""
+
+
+class AudioError(AudioModelError):
+    """A recording can't be read.
+
+    Attributes:
+        path: the recording's path as it was given, or a name such as ``<samples>``.
+        message: what was wrong, without the path; one line.
+    """
+
+    def __init__(self, path: str | bytes | os.PathLike[str], message: str) -> None:
+        # Both go to Exception.args, so that the error survives the pickling between processes.
+        super().__init__(path, message)
+        self.path = path
+        self.message = " ".join(message.split())
+
+    def __str__(self) -> str:
+        return f"{printable(self.path)}: {self.message}"
+
+
+class ModelError(AudioModelError):
+    """A model file is damaged, or is not one of this package's models."""
+
+
+class UsageError(AudioModelError):
+    """An option or an argument has a value that can't work."""
+
+
+def printable(path: str | bytes | os.PathLike[str]) -> str:
+    """A path as one line of valid Unicode.
+
+    Control characters and undecodable bytes become backslash escapes; Chinese stays Chinese.
+    """
+    name = os.fsdecode(path)
+    return "".join(
+        char if char.isprintable() else char.encode("unicode_escape").decode("ascii")
+        for char in name
+    )

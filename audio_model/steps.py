@@ -1,0 +1,48 @@
+"""What the network answers, step by step: the contract between the model file and its readers."""
+
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from audio_model.frontend import HOP_LENGTH, SAMPLE_RATE
+
+FRAMES_PER_STEP = 8
+STEP_SAMPLES = FRAMES_PER_STEP * HOP_LENGTH
+STEP_SECONDS = STEP_SAMPLES / SAMPLE_RATE
+"""80 ms: how often the network answers."""
+
+
+class Heard(IntEnum):
+    """What a step holds. Voice is speech or music: whatever can be recorded or live."""
+
+    BACKGROUND = 0
+    TONE = 1
+    VOICE = 2
+
+
+@dataclass(frozen=True)
+class Steps:
+    """Answers for consecutive steps of one call."""
+
+    logit: NDArray[np.float32]
+    """Recorded against live, of everything heard up to the step's end. [shape=(n_steps,)]"""
+    heard: NDArray[np.float32]
+    """Probability of each :class:`Heard` in the step alone. [shape=(n_steps, len(Heard))]"""
+    level_db: NDArray[np.float32]
+    """Root mean square about the step's mean, dBFS. [shape=(n_steps,)]"""
+
+    def __len__(self) -> int:
+        return len(self.logit)
+
+    def until(self, n_steps: int) -> Self:
+        """The first ``n_steps``."""
+        return type(self)(self.logit[:n_steps], self.heard[:n_steps], self.level_db[:n_steps])
+
+
+def level_db(samples: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Level of each whole step. [shape=(n_samples,)] → [shape=(n_steps,)]"""
+    steps = samples[: len(samples) // STEP_SAMPLES * STEP_SAMPLES].reshape(-1, STEP_SAMPLES)
+    return np.asarray(10 * np.log10(steps.var(axis=1) + np.float32(1e-10)), np.float32)
