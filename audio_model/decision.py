@@ -1,0 +1,236 @@
+"""From the network's answers to a verdict: calibration, operating points, evidence.
+
+A score is the calibrated probability of *recorded* when both classes are equally common. The
+verdict follows the score as a trigger with two thresholds: at or above ``recorded_at`` it becomes
+recorded, at or below ``live_at`` live, and between them it stays what it was, at first unknown.
+The verdict after ``t`` seconds depends on those ``t`` seconds alone.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from itertools import pairwise
+
+from audio_model.errors import UsageError
+from audio_model.steps import STEP_SECONDS, Heard, Steps
+
+
+class VerdictKind(StrEnum):
+    RECORDED = "recorded"
+    LIVE = "live"
+    UNKNOWN = "unknown"
+
+
+class Reason(StrEnum):
+    """Why a verdict is unknown; ``NONE`` when it is not."""
+
+    NONE = ""
+    TOO_SHORT = "too_short"
+    SILENCE = "silence"
+    TONES = "tones_only"
+    TOO_LITTLE_SPEECH = "too_little_speech"
+    UNSURE = "unsure"
+    ERROR = "error"
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Platt scaling whose slope and offset follow the seconds of voice heard.
+
+    ``log_odds = slope * logit + offset``, both linear between the knots and constant outside.
+    Source: Platt, "Probabilistic outputs for support vector machines", 1999.
+    """
+
+    voice_seconds: tuple[float, ...]
+    slope: tuple[float, ...]
+    offset: tuple[float, ...]
+
+    def log_odds(self, logit: float, voice_seconds: float) -> float:
+        knots = self.voice_seconds
+        if voice_seconds <= knots[0]:
+            return self.slope[0] * logit + self.offset[0]
+        for index, (low, high) in enumerate(pairwise(knots)):
+            if voice_seconds < high:
+                w = (voice_seconds - low) / (high - low)
+                slope = self.slope[index] + w * (self.slope[index + 1] - self.slope[index])
+                offset = self.offset[index] + w * (self.offset[index + 1] - self.offset[index])
+                return slope * logit + offset
+        return self.slope[-1] * logit + self.offset[-1]
+
+
+@dataclass(frozen=True)
+class OperatingPoint:
+    """Thresholds on the score, and the rates on held-out sources that chose them.
+
+    A false alarm is a live caller of whom ``recorded`` was said at any moment of the clip; a miss
+    is a recording of which it never was.
+    """
+
+    max_false_alarm: float
+    recorded_at: float
+    live_at: float
+    false_alarm: float
+    miss: float
+
+
+@dataclass(frozen=True)
+class DecisionRule:
+    """Everything between the network's answers and a verdict; stored in the model file."""
+
+    calibration: Calibration
+    operating_points: tuple[OperatingPoint, ...]
+    min_voice_seconds: float = 0.4
+    """Voice needed before a verdict may be given."""
+    min_tone_seconds: float = 0.24
+    silence_db: float = -60.0
+    max_seconds: float = 6.0
+    """Audio after which the rates of the operating points no longer hold; where to stop."""
+
+    def operating_point(self, max_false_alarm: float) -> OperatingPoint:
+        """The most sensitive point within a budget. Raises UsageError if none is."""
+        within = [p for p in self.operating_points if p.max_false_alarm <= max_false_alarm]
+        if not 0 < max_false_alarm < 1 or not within:
+            smallest = min(p.max_false_alarm for p in self.operating_points)
+            raise UsageError(
+                f"no operating point keeps false alarms within {max_false_alarm:g}: "
+                f"this model was measured for budgets from {smallest:g} up to 1"
+            )
+        return max(within, key=lambda point: point.max_false_alarm)
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """How a verdict came about; one entry a step in each tuple."""
+
+    times: tuple[float, ...]
+    """End of the step, seconds from the start of the audio."""
+    scores: tuple[float, ...]
+    voice: tuple[float, ...]
+    """Probability that the step holds speech or music."""
+    strongest: tuple[float, float] | None
+    """Start and end, in seconds, of the stretch that moved the score most towards the verdict."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What is known of a call after ``seconds`` of audio."""
+
+    verdict: VerdictKind
+    score: float
+    """Calibrated probability of recorded in everything heard; nan before the first step."""
+    logit: float
+    """The network's own output behind the score; nan before the first step."""
+    seconds: float
+    speech_seconds: float
+    """Seconds that hold speech or music."""
+    decided_at: float | None
+    """Seconds from the start at which the score crossed into the verdict; None while unknown."""
+    reason: Reason
+    evidence: Evidence
+
+
+STRETCH_STEPS = 10
+"""Steps (0.8 s) in the stretch that is shown as evidence."""
+
+
+def sigmoid(log_odds: float) -> float:
+    if log_odds >= 0:
+        return 1 / (1 + math.exp(-log_odds))
+    return math.exp(log_odds) / (1 + math.exp(log_odds))
+
+
+class Decider:
+    """Follows one call: :meth:`add` steps as they come, ask :meth:`verdict` at any time."""
+
+    def __init__(self, rule: DecisionRule, point: OperatingPoint) -> None:
+        self._rule, self._point = rule, point
+        self._kind = VerdictKind.UNKNOWN
+        self._decided_at: float | None = None
+        self._logit = math.nan
+        self._voice_steps = self._tone_steps = 0
+        self._loudest_db = -math.inf
+        self._log_odds: list[float] = []
+        self._voice: list[float] = []
+
+    @property
+    def kind(self) -> VerdictKind:
+        return self._kind
+
+    def add(self, steps: Steps) -> None:
+        for logit, heard, level in zip(
+            steps.logit.tolist(), steps.heard.tolist(), steps.level_db.tolist(), strict=True
+        ):
+            self._add_step(logit, heard, level)
+
+    def _add_step(self, logit: float, heard: Sequence[float], level_db: float) -> None:
+        self._logit = logit
+        self._loudest_db = max(self._loudest_db, level_db)
+        most = max(heard)
+        self._voice_steps += heard[Heard.VOICE] == most
+        self._tone_steps += heard[Heard.TONE] == most
+        voice_seconds = self._voice_steps * STEP_SECONDS
+        log_odds = self._rule.calibration.log_odds(logit, voice_seconds)
+        self._log_odds.append(log_odds)
+        self._voice.append(heard[Heard.VOICE])
+        if voice_seconds < self._rule.min_voice_seconds:
+            return
+        score = sigmoid(log_odds)
+        if score >= self._point.recorded_at:
+            self._decide(VerdictKind.RECORDED)
+        elif score <= self._point.live_at:
+            self._decide(VerdictKind.LIVE)
+
+    def _decide(self, kind: VerdictKind) -> None:
+        if kind is not self._kind:
+            self._kind = kind
+            self._decided_at = len(self._log_odds) * STEP_SECONDS
+
+    def verdict(self, seconds: float) -> Verdict:
+        """The verdict now that ``seconds`` of audio have been heard."""
+        scores = tuple(sigmoid(value) for value in self._log_odds)
+        return Verdict(
+            verdict=self._kind,
+            score=scores[-1] if scores else math.nan,
+            logit=self._logit,
+            seconds=seconds,
+            speech_seconds=self._voice_steps * STEP_SECONDS,
+            decided_at=self._decided_at,
+            reason=self._reason(seconds),
+            evidence=Evidence(
+                times=tuple((n + 1) * STEP_SECONDS for n in range(len(scores))),
+                scores=scores,
+                voice=tuple(self._voice),
+                strongest=self._strongest(),
+            ),
+        )
+
+    def _reason(self, seconds: float) -> Reason:
+        if self._kind is not VerdictKind.UNKNOWN:
+            return Reason.NONE
+        if self._voice_steps * STEP_SECONDS >= self._rule.min_voice_seconds:
+            return Reason.UNSURE
+        if seconds < self._rule.min_voice_seconds:
+            return Reason.TOO_SHORT
+        if self._loudest_db < self._rule.silence_db:
+            return Reason.SILENCE
+        if self._tone_steps * STEP_SECONDS >= self._rule.min_tone_seconds:
+            return Reason.TONES
+        return Reason.TOO_LITTLE_SPEECH
+
+    def _strongest(self) -> tuple[float, float] | None:
+        if self._kind is VerdictKind.UNKNOWN:
+            return None
+        sign = 1 if self._kind is VerdictKind.RECORDED else -1
+        # A call starts at even odds, so the first steps count from zero.
+        odds = [0.0, *self._log_odds]
+        width = min(STRETCH_STEPS, len(self._log_odds))
+        start = max(range(len(odds) - width), key=lambda n: sign * (odds[n + width] - odds[n]))
+        return start * STEP_SECONDS, (start + width) * STEP_SECONDS
+
+
+def decide(steps: Steps, rule: DecisionRule, point: OperatingPoint, seconds: float) -> Verdict:
+    """The verdict on one stretch of audio from its start."""
+    decider = Decider(rule, point)
+    decider.add(steps)
+    return decider.verdict(seconds)

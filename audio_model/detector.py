@@ -1,0 +1,115 @@
+"""Recording to verdict: load a model once, score many recordings."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from audio_model import audio
+from audio_model.audio import Channel, Encoding, RawFormat
+from audio_model.decision import DecisionRule, OperatingPoint, Verdict
+from audio_model.errors import AudioError, UsageError
+from audio_model.frontend import SAMPLE_RATE
+from audio_model.model import DEFAULT_PATH, Model
+from audio_model.stream import StreamDetector
+
+DEFAULT_MAX_FALSE_ALARM = 0.01
+
+
+class Detector:
+    """Tells recorded playback from a live human.
+
+    >>> detector = Detector.load()
+    >>> verdict = detector.score("call.wav")
+    >>> verdict.verdict, verdict.score
+    """
+
+    def __init__(self, model: Model, max_false_alarm: float = DEFAULT_MAX_FALSE_ALARM) -> None:
+        self._model = model
+        self.operating_point: OperatingPoint = model.rule.operating_point(max_false_alarm)
+
+    @classmethod
+    def load(
+        cls,
+        model: str | os.PathLike[str] | None = None,
+        *,
+        max_false_alarm: float = DEFAULT_MAX_FALSE_ALARM,
+    ) -> "Detector":
+        """Load a model file, by default the one that comes with the package.
+
+        ``max_false_alarm`` is the share of live callers that may be called recorded; the most
+        sensitive operating point within it is taken. Raises ModelError for a missing, damaged or
+        foreign file, UsageError for a budget that the model was not measured for.
+        """
+        return cls(Model.load(Path(model) if model is not None else DEFAULT_PATH), max_false_alarm)
+
+    @property
+    def rule(self) -> DecisionRule:
+        return self._model.rule
+
+    @property
+    def about(self) -> dict[str, object]:
+        """What the model file says of itself: network, corpora, figures."""
+        return dict(self._model.about)
+
+    def score(
+        self,
+        recording: str | os.PathLike[str] | NDArray[np.floating],
+        sample_rate: int | None = None,
+        *,
+        max_seconds: float | None = None,
+        channel: Channel = Channel.MIX,
+        raw_format: RawFormat | None = None,
+    ) -> Verdict:
+        """The verdict on the first seconds of a recording.
+
+        Args:
+            recording: a file, or samples in [-1, 1] at ``sample_rate``. [shape=(n_samples,)]
+            sample_rate: Hz; for samples alone.
+            max_seconds: audio to hear, by default as much as the model was measured for.
+            channel: the leg of a file with several channels.
+            raw_format: how a file without a header is to be read.
+
+        Raises AudioError if the recording can't be read or holds no usable samples, UsageError
+        if the arguments do not fit together.
+        """
+        seconds = self._checked_seconds(max_seconds)
+        if isinstance(recording, np.ndarray):
+            if sample_rate is None:
+                raise UsageError("samples need their sample_rate")
+            samples = audio.to_model_rate(
+                recording[: int((seconds + 1) * sample_rate)], sample_rate
+            )
+            if len(samples) == 0:
+                raise AudioError("<samples>", "holds no samples")
+        else:
+            if sample_rate is not None:
+                raise UsageError(
+                    "a file tells its own sample rate; raw_format is for those without"
+                )
+            samples = audio.read(
+                recording, max_seconds=seconds, channel=channel, raw_format=raw_format
+            )
+        stream = self.stream(max_seconds=seconds)
+        stream.feed(samples)
+        return stream.flush()
+
+    def stream(
+        self,
+        sample_rate: int = SAMPLE_RATE,
+        encoding: Encoding = Encoding.S16LE,
+        *,
+        max_seconds: float | None = None,
+    ) -> StreamDetector:
+        """A detector for one leg of a live call, fed packet by packet. Raises UsageError."""
+        raw_format = RawFormat(encoding, sample_rate)
+        seconds = self._checked_seconds(max_seconds)
+        return StreamDetector(self._model, self.operating_point, raw_format, seconds)
+
+    def _checked_seconds(self, max_seconds: float | None) -> float:
+        if max_seconds is None:
+            return self.rule.max_seconds
+        if not 0 < max_seconds < float("inf"):
+            raise UsageError(f"max_seconds must be above 0, not {max_seconds:g}")
+        return max_seconds

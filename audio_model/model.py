@@ -1,0 +1,116 @@
+"""The model file: one ONNX graph with the decision rule in its metadata; load, check, run.
+
+The file ends with a metadata entry that holds a digest of all bytes before it, so damage is seen
+before a runtime meets it. To any other ONNX runtime that entry is one more line of metadata.
+"""
+
+import json
+from dataclasses import fields
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+
+from audio_model.decision import Calibration, DecisionRule, OperatingPoint
+from audio_model.errors import ModelError, printable
+from audio_model.frontend import Samples
+from audio_model.steps import STEP_SAMPLES
+
+FORMAT = "audio-model 1"
+INPUTS = ("samples", "state")
+OUTPUTS = ("logit", "heard", "next_state")
+DEFAULT_PATH = Path(__file__).parent / "weights" / "base.onnx"
+
+State = NDArray[np.float32]
+
+_DIGEST_BYTES = 32
+_DIGEST_ENTRY = b"\x72\x4a\x0a\x06digest\x12\x40"
+"""ONNX protobuf: ``metadata_props`` entry of key ``digest`` and a value of 64 letters."""
+
+
+def seal(graph: bytes) -> bytes:
+    """A serialized ONNX model with its digest behind it."""
+    digest = blake2b(graph, digest_size=_DIGEST_BYTES).hexdigest()
+    return graph + _DIGEST_ENTRY + digest.encode("ascii")
+
+
+def _check_seal(path: Path, content: bytes) -> None:
+    end = len(content) - 2 * _DIGEST_BYTES
+    start = end - len(_DIGEST_ENTRY)
+    if start < 0 or content[start:end] != _DIGEST_ENTRY:
+        raise ModelError(f"{printable(path)}: not a model of this project, or its end is missing")
+    if seal(content[:start]) != content:
+        raise ModelError(
+            f"{printable(path)}: the model file is damaged (its digest does not agree)"
+        )
+
+
+class Model:
+    """The network of one model file, run on the CPU."""
+
+    def __init__(self, path: Path, content: bytes) -> None:
+        # Calls are private: nothing about them, or about the machine, is sent anywhere.
+        onnxruntime.disable_telemetry_events()
+        options = onnxruntime.SessionOptions()
+        # One call is far too small to share between threads; processes share the cores instead.
+        options.intra_op_num_threads = 1
+        options.inter_op_num_threads = 1
+        options.log_severity_level = 3
+        self._session = onnxruntime.InferenceSession(
+            content, options, providers=["CPUExecutionProvider"]
+        )
+        self.path = path
+        self.about: dict[str, Any] = json.loads(
+            self._session.get_modelmeta().custom_metadata_map["about"]
+        )
+        if self.about.get("format") != FORMAT or self.about["step_samples"] != STEP_SAMPLES:
+            raise ModelError(
+                f"{printable(path)}: made for another version of this package "
+                f"({self.about.get('format')!r}; {FORMAT!r} is wanted)"
+            )
+        self.rule = _decision_rule(self.about["decision"])
+        self.state_size = int(self.about["state_size"])
+
+    @classmethod
+    def load(cls, path: Path = DEFAULT_PATH) -> "Model":
+        """Read and check a model file. Raises ModelError if it is missing, damaged or foreign."""
+        try:
+            content = path.read_bytes()
+        except OSError as error:
+            raise ModelError(
+                f"{printable(path)}: the model can't be read: {error.strerror}"
+            ) from error
+        _check_seal(path, content)
+        return cls(path, content)
+
+    def start(self, calls: int = 1) -> State:
+        """The state of calls of which nothing was heard. [shape=(calls, state_size)]"""
+        return np.zeros((calls, self.state_size), np.float32)
+
+    def run(
+        self, samples: Samples, state: State
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32], State]:
+        """Hear the next steps of calls.
+
+        Args:
+            samples: 8 kHz. [shape=(calls, STEP_SAMPLES * n_steps)]
+            state: from :meth:`start` or the last run. [shape=(calls, state_size)]
+
+        Returns:
+            logit [shape=(calls, n_steps)], heard [shape=(calls, n_steps, len(Heard))], next state.
+        """
+        logit, heard, next_state = self._session.run(
+            OUTPUTS, dict(zip(INPUTS, (samples, state), strict=True))
+        )
+        return logit, heard, next_state
+
+
+def _decision_rule(values: dict[str, Any]) -> DecisionRule:
+    rest = {f.name: values[f.name] for f in fields(DecisionRule)}
+    calibration = {name: tuple(knots) for name, knots in values["calibration"].items()}
+    rest["calibration"] = Calibration(**calibration)
+    rest["operating_points"] = tuple(OperatingPoint(**p) for p in values["operating_points"])
+    return DecisionRule(**rest)
