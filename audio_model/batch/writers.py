@@ -1,0 +1,248 @@
+"""Result files: CSV, JSON lines or Parquet, complete or not there at all.
+
+Rows go to a file beside the result, which takes the result's name when all are written. The rows
+of a run that was killed or filled the disk are in ``FILE.partial`` (CSV and JSON lines) or
+``FILE.partial.jsonl`` (Parquet, which cannot be read before it is finished).
+"""
+
+import csv
+import io
+import json
+import os
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, suppress
+from enum import StrEnum
+from itertools import islice
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Protocol, cast
+
+import arro3.io
+from arro3.core import Array, DataType, Field, RecordBatch, RecordBatchReader, Schema
+
+from audio_model.batch.rows import Columns, Row, evidence_values, text_value
+from audio_model.errors import AudioModelError, UsageError
+from audio_model.formats import suffix_of
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
+
+_NUMBERS = {"score", "logit", "seconds", "speech_seconds", "decided_at"}
+_ROW_GROUP = 10_000
+"""Rows held in memory while Parquet is written."""
+
+
+class OutputError(AudioModelError):
+    """Results cannot be written."""
+
+
+class OutputFormat(StrEnum):
+    """The kinds of result file, by the ending of their names."""
+
+    CSV = ".csv"
+    JSONL = ".jsonl"
+    PARQUET = ".parquet"
+
+
+class RowWriter(Protocol):
+    """Where rows go."""
+
+    def write(self, row: Row) -> None:
+        """Take one row, which is on its way to the disk on return. Raises OutputError."""
+
+    def finish(self) -> None:
+        """All rows were written. Raises OutputError."""
+
+    def close(self) -> None:
+        """Let go of what is open, finished or not."""
+
+
+def output_format(path: str) -> OutputFormat:
+    """The format that a file's ending asks for. Raises UsageError for any other ending."""
+    try:
+        return OutputFormat(suffix_of(path))
+    except ValueError:
+        endings = ", ".join(OutputFormat)
+        raise UsageError(f"the output's name must end in one of {endings}: {path}") from None
+
+
+def open_output(path: str, columns: Columns) -> RowWriter:
+    """Begin a result file.
+
+    Raises:
+        UsageError: the name's ending is of no known format.
+        OutputError: the file cannot be made there.
+    """
+    writers: dict[OutputFormat, Callable[[Path, Columns], RowWriter]] = {
+        OutputFormat.CSV: CsvWriter,
+        OutputFormat.JSONL: JsonLinesWriter,
+        OutputFormat.PARQUET: ParquetWriter,
+    }
+    # Through a symbolic link, what it names is replaced and not the link.
+    return writers[output_format(path)](Path(os.path.realpath(path)), columns)
+
+
+class _RowFile(ABC):
+    """A result file whose rows are lines until it is finished."""
+
+    suffix = ".partial"
+
+    def __init__(self, path: Path, columns: Columns) -> None:
+        self.path, self.columns = path, columns
+        self.file = _PartialFile(path, self.suffix)
+
+    @abstractmethod
+    def line(self, row: Row) -> bytes:
+        """A row as it stands in the file."""
+
+    def write(self, row: Row) -> None:
+        self.file.append_row(self.line(row))
+
+    def finish(self) -> None:
+        self.file.rename()
+
+    def close(self) -> None:
+        self.file.close()
+
+
+class CsvWriter(_RowFile):
+    """RFC 4180 with a header but LF line ends, UTF-8; numbers in their shortest exact form."""
+
+    def __init__(self, path: Path, columns: Columns) -> None:
+        super().__init__(path, columns)
+        self.file.append(_csv_line(columns.names))
+
+    def line(self, row: Row) -> bytes:
+        carried = map(text_value, self.columns.carried_values(row).values())
+        return _csv_line([*self.columns.own_values(row).values(), *carried])
+
+
+class JsonLinesWriter(_RowFile):
+    """One JSON object a line, UTF-8, with the evidence behind each verdict."""
+
+    def line(self, row: Row) -> bytes:
+        own, carried = self.columns.own_values(row), self.columns.carried_values(row)
+        return _json_line({**own, **evidence_values(row), **carried})
+
+
+class ParquetWriter(_RowFile):
+    """Parquet, row groups of 10,000; carried columns are text."""
+
+    suffix = ".partial.jsonl"
+
+    def line(self, row: Row) -> bytes:
+        own, carried = self.columns.own_values(row), self.columns.carried_values(row)
+        return _json_line({**own, **{name: text_value(value) for name, value in carried.items()}})
+
+    def finish(self) -> None:
+        try:
+            with closing(_PartialFile(self.path, ".partial")) as file:
+                self._write_parquet(file)
+                file.rename()
+        except OutputError as error:
+            raise OutputError(f"{error}; all rows are in {self.file.path}") from error
+        self.file.remove()
+
+    def _write_parquet(self, file: "_PartialFile") -> None:
+        sink = _ErrorKeepingSink(file)
+        numbers, text = DataType.float64(), DataType.utf8()
+        schema = Schema(
+            [Field(name, numbers if name in _NUMBERS else text) for name in self.columns.names]
+        )
+        arro3.io.write_parquet(
+            RecordBatchReader.from_batches(schema, self._batches(schema, sink)),
+            cast(IO[bytes], sink),
+            compression="zstd(3)",
+            max_row_group_size=_ROW_GROUP,
+        )
+        if sink.error is not None:
+            file.remove()
+            raise sink.error
+
+    def _batches(self, schema: Schema, sink: "_ErrorKeepingSink") -> Iterator[RecordBatch]:
+        with self.file.path.open("rb") as lines:
+            while sink.error is None and (group := list(islice(lines, _ROW_GROUP))):
+                rows = [json.loads(line) for line in group]
+                arrays = [
+                    Array([row[name] for row in rows], schema.field(name).type)
+                    for name in schema.names
+                ]
+                yield RecordBatch.from_arrays(arrays, schema=schema)
+
+
+class _PartialFile:
+    """A file that grows by whole pieces beside its target, and takes its name at the end."""
+
+    def __init__(self, target: Path, suffix: str) -> None:
+        self.path = target.with_name(target.name + suffix)
+        self._target = target
+        self._size = 0
+        try:
+            if target.is_dir():
+                raise OutputError(f"cannot write {target}: it is a folder")
+            self._file = self.path.open("wb", buffering=0)
+        except OSError as error:
+            raise OutputError(f"cannot write {self.path}: {error.strerror}") from error
+
+    def append(self, piece: bytes) -> None:
+        """Append all of a piece, or nothing of it."""
+        try:
+            left = memoryview(piece)
+            while left:
+                left = left[self._file.write(left) :]
+        except OSError as error:
+            with suppress(OSError):
+                self._file.truncate(self._size)
+            raise OutputError(f"cannot write {self.path}: {error.strerror}") from error
+        self._size += len(piece)
+
+    def append_row(self, line: bytes) -> None:
+        try:
+            self.append(line)
+        except OutputError as error:
+            raise OutputError(f"{error}; the rows before this one stay there") from error
+
+    def rename(self) -> None:
+        """Give the file its target's name, in the place of any former one."""
+        try:
+            # Some file systems tell of a full disk only now.
+            os.fsync(self._file.fileno())
+            self.path.replace(self._target)
+        except OSError as error:
+            raise OutputError(f"cannot write {self._target}: {error.strerror}") from error
+        self.close()
+
+    def remove(self) -> None:
+        self.close()
+        self.path.unlink()
+
+    def close(self) -> None:
+        self._file.close()
+
+
+class _ErrorKeepingSink(io.RawIOBase):
+    """What arro3 writes to. It panics on an error, so the first one is kept for later."""
+
+    def __init__(self, file: _PartialFile) -> None:
+        super().__init__()
+        self._file = file
+        self.error: OutputError | None = None
+
+    def write(self, piece: "ReadableBuffer") -> int:
+        if self.error is None:
+            try:
+                self._file.append(bytes(piece))
+            except OutputError as error:
+                self.error = error
+        return memoryview(piece).nbytes
+
+
+def _csv_line(cells: Sequence[object]) -> bytes:
+    line = io.StringIO()
+    # csv quotes a carriage return only where it is part of the line's end.
+    csv.writer(line, lineterminator="\r\n").writerow(cells)
+    return line.getvalue().removesuffix("\r\n").encode() + b"\n"
+
+
+def _json_line(values: dict[str, object]) -> bytes:
+    return json.dumps(values, ensure_ascii=False, allow_nan=False).encode() + b"\n"

@@ -1,0 +1,48 @@
+"""A detector that hears nothing: for tests of what goes on around the real one."""
+
+import os
+import time
+from pathlib import Path
+
+from audio_model.audio import Channel, RawFormat
+from audio_model.decision import Evidence, Reason, Verdict, VerdictKind
+from audio_model.errors import AudioError
+
+VERDICT = Verdict(
+    verdict=VerdictKind.RECORDED,
+    score=0.1 + 0.2,
+    logit=1e-17,
+    seconds=2.0,
+    speech_seconds=1.5,
+    decided_at=0.48,
+    reason=Reason.NONE,
+    evidence=Evidence((0.08, 0.16), (0.5, 0.1 + 0.2), (0.25, 1.0), (0.0, 0.8)),
+)
+
+
+class FakeDetector:
+    """Every file that exists is a recording; those named broken* fail in their own way."""
+
+    def __init__(self) -> None:
+        self.heard: list[tuple[str, float | None, Channel, RawFormat | None]] = []
+
+    @classmethod
+    def load(cls, model: str | None = None, *, max_false_alarm: float = 0.01) -> "FakeDetector":
+        return cls()
+
+    def score(
+        self,
+        path: str,
+        sample_rate: int | None = None,
+        *,
+        max_seconds: float | None = None,
+        channel: Channel = Channel.MIX,
+        raw_format: RawFormat | None = None,
+    ) -> Verdict:
+        self.heard.append((path, max_seconds, channel, raw_format))
+        if Path(path).name.startswith("broken"):
+            raise ZeroDivisionError("in the\ndecoder")
+        if not os.path.lexists(path):
+            raise AudioError(path, "no such file")
+        time.sleep(float(os.environ.get("FAKE_SECONDS", "0")))
+        return VERDICT
