@@ -1,0 +1,335 @@
+"""The manifest: the table of clips that a model is trained and checked on.
+
+A CSV (with a header line) or JSONL file, one clip a row. Columns:
+
+=========== ========= ==========================================================================
+path        required  relative to the manifest's folder, or absolute
+label       required  1 or ``recorded``; 0 or ``live``; empty for neither (tones, ringback)
+source      required  one voice, campaign, engine or speaker group
+group       = source  what must never cross a split, when one voice has several sources
+corpus      = folder  the collection; by default the first folder of ``path``, or ``own``
+kind        empty     how the speech was made (``neural TTS``, ``voice actor``); balances the split
+text        empty     id of the script that is spoken, if it is known
+call        empty     id of the call, when several clips were cut from one
+language    empty     language tag
+duration_s  empty     seconds
+licence     empty     licence of the audio
+may_train   yes       ``no``: the licence lets the clip test a model, not train one
+=========== ========= ==========================================================================
+
+Other columns are ignored. ``source``, ``group`` and ``call`` are names in the whole manifest:
+the same name in two corpora is the same voice or call.
+"""
+
+import csv
+import json
+import math
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from hashlib import blake2b
+from pathlib import Path, PurePath
+from stat import S_ISREG
+
+import numpy as np
+from tqdm import tqdm
+
+from audio_model import audio
+from audio_model.errors import AudioError, AudioModelError, printable
+
+REQUIRED_COLUMNS = ("path", "label", "source")
+HASHED_COLUMNS = (
+    *("name", "label", "source", "group", "corpus", "kind"),
+    *("text", "call", "language", "may_train"),
+)
+LABELS = {"1": 1, "recorded": 1, "0": 0, "live": 0, "": None}
+YES_NO = {"yes": True, "": True, "no": False}
+MAX_PROBLEMS_SHOWN = 20
+HASHED_SECONDS = 60.0
+"""Audio that is alike for so long is one recording to a model that hears a few seconds."""
+
+
+class ManifestError(AudioModelError):
+    """A manifest can't be used. The message names it, then has a line for each problem."""
+
+    def __init__(self, path: str | os.PathLike[str], problems: Iterable[str]) -> None:
+        self.path = path
+        self.problems = tuple(problems)
+        super().__init__(path, self.problems)
+
+    def __str__(self) -> str:
+        lines = [f"{printable(self.path)}: the manifest can't be used"]
+        lines += self.problems[:MAX_PROBLEMS_SHOWN]
+        if len(self.problems) > MAX_PROBLEMS_SHOWN:
+            lines.append(f"and {len(self.problems) - MAX_PROBLEMS_SHOWN} more")
+        return "\n  ".join(lines)
+
+
+@dataclass(frozen=True)
+class Clip:
+    """One row of a manifest. ``label`` is 1 recorded, 0 live, None neither."""
+
+    path: Path
+    """Absolute."""
+    name: str
+    """The path relative to the manifest's root, with ``/``: the same on every machine."""
+    label: int | None
+    source: str
+    group: str
+    corpus: str
+    kind: str = ""
+    text: str = ""
+    call: str = ""
+    language: str = ""
+    duration_s: float | None = None
+    licence: str = ""
+    may_train: bool = True
+
+    @cached_property
+    def audio_hash(self) -> str:
+        """Hex digest of the first ``HASHED_SECONDS`` as 16-bit samples at 8 kHz; read once.
+
+        Raises AudioError if the recording can't be read.
+        """
+        samples = audio.read(self.path, max_seconds=HASHED_SECONDS)
+        pcm = np.clip(np.rint(samples * 32768.0), -32768, 32767).astype("<i2")
+        return blake2b(pcm.tobytes(), digest_size=16).hexdigest()
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """The clips of one manifest file, in its order."""
+
+    path: Path
+    clips: tuple[Clip, ...]
+
+    @cached_property
+    def hash(self) -> str:
+        """Hex digest of what training depends on: names, labels, split columns and the audio.
+
+        It does not depend on the order of the rows, the file's format or where it lies. Reads
+        the audio of clips that ``deduplicate`` has not read. Raises AudioError.
+        """
+        rows = sorted(
+            [*(getattr(clip, column) for column in HASHED_COLUMNS), clip.audio_hash]
+            for clip in self.clips
+        )
+        return blake2b(json.dumps(rows).encode("ascii"), digest_size=16).hexdigest()
+
+
+@dataclass(frozen=True)
+class Duplicate:
+    """A clip that was dropped, and the clip with the same audio that stayed."""
+
+    dropped: Clip
+    kept: Clip
+
+
+@dataclass(frozen=True)
+class Deduplicated:
+    """A manifest in which no audio comes twice, and what was dropped for that."""
+
+    manifest: Manifest
+    duplicates: tuple[Duplicate, ...]
+
+
+def load(path: str | os.PathLike[str], *, root: str | os.PathLike[str] | None = None) -> Manifest:
+    """Read and check a ``.csv`` or ``.jsonl`` manifest; see the module's table of columns.
+
+    ``root`` is the folder that relative paths start from, by default the manifest's own.
+    Raises ManifestError that lists every problem by line and column: missing column, bad label,
+    missing file, duplicate path, empty source, one group with both labels, ``may_train`` that
+    is neither yes nor no, ``duration_s`` that is no duration.
+    """
+    file = Path(path)
+    base = Path(root if root is not None else file.parent).absolute()
+    clips: list[Clip] = []
+    problems: list[str] = []
+    line_of_path: dict[Path, int] = {}
+    lines_of_group: dict[str, dict[int, int]] = {}
+    for line, row in _rows(file, problems):
+        clip, wrong = _clip(row, base)
+        problems += [f"line {line}, {column}: {what}" for column, what in wrong.items()]
+        if clip is None:
+            continue
+        first = line_of_path.setdefault(clip.path, line)
+        if first != line:
+            problems.append(f"line {line}, path: {clip.name!r} is on line {first} already")
+        if clip.label is not None:
+            line_of_label = lines_of_group.setdefault(clip.group, {})
+            if line_of_label and clip.label not in line_of_label:
+                problems.append(
+                    f"line {line}, group: {clip.group!r} has label {clip.label} here and "
+                    f"{1 - clip.label} on line {line_of_label[1 - clip.label]}"
+                )
+            line_of_label.setdefault(clip.label, line)
+        clips.append(clip)
+    if not clips and not problems:
+        problems.append("it has no rows")
+    if problems:
+        raise ManifestError(file, problems)
+    return Manifest(file, tuple(clips))
+
+
+def deduplicate(manifest: Manifest) -> Deduplicated:
+    """Keep one clip (the first by name) of those whose audio is the same, sample by sample.
+
+    Reads every clip, with a progress bar on a terminal. Raises ManifestError for audio that
+    can't be read and for the same audio under different labels.
+    """
+    kept: dict[str, Clip] = {}
+    duplicates: list[Duplicate] = []
+    problems: list[str] = []
+    by_name = sorted(manifest.clips, key=lambda clip: clip.name)
+    for clip in tqdm(by_name, desc="hashing audio", unit="clip", disable=None):
+        try:
+            digest = clip.audio_hash
+        except AudioError as error:
+            problems.append(f"path: {error}")
+            continue
+        first = kept.setdefault(digest, clip)
+        if first is clip:
+            continue
+        duplicates.append(Duplicate(dropped=clip, kept=first))
+        if first.label != clip.label:
+            problems.append(
+                f"label: {first.name!r} ({_label_name(first)}) and {clip.name!r} "
+                f"({_label_name(clip)}) hold the same audio"
+            )
+    if problems:
+        raise ManifestError(manifest.path, problems)
+    dropped = {duplicate.dropped.name for duplicate in duplicates}
+    clips = tuple(clip for clip in manifest.clips if clip.name not in dropped)
+    return Deduplicated(replace(manifest, clips=clips), tuple(duplicates))
+
+
+def _label_name(clip: Clip) -> str:
+    return {1: "recorded", 0: "live", None: "neither"}[clip.label]
+
+
+def _rows(file: Path, problems: list[str]) -> Iterator[tuple[int, Mapping[str, str]]]:
+    """First line and cells by column of each row; adds to ``problems`` the rows without."""
+    readers = {".csv": _csv_rows, ".jsonl": _jsonl_rows}
+    reader = readers.get(file.suffix.lower())
+    if reader is None:
+        raise ManifestError(file, ["a manifest is a .csv or .jsonl file"])
+    try:
+        # A file name need not be valid UTF-8: surrogateescape hands it through unharmed.
+        with file.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as lines:
+            yield from reader(lines, problems)
+    except OSError as error:
+        raise ManifestError(file, [f"it can't be read: {error.strerror}"]) from error
+
+
+def _csv_rows(lines: Iterable[str], problems: list[str]) -> Iterator[tuple[int, Mapping[str, str]]]:
+    reader = csv.reader(lines, strict=True)
+    try:
+        columns = [column.strip() for column in next(reader, [])]
+        missing = [column for column in REQUIRED_COLUMNS if column not in columns]
+        if missing:
+            found = ", ".join(columns) or "none"
+            problems.append(f"line 1: no column {', '.join(missing)} (columns found: {found})")
+            return
+        line = reader.line_num + 1
+        for cells in reader:
+            if cells and len(cells) != len(columns):
+                problems.append(f"line {line}: {len(cells)} cells, but {len(columns)} columns")
+            elif cells:
+                yield line, dict(zip(columns, cells, strict=True))
+            line = reader.line_num + 1
+    except csv.Error as error:
+        problems.append(f"line {reader.line_num}: {error}")
+
+
+def _jsonl_rows(
+    lines: Iterable[str], problems: list[str]
+) -> Iterator[tuple[int, Mapping[str, str]]]:
+    for line, entry in enumerate(lines, start=1):
+        if not entry.strip():
+            continue
+        try:
+            row = json.loads(entry)
+        except json.JSONDecodeError as error:
+            problems.append(f"line {line}: it is not JSON ({error.msg})")
+            continue
+        if not isinstance(row, dict):
+            problems.append(f"line {line}: it is not a JSON object")
+            continue
+        missing = [column for column in REQUIRED_COLUMNS if column not in row]
+        if missing:
+            problems.append(f"line {line}: no column {', '.join(missing)}")
+        else:
+            yield line, {column: _cell(value) for column, value in row.items()}
+
+
+def _cell(value: object) -> str:
+    """A JSON value as it would stand in a CSV."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return str(value)
+
+
+def _clip(row: Mapping[str, str], root: Path) -> tuple[Clip | None, dict[str, str]]:
+    """The row's clip, or None and what is wrong with it by column."""
+    cells = {column: cell.strip() for column, cell in row.items()}
+    wrong: dict[str, str] = {}
+    written = row["path"]
+    # Links stay as they are: a data folder that links elsewhere keeps its relative names.
+    path = Path(os.path.normpath(root / written))
+    if not_a_file := _not_a_file(path):
+        wrong["path"] = f"{written!r}: {not_a_file}"
+    label = cells["label"].lower()
+    if label not in LABELS:
+        wrong["label"] = f"1, recorded, 0, live or nothing is wanted, not {cells['label']!r}"
+    if not cells["source"]:
+        wrong["source"] = "it is empty"
+    may_train = cells.get("may_train", "").lower()
+    if may_train not in YES_NO:
+        wrong["may_train"] = f"yes or no is wanted, not {cells['may_train']!r}"
+    duration_s = _seconds(cells.get("duration_s", ""))
+    if duration_s is not None and not 0 < duration_s < math.inf:
+        wrong["duration_s"] = f"seconds above 0 are wanted, not {cells['duration_s']!r}"
+    if wrong:
+        return None, wrong
+    name = path.relative_to(root) if path.is_relative_to(root) else path
+    folders = PurePath(written).parts[:-1]
+    default_corpus = folders[0] if folders and folders[0] not in ("/", "..") else "own"
+    clip = Clip(
+        path=path,
+        name=name.as_posix(),
+        label=LABELS[label],
+        source=cells["source"],
+        group=cells.get("group") or cells["source"],
+        corpus=cells.get("corpus") or default_corpus,
+        kind=cells.get("kind", ""),
+        text=cells.get("text", ""),
+        call=cells.get("call", ""),
+        language=cells.get("language", ""),
+        duration_s=duration_s,
+        licence=cells.get("licence", ""),
+        may_train=YES_NO[may_train],
+    )
+    return clip, {}
+
+
+def _not_a_file(path: Path) -> str:
+    """Why no recording can be read from ``path``; empty if it is a file."""
+    try:
+        return "" if S_ISREG(path.stat().st_mode) else "it is not a file"
+    except OSError as error:
+        return error.strerror or "it can't be read"
+    except ValueError as error:
+        return str(error)
+
+
+def _seconds(cell: str) -> float | None:
+    """The number in a cell; None if it is empty, nan if it is no number."""
+    if not cell:
+        return None
+    try:
+        return float(cell)
+    except ValueError:
+        return math.nan
