@@ -1,0 +1,154 @@
+"""Fit calibration and operating points on the dev split: ``python -m training.calibrate RUN``.
+
+Dev clips are heard as recorded and through simulated lines. The calibration makes the score a
+probability after any length of voice. The operating points then follow the very rule that decides
+calls: a false alarm is a live clip whose score touches the threshold at any step, so the budget
+holds for those who act on the first crossing.
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import minimize
+
+from audio_model.decision import Calibration, DecisionRule, OperatingPoint, sigmoid
+from audio_model.errors import AudioModelError, UsageError
+from training import checkpoint, config
+from training.config import CalibrationConfig, Config
+from training.corpus import Corpus
+from training.infer import HeardTake, hear, raw, through_lines
+from training.metrics import rates_at_false_alarm
+from training.split import SplitName
+
+Array = NDArray[np.float64]
+
+SMOOTHNESS = 0.02
+"""Weight of squared differences between neighbouring knots: dev has few voices."""
+
+
+def fit_calibration(heard: Sequence[HeardTake], knots: Sequence[float]) -> Calibration:
+    """Platt scaling at each knot by weighted maximum likelihood over every step with voice."""
+    heard = [h for h in heard if len(h.steps)]
+    logit = np.concatenate([h.steps.logit for h in heard]).astype(float)
+    voice = np.concatenate([h.voice_seconds for h in heard])
+    label = np.concatenate([np.full(len(h.steps), h.label) for h in heard])
+    weight = np.concatenate([np.full(len(h.steps), h.weight / len(h.steps)) for h in heard])
+    asked = voice >= knots[0]
+    logit, voice, label, weight = logit[asked], voice[asked], label[asked], weight[asked]
+    for each in (0, 1):
+        weight[label == each] /= 2 * weight[label == each].sum()
+    n = len(knots)
+    hats = np.stack([np.interp(voice, knots, row) for row in np.eye(n)], axis=1)
+    sign = 2.0 * label - 1
+
+    def loss(values: Array) -> tuple[float, Array]:
+        log_slope, offset = values[:n], values[n:]
+        slope = hats @ np.exp(log_slope)
+        margin = sign * (slope * logit + hats @ offset)
+        likelihood = np.sum(weight * np.logaddexp(0, -margin))
+        pull = -weight * sign / (1 + np.exp(margin))
+        of_slope = (hats.T @ (pull * logit)) * np.exp(log_slope)
+        roughness, of_rough = 0.0, []
+        for part in (log_slope, offset):
+            step = np.diff(part)
+            roughness += SMOOTHNESS * float(np.sum(step**2))
+            of_rough.append(2 * SMOOTHNESS * (np.append(0, step) - np.append(step, 0)))
+        gradient = np.concatenate([of_slope + of_rough[0], hats.T @ pull + of_rough[1]])
+        return float(likelihood) + roughness, gradient
+
+    fitted = minimize(loss, np.zeros(2 * n), jac=True, method="L-BFGS-B")
+    slope, offset = np.exp(fitted.x[:n]), fitted.x[n:]
+    return Calibration(tuple(knots), tuple(slope.tolist()), tuple(offset.tolist()))
+
+
+def extreme_scores(heard: HeardTake, rule: DecisionRule) -> tuple[float, float]:
+    """Lowest and highest score among the steps that may decide; even odds if none may."""
+    may = heard.voice_seconds >= rule.min_voice_seconds
+    odds = heard.log_odds(rule)[may]
+    return (sigmoid(odds.min()), sigmoid(odds.max())) if len(odds) else (0.5, 0.5)
+
+
+def operating_points(
+    heard: Sequence[HeardTake], rule: DecisionRule, settings: CalibrationConfig
+) -> tuple[OperatingPoint, ...]:
+    """A point for each budget that the live clips can resolve. Raises UsageError if none is."""
+    label = np.array([h.label for h in heard])
+    weight = np.array([h.weight for h in heard])
+    callers = len({h.take.clip.group for h in heard if h.label == 0})
+    lowest, highest = np.array([extreme_scores(h, rule) for h in heard]).T
+    # The same reading with the classes exchanged: a recording of which live is said.
+    live_at = -rates_at_false_alarm(
+        -lowest, 1 - label, weight, max_false_alarm=settings.max_miss
+    ).threshold
+    points = []
+    for budget in sorted(settings.budgets):
+        if budget * callers < 1:
+            continue
+        threshold = rates_at_false_alarm(highest, label, weight, max_false_alarm=budget).threshold
+        # An infinite threshold says that even the highest score is reached by too many live clips.
+        recorded_at = min(max(threshold, 0.5), float(np.nextafter(1.0, 2.0)))
+        flagged = highest >= recorded_at
+        points.append(
+            OperatingPoint(
+                max_false_alarm=budget,
+                recorded_at=recorded_at,
+                live_at=max(0.0, min(live_at, 0.5, float(np.nextafter(recorded_at, 0)))),
+                false_alarm=float(np.average(flagged[label == 0], weights=weight[label == 0])),
+                miss=float(np.average(~flagged[label == 1], weights=weight[label == 1])),
+            )
+        )
+    if not points:
+        raise UsageError(
+            f"dev holds {callers} live callers: too few for any budget of {settings.budgets}"
+        )
+    return tuple(points)
+
+
+def calibrate_run(settings: Config, run: Path) -> None:
+    """Write the decision rule into the run's checkpoint. Raises AudioModelError."""
+    file = run / "checkpoint.safetensors"
+    trained = checkpoint.load(file)
+    corpus = Corpus.load(settings)
+    trained.check_manifest(corpus.manifest)
+    sounds = corpus.sounds(SplitName.DEV)
+    lines = settings.calibration.lines
+    around = corpus.around(SplitName.DEV)
+    takes = raw(sounds) + through_lines(sounds, around, settings.line, lines=lines, seed=0)
+    heard = hear(trained.build(), takes)
+    calibration = fit_calibration(heard, settings.calibration.voice_seconds)
+    rule = DecisionRule(calibration, ())
+    rule = replace(rule, operating_points=operating_points(heard, rule, settings.calibration))
+    replace(trained, decision=rule).save(file)
+    for point in rule.operating_points:
+        print(
+            f"budget {point.max_false_alarm:g}: recorded at {point.recorded_at:.4f}, "
+            f"live at {point.live_at:.4f}, on dev {point.false_alarm:.2%} false alarms, "
+            f"{point.miss:.2%} missed",
+            file=sys.stderr,
+        )
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(
+        prog="python -m training.calibrate",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("run", type=Path, help="folder that training.train made")
+    parser.add_argument("--config", type=Path, required=True)
+    options = parser.parse_args(arguments)
+    try:
+        calibrate_run(config.load(options.config), options.run)
+    except AudioModelError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,86 @@
+"""The checkpoint: plain tensors and plain data that rebuild the model. Never a pickle."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor
+
+from audio_model.decision import DecisionRule
+from audio_model.errors import ModelError, UsageError
+from training.config import from_dict
+from training.files import write_atomically
+from training.manifest import Manifest
+from training.network import Network, NetworkConfig
+
+FORMAT = "audio-model checkpoint 1"
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A trained network and what is known of it."""
+
+    network: NetworkConfig
+    weights: Mapping[str, Tensor]
+    manifest_hash: str
+    """Of the manifest, after deduplication, whose train split made the weights."""
+    config: dict[str, Any]
+    """The run's settings as plain data, paths left out."""
+    decision: DecisionRule | None = None
+    """None until ``training.calibrate`` has chosen it."""
+    metrics: dict[str, Any] = field(default_factory=dict)
+    """Figures on held-out sources, as ``training.evaluate`` wrote them."""
+
+    def build(self) -> Network:
+        network = Network(self.network).eval()
+        network.load_state_dict(dict(self.weights))
+        return network
+
+    def check_manifest(self, manifest: Manifest) -> None:
+        """Raises UsageError if the weights come from another manifest."""
+        if manifest.hash != self.manifest_hash:
+            raise UsageError(
+                f"{manifest.path}: not the manifest that this checkpoint was trained on "
+                f"(hash {manifest.hash}, not {self.manifest_hash})"
+            )
+
+    def save(self, path: Path) -> None:
+        """Write to a temporary file, then rename."""
+        about = {
+            "format": FORMAT,
+            "network": asdict(self.network),
+            "manifest_hash": self.manifest_hash,
+            "config": self.config,
+            "decision": self.decision and asdict(self.decision),
+            "metrics": self.metrics,
+        }
+        tensors = {name: tensor.contiguous() for name, tensor in self.weights.items()}
+        write_atomically(path, save(tensors, {"about": json.dumps(about, sort_keys=True)}))
+
+
+def load(path: Path) -> Checkpoint:
+    """Read a checkpoint. Raises ModelError if the file is missing, damaged or foreign."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            about = json.loads((file.metadata() or {}).get("about", "{}"))
+            weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (OSError, SafetensorError, json.JSONDecodeError) as error:
+        raise ModelError(f"{path}: no readable checkpoint: {error}") from error
+    if about.get("format") != FORMAT:
+        raise ModelError(f"{path}: not a checkpoint of this project ({FORMAT!r} is wanted)")
+    decision = about["decision"]
+    try:
+        return Checkpoint(
+            network=from_dict(NetworkConfig, about["network"]),
+            weights=weights,
+            manifest_hash=about["manifest_hash"],
+            config=about["config"],
+            decision=from_dict(DecisionRule, decision) if decision else None,
+            metrics=about["metrics"],
+        )
+    except UsageError as error:
+        raise ModelError(f"{path}: made by another version of this package: {error}") from error

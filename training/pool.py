@@ -1,0 +1,95 @@
+"""Scenes drawn once and learnt from many times.
+
+Simulating a line costs more than learning from what came through it. So a run draws a large pool
+of scenes first, keeps their features on disk, and passes over them several times.
+"""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.lib.format import open_memmap
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.data import DataLoader
+from tqdm import tqdm
+
+from training.dataset import Scene, Scenes
+from training.files import write_atomically
+
+BATCH_SIZE = 32
+IDENTITY = "pool.json"
+
+
+@dataclass(frozen=True)
+class Pool:
+    """Features and targets of scenes, mapped from disk."""
+
+    log_mel: NDArray[np.float16]
+    """[shape=(n_scenes, N_MELS, n_frames)]"""
+    label: NDArray[np.int64]
+    """[shape=(n_scenes,)]"""
+    heard: NDArray[np.int64]
+    """[shape=(n_scenes, n_steps)]"""
+
+    def __len__(self) -> int:
+        return len(self.label)
+
+    def batches(self, size: int, generator: torch.Generator) -> Iterator[tuple[Tensor, ...]]:
+        """Log-mel, label and heard in whole batches, every scene at most once, in random order."""
+        order = torch.randperm(len(self), generator=generator).numpy()
+        for start in range(0, len(self) - size + 1, size):
+            # In rising order the disk is read forwards; the batch is the same set.
+            chosen = np.sort(order[start : start + size])
+            yield (
+                torch.from_numpy(self.log_mel[chosen].astype(np.float32)),
+                torch.from_numpy(self.label[chosen]),
+                torch.from_numpy(self.heard[chosen]),
+            )
+
+
+def prepare(scenes: Scenes, n_scenes: int, workers: int, folder: Path, identity: Any) -> Pool:
+    """The first ``n_scenes`` scenes, drawn now unless ``folder`` holds them already.
+
+    ``identity`` is plain data that tells whether it does: all that the scenes depend on.
+    """
+    folder.mkdir(exist_ok=True)
+    stamp = folder / IDENTITY
+    wanted = json.dumps([n_scenes, identity], sort_keys=True)
+    names = Pool.__dataclass_fields__
+    if not stamp.exists() or stamp.read_text(encoding="utf-8") != wanted:
+        stamp.unlink(missing_ok=True)
+        _draw(scenes, n_scenes, workers, folder)
+        write_atomically(stamp, wanted.encode())
+    return Pool(**{name: np.load(folder / f"{name}.npy", mmap_mode="r") for name in names})
+
+
+def _draw(scenes: Scenes, n_scenes: int, workers: int, folder: Path) -> None:
+    first = scenes[0]
+    shapes = {"log_mel": first.log_mel.shape, "label": (), "heard": first.heard.shape}
+    files = {
+        name: open_memmap(
+            folder / f"{name}.npy",
+            "w+",
+            np.float16 if name == "log_mel" else np.int64,
+            (n_scenes, *shape),
+        )
+        for name, shape in shapes.items()
+    }
+    loader: DataLoader[Scene] = DataLoader(
+        scenes, batch_size=BATCH_SIZE, sampler=range(n_scenes), num_workers=workers
+    )
+    done = 0
+    with tqdm(total=n_scenes, desc="drawing scenes", unit="scene", disable=None) as progress:
+        for batch in loader:
+            n = len(batch.label)
+            for name, file in files.items():
+                file[done : done + n] = getattr(batch, name).numpy()
+            done += n
+            progress.update(n)
+    for file in files.values():
+        file.flush()
