@@ -1,0 +1,268 @@
+"""Recordings in: open, decode only what is needed, choose a leg, bring to 8 kHz.
+
+``read`` is for files, ``to_model_rate`` for samples in memory, ``StreamResampler`` for packets;
+all three go through the same resampler and give the same samples.
+"""
+
+import math
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import StrEnum
+from io import FileIO
+from pathlib import Path
+
+import numpy as np
+import soxr
+from numpy.typing import NDArray
+
+from audio_model.decoders import Block, Decoded, decode
+from audio_model.errors import AudioError, UsageError
+from audio_model.formats import (
+    AUDIO_SUFFIXES,
+    MAX_SAMPLE_RATE,
+    MIN_SAMPLE_RATE,
+    Encoding,
+    RawFormat,
+)
+from audio_model.frontend import SAMPLE_RATE, Samples
+
+__all__ = [
+    "AUDIO_SUFFIXES",
+    "Channel",
+    "Encoding",
+    "RawFormat",
+    "StreamResampler",
+    "channel_count",
+    "read",
+    "to_model_rate",
+]
+
+_SOXR_QUALITY = "HQ"
+
+_CONTEXT_SECONDS = 0.25
+"""Decoded beyond the wanted end.
+
+The resampler's filter looks about 15 ms ahead and its blocks about 200 ms; with both inside the
+decoded stretch, the samples before the wanted end don't depend on where decoding stopped.
+"""
+
+_MAX_ABS_SAMPLE = 16.0
+"""Float samples beyond this aren't loud (24 dB over full scale), they are on another scale."""
+
+
+class Channel(StrEnum):
+    """Which leg of a call recording to take."""
+
+    LEFT = "left"
+    RIGHT = "right"
+    MIX = "mix"
+
+
+def read(
+    path: str | os.PathLike[str],
+    *,
+    max_seconds: float,
+    channel: Channel = Channel.MIX,
+    raw_format: RawFormat | None = None,
+) -> Samples:
+    """Read the beginning of a recording as 8 kHz mono. [shape=(n_samples,)]
+
+    No more is decoded than the beginning needs, so a long file costs no more than a short one. The
+    samples of the first t seconds are the same, up to float rounding, for every ``max_seconds`` of
+    t or more. Of a truncated or damaged file, what can be decoded is read.
+
+    Args:
+        path: any file that libsndfile or FFmpeg decodes, or a headerless one.
+        max_seconds: how much to read, in seconds.
+        channel: MIX is the mean of all channels. LEFT of a mono file is the file.
+        raw_format: what files without a header hold; by default their name tells (``.ulaw``,
+            ``.alaw``, ``.sln16`` ...). Files with a header are decoded by it all the same.
+
+    Returns:
+        float32 in [-1, 1], at least one sample.
+
+    Raises:
+        AudioError: the recording can't be read; the message names it and says what is wrong.
+        UsageError: ``max_seconds`` is less than a sample, or isn't finite.
+    """
+    if not 1 / SAMPLE_RATE <= max_seconds < math.inf:
+        raise UsageError(f"max_seconds must be positive and finite, not {max_seconds}")
+    name = os.fsdecode(path)
+    with _open_recording(name, raw_format) as decoded:
+        sample_rate = decoded.sample_rate
+        if channel is Channel.RIGHT and decoded.channels == 1:
+            raise AudioError(name, "has no right channel: it is mono")
+        leg = _read_leg(decoded, channel, math.ceil((max_seconds + _CONTEXT_SECONDS) * sample_rate))
+    if len(leg) == 0:
+        raise AudioError(name, "holds no samples")
+    _check_values(leg, name)
+    samples = _resample(leg, sample_rate)[: round(max_seconds * SAMPLE_RATE)]
+    if len(samples) == 0:
+        raise AudioError(name, f"holds {len(leg)} samples, less than one at {SAMPLE_RATE} Hz")
+    return samples
+
+
+def channel_count(path: str | os.PathLike[str], raw_format: RawFormat | None = None) -> int:
+    """Number of channels of a recording.
+
+    Raises:
+        AudioError: the recording can't be read.
+    """
+    with _open_recording(os.fsdecode(path), raw_format) as decoded:
+        return decoded.channels
+
+
+def to_model_rate(samples: NDArray[np.floating], sample_rate: int) -> Samples:
+    """Bring samples to 8 kHz float32, within [-1, 1]. [shape=(n_samples,)]
+
+    Args:
+        samples: floating point, full scale 1. [shape=(n_samples,)]
+        sample_rate: of ``samples``, in Hz.
+
+    Raises:
+        UsageError: not one dimension, not floating point, or an absurd rate.
+        AudioError: a sample is NaN, infinite, or far beyond full scale.
+    """
+    _check_rate(sample_rate)
+    return _resample(_as_samples(samples), sample_rate)
+
+
+class StreamResampler:
+    """Brings a stream of packets to 8 kHz, with the filter's state kept between packets.
+
+    Whatever the packets' sizes, their results joined are what :func:`to_model_rate` gives for the
+    packets joined. At rates other than 8 kHz the results lag behind, by at most 0.2 s.
+    """
+
+    def __init__(self, sample_rate: int) -> None:
+        """
+        Args:
+            sample_rate: of the packets, in Hz.
+
+        Raises:
+            UsageError: an absurd rate.
+        """
+        _check_rate(sample_rate)
+        self._stream = (
+            None
+            if sample_rate == SAMPLE_RATE
+            else soxr.ResampleStream(
+                sample_rate, SAMPLE_RATE, 1, dtype="float32", quality=_SOXR_QUALITY
+            )
+        )
+
+    def feed(self, packet: NDArray[np.floating]) -> Samples:
+        """Take a packet, give the samples that are ready: none, some or many.
+
+        Args:
+            packet: floating point, full scale 1, of any length. [shape=(n_samples,)]
+
+        Raises:
+            UsageError: not one dimension or not floating point.
+            AudioError: a sample is NaN, infinite, or far beyond full scale.
+        """
+        return self._process(_as_samples(packet), last=False)
+
+    def flush(self) -> Samples:
+        """End the stream: the samples still held back. The next packet begins a new stream."""
+        rest = self._process(np.empty(0, np.float32), last=True)
+        if self._stream is not None:
+            self._stream.clear()
+        return rest
+
+    def _process(self, packet: Samples, *, last: bool) -> Samples:
+        if self._stream is not None:
+            packet = self._stream.resample_chunk(packet, last=last)
+        return np.clip(packet, -1, 1)
+
+
+@contextmanager
+def _open_recording(path: str, raw_format: RawFormat | None) -> Iterator[Decoded]:
+    try:
+        with _open_regular(path) as file, decode(file, path, raw_format) as decoded:
+            yield decoded
+    except FileNotFoundError as error:
+        link = Path(path).is_symlink()
+        raise AudioError(path, "is a broken link" if link else "no such file") from error
+    except OSError as error:
+        raise AudioError(path, error.strerror or str(error)) from error
+
+
+def _open_regular(path: str) -> FileIO:
+    try:
+        status = Path(path).stat()
+    except ValueError as error:
+        raise AudioError(path, f"not a possible file name ({error})") from error
+    if stat.S_ISDIR(status.st_mode):
+        raise AudioError(path, "is a folder, not a recording")
+    # Opening a FIFO blocks until someone writes, and opening a device can do anything.
+    if not stat.S_ISREG(status.st_mode):
+        raise AudioError(path, "is a FIFO, a device or a socket, not a file")
+    # Without being read: the kernel's own files have no size, and some of them block.
+    if status.st_size == 0:
+        raise AudioError(path, "the file is empty (0 bytes)")
+    return FileIO(path)
+
+
+def _read_leg(decoded: Decoded, channel: Channel, max_frames: int) -> Samples:
+    """One leg at the file's own rate, up to ``max_frames`` samples. [shape=(n_samples,)]"""
+    legs: list[Samples] = []
+    missing = max_frames
+    for block in decoded.blocks:
+        legs.append(_take_channel(block[:missing], channel))
+        missing -= len(legs[-1])
+        if missing == 0:
+            break
+    return np.concatenate(legs) if legs else np.empty(0, np.float32)
+
+
+def _take_channel(block: Block, channel: Channel) -> Samples:
+    if channel is Channel.RIGHT:
+        return block[:, 1]
+    if channel is Channel.LEFT or block.shape[1] == 1:
+        return block[:, 0]
+    weights = np.full(block.shape[1], 1 / block.shape[1], np.float32)
+    # Infinities of both signs are met by _check_values, as the NaN that they make here.
+    with np.errstate(invalid="ignore"):
+        return block @ weights
+
+
+def _as_samples(samples: NDArray[np.floating]) -> Samples:
+    if samples.ndim != 1 or samples.dtype.kind != "f":
+        raise UsageError(
+            "samples must be floating point in one dimension, "
+            f"not {samples.dtype} of shape {samples.shape}"
+        )
+    as_float32 = samples.astype(np.float32, copy=False)
+    _check_values(as_float32, "<samples>")
+    return as_float32
+
+
+def _check_values(samples: Samples, path: str) -> None:
+    fine = np.abs(samples) <= _MAX_ABS_SAMPLE
+    if fine.all():
+        return
+    index = int(np.argmin(fine))
+    value = samples[index]
+    if np.isnan(value):
+        raise AudioError(path, f"sample {index} is NaN")
+    if np.isinf(value):
+        raise AudioError(path, f"sample {index} is infinite")
+    raise AudioError(path, f"sample {index} is {value:g}, far beyond full scale (1)")
+
+
+def _check_rate(sample_rate: int) -> None:
+    if not MIN_SAMPLE_RATE <= sample_rate <= MAX_SAMPLE_RATE:
+        raise UsageError(
+            f"sample rate must be {MIN_SAMPLE_RATE} to {MAX_SAMPLE_RATE} Hz, not {sample_rate}"
+        )
+
+
+def _resample(samples: Samples, sample_rate: int) -> Samples:
+    if sample_rate != SAMPLE_RATE:
+        samples = soxr.resample(
+            np.ascontiguousarray(samples), sample_rate, SAMPLE_RATE, quality=_SOXR_QUALITY
+        )
+    return np.clip(samples, -1, 1)

@@ -1,0 +1,104 @@
+"""FFmpeg's decoders, through PyAV. Importing this module loads FFmpeg's libraries."""
+
+import itertools
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import NamedTuple
+
+import av
+import numpy as np
+from av.audio.frame import AudioFrame
+from av.audio.stream import AudioStream
+from av.container import InputContainer
+from av.error import FFmpegError
+
+from audio_model.decoders.base import Block, BoundedFile, Decoded
+from audio_model.errors import AudioError
+
+# Recordings only: no demuxer that opens a second file or an address (playlists, SDP), and none
+# that takes text, pictures or any bytes at all for sound.
+_DEMUXERS = "aac,aiff,amr,amrnb,amrwb,asf,au,caf,flac,g722,matroska,mov,mp3,ogg,voc,w64,wav"
+
+_MAX_BAD_PACKETS = 16
+"""Packets that may fail to decode before the rest is given up."""
+
+_MAX_CHANNELS = 7
+"""PyAV reads beyond the end of AVFrame.data when a planar frame has eight channels or more."""
+
+
+@contextmanager
+def open_audio(file: BoundedFile, path: str, demuxer: str | None) -> Iterator[Decoded]:
+    """Decode the first audio track of a file.
+
+    Args:
+        file: readable and seekable, at its start.
+        path: the name to give in errors.
+        demuxer: FFmpeg's name of the format, or None to tell it from the content.
+
+    Raises:
+        AudioError: not a format that FFmpeg reads, or nothing in it can be decoded.
+    """
+    try:
+        container = av.open(
+            file,
+            mode="r",
+            format=demuxer,
+            container_options={"format_whitelist": _DEMUXERS},
+            metadata_errors="replace",
+        )
+    except (FFmpegError, OSError) as error:
+        raise AudioError(path, f"not a known audio format (FFmpeg: {error.strerror})") from error
+    with container:
+        if not container.streams.audio:
+            raise AudioError(path, "holds no audio track")
+        stream = container.streams.audio[0]
+        if stream.codec_context is None:
+            raise AudioError(path, "its audio is in a codec that FFmpeg can't decode")
+        frames = _frames(container, stream)
+        first = next(frames, None)
+        if first is None:
+            raise AudioError(path, "holds no samples that can be decoded")
+        layout = _layout(first)
+        if layout.channels > _MAX_CHANNELS:
+            raise AudioError(path, f"has {layout.channels} channels, more than {_MAX_CHANNELS}")
+        same_layout = itertools.takewhile(lambda frame: _layout(frame) == layout, frames)
+        blocks = map(_to_block, itertools.chain([first], same_layout))
+        yield Decoded(layout.sample_rate, layout.channels, blocks)
+
+
+class _Layout(NamedTuple):
+    sample_rate: int
+    channels: int
+
+
+def _frames(container: InputContainer, stream: AudioStream) -> Iterator[AudioFrame]:
+    """Frames that hold samples; packets that don't decode are left out."""
+    # Recordings are scored in parallel, one a process; threads per file would only add switching.
+    stream.codec_context.thread_count = 1
+    packets = container.demux(stream)
+    n_bad = 0
+    while n_bad <= _MAX_BAD_PACKETS:
+        try:
+            decoded = next(packets).decode()
+        except StopIteration:
+            return
+        except (FFmpegError, OSError):
+            n_bad += 1
+            continue
+        yield from (frame for frame in decoded if frame.samples > 0)
+
+
+def _layout(frame: AudioFrame) -> _Layout:
+    return _Layout(frame.sample_rate, frame.layout.nb_channels)
+
+
+def _to_block(frame: AudioFrame) -> Block:
+    """Samples at full scale 1. [shape=(n_frames, channels)]"""
+    samples = frame.to_ndarray()
+    samples = samples.T if frame.format.is_planar else samples.reshape(frame.samples, -1)
+    if samples.dtype.kind == "f":
+        with np.errstate(over="ignore"):
+            return samples.astype(np.float32)
+    full_scale = np.float32(1 << (8 * samples.itemsize - 1))
+    offset = full_scale if samples.dtype.kind == "u" else np.float32(0)
+    return (samples.astype(np.float32) - offset) / full_scale

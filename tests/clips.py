@@ -1,0 +1,60 @@
+"""Clips, sounds and small corpora for tests of training."""
+
+import csv
+from pathlib import Path
+
+import numpy as np
+import soundfile
+
+from audio_model.frontend import HOP_LENGTH
+from tests import sounds
+from training.dataset import Sound
+from training.manifest import Clip
+
+
+def clip(name: str = "a.wav", label: int | None = 1, **columns: str) -> Clip:
+    """A clip of no file; its source is its name unless it is given."""
+    source = columns.pop("source", name)
+    group = columns.pop("group", source)
+    corpus = columns.pop("corpus", "own")
+    return Clip(Path("/nowhere") / name, name, label, source, group, corpus, **columns)
+
+
+def sound(
+    samples: sounds.Samples, of: Clip | None = None, active: np.ndarray | None = None
+) -> Sound:
+    """A sound in memory, active throughout unless told otherwise."""
+    n_frames = len(samples) // HOP_LENGTH
+    return Sound(of or clip(), samples, np.ones(n_frames, bool) if active is None else active)
+
+
+def write(path: Path, samples: sounds.Samples) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("wb") as file:
+        soundfile.write(file, samples, sounds.SAMPLE_RATE, format="WAV", subtype="FLOAT")
+    return path
+
+
+def write_corpus(
+    folder: Path, *, voices: int = 16, clips_each: int = 1, seconds: float = 2.0, n_tones: int = 3
+) -> Path:
+    """So many recorded voices and live callers, and tones; the path of their manifest."""
+    rows = []
+
+    def add(name: str, label: str, source: str, kind: str, samples: sounds.Samples) -> None:
+        write(folder / name, samples)
+        rows.append({"path": name, "label": label, "source": source, "kind": kind})
+
+    for voice in range(voices):
+        for n in range(clips_each):
+            for label, played in (("live", False), ("recorded", True)):
+                samples = sounds.voice(seconds, 100 * voice + n, played=played)
+                add(f"{label}/{voice}-{n}.wav", label, f"{label}{voice}", "", samples)
+    for n in range(n_tones):
+        add(f"tones/{n}.wav", "", f"tone{n}", "tone", sounds.tone(seconds, 400 + 100 * n))
+    manifest = folder / "manifest.csv"
+    with manifest.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, ["path", "label", "source", "kind"])
+        writer.writeheader()
+        writer.writerows(rows)
+    return manifest

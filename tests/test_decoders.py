@@ -1,0 +1,144 @@
+"""What the decoders may not do: search for ever, print, follow a file elsewhere, crash."""
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from audio_model import audio
+from audio_model.errors import AudioError
+
+GIB = 1 << 30
+
+
+def tone(sample_rate, seconds=2.0):
+    t = np.arange(round(sample_rate * seconds)) / sample_rate
+    return (0.25 * np.sin(2 * np.pi * 440 * t)).astype(np.float32)
+
+
+@pytest.mark.parametrize(
+    "start",
+    [
+        pytest.param(b"", id="zeros.mp3"),
+        pytest.param(b"RIFF\xff\xff\xff\xffWAVE", id="wav"),
+        pytest.param(b"ID3\x03\x00\x00\x7f\x7f\x7f\x7f", id="id3"),
+        pytest.param(b"\x00\x00\x00\x18ftypM4A ", id="mp4"),
+        pytest.param(b"\x1a\x45\xdf\xa3\x9f", id="webm"),
+    ],
+)
+def test_the_search_for_sound_in_a_huge_file_ends(tmp_path, start):
+    path = tmp_path / "huge.mp3"
+    path.write_bytes(start)
+    os.truncate(path, 20 * GIB)
+    started = time.monotonic()
+    with pytest.raises(AudioError):
+        audio.read(path, max_seconds=1)
+    assert time.monotonic() - started < 5
+
+
+@pytest.mark.parametrize(("container", "subtype"), [("FLAC", "PCM_16"), ("OGG", "VORBIS")])
+def test_sound_before_a_huge_hole_is_read(tmp_path, container, subtype):
+    path = tmp_path / "hole"
+    samples = np.random.default_rng(0).uniform(-0.5, 0.5, 160_000)
+    soundfile.write(path, samples, 16000, format=container, subtype=subtype)
+    whole = path.stat().st_size
+    os.truncate(path, whole * 3 // 4)
+    os.truncate(path, 20 * GIB)
+    started = time.monotonic()
+    assert len(audio.read(path, max_seconds=4)) > 4000
+    assert time.monotonic() - started < 5
+
+
+def test_a_damaged_flac_frame_ends_the_recording_at_the_damage(tmp_path):
+    path = tmp_path / "a.flac"
+    samples = np.random.default_rng(0).uniform(-0.5, 0.5, 40_000)
+    soundfile.write(path, samples, 8000)
+    content = bytearray(path.read_bytes())
+    middle = len(content) // 2
+    content[middle : middle + 8] = bytes(8)
+    path.write_bytes(content)
+    read = audio.read(path, max_seconds=5)
+    # FLAC frames of 4096 samples; all but a last small block before the damaged one are kept.
+    assert 16_384 - 128 <= len(read) < 20_480
+    np.testing.assert_allclose(read, samples[: len(read)], atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    "playlist",
+    [
+        "#EXTM3U\n#EXT-X-TARGETDURATION:10\n#EXTINF:10,\nfile://{target}\n",
+        "ffconcat version 1.0\nfile {target}\n",
+    ],
+)
+@pytest.mark.parametrize("name", ["a.wav", "a.mp3", "a.m3u8"])
+def test_a_playlist_is_not_followed(tmp_path, playlist, name):
+    soundfile.write(tmp_path / "target.mp3", tone(16000), 16000)
+    path = tmp_path / name
+    path.write_text(playlist.format(target=tmp_path / "target.mp3"))
+    with pytest.raises(AudioError, match="not a known audio format"):
+        audio.read(path, max_seconds=1)
+
+
+def test_eight_channels_through_ffmpeg_are_refused(tmp_path):
+    path = tmp_path / "a.mp4"
+    av = pytest.importorskip("av")
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("aac", rate=16000)
+        stream.layout = "7.1"
+        packed = np.zeros((1, 1024 * 8), np.float32)
+        frame = av.AudioFrame.from_ndarray(packed, format="flt", layout="7.1")
+        frame.sample_rate = 16000
+        for part in av.AudioResampler(format="fltp").resample(frame):
+            container.mux(stream.encode(part))
+        container.mux(stream.encode(None))
+    with pytest.raises(AudioError, match="8 channels"):
+        audio.read(path, max_seconds=1)
+
+
+def test_nothing_is_printed_about_damage(tmp_path, capfd):
+    random = np.random.default_rng(0)
+    for name, container in [("a.mp3", "MP3"), ("a.ogg", "OGG"), ("a.flac", "FLAC")]:
+        soundfile.write(tmp_path / name, tone(16000, 3), 16000, format=container)
+        good = np.fromfile(tmp_path / name, np.uint8)
+        for _ in range(15):
+            bad = good.copy()
+            at = random.integers(0, len(bad), 40)
+            bad[at] = random.integers(0, 256, 40)
+            bad.tofile(tmp_path / name)
+            try:
+                samples = audio.read(tmp_path / name, max_seconds=2)
+            except AudioError:
+                continue
+            assert np.isfinite(samples).all()
+            assert np.abs(samples).max() <= 1
+    assert capfd.readouterr() == ("", "")
+
+
+def test_files_are_closed(tmp_path):
+    soundfile.write(tmp_path / "good.wav", tone(8000), 8000)
+    soundfile.write(tmp_path / "good.mp3", tone(8000), 8000)
+    (tmp_path / "bad.wav").write_bytes(b"RIFF\x24\x00\x00\x00WAVEfmt " + bytes(500))
+    opened = sum(1 for _ in Path("/proc/self/fd").iterdir())
+    for _ in range(5):
+        for name in ("good.wav", "good.mp3"):
+            audio.read(tmp_path / name, max_seconds=1)
+            audio.channel_count(tmp_path / name)
+        with pytest.raises(AudioError):
+            audio.read(tmp_path / "bad.wav", max_seconds=1)
+    assert sum(1 for _ in Path("/proc/self/fd").iterdir()) == opened
+
+
+def test_ffmpeg_is_loaded_only_when_it_is_needed(tmp_path):
+    soundfile.write(tmp_path / "a.wav", tone(8000), 8000)
+    program = (
+        "import sys; from audio_model import audio; "
+        f"audio.read({str(tmp_path / 'a.wav')!r}, max_seconds=1); "
+        "print([name for name in ('av', 'torch', 'librosa') if name in sys.modules])"
+    )
+    result = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)
+    assert result.stdout.strip() == b"[]"
