@@ -24,8 +24,8 @@ WIN_LENGTH = BLOCKS_PER_WINDOW * HOP_LENGTH
 
 N_FFT = WIN_LENGTH
 N_MELS = 40
-F_MIN = 200.0
-F_MAX = 3600.0
+F_MIN = 210.0
+F_MAX = 3590.0
 """Hz. Inside every telephone band: the net can't read a line's or an encoder's band edges."""
 
 POWER_FLOOR = 1e-5
