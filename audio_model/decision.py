@@ -154,8 +154,9 @@ class Decider:
         self._voice: list[float] = []
 
     @property
-    def kind(self) -> VerdictKind:
-        return self._kind
+    def decided(self) -> tuple[VerdictKind, float | None]:
+        """The verdict, and the second at which the score crossed into it."""
+        return self._kind, self._decided_at
 
     def add(self, steps: Steps) -> None:
         for logit, heard, level in zip(

@@ -78,6 +78,8 @@ class Detector:
         if isinstance(recording, np.ndarray):
             if sample_rate is None:
                 raise UsageError("samples need their sample_rate")
+            if recording.ndim != 1:
+                raise UsageError(f"samples must have one dimension, not {recording.ndim}")
             samples = audio.to_model_rate(
                 recording[: int((seconds + 1) * sample_rate)], sample_rate
             )

@@ -58,10 +58,17 @@ class StreamDetector:
 
         Returns:
             The verdict, if this packet has changed it, or else None.
+
+        Raises UsageError if the packet is neither, AudioError for NaN or infinite samples.
         """
         if self.finished:
             return None
-        samples = packet if isinstance(packet, np.ndarray) else self._decode(bytes(packet))
+        if isinstance(packet, np.ndarray):
+            samples = packet
+        elif isinstance(packet, bytes | bytearray | memoryview):
+            samples = self._decode(bytes(packet))
+        else:
+            raise UsageError(f"a packet is bytes or samples, not {type(packet).__name__}")
         return self._hear(self._resampler.feed(samples))
 
     def flush(self) -> Verdict:
@@ -94,7 +101,7 @@ class StreamDetector:
         self._n_waiting += len(samples)
         if self._n_waiting < STEP_SAMPLES:
             return None
-        before = self._decider.kind
+        before = self._decider.decided
         waiting = np.concatenate(self._waiting)
         whole = len(waiting) // STEP_SAMPLES * STEP_SAMPLES
         for start in range(0, whole, MAX_STEPS_A_RUN * STEP_SAMPLES):
@@ -103,4 +110,4 @@ class StreamDetector:
             self._decider.add(Steps(logit[0], heard[0], level_db(waiting[start:end])))
         self._waiting = [waiting[whole:]]
         self._n_waiting = len(waiting) - whole
-        return self.verdict() if self._decider.kind is not before else None
+        return self.verdict() if self._decider.decided != before else None
