@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
+from scipy.special import expit
 
 from audio_model.decision import Calibration, DecisionRule, OperatingPoint, sigmoid
 from audio_model.errors import AudioModelError, UsageError
@@ -31,8 +32,17 @@ SMOOTHNESS = 0.02
 """Weight of squared differences between neighbouring knots: dev has few voices."""
 
 
+NEVER_RECORDED = float(np.nextafter(1.0, 2.0))
+NEVER_LIVE = float(np.nextafter(0.0, -1.0))
+"""Thresholds that no score reaches, for a class that no threshold can tell within the budget."""
+
+
 def fit_calibration(heard: Sequence[HeardTake], knots: Sequence[float]) -> Calibration:
-    """Platt scaling at each knot by weighted maximum likelihood over every step with voice."""
+    """Platt scaling at each knot by weighted maximum likelihood over every step with voice.
+
+    Targets are Platt's, ``(n + 1) / (n + 2)`` for a class of ``n`` sources: where dev is told
+    apart without an error, the score must not claim more than so few sources can show.
+    """
     heard = [h for h in heard if len(h.steps)]
     logit = np.concatenate([h.steps.logit for h in heard]).astype(float)
     voice = np.concatenate([h.voice_seconds for h in heard])
@@ -44,14 +54,15 @@ def fit_calibration(heard: Sequence[HeardTake], knots: Sequence[float]) -> Calib
         weight[label == each] /= 2 * weight[label == each].sum()
     n = len(knots)
     hats = np.stack([np.interp(voice, knots, row) for row in np.eye(n)], axis=1)
-    sign = 2.0 * label - 1
+    sources = [len({h.take.clip.source for h in heard if h.label == each}) for each in (0, 1)]
+    target = np.array([1 / (sources[0] + 2), (sources[1] + 1) / (sources[1] + 2)])[label]
 
     def loss(values: Array) -> tuple[float, Array]:
         log_slope, offset = values[:n], values[n:]
         slope = hats @ np.exp(log_slope)
-        margin = sign * (slope * logit + hats @ offset)
-        likelihood = np.sum(weight * np.logaddexp(0, -margin))
-        pull = -weight * sign / (1 + np.exp(margin))
+        log_odds = slope * logit + hats @ offset
+        likelihood = np.sum(weight * (np.logaddexp(0, log_odds) - target * log_odds))
+        pull = weight * (expit(log_odds) - target)
         of_slope = (hats.T @ (pull * logit)) * np.exp(log_slope)
         roughness, of_rough = 0.0, []
         for part in (log_slope, offset):
@@ -91,13 +102,13 @@ def operating_points(
             continue
         threshold = rates_at_false_alarm(highest, label, weight, max_false_alarm=budget).threshold
         # An infinite threshold says that even the highest score is reached by too many live clips.
-        recorded_at = min(max(threshold, 0.5), float(np.nextafter(1.0, 2.0)))
+        recorded_at = min(max(threshold, 0.5), NEVER_RECORDED)
         flagged = highest >= recorded_at
         points.append(
             OperatingPoint(
                 max_false_alarm=budget,
                 recorded_at=recorded_at,
-                live_at=max(0.0, min(live_at, 0.5, float(np.nextafter(recorded_at, 0)))),
+                live_at=max(NEVER_LIVE, min(live_at, 0.5, float(np.nextafter(recorded_at, 0)))),
                 false_alarm=float(np.average(flagged[label == 0], weights=weight[label == 0])),
                 miss=float(np.average(~flagged[label == 1], weights=weight[label == 1])),
             )

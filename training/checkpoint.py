@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,14 @@ class Checkpoint:
     metrics: dict[str, Any] = field(default_factory=dict)
     """Figures on held-out sources, as ``training.evaluate`` wrote them."""
 
+    @property
+    def weights_hash(self) -> str:
+        """Hex digest of the weights, the same for equal numbers."""
+        digest = blake2b(digest_size=16)
+        for name, tensor in sorted(self.weights.items()):
+            digest.update(name.encode() + tensor.contiguous().numpy().tobytes())
+        return digest.hexdigest()
+
     def build(self) -> Network:
         network = Network(self.network).eval()
         network.load_state_dict(dict(self.weights))
@@ -53,6 +62,7 @@ class Checkpoint:
         about = {
             "format": FORMAT,
             "network": asdict(self.network),
+            "weights_hash": self.weights_hash,
             "manifest_hash": self.manifest_hash,
             "config": self.config,
             "decision": self.decision and asdict(self.decision),
@@ -74,7 +84,7 @@ def load(path: Path) -> Checkpoint:
         raise ModelError(f"{path}: not a checkpoint of this project ({FORMAT!r} is wanted)")
     decision = about["decision"]
     try:
-        return Checkpoint(
+        loaded = Checkpoint(
             network=from_dict(NetworkConfig, about["network"]),
             weights=weights,
             manifest_hash=about["manifest_hash"],
@@ -84,3 +94,6 @@ def load(path: Path) -> Checkpoint:
         )
     except UsageError as error:
         raise ModelError(f"{path}: made by another version of this package: {error}") from error
+    if loaded.weights_hash != about["weights_hash"]:
+        raise ModelError(f"{path}: the checkpoint is damaged (its digest does not agree)")
+    return loaded

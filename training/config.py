@@ -39,9 +39,9 @@ class SplitConfig:
 @dataclass(frozen=True)
 class TrainConfig:
     seed: int = 1
-    scenes: int = 48_000
+    scenes: int = 32_000
     """Scenes in the pool; an epoch is a pass over it."""
-    epochs: int = 15
+    epochs: int = 16
     batch_size: int = 64
     learning_rate: float = 2e-3
     weight_decay: float = 0.02
@@ -58,9 +58,17 @@ class TrainConfig:
     """Widest band of mels hidden in a scene (SpecAugment)."""
     recolour_db: float = 2.0
     """Spread of the level and tilt that are drawn anew at each pass over a scene."""
-    threads: int = 2
+    threads: int = 1
+    """Two are hardly faster for so small a network; it depends on them which bits come out."""
     workers: int = 2
     """Processes that draw scenes."""
+
+    def __post_init__(self) -> None:
+        for name in ("epochs", "batch_size", "threads"):
+            if getattr(self, name) < 1:
+                raise UsageError(f"train.{name} must be at least 1")
+        if self.scenes < self.batch_size:
+            raise UsageError("train.scenes must be at least train.batch_size")
 
 
 @dataclass(frozen=True)

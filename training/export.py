@@ -20,7 +20,6 @@ import json
 import sys
 import warnings
 from dataclasses import asdict
-from hashlib import blake2b
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -85,6 +84,12 @@ def _constant(values: NDArray[np.float64]) -> nn.Buffer:
     return nn.Buffer(torch.from_numpy(values.astype(np.float32)))
 
 
+def front_end_flops() -> int:
+    """Multiplications and additions of the front end's matrix products for one frame."""
+    front_end = StreamingLogMel()
+    return 2 * sum(matrix.numel() for matrix in front_end.buffers())
+
+
 class CallGraph(nn.Module):
     """What the file computes: a chunk of samples and the state in, answers and the state out.
 
@@ -147,18 +152,10 @@ def about(trained: Checkpoint, state_size: int) -> dict[str, Any]:
         "heard": [kind.name.lower() for kind in Heard],
         "decision": asdict(trained.decision),
         "network": asdict(trained.network),
-        "weights_hash": weights_hash(trained),
+        "weights_hash": trained.weights_hash,
         "manifest_hash": trained.manifest_hash,
         "metrics": trained.metrics,
     }
-
-
-def weights_hash(trained: Checkpoint) -> str:
-    """Hex digest of the weights, the same for equal numbers."""
-    digest = blake2b(digest_size=16)
-    for name, tensor in sorted(trained.weights.items()):
-        digest.update(name.encode() + tensor.contiguous().numpy().tobytes())
-    return digest.hexdigest()
 
 
 def export_model(trained: Checkpoint, path: Path) -> None:

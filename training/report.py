@@ -9,6 +9,8 @@ from training import metrics, plots
 from training.infer import HeardTake
 
 CONDITIONS = {"raw": "as recorded", "line": "through a simulated line"}
+MIN_TAKES = 10
+"""Smaller slices are in ``metrics.json`` alone: their shares say little."""
 PLOTTED_SECONDS = 3.0
 """Audio heard in the DET, reliability and histogram plots."""
 
@@ -40,6 +42,8 @@ def as_markdown(figures: Mapping[str, Any]) -> str:
                 "|---|---|---|---|---|---|",
             ]
             for row in rows:
+                if row["takes"] < MIN_TAKES:
+                    continue
                 kind = "recorded" if row["label"] else "live"
                 shares = " | ".join(f"{row[k]:.1%}" for k in ("recorded", "live", "unknown"))
                 lines.append(f"| {kind} | {row['slice'] or '-'} | {row['takes']} | {shares} |")

@@ -125,8 +125,6 @@ class Trainer:
         self.epoch = 0
         self._pool = pool
         steps_per_epoch = len(pool) // self.settings.batch_size
-        if not steps_per_epoch:
-            raise UsageError("train: scenes must be at least batch_size")
         total = steps_per_epoch * self.settings.epochs
         rising = max(1.0, self.settings.warmup * total)
         self.schedule = torch.optim.lr_scheduler.LambdaLR(
@@ -216,6 +214,18 @@ def train(settings: Config, run: Path, source: bytes) -> None:
     torch.set_num_threads(settings.train.threads)
     corpus = Corpus.load(settings)
     print(corpus.split.table(), file=sys.stderr)
+    about = plain(settings)
+    learnt_by = {k: v for k, v in about["train"].items() if k != "workers"}
+    identity = json.dumps(
+        {"config": about | {"train": learnt_by}, "manifest": corpus.manifest.hash}, sort_keys=True
+    )
+    state_file = run / "state.pt"
+    state = torch.load(state_file, weights_only=True) if state_file.exists() else None
+    if state and state["identity"] != identity:
+        raise UsageError(
+            f"{run} holds a run with another config or manifest: "
+            "name a new folder with --run, or remove this one"
+        )
     scenes = Scenes(
         corpus.sounds(SplitName.TRAIN),
         corpus.around(SplitName.TRAIN),
@@ -223,7 +233,6 @@ def train(settings: Config, run: Path, source: bytes) -> None:
         settings.scene,
         settings.train.seed,
     )
-    about = plain(settings)
     # How the pool is learnt from does not change what is in it.
     drawn_from = {k: v for k, v in about.items() if k not in ("network", "train", "calibration")}
     pool = prepare(
@@ -235,15 +244,7 @@ def train(settings: Config, run: Path, source: bytes) -> None:
     )
     trainer = Trainer(settings, pool)
     log = RunLog(run / "log.csv")
-    state_file = run / "state.pt"
-    identity = {"config": about, "manifest": corpus.manifest.hash}
-    if state_file.exists():
-        state = torch.load(state_file, weights_only=True)
-        if state["identity"] != json.dumps(identity, sort_keys=True):
-            raise UsageError(
-                f"{run} holds a run with another config or manifest: "
-                "name a new folder with --run, or remove this one"
-            )
+    if state:
         trainer.resume(state["trainer"])
         log.resume(trainer.epoch)
     checks = through_lines(
@@ -261,8 +262,7 @@ def train(settings: Config, run: Path, source: bytes) -> None:
         log.add(row)
         tqdm.write(" ".join(f"{k} {v:.4g}" for k, v in row.items()), file=sys.stderr)
         content = io.BytesIO()
-        saved = {"trainer": trainer.state(), "identity": json.dumps(identity, sort_keys=True)}
-        torch.save(saved, content)
+        torch.save({"trainer": trainer.state(), "identity": identity}, content)
         write_atomically(state_file, content.getvalue())
     plots.training_curves(log.rows, run / "curves.png")
     checkpoint = Checkpoint(

@@ -1,0 +1,128 @@
+"""Config files: what they may say, and what is said of those that say something else."""
+
+import json
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import pytest
+
+from audio_model.errors import UsageError
+from training import config
+from training.config import Config, DataConfig, TrainConfig, from_dict, load
+from training.network import NetworkConfig
+
+CONFIGS = Path(config.__file__).parent / "configs"
+
+
+def write(folder: Path, text: str) -> Path:
+    path = folder / "run.toml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def refused(path: Path) -> str:
+    with pytest.raises(UsageError) as caught:
+        load(path)
+    message = str(caught.value)
+    assert str(path) in message
+    return message
+
+
+def test_a_manifest_is_enough(tmp_path: Path) -> None:
+    settings = load(write(tmp_path, '[data]\nmanifest = "m.csv"\n'))
+    assert settings == Config(DataConfig(manifest=tmp_path / "m.csv"))
+
+
+def test_every_section_is_read(tmp_path: Path) -> None:
+    text = """
+        [data]
+        manifest = "data/m.csv"
+        beds = "../noise.csv"
+        [split]
+        dev = 0.2
+        [split.holdout]
+        prompts = "test"
+        [line]
+        codec = 1
+        level_db = [-30, -10.5]
+        [scene]
+        seconds = 2.5
+        [network]
+        conv_channels = [8, 16, 16]
+        dilations = [1, 2]
+        [train]
+        epochs = 3
+        [calibration]
+        budgets = [0.1, 0.5]
+    """
+    settings = load(write(tmp_path, text))
+    assert settings.data.manifest == tmp_path / "data/m.csv"
+    assert settings.data.beds == tmp_path.parent / "noise.csv"
+    assert settings.split.dev == 0.2
+    assert settings.split.holdout == {"prompts": "test"}
+    assert (settings.line.codec, settings.line.level_db) == (1.0, (-30.0, -10.5))
+    assert isinstance(settings.line.codec, float)
+    assert settings.scene.seconds == 2.5
+    assert settings.network == NetworkConfig(conv_channels=(8, 16, 16), dilations=(1, 2))
+    assert settings.train == replace(TrainConfig(), epochs=3)
+    assert settings.calibration.budgets == (0.1, 0.5)
+
+
+def test_an_absolute_path_stays(tmp_path: Path) -> None:
+    assert load(write(tmp_path, "[data]\nmanifest = '/x/m.csv'")).data.manifest == Path("/x/m.csv")
+
+
+def test_paths_start_at_the_file_not_at_the_working_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "configs").mkdir()
+    write(tmp_path / "configs", "[data]\nmanifest = 'm.csv'")
+    monkeypatch.chdir(tmp_path)
+    assert load(Path("configs/run.toml")).data.manifest == tmp_path / "configs/m.csv"
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ("", "data"),
+        ("[data]\n", "manifest"),
+        ("[data]\nmanifest = 'm.csv'\nmanifset = 'm'", "manifset"),
+        ("[data]\nmanifest = 'm.csv'\n[trian]\nepochs = 3", "trian"),
+        ("[data]\nmanifest = 'm.csv'\n[train]\nepoch = 3", "epoch"),
+        ("[data]\nmanifest = 'm.csv'\n[train]\nepochs = 'three'", "train.epochs"),
+        ("[data]\nmanifest = 'm.csv'\n[train]\nepochs = 3.5", "train.epochs"),
+        ("[data]\nmanifest = 'm.csv'\n[train]\nepochs = 0", "train.epochs"),
+        ("[data]\nmanifest = 'm.csv'\n[train]\nbatch_size = 0", "train.batch_size"),
+        ("[data]\nmanifest = 'm.csv'\n[train]\nscenes = 63", "train.scenes"),
+        ("[data]\nmanifest = 'm.csv'\n[train]\nlearning_rate = '1e-3'", "train.learning_rate"),
+        ("[data]\nmanifest = 'm.csv'\n[line]\nlevel_db = [-30, 'x']", "line.level_db"),
+        ("[data]\nmanifest = 'm.csv'\n[network]\nconv_channels = [16, 16]", "conv_channels"),
+        ("[data]\nmanifest = 'm.csv'\n[split]\nholdout = ['a']", "split.holdout"),
+        ("data = 'm.csv'", "data"),
+        ("[data", "not TOML"),
+    ],
+)
+def test_a_wrong_setting_is_named(tmp_path: Path, text: str, named: str) -> None:
+    assert named in refused(write(tmp_path, text))
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    assert "No such file" in refused(tmp_path / "none.toml")
+
+
+def test_a_binary_file_is_no_config(tmp_path: Path) -> None:
+    (tmp_path / "run.toml").write_bytes(b"\xff\xfe\x00")
+    assert "not TOML" in refused(tmp_path / "run.toml")
+
+
+@pytest.mark.parametrize("path", sorted(CONFIGS.glob("*.toml")), ids=lambda path: path.name)
+def test_shipped_configs_can_be_read(path: Path) -> None:
+    assert load(path).data.manifest.is_absolute()
+
+
+def test_settings_survive_a_checkpoint() -> None:
+    settings = Config(DataConfig(Path("m.csv"), beds=Path("b.csv")))
+    settings = replace(settings, network=NetworkConfig(dilations=(1, 3)))
+    assert from_dict(Config, asdict(settings)) == settings
+    text = json.dumps(asdict(settings), default=str)
+    assert from_dict(Config, json.loads(text)) == settings
