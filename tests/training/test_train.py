@@ -14,7 +14,6 @@ import torch
 
 from audio_model.decision import VerdictKind
 from audio_model.detector import Detector
-from audio_model.errors import UsageError
 from audio_model.frontend import N_MELS
 from audio_model.steps import Heard
 from tests import clips, sounds
