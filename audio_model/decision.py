@@ -1,8 +1,9 @@
 """From the network's answers to a verdict: calibration, operating points, evidence.
 
 A score is the calibrated probability of *recorded* when both classes are equally common. The
-verdict follows the score as a trigger with two thresholds: at or above ``recorded_at`` it becomes
-recorded, at or below ``live_at`` live, and between them it stays what it was, at first unknown.
+verdict follows the score as a trigger: at or above ``recorded_at`` it becomes recorded, at or below
+``live_at`` live. It stays so until the score crosses even odds against it, and is unknown then, as
+it was at first; so a small step back changes nothing, and no verdict contradicts its score.
 The verdict after ``t`` seconds depends on those ``t`` seconds alone.
 """
 
@@ -181,6 +182,13 @@ class Decider:
             self._decide(VerdictKind.RECORDED)
         elif score <= self._point.live_at:
             self._decide(VerdictKind.LIVE)
+        elif self._contradicted_by(score):
+            self._kind, self._decided_at = VerdictKind.UNKNOWN, None
+
+    def _contradicted_by(self, score: float) -> bool:
+        if self._kind is VerdictKind.RECORDED:
+            return score < 0.5
+        return self._kind is VerdictKind.LIVE and score > 0.5
 
     def _decide(self, kind: VerdictKind) -> None:
         if kind is not self._kind:

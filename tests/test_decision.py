@@ -96,6 +96,31 @@ def test_between_the_thresholds_a_verdict_stays() -> None:
     assert judged(steps(logits[:-1])).decided_at == pytest.approx((FIRST + 4) * STEP_SECONDS)
 
 
+@pytest.mark.parametrize(
+    ("first", "against", "kind"),
+    [(HIGH, -0.1, VerdictKind.RECORDED), (LOW, 0.1, VerdictKind.LIVE)],
+)
+def test_a_verdict_ends_where_the_score_contradicts_it(
+    first: float, against: float, kind: VerdictKind
+) -> None:
+    logits = [first] * FIRST + [-against, against, -against]
+    unknown = VerdictKind.UNKNOWN
+    kinds = [unknown] * (FIRST - 1) + [kind] * 2 + [unknown] * 2
+    assert kind_after_each(steps(logits)) == kinds
+    verdict = judged(steps(logits))
+    assert verdict.decided_at is None
+    assert verdict.reason is Reason.UNSURE
+
+
+@given(logits=st.lists(LOGITS, max_size=40))
+def test_no_verdict_contradicts_its_score(logits: list[float]) -> None:
+    verdict = judged(steps(logits))
+    if verdict.verdict is VerdictKind.RECORDED:
+        assert verdict.score >= 0.5
+    if verdict.verdict is VerdictKind.LIVE:
+        assert verdict.score <= 0.5
+
+
 def test_a_score_on_a_threshold_decides() -> None:
     rule = DecisionRule(
         AS_IS,

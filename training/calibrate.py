@@ -18,7 +18,7 @@ from scipy.optimize import minimize
 from scipy.special import expit
 
 from audio_model.decision import Calibration, DecisionRule, OperatingPoint, sigmoid
-from audio_model.errors import AudioModelError, UsageError
+from audio_model.errors import AudioModelError
 from training import checkpoint, config
 from training.config import CalibrationConfig, Config
 from training.corpus import Corpus
@@ -87,7 +87,10 @@ def extreme_scores(heard: HeardTake, rule: DecisionRule) -> tuple[float, float]:
 def operating_points(
     heard: Sequence[HeardTake], rule: DecisionRule, settings: CalibrationConfig
 ) -> tuple[OperatingPoint, ...]:
-    """A point for each budget that the live clips can resolve. Raises UsageError if none is."""
+    """A point for each budget that the live callers of dev can resolve.
+
+    ``n`` callers can't show a rate below ``1 / n``: that is the budget where all are smaller.
+    """
     label = np.array([h.label for h in heard])
     weight = np.array([h.weight for h in heard])
     callers = len({h.take.clip.group for h in heard if h.label == 0})
@@ -97,9 +100,7 @@ def operating_points(
         -lowest, 1 - label, weight, max_false_alarm=settings.max_miss
     ).threshold
     points = []
-    for budget in sorted(settings.budgets):
-        if budget * callers < 1:
-            continue
+    for budget in sorted(b for b in settings.budgets if b * callers >= 1) or [1 / callers]:
         threshold = rates_at_false_alarm(highest, label, weight, max_false_alarm=budget).threshold
         # An infinite threshold says that even the highest score is reached by too many live clips.
         recorded_at = min(max(threshold, 0.5), NEVER_RECORDED)
@@ -112,10 +113,6 @@ def operating_points(
                 false_alarm=float(np.average(flagged[label == 0], weights=weight[label == 0])),
                 miss=float(np.average(~flagged[label == 1], weights=weight[label == 1])),
             )
-        )
-    if not points:
-        raise UsageError(
-            f"dev holds {callers} live callers: too few for any budget of {settings.budgets}"
         )
     return tuple(points)
 

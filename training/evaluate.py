@@ -21,6 +21,7 @@ from audio_model.errors import AudioModelError, UsageError
 from audio_model.frontend import SAMPLE_RATE
 from audio_model.steps import STEP_SECONDS, Steps
 from training import checkpoint, config, metrics, report
+from training.calibrate import extreme_scores
 from training.config import Config
 from training.corpus import Corpus
 from training.files import write_atomically
@@ -95,8 +96,12 @@ def decisions(
         for name, value in (("live", 0), ("recorded", 1))
     }
     times = [v.decided_at for v in verdicts if v.decided_at is not None]
+    highest = np.array([extreme_scores(h, rule)[1] for h in heard])
+    flagged = highest >= point.recorded_at
     summary = {
         "max_false_alarm": point.max_false_alarm,
+        "false_alarm": float(np.average(flagged[label == 0], weights=weight[label == 0])),
+        "miss": float(np.average(~flagged[label == 1], weights=weight[label == 1])),
         "verdicts": rates,
         "decided_at": dict(
             zip(("p10", "median", "p90"), np.quantile(times, (0.1, 0.5, 0.9)).tolist(), strict=True)

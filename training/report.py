@@ -59,18 +59,23 @@ def as_markdown(figures: Mapping[str, Any]) -> str:
 
 
 def _decision(of: Mapping[str, Any]) -> list[str]:
-    live, recorded = of["verdicts"]["live"], of["verdicts"]["recorded"]
     lines = [
-        f"Verdicts at a budget of {of['max_false_alarm']:.1%} false alarms: live callers are "
-        f"called recorded in {live['recorded']:.1%}, live in {live['live']:.1%}, unknown in "
-        f"{live['unknown']:.1%}; recordings are called recorded in {recorded['recorded']:.1%}, "
-        f"live in {recorded['live']:.1%}, unknown in {recorded['unknown']:.1%}."
+        f"At a budget of {of['max_false_alarm']:.1%} false alarms, `recorded` is said at some "
+        f"moment of {of['false_alarm']:.1%} of the live callers, and never of {of['miss']:.1%} of "
+        "the recordings. At the end of the clip:",
+        "",
+        "| class | called recorded | live | unknown |",
+        "|---|---|---|---|",
     ]
+    for name, shares in of["verdicts"].items():
+        cells = " | ".join(f"{shares[kind]:.1%}" for kind in ("recorded", "live", "unknown"))
+        lines.append(f"| {name} | {cells} |")
     if times := of["decided_at"]:
-        lines.append(
-            f"Decided after {times['median']:.2f} s in the median "
-            f"(10 % by {times['p10']:.2f} s, 90 % by {times['p90']:.2f} s)."
-        )
+        lines += [
+            "",
+            f"Decided after {times['median']:.2f} s in the median (10 % by {times['p10']:.2f} s, "
+            f"90 % by {times['p90']:.2f} s).",
+        ]
     return lines
 
 

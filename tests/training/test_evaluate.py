@@ -126,6 +126,16 @@ def test_verdicts_are_counted_by_class() -> None:
     assert len(verdicts) == 4 * N
 
 
+def test_a_false_alarm_counts_whatever_the_end_says() -> None:
+    """``recorded`` at a moment and taken back: an alarm; a recording flagged late is no miss."""
+    taken_back = [heard.take([9.0] * 8 + [-9.0] * 8, 0, f"live{k}") for k in range(4)]
+    late = [heard.take([-9.0] * 8 + [9.0] * 8, 1, f"recorded{k}") for k in range(4)]
+    summary, _ = decisions(taken_back + late + takes(-3, -3, n=4), RULE, POINT)
+    assert summary["false_alarm"] == pytest.approx(0.5)
+    assert summary["miss"] == pytest.approx(0.5)
+    assert summary["verdicts"]["live"]["recorded"] == 0
+
+
 def test_nobody_decided() -> None:
     summary, _ = decisions(takes(0, 0), RULE, POINT)
     assert summary["decided_at"] is None
