@@ -13,6 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 from scipy.special import expit
@@ -119,6 +120,7 @@ def operating_points(
 
 def calibrate_run(settings: Config, run: Path) -> None:
     """Write the decision rule into the run's checkpoint. Raises AudioModelError."""
+    torch.set_num_threads(settings.train.threads)
     file = run / "checkpoint.safetensors"
     trained = checkpoint.load(file)
     corpus = Corpus.load(settings)

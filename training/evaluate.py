@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 from audio_model.decision import DecisionRule, OperatingPoint, Verdict, VerdictKind, decide, sigmoid
 from audio_model.errors import AudioModelError, UsageError
@@ -57,7 +58,10 @@ def figures_at(
     """Figures of the score after so many seconds, with 95 % intervals over groups."""
     heard = [h for h in heard if len(h.steps)]
     score = [sigmoid(float(h.log_odds(rule)[h.last_step(seconds)])) for h in heard]
-    label, weight = [h.label for h in heard], [h.weight for h in heard]
+    label, weight = np.array([h.label for h in heard]), np.array([h.weight for h in heard])
+    # The score is a probability for equally common classes, so ECE and Brier weigh them alike.
+    for each in (0, 1):
+        weight[label == each] /= weight[label == each].sum()
     group = [h.take.clip.group for h in heard]
 
     def with_interval(metric: metrics.Metric) -> Figures:
@@ -157,6 +161,7 @@ def tone_figures(answers: Sequence[Steps], rule: DecisionRule, point: OperatingP
 
 def evaluate_run(settings: Config, run: Path, draws: int = 500) -> None:
     """Measure a calibrated run on its test split. Raises AudioModelError."""
+    torch.set_num_threads(settings.train.threads)
     file = run / "checkpoint.safetensors"
     trained = checkpoint.load(file)
     if trained.decision is None:
