@@ -1,9 +1,10 @@
 """From the network's answers to a verdict: calibration, operating points, evidence.
 
 A score is the calibrated probability of *recorded* when both classes are equally common. The
-verdict follows the score as a trigger: at or above ``recorded_at`` it becomes recorded, at or below
-``live_at`` live. It stays so until the score crosses even odds against it, and is unknown then, as
-it was at first; so a small step back changes nothing, and no verdict contradicts its score.
+verdict follows the score as a trigger: well above ``recorded_at`` it becomes recorded, well below
+``live_at`` live, by a margin that shrinks as more voice is heard. It stays so until the score
+crosses even odds against it, and is unknown then, as it was at first; so a small step back changes
+nothing, and no verdict contradicts its score.
 The verdict after ``t`` seconds depends on those ``t`` seconds alone.
 """
 
@@ -62,7 +63,7 @@ class Calibration:
 
 @dataclass(frozen=True)
 class OperatingPoint:
-    """Thresholds on the score, and the rates on held-out sources that chose them.
+    """Thresholds on the cautious score, and the rates on held-out sources that chose them.
 
     A false alarm is a live caller of whom ``recorded`` was said at any moment of the clip; a miss
     is a recording of which it never was.
@@ -83,10 +84,21 @@ class DecisionRule:
     operating_points: tuple[OperatingPoint, ...]
     min_voice_seconds: float = 0.4
     """Voice needed before a verdict may be given."""
+    caution: float = 0.0
+    """Log odds times seconds: a verdict after ``s`` seconds of voice needs ``caution / s`` more.
+
+    A threshold that is watched from the start is touched by chance while little was heard. Most of
+    the false-alarm budget would go there; this keeps it for later, when scores are better.
+    """
     min_tone_seconds: float = 0.24
     silence_db: float = -60.0
     max_seconds: float = 6.0
     """Audio after which the rates of the operating points no longer hold; where to stop."""
+
+    def cautious_scores(self, log_odds: float, voice_seconds: float) -> tuple[float, float]:
+        """The score moved up for ``live_at`` and down for ``recorded_at``, by the caution."""
+        margin = self.caution / voice_seconds
+        return sigmoid(log_odds + margin), sigmoid(log_odds - margin)
 
     def operating_point(self, max_false_alarm: float) -> OperatingPoint:
         """The most sensitive point within a budget. Raises UsageError if none is."""
@@ -177,18 +189,18 @@ class Decider:
         self._voice.append(heard[Heard.VOICE])
         if voice_seconds < self._rule.min_voice_seconds:
             return
-        score = sigmoid(log_odds)
-        if score >= self._point.recorded_at:
+        raised, lowered = self._rule.cautious_scores(log_odds, voice_seconds)
+        if lowered >= self._point.recorded_at:
             self._decide(VerdictKind.RECORDED)
-        elif score <= self._point.live_at:
+        elif raised <= self._point.live_at:
             self._decide(VerdictKind.LIVE)
-        elif self._contradicted_by(score):
+        elif self._contradicted_by(log_odds):
             self._kind, self._decided_at = VerdictKind.UNKNOWN, None
 
-    def _contradicted_by(self, score: float) -> bool:
+    def _contradicted_by(self, log_odds: float) -> bool:
         if self._kind is VerdictKind.RECORDED:
-            return score < 0.5
-        return self._kind is VerdictKind.LIVE and score > 0.5
+            return log_odds < 0
+        return self._kind is VerdictKind.LIVE and log_odds > 0
 
     def _decide(self, kind: VerdictKind) -> None:
         if kind is not self._kind:

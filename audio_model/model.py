@@ -66,13 +66,19 @@ class Model:
         self.about: dict[str, Any] = json.loads(
             self._session.get_modelmeta().custom_metadata_map["about"]
         )
-        if self.about.get("format") != FORMAT or self.about["step_samples"] != STEP_SAMPLES:
+        if self.about.get("format") != FORMAT:
             raise ModelError(
                 f"{printable(path)}: made for another version of this package "
                 f"({self.about.get('format')!r}; {FORMAT!r} is wanted)"
             )
-        self.rule = _decision_rule(self.about["decision"])
-        self.state_size = int(self.about["state_size"])
+        try:
+            self.rule = _decision_rule(self.about["decision"])
+            self.state_size = int(self.about["state_size"])
+        except (KeyError, TypeError) as error:
+            raise ModelError(
+                f"{printable(path)}: made for another version of this package "
+                f"(its metadata do not fit: {error})"
+            ) from error
 
     @classmethod
     def load(cls, path: Path = DEFAULT_PATH) -> "Model":

@@ -112,6 +112,21 @@ def test_a_verdict_ends_where_the_score_contradicts_it(
     assert verdict.reason is Reason.UNSURE
 
 
+def test_caution_asks_for_more_while_little_was_heard() -> None:
+    """With log odds of 3 against a threshold of 2, a margin of 2 / s is met after 2 s of voice."""
+    rule = DecisionRule(
+        AS_IS,
+        (OperatingPoint(0.1, recorded_at=sigmoid(2), live_at=sigmoid(-2), false_alarm=0, miss=0),),
+        caution=2.0,
+    )
+    for logit, kind in ((3.0, VerdictKind.RECORDED), (-3.0, VerdictKind.LIVE)):
+        verdict = judged(steps([logit] * 40), rule)
+        assert verdict.verdict is kind
+        assert verdict.decided_at == pytest.approx(2.0)
+        assert verdict.score == pytest.approx(sigmoid(logit))
+    assert judged(steps([1.9] * 1000), rule).verdict is VerdictKind.UNKNOWN
+
+
 @given(logits=st.lists(LOGITS, max_size=40))
 def test_no_verdict_contradicts_its_score(logits: list[float]) -> None:
     verdict = judged(steps(logits))

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 from scipy.special import expit
 
-from audio_model.decision import Calibration, DecisionRule, OperatingPoint, sigmoid
+from audio_model.decision import Calibration, DecisionRule, OperatingPoint
 from audio_model.errors import AudioModelError
 from training import checkpoint, config
 from training.config import CalibrationConfig, Config
@@ -79,10 +79,11 @@ def fit_calibration(heard: Sequence[HeardTake], knots: Sequence[float]) -> Calib
 
 
 def extreme_scores(heard: HeardTake, rule: DecisionRule) -> tuple[float, float]:
-    """Lowest and highest score among the steps that may decide; even odds if none may."""
+    """Lowest raised and highest lowered score of steps that may decide; 1 and 0 if none may."""
     may = heard.voice_seconds >= rule.min_voice_seconds
-    odds = heard.log_odds(rule)[may]
-    return (sigmoid(odds.min()), sigmoid(odds.max())) if len(odds) else (0.5, 0.5)
+    pairs = zip(heard.log_odds(rule)[may].tolist(), heard.voice_seconds[may].tolist(), strict=True)
+    cautious = [rule.cautious_scores(*pair) for pair in pairs] or [(1.0, 0.0)]
+    return min(raised for raised, _ in cautious), max(lowered for _, lowered in cautious)
 
 
 def operating_points(
@@ -131,7 +132,7 @@ def calibrate_run(settings: Config, run: Path) -> None:
     takes = raw(sounds) + through_lines(sounds, around, settings.line, lines=lines, seed=0)
     heard = hear(trained.build(), takes)
     calibration = fit_calibration(heard, settings.calibration.voice_seconds)
-    rule = DecisionRule(calibration, ())
+    rule = DecisionRule(calibration, (), caution=settings.calibration.caution)
     rule = replace(rule, operating_points=operating_points(heard, rule, settings.calibration))
     replace(trained, decision=rule).save(file)
     for point in rule.operating_points:

@@ -102,7 +102,7 @@ def test_extreme_scores_are_of_steps_that_may_decide() -> None:
     lowest, highest = extreme_scores(heard.take(logits, 1, "a"), AS_IS)
     assert (lowest, highest) == (sigmoid(-1.0), sigmoid(2.0))
     silent = heard.take(logits, 1, "a", kinds=[Heard.BACKGROUND] * 7)
-    assert extreme_scores(silent, AS_IS) == (0.5, 0.5)
+    assert extreme_scores(silent, AS_IS) == (1.0, 0.0)
 
 
 def random_takes(seed: int, live: int, recorded: int, apart: float = 2.0) -> list[HeardTake]:
