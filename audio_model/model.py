@@ -66,7 +66,7 @@ class Model:
         self.about: dict[str, Any] = json.loads(
             self._session.get_modelmeta().custom_metadata_map["about"]
         )
-        if self.about.get("format") != FORMAT:
+        if self.about.get("format") != FORMAT or self.about.get("step_samples") != STEP_SAMPLES:
             raise ModelError(
                 f"{printable(path)}: made for another version of this package "
                 f"({self.about.get('format')!r}; {FORMAT!r} is wanted)"
