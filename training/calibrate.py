@@ -6,7 +6,6 @@ calls: a false alarm is a live clip whose score touches the threshold at any ste
 holds for those who act on the first crossing.
 """
 
-import argparse
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
@@ -19,8 +18,8 @@ from scipy.optimize import minimize
 from scipy.special import expit
 
 from audio_model.decision import Calibration, DecisionRule, OperatingPoint
-from audio_model.errors import AudioModelError
 from training import checkpoint, config
+from training.command import run_command
 from training.config import CalibrationConfig, Config
 from training.corpus import Corpus
 from training.infer import HeardTake, hear, raw, through_lines
@@ -145,20 +144,9 @@ def calibrate_run(settings: Config, run: Path) -> None:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(
-        prog="python -m training.calibrate",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+    return run_command(
+        "calibrate", __doc__, arguments, lambda o: calibrate_run(config.load(o.config), o.run)
     )
-    parser.add_argument("run", type=Path, help="folder that training.train made")
-    parser.add_argument("--config", type=Path, required=True)
-    options = parser.parse_args(arguments)
-    try:
-        calibrate_run(config.load(options.config), options.run)
-    except AudioModelError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    return 0
 
 
 if __name__ == "__main__":

@@ -3,16 +3,17 @@
 Fills ``training/model_card.md`` with the figures of the run and writes ``MODEL_CARD.md``.
 """
 
-import argparse
 import sys
+from argparse import Namespace
 from collections import Counter, defaultdict
 from pathlib import Path
 from string import Template
 
 from audio_model.decision import DecisionRule
-from audio_model.errors import AudioModelError, UsageError
+from audio_model.errors import UsageError
 from audio_model.frontend import FRAMES_PER_SECOND
 from training import checkpoint, config, report
+from training.command import run_command
 from training.corpus import Corpus
 from training.export import front_end_flops
 from training.files import write_atomically
@@ -89,22 +90,12 @@ def make(settings: config.Config, run: Path) -> str:
     )
 
 
+def write_card(options: Namespace) -> None:
+    write_atomically(OUTPUT, make(config.load(options.config), options.run).encode())
+
+
 def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(
-        prog="python -m training.card",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("run", type=Path, help="folder that training.train made")
-    parser.add_argument("--config", type=Path, required=True)
-    options = parser.parse_args(arguments)
-    try:
-        card = make(config.load(options.config), options.run)
-    except AudioModelError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    write_atomically(OUTPUT, card.encode())
-    return 0
+    return run_command("card", __doc__, arguments, write_card)
 
 
 if __name__ == "__main__":

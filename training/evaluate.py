@@ -5,7 +5,6 @@ decided by the stored rule. Writes ``metrics.json``, ``report.md`` and plots to 
 figures into the checkpoint.
 """
 
-import argparse
 import json
 import sys
 from collections import defaultdict
@@ -18,11 +17,12 @@ import numpy as np
 import torch
 
 from audio_model.decision import DecisionRule, OperatingPoint, Verdict, VerdictKind, decide, sigmoid
-from audio_model.errors import AudioModelError, UsageError
+from audio_model.errors import UsageError
 from audio_model.frontend import SAMPLE_RATE
 from audio_model.steps import STEP_SECONDS, Steps
 from training import checkpoint, config, metrics, report
 from training.calibrate import extreme_scores
+from training.command import run_command
 from training.config import Config
 from training.corpus import Corpus
 from training.files import write_atomically
@@ -190,20 +190,9 @@ def evaluate_run(settings: Config, run: Path, draws: int = 500) -> None:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(
-        prog="python -m training.evaluate",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+    return run_command(
+        "evaluate", __doc__, arguments, lambda o: evaluate_run(config.load(o.config), o.run)
     )
-    parser.add_argument("run", type=Path, help="folder that training.train made")
-    parser.add_argument("--config", type=Path, required=True)
-    options = parser.parse_args(arguments)
-    try:
-        evaluate_run(config.load(options.config), options.run)
-    except AudioModelError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    return 0
 
 
 if __name__ == "__main__":

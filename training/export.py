@@ -15,7 +15,6 @@ The graph is built from the numbers of :mod:`audio_model.frontend`. The decision
 model was made of stand in the file's metadata, as JSON under the key ``about``.
 """
 
-import argparse
 import json
 import sys
 import warnings
@@ -31,10 +30,11 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from audio_model import frontend, model
-from audio_model.errors import AudioModelError, UsageError
+from audio_model.errors import UsageError
 from audio_model.steps import STEP_SAMPLES, Heard
 from training import checkpoint
 from training.checkpoint import Checkpoint
+from training.command import run_command
 from training.files import write_atomically
 from training.network import Network
 
@@ -175,19 +175,9 @@ def export_run(run: Path) -> None:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(
-        prog="python -m training.export",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+    return run_command(
+        "export", __doc__, arguments, lambda o: export_run(o.run), needs_config=False
     )
-    parser.add_argument("run", type=Path, help="folder that training.train made")
-    options = parser.parse_args(arguments)
-    try:
-        export_run(options.run)
-    except AudioModelError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    return 0
 
 
 if __name__ == "__main__":
