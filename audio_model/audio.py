@@ -35,6 +35,8 @@ __all__ = [
     "RawFormat",
     "StreamResampler",
     "channel_count",
+    "check_rate",
+    "check_seconds",
     "read",
     "to_model_rate",
 ]
@@ -85,10 +87,11 @@ def read(
 
     Raises:
         AudioError: the recording can't be read; the message names it and says what is wrong.
-        UsageError: ``max_seconds`` is less than a sample, or isn't finite.
+        UsageError: ``max_seconds`` is less than a sample or isn't finite, or there is no such
+            channel.
     """
-    if not 1 / SAMPLE_RATE <= max_seconds < math.inf:
-        raise UsageError(f"max_seconds must be positive and finite, not {max_seconds}")
+    check_seconds(max_seconds)
+    channel = _checked_channel(channel)
     name = os.fsdecode(path)
     with _open_recording(name, raw_format) as decoded:
         sample_rate = decoded.sample_rate
@@ -125,8 +128,25 @@ def to_model_rate(samples: NDArray[np.floating], sample_rate: int) -> Samples:
         UsageError: not one dimension, not floating point, or an absurd rate.
         AudioError: a sample is NaN, infinite, or far beyond full scale.
     """
-    _check_rate(sample_rate)
+    check_rate(sample_rate)
     return _resample(_as_samples(samples), sample_rate)
+
+
+def check_rate(sample_rate: float) -> None:
+    """Raise UsageError for a sample rate, in Hz, that no recording has."""
+    if not MIN_SAMPLE_RATE <= sample_rate <= MAX_SAMPLE_RATE:
+        raise UsageError(
+            f"sample rate must be {MIN_SAMPLE_RATE} to {MAX_SAMPLE_RATE} Hz, not {sample_rate}"
+        )
+
+
+def check_seconds(max_seconds: float) -> None:
+    """Raise UsageError for a length to hear that is less than a sample, or isn't finite."""
+    if not 1 / SAMPLE_RATE <= max_seconds < math.inf:
+        raise UsageError(
+            f"max_seconds must be finite and at least {1 / SAMPLE_RATE:g} (a sample), "
+            f"not {max_seconds:g}"
+        )
 
 
 class StreamResampler:
@@ -144,7 +164,7 @@ class StreamResampler:
         Raises:
             UsageError: an absurd rate.
         """
-        _check_rate(sample_rate)
+        check_rate(sample_rate)
         self._stream = (
             None
             if sample_rate == SAMPLE_RATE
@@ -206,6 +226,14 @@ def _open_regular(path: str) -> FileIO:
     return FileIO(path)
 
 
+def _checked_channel(channel: str) -> Channel:
+    # A plain "right" equals Channel.RIGHT but isn't it, and must not be heard as the mix.
+    try:
+        return Channel(channel)
+    except ValueError:
+        raise UsageError(f"channel must be {', '.join(Channel)}, not {channel!r}") from None
+
+
 def _read_leg(decoded: Decoded, channel: Channel, max_frames: int) -> Samples:
     """One leg at the file's own rate, up to ``max_frames`` samples. [shape=(n_samples,)]"""
     legs: list[Samples] = []
@@ -235,7 +263,9 @@ def _as_samples(samples: NDArray[np.floating]) -> Samples:
             "samples must be floating point in one dimension, "
             f"not {samples.dtype} of shape {samples.shape}"
         )
-    as_float32 = samples.astype(np.float32, copy=False)
+    # What float32 can't hold becomes infinite, and is refused as such.
+    with np.errstate(over="ignore"):
+        as_float32 = samples.astype(np.float32, copy=False)
     _check_values(as_float32, "<samples>")
     return as_float32
 
@@ -251,13 +281,6 @@ def _check_values(samples: Samples, path: str) -> None:
     if np.isinf(value):
         raise AudioError(path, f"sample {index} is infinite")
     raise AudioError(path, f"sample {index} is {value:g}, far beyond full scale (1)")
-
-
-def _check_rate(sample_rate: int) -> None:
-    if not MIN_SAMPLE_RATE <= sample_rate <= MAX_SAMPLE_RATE:
-        raise UsageError(
-            f"sample rate must be {MIN_SAMPLE_RATE} to {MAX_SAMPLE_RATE} Hz, not {sample_rate}"
-        )
 
 
 def _resample(samples: Samples, sample_rate: int) -> Samples:

@@ -1,7 +1,6 @@
 """The command line: parse, call, print."""
 
 import argparse
-import math
 import os
 import sys
 from collections.abc import Sequence
@@ -11,7 +10,7 @@ from io import TextIOWrapper
 
 from tqdm import tqdm
 
-from audio_model.audio import Channel, Encoding, RawFormat
+from audio_model.audio import Channel, Encoding, RawFormat, check_seconds
 from audio_model.batch.inputs import expand, survey
 from audio_model.batch.rows import Columns
 from audio_model.batch.run import ScoreOptions, Tally, score_entry
@@ -45,7 +44,7 @@ examples:
   find calls -name '*.wav' -print0 | audio-model score - --output verdicts.csv
   audio-model score stereo.wav --channel each            both parties of a call, each apart
   audio-model score tap.bin --raw-encoding alaw          no header: say what the bytes are
-  audio-model score calls/ --max-false-alarm 0.001       fewer live callers called recorded
+  audio-model score calls/ --max-false-alarm 0.02        catch more, flag more live callers
 
 exit status:
   0 all scored, 1 some rows carry an error, 2 wrong usage, 3 the output cannot be written,
@@ -128,6 +127,8 @@ def _score_options(args: argparse.Namespace) -> ScoreOptions:
     raw = {name: value for name, value in given.items() if value is not None}
     if raw and args.raw_encoding is None:
         raise UsageError("--raw-rate and --raw-channels need --raw-encoding")
+    if args.max_seconds is not None:
+        check_seconds(args.max_seconds)
     return ScoreOptions(
         channel=None if args.channel == _EACH else Channel(args.channel),
         max_seconds=args.max_seconds,
@@ -175,7 +176,7 @@ def _add_score_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--channel",
-        choices=[*Channel, _EACH],
+        choices=[*map(str, Channel), _EACH],
         default=Channel.MIX,
         help="the leg of a stereo call to listen to; each: both, a row for each (default: mix)",
     )
@@ -188,16 +189,16 @@ def _add_score_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--max-seconds",
-        type=_positive_seconds,
+        type=float,
         metavar="S",
         help="listen to the first S seconds (default: as long as the model was measured for)",
     )
     parser.add_argument("--model", metavar="FILE", help="another model than the one shipped")
     raw = parser.add_argument_group(
         "files without a header",
-        "their names tell (.ulaw, .alaw, .sln16, ...); these say it of all others",
+        "their names tell (.ulaw, .alaw, .sln16, ...) unless these options do",
     )
-    raw.add_argument("--raw-encoding", choices=list(Encoding))
+    raw.add_argument("--raw-encoding", choices=[*map(str, Encoding)])
     raw.add_argument("--raw-rate", type=int, metavar="HZ", help="default: 8000")
     raw.add_argument("--raw-channels", type=int, metavar="N", help="default: 1")
 
@@ -207,10 +208,3 @@ def _version() -> str:
         return metadata.version("audio-model")
     except metadata.PackageNotFoundError:
         return "(run from its source, not installed)"
-
-
-def _positive_seconds(text: str) -> float:
-    seconds = float(text)
-    if not 0 < seconds < math.inf:
-        raise argparse.ArgumentTypeError(f"must be more than 0, not {text}")
-    return seconds

@@ -15,7 +15,7 @@ from enum import StrEnum
 from itertools import pairwise
 
 from audio_model.errors import UsageError
-from audio_model.steps import STEP_SECONDS, Heard, Steps
+from audio_model.steps import STEPS_PER_SECOND, Heard, Steps
 
 
 class VerdictKind(StrEnum):
@@ -183,7 +183,7 @@ class Decider:
         most = max(heard)
         self._voice_steps += heard[Heard.VOICE] == most
         self._tone_steps += heard[Heard.TONE] == most
-        voice_seconds = self._voice_steps * STEP_SECONDS
+        voice_seconds = self._voice_steps / STEPS_PER_SECOND
         log_odds = self._rule.calibration.log_odds(logit, voice_seconds)
         self._log_odds.append(log_odds)
         self._voice.append(heard[Heard.VOICE])
@@ -205,7 +205,7 @@ class Decider:
     def _decide(self, kind: VerdictKind) -> None:
         if kind is not self._kind:
             self._kind = kind
-            self._decided_at = len(self._log_odds) * STEP_SECONDS
+            self._decided_at = len(self._log_odds) / STEPS_PER_SECOND
 
     def verdict(self, seconds: float) -> Verdict:
         """The verdict now that ``seconds`` of audio have been heard."""
@@ -215,11 +215,11 @@ class Decider:
             score=scores[-1] if scores else math.nan,
             logit=self._logit,
             seconds=seconds,
-            speech_seconds=self._voice_steps * STEP_SECONDS,
+            speech_seconds=self._voice_steps / STEPS_PER_SECOND,
             decided_at=self._decided_at,
             reason=self._reason(seconds),
             evidence=Evidence(
-                times=tuple((n + 1) * STEP_SECONDS for n in range(len(scores))),
+                times=tuple((n + 1) / STEPS_PER_SECOND for n in range(len(scores))),
                 scores=scores,
                 voice=tuple(self._voice),
                 strongest=self._strongest(),
@@ -229,13 +229,13 @@ class Decider:
     def _reason(self, seconds: float) -> Reason:
         if self._kind is not VerdictKind.UNKNOWN:
             return Reason.NONE
-        if self._voice_steps * STEP_SECONDS >= self._rule.min_voice_seconds:
+        if self._voice_steps / STEPS_PER_SECOND >= self._rule.min_voice_seconds:
             return Reason.UNSURE
         if seconds < self._rule.min_voice_seconds:
             return Reason.TOO_SHORT
         if self._loudest_db < self._rule.silence_db:
             return Reason.SILENCE
-        if self._tone_steps * STEP_SECONDS >= self._rule.min_tone_seconds:
+        if self._tone_steps / STEPS_PER_SECOND >= self._rule.min_tone_seconds:
             return Reason.TONES
         return Reason.TOO_LITTLE_SPEECH
 
@@ -247,7 +247,7 @@ class Decider:
         odds = [0.0, *self._log_odds]
         width = min(STRETCH_STEPS, len(self._log_odds))
         start = max(range(len(odds) - width), key=lambda n: sign * (odds[n + width] - odds[n]))
-        return start * STEP_SECONDS, (start + width) * STEP_SECONDS
+        return start / STEPS_PER_SECOND, (start + width) / STEPS_PER_SECOND
 
 
 def decide(steps: Steps, rule: DecisionRule, point: OperatingPoint, seconds: float) -> Verdict:

@@ -50,7 +50,7 @@ class Detector:
 
     @property
     def about(self) -> dict[str, object]:
-        """What the model file says of itself: network, corpora, figures."""
+        """What the model file says of itself: decision rule, network, hashes, figures."""
         return dict(self._model.about)
 
     def score(
@@ -80,18 +80,23 @@ class Detector:
                 raise UsageError("samples need their sample_rate")
             if recording.ndim != 1:
                 raise UsageError(f"samples must have one dimension, not {recording.ndim}")
+            audio.check_rate(sample_rate)
             samples = audio.to_model_rate(
                 recording[: int((seconds + 1) * sample_rate)], sample_rate
             )
             if len(samples) == 0:
                 raise AudioError("<samples>", "holds no samples")
-        else:
+        elif isinstance(recording, str | os.PathLike):
             if sample_rate is not None:
                 raise UsageError(
                     "a file tells its own sample rate; raw_format is for those without"
                 )
             samples = audio.read(
                 recording, max_seconds=seconds, channel=channel, raw_format=raw_format
+            )
+        else:
+            raise UsageError(
+                f"a recording is a path or a NumPy array, not {type(recording).__name__}"
             )
         stream = self.stream(max_seconds=seconds)
         stream.feed(samples)
@@ -112,6 +117,5 @@ class Detector:
     def _checked_seconds(self, max_seconds: float | None) -> float:
         if max_seconds is None:
             return self.rule.max_seconds
-        if not 0 < max_seconds < float("inf"):
-            raise UsageError(f"max_seconds must be above 0, not {max_seconds:g}")
+        audio.check_seconds(max_seconds)
         return max_seconds

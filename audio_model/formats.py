@@ -34,6 +34,8 @@ class RawFormat:
     channels: int = 1
 
     def __post_init__(self) -> None:
+        if self.encoding not in list(Encoding):
+            raise UsageError(f"encoding must be {', '.join(Encoding)}, not {self.encoding!r}")
         if not MIN_SAMPLE_RATE <= self.sample_rate <= MAX_SAMPLE_RATE:
             raise UsageError(
                 f"raw sample rate must be {MIN_SAMPLE_RATE} to {MAX_SAMPLE_RATE} Hz, "

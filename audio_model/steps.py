@@ -13,6 +13,8 @@ FRAMES_PER_STEP = 8
 STEP_SAMPLES = FRAMES_PER_STEP * HOP_LENGTH
 STEP_SECONDS = STEP_SAMPLES / SAMPLE_RATE
 """80 ms: how often the network answers."""
+STEPS_PER_SECOND = SAMPLE_RATE / STEP_SAMPLES
+"""12.5, exact in binary as 0.08 is not: dividing by it keeps times free of rounding noise."""
 
 
 class Heard(IntEnum):

@@ -205,6 +205,18 @@ def test_legs_of_a_mono_file(wav):
         read(wav, channel=Channel.RIGHT)
 
 
+def test_a_channel_s_plain_name_is_that_channel(tmp_path):
+    path = tmp_path / "legs.wav"
+    legs = np.stack([np.full(8000, 0.25), np.full(8000, -0.5)], axis=1)
+    soundfile.write(path, legs, 8000, subtype="FLOAT")
+    for name in ("left", "right", "mix"):
+        np.testing.assert_array_equal(read(path, channel=name), read(path, channel=Channel(name)))
+    assert read(path, channel="right")[0] == np.float32(-0.5)
+    for name in ("up", None):
+        with pytest.raises(UsageError, match="left, right, mix"):
+            read(path, channel=name)
+
+
 # Only what is needed
 
 
@@ -451,7 +463,7 @@ def test_samples_of_the_wrong_kind_are_refused(samples):
         StreamResampler(8000).feed(samples)
 
 
-@pytest.mark.parametrize("sample_rate", [0, -8000, 10**9])
+@pytest.mark.parametrize("sample_rate", [0, -8000, 10**9, float("nan"), float("inf")])
 def test_absurd_rates_are_refused(sample_rate):
     with pytest.raises(UsageError, match="sample rate"):
         to_model_rate(np.zeros(10), sample_rate)
@@ -461,6 +473,9 @@ def test_absurd_rates_are_refused(sample_rate):
 
 def test_impossible_values_in_memory():
     samples = np.zeros(100)
+    samples[7] = 1e300
+    with pytest.raises(AudioError, match="sample 7 is infinite"):
+        to_model_rate(samples, 16000)
     samples[7] = np.nan
     with pytest.raises(AudioError, match="sample 7 is NaN"):
         to_model_rate(samples, 16000)

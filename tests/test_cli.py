@@ -99,6 +99,9 @@ def test_a_manifests_columns_are_kept(here: Path) -> None:
     ("arguments", "message"),
     [
         (["score", "a.wav", "--output", "o.txt"], "must end in one of .csv, .jsonl, .parquet"),
+        (["score", "a.wav", "--max-seconds", "0"], "max_seconds must be"),
+        (["score", "a.wav", "--max-seconds", "1e-9", "--output", "o.csv"], "max_seconds must be"),
+        (["score", "a.wav", "--max-seconds", "nan"], "max_seconds must be"),
         (["score", "a.wav", "--raw-rate", "8000"], "--raw-rate and --raw-channels need"),
         (["score", "a.wav", "--raw-encoding", "alaw", "--raw-rate", "3"], "raw sample rate must"),
     ],
@@ -111,6 +114,7 @@ def test_wrong_usage_is_one_line_before_any_work(
     assert error.startswith("audio-model: ")
     assert error.count("\n") == 1
     assert message in error
+    assert not list(here.glob("o.*"))
 
 
 @pytest.mark.parametrize(
@@ -118,8 +122,7 @@ def test_wrong_usage_is_one_line_before_any_work(
     [
         [],
         ["score"],
-        ["score", "a.wav", "--max-seconds", "0"],
-        ["score", "a.wav", "--max-seconds", "nan"],
+        ["score", "a.wav", "--max-seconds", "soon"],
         ["score", "a.wav", "--channel", "top"],
         ["score", "a.wav", "--out", "o.csv"],
     ],
@@ -128,6 +131,18 @@ def test_the_parser_refuses(here: Path, arguments: list[str]) -> None:
     with pytest.raises(SystemExit) as caught:
         cli.main(arguments)
     assert caught.value.code == 2
+
+
+def test_choices_are_named_as_they_are_typed(capsys: pytest.CaptureFixture[str]) -> None:
+    for option, choices in {
+        "--channel": ["left", "right", "mix", "each"],
+        "--raw-encoding": ["mulaw", "alaw", "s16le"],
+    }.items():
+        with pytest.raises(SystemExit):
+            cli.main(["score", "a.wav", option, "top"])
+        last_line = capsys.readouterr().err.splitlines()[-1]
+        assert all(name in last_line for name in choices)
+        assert "<" not in last_line
 
 
 def test_an_output_that_cannot_be_written_is_status_3(

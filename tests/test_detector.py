@@ -2,6 +2,7 @@
 
 import math
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -177,13 +178,19 @@ def test_samples_need_their_sample_rate_and_files_have_theirs(
         detector.score(write(tmp_path / "call.wav", CALL), 8000)
 
 
-@pytest.mark.parametrize("sample_rate", [0, -1, 100, 10**9])
-def test_an_absurd_sample_rate(detector: Detector, sample_rate: int) -> None:
+@pytest.mark.parametrize("recording", [[0.0] * 8000, b"call.wav", None, 3])
+def test_what_is_neither_path_nor_array(detector: Detector, recording: Any) -> None:
+    with pytest.raises(UsageError, match="path or a NumPy array"):
+        detector.score(recording, 8000)
+
+
+@pytest.mark.parametrize("sample_rate", [0, -1, 100, 10**9, math.nan, math.inf])
+def test_an_absurd_sample_rate(detector: Detector, sample_rate: Any) -> None:
     with pytest.raises(UsageError, match="sample rate"):
         detector.score(CALL, sample_rate)
 
 
-@pytest.mark.parametrize("max_seconds", [0, -1, math.nan, math.inf])
+@pytest.mark.parametrize("max_seconds", [0, -1, 1e-9, math.nan, math.inf])
 def test_an_absurd_length(detector: Detector, max_seconds: float) -> None:
     with pytest.raises(UsageError, match="max_seconds"):
         detector.score(CALL, 8000, max_seconds=max_seconds)

@@ -73,3 +73,8 @@ def test_suffix(path, suffix):
 def test_absurd_raw_formats_are_refused(options):
     with pytest.raises(UsageError, match=r"raw .* must be"):
         RawFormat(Encoding.MULAW, **options)
+
+
+def test_an_unknown_encoding_is_refused():
+    with pytest.raises(UsageError, match="mulaw, alaw, s16le"):
+        RawFormat("opus")

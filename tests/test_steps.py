@@ -2,12 +2,13 @@ import numpy as np
 import pytest
 
 from audio_model.frontend import SAMPLE_RATE
-from audio_model.steps import STEP_SAMPLES, STEP_SECONDS, Heard, Steps, level_db
+from audio_model.steps import STEP_SAMPLES, STEP_SECONDS, STEPS_PER_SECOND, Heard, Steps, level_db
 from tests import sounds
 
 
 def test_a_step_is_80_ms() -> None:
     assert STEP_SECONDS == 0.08
+    assert [n / STEPS_PER_SECOND for n in (3, 47, 70)] == [0.24, 3.76, 5.6]
     assert STEP_SAMPLES == 640 == STEP_SECONDS * SAMPLE_RATE
 
 

@@ -107,8 +107,9 @@ def test_rows_of_a_batch_do_not_touch(network: Network, log_mel: Tensor) -> None
     logit, heard = whole(network, log_mel)
     for row in range(3):
         alone_logit, alone_heard = whole(network, log_mel[row : row + 1])
-        close(alone_logit[0], logit[row])
-        close(alone_heard[0], heard[row])
+        # Another batch size is another matrix kernel, which sums in another order.
+        torch.testing.assert_close(alone_logit[0], logit[row], rtol=1e-4, atol=1e-4)
+        torch.testing.assert_close(alone_heard[0], heard[row], rtol=1e-4, atol=1e-4)
 
 
 def test_no_history_is_a_history_of_zeros(network: Network, log_mel: Tensor) -> None:
