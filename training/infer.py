@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from audio_model.decision import DecisionRule
 from audio_model.frontend import HOP_LENGTH, Samples, log_mel
-from audio_model.steps import STEP_SAMPLES, STEP_SECONDS, Heard, Steps, level_db
+from audio_model.steps import STEP_SAMPLES, STEPS_PER_SECOND, Heard, Steps, level_db
 from training.augment import Line, Surroundings, simulate
 from training.dataset import IGNORED, SceneConfig, Sound, compose
 from training.manifest import Clip
@@ -74,11 +74,11 @@ class HeardTake:
         """Voice heard up to each step's end, as the decision counts it. [shape=(n_steps,)]"""
         heard = self.steps.heard
         is_voice = heard[:, Heard.VOICE] == heard.max(axis=1)
-        return np.cumsum(is_voice) * STEP_SECONDS
+        return np.cumsum(is_voice) / STEPS_PER_SECOND
 
     def last_step(self, seconds: float) -> int:
         """Index of the last answer within ``seconds``; a shorter take is heard to its end."""
-        return min(len(self.steps), int(seconds / STEP_SECONDS + 1e-6)) - 1
+        return min(len(self.steps), int(seconds * STEPS_PER_SECOND)) - 1
 
     def log_odds(self, rule: DecisionRule) -> NDArray[np.float64]:
         """Calibrated log odds of recorded at each step. [shape=(n_steps,)]"""
