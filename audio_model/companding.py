@@ -5,6 +5,8 @@ G.711 gives decision values and output levels for magnitudes of 13 bits (µ-law)
 magnitude, so that ``encode(-x)`` is ``encode(x)`` with the sign bit turned.
 """
 
+from functools import cache
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -46,8 +48,17 @@ def _encoding_table(decisions: NDArray[np.int_], inversion: int) -> Codes:
 
 _MULAW_TO_PCM = _decoding_table(_MULAW_LEVELS * _MULAW_UNIT, _MULAW_INVERSION)
 _ALAW_TO_PCM = _decoding_table(_ALAW_LEVELS * _ALAW_UNIT, _ALAW_INVERSION)
-_PCM_TO_MULAW = _encoding_table((_MULAW_LEVELS - _MULAW_HALF_STEP) * _MULAW_UNIT, _MULAW_INVERSION)
-_PCM_TO_ALAW = _encoding_table((_ALAW_LEVELS - _ALAW_HALF_STEP) * _ALAW_UNIT, _ALAW_INVERSION)
+
+
+# Made at the first use: scoring only decodes.
+@cache
+def _pcm_to_mulaw() -> Codes:
+    return _encoding_table((_MULAW_LEVELS - _MULAW_HALF_STEP) * _MULAW_UNIT, _MULAW_INVERSION)
+
+
+@cache
+def _pcm_to_alaw() -> Codes:
+    return _encoding_table((_ALAW_LEVELS - _ALAW_HALF_STEP) * _ALAW_UNIT, _ALAW_INVERSION)
 
 
 def mulaw_decode(codes: Codes) -> Pcm:
@@ -57,7 +68,7 @@ def mulaw_decode(codes: Codes) -> Pcm:
 
 def mulaw_encode(pcm: Pcm) -> Codes:
     """16-bit PCM to µ-law codes of the same shape."""
-    return _PCM_TO_MULAW[pcm.view(np.uint16)]
+    return _pcm_to_mulaw()[pcm.view(np.uint16)]
 
 
 def alaw_decode(codes: Codes) -> Pcm:
@@ -67,4 +78,4 @@ def alaw_decode(codes: Codes) -> Pcm:
 
 def alaw_encode(pcm: Pcm) -> Codes:
     """16-bit PCM to A-law codes of the same shape."""
-    return _PCM_TO_ALAW[pcm.view(np.uint16)]
+    return _pcm_to_alaw()[pcm.view(np.uint16)]
