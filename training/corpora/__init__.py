@@ -1,0 +1,1 @@
+"""Recorded speech made here: scripts spoken by speech engines, and public prompts."""

@@ -1,0 +1,119 @@
+"""Make recorded speech: ``python -m training.corpora.build --output DIR [--engine NAME ...]``.
+
+A second run makes only what is missing. What each engine needs is in README.md beside this file.
+"""
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tqdm import tqdm
+
+from audio_model.errors import AudioModelError
+from training.corpora.debian import Espeak, Festival, Flite
+from training.corpora.draw import draw
+from training.corpora.engine import Engine
+from training.corpora.hibari import Hibari
+from training.corpora.kokoro import Kokoro
+from training.corpora.open_jtalk import OpenJTalk
+from training.corpora.pico import Pico
+from training.corpora.piper import Piper
+from training.corpora.prompts import PACKAGES, Package, Prompts
+from training.corpora.write import Folder
+from training.manifest import Clip
+from training.manifest import load as load_manifest
+
+SEED = 3
+
+
+@dataclass(frozen=True)
+class Resources:
+    """What an engine may need to be loaded."""
+
+    downloads: Path
+    known: Sequence[Clip] = ()
+    """Clips that need not be made again."""
+
+
+@dataclass(frozen=True)
+class Builder:
+    """How an engine is loaded, and how many clips it makes unless told otherwise."""
+
+    load: Callable[[Resources], Engine]
+    n_clips: int
+
+
+def _kokoro(name: str, *languages: str) -> Callable[[Resources], Engine]:
+    return lambda given: Kokoro(f"made_{name}", languages, given.downloads)
+
+
+def _prompts(package: Package) -> Callable[[Resources], Engine]:
+    return lambda given: Prompts(package, given.downloads, given.known)
+
+
+BUILDERS = {
+    "kokoro_en": Builder(_kokoro("kokoro_en", "en"), 300),
+    "kokoro_zh": Builder(_kokoro("kokoro_zh", "zh"), 200),
+    "kokoro_other": Builder(_kokoro("kokoro_other", "es", "fr", "hi", "it", "ja", "pt"), 200),
+    "piper": Builder(lambda _: Piper(), 50),
+    "hibari": Builder(lambda _: Hibari(), 60),
+    "pico": Builder(lambda _: Pico(), 60),
+    "open_jtalk": Builder(lambda _: OpenJTalk(), 20),
+    "flite": Builder(lambda _: Flite(), 30),
+    "festival": Builder(lambda _: Festival(), 56),
+    "espeak": Builder(lambda _: Espeak(), 20),
+    **{
+        package.voice.corpus.removeprefix("debian_"): Builder(_prompts(package), package.n_clips)
+        for package in PACKAGES
+    },
+}
+
+
+def build(engine: Engine, folder: Folder, n_clips: int, *, seed: int = SEED) -> int:
+    """Make the clips that are drawn and not there yet; how many they were. Raises CorpusError."""
+    drawn = draw(engine, n_clips, seed)
+    missing = [reading for reading in drawn if reading.path not in folder.made]
+    folder.describe(engine)
+    for reading in tqdm(missing, unit="clip", disable=None):
+        samples, sample_rate = engine.speak(reading.voice, reading.script.text, reading.speed)
+        folder.add(reading, samples, sample_rate)
+    return len(missing)
+
+
+def _count(text: str) -> int:
+    count = int(text)
+    if count < 1:
+        raise argparse.ArgumentTypeError(f"at least 1 is wanted, not {text}")
+    return count
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Returns the exit status, 2 after an error."""
+    parser = argparse.ArgumentParser(prog="python -m training.corpora.build", description=__doc__)
+    parser.add_argument("--output", type=Path, required=True, help="folder of the clips")
+    parser.add_argument("--engine", nargs="+", choices=BUILDERS, default=list(BUILDERS))
+    parser.add_argument("--clips", type=_count, help="of each engine, instead of its own number")
+    parser.add_argument("--known", type=Path, help="manifest whose prompts are not taken again")
+    options = parser.parse_args(arguments)
+    try:
+        _build_all(options)
+    except AudioModelError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def _build_all(options: argparse.Namespace) -> None:
+    known = load_manifest(options.known).clips if options.known else ()
+    given = Resources(options.output / "downloads", known)
+    folder = Folder(options.output)
+    for name in options.engine:
+        builder = BUILDERS[name]
+        made = build(builder.load(given), folder, options.clips or builder.n_clips)
+        print(f"{name}: {made} clips made")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
