@@ -1,0 +1,65 @@
+"""The network's scores against the nuisances: matched subsets and correlations.
+
+Both take judged takes and a :func:`training.nuisance.table` of what was heard, row for row.
+"""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import spearmanr
+
+from training import nuisance
+from training.figures import CLASSES, SLICE_METRICS, SLICE_SECONDS, error_rates
+from training.judge import JudgedTake
+
+Figures = dict[str, Any]
+CELLS = {"speech_share": 0.05, "level_db": 3.0}
+"""Takes match that lie in one cell of this size."""
+
+
+def matched_subset(takes: Sequence[JudgedTake], table: NDArray[np.float64], draws: int) -> Figures:
+    """Error rates of all takes, and of a subset in which both classes speak as much, as loudly.
+
+    Coarsened exact matching (Iacus, King and Porro, "Causal inference without balance checking",
+    2012): of each cell as many takes of one class as of the other. None for what has too few
+    sources.
+    """
+    columns = table[:, [nuisance.NAMES.index(name) for name in CELLS]]
+    cells: dict[tuple[int, ...], tuple[list[int], list[int]]] = defaultdict(lambda: ([], []))
+    for number, place in enumerate(np.floor(columns / list(CELLS.values())).astype(int)):
+        cells[tuple(place.tolist())][takes[number].heard.label].append(number)
+    rng = np.random.default_rng(0)
+    subset = [
+        takes[number]
+        for classes in cells.values()
+        for of_class in classes
+        for number in rng.permutation(of_class)[: min(map(len, classes))].astype(int)
+    ]
+    return {
+        name: error_rates(chosen, SLICE_SECONDS, draws, SLICE_METRICS)
+        for name, chosen in (("all", takes), ("subset", subset))
+    }
+
+
+def correlations(takes: Sequence[JudgedTake], table: NDArray[np.float64]) -> Figures:
+    """Spearman's rank correlation of the scores with each nuisance, within each class.
+
+    A nuisance that is the same for the whole class correlates with nothing: 0. The corpora of a
+    class differ in nuisances and in how clear they are, so this is a place to look at, no proof.
+    """
+    scores = np.array([take.score(SLICE_SECONDS) for take in takes])
+    labels = np.array([take.heard.label for take in takes])
+    return {
+        of: {
+            name: spearman(scores[labels == label], column[labels == label])
+            for name, column in zip(nuisance.NAMES, table.T, strict=True)
+        }
+        for label, of in enumerate(CLASSES)
+    }
+
+
+def spearman(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
+    return float(spearmanr(a, b).statistic) if np.ptp(a) and np.ptp(b) else 0.0
