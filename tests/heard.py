@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from audio_model.steps import STEP_SAMPLES, Heard, Steps
+from audio_model.steps import STEP_SECONDS, Heard, Steps
 from tests import clips
-from training.infer import HeardTake, Take
+from training.infer import HeardTake
 
 
 def take(
@@ -16,15 +16,17 @@ def take(
     *,
     kinds: Sequence[Heard] | None = None,
     weight: float = 1.0,
+    condition: str = "raw",
     **columns: str,
 ) -> HeardTake:
     """A take whose every step holds voice, unless ``kinds`` are given."""
     n_steps = len(logits)
     heard = np.eye(len(Heard), dtype=np.float32)[list(kinds or [Heard.VOICE] * n_steps)]
-    samples = np.zeros(n_steps * STEP_SAMPLES, np.float32)
     steps = Steps(
         np.array(logits, np.float32),
         heard.reshape(n_steps, len(Heard)),
         np.full(n_steps, -20, np.float32),
     )
-    return HeardTake(Take(clips.clip(name, label, **columns), samples, "raw"), steps, weight)
+    return HeardTake(
+        clips.clip(name, label, **columns), condition, n_steps * STEP_SECONDS, steps, weight
+    )

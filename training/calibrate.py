@@ -1,6 +1,7 @@
-"""Fit calibration and operating points on the dev split: ``python -m training.calibrate RUN``.
+"""Fit calibration and operating points: ``python -m training.calibrate RUN --config FILE``.
 
-Dev clips are heard as recorded and through simulated lines. The calibration makes the score a
+They are fitted on a run's answers (:mod:`training.answers`) to sources that the network that gave
+them never met: those of every fold, or of the dev split. The calibration makes the score a
 probability after any length of voice. The operating points then follow the very rule that decides
 calls: a false alarm is a live clip whose score touches the threshold at any step, so the budget
 holds for those who act on the first crossing.
@@ -12,19 +13,19 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 from scipy.special import expit
 
 from audio_model.decision import Calibration, DecisionRule, OperatingPoint
 from training import checkpoint, config
+from training.answers import fitted_on, parts_of
+from training.checkpoint import CHECKPOINT
 from training.command import run_command
 from training.config import CalibrationConfig, Config
 from training.corpus import Corpus
-from training.infer import HeardTake, hear, raw, through_lines
+from training.infer import HeardTake
 from training.metrics import rates_at_false_alarm
-from training.split import SplitName
 
 Array = NDArray[np.float64]
 
@@ -54,7 +55,7 @@ def fit_calibration(heard: Sequence[HeardTake], knots: Sequence[float]) -> Calib
         weight[label == each] /= 2 * weight[label == each].sum()
     n = len(knots)
     hats = np.stack([np.interp(voice, knots, row) for row in np.eye(n)], axis=1)
-    sources = [len({h.take.clip.source for h in heard if h.label == each}) for each in (0, 1)]
+    sources = [len({h.clip.source for h in heard if h.label == each}) for each in (0, 1)]
     target = np.array([1 / (sources[0] + 2), (sources[1] + 1) / (sources[1] + 2)])[label]
 
     def loss(values: Array) -> tuple[float, Array]:
@@ -88,13 +89,13 @@ def extreme_scores(heard: HeardTake, rule: DecisionRule) -> tuple[float, float]:
 def operating_points(
     heard: Sequence[HeardTake], rule: DecisionRule, settings: CalibrationConfig
 ) -> tuple[OperatingPoint, ...]:
-    """A point for each budget that the live callers of dev can resolve.
+    """A point for each budget that the live callers can resolve.
 
     ``n`` callers can't show a rate below ``1 / n``: that is the budget where all are smaller.
     """
     label = np.array([h.label for h in heard])
     weight = np.array([h.weight for h in heard])
-    callers = len({h.take.clip.group for h in heard if h.label == 0})
+    callers = len({h.clip.group for h in heard if h.label == 0})
     lowest, highest = np.array([extreme_scores(h, rule) for h in heard]).T
     # The same reading with the classes exchanged: a recording of which live is said.
     live_at = -rates_at_false_alarm(
@@ -118,26 +119,26 @@ def operating_points(
     return tuple(points)
 
 
+def fit_rule(heard: Sequence[HeardTake], settings: CalibrationConfig) -> DecisionRule:
+    """Calibration and operating points from answers to sources that were not learnt from."""
+    calibration = fit_calibration(heard, settings.voice_seconds)
+    rule = DecisionRule(calibration, (), caution=settings.caution)
+    return replace(rule, operating_points=operating_points(heard, rule, settings))
+
+
 def calibrate_run(settings: Config, run: Path) -> None:
     """Write the decision rule into the run's checkpoint. Raises AudioModelError."""
-    torch.set_num_threads(settings.train.threads)
-    file = run / "checkpoint.safetensors"
+    file = run / CHECKPOINT
     trained = checkpoint.load(file)
     corpus = Corpus.load(settings)
     trained.check_manifest(corpus.manifest)
-    sounds = corpus.sounds(SplitName.DEV)
-    lines = settings.calibration.lines
-    around = corpus.around(SplitName.DEV)
-    takes = raw(sounds) + through_lines(sounds, around, settings.line, lines=lines, seed=0)
-    heard = hear(trained.build(), takes)
-    calibration = fit_calibration(heard, settings.calibration.voice_seconds)
-    rule = DecisionRule(calibration, (), caution=settings.calibration.caution)
-    rule = replace(rule, operating_points=operating_points(heard, rule, settings.calibration))
+    heard = fitted_on(settings, parts_of(settings, run, corpus))
+    rule = fit_rule(heard, settings.calibration)
     replace(trained, decision=rule).save(file)
     for point in rule.operating_points:
         print(
             f"budget {point.max_false_alarm:g}: recorded at {point.recorded_at:.4f}, "
-            f"live at {point.live_at:.4f}, on dev {point.false_alarm:.2%} false alarms, "
+            f"live at {point.live_at:.4f}, {point.false_alarm:.2%} false alarms, "
             f"{point.miss:.2%} missed",
             file=sys.stderr,
         )

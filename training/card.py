@@ -3,9 +3,10 @@
 Fills ``training/model_card.md`` with the figures of the run and writes ``MODEL_CARD.md``.
 """
 
+import json
 import sys
 from argparse import Namespace
-from collections import Counter, defaultdict
+from collections import defaultdict
 from pathlib import Path
 from string import Template
 
@@ -13,10 +14,13 @@ from audio_model.decision import DecisionRule
 from audio_model.errors import UsageError
 from audio_model.frontend import FRAMES_PER_SECOND
 from training import checkpoint, config, report
+from training.checkpoint import CHECKPOINT
 from training.command import run_command
+from training.config import Config, SplitConfig
 from training.corpus import Corpus
 from training.export import front_end_flops
 from training.files import write_atomically
+from training.manifest import Clip
 from training.network import count_flops
 from training.split import CLASS_NAMES, SplitName
 
@@ -27,7 +31,7 @@ SECONDS = 4.0
 
 def operating_points(rule: DecisionRule) -> str:
     lines = [
-        "| budget of false alarms | recorded at | live at | false alarms on dev | missed on dev |",
+        "| budget of false alarms | recorded at | live at | false alarms | missed |",
         "|---|---|---|---|---|",
     ]
     for p in rule.operating_points:
@@ -38,40 +42,47 @@ def operating_points(rule: DecisionRule) -> str:
     return "\n".join(lines)
 
 
-def data(corpus: Corpus) -> str:
-    """A row a corpus: class, kinds, languages, clips by split, licences."""
-    counts: dict[tuple[str, str], Counter[str]] = defaultdict(Counter)
-    kinds: dict[tuple[str, str], set[str]] = defaultdict(set)
-    licences: dict[tuple[str, str], set[str]] = defaultdict(set)
-    languages: dict[tuple[str, str], set[str]] = defaultdict(set)
-    parts = {name.value: corpus.clips(name) for name in SplitName} | {
-        "dropped": corpus.split.dropped
-    }
-    for part, clips in parts.items():
-        for clip in clips:
-            key = CLASS_NAMES[clip.label], clip.corpus
-            counts[key][part] += 1
-            kinds[key].add(clip.kind)
-            licences[key].add(clip.licence)
-            languages[key].add(clip.language)
+def data(corpus: Corpus, settings: SplitConfig) -> str:
+    """A row a corpus: class, kinds, languages, fold, clips learnt from and left out, licences."""
+    fold_of = {name: fold for fold, corpora in settings.folds.items() for name in corpora}
+    learnt = {clip.name for clip in corpus.clips(SplitName.TRAIN)}
+    rows: dict[tuple[str, str], list[Clip]] = defaultdict(list)
+    for clip in corpus.manifest.clips:
+        rows[CLASS_NAMES[clip.label], clip.corpus].append(clip)
     lines = [
-        "| class | corpus | what | languages | train | dev | test | dropped | licence |",
+        "| class | corpus | what | languages | voices | clips | learnt from | fold | licence |",
         "|---|---|---|---|---|---|---|---|---|",
     ]
-    for key in sorted(counts):
-        spoken = sorted(languages[key])
-        shown = ", ".join(spoken) if len(spoken) <= 4 else f"{len(spoken)} languages"
-        cells = [*key, "; ".join(sorted(kinds[key])), shown]
-        cells += [str(counts[key][part]) for part in parts]
-        lines.append("| " + " | ".join([*cells, "; ".join(sorted(licences[key]))]) + " |")
+    for (label, name), clips in sorted(rows.items()):
+        spoken = sorted({clip.language for clip in clips})
+        cells = [
+            label,
+            name,
+            "; ".join(sorted({clip.kind for clip in clips})),
+            ", ".join(spoken) if len(spoken) <= 4 else f"{len(spoken)} languages",
+            str(len({clip.group for clip in clips})),
+            str(len(clips)),
+            str(sum(clip.name in learnt for clip in clips)),
+            fold_of.get(name, "-"),
+            "; ".join(sorted({clip.licence for clip in clips})),
+        ]
+        lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
 
-def make(settings: config.Config, run: Path) -> str:
+def make(settings: Config, run: Path) -> str:
     """The text of the card. Raises UsageError if the run is not finished."""
-    trained = checkpoint.load(run / "checkpoint.safetensors")
-    if trained.decision is None or not trained.metrics:
+    trained = checkpoint.load(run / CHECKPOINT)
+    metrics = run / "metrics.json"
+    if trained.decision is None or not trained.metrics or not metrics.exists():
         raise UsageError(f"{run}: not calibrated and evaluated yet")
+    measured = json.loads(metrics.read_text(encoding="utf-8"))
+    told = {
+        name: (run / f"{name}.md").read_text(encoding="utf-8")
+        if (run / f"{name}.md").exists()
+        else f"Not measured: run `python -m training.{name}`."
+        for name in ("peers", "audit")
+    }
     corpus = Corpus.load(settings)
     trained.check_manifest(corpus.manifest)
     recorded = {clip.group for clip in corpus.clips(SplitName.TRAIN) if clip.label == 1}
@@ -83,10 +94,11 @@ def make(settings: config.Config, run: Path) -> str:
         kilobytes=round((run / "model.onnx").stat().st_size / 1000),
         weights_hash=f"`{trained.weights_hash}`",
         manifest_hash=f"`{trained.manifest_hash}`",
-        report=report.as_markdown(trained.metrics),
+        report=report.as_markdown(measured),
         points=operating_points(trained.decision),
-        data=data(corpus),
+        data=data(corpus, settings.split),
         recorded_voices=len(recorded),
+        **told,
     )
 
 

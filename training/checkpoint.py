@@ -19,6 +19,8 @@ from training.manifest import Manifest
 from training.network import Network, NetworkConfig
 
 FORMAT = "audio-model checkpoint 1"
+CHECKPOINT = "checkpoint.safetensors"
+"""Its name in the folder of its network."""
 
 
 @dataclass(frozen=True)
@@ -70,6 +72,11 @@ class Checkpoint:
         }
         tensors = {name: tensor.contiguous() for name, tensor in self.weights.items()}
         write_atomically(path, save(tensors, {"about": json.dumps(about, sort_keys=True)}))
+
+
+def network_folder(run: Path, fold: str | None) -> Path:
+    """Where a run keeps a fold's network, or the one that learns from every fold."""
+    return run if fold is None else run / "folds" / fold
 
 
 def load(path: Path) -> Checkpoint:

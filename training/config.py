@@ -19,7 +19,8 @@ T = TypeVar("T")
 class DataConfig:
     """Paths are relative to the config file."""
 
-    manifest: Path
+    manifests: tuple[Path, ...]
+    """Read as one table; see :mod:`training.manifest`."""
     beds: Path | None = None
     """A CSV with columns path and kind (``bed`` or ``rir``); lines have no beds without it."""
     max_seconds: float = 6.5
@@ -34,6 +35,13 @@ class SplitConfig:
     seed: int = 1
     holdout: dict[str, str] = field(default_factory=dict)
     """Corpus to the split that it is forced into."""
+    folds: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """Name of a fold to the corpora that it holds out.
+
+    A network is trained for each fold without its corpora, and its answers to them choose the
+    thresholds and give the figures of the model that is shipped, which learns from every fold.
+    Without folds the dev split chooses and the test split gives the figures.
+    """
 
 
 @dataclass(frozen=True)
@@ -54,6 +62,8 @@ class TrainConfig:
     """Weight of the loss of what each step holds, beside the loss of the logit."""
     min_voice_steps: int = 5
     """Steps of voice before the logit is asked for: 0.4 s."""
+    at_the_voice: float = 0.75
+    """Share of scenes that begin at their first voice, whatever was before it."""
     mel_mask: int = 6
     """Widest band of mels hidden in a scene (SpecAugment)."""
     recolour_db: float = 2.0
@@ -61,7 +71,9 @@ class TrainConfig:
     threads: int = 1
     """Two are hardly faster for so small a network; it depends on them which bits come out."""
     workers: int = 2
-    """Processes that draw scenes."""
+    """Processes that draw scenes, and that train networks side by side."""
+    bfloat16: bool = False
+    """Multiply in bfloat16: twice as fast on a processor that has it, slower on one that hasn't."""
 
     def __post_init__(self) -> None:
         for name in ("epochs", "batch_size", "threads"):
@@ -111,7 +123,7 @@ def load(path: Path) -> Config:
     folder = path.parent
     data = replace(
         data,
-        manifest=(folder / data.manifest).resolve(),
+        manifests=tuple((folder / manifest).resolve() for manifest in data.manifests),
         beds=data.beds and (folder / data.beds).resolve(),
     )
     return replace(config, data=data)

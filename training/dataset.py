@@ -22,7 +22,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from audio_model import audio
-from audio_model.frontend import HOP_LENGTH, SAMPLE_RATE, Samples, log_mel
+from audio_model.frontend import FRAMES_PER_SECOND, HOP_LENGTH, SAMPLE_RATE, Samples, log_mel
 from audio_model.steps import FRAMES_PER_STEP, STEP_SAMPLES, STEP_SECONDS, Heard
 from training.augment import Line, Surroundings, frame_rms, from_db, level, simulate, stretch_of
 from training.manifest import Clip
@@ -59,6 +59,8 @@ class SceneConfig:
     tone_share: float = 0.05
     """Share of scenes that hold call-progress tones and no voice."""
     speed: tuple[float, float] = (0.88, 1.14)
+    run_in_seconds: float = 0.3
+    """Most of what a clip holds before its first word that is kept; it may hold less."""
     onset_inside: float = 0.5
     """Chance that the scene begins inside a phrase instead of before its first word."""
     lead: float = 0.5
@@ -74,6 +76,8 @@ class Scene(NamedTuple):
     """1 recorded, 0 live, IGNORED."""
     heard: Tensor
     """Class of each step, IGNORED after the end. [shape=(n_steps,)]"""
+    sound: int
+    """Which of the sounds that scenes are drawn from it holds."""
 
 
 def step_targets(frames: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -119,6 +123,7 @@ class Scenes(Dataset[Scene]):
             label: Sources([s for s in sounds if s.clip.label == label]) for label in (0, 1)
         }
         self._tones = [s for s in sounds if s.clip.label is None]
+        self._number = {sound.clip.name: number for number, sound in enumerate(sounds)}
         self._around, self._line, self._config, self._seed = around, line, config, seed
 
     def __getitem__(self, index: int) -> Scene:
@@ -131,7 +136,10 @@ class Scenes(Dataset[Scene]):
         samples, held = compose(sound, self._tones, self._config, rng)
         samples = simulate(samples, self._line, self._around, rng)
         return Scene(
-            torch.from_numpy(log_mel(samples)), label, torch.from_numpy(step_targets(held))
+            torch.from_numpy(log_mel(samples)),
+            label,
+            torch.from_numpy(step_targets(held)),
+            self._number[sound.clip.name],
         )
 
 
@@ -148,7 +156,7 @@ def compose(
     samples, active = at_speed(sound, speed) if speed != 1 else (sound.samples, sound.active)
 
     first = int(np.argmax(active))
-    onset = max(0, first - int(rng.integers(0, 30)))
+    onset = max(0, first - int(rng.integers(0, round(config.run_in_seconds * FRAMES_PER_SECOND))))
     if rng.random() < config.onset_inside:
         onset = int(rng.integers(first, max(first, len(active) - 100) + 1))
     held_kind = Heard.TONE if sound.clip.label is None else Heard.VOICE

@@ -33,7 +33,7 @@ from audio_model import frontend, model
 from audio_model.errors import UsageError
 from audio_model.steps import STEP_SAMPLES, Heard
 from training import checkpoint
-from training.checkpoint import Checkpoint
+from training.checkpoint import CHECKPOINT, Checkpoint
 from training.command import run_command
 from training.files import write_atomically
 from training.network import Network
@@ -170,7 +170,7 @@ def export_model(trained: Checkpoint, path: Path) -> None:
 
 def export_run(run: Path) -> None:
     """``checkpoint.safetensors`` of a run to its ``model.onnx``. Raises AudioModelError."""
-    export_model(checkpoint.load(run / "checkpoint.safetensors"), run / "model.onnx")
+    export_model(checkpoint.load(run / CHECKPOINT), run / "model.onnx")
     print(f"{run / 'model.onnx'}", file=sys.stderr)
 
 

@@ -1,19 +1,20 @@
-"""What the network says of whole clips, as recorded or through simulated lines."""
+"""What the network says of whole clips, in each condition in which clips are heard."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from hashlib import blake2b
 
 import numpy as np
 import torch
+from numpy.random import Generator
 from numpy.typing import NDArray
 
 from audio_model.decision import DecisionRule
-from audio_model.frontend import HOP_LENGTH, Samples, log_mel
+from audio_model.frontend import HOP_LENGTH, SAMPLE_RATE, Samples, log_mel
 from audio_model.steps import STEP_SAMPLES, STEPS_PER_SECOND, Heard, Steps, level_db
-from training.augment import Line, Surroundings, simulate
+from training.augment import Line, MatchedChannel, Surroundings, simulate, stretch_of
 from training.dataset import IGNORED, SceneConfig, Sound, compose
 from training.manifest import Clip
 from training.network import Network
@@ -28,46 +29,83 @@ class Take:
     clip: Clip
     samples: Samples
     condition: str
-    """``raw``, or ``line``: through a random line, both classes by the same onset rule."""
+    """``raw``, ``matched``, ``line``, or a name that :mod:`training.answers` gives."""
 
 
-MATCHED = SceneConfig(seconds=6.4, tone_share=0, speed=(1.0, 1.0), onset_inside=0, lead=0)
-"""Scenes of an evaluation: the whole clip, both classes from 0 to 0.3 s before the first word."""
+ONSET = SceneConfig(
+    seconds=6.4, tone_share=0, speed=(1.0, 1.0), run_in_seconds=0.1, onset_inside=0, lead=0
+)
+"""Scenes of an evaluation: the whole clip from less than 0.1 s before its first word.
+
+Most recorded clips hold no more before it. With a longer run-in, its length told the classes apart.
+"""
 
 
 def raw(sounds: Sequence[Sound]) -> list[Take]:
     return [Take(sound.clip, sound.samples, "raw") for sound in sounds]
 
 
+def from_onset(sound: Sound, seed: int, number: int) -> tuple[Samples, Generator]:
+    """A clip by the onset rule, and the generator of what happens to it.
+
+    Both depend on the seed, the clip's name and a number alone.
+    """
+    name = int.from_bytes(blake2b(sound.clip.name.encode(), digest_size=8).digest())
+    rng = np.random.default_rng([seed, name, number])
+    samples, frames = compose(sound, [], ONSET, rng)
+    return samples[: int((frames != IGNORED).sum()) * HOP_LENGTH], rng
+
+
+def matched(
+    sounds: Sequence[Sound],
+    channel: MatchedChannel,
+    *,
+    seed: int,
+    condition: str = "matched",
+    beds: Sequence[Samples] = (),
+) -> list[Take]:
+    """Each clip through one channel, the same for all: onset, level, floor, band and codec.
+
+    With a signal-to-noise ratio the channel adds one of the ``beds``, drawn for each clip.
+    """
+    takes = []
+    for sound in sounds:
+        samples, rng = from_onset(sound, seed, 0)
+        bed = None
+        if channel.snr_db is not None:
+            bed = stretch_of(beds[int(rng.integers(len(beds)))], len(samples), rng)
+        takes.append(Take(sound.clip, channel(samples, rng, bed), condition))
+    return takes
+
+
 def through_lines(
     sounds: Sequence[Sound], around: Surroundings, line: Line, *, lines: int, seed: int
 ) -> list[Take]:
-    """Each clip through ``lines`` lines, which depend on the seed and the clip's name alone."""
+    """Each clip through ``lines`` random lines, a new one each time."""
     takes = []
     for sound in sounds:
-        name = int.from_bytes(blake2b(sound.clip.name.encode(), digest_size=8).digest())
         for number in range(lines):
-            rng = np.random.default_rng([seed, name, number])
-            samples, frames = compose(sound, [], MATCHED, rng)
-            n_samples = int((frames != IGNORED).sum()) * HOP_LENGTH
-            simulated = simulate(samples[:n_samples], line, around, rng)
-            takes.append(Take(sound.clip, simulated, "line"))
+            samples, rng = from_onset(sound, seed, number)
+            takes.append(Take(sound.clip, simulate(samples, line, around, rng), "line"))
     return takes
 
 
 @dataclass(frozen=True)
 class HeardTake:
-    """A labelled take, what the network said of it, and how much it counts."""
+    """What the network said of a labelled take, and how much the take counts."""
 
-    take: Take
+    clip: Clip
+    condition: str
+    seconds: float
+    """Length of the take."""
     steps: Steps
     weight: float
     """Within a class and condition all sources count alike."""
 
     @property
     def label(self) -> int:
-        assert self.take.clip.label is not None
-        return self.take.clip.label
+        assert self.clip.label is not None
+        return self.clip.label
 
     @cached_property
     def voice_seconds(self) -> NDArray[np.float64]:
@@ -91,16 +129,21 @@ def hear(network: Network, takes: Sequence[Take]) -> list[HeardTake]:
     labelled = [take for take in takes if take.clip.label is not None]
     count = Counter((take.clip.source, take.condition) for take in labelled)
     return [
-        HeardTake(take, steps, 1 / count[take.clip.source, take.condition])
+        HeardTake(
+            take.clip,
+            take.condition,
+            len(take.samples) / SAMPLE_RATE,
+            steps,
+            1 / count[take.clip.source, take.condition],
+        )
         for take, steps in zip(labelled, listen(network, labelled), strict=True)
     ]
 
 
 @torch.no_grad()
-def listen(network: Network, takes: Sequence[Take]) -> list[Steps]:
+def listen(network: Network, takes: Sequence[Take]) -> Iterator[Steps]:
     """The network's answers for each take."""
     network.eval()
-    answers: list[Steps] = []
     for start in range(0, len(takes), BATCH_SIZE):
         batch = [take.samples for take in takes[start : start + BATCH_SIZE]]
         n_steps = [len(samples) // STEP_SAMPLES for samples in batch]
@@ -111,5 +154,4 @@ def listen(network: Network, takes: Sequence[Take]) -> list[Steps]:
         probability = torch.softmax(heard, dim=1).transpose(1, 2)
         for index, n in enumerate(n_steps):
             steps = Steps(logit[index].numpy(), probability[index].numpy(), level_db(padded[index]))
-            answers.append(steps.until(n))
-    return answers
+            yield steps.until(n)

@@ -25,7 +25,7 @@ import csv
 import json
 import math
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from hashlib import blake2b
@@ -170,6 +170,28 @@ def load(path: str | os.PathLike[str], *, root: str | os.PathLike[str] | None = 
     if problems:
         raise ManifestError(file, problems)
     return Manifest(file, tuple(clips))
+
+
+def load_all(paths: Sequence[Path]) -> Manifest:
+    """Several manifests as one, called by the first. Raises ManifestError.
+
+    What one manifest must not hold twice, several must not either: clips of one name, and a
+    group under both labels.
+    """
+    manifests = [load(path) for path in paths]
+    seen: dict[str, Path] = {}
+    labels: dict[str, int] = {}
+    for manifest in manifests:
+        problems = []
+        for clip in manifest.clips:
+            if (first := seen.setdefault(clip.name, manifest.path)) != manifest.path:
+                problems.append(f"path: {clip.name!r} is in {printable(first)} already")
+            if clip.label is not None and labels.setdefault(clip.group, clip.label) != clip.label:
+                problems.append(f"group: {clip.group!r} has both labels in these manifests")
+        if problems:
+            raise ManifestError(manifest.path, problems)
+    clips = tuple(clip for manifest in manifests for clip in manifest.clips)
+    return replace(manifests[0], clips=clips)
 
 
 def deduplicate(manifest: Manifest) -> Deduplicated:

@@ -118,13 +118,13 @@ def score_histogram(scores: ArrayLike, labels: ArrayLike, output: Path) -> None:
         _finish(axes)
 
 
-def error_by_prefix(seconds: ArrayLike, rates: Mapping[str, ArrayLike], output: Path) -> None:
-    """Error rates by how much of the call was heard; each of ``rates`` is like ``seconds``."""
+def error_by_prefix(seconds: ArrayLike, rates: Mapping[str, Sequence[float]], output: Path) -> None:
+    """Error rates by how much of the call was heard; one that ends early was not measured on."""
     with _figure(output) as figure:
         axes = figure.subplots()
         for colour, (name, values) in zip(COLOURS, rates.items(), strict=False):
             axes.plot(
-                np.asarray(seconds),
+                np.asarray(seconds)[: len(values)],
                 100 * np.asarray(values),
                 color=colour,
                 label=name,

@@ -1,11 +1,12 @@
 """Scenes drawn once and learnt from many times.
 
 Simulating a line costs more than learning from what came through it. So a run draws a large pool
-of scenes first, keeps their features on disk, and passes over them several times.
+of scenes first, keeps their features on disk, and passes over them several times; and every fold's
+network learns from the scenes of the pool that it may learn from.
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from training.files import write_atomically
 
 BATCH_SIZE = 32
 IDENTITY = "pool.json"
+ARRAYS = ("log_mel", "label", "heard", "sound")
 
 
 @dataclass(frozen=True)
@@ -30,18 +32,32 @@ class Pool:
     """Features and targets of scenes, mapped from disk."""
 
     log_mel: NDArray[np.float16]
-    """[shape=(n_scenes, N_MELS, n_frames)]"""
+    """[shape=(n_drawn, N_MELS, n_frames)]"""
     label: NDArray[np.int64]
-    """[shape=(n_scenes,)]"""
+    """[shape=(n_drawn,)]"""
     heard: NDArray[np.int64]
-    """[shape=(n_scenes, n_steps)]"""
+    """[shape=(n_drawn, n_steps)]"""
+    sound: NDArray[np.int64]
+    """Number of the sound that a scene holds. [shape=(n_drawn,)]"""
+    scenes: NDArray[np.int64]
+    """The scenes that are learnt from, of all that were drawn. [shape=(len(self),)]"""
 
     def __len__(self) -> int:
-        return len(self.label)
+        return len(self.scenes)
+
+    def of(self, sounds: Collection[int]) -> "Pool":
+        """The scenes that hold one of these sounds."""
+        wanted = np.isin(self.sound[self.scenes], list(sounds))
+        return Pool(self.log_mel, self.label, self.heard, self.sound, self.scenes[wanted])
+
+    def class_weights(self) -> Tensor:
+        """How much a scene of class 0 and of class 1 counts, so that both classes count alike."""
+        share = np.bincount(self.label[self.scenes].clip(min=-1) + 1, minlength=3)[1:]
+        return torch.from_numpy(share.sum() / (2 * share.clip(min=1))).float()
 
     def batches(self, size: int, generator: torch.Generator) -> Iterator[tuple[Tensor, ...]]:
         """Log-mel, label and heard in whole batches, every scene at most once, in random order."""
-        order = torch.randperm(len(self), generator=generator).numpy()
+        order = self.scenes[torch.randperm(len(self), generator=generator).numpy()]
         for start in range(0, len(self) - size + 1, size):
             # In rising order the disk is read forwards; the batch is the same set.
             chosen = np.sort(order[start : start + size])
@@ -60,17 +76,24 @@ def prepare(scenes: Scenes, n_scenes: int, workers: int, folder: Path, identity:
     folder.mkdir(exist_ok=True)
     stamp = folder / IDENTITY
     wanted = json.dumps([n_scenes, identity], sort_keys=True)
-    names = Pool.__dataclass_fields__
     if not stamp.exists() or stamp.read_text(encoding="utf-8") != wanted:
         stamp.unlink(missing_ok=True)
         _draw(scenes, n_scenes, workers, folder)
         write_atomically(stamp, wanted.encode())
-    return Pool(**{name: np.load(folder / f"{name}.npy", mmap_mode="r") for name in names})
+    return open_pool(folder)
+
+
+def open_pool(folder: Path) -> Pool:
+    """A pool that :func:`prepare` has drawn."""
+    log_mel, label, heard, sound = (
+        np.load(folder / f"{name}.npy", mmap_mode="r") for name in ARRAYS
+    )
+    return Pool(log_mel, label, heard, sound, np.arange(len(label)))
 
 
 def _draw(scenes: Scenes, n_scenes: int, workers: int, folder: Path) -> None:
     first = scenes[0]
-    shapes = {"log_mel": first.log_mel.shape, "label": (), "heard": first.heard.shape}
+    shapes: dict[str, Sequence[int]] = {name: np.shape(getattr(first, name)) for name in ARRAYS}
     files = {
         name: open_memmap(
             folder / f"{name}.npy",

@@ -4,110 +4,176 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from audio_model.decision import DecisionRule, sigmoid
 from training import metrics, plots
-from training.infer import HeardTake
+from training.figures import CLASSES, SLICE_SECONDS, weights
+from training.judge import JudgedTake
 
-CONDITIONS = {"raw": "as recorded", "line": "through a simulated line"}
+CONDITIONS = {
+    "raw": "as recorded",
+    "matched": "matched channel",
+    "line": "random lines",
+}
 MIN_TAKES = 10
 """Smaller slices are in ``metrics.json`` alone: their shares say little."""
-PLOTTED_SECONDS = 3.0
-"""Audio heard in the DET, reliability and histogram plots."""
+ERROR_COLUMNS = {
+    "eer": "EER",
+    "miss_at_0.1": "miss at 0.1 % false alarms",
+    "miss_at_1": "at 1 %",
+    "miss_at_5": "at 5 %",
+    "auc": "AUC",
+    "ece": "ECE",
+    "brier": "Brier",
+}
+PLAIN_NUMBERS = ("auc", "brier")
 
 
-def as_markdown(figures: Mapping[str, Any]) -> str:
+def as_markdown(measured: Mapping[str, Any]) -> str:
     """The whole of ``metrics.json`` as tables."""
-    lines = []
-    for condition, title in CONDITIONS.items():
-        of = figures[condition]
-        takes, groups = of["takes"], of["groups"]
-        lines += [
-            f"### Test sources, {title}",
-            "",
-            f"{takes['recorded']} takes of {groups['recorded']} recorded voices, "
-            f"{takes['live']} takes of {groups['live']} live callers; sources weigh alike; "
-            "95 % intervals by bootstrap over voices and callers.",
-            "",
-            "| audio heard | EER | miss at 1 % false alarms | at 5 % | AUC | ECE | Brier |",
-            "|---|---|---|---|---|---|---|",
-        ]
-        for row in of["by_prefix"]:
-            cells = [_percent(row[name]) for name in ("eer", "miss_at_1", "miss_at_5")]
-            cells += [_number(row["auc"]), _percent(row["ece"]), _number(row["brier"])]
-            lines.append(f"| {row['seconds']:g} s | " + " | ".join(cells) + " |")
-        lines += ["", *_decision(of["decision"]), ""]
-        for name, rows in (("corpus", of["by_corpus"]), ("language", of["by_language"])):
-            lines += [
-                f"| class | {name} | takes | recorded | live | unknown |",
-                "|---|---|---|---|---|---|",
-            ]
-            for row in rows:
-                if row["takes"] < MIN_TAKES:
-                    continue
-                kind = "recorded" if row["label"] else "live"
-                shares = " | ".join(f"{row[k]:.1%}" for k in ("recorded", "live", "unknown"))
-                lines.append(f"| {kind} | {row['slice'] or '-'} | {row['takes']} | {shares} |")
-            lines.append("")
-    tones = figures["tones"]
-    lines += [
-        f"Call-progress tones (neither class, {tones['takes']} takes): "
-        f"{tones['unknown']:.1%} unknown, {tones['recorded']:.1%} recorded, "
-        f"{tones['live']:.1%} live.",
+    lines = [
+        *_overview(measured),
+        "Values in brackets are 95 % intervals by bootstrap over voices and callers; classes, and "
+        "the sources within a class, count alike.",
         "",
     ]
+    for part, of in measured.items():
+        for condition, title in CONDITIONS.items():
+            lines += _condition(f"{part}, {title}", of[condition])
+        lines += [f"### {part}, by codec and noise ({SLICE_SECONDS:g} s, matched channel)", ""]
+        lines += _slices(of["slices"])
+        tones = of["tones"]
+        lines += [
+            f"Call-progress tones (neither class, {tones['takes']} takes): "
+            f"{tones['unknown']:.1%} unknown, {tones['recorded']:.1%} recorded, "
+            f"{tones['live']:.1%} live.",
+            "",
+        ]
     return "\n".join(lines)
+
+
+def _overview(measured: Mapping[str, Any]) -> list[str]:
+    lines = [
+        f"### After {SLICE_SECONDS:g} s",
+        "",
+        "| sources | condition | live callers | recorded voices | EER | miss at 1 % false alarms "
+        "| ECE | decided at (median) | of live flagged | of recordings flagged |",
+        "|---|---|---|---|---|---|---|---|---|---|",
+    ]
+    for part, of in measured.items():
+        for condition, title in CONDITIONS.items():
+            row = at(of[condition]["by_prefix"], SLICE_SECONDS)
+            decision = of[condition]["decision"]
+            groups = of[condition]["groups"]
+            cells = [_value(row, name) for name in ("eer", "miss_at_1", "ece")]
+            recorded, live = decision.get("recorded"), decision.get("live")
+            times = recorded and recorded["decided_at"]
+            cells.append(f"{times['median']:.2f} s" if times else "-")
+            cells += [
+                f"{of_class['flagged']:.1%}" if of_class else "-" for of_class in (live, recorded)
+            ]
+            named = [part, title, str(groups["live"]), str(groups["recorded"])]
+            lines.append("| " + " | ".join([*named, *cells]) + " |")
+    return [*lines, ""]
+
+
+def at(rows: Sequence[Mapping[str, Any]], seconds: float) -> Mapping[str, Any] | None:
+    """The row of a length of audio, if it was measured."""
+    return next((row for row in rows if row["seconds"] == seconds), None)
+
+
+def _condition(title: str, of: Mapping[str, Any]) -> list[str]:
+    groups = of["groups"]
+    lines = [
+        f"### {title}",
+        "",
+        f"{groups['recorded']} recorded voices, {groups['live']} live callers.",
+        "",
+        "| audio heard | takes | " + " | ".join(ERROR_COLUMNS.values()) + " |",
+        "|---" * (len(ERROR_COLUMNS) + 2) + "|",
+    ]
+    for row in of["by_prefix"]:
+        cells = [_value(row, name) for name in ERROR_COLUMNS]
+        takes = "/".join(str(row["takes"][name]) for name in reversed(CLASSES))
+        lines.append(f"| {row['seconds']:g} s | {takes} | " + " | ".join(cells) + " |")
+    lines += ["", *_decision(of["decision"]), ""]
+    for name, rows in (("corpus", of["by_corpus"]), ("language", of["by_language"])):
+        lines += [
+            f"| class | {name} | takes | recorded | live | unknown | EER | miss at 1 % |",
+            "|---|---|---|---|---|---|---|---|",
+        ]
+        for row in rows:
+            if row["takes"] < MIN_TAKES:
+                continue
+            shares = [f"{row[k]:.1%}" for k in ("recorded", "live", "unknown")]
+            errors = [_value(row["errors"], k) for k in ("eer", "miss_at_1")]
+            cells = [CLASSES[row["label"]], row["slice"] or "-", str(row["takes"])]
+            lines.append("| " + " | ".join([*cells, *shares, *errors]) + " |")
+        lines.append("")
+    return lines
 
 
 def _decision(of: Mapping[str, Any]) -> list[str]:
     lines = [
-        f"At a budget of {of['max_false_alarm']:.1%} false alarms, `recorded` is said at some "
-        f"moment of {of['false_alarm']:.1%} of the live callers, and never of {of['miss']:.1%} of "
-        "the recordings. At the end of the clip:",
-        "",
-        "| class | called recorded | live | unknown |",
-        "|---|---|---|---|",
+        "| class | flagged at some moment | at the end recorded | live | unknown "
+        "| decided at (10 %, median, 90 %) | decided by 1 s | 1.5 s | 2 s | 3 s |",
+        "|---|---|---|---|---|---|---|---|---|---|",
     ]
-    for name, shares in of["verdicts"].items():
-        cells = " | ".join(f"{shares[kind]:.1%}" for kind in ("recorded", "live", "unknown"))
-        lines.append(f"| {name} | {cells} |")
-    if times := of["decided_at"]:
-        lines += [
-            "",
-            f"Decided after {times['median']:.2f} s in the median (10 % by {times['p10']:.2f} s, "
-            f"90 % by {times['p90']:.2f} s).",
-        ]
+    for name, row in of.items():
+        cells = [f"{row[kind]:.1%}" for kind in ("flagged", "recorded", "live", "unknown")]
+        times = row["decided_at"]
+        quantiles = ("p10", "median", "p90")
+        cells.append(", ".join(f"{times[k]:.2f} s" for k in quantiles) if times else "-")
+        cells += [f"{row['decided_by'][key]:.1%}" for key in ("1", "1.5", "2", "3")]
+        lines.append(f"| {name} | " + " | ".join(cells) + " |")
     return lines
 
 
-def _percent(value: Mapping[str, float]) -> str:
-    return f"{value['value']:.1%} ({value['low']:.1%} to {value['high']:.1%})"
+def _slices(of: Mapping[str, Any]) -> list[str]:
+    if not of:
+        return []
+    lines = [
+        "| condition | EER | miss at 1 % false alarms | of live flagged | of recordings flagged |",
+        "|---|---|---|---|---|",
+    ]
+    for name, row in of.items():
+        cells = [_value(row["errors"], k) for k in ("eer", "miss_at_1")]
+        flagged = [row["decision"].get(k) for k in CLASSES]
+        cells += [f"{of_class['flagged']:.1%}" if of_class else "-" for of_class in flagged]
+        lines.append(f"| {name} | " + " | ".join(cells) + " |")
+    return [*lines, ""]
 
 
-def _number(value: Mapping[str, float]) -> str:
-    return f"{value['value']:.3f} ({value['low']:.3f} to {value['high']:.3f})"
+def _value(row: Mapping[str, Any] | None, name: str) -> str:
+    if row is None:
+        return "-"
+    shown = "{:.3f}" if name in PLAIN_NUMBERS else "{:.1%}"
+    value, low, high = (shown.format(row[name][key]) for key in ("value", "low", "high"))
+    return f"{value} ({low} to {high})"
 
 
 def draw(
-    heard: Mapping[str, Sequence[HeardTake]],
-    figures: Mapping[str, Any],
-    rule: DecisionRule,
-    run: Path,
+    judged: Mapping[str, Sequence[JudgedTake]], measured: Mapping[str, Any], run: Path
 ) -> None:
-    """DET curves, reliability, histogram and error by length of audio, as PNG files in ``run``."""
+    """DET curves, reliability, histogram and error by length of audio, as PNG files in ``run``.
+
+    Args:
+        judged: the takes of all parts, by condition.
+    """
     curves = {}
-    for condition, takes in heard.items():
-        takes = [h for h in takes if len(h.steps)]
-        scores = [sigmoid(float(h.log_odds(rule)[h.last_step(PLOTTED_SECONDS)])) for h in takes]
-        labels, weights = [h.label for h in takes], [h.weight for h in takes]
-        curves[CONDITIONS[condition]] = metrics.det_curve(scores, labels, weights)
-        bins = metrics.reliability(scores, labels, weights)
+    for condition, title in CONDITIONS.items():
+        takes = judged[condition]
+        scores = [take.score(SLICE_SECONDS) for take in takes]
+        labels = [take.heard.label for take in takes]
+        weight = weights(takes)
+        curves[title] = metrics.det_curve(scores, labels, weight)
+        bins = metrics.reliability(scores, labels, weight)
         plots.reliability(bins, run / f"reliability_{condition}.png")
         plots.score_histogram(scores, labels, run / f"scores_{condition}.png")
     plots.det(curves, run / "det.png")
     rates = {}
+    seconds: list[float] = []
+    of = list(measured.values())[-1]
     for condition, title in CONDITIONS.items():
-        rows = figures[condition]["by_prefix"]
-        for name, label in (("eer", "EER"), ("miss_at_1", "miss at 1 % false alarms")):
-            rates[f"{label}, {title}"] = [row[name]["value"] for row in rows]
-    seconds = [row["seconds"] for row in figures["raw"]["by_prefix"]]
+        rows = of[condition]["by_prefix"]
+        seconds = max(seconds, [row["seconds"] for row in rows], key=len)
+        rates[f"EER, {title}"] = [row["eer"]["value"] for row in rows]
     plots.error_by_prefix(seconds, rates, run / "error_by_prefix.png")

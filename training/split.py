@@ -8,7 +8,8 @@
    makes or unmakes such a voice, or links two voices, may move others.)
 3. A script, which is a text in one language, that voices of several splits speak goes to the
    split that loses least without it. The other splits' clips of it are dropped. A clip weighs the
-   more, the smaller its split: counted alike, dev and test would lose nearly all such clips.
+   more, the smaller its split: counted alike, dev and test would lose nearly all such clips. The
+   scripts of a corpus that is held out stay with it.
 """
 
 from collections import Counter, defaultdict
@@ -103,7 +104,7 @@ def split(
     parts: dict[SplitName, list[Clip]] = {name: [] for name in SplitName}
     for number, voice in enumerate(voices):
         parts[placed[number]] += voice
-    dropped = _other_scripts(parts, Counter(placed.values()))
+    dropped = _other_scripts(parts, Counter(placed.values()), holdout or {})
     dropped |= {clip for clip in parts[SplitName.TRAIN] if not clip.may_train}
     kept = {
         name: tuple(sorted((c for c in part if c not in dropped), key=lambda clip: clip.name))
@@ -252,7 +253,9 @@ def _large(voices: Sequence[Sequence[Clip]], shares: Mapping[SplitName, float]) 
 
 
 def _other_scripts(
-    parts: Mapping[SplitName, Sequence[Clip]], n_voices: Mapping[SplitName, int]
+    parts: Mapping[SplitName, Sequence[Clip]],
+    n_voices: Mapping[SplitName, int],
+    holdout: Mapping[str, str],
 ) -> set[Clip]:
     """The clips whose script belongs to another split than their voice."""
     scripts: dict[tuple[str, str], dict[SplitName, list[Clip]]] = defaultdict(dict)
@@ -264,7 +267,8 @@ def _other_scripts(
     for script in scripts.values():
         # Halfway between the number of clips lost and the share that a split loses.
         loss = {name: len(script[name]) / sqrt(n_voices[name]) for name in script}
-        owner = max(loss, key=lambda name: loss[name])
+        forced = [name for name in script if any(holdout.get(c.corpus) for c in script[name])]
+        owner = max(forced or script, key=lambda name: loss[name])
         dropped.update(clip for name in script if name != owner for clip in script[name])
     return dropped
 

@@ -198,7 +198,7 @@ def test_too_few_callers_for_any_budget_show_one_in_so_many() -> None:
 
 def test_main_tells_of_a_missing_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     config = tmp_path / "c.toml"
-    config.write_text("[data]\nmanifest = 'm.csv'", encoding="utf-8")
+    config.write_text("[data]\nmanifests = ['m.csv']", encoding="utf-8")
     assert calibrate.main([str(tmp_path / "run"), "--config", str(config)]) == 2
     assert "checkpoint.safetensors" in capsys.readouterr().err
 
@@ -209,7 +209,7 @@ def test_main_refuses_a_checkpoint_of_other_data(
     clips.write_corpus(tmp_path, voices=6, seconds=0.2, n_tones=0)
     config = tmp_path / "c.toml"
     config.write_text(
-        "[data]\nmanifest = 'manifest.csv'\n[split]\ndev = 0.3\ntest = 0.3", encoding="utf-8"
+        "[data]\nmanifests = ['manifest.csv']\n[split]\ndev = 0.3\ntest = 0.3", encoding="utf-8"
     )
     readout.checkpoint().save(tmp_path / "checkpoint.safetensors")
     assert calibrate.main([str(tmp_path), "--config", str(config)]) == 2

@@ -29,14 +29,14 @@ def refused(path: Path) -> str:
 
 
 def test_a_manifest_is_enough(tmp_path: Path) -> None:
-    settings = load(write(tmp_path, '[data]\nmanifest = "m.csv"\n'))
-    assert settings == Config(DataConfig(manifest=tmp_path / "m.csv"))
+    settings = load(write(tmp_path, '[data]\nmanifests = ["m.csv"]\n'))
+    assert settings == Config(DataConfig((tmp_path / "m.csv",)))
 
 
 def test_every_section_is_read(tmp_path: Path) -> None:
     text = """
         [data]
-        manifest = "data/m.csv"
+        manifests = ["data/m.csv"]
         beds = "../noise.csv"
         [split]
         dev = 0.2
@@ -56,7 +56,7 @@ def test_every_section_is_read(tmp_path: Path) -> None:
         budgets = [0.1, 0.5]
     """
     settings = load(write(tmp_path, text))
-    assert settings.data.manifest == tmp_path / "data/m.csv"
+    assert settings.data.manifests == (tmp_path / "data/m.csv",)
     assert settings.data.beds == tmp_path.parent / "noise.csv"
     assert settings.split.dev == 0.2
     assert settings.split.holdout == {"prompts": "test"}
@@ -69,16 +69,18 @@ def test_every_section_is_read(tmp_path: Path) -> None:
 
 
 def test_an_absolute_path_stays(tmp_path: Path) -> None:
-    assert load(write(tmp_path, "[data]\nmanifest = '/x/m.csv'")).data.manifest == Path("/x/m.csv")
+    assert load(write(tmp_path, "[data]\nmanifests = ['/x/m.csv']")).data.manifests == (
+        Path("/x/m.csv"),
+    )
 
 
 def test_paths_start_at_the_file_not_at_the_working_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "configs").mkdir()
-    write(tmp_path / "configs", "[data]\nmanifest = 'm.csv'")
+    write(tmp_path / "configs", "[data]\nmanifests = ['m.csv']")
     monkeypatch.chdir(tmp_path)
-    assert load(Path("configs/run.toml")).data.manifest == tmp_path / "configs/m.csv"
+    assert load(Path("configs/run.toml")).data.manifests == (tmp_path / "configs/m.csv",)
 
 
 @pytest.mark.parametrize(
@@ -86,18 +88,18 @@ def test_paths_start_at_the_file_not_at_the_working_folder(
     [
         ("", "data"),
         ("[data]\n", "manifest"),
-        ("[data]\nmanifest = 'm.csv'\nmanifset = 'm'", "manifset"),
-        ("[data]\nmanifest = 'm.csv'\n[trian]\nepochs = 3", "trian"),
-        ("[data]\nmanifest = 'm.csv'\n[train]\nepoch = 3", "epoch"),
-        ("[data]\nmanifest = 'm.csv'\n[train]\nepochs = 'three'", "train.epochs"),
-        ("[data]\nmanifest = 'm.csv'\n[train]\nepochs = 3.5", "train.epochs"),
-        ("[data]\nmanifest = 'm.csv'\n[train]\nepochs = 0", "train.epochs"),
-        ("[data]\nmanifest = 'm.csv'\n[train]\nbatch_size = 0", "train.batch_size"),
-        ("[data]\nmanifest = 'm.csv'\n[train]\nscenes = 63", "train.scenes"),
-        ("[data]\nmanifest = 'm.csv'\n[train]\nlearning_rate = '1e-3'", "train.learning_rate"),
-        ("[data]\nmanifest = 'm.csv'\n[line]\nlevel_db = [-30, 'x']", "line.level_db"),
-        ("[data]\nmanifest = 'm.csv'\n[network]\nconv_channels = [16, 16]", "conv_channels"),
-        ("[data]\nmanifest = 'm.csv'\n[split]\nholdout = ['a']", "split.holdout"),
+        ("[data]\nmanifests = ['m.csv']\nmanifset = 'm'", "manifset"),
+        ("[data]\nmanifests = ['m.csv']\n[trian]\nepochs = 3", "trian"),
+        ("[data]\nmanifests = ['m.csv']\n[train]\nepoch = 3", "epoch"),
+        ("[data]\nmanifests = ['m.csv']\n[train]\nepochs = 'three'", "train.epochs"),
+        ("[data]\nmanifests = ['m.csv']\n[train]\nepochs = 3.5", "train.epochs"),
+        ("[data]\nmanifests = ['m.csv']\n[train]\nepochs = 0", "train.epochs"),
+        ("[data]\nmanifests = ['m.csv']\n[train]\nbatch_size = 0", "train.batch_size"),
+        ("[data]\nmanifests = ['m.csv']\n[train]\nscenes = 63", "train.scenes"),
+        ("[data]\nmanifests = ['m.csv']\n[train]\nlearning_rate = '1e-3'", "train.learning_rate"),
+        ("[data]\nmanifests = ['m.csv']\n[line]\nlevel_db = [-30, 'x']", "line.level_db"),
+        ("[data]\nmanifests = ['m.csv']\n[network]\nconv_channels = [16, 16]", "conv_channels"),
+        ("[data]\nmanifests = ['m.csv']\n[split]\nholdout = ['a']", "split.holdout"),
         ("data = 'm.csv'", "data"),
         ("[data", "not TOML"),
     ],
@@ -117,11 +119,11 @@ def test_a_binary_file_is_no_config(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("path", sorted(CONFIGS.glob("*.toml")), ids=lambda path: path.name)
 def test_shipped_configs_can_be_read(path: Path) -> None:
-    assert load(path).data.manifest.is_absolute()
+    assert load(path).data.manifests[0].is_absolute()
 
 
 def test_settings_survive_a_checkpoint() -> None:
-    settings = Config(DataConfig(Path("m.csv"), beds=Path("b.csv")))
+    settings = Config(DataConfig((Path("m.csv"),), beds=Path("b.csv")))
     settings = replace(settings, network=NetworkConfig(dilations=(1, 3)))
     assert from_dict(Config, asdict(settings)) == settings
     text = json.dumps(asdict(settings), default=str)

@@ -27,7 +27,7 @@ def write_beds(folder: Path, *lines: str) -> Path:
 
 
 def loaded(folder: Path, beds: Path | None = None, **data: object) -> Corpus:
-    settings = DataConfig(folder / "manifest.csv", beds=beds, **data)
+    settings = DataConfig((folder / "manifest.csv",), beds=beds, **data)
     return Corpus.load(Config(settings, split=SplitConfig(dev=0.25, test=0.25)))
 
 
@@ -135,3 +135,43 @@ def test_beds_that_are_not_there(folder: Path) -> None:
         load_beds(folder / "none.csv")
     with pytest.raises(AudioError, match=r"gone\.wav"):
         load_beds(write_beds(folder, "path,kind", "gone.wav,bed"))
+
+
+def in_folds(folder: Path) -> Corpus:
+    """Two corpora of each class; ``live0`` and ``recorded0`` are one fold."""
+    rows = ["path,label,source,corpus,text"]
+    for label in ("live", "recorded"):
+        for voice in range(8):
+            text = f"script{voice}" if label == "recorded" and voice % 4 == 0 else ""
+            corpus = f"{label}{voice % 2}"
+            rows.append(f"{label}/{voice}-0.wav,{label},{label}{voice},{corpus},{text}")
+    (folder / "manifest.csv").write_text("\n".join(rows) + "\n", encoding="utf-8")
+    split = SplitConfig(dev=0.25, test=0, folds={
+        "even": ("live0", "recorded0"), "odd": ("live1", "recorded1"),
+    })  # fmt: skip
+    return Corpus.load(Config(DataConfig((folder / "manifest.csv",)), split=split))
+
+
+def test_a_fold_holds_its_corpora_out(folder: Path) -> None:
+    corpus = in_folds(folder)
+    for fold, number in (("even", "0"), ("odd", "1")):
+        of_fold = corpus.in_fold(fold)
+        test = of_fold.clips(SplitName.TEST)
+        assert {clip.corpus for clip in test} == {f"live{number}", f"recorded{number}"}
+        assert len(test) == 8
+        for name in (SplitName.TRAIN, SplitName.DEV):
+            assert not any(clip.corpus[-1] == number for clip in of_fold.clips(name))
+            assert {clip.label for clip in of_fold.clips(name)} == {0, 1}
+    assert corpus.clips(SplitName.TEST) == ()
+    assert {clip.name for clip in corpus.learnt_from} >= {
+        clip.name for clip in corpus.clips(SplitName.TRAIN)
+    }
+    assert len(corpus.learnt_from) > len(corpus.in_fold("odd").clips(SplitName.TRAIN))
+
+
+def test_a_fold_of_one_class_is_refused(folder: Path) -> None:
+    in_folds(folder)
+    split = SplitConfig(dev=0.25, test=0, folds={"half": ("live0",)})
+    settings = Config(DataConfig((folder / "manifest.csv",)), split=split)
+    with pytest.raises(UsageError, match="half holds out no clips of one class"):
+        Corpus.load(settings, "half")

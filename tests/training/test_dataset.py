@@ -89,7 +89,7 @@ def test_other_seeds_and_indices_are_other_scenes() -> None:
 
 def test_classes_come_alike_and_tones_as_often_as_told() -> None:
     config = SceneConfig(seconds=0.08, tone_share=0.2, speed=(1.0, 1.0), lead=0)
-    line = Line(*[0.0] * 10)
+    line = Line(*[0.0] * 22)
     made = Scenes(corpus(), NOTHING, line, config, 0)
     count = Counter(made[n].label for n in range(600))
     assert scipy.stats.binomtest(count[IGNORED], 600, 0.2).pvalue > 1e-3

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from training.manifest import ManifestError, deduplicate, load
+from training.manifest import ManifestError, deduplicate, load, load_all
 
 
 def write_audio(path: Path, seed: int) -> None:
@@ -255,3 +255,29 @@ def test_the_hash_follows_the_audio(folder: Path) -> None:
     first = load(file).hash
     write_audio(folder / "d.wav", 99)
     assert load(file).hash != first
+
+
+def test_several_manifests_are_one(tmp_path: Path) -> None:
+    one, other = tmp_path / "one", tmp_path / "other"
+    for folder, name in ((one, "a.wav"), (other, "b.wav")):
+        folder.mkdir()
+        write_audio(folder / name, 0)
+        (folder / "m.csv").write_text(f"path,label,source\n{name},live,{name}\n", encoding="utf-8")
+    merged = load_all([one / "m.csv", other / "m.csv"])
+    assert [clip.name for clip in merged.clips] == ["a.wav", "b.wav"]
+    assert merged.path == one / "m.csv"
+
+
+@pytest.mark.parametrize(
+    ("row", "problem"),
+    [("a.wav,live,else", "'a.wav' is in"), ("b.wav,recorded,a.wav", "'a.wav' has both labels")],
+)
+def test_what_several_manifests_hold_twice_is_refused(
+    tmp_path: Path, row: str, problem: str
+) -> None:
+    for folder, line in (("one", "a.wav,live,a.wav"), ("other", row)):
+        (tmp_path / folder).mkdir()
+        write_audio(tmp_path / folder / line.split(",")[0], 0)
+        (tmp_path / folder / "m.csv").write_text(f"path,label,source\n{line}\n", encoding="utf-8")
+    with pytest.raises(ManifestError, match=problem):
+        load_all([tmp_path / "one" / "m.csv", tmp_path / "other" / "m.csv"])

@@ -301,3 +301,13 @@ def test_the_table_counts_clips_and_voices() -> None:
         ["recorded", "ivr", "18", "6", "6", "0"],
     ]
     assert len({len(line) for line in lines}) == 1
+
+
+def test_a_held_out_corpus_keeps_its_scripts() -> None:
+    """However many clips of the script training loses."""
+    held = [replace(c, text="pitch") for c in voices(1, [1] * 2, corpus="held")]
+    others = [replace(c, text="pitch") for c in voices(1, [1] * 12, corpus="other")]
+    clips = [*held, *others, *voices(1, [1] * 10), *voices(0, [1] * 20)]
+    result = split(clips, {"train": 0.9, "dev": 0.1}, 0, holdout={"held": "test"})
+    assert set(result.test) == set(held)
+    assert set(result.dropped) == set(others)

@@ -1,32 +1,26 @@
-"""A toy from manifest to model file, interrupted and not; and the parts of a training step."""
+"""A toy from manifest to model file, interrupted and not, with folds and without."""
 
 import csv
 import json
-import math
+import re
 from collections.abc import Iterator
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 
 from audio_model.decision import VerdictKind
 from audio_model.detector import Detector
-from audio_model.frontend import N_MELS
-from audio_model.steps import Heard
 from tests import clips, sounds
-from training import card, checkpoint, evaluate, train
-from training.config import Config, DataConfig, TrainConfig
-from training.dataset import IGNORED
+from training import card, checkpoint, evaluate, figures, train
+from training.learning import Trainer
 from training.network import NetworkConfig
-from training.pool import Pool
-from training.train import RunLog, Trainer, loss_of, mask_mels, moving_average, recolour
+from training.train import RunLog
 
 TOY = """
 [data]
-manifest = "manifest.csv"
+manifests = ["manifest.csv"]
 [split]
 dev = 0.3
 test = 0.3
@@ -58,7 +52,6 @@ voice_seconds = [0.4, 1.0]
 budgets = [0.2, 0.5]
 lines = 1
 """
-BACKGROUND, TONE, VOICE = (int(kind) for kind in Heard)
 
 
 @pytest.fixture(scope="module")
@@ -67,6 +60,34 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     path = tmp_path_factory.mktemp("toy")
     clips.write_corpus(path, voices=16)
     (path / "toy.toml").write_text(TOY, encoding="utf-8")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(evaluate, "evaluate_run", partial(evaluate.evaluate_run, draws=10))
+        yield path
+
+
+FOLDS = """
+[split.folds]
+even = ["live0", "recorded0"]
+odd = ["live1", "recorded1"]
+"""
+
+
+@pytest.fixture(scope="module")
+def in_folds(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Two corpora of each class, and a config with a fold for each pair."""
+    path = tmp_path_factory.mktemp("folds")
+    clips.write_corpus(path, voices=12)
+    rows = list(csv.DictReader((path / "manifest.csv").open(encoding="utf-8")))
+    with (path / "manifest.csv").open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, [*rows[0], "corpus"])
+        writer.writeheader()
+        for row in rows:
+            number = int(re.sub(r"\D", "", row["source"]))
+            writer.writerow(row | {"corpus": f"{row['label'] or 'tone'}{number % 2}"})
+    toy = TOY.replace("dev = 0.3\ntest = 0.3", "dev = 0.2\ntest = 0").replace(
+        "workers = 0", "workers = 2"
+    )
+    (path / "toy.toml").write_text(toy + FOLDS, encoding="utf-8")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(evaluate, "evaluate_run", partial(evaluate.evaluate_run, draws=10))
         yield path
@@ -92,7 +113,7 @@ def test_the_run_folder_holds_everything(run: Path, folder: Path) -> None:
     assert (run / "curves.png").read_bytes().startswith(b"\x89PNG")
     metrics = json.loads((run / "metrics.json").read_text(encoding="utf-8"))
     trained = checkpoint.load(run / "checkpoint.safetensors")
-    assert trained.metrics == metrics
+    assert trained.metrics == figures.summary(metrics)
     assert trained.network == NetworkConfig((4, 8, 8), 16, (1,), 8, 0.1)
     assert trained.config["train"]["epochs"] == 4
     assert str(folder) not in json.dumps(trained.config)
@@ -139,6 +160,26 @@ def test_the_model_file_scores_what_it_learnt(run: Path) -> None:
     right = [v.verdict is VerdictKind.RECORDED for v in said[True]]
     wrong = [v.verdict is VerdictKind.RECORDED for v in said[False]]
     assert sum(right) > sum(wrong)
+
+
+@pytest.mark.slow
+def test_folds_train_side_by_side_and_judge_the_model(in_folds: Path) -> None:
+    assert run_main(in_folds, "run") == 0
+    run = in_folds / "run"
+    networks = [run, run / "folds" / "even", run / "folds" / "odd"]
+    weights = {checkpoint.load(path / "checkpoint.safetensors").weights_hash for path in networks}
+    assert len(weights) == 3
+    metrics = json.loads((run / "metrics.json").read_text(encoding="utf-8"))
+    assert metrics.keys() == {"even", "odd", "all"}
+    for fold, number in (("even", "0"), ("odd", "1")):
+        of = metrics[fold]["matched"]
+        assert {row["slice"][-1] for row in of["by_corpus"]} == {number}
+        assert of["takes"] == {"live": 6, "recorded": 6}
+    assert metrics["all"]["raw"]["takes"] == {"live": 12, "recorded": 12}
+    assert Detector.load(run / "model.onnx", max_false_alarm=0.5).about["metrics"]["all"]
+    before = {path: path.stat().st_mtime_ns for path in run.rglob("state.pt")}
+    assert run_main(in_folds, "run") == 0
+    assert {path: path.stat().st_mtime_ns for path in run.rglob("state.pt")} == before
 
 
 @pytest.mark.slow
@@ -192,7 +233,7 @@ def test_another_config_in_the_same_folder_is_refused(
 @pytest.mark.parametrize(
     ("config", "told"),
     [
-        ("[data]\nmanifest = 'none.csv'", "none.csv"),
+        ("[data]\nmanifests = ['none.csv']", "none.csv"),
         ("[data]\nmanifset = 'm.csv'", "manifset"),
         (TOY.replace("scenes = 256", "scenes = 15"), "batch_size"),
     ],
@@ -204,143 +245,6 @@ def test_what_cannot_work_is_told_in_a_line(
     arguments = ["--config", str(folder / "bad.toml"), "--run", str(tmp_path / "run")]
     assert train.main(arguments) == 2
     assert told in capsys.readouterr().err
-
-
-def pool(n: int = 32, seed: int = 0) -> Pool:
-    """Two classes that differ in their level."""
-    rng = np.random.default_rng(seed)
-    label = rng.integers(0, 2, n)
-    log_mel = rng.standard_normal((n, N_MELS, 80)) + 2 * label[:, None, None]
-    return Pool(log_mel.astype(np.float16), label, np.full((n, 10), VOICE))
-
-
-def trainer(**settings: object) -> Trainer:
-    small = TrainConfig(scenes=32, epochs=3, batch_size=8, threads=1, **settings)
-    network = NetworkConfig((4, 8, 8), 16, (1,), 8)
-    return Trainer(Config(DataConfig(Path("m.csv")), network=network, train=small), pool())
-
-
-def weights(of: Trainer) -> torch.Tensor:
-    return torch.cat([p.detach().flatten() for p in of.averaged().state_dict().values()])
-
-
-def test_the_same_seed_gives_the_same_weights() -> None:
-    one, same, other = trainer(), trainer(), trainer(seed=2)
-    logs = [[t.run_epoch() for _ in range(2)] for t in (one, same, other)]
-    assert logs[0] == logs[1] != logs[2]
-    assert torch.equal(weights(one), weights(same))
-    assert not torch.equal(weights(one), weights(other))
-
-
-def test_a_resumed_trainer_goes_on_where_it_was() -> None:
-    straight, before, after = trainer(), trainer(), trainer(seed=1)
-    for _ in range(3):
-        straight.run_epoch()
-    before.run_epoch()
-    after.resume(before.state())
-    torch.manual_seed(99)
-    for _ in range(2):
-        after.run_epoch()
-    assert after.epoch == 3
-    assert torch.equal(weights(after), weights(straight))
-
-
-def test_the_rate_rises_and_falls_to_zero() -> None:
-    learner = trainer(warmup=0.25)
-    rates = [learner.schedule.get_last_lr()[0]]
-    for _ in range(12):
-        learner.optimizer.step()
-        learner.schedule.step()
-        rates.append(learner.schedule.get_last_lr()[0])
-    top = int(np.argmax(rates))
-    assert 1 <= top <= 3
-    assert rates == sorted(rates[:top]) + sorted(rates[top:], reverse=True)
-    assert rates[-1] == pytest.approx(0, abs=1e-9)
-    assert max(rates) <= 2e-3
-
-
-def losses(
-    logit: list[float], label: int, held: list[int], **settings: object
-) -> tuple[float, float]:
-    of_logit, of_heard = loss_of(
-        torch.tensor([logit]),
-        torch.zeros(1, len(Heard), len(held)),
-        torch.tensor([label]),
-        torch.tensor([held]),
-        replace(TrainConfig(label_smoothing=0, min_voice_steps=2), **settings),
-    )
-    return of_logit.item(), of_heard.item()
-
-
-def test_the_logit_is_asked_for_once_there_is_voice() -> None:
-    held = [VOICE, BACKGROUND, VOICE, VOICE, IGNORED]
-    expected = (math.log1p(math.exp(-2.0)) + math.log1p(math.exp(3.0))) / 2
-    assert losses([9.0, 9.0, 2.0, -3.0, 9.0], 1, held)[0] == pytest.approx(expected, rel=1e-6)
-    mirrored = losses([-9.0, -9.0, -2.0, 3.0, -9.0], 0, held)[0]
-    assert mirrored == pytest.approx(expected, rel=1e-6)
-
-
-def test_what_is_heard_is_asked_for_until_the_end() -> None:
-    assert losses([0.0] * 3, 1, [TONE, VOICE, IGNORED])[1] == pytest.approx(math.log(3))
-
-
-@pytest.mark.parametrize(
-    ("label", "held"), [(IGNORED, [VOICE] * 4), (1, [VOICE] + [TONE] * 3), (0, [BACKGROUND] * 4)]
-)
-def test_a_scene_without_class_or_voice_has_no_loss_of_the_logit(
-    label: int, held: list[int]
-) -> None:
-    assert losses([5.0] * 4, label, held)[0] == 0
-
-
-def test_scenes_weigh_alike_whatever_their_length() -> None:
-    logit = torch.tensor([[1.0] * 6, [-1.0] * 6])
-    held = torch.tensor([[VOICE] * 6, [VOICE] * 2 + [IGNORED] * 4])
-    settings = TrainConfig(label_smoothing=0, min_voice_steps=1)
-    of_logit, _ = loss_of(logit, torch.zeros(2, 3, 6), torch.tensor([1, 1]), held, settings)
-    expected = (math.log1p(math.exp(-1)) + math.log1p(math.exp(1))) / 2
-    assert of_logit.item() == pytest.approx(expected, rel=1e-6)
-
-
-def test_smoothing_asks_for_less_than_certainty() -> None:
-    best = min(np.arange(0, 8, 0.01), key=lambda x: losses(
-        [0.0, float(x)], 1, [VOICE] * 2, label_smoothing=0.05)[0])  # fmt: skip
-    assert 1 / (1 + math.exp(-best)) == pytest.approx(0.95, abs=1e-3)
-
-
-def test_a_hidden_band_is_one_band() -> None:
-    generator = torch.Generator().manual_seed(0)
-    masked = mask_mels(torch.ones(200, N_MELS, 3), 6, generator)
-    widths = set()
-    for scene in masked:
-        assert (scene == scene[:, :1]).all()
-        edges = torch.diff(scene[:, 0], prepend=torch.ones(1), append=torch.ones(1)).abs().sum()
-        assert edges in (0, 2)
-        widths.add(int((scene[:, 0] == 0).sum()))
-    assert widths == set(range(7))
-
-
-def test_recolouring_is_a_straight_line_over_the_mels_and_constant_in_time() -> None:
-    log_mel = torch.randn(300, N_MELS, 5)
-    offset = recolour(log_mel, 2.0, torch.Generator().manual_seed(0)) - log_mel
-    torch.testing.assert_close(offset, offset[..., :1].expand_as(offset), atol=1e-5, rtol=0)
-    bend = torch.diff(offset[..., 0], n=2, dim=1)
-    assert bend.abs().max() < 1e-5
-    # ln of power over LOG_SCALE: 2 dB are 0.115.
-    assert offset[:, 0, 0].std() == pytest.approx(2 * math.log(10) / 10 / 4, rel=0.15)
-    assert torch.equal(recolour(log_mel, 0.0, torch.Generator()), log_mel)
-
-
-def test_the_average_forgets_its_start() -> None:
-    update = moving_average(0.99)
-    average = [torch.zeros(1), torch.zeros(1, dtype=torch.int64)]
-    for n in range(1, 30):
-        update(average, [torch.ones(1), torch.tensor([n])], n)
-    assert average[0].item() > 0.99
-    assert average[1].item() == 29
-    for n in range(30, 100_000, 1000):
-        update(average, [torch.zeros(1), torch.tensor([n])], 10**6)
-    assert average[0].item() == pytest.approx(0.99**100, rel=0.02)
 
 
 def test_the_log_goes_on_as_if_never_interrupted(tmp_path: Path) -> None:

@@ -1,0 +1,224 @@
+"""The parts of a training step: losses, augmentation of a pass, the average, and the state."""
+
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from audio_model.frontend import N_MELS, log_mel
+from audio_model.steps import FRAMES_PER_STEP, Heard
+from training.config import Config, DataConfig, TrainConfig
+from training.dataset import IGNORED
+from training.learning import (
+    SILENCE,
+    Trainer,
+    loss_of,
+    mask_mels,
+    moving_average,
+    recolour,
+    start_at_the_voice,
+)
+from training.network import NetworkConfig
+from training.pool import Pool
+
+BACKGROUND, TONE, VOICE = (int(kind) for kind in Heard)
+
+
+def pool(n: int = 32, seed: int = 0) -> Pool:
+    """Two classes that differ in their level."""
+    rng = np.random.default_rng(seed)
+    label = rng.integers(0, 2, n)
+    log_mel = rng.standard_normal((n, N_MELS, 80)) + 2 * label[:, None, None]
+    heard = np.full((n, 10), VOICE)
+    return Pool(log_mel.astype(np.float16), label, heard, np.arange(n), np.arange(n))
+
+
+def trainer(**settings: object) -> Trainer:
+    small = TrainConfig(scenes=32, epochs=3, batch_size=8, threads=1, **settings)
+    network = NetworkConfig((4, 8, 8), 16, (1,), 8)
+    return Trainer(Config(DataConfig((Path("m.csv"),)), network=network, train=small), pool())
+
+
+def weights(of: Trainer) -> torch.Tensor:
+    return torch.cat([p.detach().flatten() for p in of.averaged().state_dict().values()])
+
+
+def test_the_same_seed_gives_the_same_weights() -> None:
+    one, same, other = trainer(), trainer(), trainer(seed=2)
+    logs = [[t.run_epoch() for _ in range(2)] for t in (one, same, other)]
+    assert logs[0] == logs[1] != logs[2]
+    assert torch.equal(weights(one), weights(same))
+    assert not torch.equal(weights(one), weights(other))
+
+
+def test_a_resumed_trainer_goes_on_where_it_was() -> None:
+    straight, before, after = trainer(), trainer(), trainer(seed=1)
+    for _ in range(3):
+        straight.run_epoch()
+    before.run_epoch()
+    after.resume(before.state())
+    torch.manual_seed(99)
+    for _ in range(2):
+        after.run_epoch()
+    assert after.epoch == 3
+    assert torch.equal(weights(after), weights(straight))
+
+
+def test_the_rate_rises_and_falls_to_zero() -> None:
+    learner = trainer(warmup=0.25)
+    rates = [learner.schedule.get_last_lr()[0]]
+    for _ in range(12):
+        learner.optimizer.step()
+        learner.schedule.step()
+        rates.append(learner.schedule.get_last_lr()[0])
+    top = int(np.argmax(rates))
+    assert 1 <= top <= 3
+    assert rates == sorted(rates[:top]) + sorted(rates[top:], reverse=True)
+    assert rates[-1] == pytest.approx(0, abs=1e-9)
+    assert max(rates) <= 2e-3
+
+
+def losses(
+    logit: list[float], label: int, held: list[int], **settings: object
+) -> tuple[float, float]:
+    of_logit, of_heard = loss_of(
+        torch.tensor([logit]),
+        torch.zeros(1, len(Heard), len(held)),
+        torch.tensor([label]),
+        torch.tensor([held]),
+        torch.ones(2),
+        replace(TrainConfig(label_smoothing=0, min_voice_steps=2), **settings),
+    )
+    return of_logit.item(), of_heard.item()
+
+
+def test_the_logit_is_asked_for_once_there_is_voice() -> None:
+    held = [VOICE, BACKGROUND, VOICE, VOICE, IGNORED]
+    expected = (math.log1p(math.exp(-2.0)) + math.log1p(math.exp(3.0))) / 2
+    assert losses([9.0, 9.0, 2.0, -3.0, 9.0], 1, held)[0] == pytest.approx(expected, rel=1e-6)
+    mirrored = losses([-9.0, -9.0, -2.0, 3.0, -9.0], 0, held)[0]
+    assert mirrored == pytest.approx(expected, rel=1e-6)
+
+
+def test_what_is_heard_is_asked_for_until_the_end() -> None:
+    assert losses([0.0] * 3, 1, [TONE, VOICE, IGNORED])[1] == pytest.approx(math.log(3))
+
+
+@pytest.mark.parametrize(
+    ("label", "held"), [(IGNORED, [VOICE] * 4), (1, [VOICE] + [TONE] * 3), (0, [BACKGROUND] * 4)]
+)
+def test_a_scene_without_class_or_voice_has_no_loss_of_the_logit(
+    label: int, held: list[int]
+) -> None:
+    assert losses([5.0] * 4, label, held)[0] == 0
+
+
+def test_scenes_weigh_alike_whatever_their_length() -> None:
+    logit = torch.tensor([[1.0] * 6, [-1.0] * 6])
+    held = torch.tensor([[VOICE] * 6, [VOICE] * 2 + [IGNORED] * 4])
+    settings = TrainConfig(label_smoothing=0, min_voice_steps=1)
+    of_logit, _ = loss_of(
+        logit, torch.zeros(2, 3, 6), torch.tensor([1, 1]), held, torch.ones(2), settings
+    )
+    expected = (math.log1p(math.exp(-1)) + math.log1p(math.exp(1))) / 2
+    assert of_logit.item() == pytest.approx(expected, rel=1e-6)
+
+
+def test_smoothing_asks_for_less_than_certainty() -> None:
+    best = min(np.arange(0, 8, 0.01), key=lambda x: losses(
+        [0.0, float(x)], 1, [VOICE] * 2, label_smoothing=0.05)[0])  # fmt: skip
+    assert 1 / (1 + math.exp(-best)) == pytest.approx(0.95, abs=1e-3)
+
+
+def test_a_hidden_band_is_one_band() -> None:
+    generator = torch.Generator().manual_seed(0)
+    masked = mask_mels(torch.ones(200, N_MELS, 3), 6, generator)
+    widths = set()
+    for scene in masked:
+        assert (scene == scene[:, :1]).all()
+        edges = torch.diff(scene[:, 0], prepend=torch.ones(1), append=torch.ones(1)).abs().sum()
+        assert edges in (0, 2)
+        widths.add(int((scene[:, 0] == 0).sum()))
+    assert widths == set(range(7))
+
+
+def test_recolouring_is_a_straight_line_over_the_mels_and_constant_in_time() -> None:
+    log_mel = torch.randn(300, N_MELS, 5)
+    offset = recolour(log_mel, 2.0, torch.Generator().manual_seed(0)) - log_mel
+    torch.testing.assert_close(offset, offset[..., :1].expand_as(offset), atol=1e-5, rtol=0)
+    bend = torch.diff(offset[..., 0], n=2, dim=1)
+    assert bend.abs().max() < 1e-5
+    # ln of power over LOG_SCALE: 2 dB are 0.115.
+    assert offset[:, 0, 0].std() == pytest.approx(2 * math.log(10) / 10 / 4, rel=0.15)
+    assert torch.equal(recolour(log_mel, 0.0, torch.Generator()), log_mel)
+
+
+def test_the_average_forgets_its_start() -> None:
+    update = moving_average(0.99)
+    average = [torch.zeros(1), torch.zeros(1, dtype=torch.int64)]
+    for n in range(1, 30):
+        update(average, [torch.ones(1), torch.tensor([n])], n)
+    assert average[0].item() > 0.99
+    assert average[1].item() == 29
+    for n in range(30, 100_000, 1000):
+        update(average, [torch.zeros(1), torch.tensor([n])], 10**6)
+    assert average[0].item() == pytest.approx(0.99**100, rel=0.02)
+
+
+def test_both_classes_count_alike() -> None:
+    logit = torch.tensor([[1.0], [-1.0], [-1.0]])
+    label = torch.tensor([1, 1, 0])
+    of_logit, _ = loss_of(
+        logit,
+        torch.zeros(3, len(Heard), 1),
+        label,
+        torch.full((3, 1), VOICE),
+        torch.tensor([2.0, 1.0]),
+        TrainConfig(label_smoothing=0, min_voice_steps=1),
+    )
+    right, wrong = math.log1p(math.exp(-1)), math.log1p(math.exp(1))
+    assert of_logit.item() == pytest.approx((right + wrong + 2 * right) / 4, rel=1e-6)
+
+
+def test_bfloat16_learns_the_same() -> None:
+    plain, fast = trainer(), trainer(bfloat16=True)
+    for _ in range(3):
+        of_plain, of_fast = plain.run_epoch(), fast.run_epoch()
+    assert of_fast["loss"] == pytest.approx(of_plain["loss"], rel=0.1)
+    assert all(p.dtype == torch.float32 for p in fast.network.parameters())
+
+
+def test_a_scene_can_begin_at_its_voice() -> None:
+    """The step before the first voice or that voice, and what follows in its order."""
+    held = torch.tensor([[BACKGROUND] * 5 + [VOICE, BACKGROUND, VOICE]]).repeat(100, 1)
+    step_number = torch.arange(8).repeat_interleave(FRAMES_PER_STEP).float()
+    scenes = step_number.expand(100, N_MELS, -1).clone()
+    generator = torch.Generator().manual_seed(0)
+    moved, moved_held = start_at_the_voice(scenes, held, 1.0, generator)
+    firsts = set()
+    for scene, of in zip(moved, moved_held, strict=True):
+        first = int(scene[0, 0])
+        firsts.add(first)
+        assert torch.equal(of[: 8 - first], held[0, first:])
+        assert (of[8 - first :] == IGNORED).all()
+        assert torch.equal(scene[:, : 8 * (8 - first)], scenes[0, :, 8 * first :])
+        assert (scene[:, 8 * (8 - first) :] == SILENCE).all()
+    assert firsts == {4, 5}
+    stays, same = start_at_the_voice(scenes, held, 0.0, generator)
+    assert torch.equal(stays, scenes)
+    assert torch.equal(same, held)
+
+
+@pytest.mark.parametrize("kind", [BACKGROUND, TONE, IGNORED])
+def test_a_scene_without_voice_begins_where_it_did(kind: int) -> None:
+    scenes, held = torch.randn(4, N_MELS, 24), torch.full((4, 3), kind)
+    moved, same = start_at_the_voice(scenes, held, 1.0, torch.Generator().manual_seed(0))
+    assert torch.equal(moved, scenes)
+    assert torch.equal(same, held)
+
+
+def test_silence_is_what_the_front_end_says_it_is() -> None:
+    np.testing.assert_allclose(log_mel(np.zeros(800, np.float32)), SILENCE, rtol=1e-5)

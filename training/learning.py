@@ -1,0 +1,195 @@
+"""How one network learns from a pool of scenes: losses, augmentation, steps and the average."""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.optim.swa_utils import AveragedModel
+from tqdm import tqdm
+
+from audio_model.frontend import LOG_OFFSET, LOG_SCALE, N_MELS, POWER_FLOOR
+from audio_model.steps import FRAMES_PER_STEP, Heard
+from training.config import Config, TrainConfig
+from training.dataset import IGNORED
+from training.network import Network
+from training.pool import Pool
+
+SILENCE = (math.log(POWER_FLOOR) + LOG_OFFSET) / LOG_SCALE
+"""Log-mel of digital silence."""
+
+
+def loss_of(
+    logit: Tensor,
+    heard: Tensor,
+    label: Tensor,
+    held: Tensor,
+    class_weights: Tensor,
+    settings: TrainConfig,
+) -> tuple[Tensor, Tensor]:
+    """Loss of the logit, scenes of a class weighing alike, and of what each step holds.
+
+    The logit is asked for at every step from ``min_voice_steps`` of voice on, which trains all
+    prefixes of the scene at once.
+
+    Args:
+        logit: [shape=(batch, n_steps)]
+        heard: [shape=(batch, len(Heard), n_steps)]
+        label: 1, 0 or IGNORED. [shape=(batch,)]
+        held: class of each step or IGNORED. [shape=(batch, n_steps)]
+        class_weights: of a live and of a recorded scene. [shape=(2,)]
+    """
+    voice_steps = torch.cumsum(held == Heard.VOICE, dim=1)
+    asked = (voice_steps >= settings.min_voice_steps) & (held != IGNORED)
+    asked &= (label != IGNORED)[:, None]
+    target = label[:, None].clamp(min=0).float().expand_as(logit)
+    target = target * (1 - 2 * settings.label_smoothing) + settings.label_smoothing
+    each = F.binary_cross_entropy_with_logits(logit, target, reduction="none") * asked
+    n_asked = asked.sum(dim=1)
+    of_scene = each.sum(dim=1) / n_asked.clamp(min=1)
+    weight = class_weights[label.clamp(min=0)] * (n_asked > 0)
+    of_logit = (of_scene * weight).sum() / weight.sum().clamp(min=1e-6)
+    of_heard = F.cross_entropy(heard, held, ignore_index=IGNORED)
+    return of_logit, of_heard
+
+
+def mask_mels(log_mel: Tensor, widest: int, generator: torch.Generator) -> Tensor:
+    """Hide a random band of up to ``widest`` mels in each scene (SpecAugment)."""
+    batch = log_mel.shape[0]
+    width = torch.randint(0, widest + 1, (batch, 1), generator=generator)
+    start = (torch.rand((batch, 1), generator=generator) * (N_MELS - width)).long()
+    mel = torch.arange(N_MELS)[None]
+    hidden = (mel >= start) & (mel < start + width)
+    return log_mel.masked_fill(hidden[:, :, None], 0.0)
+
+
+def start_at_the_voice(
+    log_mel: Tensor, held: Tensor, share: float, generator: torch.Generator
+) -> tuple[Tensor, Tensor]:
+    """Let a ``share`` of the scenes begin at the step before their first voice, or at that voice.
+
+    How much background a clip has before its first word depends on who cut the corpus, so a scene
+    must not always begin with it. What is missing at the end is silence, and ignored.
+    """
+    n_steps = held.shape[1]
+    is_voice = held == Heard.VOICE
+    first = torch.where(is_voice.any(dim=1), is_voice.int().argmax(dim=1), 0)
+    before = torch.randint(0, 2, first.shape, generator=generator)
+    chosen = torch.rand(first.shape, generator=generator) < share
+    skipped = (first - before).clamp(min=0) * chosen
+    step = torch.arange(n_steps)[None] + skipped[:, None]
+    ended = step >= n_steps
+    held = held.gather(1, step.clamp(max=n_steps - 1)).masked_fill(ended, IGNORED)
+    frame = torch.arange(log_mel.shape[2])[None] + FRAMES_PER_STEP * skipped[:, None]
+    ended = frame >= log_mel.shape[2]
+    frame = frame.clamp(max=log_mel.shape[2] - 1)[:, None].expand_as(log_mel)
+    return log_mel.gather(2, frame).masked_fill(ended[:, None], SILENCE), held
+
+
+def recolour(log_mel: Tensor, spread_db: float, generator: torch.Generator) -> Tensor:
+    """Another level and tilt for each pass over a scene: offsets at both ends of the mels."""
+    ends = torch.randn((log_mel.shape[0], 2, 1), generator=generator) * spread_db
+    share = torch.linspace(0, 1, N_MELS)[None, :, None]
+    offset_db = ends[:, :1] * (1 - share) + ends[:, 1:] * share
+    return log_mel + offset_db * (math.log(10) / 10 / LOG_SCALE)
+
+
+def moving_average(decay: float) -> Callable[[Any, Any, Tensor | int], None]:
+    """Exponential average of weights whose decay grows with the steps taken.
+
+    A constant decay would keep the random weights of the start for thousands of steps.
+    """
+
+    @torch.no_grad()
+    def update(averages: list[Tensor], values: list[Tensor], n_averaged: Tensor | int) -> None:
+        n = int(n_averaged)
+        weight = 1 - min(decay, (1 + n) / (10 + n))
+        for average, value in zip(averages, values, strict=True):
+            if average.is_floating_point():
+                average.lerp_(value, weight)
+            else:
+                average.copy_(value)
+
+    return update
+
+
+class Trainer:
+    """The state of a run that an interruption must not lose, and one epoch of it."""
+
+    def __init__(self, settings: Config, pool: Pool) -> None:
+        self.settings = settings.train
+        torch.manual_seed(self.settings.seed)
+        self.network = Network(settings.network)
+        self.average = AveragedModel(
+            self.network, multi_avg_fn=moving_average(self.settings.average), use_buffers=True
+        )
+        self.optimizer = torch.optim.AdamW(
+            self.network.parameters(),
+            lr=self.settings.learning_rate,
+            weight_decay=self.settings.weight_decay,
+        )
+        self.epoch = 0
+        self._pool, self._class_weights = pool, pool.class_weights()
+        steps_per_epoch = len(pool) // self.settings.batch_size
+        total = steps_per_epoch * self.settings.epochs
+        rising = max(1.0, self.settings.warmup * total)
+        self.schedule = torch.optim.lr_scheduler.LambdaLR(
+            self.optimizer,
+            lambda step: min(1.0, (step + 1) / rising) * (1 + math.cos(math.pi * step / total)) / 2,
+        )
+
+    def run_epoch(self) -> dict[str, float]:
+        """One pass over the epoch's scenes; mean losses and accuracy."""
+        # Seeded by the epoch, not by what ran before it, so that a resumed run is the same run.
+        torch.manual_seed(self.settings.seed * 1_000_003 + self.epoch)
+        generator = torch.Generator().manual_seed(torch.initial_seed())
+        self.network.train()
+        losses = []
+        batches = self._pool.batches(self.settings.batch_size, generator)
+        total = len(self._pool) // self.settings.batch_size
+        for log_mel, label, held in tqdm(batches, total=total, leave=False, disable=None):
+            log_mel, held = start_at_the_voice(log_mel, held, self.settings.at_the_voice, generator)
+            log_mel = recolour(log_mel, self.settings.recolour_db, generator)
+            log_mel = mask_mels(log_mel, self.settings.mel_mask, generator)
+            with torch.autocast("cpu", torch.bfloat16, enabled=self.settings.bfloat16):
+                logit, heard = self.network.whole(log_mel)
+            of_logit, of_heard = loss_of(
+                logit.float(), heard.float(), label, held, self._class_weights, self.settings
+            )
+            loss = of_logit + self.settings.heard_weight * of_heard
+            self.optimizer.zero_grad()
+            loss.backward()  # type: ignore[no-untyped-call]
+            nn.utils.clip_grad_norm_(self.network.parameters(), 5.0)
+            self.optimizer.step()
+            self.schedule.step()
+            self.average.update_parameters(self.network)
+            known = label != IGNORED
+            right = ((logit[:, -1] > 0) == (label == 1))[known].float().mean()
+            losses.append([of_logit.item(), of_heard.item(), right.item()])
+        self.epoch += 1
+        loss_logit, loss_heard, accuracy = np.mean(losses, axis=0).tolist()
+        return {"loss": loss_logit, "loss_heard": loss_heard, "accuracy": accuracy}
+
+    def averaged(self) -> Network:
+        network = self.average.module
+        assert isinstance(network, Network)
+        return network.eval()
+
+    def state(self) -> dict[str, Any]:
+        return {
+            "network": self.network.state_dict(),
+            "average": self.average.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "schedule": self.schedule.state_dict(),
+            "epoch": self.epoch,
+        }
+
+    def resume(self, state: dict[str, Any]) -> None:
+        self.network.load_state_dict(state["network"])
+        self.average.load_state_dict(state["average"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.schedule.load_state_dict(state["schedule"])
+        self.epoch = state["epoch"]
