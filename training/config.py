@@ -11,6 +11,7 @@ from audio_model.errors import UsageError
 from training.augment import Line
 from training.dataset import SceneConfig
 from training.network import NetworkConfig
+from training.perturb import Perturbation
 
 T = TypeVar("T")
 
@@ -62,12 +63,6 @@ class TrainConfig:
     """Weight of the loss of what each step holds, beside the loss of the logit."""
     min_voice_steps: int = 5
     """Steps of voice before the logit is asked for: 0.4 s."""
-    at_the_voice: float = 0.75
-    """Share of scenes that begin at their first voice, whatever was before it."""
-    mel_mask: int = 6
-    """Widest band of mels hidden in a scene (SpecAugment)."""
-    recolour_db: float = 2.0
-    """Spread of the level and tilt that are drawn anew at each pass over a scene."""
     threads: int = 1
     """Two are hardly faster for so small a network; it depends on them which bits come out."""
     workers: int = 2
@@ -106,6 +101,7 @@ class Config:
     scene: SceneConfig = field(default_factory=SceneConfig)
     network: NetworkConfig = field(default_factory=NetworkConfig)
     train: TrainConfig = field(default_factory=TrainConfig)
+    perturbation: Perturbation = field(default_factory=Perturbation)
     calibration: CalibrationConfig = field(default_factory=CalibrationConfig)
 
 

@@ -11,15 +11,12 @@ from torch.nn import functional as F
 from torch.optim.swa_utils import AveragedModel
 from tqdm import tqdm
 
-from audio_model.frontend import LOG_OFFSET, LOG_SCALE, N_MELS, POWER_FLOOR
-from audio_model.steps import FRAMES_PER_STEP, Heard
+from audio_model.steps import Heard
 from training.config import Config, TrainConfig
 from training.dataset import IGNORED
 from training.network import Network
+from training.perturb import perturb
 from training.pool import Pool
-
-SILENCE = (math.log(POWER_FLOOR) + LOG_OFFSET) / LOG_SCALE
-"""Log-mel of digital silence."""
 
 
 def loss_of(
@@ -38,63 +35,23 @@ def loss_of(
     Args:
         logit: [shape=(batch, n_steps)]
         heard: [shape=(batch, len(Heard), n_steps)]
-        label: 1, 0 or IGNORED. [shape=(batch,)]
+        label: how much of it is recorded, 0 to 1, or IGNORED. [shape=(batch,)]
         held: class of each step or IGNORED. [shape=(batch, n_steps)]
         class_weights: of a live and of a recorded scene. [shape=(2,)]
     """
     voice_steps = torch.cumsum(held == Heard.VOICE, dim=1)
     asked = (voice_steps >= settings.min_voice_steps) & (held != IGNORED)
     asked &= (label != IGNORED)[:, None]
-    target = label[:, None].clamp(min=0).float().expand_as(logit)
-    target = target * (1 - 2 * settings.label_smoothing) + settings.label_smoothing
+    recorded = label.clamp(min=0)
+    target = recorded[:, None] * (1 - 2 * settings.label_smoothing) + settings.label_smoothing
+    target = target.expand_as(logit)
     each = F.binary_cross_entropy_with_logits(logit, target, reduction="none") * asked
     n_asked = asked.sum(dim=1)
     of_scene = each.sum(dim=1) / n_asked.clamp(min=1)
-    weight = class_weights[label.clamp(min=0)] * (n_asked > 0)
+    weight = torch.lerp(class_weights[0], class_weights[1], recorded) * (n_asked > 0)
     of_logit = (of_scene * weight).sum() / weight.sum().clamp(min=1e-6)
     of_heard = F.cross_entropy(heard, held, ignore_index=IGNORED)
     return of_logit, of_heard
-
-
-def mask_mels(log_mel: Tensor, widest: int, generator: torch.Generator) -> Tensor:
-    """Hide a random band of up to ``widest`` mels in each scene (SpecAugment)."""
-    batch = log_mel.shape[0]
-    width = torch.randint(0, widest + 1, (batch, 1), generator=generator)
-    start = (torch.rand((batch, 1), generator=generator) * (N_MELS - width)).long()
-    mel = torch.arange(N_MELS)[None]
-    hidden = (mel >= start) & (mel < start + width)
-    return log_mel.masked_fill(hidden[:, :, None], 0.0)
-
-
-def start_at_the_voice(
-    log_mel: Tensor, held: Tensor, share: float, generator: torch.Generator
-) -> tuple[Tensor, Tensor]:
-    """Let a ``share`` of the scenes begin at the step before their first voice, or at that voice.
-
-    How much background a clip has before its first word depends on who cut the corpus, so a scene
-    must not always begin with it. What is missing at the end is silence, and ignored.
-    """
-    n_steps = held.shape[1]
-    is_voice = held == Heard.VOICE
-    first = torch.where(is_voice.any(dim=1), is_voice.int().argmax(dim=1), 0)
-    before = torch.randint(0, 2, first.shape, generator=generator)
-    chosen = torch.rand(first.shape, generator=generator) < share
-    skipped = (first - before).clamp(min=0) * chosen
-    step = torch.arange(n_steps)[None] + skipped[:, None]
-    ended = step >= n_steps
-    held = held.gather(1, step.clamp(max=n_steps - 1)).masked_fill(ended, IGNORED)
-    frame = torch.arange(log_mel.shape[2])[None] + FRAMES_PER_STEP * skipped[:, None]
-    ended = frame >= log_mel.shape[2]
-    frame = frame.clamp(max=log_mel.shape[2] - 1)[:, None].expand_as(log_mel)
-    return log_mel.gather(2, frame).masked_fill(ended[:, None], SILENCE), held
-
-
-def recolour(log_mel: Tensor, spread_db: float, generator: torch.Generator) -> Tensor:
-    """Another level and tilt for each pass over a scene: offsets at both ends of the mels."""
-    ends = torch.randn((log_mel.shape[0], 2, 1), generator=generator) * spread_db
-    share = torch.linspace(0, 1, N_MELS)[None, :, None]
-    offset_db = ends[:, :1] * (1 - share) + ends[:, 1:] * share
-    return log_mel + offset_db * (math.log(10) / 10 / LOG_SCALE)
 
 
 def moving_average(decay: float) -> Callable[[Any, Any, Tensor | int], None]:
@@ -132,6 +89,7 @@ class Trainer:
             weight_decay=self.settings.weight_decay,
         )
         self.epoch = 0
+        self._perturbation = settings.perturbation
         self._pool, self._class_weights = pool, pool.class_weights()
         steps_per_epoch = len(pool) // self.settings.batch_size
         total = steps_per_epoch * self.settings.epochs
@@ -151,9 +109,7 @@ class Trainer:
         batches = self._pool.batches(self.settings.batch_size, generator)
         total = len(self._pool) // self.settings.batch_size
         for log_mel, label, held in tqdm(batches, total=total, leave=False, disable=None):
-            log_mel, held = start_at_the_voice(log_mel, held, self.settings.at_the_voice, generator)
-            log_mel = recolour(log_mel, self.settings.recolour_db, generator)
-            log_mel = mask_mels(log_mel, self.settings.mel_mask, generator)
+            log_mel, label, held = perturb(log_mel, label, held, self._perturbation, generator)
             with torch.autocast("cpu", torch.bfloat16, enabled=self.settings.bfloat16):
                 logit, heard = self.network.whole(log_mel)
             of_logit, of_heard = loss_of(
@@ -167,7 +123,7 @@ class Trainer:
             self.schedule.step()
             self.average.update_parameters(self.network)
             known = label != IGNORED
-            right = ((logit[:, -1] > 0) == (label == 1))[known].float().mean()
+            right = ((logit[:, -1] > 0) == (label > 0.5))[known].float().mean()
             losses.append([of_logit.item(), of_heard.item(), right.item()])
         self.epoch += 1
         loss_logit, loss_heard, accuracy = np.mean(losses, axis=0).tolist()

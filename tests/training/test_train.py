@@ -44,9 +44,12 @@ epochs = 4
 batch_size = 16
 learning_rate = 0.02
 average = 0.8
-mel_mask = 2
 threads = 1
 workers = 0
+[perturbation]
+mel_mask = 2
+frame_mask = 4
+mix = 0.1
 [calibration]
 voice_seconds = [0.4, 1.0]
 budgets = [0.2, 0.5]
