@@ -4,7 +4,8 @@ They are fitted on a run's answers (:mod:`training.answers`) to sources that the
 them never met: those of every fold, or of the dev split. The calibration makes the score a
 probability after any length of voice. The operating points then follow the very rule that decides
 calls: a false alarm is a live clip whose score touches the threshold at any step, so the budget
-holds for those who act on the first crossing.
+holds for those who act on the first crossing. How much more a verdict needs while little was heard,
+the caution, is what misses fewest recordings within the budget.
 """
 
 import sys
@@ -17,7 +18,7 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 from scipy.special import expit
 
-from audio_model.decision import Calibration, DecisionRule, OperatingPoint
+from audio_model.decision import Calibration, DecisionRule, OperatingPoint, sigmoid
 from training import checkpoint, config
 from training.answers import fitted_on, parts_of
 from training.checkpoint import CHECKPOINT
@@ -33,6 +34,8 @@ SMOOTHNESS = 0.02
 """Weight of squared differences between neighbouring knots: dev has few voices."""
 
 
+MAX_FALSE_ALARM = 0.01
+"""Budget for which the caution is chosen, and at which decisions are reported."""
 NEVER_RECORDED = float(np.nextafter(1.0, 2.0))
 NEVER_LIVE = float(np.nextafter(0.0, -1.0))
 """Thresholds that no score reaches, for a class that no threshold can tell within the budget."""
@@ -81,9 +84,10 @@ def fit_calibration(heard: Sequence[HeardTake], knots: Sequence[float]) -> Calib
 def extreme_scores(heard: HeardTake, rule: DecisionRule) -> tuple[float, float]:
     """Lowest raised and highest lowered score of steps that may decide; 1 and 0 if none may."""
     may = heard.voice_seconds >= rule.min_voice_seconds
-    pairs = zip(heard.log_odds(rule)[may].tolist(), heard.voice_seconds[may].tolist(), strict=True)
-    cautious = [rule.cautious_scores(*pair) for pair in pairs] or [(1.0, 0.0)]
-    return min(raised for raised, _ in cautious), max(lowered for _, lowered in cautious)
+    if not may.any():
+        return 1.0, 0.0
+    log_odds, margin = heard.log_odds(rule)[may], rule.caution / heard.voice_seconds[may]
+    return sigmoid(float(np.min(log_odds + margin))), sigmoid(float(np.max(log_odds - margin)))
 
 
 def operating_points(
@@ -122,8 +126,17 @@ def operating_points(
 def fit_rule(heard: Sequence[HeardTake], settings: CalibrationConfig) -> DecisionRule:
     """Calibration and operating points from answers to sources that were not learnt from."""
     calibration = fit_calibration(heard, settings.voice_seconds)
-    rule = DecisionRule(calibration, (), caution=settings.caution)
-    return replace(rule, operating_points=operating_points(heard, rule, settings))
+    rules = []
+    for caution in settings.cautions:
+        rule = DecisionRule(calibration, (), caution=caution)
+        rules.append(replace(rule, operating_points=operating_points(heard, rule, settings)))
+    # Of equals the least cautious, which decides first.
+    return min(rules, key=lambda rule: (point_of(rule).miss, rule.caution))
+
+
+def point_of(rule: DecisionRule) -> OperatingPoint:
+    """The point that is tuned and reported: the nearest budget that the sources could resolve."""
+    return min(rule.operating_points, key=lambda p: abs(p.max_false_alarm - MAX_FALSE_ALARM))
 
 
 def calibrate_run(settings: Config, run: Path) -> None:

@@ -80,13 +80,13 @@ class TrainConfig:
 
 @dataclass(frozen=True)
 class CalibrationConfig:
-    """What is fitted on the dev split, through a simulated line and as recorded."""
+    """What is fitted on answers to clips that were not learnt from."""
 
     voice_seconds: tuple[float, ...] = (0.4, 1.0, 2.0, 4.0)
     budgets: tuple[float, ...] = (0.005, 0.01, 0.02, 0.05, 0.1)
     """False-alarm rates for which operating points are stored."""
-    caution: float = 2.0
-    """Of the decision rule, see :class:`audio_model.decision.DecisionRule`."""
+    cautions: tuple[float, ...] = (0.0, 0.5, 1.0, 2.0, 3.0)
+    """To choose from, see :class:`audio_model.decision.DecisionRule`."""
     max_miss: float = 0.05
     """Share of recordings of which ``live`` may be said."""
     lines: int = 3

@@ -19,14 +19,14 @@ from audio_model.errors import UsageError
 from audio_model.steps import STEP_SECONDS
 from training import checkpoint, config, figures, metrics, report
 from training.answers import Part, parts_of
-from training.calibrate import fit_rule
+from training.calibrate import fit_rule, point_of
 from training.checkpoint import CHECKPOINT
 from training.command import run_command
 from training.config import CalibrationConfig, Config
 from training.corpus import Corpus
 from training.files import write_atomically
 from training.infer import Take, hear
-from training.judge import JudgedTake, judge, point_of
+from training.judge import JudgedTake, judge
 from training.network import Network
 
 EVERY_PART = "all"

@@ -120,8 +120,11 @@ class HeardTake:
 
     def log_odds(self, rule: DecisionRule) -> NDArray[np.float64]:
         """Calibrated log odds of recorded at each step. [shape=(n_steps,)]"""
-        pairs = zip(self.steps.logit.tolist(), self.voice_seconds.tolist(), strict=True)
-        return np.array([rule.calibration.log_odds(*pair) for pair in pairs])
+        of = rule.calibration
+        slope = np.interp(self.voice_seconds, of.voice_seconds, of.slope)
+        offset = np.interp(self.voice_seconds, of.voice_seconds, of.offset)
+        log_odds: NDArray[np.float64] = slope * self.steps.logit + offset
+        return log_odds
 
 
 def hear(network: Network, takes: Sequence[Take]) -> list[HeardTake]:

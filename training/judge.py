@@ -6,13 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from audio_model.decision import DecisionRule, OperatingPoint, Verdict, decide, sigmoid
+from audio_model.decision import DecisionRule, Verdict, decide, sigmoid
 from audio_model.steps import STEPS_PER_SECOND
-from training.calibrate import extreme_scores
+from training.calibrate import extreme_scores, point_of
 from training.infer import HeardTake
-
-MAX_FALSE_ALARM = 0.01
-"""Budget at which decisions are reported."""
 
 
 @dataclass(frozen=True)
@@ -34,11 +31,6 @@ class JudgedTake:
     def lasts(self, seconds: float) -> bool:
         """Whether the take holds so many seconds, to the last step."""
         return len(self.heard.steps) >= int(seconds * STEPS_PER_SECOND)
-
-
-def point_of(rule: DecisionRule) -> OperatingPoint:
-    """The operating point that is reported: the nearest budget that the sources could resolve."""
-    return min(rule.operating_points, key=lambda p: abs(p.max_false_alarm - MAX_FALSE_ALARM))
 
 
 def judge(heard: Sequence[HeardTake], rule: DecisionRule) -> list[JudgedTake]:

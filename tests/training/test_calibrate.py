@@ -20,7 +20,7 @@ from audio_model.decision import (
 from audio_model.steps import Heard
 from tests import clips, heard, readout
 from training import calibrate
-from training.calibrate import extreme_scores, fit_calibration, operating_points
+from training.calibrate import extreme_scores, fit_calibration, fit_rule, operating_points
 from training.config import CalibrationConfig
 from training.infer import HeardTake
 
@@ -194,6 +194,15 @@ def test_too_few_callers_for_any_budget_show_one_in_so_many() -> None:
     takes = random_takes(0, 3, 5)
     (point,) = operating_points(takes, AS_IS, CalibrationConfig(budgets=(0.01, 0.1)))
     assert point.max_false_alarm == 1 / 3
+
+
+@pytest.mark.parametrize(("early", "chosen"), [(4.0, 1.0), (-4.0, 0.0)])
+def test_the_caution_is_what_misses_least(early: float, chosen: float) -> None:
+    """Live scores that are high at first ask for caution; where they are not, it only delays."""
+    live = [heard.take([early] * 6 + [-6.0] * 10, 0, f"l{n}") for n in range(40)]
+    recorded = [heard.take([3.0] * 6 + [3.0] * 10, 1, f"r{n}") for n in range(40)]
+    config = CalibrationConfig(voice_seconds=(0.4,), budgets=(0.05,), cautions=(0.0, 1.0))
+    assert fit_rule(live + recorded, config).caution == chosen
 
 
 def test_main_tells_of_a_missing_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -16,7 +16,7 @@ from training.config import CalibrationConfig
 from training.evaluate import judged_part, quick_check
 from training.infer import HeardTake, raw
 
-SETTINGS = CalibrationConfig(voice_seconds=(0.4,), budgets=(0.05,), caution=0.0)
+SETTINGS = CalibrationConfig(voice_seconds=(0.4,), budgets=(0.05,), cautions=(0.0,))
 
 
 def takes(centre: float, n: int = 60) -> list[HeardTake]:
