@@ -44,7 +44,10 @@ def operating_points(rule: DecisionRule) -> str:
 
 def data(corpus: Corpus, settings: SplitConfig) -> str:
     """A row a corpus: class, kinds, languages, fold, clips learnt from and left out, licences."""
-    fold_of = {name: fold for fold, corpora in settings.folds.items() for name in corpora}
+    folds_of: dict[str, list[str]] = defaultdict(list)
+    for fold in settings.folds:
+        for name in {clip.corpus for clip in corpus.in_fold(fold).clips(SplitName.TEST)}:
+            folds_of[name].append(fold)
     learnt = {clip.name for clip in corpus.clips(SplitName.TRAIN)}
     rows: dict[tuple[str, str], list[Clip]] = defaultdict(list)
     for clip in corpus.manifest.clips:
@@ -63,7 +66,7 @@ def data(corpus: Corpus, settings: SplitConfig) -> str:
             str(len({clip.group for clip in clips})),
             str(len(clips)),
             str(sum(clip.name in learnt for clip in clips)),
-            fold_of.get(name, "-"),
+            ", ".join(folds_of[name]) or "-",
             "; ".join(sorted({clip.licence for clip in clips})),
         ]
         lines.append("| " + " | ".join(cells) + " |")

@@ -35,9 +35,9 @@ class SplitConfig:
     test: float = 0.12
     seed: int = 1
     holdout: dict[str, str] = field(default_factory=dict)
-    """Corpus to the split that it is forced into."""
+    """Corpus or source to the split that it is forced into."""
     folds: dict[str, tuple[str, ...]] = field(default_factory=dict)
-    """Name of a fold to the corpora that it holds out.
+    """Name of a fold to the corpora, or single sources, that it holds out.
 
     A network is trained for each fold without its corpora, and its answers to them choose the
     thresholds and give the figures of the model that is shipped, which learns from every fold.

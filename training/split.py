@@ -9,7 +9,7 @@
 3. A script, which is a text in one language, that voices of several splits speak goes to the
    split that loses least without it. The other splits' clips of it are dropped. A clip weighs the
    more, the smaller its split: counted alike, dev and test would lose nearly all such clips. The
-   scripts of a corpus that is held out stay with it.
+   scripts of what is held out stay with it.
 """
 
 from collections import Counter, defaultdict
@@ -84,9 +84,9 @@ def split(
     """Deal the clips out to train, dev and test; how is told at the top of the module.
 
     ``fractions``: each split's share of the voices; they sum to 1, a split not named gets none.
-    ``holdout``: corpus → split for corpora that go whole, with every clip of their voices, to one
-    split; the fractions then deal out the rest. A clip with ``may_train`` false that falls to
-    train is dropped. The order of ``clips`` changes nothing.
+    ``holdout``: corpus or source → split for those that go whole, with every clip of their voices,
+    to one split; the fractions then deal out the rest. A clip with ``may_train`` false that falls
+    to train is dropped. The order of ``clips`` changes nothing.
 
     Raises UsageError for wrong options, and if a split with a share gets no clip of a class that
     the clips hold.
@@ -157,16 +157,21 @@ def _voices(clips: Iterable[Clip]) -> list[list[Clip]]:
 
 
 def _held_out(voices: Sequence[Sequence[Clip]], holdout: Mapping[str, str]) -> dict[int, SplitName]:
-    """The split of each voice that has a clip in a held-out corpus, by the voice's number."""
-    corpora = {clip.corpus for voice in voices for clip in voice}
-    for corpus, name in holdout.items():
-        if corpus not in corpora:
-            raise UsageError(f"holdout: the manifest has no corpus {corpus!r}")
+    """The split of each voice that is held out by a corpus or a source, by the voice's number."""
+    known = {name for voice in voices for clip in voice for name in (clip.corpus, clip.source)}
+    for held_out, name in holdout.items():
+        if held_out not in known:
+            raise UsageError(f"holdout: the manifest has no corpus and no source {held_out!r}")
         if name not in set(SplitName):
             raise UsageError(f"holdout: no split is called {name!r}; train, dev and test are")
     placed: dict[int, SplitName] = {}
     for number, voice in enumerate(voices):
-        held = {clip.corpus: holdout[clip.corpus] for clip in voice if clip.corpus in holdout}
+        held = {
+            name: holdout[name]
+            for clip in voice
+            for name in (clip.corpus, clip.source)
+            if name in holdout
+        }
         if len(set(held.values())) > 1:
             raise UsageError(
                 f"holdout: {' and '.join(sorted(held))} share the voice {_voice_id(voice)!r}, "
@@ -267,7 +272,11 @@ def _other_scripts(
     for script in scripts.values():
         # Halfway between the number of clips lost and the share that a split loses.
         loss = {name: len(script[name]) / sqrt(n_voices[name]) for name in script}
-        forced = [name for name in script if any(holdout.get(c.corpus) for c in script[name])]
+        forced = [
+            name
+            for name in script
+            if any(clip.corpus in holdout or clip.source in holdout for clip in script[name])
+        ]
         owner = max(forced or script, key=lambda name: loss[name])
         dropped.update(clip for name in script if name != owner for clip in script[name])
     return dropped

@@ -159,7 +159,8 @@ def train(settings: Config, run: Path, source: bytes) -> None:
     ``source``: the config file as it was read, kept in the run.
     """
     corpus = Corpus.load(settings)
-    networks: list[str | None] = [*settings.split.folds, None]
+    # The one that learns from most takes longest, and so begins first.
+    networks: list[str | None] = [None, *settings.split.folds]
     for fold in networks:
         load_state(network_folder(run, fold), identity_of(settings, corpus, fold))
         print(f"{fold or 'all'}:\n{corpus.in_fold(fold).split.table()}", file=sys.stderr)

@@ -311,3 +311,13 @@ def test_a_held_out_corpus_keeps_its_scripts() -> None:
     result = split(clips, {"train": 0.9, "dev": 0.1}, 0, holdout={"held": "test"})
     assert set(result.test) == set(held)
     assert set(result.dropped) == set(others)
+
+
+def test_a_source_can_be_held_out_of_its_corpus() -> None:
+    clips = [*voices(0, [1] * 20), *voices(1, [2] * 10, corpus="music")]
+    held = "music:1:3"
+    result = split(clips, {"train": 0.9, "dev": 0.1}, 0, holdout={held: "test"})
+    assert {c.source for c in result.test} == {held}
+    assert len(result.test) == 2
+    with pytest.raises(UsageError, match="no corpus and no source 'music:1:99'"):
+        split(clips, {"train": 1.0}, 0, holdout={"music:1:99": "test"})

@@ -13,7 +13,7 @@ import pytest
 from audio_model.decision import VerdictKind
 from audio_model.detector import Detector
 from tests import clips, sounds
-from training import card, checkpoint, evaluate, figures, train
+from training import card, checkpoint, config, evaluate, figures, train
 from training.learning import Trainer
 from training.network import NetworkConfig
 from training.train import RunLog
@@ -180,6 +180,10 @@ def test_folds_train_side_by_side_and_judge_the_model(in_folds: Path) -> None:
         assert of["takes"] == {"live": 6, "recorded": 6}
     assert metrics["all"]["raw"]["takes"] == {"live": 12, "recorded": 12}
     assert Detector.load(run / "model.onnx", max_false_alarm=0.5).about["metrics"]["all"]
+    told = card.make(config.load(in_folds / "toy.toml"), run)
+    assert "| live | live0 |  |  | 6 | 6 |" in told
+    assert "| even |" in told
+    assert "training.peers" in told
     before = {path: path.stat().st_mtime_ns for path in run.rglob("state.pt")}
     assert run_main(in_folds, "run") == 0
     assert {path: path.stat().st_mtime_ns for path in run.rglob("state.pt")} == before
