@@ -265,7 +265,7 @@ def test_a_held_out_corpus_can_be_the_whole_test_split() -> None:
         ({"train": 0.7, "dev": 0.2}, {}, "sum to 1"),
         ({"train": 1.2, "dev": -0.2}, {}, "none below 0"),
         ({"train": 0.7, "eval": 0.3}, {}, "no split is called eval"),
-        (FRACTIONS, {"gone": "test"}, "no corpus 'gone'"),
+        (FRACTIONS, {"gone": "test"}, "no source 'gone'"),
         (FRACTIONS, {"own": "eval"}, "no split is called 'eval'"),
         (FRACTIONS, {"own": "test", "own2": "dev"}, "own and own2 share the voice 'both'"),
     ],
