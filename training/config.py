@@ -83,7 +83,7 @@ class CalibrationConfig:
     """What is fitted on answers to clips that were not learnt from."""
 
     voice_seconds: tuple[float, ...] = (0.4, 1.0, 2.0, 4.0)
-    budgets: tuple[float, ...] = (0.005, 0.01, 0.02, 0.05, 0.1)
+    budgets: tuple[float, ...] = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1)
     """False-alarm rates for which operating points are stored."""
     cautions: tuple[float, ...] = (0.0, 0.5, 1.0, 2.0, 3.0)
     """To choose from, see :class:`audio_model.decision.DecisionRule`."""
