@@ -97,7 +97,7 @@ def make(settings: Config, run: Path) -> str:
         kilobytes=round((run / "model.onnx").stat().st_size / 1000),
         weights_hash=f"`{trained.weights_hash}`",
         manifest_hash=f"`{trained.manifest_hash}`",
-        report=report.as_markdown(measured),
+        report=report.as_markdown(measured, parts=[list(measured)[-1]]),
         points=operating_points(trained.decision),
         data=data(corpus, settings.split),
         recorded_voices=len(recorded),

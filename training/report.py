@@ -1,6 +1,6 @@
 """The figures of an evaluation for people: Markdown and plots."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,8 +27,8 @@ ERROR_COLUMNS = {
 PLAIN_NUMBERS = ("auc", "brier")
 
 
-def as_markdown(measured: Mapping[str, Any]) -> str:
-    """The whole of ``metrics.json`` as tables."""
+def as_markdown(measured: Mapping[str, Any], parts: Collection[str] | None = None) -> str:
+    """``metrics.json`` as tables: an overview, then the details of some parts, by default all."""
     lines = [
         *_overview(measured),
         "Values in brackets are 95 % intervals by bootstrap over voices and callers; classes, and "
@@ -36,6 +36,8 @@ def as_markdown(measured: Mapping[str, Any]) -> str:
         "",
     ]
     for part, of in measured.items():
+        if parts is not None and part not in parts:
+            continue
         for condition, title in CONDITIONS.items():
             lines += _condition(f"{part}, {title}", of[condition])
         lines += [f"### {part}, by codec and noise ({SLICE_SECONDS:g} s, matched channel)", ""]

@@ -37,6 +37,13 @@ def test_the_report_tells_them_all(measured: dict[str, Figures]) -> None:
         assert len(widths) <= 1, block
 
 
+def test_some_parts_may_do(measured: dict[str, Figures]) -> None:
+    text = report.as_markdown(measured, parts=["all"])
+    assert "| telephone | as recorded |" in text
+    assert "### telephone" not in text
+    assert "### all, matched channel" in text
+
+
 def test_a_slice_without_figures_has_dashes(measured: dict[str, Figures]) -> None:
     part = measured["all"]
     rows = [row | {"errors": None} for row in part["raw"]["by_corpus"]]

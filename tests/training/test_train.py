@@ -130,7 +130,7 @@ def test_the_model_card_holds_the_run_s_figures(
     monkeypatch.chdir(folder)
     assert card.main([str(run), "--config", str(folder / "toy.toml")]) == 0
     text = (folder / "MODEL_CARD.md").read_text(encoding="utf-8")
-    assert (run / "report.md").read_text(encoding="utf-8") in text
+    assert (run / "report.md").read_text(encoding="utf-8").strip() in text
     assert checkpoint.load(run / "checkpoint.safetensors").weights_hash in text
     assert "$" not in text
     assert card.main([str(folder / "none"), "--config", str(folder / "toy.toml")]) == 2

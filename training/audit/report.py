@@ -16,7 +16,7 @@ def as_markdown(report: Mapping[str, Any]) -> str:
     problems = [f"- {problem}" for problem in report["exceeded"]] or ["None."]
     return "\n".join(
         [
-            "## Bounds exceeded",
+            "### Bounds exceeded",
             "",
             *problems,
             "",
@@ -42,7 +42,7 @@ def _separability(conditions: Mapping[str, Any]) -> list[str]:
         return [name, *(f"{of['auc']:.2f} ({of['eer']:.0%})" for of in each)]
 
     return [
-        "## Can the label be told from nuisances alone?",
+        "### Can the label be told from nuisances alone?",
         "",
         "AUC (EER) of trees that learn from some groups or corpora and are asked on others. "
         f"Bounds, matched, by corpus: AUC {MAX_AUC_ALONE:g} alone, {MAX_AUC_TOGETHER:g} together.",
@@ -64,7 +64,7 @@ def _changes(report: Mapping[str, Any]) -> list[str]:
         return [name, *cells, f"{mean:.1%}", f"{moved:.3f}"]
 
     return [
-        "## One thing changed: which verdicts change?",
+        "### One thing changed: which verdicts change?",
         "",
         "In brackets the part that goes from recorded to live or back; the rest goes into or out "
         f"of unknown. Bound: {MAX_CHANGED:.0%} in the mean of the folds.",
@@ -78,7 +78,7 @@ def _changes(report: Mapping[str, Any]) -> list[str]:
 
 def _playback(folds: Mapping[str, Any]) -> list[str]:
     return [
-        "## The same voice, live and played back",
+        "### The same voice, live and played back",
         "",
         "Shares of verdicts of the clip and of its playback (MP3, loudspeaker, room), and the mean "
         "move of the log odds towards recorded.",
@@ -111,7 +111,7 @@ def _subsets(folds: Mapping[str, Any]) -> list[str]:
         return f"{value['value']:.1%} ({value['low']:.1%} to {value['high']:.1%}), {takes} takes"
 
     return [
-        "## Classes that speak as much, as loudly",
+        "### Classes that speak as much, as loudly",
         "",
         *_table(
             ["fold", "condition", "EER of all", "EER of the matched subset"],
@@ -130,7 +130,7 @@ def _correlations(folds: Mapping[str, Any]) -> list[str]:
         return ", ".join(f"{name} {value:+.2f}" for name, value in ranked[:WORST])
 
     return [
-        "## What the score follows within a class (Spearman)",
+        "### What the score follows within a class (Spearman)",
         "",
         *_table(
             ["fold", "condition", *CLASSES],

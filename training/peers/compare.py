@@ -103,7 +103,7 @@ def as_markdown(folds: Mapping[str, Figures]) -> str:
     by_fold = list(folds.values())
     lines = []
     for condition in next(iter(by_fold[0].values())):
-        lines += [f"## {condition}, {SECONDS:g} s of audio", ""]
+        lines += [f"### {condition}, {SECONDS:g} s of audio", ""]
         for metric, title in TITLES.items():
             lines += [
                 f"| {title} | " + " | ".join(folds) + " | mean |",
@@ -116,7 +116,7 @@ def as_markdown(folds: Mapping[str, Figures]) -> str:
                 lines.append(f"| {name} | " + " | ".join([*shown, f"{mean:.1%}"]) + " |")
             lines.append("")
         lines += _decisions(folds, condition)
-    lines += ["## Measured elsewhere, by others, on other calls", ""]
+    lines += ["### Measured elsewhere, by others, on other calls", ""]
     lines += ["| who | figures | source |", "|---|---|---|"]
     lines += [f"| {each.who} | {each.figures} | {each.source} |" for each in PUBLISHED]
     return "\n".join([*lines, ""])
