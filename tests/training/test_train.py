@@ -80,7 +80,8 @@ def in_folds(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """Two corpora of each class, and a config with a fold for each pair."""
     path = tmp_path_factory.mktemp("folds")
     clips.write_corpus(path, voices=12)
-    rows = list(csv.DictReader((path / "manifest.csv").open(encoding="utf-8")))
+    with (path / "manifest.csv").open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
     with (path / "manifest.csv").open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, [*rows[0], "corpus"])
         writer.writeheader()

@@ -43,7 +43,7 @@ def test_every_question_is_answered(report: dict[str, Any]) -> None:
 @pytest.mark.slow
 def test_the_report_tells_them_all(run: Path, report: dict[str, Any]) -> None:
     text = (run / "audit.md").read_text(encoding="utf-8")
-    assert text.count("\n## ") == 5
+    assert text.count("\n### ") == 5
     for name in (*NAMES, *CHANGES):
         assert f"| {name} |" in text
     for problem in report["exceeded"]:
