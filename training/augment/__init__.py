@@ -9,7 +9,7 @@
 Every effect keeps the length and knows nothing of labels. The same generator gives the same bits.
 """
 
-from training.augment.codecs import CODECS, Codec, encode
+from training.augment.codecs import Codec, encode
 from training.augment.filters import coloured_noise, reverberate, synthetic_room
 from training.augment.levels import (
     add_bed,
@@ -25,7 +25,6 @@ from training.augment.matched import MatchedChannel
 from training.augment.packets import PACKET_SAMPLES
 
 __all__ = [
-    "CODECS",
     "PACKET_SAMPLES",
     "Codec",
     "Line",

@@ -41,9 +41,6 @@ class Codec(StrEnum):
     ADPCM = "adpcm"
 
 
-CODECS = tuple(Codec)
-
-
 def encode(samples: Samples, codec: str, rng: Generator) -> Samples:
     """Through the real encoder of a :class:`Codec` and back, its delay removed."""
     coder = _CODERS[Codec(codec)]
