@@ -1,5 +1,6 @@
 """One TOML file describes a run, from the manifest to the shipped weights."""
 
+import re
 import tomllib
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -14,6 +15,8 @@ from training.network import NetworkConfig
 from training.perturb import Perturbation
 
 T = TypeVar("T")
+EVERY_FOLD = "all"
+"""Name of all folds together, and of the network that learns from all."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +46,18 @@ class SplitConfig:
     thresholds and give the figures of the model that is shipped, which learns from every fold.
     Without folds the dev split chooses and the test split gives the figures.
     """
+
+    def __post_init__(self) -> None:
+        if len(self.folds) == 1:
+            raise UsageError(
+                "split.folds: at least two are wanted, for each is judged by the others"
+            )
+        for name in self.folds:
+            if not re.fullmatch(r"[\w-]+", name) or name == EVERY_FOLD:
+                raise UsageError(
+                    f"split.folds: {name!r} is no name for a fold: letters, digits, _ and - "
+                    f"are wanted, and not {EVERY_FOLD!r}, which stands for all of them"
+                )
 
 
 @dataclass(frozen=True)

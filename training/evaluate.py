@@ -22,14 +22,12 @@ from training.answers import Part, parts_of
 from training.calibrate import fit_rule, point_of
 from training.checkpoint import CHECKPOINT
 from training.command import run_command
-from training.config import CalibrationConfig, Config
+from training.config import EVERY_FOLD, CalibrationConfig, Config
 from training.corpus import Corpus
 from training.files import write_atomically
 from training.infer import Take, hear
 from training.judge import JudgedTake, judge
 from training.network import Network
-
-EVERY_PART = "all"
 
 
 def quick_check(network: Network, takes: Sequence[Take]) -> dict[str, float]:
@@ -79,7 +77,7 @@ def evaluate_run(settings: Config, run: Path, draws: int = 200) -> None:
         for condition, takes in judged.items():
             every[condition] += takes
     if len(parts) > 1:
-        measured[EVERY_PART] = figures.of_part(every, every_tone, draws)
+        measured[EVERY_FOLD] = figures.of_part(every, every_tone, draws)
     text = report.as_markdown(measured)
     write_atomically(run / "metrics.json", (json.dumps(measured, indent=1) + "\n").encode())
     write_atomically(run / "report.md", text.encode())

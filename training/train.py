@@ -139,7 +139,7 @@ def learn(settings: Config, run: Path, fold: str | None) -> None:
         row |= evaluate.quick_check(trainer.averaged(), checks)
         log.add(row)
         told = " ".join(f"{k} {v:.4g}" for k, v in row.items())
-        tqdm.write(f"{fold or 'all'}: {told}", file=sys.stderr)
+        tqdm.write(f"{fold or config.EVERY_FOLD}: {told}", file=sys.stderr)
         content = io.BytesIO()
         torch.save({"trainer": trainer.state(), "identity": identity}, content)
         write_atomically(folder / STATE, content.getvalue())
@@ -163,7 +163,9 @@ def train(settings: Config, run: Path, source: bytes) -> None:
     networks: list[str | None] = [None, *settings.split.folds]
     for fold in networks:
         load_state(network_folder(run, fold), identity_of(settings, corpus, fold))
-        print(f"{fold or 'all'}:\n{corpus.in_fold(fold).split.table()}", file=sys.stderr)
+        print(
+            f"{fold or config.EVERY_FOLD}:\n{corpus.in_fold(fold).split.table()}", file=sys.stderr
+        )
     draw_pool(settings, run, corpus)
     (run / "config.toml").write_bytes(source)
     side_by_side(learn, [(settings, run, fold) for fold in networks], settings.train.workers)

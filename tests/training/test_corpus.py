@@ -171,7 +171,9 @@ def test_a_fold_holds_its_corpora_out(folder: Path) -> None:
 
 def test_a_fold_of_one_class_is_refused(folder: Path) -> None:
     in_folds(folder)
-    split = SplitConfig(dev=0.25, test=0, folds={"half": ("live0",)})
+    split = SplitConfig(
+        dev=0.25, test=0, folds={"half": ("live0",), "rest": ("live1", "recorded1")}
+    )
     settings = Config(DataConfig((folder / "manifest.csv",)), split=split)
     with pytest.raises(UsageError, match="half holds out no clips of one class"):
         Corpus.load(settings, "half")
