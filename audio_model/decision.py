@@ -33,6 +33,10 @@ class Reason(StrEnum):
     TONES = "tones_only"
     TOO_LITTLE_SPEECH = "too_little_speech"
     UNSURE = "unsure"
+    NO_AUDIO = "no_audio"
+    """Of a live call alone: its deadline passed and nothing had come."""
+    OVERLOAD = "overload"
+    """Of a live call alone: the machine was full when it began."""
     ERROR = "error"
 
 

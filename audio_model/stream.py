@@ -1,5 +1,7 @@
 """Packets to a verdict: the same network and decision as for files, a step at a time."""
 
+from collections.abc import Callable, Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -10,12 +12,24 @@ from audio_model.errors import UsageError
 from audio_model.formats import Encoding
 from audio_model.frontend import SAMPLE_RATE, Samples
 from audio_model.model import Model
-from audio_model.steps import STEP_SAMPLES, Steps, level_db
+from audio_model.steps import STEP_SAMPLES, STEP_SECONDS, Steps, level_db
 
 Packet = bytes | bytearray | memoryview | NDArray[np.floating]
 
 MAX_STEPS_A_RUN = 125
 """10 s: a longer stretch is heard in parts, so memory does not follow its length."""
+
+_SAMPLE_BYTES = {Encoding.MULAW: 1, Encoding.ALAW: 1, Encoding.S16LE: 2}
+_CODES = np.arange(256, dtype=np.uint8)
+_FULL_SCALE = np.float32(32768)
+_MULAW = mulaw_decode(_CODES).astype(np.float32) / _FULL_SCALE
+_ALAW = alaw_decode(_CODES).astype(np.float32) / _FULL_SCALE
+
+_TO_SAMPLES: dict[Encoding, Callable[[bytes], Samples]] = {
+    Encoding.MULAW: lambda packet: _MULAW[np.frombuffer(packet, np.uint8)],
+    Encoding.ALAW: lambda packet: _ALAW[np.frombuffer(packet, np.uint8)],
+    Encoding.S16LE: lambda packet: np.frombuffer(packet, "<i2").astype(np.float32) / _FULL_SCALE,
+}
 
 
 class StreamDetector:
@@ -23,6 +37,9 @@ class StreamDetector:
 
     Packets of any size give the verdict of the whole recording. After ``max_seconds`` of audio
     the detector is ``finished``: further packets are ignored at no cost.
+
+    ``feed`` is for one leg. Who follows many calls ``receive``, which only puts packets aside, and
+    ``decode`` when several legs have enough for :func:`hear_together`.
     """
 
     def __init__(
@@ -32,22 +49,37 @@ class StreamDetector:
             raise UsageError("a stream is one leg: feed each channel to its own detector")
         self._model, self._point, self._format = model, point, raw_format
         self._max_samples = round(max_seconds * SAMPLE_RATE)
+        # Decoding and resampling cost per call, hardly per sample: bytes wait for a step's worth.
+        self._sample_bytes = _SAMPLE_BYTES[raw_format.encoding]
+        self._step_bytes = round(STEP_SECONDS * raw_format.sample_rate) * self._sample_bytes
         self.reset()
 
     def reset(self) -> None:
         """Forget the call; the next packet begins another."""
         self._resampler = StreamResampler(self._format.sample_rate)
         self._decider = Decider(self._model.rule, self._point)
-        self._state = self._model.start()
+        self._state = self._model.start()[0]
+        self._bytes = bytearray()
         self._waiting: list[Samples] = []
         self._n_waiting = 0
-        self._n_heard = 0
-        self._odd_byte = b""
+        self._n_received = 0
 
     @property
     def finished(self) -> bool:
-        """Whether ``max_seconds`` of audio were heard."""
-        return self._n_heard >= self._max_samples
+        """Whether ``max_seconds`` of audio are decoded; whole steps may still wait."""
+        return self._n_received >= self._max_samples
+
+    @property
+    def seconds_received(self) -> float:
+        """Audio so far, in seconds, but for what a resampler holds back."""
+        waiting = len(self._bytes) // self._sample_bytes * SAMPLE_RATE / self._format.sample_rate
+        return min(self._n_received + waiting, self._max_samples) / SAMPLE_RATE
+
+    def decode(self) -> int:
+        """Decode what was received; the whole steps that are ready to be heard."""
+        if not self.finished:
+            self._decode()
+        return self._n_waiting // STEP_SAMPLES
 
     def feed(self, packet: Packet) -> Verdict | None:
         """Hear a packet.
@@ -63,51 +95,84 @@ class StreamDetector:
         """
         if self.finished:
             return None
-        if isinstance(packet, np.ndarray):
-            samples = packet
-        elif isinstance(packet, bytes | bytearray | memoryview):
-            samples = self._decode(bytes(packet))
+        before = self._decider.decided
+        if isinstance(packet, bytes | bytearray | memoryview):
+            self._bytes += packet
+        elif isinstance(packet, np.ndarray):
+            self._decode()
+            self._accept(self._resampler.feed(packet))
         else:
             raise UsageError(f"a packet is bytes or samples, not {type(packet).__name__}")
-        return self._hear(self._resampler.feed(samples))
+        self._hear()
+        return self.verdict() if self._decider.decided != before else None
+
+    def receive(self, packet: bytes) -> bool:
+        """Put bytes aside, to be heard by :func:`hear_together`; whether a step may be whole."""
+        if self.finished:
+            return False
+        self._bytes += packet
+        return len(self._bytes) >= self._step_bytes
 
     def flush(self) -> Verdict:
         """The call is over: hear what the resampler still holds and give the verdict."""
         if not self.finished:
-            self._hear(self._resampler.flush())
+            self._decode()
+            self._accept(self._resampler.flush())
+        self._hear()
         return self.verdict()
 
     def verdict(self) -> Verdict:
         """The verdict on what was heard so far."""
-        return self._decider.verdict(self._n_heard / SAMPLE_RATE)
+        return self._decider.verdict(self.seconds_received)
 
-    def _decode(self, packet: bytes) -> Samples:
-        match self._format.encoding:
-            case Encoding.MULAW:
-                pcm = mulaw_decode(np.frombuffer(packet, np.uint8))
-            case Encoding.ALAW:
-                pcm = alaw_decode(np.frombuffer(packet, np.uint8))
-            case Encoding.S16LE:
-                packet = self._odd_byte + packet
-                whole = len(packet) // 2 * 2
-                self._odd_byte = packet[whole:]
-                pcm = np.frombuffer(packet[:whole], "<i2")
-        return pcm.astype(np.float32) / np.float32(32768)
+    def _decode(self) -> None:
+        whole = len(self._bytes) // self._sample_bytes * self._sample_bytes
+        if whole == 0:
+            return
+        packet = bytes(self._bytes[:whole])
+        del self._bytes[:whole]
+        samples = _TO_SAMPLES[self._format.encoding](packet)
+        # Decoded bytes need neither the check nor, at the model's rate, the filter of a resampler.
+        if self._format.sample_rate != SAMPLE_RATE:
+            samples = self._resampler.feed(samples)
+        self._accept(samples)
 
-    def _hear(self, samples: Samples) -> Verdict | None:
-        samples = samples[: self._max_samples - self._n_heard]
-        self._n_heard += len(samples)
+    def _accept(self, samples: Samples) -> None:
+        samples = samples[: self._max_samples - self._n_received]
+        self._n_received += len(samples)
         self._waiting.append(samples)
         self._n_waiting += len(samples)
-        if self._n_waiting < STEP_SAMPLES:
-            return None
-        before = self._decider.decided
-        waiting = np.concatenate(self._waiting)
-        whole = len(waiting) // STEP_SAMPLES * STEP_SAMPLES
-        for start in range(0, whole, MAX_STEPS_A_RUN * STEP_SAMPLES):
-            end = min(whole, start + MAX_STEPS_A_RUN * STEP_SAMPLES)
-            logit, heard, self._state = self._model.run(waiting[None, start:end], self._state)
-            self._decider.add(Steps(logit[0], heard[0], level_db(waiting[start:end])))
-        self._waiting = [waiting[whole:]]
-        self._n_waiting = len(waiting) - whole
-        return self.verdict() if self._decider.decided != before else None
+
+    def _hear(self) -> None:
+        while n_steps := min(self.decode(), MAX_STEPS_A_RUN):
+            hear_together([self], n_steps)
+
+    def _take(self, n_steps: int) -> Samples:
+        waiting = self._waiting[0] if len(self._waiting) == 1 else np.concatenate(self._waiting)
+        n_samples = n_steps * STEP_SAMPLES
+        self._waiting = [waiting[n_samples:]]
+        self._n_waiting -= n_samples
+        return waiting[:n_samples]
+
+
+def hear_together(streams: Sequence[StreamDetector], n_steps: int) -> list[Verdict | None]:
+    """Run the network once over the next ``n_steps`` of several legs.
+
+    A run costs less for each leg the more legs and steps it has; a leg's verdict is the same as if
+    it were alone. All streams are of one model and have decoded as many steps.
+
+    Returns:
+        For each leg its verdict if this has changed it, or else None.
+    """
+    samples = np.stack([stream._take(n_steps) for stream in streams])
+    state = np.stack([stream._state for stream in streams])
+    logit, heard, next_state = streams[0]._model.run(samples, state)
+    levels = level_db(samples.reshape(-1)).reshape(len(streams), n_steps)
+    verdicts: list[Verdict | None] = []
+    for row, stream in enumerate(streams):
+        before = stream._decider.decided
+        # A copy: a view would keep the states of all the others.
+        stream._state = next_state[row].copy()
+        stream._decider.add(Steps(logit[row], heard[row], levels[row]))
+        verdicts.append(stream.verdict() if stream._decider.decided != before else None)
+    return verdicts

@@ -1,0 +1,148 @@
+"""The calls of this process: each has its legs, each leg its one final event."""
+
+import logging
+from collections.abc import Callable, Sequence
+from time import monotonic
+
+from audio_model.decision import Reason, Verdict, VerdictKind
+from audio_model.detector import Detector
+from audio_model.formats import RawFormat
+from audio_model.gateway.engine import Engine
+from audio_model.gateway.events import CallInfo, Event, EventKind
+from audio_model.gateway.legs import Leg
+
+logger = logging.getLogger(__name__)
+
+Listener = Callable[[Event], None]
+Keep = Callable[[Event, RawFormat, bytes], None]
+"""Is given a final event of unknown, and the leg's audio as it came."""
+
+
+class Calls:
+    """All calls; made in the event loop's thread and used there alone."""
+
+    def __init__(
+        self,
+        detector: Detector,
+        *,
+        deadline_seconds: float,
+        listen_seconds: float | None = None,
+        max_legs: int,
+        progress_seconds: float = 0.0,
+        listeners: Sequence[Listener] = (),
+        keep: Keep | None = None,
+    ) -> None:
+        """
+        Args:
+            deadline_seconds: wall-clock time from a leg's first moment to its final event.
+            listen_seconds: audio of a leg that is heard, by default what the model is made for.
+            max_legs: legs heard at once; beyond them the answer is ``unknown: overload``.
+            progress_seconds: audio between events of progress; 0 for none.
+            listeners: called with every event of every call, after the call's own.
+        """
+        self.detector = detector
+        self.deadline_seconds, self.listen_seconds = deadline_seconds, listen_seconds
+        self.max_legs, self.progress_seconds = max_legs, progress_seconds
+        self.listeners, self.keep = tuple(listeners), keep
+        self.engine = Engine()
+        self.open_legs = 0
+        self.closing = False
+        self._calls: set[Call] = set()
+
+    def open(self, info: CallInfo, on_event: Listener) -> "Call":
+        """A call begins. ``on_event`` is called with each of its events."""
+        call = Call(self, info, on_event)
+        self._calls.add(call)
+        return call
+
+    def close(self) -> None:
+        """Answer every open leg; no leg is taken any more."""
+        self.closing = True
+        for call in list(self._calls):
+            call.close()
+
+    def queue_age(self) -> float:
+        """Seconds for which the leg that is next to be heard has waited."""
+        return self.engine.queue_age()
+
+    @property
+    def full(self) -> bool:
+        """Whether a new leg would be refused."""
+        return self.closing or self.open_legs >= self.max_legs or self.engine.full
+
+    def forget(self, call: "Call") -> None:
+        self._calls.discard(call)
+
+
+class Call:
+    """One phone call. Made by :meth:`Calls.open`."""
+
+    def __init__(self, calls: Calls, info: CallInfo, on_event: Listener) -> None:
+        self.info = info
+        self._calls, self._on_event = calls, on_event
+        self._legs: list[Leg] = []
+
+    @property
+    def finished(self) -> bool:
+        """Whether every leg gave its final event; False while there is none."""
+        return bool(self._legs) and all(leg.finished for leg in self._legs)
+
+    def open_leg(self, name: str, raw_format: RawFormat) -> Leg:
+        """A party's media begin. Of a machine that is full the leg is finished already.
+
+        ``raw_format`` is of this party alone: one channel.
+        """
+        calls = self._calls
+        full = calls.full
+        leg = Leg(
+            name,
+            raw_format,
+            calls.detector.stream(
+                raw_format.sample_rate, raw_format.encoding, max_seconds=calls.listen_seconds
+            ),
+            calls.engine,
+            self._report,
+            deadline_seconds=calls.deadline_seconds,
+            progress_seconds=calls.progress_seconds,
+            keep=calls.keep is not None,
+        )
+        calls.open_legs += 1
+        self._legs.append(leg)
+        if full:
+            leg.fail("", Reason.OVERLOAD)
+        return leg
+
+    def close(self) -> None:
+        """The call is over: every open leg gives its final event."""
+        for leg in self._legs:
+            leg.close()
+        self._calls.forget(self)
+
+    def fail(self, detail: str) -> None:
+        """Every open leg ends as unknown, for an error that ``detail`` tells."""
+        for leg in self._legs:
+            leg.fail(detail)
+
+    def _report(self, leg: Leg, kind: EventKind, verdict: Verdict, detail: str) -> None:
+        calls = self._calls
+        waited = monotonic() - leg.started
+        event = Event(kind, self.info, leg.name, verdict, detail, waited)
+        if kind is EventKind.FINAL:
+            calls.open_legs -= 1
+        for listener in (self._on_event, *calls.listeners):
+            _tell(listener, event)
+        if kind is EventKind.FINAL and verdict.verdict is VerdictKind.UNKNOWN:
+            self._keep(leg, event)
+
+    def _keep(self, leg: Leg, event: Event) -> None:
+        keep = self._calls.keep
+        if keep is not None:
+            _tell(lambda final: keep(final, leg.raw_format, leg.kept), event)
+
+
+def _tell(listener: Listener, event: Event) -> None:
+    try:
+        listener(event)
+    except Exception:
+        # One who can't take an event must not keep it from the others, nor end the call.
+        logger.exception("an event of %s could not be told", event.call.gateway)

@@ -1,0 +1,110 @@
+"""The network for many legs: whoever has audio waiting is heard together with others.
+
+A run of the network costs half as much for each leg when it holds several legs and several steps
+of each. So legs queue for the next round; rounds come soon after one another while the machine is
+idle, which gives events at once, and further apart the busier it is, which gives capacity.
+"""
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Iterable
+from itertools import islice
+from time import monotonic, thread_time
+
+from audio_model.gateway.legs import INTERNAL_ERROR, Leg
+from audio_model.stream import MAX_STEPS_A_RUN, hear_together
+
+logger = logging.getLogger(__name__)
+
+LEGS_A_RUN = 16
+"""Measured: beyond this a run gets no cheaper for each leg, only longer."""
+
+SHORTEST_PAUSE, LONGEST_PAUSE = 0.02, 0.40
+"""Seconds between rounds: of an idle machine, and of a full one."""
+
+IDLE, FULL = 0.4, 0.85
+"""Share of one core in use at which the pause begins to grow, and at which it is longest."""
+
+SLICE_SECONDS = 0.01
+"""A round lets packets in after so long."""
+
+LOAD_SECONDS = 0.5
+"""Over how long the load is measured."""
+
+MAX_LOAD, MAX_AGE = 0.92, 1.0
+"""Share of the core, and seconds that a leg waits for its turn, beyond which no leg is taken."""
+
+
+class Engine:
+    """Runs legs' waiting steps in the event loop's thread."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._waiting: deque[tuple[Leg, float]] = deque()
+        self._scheduled = False
+        self._measured = (monotonic(), thread_time())
+        self._load = 0.0
+
+    def queue(self, leg: Leg) -> None:
+        """A leg has steps waiting; it is heard within the next round."""
+        leg.queued = True
+        self._waiting.append((leg, monotonic()))
+        if not self._scheduled:
+            self._scheduled = True
+            self._loop.call_later(self._pause(), self._round)
+
+    @property
+    def full(self) -> bool:
+        """Whether another leg would make all of them late."""
+        return self.load() > MAX_LOAD or self.queue_age() > MAX_AGE
+
+    def queue_age(self) -> float:
+        """Seconds for which the first in the queue has waited."""
+        return monotonic() - self._waiting[0][1] if self._waiting else 0.0
+
+    def load(self) -> float:
+        """Share of one core that this thread has used lately; scoring of files goes on in others."""
+        now, used = monotonic(), thread_time()
+        seconds = now - self._measured[0]
+        if seconds >= LOAD_SECONDS:
+            self._load = (used - self._measured[1]) / seconds
+            self._measured = now, used
+        return self._load
+
+    def _pause(self) -> float:
+        busy = min(1.0, max(0.0, (self.load() - IDLE) / (FULL - IDLE)))
+        return SHORTEST_PAUSE + busy * (LONGEST_PAUSE - SHORTEST_PAUSE)
+
+    def _round(self) -> None:
+        until = monotonic() + SLICE_SECONDS
+        while self._waiting and monotonic() < until:
+            n_legs = min(4 * LEGS_A_RUN, len(self._waiting))
+            self._hear([self._waiting.popleft()[0] for _ in range(n_legs)])
+        if self._waiting:
+            self._loop.call_soon(self._round)
+        else:
+            self._scheduled = False
+
+    def _hear(self, legs: Iterable[Leg]) -> None:
+        by_steps: dict[int, list[Leg]] = {}
+        for leg in legs:
+            leg.queued = False
+            if leg.stream is not None and (n_steps := leg.stream.decode()):
+                by_steps.setdefault(min(n_steps, MAX_STEPS_A_RUN), []).append(leg)
+        for n_steps, alike in by_steps.items():
+            rest = iter(alike)
+            while together := list(islice(rest, LEGS_A_RUN)):
+                self._run(together, n_steps)
+
+    def _run(self, legs: list[Leg], n_steps: int) -> None:
+        streams = [leg.stream for leg in legs if leg.stream is not None]
+        try:
+            verdicts = hear_together(streams, n_steps)
+        except Exception:
+            logger.exception("%d legs could not be heard", len(legs))
+            for leg in legs:
+                leg.fail(INTERNAL_ERROR)
+            return
+        for leg, verdict in zip(legs, verdicts, strict=True):
+            leg.heard(verdict)

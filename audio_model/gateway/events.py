@@ -1,0 +1,85 @@
+"""What is said of a leg while its call goes on."""
+
+import math
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from audio_model.decision import Verdict
+
+
+class EventKind(StrEnum):
+    PROGRESS = "progress"
+    """How the score stands; nothing to act on."""
+    VERDICT = "verdict"
+    """The verdict has changed: recorded, live, or unknown again."""
+    FINAL = "final"
+    """What holds from now on. A leg's last event, and the one that always comes."""
+
+
+@dataclass(frozen=True)
+class CallInfo:
+    """What the gateway tells of a call."""
+
+    id: str
+    """The gateway's own id of the call where it has one."""
+    gateway: str
+    """The dialect: ``twilio``, ``audiosocket`` ..."""
+    caller: str = ""
+    called: str = ""
+    """Numbers as the gateway writes them; empty where it doesn't tell."""
+    details: Mapping[str, str] = field(default_factory=dict)
+    """Other ids, and the parameters that the user sent along."""
+
+
+@dataclass(frozen=True)
+class Event:
+    """One leg of one call, at one moment."""
+
+    kind: EventKind
+    call: CallInfo
+    leg: str
+    verdict: Verdict
+    detail: str = ""
+    """What went wrong, where the verdict's reason is an error."""
+    waited_seconds: float = 0.0
+    """Wall-clock seconds since the leg began."""
+    time: float = field(default_factory=time.time)
+    """Seconds since 1970."""
+
+    def as_dict(self) -> dict[str, Any]:
+        """The event for JSON; the evidence is in the final one alone."""
+        verdict = self.verdict
+        values: dict[str, Any] = {
+            "event": str(self.kind),
+            "call": self.call.id,
+            "leg": self.leg,
+            "gateway": self.call.gateway,
+            "caller": self.call.caller,
+            "called": self.call.called,
+            "details": dict(self.call.details),
+            "time": round(self.time, 3),
+            "waited_seconds": round(self.waited_seconds, 3),
+            "verdict": str(verdict.verdict),
+            "score": _number(verdict.score),
+            "reason": str(verdict.reason),
+            "detail": self.detail,
+            "seconds": round(verdict.seconds, 3),
+            "speech_seconds": round(verdict.speech_seconds, 2),
+            "decided_at": verdict.decided_at,
+        }
+        if self.kind is EventKind.FINAL:
+            evidence = verdict.evidence
+            values["evidence"] = {
+                "strongest": evidence.strongest,
+                "times": [round(value, 2) for value in evidence.times],
+                "scores": [round(value, 4) for value in evidence.scores],
+                "voice": [round(value, 3) for value in evidence.voice],
+            }
+        return values
+
+
+def _number(value: float) -> float | None:
+    return None if math.isnan(value) else round(value, 6)

@@ -1,0 +1,70 @@
+"""Packets put back in order by their numbers; what stays lost becomes silence of its length."""
+
+from collections.abc import Iterator
+
+MAX_AHEAD = 10
+"""Packets (200 ms of 20 ms each) that may wait for one that is late."""
+
+MAX_GAP = 50
+"""Packets (1 s) that are made up; a larger jump is a new numbering, not a loss."""
+
+
+class PacketOrder:
+    """One leg's packets, which may be lost, late, doubled or out of order.
+
+    Attributes:
+        lost: packets that never came in time.
+        dropped: packets that came twice or too late.
+    """
+
+    def __init__(self, silence: bytes) -> None:
+        """``silence``: one sample of it in the leg's encoding."""
+        self._silence = silence
+        self._next: int | None = None
+        self._ahead: dict[int, bytes] = {}
+        self.lost = 0
+        self.dropped = 0
+
+    def put(self, number: int, payload: bytes) -> Iterator[bytes]:
+        """Take a packet, give those whose turn it is.
+
+        Args:
+            number: one more for each packet that was sent.
+            payload: whole samples.
+        """
+        if self._next is None or abs(number - self._next) > MAX_GAP:
+            yield from self.rest()
+            self._next = number
+        if number == self._next and not self._ahead:
+            self._next += 1
+            yield payload
+            return
+        if number < self._next or number in self._ahead:
+            self.dropped += 1
+            return
+        self._ahead[number] = payload
+        yield from self._in_turn()
+        while len(self._ahead) > MAX_AHEAD:
+            yield self._make_up()
+            yield from self._in_turn()
+
+    def rest(self) -> Iterator[bytes]:
+        """What still waits, at the end of the call."""
+        while self._ahead:
+            yield from self._in_turn()
+            if self._ahead:
+                yield self._make_up()
+
+    def _in_turn(self) -> Iterator[bytes]:
+        while self._next in self._ahead:
+            yield self._ahead.pop(self._next)
+            self._next += 1
+
+    def _make_up(self) -> bytes:
+        """Silence up to the first packet that waits, as if each were as long as that one."""
+        assert self._next is not None
+        first = min(self._ahead)
+        missing = first - self._next
+        self._next = first
+        self.lost += missing
+        return self._silence * (missing * len(self._ahead[first]) // len(self._silence))

@@ -1,0 +1,359 @@
+"""Whatever happens to a leg, it gives one final event; many legs are heard as if each were alone."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import pytest
+
+from audio_model.companding import mulaw_encode
+from audio_model.decision import Reason, VerdictKind
+from audio_model.detector import Detector
+from audio_model.formats import Encoding, RawFormat
+from audio_model.gateway import engine
+from audio_model.gateway.calls import Call, Calls
+from audio_model.gateway.events import CallInfo, Event, EventKind
+from audio_model.gateway.legs import Leg
+from tests import sounds
+
+MULAW = RawFormat(Encoding.MULAW)
+PACKET = 160
+
+
+def mulaw(samples: sounds.Samples) -> bytes:
+    return mulaw_encode(np.rint(samples * 32767).astype(np.int16)).tobytes()
+
+
+RECORDED = mulaw(sounds.voice(4, 9, played=True))
+LIVE = mulaw(sounds.voice(4, 2))
+
+
+def cut(payload: bytes, size: int = PACKET) -> list[bytes]:
+    ends = [*range(0, len(payload), size), len(payload)]
+    return [payload[start:end] for start, end in pairwise(ends)]
+
+
+class Told:
+    """The events of a call, as its dialect gets them."""
+
+    def __init__(self, calls: Calls, call_id: str = "1") -> None:
+        self.events: list[Event] = []
+        self.call: Call = calls.open(CallInfo(call_id, "test"), self.events.append)
+
+    @property
+    def finals(self) -> list[Event]:
+        return [event for event in self.events if event.kind is EventKind.FINAL]
+
+    @property
+    def final(self) -> Event:
+        (final,) = self.finals
+        return final
+
+
+def run(
+    detector: Detector, scene: Callable[[Calls], Coroutine[Any, Any, None]], **options: Any
+) -> None:
+    async def main() -> None:
+        calls = Calls(detector, **{"deadline_seconds": 30, "max_legs": 100, **options})
+        await scene(calls)
+
+    asyncio.run(main())
+
+
+async def heard(*legs: Leg) -> None:
+    """Wait until the engine has heard what was fed."""
+    for _ in range(400):
+        if not any(leg.queued for leg in legs):
+            return
+        await asyncio.sleep(0.005)
+    raise AssertionError("the engine does not come to an end")
+
+
+def test_a_leg_gets_the_verdict_of_the_whole_recording(detector: Detector) -> None:
+    async def scene(calls: Calls) -> None:
+        told = Told(calls)
+        leg = told.call.open_leg("caller", MULAW)
+        for packet in cut(RECORDED):
+            leg.feed(packet)
+            await asyncio.sleep(0)
+        await heard(leg)
+        assert [event.kind for event in told.events] == [EventKind.VERDICT]
+        told.call.close()
+        alone = detector.stream(8000, Encoding.MULAW)
+        alone.feed(RECORDED)
+        expected = alone.flush()
+        assert told.final.verdict.verdict is expected.verdict is VerdictKind.RECORDED
+        assert told.final.verdict.score == pytest.approx(expected.score, abs=1e-5)
+        assert told.final.verdict.decided_at == expected.decided_at
+        assert told.final.leg == "caller"
+        assert told.call.finished and leg.finished and calls.open_legs == 0
+
+    run(detector, scene)
+
+
+def test_many_legs_are_heard_as_if_alone(detector: Detector) -> None:
+    voices = [mulaw(sounds.voice(1.5 + n % 3, n, played=bool(n % 2))) for n in range(40)]
+    formats = [RawFormat(Encoding.MULAW, rate) for rate in (8000, 8000, 16_000)]
+
+    async def scene(calls: Calls) -> None:
+        told = [Told(calls, str(n)) for n in range(len(voices))]
+        legs = [
+            call.call.open_leg("caller", formats[n % len(formats)]) for n, call in enumerate(told)
+        ]
+        for at in range(0, 4 * 8000, 700):
+            for n, leg in enumerate(legs):
+                leg.feed(voices[n][at : at + 700])
+            await asyncio.sleep(0.001)
+        await heard(*legs)
+        for n, call in enumerate(told):
+            call.call.close()
+            alone = detector.stream(formats[n % len(formats)].sample_rate, Encoding.MULAW)
+            alone.feed(voices[n])
+            expected = alone.flush()
+            got = call.final.verdict
+            assert got.verdict is expected.verdict
+            assert got.decided_at == expected.decided_at
+            assert got.evidence.scores == pytest.approx(expected.evidence.scores, abs=1e-5)
+
+    run(detector, scene)
+
+
+def test_numbered_packets_are_put_in_order(detector: Detector) -> None:
+    async def scene(calls: Calls) -> None:
+        told = Told(calls)
+        leg = told.call.open_leg("caller", MULAW)
+        numbered = list(enumerate(cut(RECORDED), start=65_530))
+        for first, second in zip(numbered[1::2], numbered[2::2], strict=False):
+            numbered[numbered.index(first)], numbered[numbered.index(second)] = second, first
+        for number, packet in numbered:
+            leg.feed_numbered(number, packet)
+        told.call.close()
+        alone = detector.stream(8000, Encoding.MULAW)
+        alone.feed(RECORDED)
+        assert told.final.verdict.score == pytest.approx(alone.flush().score, abs=1e-5)
+
+    run(detector, scene)
+
+
+def test_the_final_comes_when_enough_was_heard_and_packets_are_free_then(
+    detector: Detector,
+) -> None:
+    async def scene(calls: Calls) -> None:
+        told = Told(calls)
+        leg = told.call.open_leg("caller", MULAW)
+        for packet in cut(RECORDED):
+            leg.feed(packet)
+        await heard(leg)
+        assert told.final.verdict.seconds == 2
+        assert leg.finished and leg.stream is None
+        leg.feed(RECORDED)
+        leg.feed_numbered(1, RECORDED)
+        assert not leg.queued
+        told.call.close()
+        assert len(told.finals) == 1
+
+    run(detector, scene, listen_seconds=2)
+
+
+@pytest.mark.parametrize("audio, reason", [(b"", Reason.NO_AUDIO), (LIVE[:900], Reason.TOO_SHORT)])
+def test_the_deadline_brings_the_final(detector: Detector, audio: bytes, reason: Reason) -> None:
+    async def scene(calls: Calls) -> None:
+        told = Told(calls)
+        leg = told.call.open_leg("caller", MULAW)
+        leg.feed(audio)
+        await asyncio.sleep(0.2)
+        assert told.final.verdict.verdict is VerdictKind.UNKNOWN
+        assert told.final.verdict.reason is reason
+        assert 0.1 <= told.final.waited_seconds < 5
+        assert leg.finished
+
+    run(detector, scene, deadline_seconds=0.1)
+
+
+def test_the_deadline_does_not_wait_for_the_engine(
+    detector: Detector, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine, "SHORTEST_PAUSE", 30.0)
+
+    async def scene(calls: Calls) -> None:
+        told = Told(calls)
+        told.call.open_leg("caller", MULAW).feed(RECORDED)
+        await asyncio.sleep(0.2)
+        assert told.final.verdict.verdict is VerdictKind.RECORDED
+
+    run(detector, scene, deadline_seconds=0.1)
+
+
+def test_beyond_max_legs_the_answer_is_overload_at_once(detector: Detector) -> None:
+    async def scene(calls: Calls) -> None:
+        one, two, three = (Told(calls, str(n)) for n in range(3))
+        one.call.open_leg("caller", MULAW)
+        leg = two.call.open_leg("caller", MULAW)
+        assert leg.finished
+        assert two.final.verdict.verdict is VerdictKind.UNKNOWN
+        assert two.final.verdict.reason is Reason.OVERLOAD
+        leg.feed(RECORDED)
+        assert not one.events
+        one.call.close()
+        assert not three.call.open_leg("caller", MULAW).finished
+        three.call.close()
+
+    run(detector, scene, max_legs=1)
+
+
+@pytest.mark.parametrize("sign", ["load", "age"])
+def test_a_machine_that_is_full_takes_no_leg(
+    detector: Detector, monkeypatch: pytest.MonkeyPatch, sign: str
+) -> None:
+    monkeypatch.setattr(engine, "MAX_LOAD" if sign == "load" else "MAX_AGE", 0.05)
+    monkeypatch.setattr(engine, "LOAD_SECONDS", 0.05)
+    monkeypatch.setattr(engine, "SHORTEST_PAUSE", 0.1)
+
+    async def scene(calls: Calls) -> None:
+        before = Told(calls)
+        leg = before.call.open_leg("caller", MULAW)
+        assert not leg.finished
+        if sign == "load":
+            while not calls.engine.full:
+                sum(range(1000))
+        else:
+            leg.feed(RECORDED)
+            await asyncio.sleep(0.08)
+        after = Told(calls)
+        assert after.call.open_leg("caller", MULAW).finished
+        assert after.final.verdict.reason is Reason.OVERLOAD
+        before.call.close()
+
+    run(detector, scene)
+
+
+def test_closing_answers_every_leg_and_takes_no_other(detector: Detector) -> None:
+    async def scene(calls: Calls) -> None:
+        told = [Told(calls, str(n)) for n in range(5)]
+        for call in told:
+            call.call.open_leg("caller", MULAW).feed(RECORDED)
+        calls.close()
+        assert [call.final.verdict.verdict for call in told] == [VerdictKind.RECORDED] * 5
+        late = Told(calls)
+        assert late.call.open_leg("caller", MULAW).finished
+        assert late.final.verdict.reason is Reason.OVERLOAD
+
+    run(detector, scene)
+
+
+def test_a_call_that_fails_ends_as_unknown(detector: Detector) -> None:
+    async def scene(calls: Calls) -> None:
+        told = Told(calls)
+        legs = [told.call.open_leg(name, MULAW) for name in ("caller", "callee")]
+        legs[0].feed(RECORDED)
+        await heard(*legs)
+        told.call.fail("nonsense in message 17")
+        told.call.close()
+        assert [(event.leg, event.detail) for event in told.finals] == [
+            ("caller", "nonsense in message 17"),
+            ("callee", "nonsense in message 17"),
+        ]
+        for event in told.finals:
+            assert event.verdict.verdict is VerdictKind.UNKNOWN
+            assert event.verdict.reason is Reason.ERROR
+            assert event.verdict.decided_at is None
+
+    run(detector, scene)
+
+
+@pytest.mark.parametrize("place", ["engine", "close"])
+def test_a_failure_inside_is_logged_and_answered(
+    detector: Detector,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    place: str,
+) -> None:
+    def broken(*_: object) -> None:
+        raise ZeroDivisionError("in the network")
+
+    async def scene(calls: Calls) -> None:
+        told = Told(calls)
+        leg = told.call.open_leg("caller", MULAW)
+        if place == "engine":
+            monkeypatch.setattr(engine, "hear_together", broken)
+            leg.feed(RECORDED)
+            await heard(leg)
+        else:
+            assert leg.stream is not None
+            monkeypatch.setattr(leg.stream, "flush", broken)
+            told.call.close()
+        assert told.final.verdict.reason is Reason.ERROR
+        assert "log has its traceback" in told.final.detail
+
+    with caplog.at_level(logging.ERROR):
+        run(detector, scene)
+    assert "ZeroDivisionError" in caplog.text
+
+
+def test_a_listener_that_fails_takes_nothing_from_the_others(
+    detector: Detector, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken(event: Event) -> None:
+        raise KeyError("listener")
+
+    listened: list[Event] = []
+
+    async def scene(calls: Calls) -> None:
+        told = Told(calls)
+        told.call.open_leg("caller", MULAW).feed(RECORDED)
+        told.call.close()
+        assert told.final == listened[-1]
+
+    run(detector, scene, listeners=[broken, listened.append])
+    assert "KeyError" in caplog.text
+
+
+def test_progress_comes_as_often_as_asked(detector: Detector) -> None:
+    async def scene(calls: Calls) -> None:
+        told = Told(calls)
+        leg = told.call.open_leg("caller", MULAW)
+        for packet in cut(LIVE, 640):
+            leg.feed(packet)
+            await heard(leg)
+        seconds = [e.verdict.seconds for e in told.events if e.kind is EventKind.PROGRESS]
+        assert seconds == pytest.approx([1.04, 2.0, 3.04, 4.0])
+        told.call.close()
+
+    run(detector, scene, progress_seconds=1.0)
+
+
+def test_audio_of_unknown_legs_alone_is_kept(detector: Detector) -> None:
+    kept: list[tuple[Event, RawFormat, bytes]] = []
+
+    async def scene(calls: Calls) -> None:
+        sure, unsure = Told(calls), Told(calls)
+        sure.call.open_leg("caller", MULAW).feed(RECORDED)
+        leg = unsure.call.open_leg("caller", MULAW)
+        for packet in cut(LIVE[:1000], 333):
+            leg.feed(packet)
+        sure.call.close()
+        unsure.call.close()
+        assert kept == [(unsure.final, MULAW, LIVE[:1000])]
+        assert leg.kept == b""
+
+    run(detector, scene, keep=lambda *args: kept.append(args))
+
+
+def test_an_event_as_a_dict_is_plain_data(detector: Detector) -> None:
+    async def scene(calls: Calls) -> None:
+        told = Told(calls)
+        told.call.open_leg("caller", MULAW).feed(RECORDED)
+        told.call.close()
+        values = told.final.as_dict()
+        assert values["event"] == "final" and values["verdict"] == "recorded"
+        assert values["score"] == pytest.approx(told.final.verdict.score, abs=1e-6)
+        assert len(values["evidence"]["scores"]) == 50
+        empty = Told(calls)
+        empty.call.open_leg("caller", MULAW)
+        empty.call.close()
+        assert empty.final.as_dict()["score"] is None
+
+    run(detector, scene)
