@@ -33,6 +33,10 @@ class UsageError(AudioModelError):
     """An option or an argument has a value that can't work."""
 
 
+class OutputError(AudioModelError):
+    """Results cannot be written."""
+
+
 def printable(path: str | bytes | os.PathLike[str]) -> str:
     """A path as one line of valid Unicode.
 

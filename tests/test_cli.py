@@ -12,12 +12,14 @@ import soundfile
 
 from audio_model import cli
 from audio_model.audio import Channel
+from audio_model.batch import command
 from audio_model.detector import Detector
 from tests.fake_detector import FakeDetector
 
 RUN = (
-    "import sys; from audio_model import cli; from tests.fake_detector import FakeDetector;"
-    "cli.Detector = FakeDetector; sys.exit(cli.main())"
+    "import sys; from audio_model import cli; from audio_model.batch import command;"
+    "from tests.fake_detector import FakeDetector;"
+    "command.Detector = FakeDetector; sys.exit(cli.main())"
 )
 ROOT = Path(__file__).parent.parent
 
@@ -25,7 +27,7 @@ ROOT = Path(__file__).parent.parent
 @pytest.fixture
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(cli, "Detector", FakeDetector)
+    monkeypatch.setattr(command, "Detector", FakeDetector)
     for name in ("a.wav", "b.wav", "note.txt"):
         Path(name).touch()
     return tmp_path

@@ -6,9 +6,8 @@ import unicodedata
 from typing import TextIO
 
 from audio_model.batch.rows import Row
-from audio_model.batch.writers import OutputError
 from audio_model.decision import VerdictKind
-from audio_model.errors import printable
+from audio_model.errors import OutputError, printable
 
 _SHOWN = {"channel": 7, "verdict": 8, "score": 6, "speech": 6, "decided": 7, "reason": 17}
 """Columns behind the path, and their widths; a longer reason, an error, runs on."""

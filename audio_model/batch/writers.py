@@ -21,7 +21,7 @@ import arro3.io
 from arro3.core import Array, DataType, Field, RecordBatch, RecordBatchReader, Schema
 
 from audio_model.batch.rows import Columns, Row, evidence_values, text_value
-from audio_model.errors import AudioModelError, UsageError
+from audio_model.errors import OutputError, UsageError
 from audio_model.formats import suffix_of
 
 if TYPE_CHECKING:
@@ -30,10 +30,6 @@ if TYPE_CHECKING:
 _NUMBERS = {"score", "logit", "seconds", "speech_seconds", "decided_at"}
 _ROW_GROUP = 10_000
 """Rows held in memory while Parquet is written."""
-
-
-class OutputError(AudioModelError):
-    """Results cannot be written."""
 
 
 class OutputFormat(StrEnum):

@@ -64,7 +64,7 @@ class Engine:
         return monotonic() - self._waiting[0][1] if self._waiting else 0.0
 
     def load(self) -> float:
-        """Share of one core that this thread has used lately; scoring of files goes on in others."""
+        """Share of one core that this thread used lately; files are scored in other threads."""
         now, used = monotonic(), thread_time()
         seconds = now - self._measured[0]
         if seconds >= LOAD_SECONDS:

@@ -8,8 +8,8 @@ import pytest
 from audio_model.audio import Channel
 from audio_model.batch.rows import Entry, Row
 from audio_model.batch.table import TableWriter, display_width, elide_left
-from audio_model.batch.writers import OutputError
 from audio_model.decision import Reason, VerdictKind
+from audio_model.errors import OutputError
 from tests.fake_detector import VERDICT
 
 

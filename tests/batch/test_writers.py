@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from audio_model.batch import writers
 from audio_model.batch.rows import Columns, Entry, Row, unescape
-from audio_model.batch.writers import OutputError, open_output
-from audio_model.errors import UsageError
+from audio_model.batch.writers import open_output
+from audio_model.errors import OutputError, UsageError
 from tests.fake_detector import VERDICT
 
 ROWS = [

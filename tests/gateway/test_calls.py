@@ -1,4 +1,4 @@
-"""Whatever happens to a leg, it gives one final event; many legs are heard as if each were alone."""
+"""Whatever happens to a leg, it gives one final event; many are heard as if each were alone."""
 
 import asyncio
 import logging
