@@ -10,6 +10,7 @@ from audio_model.formats import RawFormat
 from audio_model.gateway.engine import Engine
 from audio_model.gateway.events import CallInfo, Event, EventKind
 from audio_model.gateway.legs import Leg
+from audio_model.gateway.pacer import Pacer
 
 logger = logging.getLogger(__name__)
 
@@ -45,13 +46,14 @@ class Calls:
         self.max_legs, self.progress_seconds = max_legs, progress_seconds
         self.listeners, self.keep = tuple(listeners), keep
         self.engine = Engine()
+        self.pacer = Pacer(self.engine)
         self.open_legs = 0
         self.closing = False
         self._calls: set[Call] = set()
 
     def open(self, info: CallInfo, on_event: Listener) -> "Call":
         """A call begins. ``on_event`` is called with each of its events."""
-        call = Call(self, info, on_event)
+        call = Call(self, info.cut(), on_event)
         self._calls.add(call)
         return call
 

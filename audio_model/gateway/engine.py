@@ -20,10 +20,10 @@ logger = logging.getLogger(__name__)
 LEGS_A_RUN = 16
 """Measured: beyond this a run gets no cheaper for each leg, only longer."""
 
-SHORTEST_PAUSE, LONGEST_PAUSE = 0.02, 0.40
+SHORTEST_PAUSE, LONGEST_PAUSE = 0.004, 0.48
 """Seconds between rounds: of an idle machine, and of a full one."""
 
-IDLE, FULL = 0.4, 0.85
+BUSY, FULL = 0.6, 0.85
 """Share of one core in use at which the pause begins to grow, and at which it is longest."""
 
 SLICE_SECONDS = 0.01
@@ -42,17 +42,19 @@ class Engine:
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._waiting: deque[tuple[Leg, float]] = deque()
-        self._scheduled = False
+        self._turn: deque[tuple[Leg, float]] = deque()
+        """Whom the round that goes on has yet to hear."""
         self._measured = (monotonic(), thread_time())
         self._load = 0.0
+        self.busy = False
+        """Whether capacity comes before speed by now; plain, for it is asked at each read."""
 
     def queue(self, leg: Leg) -> None:
         """A leg has steps waiting; it is heard within the next round."""
         leg.queued = True
-        self._waiting.append((leg, monotonic()))
-        if not self._scheduled:
-            self._scheduled = True
+        if not self._waiting and not self._turn:
             self._loop.call_later(self._pause(), self._round)
+        self._waiting.append((leg, monotonic()))
 
     @property
     def full(self) -> bool:
@@ -61,30 +63,38 @@ class Engine:
 
     def queue_age(self) -> float:
         """Seconds for which the first in the queue has waited."""
-        return monotonic() - self._waiting[0][1] if self._waiting else 0.0
+        first = self._turn or self._waiting
+        return monotonic() - first[0][1] if first else 0.0
 
     def load(self) -> float:
         """Share of one core that this thread used lately; files are scored in other threads."""
         now, used = monotonic(), thread_time()
         seconds = now - self._measured[0]
         if seconds >= LOAD_SECONDS:
-            self._load = (used - self._measured[1]) / seconds
+            # The mean with the last one, so that pause and load do not chase each other.
+            self._load = (self._load + (used - self._measured[1]) / seconds) / 2
             self._measured = now, used
+            self.busy = self._load > BUSY
         return self._load
 
     def _pause(self) -> float:
-        busy = min(1.0, max(0.0, (self.load() - IDLE) / (FULL - IDLE)))
-        return SHORTEST_PAUSE + busy * (LONGEST_PAUSE - SHORTEST_PAUSE)
+        over = min(1.0, max(0.0, (self.load() - BUSY) / (FULL - BUSY)))
+        return SHORTEST_PAUSE + over * (LONGEST_PAUSE - SHORTEST_PAUSE)
 
     def _round(self) -> None:
+        # Who comes meanwhile waits for the next round, or rounds would never pause.
+        self._turn, self._waiting = self._waiting, deque()
+        self._slice()
+
+    def _slice(self) -> None:
         until = monotonic() + SLICE_SECONDS
-        while self._waiting and monotonic() < until:
-            n_legs = min(4 * LEGS_A_RUN, len(self._waiting))
-            self._hear([self._waiting.popleft()[0] for _ in range(n_legs)])
-        if self._waiting:
-            self._loop.call_soon(self._round)
-        else:
-            self._scheduled = False
+        while self._turn and monotonic() < until:
+            n_legs = min(4 * LEGS_A_RUN, len(self._turn))
+            self._hear([self._turn.popleft()[0] for _ in range(n_legs)])
+        if self._turn:
+            self._loop.call_soon(self._slice)
+        elif self._waiting:
+            self._loop.call_later(self._pause(), self._round)
 
     def _hear(self, legs: Iterable[Leg]) -> None:
         by_steps: dict[int, list[Leg]] = {}

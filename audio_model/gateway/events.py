@@ -5,9 +5,15 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from itertools import islice
 from typing import Any
 
 from audio_model.decision import Verdict
+
+
+MAX_TEXT = 255
+"""Characters of an id, a number or a detail. Gateways need far fewer; what is kept stays small."""
+MAX_DETAILS = 50
 
 
 class EventKind(StrEnum):
@@ -32,6 +38,20 @@ class CallInfo:
     """Numbers as the gateway writes them; empty where it doesn't tell."""
     details: Mapping[str, str] = field(default_factory=dict)
     """Other ids, and the parameters that the user sent along."""
+
+    def cut(self) -> "CallInfo":
+        """The same with every text within ``MAX_TEXT`` and at most ``MAX_DETAILS`` details."""
+        details = {
+            name[:MAX_TEXT]: value[:MAX_TEXT]
+            for name, value in islice(self.details.items(), MAX_DETAILS)
+        }
+        return CallInfo(
+            self.id[:MAX_TEXT],
+            self.gateway,
+            self.caller[:MAX_TEXT],
+            self.called[:MAX_TEXT],
+            details,
+        )
 
 
 @dataclass(frozen=True)

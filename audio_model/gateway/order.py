@@ -8,6 +8,9 @@ MAX_AHEAD = 10
 MAX_GAP = 50
 """Packets (1 s) that are made up; a larger jump is a new numbering, not a loss."""
 
+MAX_SILENCE_BYTES = 96_000
+"""What is made up at most: 1 s of the fullest format that gateways have, 16 bits at 48 kHz."""
+
 
 class PacketOrder:
     """One leg's packets, which may be lost, late, doubled or out of order.
@@ -67,4 +70,5 @@ class PacketOrder:
         missing = first - self._next
         self._next = first
         self.lost += missing
-        return self._silence * (missing * len(self._ahead[first]) // len(self._silence))
+        n_bytes = min(missing * len(self._ahead[first]), MAX_SILENCE_BYTES)
+        return self._silence * (n_bytes // len(self._silence))

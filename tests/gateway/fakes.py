@@ -75,9 +75,17 @@ class FakeCall:
             leg.finished = True
 
 
+class FakePacer:
+    """Of a machine with time to spare."""
+
+    def has_read(self, transport: object) -> None:
+        pass
+
+
 @dataclass
 class FakeCalls:
     opened: list[FakeCall] = field(default_factory=list)
+    pacer: FakePacer = field(default_factory=FakePacer)
 
     def open(self, info: CallInfo, on_event: Callable[[Event], None]) -> FakeCall:
         call = FakeCall(info, on_event)

@@ -357,3 +357,19 @@ def test_an_event_as_a_dict_is_plain_data(detector: Detector) -> None:
         assert empty.final.as_dict()["score"] is None
 
     run(detector, scene)
+
+
+def test_what_a_gateway_tells_is_cut_to_size(detector: Detector) -> None:
+    async def scene(calls: Calls) -> None:
+        long = "9" * 10_000
+        info = CallInfo(long, "test", long, long, {f"{n}{long}": long for n in range(200)})
+        events: list[Event] = []
+        call = calls.open(info, events.append)
+        call.open_leg("caller", MULAW)
+        call.close()
+        told = events[0].call
+        assert {len(text) for text in (told.id, told.caller, told.called)} == {255}
+        assert len(told.details) == 50
+        assert {len(text) for pair in told.details.items() for text in pair} == {255}
+
+    run(detector, scene)

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from audio_model.gateway.order import MAX_AHEAD, MAX_GAP, PacketOrder
+from audio_model.gateway.order import MAX_AHEAD, MAX_GAP, MAX_SILENCE_BYTES, PacketOrder
 
 SILENCE = b"\xff"
 
@@ -80,3 +80,12 @@ def test_nothing_grows_whatever_comes(numbers: list[int]) -> None:
         made = b"".join(order.put(number, packet(number)))
         assert len(made) <= 4 * (MAX_AHEAD + MAX_GAP + 2)
         assert len(order._ahead) <= MAX_AHEAD
+
+
+def test_huge_packets_make_no_huge_silence() -> None:
+    order = PacketOrder(SILENCE)
+    list(order.put(0, b"x"))
+    assert list(order.put(40, b"x" * 250_000)) == []
+    silence, packet = order.rest()
+    assert silence == SILENCE * MAX_SILENCE_BYTES
+    assert len(packet) == 250_000
