@@ -1,13 +1,11 @@
 """What every WebSocket dialect has: messages in, packets to legs, events out."""
 
-import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import ClassVar, Protocol
 
 from audio_model.errors import AudioModelError
 from audio_model.gateway.calls import Calls
-from audio_model.gateway.events import Event
 
 
 class ProtocolError(AudioModelError):
@@ -57,5 +55,6 @@ class Dialect(ABC):
     def lost(self) -> None:
         """The connection is gone, cleanly or not: close the call, if one was begun."""
 
+    @abstractmethod
     def fail(self, detail: str) -> None:
-        """Too many bad messages: the call's legs end as unknown."""
+        """Too many bad messages: the call's legs end as unknown, of no call begun one is."""

@@ -1,0 +1,220 @@
+"""What Twilio, Telnyx, Plivo and Exotel share: JSON messages with packets in base64.
+
+All four send ``start`` once, then ``media``, then ``stop`` or nothing more, each message a JSON
+object with an ``event``; numbers come as strings or as numbers, and fields are added over time.
+One decoder does the work: it checks types, reads numbers out of strings and decodes base64.
+
+Only the far end is heard, the track ``inbound``: what the gateway receives from the party that it
+is connected to, whoever called.
+
+Nothing is ever sent back. These vendors take ``media``, ``mark`` and ``clear`` or their like, which
+change what the far end hears, and nothing that could carry a verdict; an event that it doesn't know
+is an error to Twilio (31951, 31924). The verdict goes by webhook or server-sent events, with the
+gateway's own ids to find the call by.
+"""
+
+from abc import abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, ClassVar, Generic, TypeVar
+
+import msgspec
+
+from audio_model.formats import Encoding, RawFormat
+from audio_model.gateway.calls import Call, Calls
+from audio_model.gateway.codecs import DecodeError
+from audio_model.gateway.dialects.base import Connection, Dialect, ProtocolError
+from audio_model.gateway.dialects.numbers import PacketNumbers
+from audio_model.gateway.dialects.streams import CALLER, call_id, pcm, scalars, shown
+from audio_model.gateway.events import CallInfo, Event
+from audio_model.gateway.legs import Leg
+
+INBOUND = "inbound"
+
+Count = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
+"""A number in a message; a larger one means nothing here."""
+
+S = TypeVar("S")
+
+
+class Media(msgspec.Struct):
+    """One packet of one track."""
+
+    payload: bytes
+    track: str | None = None
+    chunk: Count | None = None
+    timestamp: Count | None = None
+    """Milliseconds."""
+
+
+class Message(msgspec.Struct, Generic[S]):
+    """Any message; ``S`` is the vendor's ``start``."""
+
+    event: str
+    media: Media | None = None
+    start: S | None = None
+    stream_id: str | None = None
+    """Telnyx."""
+    extra_headers: str | None = None
+    """Plivo."""
+
+
+@dataclass(frozen=True)
+class Stream:
+    """What the packets of a call are."""
+
+    raw_format: RawFormat
+    decode: Callable[[bytes], bytes] = bytes
+    """A packet's payload to bytes in ``raw_format``. It may raise DecodeError."""
+
+
+class MediaDialect(Dialect, Generic[S]):
+    """A dialect of this family. A vendor's own knows how it spells ``start``."""
+
+    decoder: ClassVar[msgspec.json.Decoder[Any]]
+    """Of ``Message[S]``, with ``strict=False`` so that strings pass for numbers."""
+
+    def __init__(self, connection: Connection, calls: Calls) -> None:
+        super().__init__(connection, calls)
+        self._call: Call | None = None
+        self._leg: Leg | None = None
+        self._numbers = PacketNumbers()
+        self._decode: Callable[[bytes], bytes] = bytes
+
+    @abstractmethod
+    def info_of(self, start: S, message: Message[S]) -> CallInfo:
+        """What ``start`` tells of the call."""
+
+    @abstractmethod
+    def stream_of(self, start: S) -> Stream:
+        """What ``start`` tells of the packets. Raises ProtocolError if they can't be decoded."""
+
+    def text(self, message: str) -> None:
+        try:
+            decoded: Message[S] = self.decoder.decode(message)
+        except (ValueError, RecursionError) as error:
+            raise ProtocolError(f"{self.name}: {error}: {shown(message)}") from error
+        match decoded.event:
+            case "media":
+                self._hear(decoded.media)
+            case "start":
+                self._begin(decoded)
+            case "stop":
+                self.lost()
+            case _:
+                # connected, dtmf, mark, and what a vendor may add: no audio is in them.
+                pass
+
+    def binary(self, message: bytes) -> None:
+        raise ProtocolError(f"{self.name} sends text, not binary messages")
+
+    def lost(self) -> None:
+        if self._call is not None:
+            self._call.close()
+
+    def fail(self, detail: str) -> None:
+        if self._call is None:
+            self._refuse(CallInfo(call_id(), self.name), detail)
+        else:
+            self._call.fail(detail)
+
+    def _begin(self, message: Message[S]) -> None:
+        if message.start is None:
+            raise ProtocolError(f"{self.name}: a start message says nothing of the stream")
+        if self._call is not None:
+            raise ProtocolError(f"{self.name}: a second start on one connection")
+        info = self.info_of(message.start, message)
+        try:
+            stream = self.stream_of(message.start)
+        except ProtocolError as error:
+            # Whoever waits for this call's verdict is told so at once.
+            self._refuse(info, str(error))
+            raise
+        self._decode = stream.decode
+        self._open(info, stream.raw_format)
+
+    def _open(self, info: CallInfo, raw_format: RawFormat) -> Call:
+        self._call = self.calls.open(info, _keep_silent)
+        self._leg = self._call.open_leg(CALLER, raw_format)
+        return self._call
+
+    def _refuse(self, info: CallInfo, detail: str) -> None:
+        self._open(info, RawFormat(Encoding.MULAW)).fail(detail)
+
+    def _hear(self, media: Media | None) -> None:
+        leg = self._leg
+        if leg is None:
+            raise ProtocolError(f"{self.name}: media before start")
+        if leg.finished:
+            return
+        if media is None:
+            raise ProtocolError(f"{self.name}: a media message without media")
+        if media.track not in (None, INBOUND):
+            self._numbers.other_track(media.chunk)
+            return
+        try:
+            packet = self._decode(media.payload)
+        except DecodeError as error:
+            raise ProtocolError(f"{self.name}: {error}") from error
+        sample_bytes = 2 if leg.raw_format.encoding is Encoding.S16LE else 1
+        if len(packet) % sample_bytes:
+            raise ProtocolError(f"{self.name}: {len(packet)} bytes are not whole 16-bit samples")
+        packet_ms = 1000 * len(packet) / (sample_bytes * leg.raw_format.sample_rate)
+        number = self._numbers.number(media.chunk, media.timestamp, packet_ms)
+        leg.feed_numbered(number, packet)
+
+
+def stream_in(
+    encodings: Mapping[str, Encoding], encoding: str, sample_rate: int, channels: int = 1
+) -> Stream:
+    """The stream of a vendor whose packets are samples as they stand.
+
+    Args:
+        encodings: the vendor's names in lower case.
+
+    Raises ProtocolError for another name, an impossible rate, several channels.
+    """
+    check_mono(channels)
+    known = encodings.get(encoding.lower())
+    if known is None:
+        raise ProtocolError(f"encoding is {shown(encoding)}, not {' or '.join(encodings)}")
+    return Stream(pcm(sample_rate, known))
+
+
+def check_mono(channels: int) -> None:
+    """Raises ProtocolError for several channels in one packet: which is whose isn't said."""
+    if channels != 1:
+        raise ProtocolError(f"a track has one channel, not {channels}")
+
+
+def call_info(
+    gateway: str,
+    given_id: str,
+    ids: Mapping[str, str | None],
+    parameters: Mapping[str, Any] | None = None,
+    caller: str | None = None,
+    called: str | None = None,
+) -> CallInfo:
+    """What a gateway tells of a call.
+
+    Args:
+        given_id: the gateway's own id of the call; empty if it has none.
+        ids: its other ids, by their names there.
+        parameters: the user's own. They go into the details, where they can't hide an id; their
+            ``caller`` and ``called`` come first, their ``from`` and ``to`` last.
+        caller: the number that the gateway tells; ``called`` likewise.
+    """
+    own = scalars(dict(parameters or {}))
+    # Of ?token=..., which Exotel repeats here with all of the URL's query: no detail of the call.
+    own.pop("token", None)
+    return CallInfo(
+        id=call_id(given_id),
+        gateway=gateway,
+        caller=own.pop("caller", "") or caller or own.get("from", ""),
+        called=own.pop("called", "") or called or own.get("to", ""),
+        details={**own, **{name: value for name, value in ids.items() if value}},
+    )
+
+
+def _keep_silent(event: Event) -> None:
+    """Nothing may be sent back: see above."""

@@ -1,0 +1,153 @@
+"""What dialects share whose binary messages are one stream of samples, channels interleaved."""
+
+import json
+from collections.abc import Sequence
+from typing import Any
+from uuid import uuid4
+
+import msgspec
+import numpy as np
+
+from audio_model.errors import UsageError
+from audio_model.formats import Encoding, RawFormat
+from audio_model.gateway.calls import Call, Calls
+from audio_model.gateway.dialects.base import Connection, Dialect, ProtocolError
+from audio_model.gateway.events import CallInfo, Event
+from audio_model.gateway.legs import Leg
+
+CALLER = "caller"
+
+_SAMPLE = {Encoding.MULAW: np.uint8, Encoding.ALAW: np.uint8, Encoding.S16LE: np.uint16}
+_SHOWN_CHARACTERS = 60
+
+
+class Interleaved:
+    """One stream of several channels, each heard by a leg of its own or by none."""
+
+    def __init__(self, legs: Sequence[Leg | None], encoding: Encoding) -> None:
+        """
+        Args:
+            legs: by channel; None for a channel that nobody hears.
+        """
+        self._legs = legs
+        self._sample = np.dtype(_SAMPLE[encoding])
+        self._frame_bytes = len(legs) * self._sample.itemsize
+        self._rest = b""
+
+    def feed(self, payload: bytes) -> None:
+        """Bytes of the stream, cut anywhere."""
+        legs = self._legs
+        if all(leg is None or leg.finished for leg in legs):
+            return
+        if len(legs) == 1 and legs[0] is not None:
+            legs[0].feed(payload)
+            return
+        payload = self._rest + payload
+        whole = len(payload) // self._frame_bytes * self._frame_bytes
+        self._rest = payload[whole:]
+        samples = np.frombuffer(payload, self._sample, whole // self._sample.itemsize)
+        for channel, leg in enumerate(legs):
+            if leg is not None:
+                leg.feed(samples[channel :: len(legs)].tobytes())
+
+
+class StreamDialect(Dialect):
+    """One call a connection, and every binary message is more of its audio."""
+
+    def __init__(self, connection: Connection, calls: Calls) -> None:
+        super().__init__(connection, calls)
+        self._call: Call | None = None
+        self._stream: Interleaved | None = None
+
+    def begin(
+        self, info: CallInfo, raw_format: RawFormat, legs: Sequence[str | None] = (CALLER,)
+    ) -> None:
+        """The call and its legs are opened; binary messages may come.
+
+        Args:
+            raw_format: of one channel.
+            legs: names by channel; None for a channel that is not to be heard.
+        """
+        call = self._call = self.calls.open(info, self.tell)
+        self._stream = Interleaved(
+            [None if name is None else call.open_leg(name, raw_format) for name in legs],
+            raw_format.encoding,
+        )
+
+    def refuse(self, info: CallInfo, detail: str) -> None:
+        """The call can't be heard, and whoever waits for its verdict is told so at once."""
+        self.begin(info, RawFormat(Encoding.MULAW))
+        self.fail(detail)
+
+    @property
+    def begun(self) -> bool:
+        return self._call is not None
+
+    @property
+    def answered(self) -> bool:
+        """Whether every leg has had its final event: no more audio is needed."""
+        return self._call is not None and self._call.finished
+
+    def binary(self, message: bytes) -> None:
+        if self._stream is None:
+            raise ProtocolError("audio came before the message that says what it is")
+        self._stream.feed(message)
+
+    def lost(self) -> None:
+        if self._call is not None:
+            self._call.close()
+
+    def fail(self, detail: str) -> None:
+        if self._call is None:
+            self.refuse(CallInfo(call_id(), self.name), detail)
+        else:
+            self._call.fail(detail)
+
+    def tell(self, event: Event) -> None:
+        """An event of the call, to be sent the gateway's own way where there is one."""
+
+
+def call_id(given: str = "") -> str:
+    """The gateway's id of the call, or one that is made up, so that the call can be asked for."""
+    return given or uuid4().hex
+
+
+def pcm(sample_rate: int, encoding: Encoding = Encoding.S16LE) -> RawFormat:
+    """One channel's format. Raises ProtocolError for a rate that no audio has."""
+    try:
+        return RawFormat(encoding, sample_rate)
+    except UsageError as error:
+        raise ProtocolError(str(error)) from error
+
+
+def whole_number(name: str, text: str) -> int:
+    """A number from a query. Raises ProtocolError for anything else."""
+    if not (text.isascii() and text.isdigit() and len(text) <= 9):
+        raise ProtocolError(f"{name} must be a whole number, not {shown(text)}")
+    return int(text)
+
+
+def json_object(message: str) -> dict[str, Any]:
+    """Decode a text message; what is null is left out.
+
+    Raises ProtocolError unless it is one JSON object.
+    """
+    try:
+        values = msgspec.json.decode(message, type=dict[str, Any])
+    except (msgspec.MsgspecError, RecursionError, UnicodeEncodeError) as error:
+        raise ProtocolError(f"not a JSON object: {error}: {shown(message)}") from error
+    return {key: value for key, value in values.items() if value is not None}
+
+
+def scalars(values: dict[str, Any]) -> dict[str, str]:
+    """What can be told of a call in a word each: strings, numbers, true and false."""
+    return {
+        key: value if isinstance(value, str) else json.dumps(value)
+        for key, value in values.items()
+        if isinstance(value, str | int | float)
+    }
+
+
+def shown(text: str) -> str:
+    """The start of something unexpected, fit for one line of a log."""
+    return ascii(text[:_SHOWN_CHARACTERS])

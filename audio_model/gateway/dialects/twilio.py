@@ -1,0 +1,57 @@
+"""Twilio Media Streams: ``<Start><Stream>`` and ``<Connect><Stream>``.
+
+Source: Twilio documentation, "Media Streams - WebSocket Messages" and "TwiML Voice: <Stream>". Both
+verbs send the same messages. The first forks the call; the second hands it to the stream's server
+and goes on with the TwiML once that closes the connection, so it is never closed from here. Audio
+is µ-law of 8 kHz, nothing else. The TwiML's ``<Parameter>`` elements come in ``start``: Twilio
+doesn't tell the numbers itself, so ``<Parameter name="caller" value="..."/>`` and ``called`` do.
+
+Packets are numbered by ``chunk``, which counts media messages. ``sequenceNumber`` counts marks and
+digits as well: it has gaps where no audio is missing.
+"""
+
+from typing import Any
+
+import msgspec
+
+from audio_model.formats import Encoding
+from audio_model.gateway.dialects.media import (
+    Count,
+    MediaDialect,
+    Message,
+    Stream,
+    call_info,
+    stream_in,
+)
+from audio_model.gateway.events import CallInfo
+
+_ENCODINGS = {"audio/x-mulaw": Encoding.MULAW}
+
+
+class _Format(msgspec.Struct, rename="camel"):
+    encoding: str = "audio/x-mulaw"
+    sample_rate: Count = 8000
+    channels: Count = 1
+
+
+class _Start(msgspec.Struct, rename="camel"):
+    call_sid: str = ""
+    stream_sid: str | None = None
+    account_sid: str | None = None
+    custom_parameters: dict[str, Any] | None = None
+    media_format: _Format = msgspec.field(default_factory=_Format)
+
+
+class Twilio(MediaDialect[_Start]):
+    """One stream a connection; the inbound track is heard, and nothing is sent."""
+
+    name = "twilio"
+    decoder = msgspec.json.Decoder(Message[_Start], strict=False)
+
+    def info_of(self, start: _Start, message: Message[_Start]) -> CallInfo:
+        ids = {"streamSid": start.stream_sid, "accountSid": start.account_sid}
+        return call_info(self.name, start.call_sid, ids, start.custom_parameters)
+
+    def stream_of(self, start: _Start) -> Stream:
+        said = start.media_format
+        return stream_in(_ENCODINGS, said.encoding, said.sample_rate, said.channels)

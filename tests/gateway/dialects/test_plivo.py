@@ -1,0 +1,87 @@
+import json
+
+import pytest
+
+from audio_model.formats import Encoding, RawFormat
+from audio_model.gateway.dialects.base import ProtocolError
+from audio_model.gateway.dialects.plivo import Plivo
+from tests.gateway.dialects.test_media import Session, media
+
+# Plivo documentation, "Audio Streaming": its messages.
+START = """{
+  "event": "start",
+  "sequenceNumber": 1,
+  "start": {
+    "callId": "12345678-1234-1234-1234-123456789abc",
+    "streamId": "87654321-4321-4321-4321-cba987654321",
+    "accountId": "MAXXXXXXXXXXXXXXXXXX",
+    "tracks": ["inbound"],
+    "mediaFormat": {"encoding": "audio/x-mulaw", "sampleRate": 8000}
+  },
+  "extra_headers": "userId=12345;sessionId=abc-xyz"
+}"""
+MEDIA = """{
+  "event": "media",
+  "sequenceNumber": 2,
+  "streamId": "87654321-4321-4321-4321-cba987654321",
+  "media": {"track": "inbound", "timestamp": "1705312200000", "chunk": 1, "payload": "//7+/w=="},
+  "extra_headers": "userId=12345;sessionId=abc-xyz"
+}"""
+DTMF = """{
+  "event": "dtmf",
+  "sequenceNumber": 5,
+  "streamId": "87654321-4321-4321-4321-cba987654321",
+  "dtmf": {"track": "inbound", "digit": "5", "timestamp": "1705312205000"},
+  "extra_headers": "userId=12345;sessionId=abc-xyz"
+}"""
+PLAYED = """{
+  "event": "playedStream",
+  "sequenceNumber": 10,
+  "streamId": "87654321-4321-4321-4321-cba987654321",
+  "name": "greeting-complete"
+}"""
+CLEARED = """{
+  "event": "clearedAudio",
+  "sequenceNumber": 12,
+  "streamId": "87654321-4321-4321-4321-cba987654321"
+}"""
+
+
+def test_the_documented_messages() -> None:
+    session = Session(Plivo)
+    call = session(START, MEDIA, DTMF, PLAYED, CLEARED)
+    assert call.info.id == "12345678-1234-1234-1234-123456789abc"
+    assert call.info.details == {
+        "userId": "12345",
+        "sessionId": "abc-xyz",
+        "streamId": "87654321-4321-4321-4321-cba987654321",
+        "accountId": "MAXXXXXXXXXXXXXXXXXX",
+    }
+    assert call.legs[0].raw_format == RawFormat(Encoding.MULAW, 8000)
+    assert [packet for _, packet in call.legs[0].numbered] == [b"\xff\xfe\xfe\xff"]
+    assert call.closed == 0
+    session.dialect.lost()
+    assert call.closed == 1
+
+
+@pytest.mark.parametrize("headers", ["caller=+1,called=+2", "caller=+1; called=+2;;nothing"])
+def test_extra_headers_name_the_parties(headers: str) -> None:
+    info = Session(Plivo)(START.replace("userId=12345;sessionId=abc-xyz", headers)).info
+    assert (info.caller, info.called) == ("+1", "+2")
+    assert set(info.details) == {"streamId", "accountId"}
+
+
+@pytest.mark.parametrize("rate", [8000, 16000])
+def test_linear_pcm_is_little_endian(rate: int) -> None:
+    said = json.loads(START)
+    said["start"]["mediaFormat"] = {"encoding": "audio/x-l16", "sampleRate": rate}
+    call = Session(Plivo)(json.dumps(said), media(b"\x01\x00\xff\xff"))
+    assert call.legs[0].raw_format == RawFormat(Encoding.S16LE, rate)
+    assert call.legs[0].numbered[0][1] == b"\x01\x00\xff\xff"
+
+
+def test_a_start_without_a_format_is_refused() -> None:
+    said = json.loads(START)
+    del said["start"]["mediaFormat"]
+    with pytest.raises(ProtocolError, match="mediaFormat"):
+        Session(Plivo)(json.dumps(said))
