@@ -1,0 +1,125 @@
+"""Asterisk 20.16, 21.11, 22.6, 23 and later: the WebSocket channel driver (chan_websocket).
+
+Source: Asterisk documentation, "WebSocket" (Channel Drivers). Texts are events, in plain text
+(``EVENT key:value key:value``) or in JSON, as the connection is configured; ``MEDIA_START`` is the
+first and names the format. Binary messages are the codec's bytes and nothing else.
+
+The driver answers its channel itself once we are connected; with the dial option ``n`` somebody
+else means to. So nothing is sent back: commands concern the channel and its media, none could carry
+a verdict. It goes by webhook, or through ARI or AMI.
+"""
+
+from typing import Any
+
+import msgspec
+
+from audio_model.formats import Encoding, RawFormat
+from audio_model.gateway.calls import Calls
+from audio_model.gateway.codecs import DecodeError, PayloadDecoder, by_rtpmap
+from audio_model.gateway.dialects.base import Connection, ProtocolError
+from audio_model.gateway.dialects.streams import (
+    StreamDialect,
+    call_id,
+    json_object,
+    scalars,
+    shown,
+)
+from audio_model.gateway.events import CallInfo
+
+# Asterisk's names; slin alone is 8 kHz.
+_RAW = {
+    "ulaw": RawFormat(Encoding.MULAW),
+    "alaw": RawFormat(Encoding.ALAW),
+    "slin": RawFormat(Encoding.S16LE),
+    **{
+        f"slin{rate // 1000}": RawFormat(Encoding.S16LE, rate)
+        for rate in (12_000, 16_000, 24_000, 32_000, 44_100, 48_000, 96_000, 192_000)
+    },
+}
+_CODED = {"g722": by_rtpmap("G722", 8_000), "opus": by_rtpmap("OPUS", 48_000, 2)}
+
+
+class _MediaStart(msgspec.Struct):
+    format: str
+    connection_id: str = ""
+    channel: str = ""
+    channel_id: str = ""
+    channel_variables: dict[str, Any] = {}
+
+
+class Asterisk(StreamDialect):
+    """``MEDIA_START``, then audio. Heard is whoever the WebSocket channel is bridged with.
+
+    A call has the WebSocket channel's id, or its name where the id isn't told. In JSON the
+    channel's variables come along: ``call``, ``caller`` and ``called`` say whose call it is, the
+    others become its details. The query of the URL would not do: what one call puts there with the
+    dial option ``v()`` was seen on later calls' connections (Asterisk 22.10).
+    """
+
+    name = "asterisk"
+    subprotocols = ("media",)
+
+    def __init__(self, connection: Connection, calls: Calls) -> None:
+        super().__init__(connection, calls)
+        self._decode: PayloadDecoder = bytes
+
+    def text(self, message: str) -> None:
+        event, values = _parse(message)
+        if event != "MEDIA_START":
+            # MEDIA_XON and XOFF, DTMF_END and what else concerns media that we don't send.
+            return
+        if self.begun:
+            raise ProtocolError("a second MEDIA_START")
+        try:
+            self._start(msgspec.convert(values, _MediaStart))
+        except msgspec.ValidationError as error:
+            raise ProtocolError(f"MEDIA_START: {error}") from error
+
+    def binary(self, message: bytes) -> None:
+        if self.answered:
+            return
+        try:
+            message = self._decode(message)
+        except DecodeError as error:
+            raise ProtocolError(str(error)) from error
+        super().binary(message)
+
+    def _start(self, start: _MediaStart) -> None:
+        variables = scalars(start.channel_variables)
+        call = variables.pop("call", "") or start.channel_id or start.channel
+        caller, called = variables.pop("caller", ""), variables.pop("called", "")
+        ids = {
+            "connection_id": start.connection_id,
+            "channel": start.channel,
+            "channel_id": start.channel_id,
+        }
+        details = variables | {key: value for key, value in ids.items() if value}
+        info = CallInfo(call_id(call), self.name, caller, called, details)
+        if (raw_format := _RAW.get(start.format)) is not None:
+            self.begin(info, raw_format)
+        elif (codec := _CODED.get(start.format)) is not None:
+            self._decode = codec.decoder()
+            self.begin(info, codec.raw_format)
+        else:
+            detail = f"format {shown(start.format)} is not understood: one of {_understood()} is"
+            self.refuse(info, detail)
+            raise ProtocolError(detail)
+
+
+def _parse(message: str) -> tuple[str, dict[str, Any]]:
+    """An event's name and values, from either form."""
+    if message.startswith("{"):
+        values = json_object(message)
+        event = values.get("event")
+        if not isinstance(event, str):
+            raise ProtocolError(f"an event without a name: {shown(message)}")
+        return event, values
+    event, *words = message.split() or [""]
+    if not event.isascii() or not event.replace("_", "").isupper():
+        raise ProtocolError(f"not an event: {shown(message)}")
+    pairs = (word.partition(":") for word in words)
+    return event, {key: value for key, colon, value in pairs if colon}
+
+
+def _understood() -> str:
+    return ", ".join([*_RAW, *_CODED])

@@ -1,0 +1,62 @@
+"""jambonz: the ``listen`` verb, also nested in ``dial`` and ``config``.
+
+Source: jambonz documentation, "Listen". The first text holds the call's attributes, ``sampleRate``,
+``mixType`` and the application's own ``metadata``, all in one object; then comes linear PCM of 16
+bits, little-endian. jambonz's media server is FreeSWITCH with mod_audio_fork, so in ``stereo`` the
+left channel is the party whose call runs the verb.
+
+Back, ``listen`` knows only commands for its media (``playAudio``, ``killAudio``, ``disconnect``,
+marks): the verdict goes by webhook, or through the application that gets it.
+"""
+
+from typing import Annotated, Literal
+
+import msgspec
+
+from audio_model.gateway.dialects.base import ProtocolError
+from audio_model.gateway.dialects.streams import (
+    CALLER,
+    StreamDialect,
+    call_id,
+    json_object,
+    pcm,
+    scalars,
+)
+from audio_model.gateway.events import CallInfo
+
+_OWN = ("callSid", "from", "to", "sampleRate", "mixType")
+
+
+class _Start(msgspec.Struct, rename="camel"):
+    call_sid: str = ""
+    sample_rate: Annotated[int, msgspec.Meta(ge=0, le=10**9)] = 8000
+    mix_type: Literal["mono", "mixed", "stereo"] = "mono"
+    caller: str = msgspec.field(default="", name="from")
+    called: str = msgspec.field(default="", name="to")
+
+
+class Jambonz(StreamDialect):
+    """One text, then audio. The caller is heard; of ``mixed``, everybody together."""
+
+    name = "jambonz"
+    subprotocols = ("audio.jambonz.org",)
+
+    def text(self, message: str) -> None:
+        if self.begun:
+            # Digits (passDtmf), playDone and marks.
+            return
+        values = json_object(message)
+        details = {key: value for key, value in scalars(values).items() if key not in _OWN}
+        try:
+            start = msgspec.convert(values, _Start)
+            raw_format = pcm(start.sample_rate)
+        except (msgspec.ValidationError, ProtocolError) as error:
+            # Without these the audio would be taken for something that it is not.
+            call = scalars(values).get("callSid", "")
+            self.refuse(CallInfo(call_id(call), self.name, details=details), str(error))
+            raise ProtocolError(f"first text: {error}") from error
+        self.begin(
+            CallInfo(call_id(start.call_sid), self.name, start.caller, start.called, details),
+            raw_format,
+            (CALLER, None) if start.mix_type == "stereo" else (CALLER,),
+        )
