@@ -1,0 +1,1 @@
+"""Calls that come as RTP: forked by rtpengine, or sent by a SIPREC recording client."""

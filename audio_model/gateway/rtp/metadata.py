@@ -1,0 +1,131 @@
+"""What a SIPREC recording client says of a call: RFC 7865's metadata, beside SDP (RFC 7866)."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from xml.etree import ElementTree
+
+from audio_model.gateway.dialects.base import ProtocolError
+from audio_model.gateway.rtp import sip
+
+MAX_PARTS = 8
+
+_BOUNDARY = re.compile(r';\s*boundary\s*=\s*(?:"([^"]{1,200})"|([^\s;"]{1,200}))', re.IGNORECASE)
+_SDP = "application/sdp"
+_METADATA = ("application/rs-metadata+xml", "application/rs-metadata")
+"""The second is what some session border controllers send."""
+
+
+@dataclass(frozen=True)
+class Metadata:
+    """Whose streams they are."""
+
+    session: str = ""
+    """The communication session's own id."""
+    sip_session: str = ""
+    """Its SIP Session-ID (RFC 7989), or whatever the client put there."""
+    participants: Mapping[str, str] = field(default_factory=dict)
+    """Address (``aor``) by id, in the order of the document."""
+    senders: Mapping[str, str] = field(default_factory=dict)
+    """Id of the participant who sends a stream, by the stream's label."""
+
+    @property
+    def caller(self) -> str:
+        """Id of the participant who called.
+
+        The metadata don't say it. Clients list the caller first, so the first who sends is taken.
+        """
+        sending = set(self.senders.values())
+        return next((id for id in self.participants if id in sending), "")
+
+
+def parts(content_type: str, body: bytes) -> tuple[str | None, str | None]:
+    """The SDP and the metadata of a message's body, None for what is not there.
+
+    Raises ProtocolError if the body isn't what its type says.
+    """
+    kind = content_type.partition(";")[0].strip().lower()
+    if kind == _SDP:
+        return _text(body), None
+    if kind in _METADATA:
+        return None, _text(body)
+    if kind != "multipart/mixed":
+        return None, None
+    boundary = _BOUNDARY.search(content_type)
+    if boundary is None:
+        raise ProtocolError("a multipart body without a boundary")
+    found: dict[str, str] = {}
+    mark = b"--" + (boundary[1] or boundary[2]).encode()
+    _, *pieces = (b"\r\n" + body).split(b"\r\n" + mark, MAX_PARTS + 1)
+    for piece in pieces:
+        if piece.startswith(b"--"):
+            break
+        head, blank, content = piece.lstrip(b" \t").partition(b"\r\n\r\n")
+        if not blank:
+            raise ProtocolError("a part of a multipart body without an end of its headers")
+        for line in _text(head).split("\r\n"):
+            name, _, value = line.partition(":")
+            if name.strip().lower() in ("content-type", "c"):
+                found.setdefault(value.partition(";")[0].strip().lower(), _text(content))
+    return found.get(_SDP), next((found[name] for name in _METADATA if name in found), None)
+
+
+def parse(text: str) -> Metadata:
+    """Read metadata. Raises ProtocolError."""
+    if "<!" in text.replace("<!--", ""):
+        # A document type could define entities that blow up. Nobody needs one here.
+        raise ProtocolError("recording metadata with a document type")
+    try:
+        root = ElementTree.fromstring(text.strip())
+    except (ElementTree.ParseError, ValueError) as error:
+        raise ProtocolError(f"recording metadata: {error}") from None
+    participants: dict[str, str] = {}
+    labels: dict[str, str] = {}
+    senders: dict[str, str] = {}
+    session = sip_session = ""
+    for element in root:
+        match _name(element):
+            case "session":
+                session = session or element.get("session_id", "")
+                sip_session = sip_session or _child(element, "sipSessionID")
+            case "participant":
+                id = element.get("participant_id", "")
+                participants[id] = _address(element)
+            case "stream":
+                labels[element.get("stream_id", "")] = _child(element, "label")
+    for element in root:
+        # Early drafts have it within the participant.
+        if _name(element) in ("participantstreamassoc", "participant"):
+            for child in element:
+                label = labels.get((child.text or "").strip(), "")
+                if _name(child) == "send" and label:
+                    senders[label] = element.get("participant_id", "")
+    return Metadata(session, sip_session, participants, senders)
+
+
+def number(aor: str) -> str:
+    """The number of an address, or the address if it has none."""
+    return sip.user_of(aor) or aor
+
+
+def _address(participant: ElementTree.Element) -> str:
+    for child in participant:
+        if _name(child) == "nameID":
+            return child.get("aor", "")
+    return ""
+
+
+def _name(element: ElementTree.Element) -> str:
+    """Without its namespace: drafts and products differ in it."""
+    return element.tag.rpartition("}")[2]
+
+
+def _child(element: ElementTree.Element, name: str) -> str:
+    return next(((child.text or "").strip() for child in element if _name(child) == name), "")
+
+
+def _text(content: bytes) -> str:
+    try:
+        return content.decode()
+    except UnicodeDecodeError:
+        raise ProtocolError("a part of a SIP body that is not UTF-8") from None

@@ -1,0 +1,144 @@
+"""One recording session: the dialog with its client, and the legs that are heard of it."""
+
+import asyncio
+from collections.abc import Sequence
+from secrets import token_hex
+
+from audio_model.gateway.calls import Call
+from audio_model.gateway.rtp import sdp, sip
+from audio_model.gateway.rtp.metadata import Metadata
+from audio_model.gateway.rtp.receiver import NoPortError, RtpPorts, RtpReceiver
+from audio_model.gateway.rtp.sip_transport import Peer
+from audio_model.gateway.rtp.stream import leg_format
+
+MAX_LEGS = 2
+CALLER, CALLEE = "caller", "callee"
+
+T1_SECONDS, T2_SECONDS = 0.5, 4.0
+GIVE_UP_SECONDS = 64 * T1_SECONDS
+"""RFC 3261, 17.1.1.1 and 13.3.1.4."""
+
+
+class RecordingSession:
+    """Answers offers with ports of ours, and opens a leg for each stream that is heard."""
+
+    def __init__(self, call: Call, ports: RtpPorts, invite: sip.Message, to_tag: str) -> None:
+        self.call, self.to_tag = call, to_tag
+        self.sequence = invite.sequence
+        self.method = invite.method
+        self.response = b""
+        """To the last request; sent again if the request is."""
+        self.description = ""
+        """Our SDP, as it was last answered."""
+        self.ended = False
+        self._ports, self._invite = ports, invite
+        self._receivers: dict[int, RtpReceiver] = {}
+        self._answers = 0
+        self._resending: asyncio.TimerHandle | None = None
+
+    def answer(self, offer: Sequence[sdp.Media], metadata: Metadata, source: str) -> bool:
+        """Take an offer; :attr:`description` then answers it. False if none of it can be heard.
+
+        Args:
+            source: address that the offer came from; RTP may come from it, too.
+
+        Raises NoPortError if there is no port for any of it.
+        """
+        usable = [
+            (index, media)
+            for index, media in enumerate(offer)
+            if media.is_plain_audio and media.codecs()
+        ]
+        if not usable:
+            return False
+        # Of many streams the caller's is heard in any case.
+        usable.sort(
+            key=lambda item: (
+                item[0] not in self._receivers,
+                not metadata.caller or _sender(item[1], metadata) != metadata.caller,
+            )
+        )
+        accepted: dict[int, sdp.Accepted] = {}
+        for index, media in usable[:MAX_LEGS]:
+            payload_type, codec = next(iter(media.codecs().items()))
+            codecs, hosts = {payload_type: codec}, (media.host, source)
+            receiver = self._receivers.get(index)
+            if receiver is None:
+                try:
+                    opened = self._ports.open()
+                except NoPortError:
+                    if accepted:
+                        break
+                    raise
+                leg = self.call.open_leg(self._leg_name(media, metadata), leg_format(codecs))
+                receiver = self._receivers[index] = RtpReceiver(opened, leg, codecs, hosts)
+            else:
+                receiver.update(codecs, hosts)
+            accepted[index] = sdp.Accepted(receiver.port, (payload_type, *media.voiceless()))
+        self._answers += 1
+        self.description = sdp.answer(offer, accepted, self._ports.host, self._answers)
+        return True
+
+    def end(self) -> None:
+        """The session is over: every open leg gives its final event. Idempotent."""
+        self.ended = True
+        self.acknowledged()
+        self.call.close()
+        for receiver in self._receivers.values():
+            receiver.close()
+        self._receivers.clear()
+
+    def resend_until_acknowledged(self, peer: Peer, waited: float = 0.0) -> None:
+        """Send the answer to an INVITE again and again, until :meth:`acknowledged`.
+
+        It goes on for half a minute; a client that is silent so long has gone, or is one that does
+        not acknowledge. Its audio tells: the legs are heard in either case.
+        """
+        self.acknowledged()
+        pause = min(T2_SECONDS, waited or T1_SECONDS)
+        if waited + pause <= GIVE_UP_SECONDS:
+            self._resending = asyncio.get_running_loop().call_later(
+                pause, self._resend, peer, waited + pause
+            )
+
+    def acknowledged(self) -> None:
+        if self._resending is not None:
+            self._resending.cancel()
+            self._resending = None
+
+    def bye(self, local: str) -> bytes:
+        """A request to end the session, from us (RFC 3261, 12.2.1.1).
+
+        Args:
+            local: our ``transport host:port``.
+        """
+        invite = self._invite
+        transport, _, address = local.partition(" ")
+        target = sip.uri_of(invite.header("contact")) or sip.uri_of(invite.header("from"))
+        return sip.request(
+            "BYE",
+            target,
+            [
+                ("Via", f"SIP/2.0/{transport} {address};branch=z9hG4bK{token_hex(8)};rport"),
+                ("Max-Forwards", "70"),
+                *(("Route", route) for route in invite.values("record-route")),
+                ("From", f"{invite.header('to')};tag={self.to_tag}"),
+                ("To", invite.header("from")),
+                ("Call-ID", invite.call_id),
+                ("CSeq", "1 BYE"),
+            ],
+        )
+
+    def _leg_name(self, media: sdp.Media, metadata: Metadata) -> str:
+        """Whose stream it is; where nobody says so, the first is the caller's."""
+        has_caller = any(each.leg.name == CALLER for each in self._receivers.values())
+        sender = _sender(media, metadata)
+        return CALLEE if has_caller or sender not in ("", metadata.caller) else CALLER
+
+    def _resend(self, peer: Peer, waited: float) -> None:
+        peer.send(self.response)
+        self.resend_until_acknowledged(peer, waited)
+
+
+def _sender(media: sdp.Media, metadata: Metadata) -> str:
+    return metadata.senders.get(media.label, "")
