@@ -20,10 +20,10 @@ logger = logging.getLogger(__name__)
 LEGS_A_RUN = 16
 """Measured: beyond this a run gets no cheaper for each leg, only longer."""
 
-SHORTEST_PAUSE, LONGEST_PAUSE = 0.004, 0.48
+SHORTEST_PAUSE, LONGEST_PAUSE = 0.002, 0.48
 """Seconds between rounds: of an idle machine, and of a full one."""
 
-BUSY, FULL = 0.6, 0.85
+BUSY, FULL = 0.85, 0.95
 """Share of one core in use at which the pause begins to grow, and at which it is longest."""
 
 SLICE_SECONDS = 0.01
@@ -32,7 +32,7 @@ SLICE_SECONDS = 0.01
 LOAD_SECONDS = 0.5
 """Over how long the load is measured."""
 
-MAX_LOAD, MAX_AGE = 0.92, 1.0
+MAX_LOAD, MAX_AGE = 0.98, 1.0
 """Share of the core, and seconds that a leg waits for its turn, beyond which no leg is taken."""
 
 
@@ -44,6 +44,9 @@ class Engine:
         self._waiting: deque[tuple[Leg, float]] = deque()
         self._turn: deque[tuple[Leg, float]] = deque()
         """Whom the round that goes on has yet to hear."""
+        self._scheduled = False
+        """Whether a round is to come or goes on."""
+        self._due: list[Leg] = []
         self._measured = (monotonic(), thread_time())
         self._load = 0.0
         self.busy = False
@@ -52,9 +55,17 @@ class Engine:
     def queue(self, leg: Leg) -> None:
         """A leg has steps waiting; it is heard within the next round."""
         leg.queued = True
-        if not self._waiting and not self._turn:
-            self._loop.call_later(self._pause(), self._round)
         self._waiting.append((leg, monotonic()))
+        self._schedule()
+
+    def conclude(self, leg: Leg) -> None:
+        """A leg's time is up: it is heard at once, before those that queue, and closed.
+
+        Calls that began together end together, so these legs share runs as well.
+        """
+        if not self._due:
+            self._loop.call_soon(self._conclude)
+        self._due.append(leg)
 
     @property
     def full(self) -> bool:
@@ -81,6 +92,17 @@ class Engine:
         over = min(1.0, max(0.0, (self.load() - BUSY) / (FULL - BUSY)))
         return SHORTEST_PAUSE + over * (LONGEST_PAUSE - SHORTEST_PAUSE)
 
+    def _conclude(self) -> None:
+        due, self._due = self._due, []
+        self._hear(due)
+        for leg in due:
+            leg.close()
+
+    def _schedule(self) -> None:
+        if not self._scheduled:
+            self._scheduled = True
+            self._loop.call_later(self._pause(), self._round)
+
     def _round(self) -> None:
         # Who comes meanwhile waits for the next round, or rounds would never pause.
         self._turn, self._waiting = self._waiting, deque()
@@ -93,8 +115,10 @@ class Engine:
             self._hear([self._turn.popleft()[0] for _ in range(n_legs)])
         if self._turn:
             self._loop.call_soon(self._slice)
-        elif self._waiting:
-            self._loop.call_later(self._pause(), self._round)
+            return
+        self._scheduled = False
+        if self._waiting:
+            self._schedule()
 
     def _hear(self, legs: Iterable[Leg]) -> None:
         by_steps: dict[int, list[Leg]] = {}

@@ -10,7 +10,6 @@ from typing import Any
 
 from audio_model.decision import Verdict
 
-
 MAX_TEXT = 255
 """Characters of an id, a number or a detail. Gateways need far fewer; what is kept stays small."""
 MAX_DETAILS = 50

@@ -155,7 +155,7 @@ class Leg:
         if self.stream is not None and self.stream.seconds_received == 0:
             self.fail("", Reason.NO_AUDIO)
         else:
-            self.close()
+            self._engine.conclude(self)
 
     def _finish(self, verdict: Verdict, detail: str) -> None:
         self.stream = self._order = None

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -10,13 +10,14 @@ import numpy as np
 import pytest
 
 from audio_model.companding import mulaw_encode
-from audio_model.decision import Reason, VerdictKind
+from audio_model.decision import Reason, Verdict, VerdictKind
 from audio_model.detector import Detector
 from audio_model.formats import Encoding, RawFormat
 from audio_model.gateway import engine
 from audio_model.gateway.calls import Call, Calls
 from audio_model.gateway.events import CallInfo, Event, EventKind
 from audio_model.gateway.legs import Leg
+from audio_model.stream import StreamDetector
 from tests import sounds
 
 MULAW = RawFormat(Encoding.MULAW)
@@ -362,7 +363,7 @@ def test_an_event_as_a_dict_is_plain_data(detector: Detector) -> None:
 def test_what_a_gateway_tells_is_cut_to_size(detector: Detector) -> None:
     async def scene(calls: Calls) -> None:
         long = "9" * 10_000
-        info = CallInfo(long, "test", long, long, {f"{n}{long}": long for n in range(200)})
+        info = CallInfo(long, "test", long, long, {f"{n}-{long}": long for n in range(200)})
         events: list[Event] = []
         call = calls.open(info, events.append)
         call.open_leg("caller", MULAW)
@@ -373,3 +374,49 @@ def test_what_a_gateway_tells_is_cut_to_size(detector: Detector) -> None:
         assert {len(text) for pair in told.details.items() for text in pair} == {255}
 
     run(detector, scene)
+
+
+def test_legs_whose_time_is_up_together_are_heard_together(
+    detector: Detector, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine, "SHORTEST_PAUSE", 30.0)
+    runs: list[int] = []
+    hear = engine.hear_together
+
+    def counted(streams: Sequence[StreamDetector], n_steps: int) -> list[Verdict | None]:
+        runs.append(len(streams))
+        return hear(streams, n_steps)
+
+    monkeypatch.setattr(engine, "hear_together", counted)
+
+    async def scene(calls: Calls) -> None:
+        told = [Told(calls, str(n)) for n in range(20)]
+        for call in told:
+            call.call.open_leg("caller", MULAW).feed(RECORDED)
+        await asyncio.sleep(0.3)
+        assert all(call.final.verdict.verdict is VerdictKind.RECORDED for call in told)
+        assert sum(runs) == 20 and len(runs) < 10
+
+    run(detector, scene, deadline_seconds=0.1)
+
+
+def test_no_leg_is_forgotten_whenever_it_queues(
+    detector: Detector, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine, "SLICE_SECONDS", 1e-5)
+    monkeypatch.setattr(engine, "SHORTEST_PAUSE", 0.0)
+
+    async def scene(calls: Calls) -> None:
+        legs = [Told(calls, str(n)).call.open_leg("caller", MULAW) for n in range(200)]
+        for at in range(0, 8000, 640):
+            for n, leg in enumerate(legs):
+                leg.feed(LIVE[at : at + 640])
+                if n % 50 == at % 7:
+                    await asyncio.sleep(0)
+        await heard(*legs)
+        assert calls.queue_age() == 0
+        for leg in legs:
+            assert leg.stream is not None and leg.stream.decode() == 0
+        calls.close()
+
+    run(detector, scene, max_legs=1000)

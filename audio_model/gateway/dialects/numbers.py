@@ -73,10 +73,12 @@ class PacketNumbers:
             self._due_ms = timestamp_ms + packet_ms
             return 0
         self._due_ms += (step - 1) * packet_ms
-        gap = max(0, int((timestamp_ms - self._due_ms + _TRUNCATED_MS) / packet_ms))
-        if self._lost + gap > _MAX_LOST_SHARE * (self._ours + _HEAD_START):
+        missing = max(0.0, (timestamp_ms - self._due_ms + _TRUNCATED_MS) / packet_ms)
+        # Before it is made whole: a nonsensical timestamp can make it infinite.
+        if self._lost + missing > _MAX_LOST_SHARE * (self._ours + _HEAD_START) + 1:
             self._believed = False
             return 0
+        gap = int(missing)
         self._lost += gap
         self._due_ms += (gap + 1) * packet_ms
         return gap

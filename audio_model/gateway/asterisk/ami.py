@@ -1,0 +1,239 @@
+"""Asterisk's Manager Interface: set variables on, or hang up, the channel of a call.
+
+Packets are lines of ``Name: value`` with an empty line at their end; an action's ``ActionID`` comes
+back in its response. Source: Asterisk documentation, "The Asterisk Manager TCP IP API", "Setvar",
+"Hangup" and "UserEvent".
+
+A call of chan_websocket has its channel's unique id where the dialplan says so
+(``Set(_call=${UNIQUEID})``). AudioSocket tells a UUID alone, so the dialplan says whose it is:
+``UserEvent(AudioModel,Call: ${CALL_ID})``.
+"""
+
+import asyncio
+import logging
+import random
+from collections import OrderedDict, deque
+from dataclasses import dataclass, field
+from time import monotonic
+
+from audio_model.errors import AudioModelError
+from audio_model.gateway.asterisk.action import Action, asks_to_hang_up, variables_to_set
+from audio_model.gateway.events import Event
+
+logger = logging.getLogger(__name__)
+
+USER_EVENT = "AudioModel"
+
+MAX_CHANNELS = 10_000
+"""Calls whose channel is remembered; the oldest is forgotten first."""
+
+MAX_WAITING = 5_000
+"""Actions that wait for the connection; the oldest is dropped first."""
+
+MAX_AGE_SECONDS = 10.0
+"""After which an action is of no use to the call that it was for."""
+
+LOGIN_SECONDS = 5.0
+FIRST_WAIT_SECONDS, MAX_WAIT_SECONDS = 0.5, 30.0
+
+_MAX_LINES = 200
+CALL_REJECTED = "21"
+"""Q.850 cause of a hangup."""
+
+Packet = dict[str, str]
+
+
+class AmiError(AudioModelError):
+    """Asterisk does not let us in, or does not speak as the Manager Interface does."""
+
+
+@dataclass(frozen=True)
+class _Request:
+    call_id: str
+    packet: Packet
+    made: float
+
+
+@dataclass
+class _Unanswered:
+    """What Asterisk still owes about a call."""
+
+    n: int = 0
+    none: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+class Ami:
+    """Follows the calls' events; a connection that breaks is made again.
+
+    Made and used in the event loop's thread. :meth:`add` is a listener of
+    :class:`audio_model.gateway.calls.Calls`.
+    """
+
+    def __init__(self, host: str, port: int, user: str, secret: str, action: Action) -> None:
+        self._host, self._port = host, port
+        self._user, self._secret = user, secret
+        self._action = action
+        self._channels: OrderedDict[str, str] = OrderedDict()
+        self._waiting: deque[_Request] = deque()
+        self._sent: dict[str, _Request] = {}
+        self._unanswered: dict[str, _Unanswered] = {}
+        self._more = asyncio.Event()
+        self._next_id = 0
+        self._task = asyncio.create_task(self._stay_connected())
+
+    def add(self, event: Event) -> None:
+        """Tell Asterisk of an event, if it concerns one of its calls."""
+        channel = self._channel_of(event)
+        if channel is None:
+            return
+        if asks_to_hang_up(self._action, event):
+            hangup = {"Action": "Hangup", "Channel": channel, "Cause": CALL_REJECTED}
+            self._queue(event.call.id, hangup)
+        for name, value in variables_to_set(self._action, event).items():
+            setvar = {"Action": "Setvar", "Channel": channel, "Variable": name, "Value": value}
+            self._queue(event.call.id, setvar)
+
+    async def told(self, call_id: str) -> None:
+        """Wait until Asterisk has answered all that it was asked to do about a call."""
+        if (unanswered := self._unanswered.get(call_id)) is not None:
+            await unanswered.none.wait()
+
+    async def close(self) -> None:
+        self._task.cancel()
+        await asyncio.gather(self._task, return_exceptions=True)
+
+    def _channel_of(self, event: Event) -> str | None:
+        call = event.call
+        channel = call.id if call.gateway == "asterisk" else self._channels.get(call.id)
+        # A line break would begin another header, or another action.
+        return channel if channel is not None and channel.isprintable() else None
+
+    def _queue(self, call_id: str, packet: Packet) -> None:
+        if len(self._waiting) >= MAX_WAITING:
+            self._done(self._waiting.popleft())
+            logger.warning("AMI: too many actions are waiting, the oldest is dropped")
+        self._unanswered.setdefault(call_id, _Unanswered()).n += 1
+        self._waiting.append(_Request(call_id, packet, monotonic()))
+        self._more.set()
+
+    def _done(self, request: _Request) -> None:
+        unanswered = self._unanswered[request.call_id]
+        unanswered.n -= 1
+        if not unanswered.n:
+            unanswered.none.set()
+            del self._unanswered[request.call_id]
+
+    # The connection
+
+    async def _stay_connected(self) -> None:
+        wait = FIRST_WAIT_SECONDS
+        while True:
+            try:
+                reader, writer = await asyncio.open_connection(self._host, self._port)
+                try:
+                    await self._log_in(reader, writer)
+                    wait = FIRST_WAIT_SECONDS
+                    await self._converse(reader, writer)
+                finally:
+                    writer.close()
+                    self._forget_sent()
+            except (AmiError, OSError, TimeoutError, asyncio.LimitOverrunError) as error:
+                logger.warning("AMI at %s:%d: %s", self._host, self._port, error or "timed out")
+            # Many servers must not come back to an Asterisk at the same moment.
+            await asyncio.sleep(wait * random.uniform(0.5, 1))
+            wait = min(2 * wait, MAX_WAIT_SECONDS)
+
+    async def _log_in(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        login = {
+            "Action": "Login",
+            "ActionID": "login",
+            "Username": self._user,
+            "Secret": self._secret,
+            "Events": "user",
+        }
+        async with asyncio.timeout(LOGIN_SECONDS):
+            greeting = await _read_line(reader)
+            if not greeting.startswith("Asterisk Call Manager/"):
+                raise AmiError("no Asterisk Manager Interface there")
+            writer.write(_encode(login))
+            response = await _read_packet(reader)
+        if response.get("Response") != "Success":
+            raise AmiError(f"login of {self._user} failed: {response.get('Message', '')}")
+        logger.info("AMI at %s:%d: logged in", self._host, self._port)
+
+    async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asking = asyncio.create_task(self._ask(writer))
+        hearing = asyncio.create_task(self._hear(reader))
+        try:
+            await asyncio.wait({asking, hearing}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            asking.cancel()
+            hearing.cancel()
+            results = await asyncio.gather(asking, hearing, return_exceptions=True)
+        for result in results:
+            if isinstance(result, Exception):
+                raise result
+
+    async def _ask(self, writer: asyncio.StreamWriter) -> None:
+        while True:
+            while self._waiting:
+                request = self._waiting.popleft()
+                if monotonic() - request.made > MAX_AGE_SECONDS:
+                    self._done(request)
+                    continue
+                self._next_id += 1
+                action_id = str(self._next_id)
+                self._sent[action_id] = request
+                writer.write(_encode(request.packet | {"ActionID": action_id}))
+            await writer.drain()
+            self._more.clear()
+            await self._more.wait()
+
+    async def _hear(self, reader: asyncio.StreamReader) -> None:
+        while True:
+            packet = await _read_packet(reader)
+            if packet.get("Event") == "UserEvent" and packet.get("UserEvent") == USER_EVENT:
+                self._remember(packet)
+            elif (request := self._sent.pop(packet.get("ActionID", ""), None)) is not None:
+                if packet.get("Response") != "Success":
+                    # Often the caller has gone in the meantime.
+                    message = packet.get("Message", "")
+                    logger.info("AMI: %s: %s", request.packet["Action"], message)
+                self._done(request)
+
+    def _remember(self, packet: Packet) -> None:
+        call_id, channel = packet.get("Call", ""), packet.get("Channel", "")
+        if call_id and channel:
+            self._channels[call_id] = channel
+            if len(self._channels) > MAX_CHANNELS:
+                self._channels.popitem(last=False)
+
+    def _forget_sent(self) -> None:
+        """Nobody will answer these."""
+        for request in self._sent.values():
+            self._done(request)
+        self._sent.clear()
+
+
+def _encode(packet: Packet) -> bytes:
+    lines = [f"{name}: {value}\r\n" for name, value in packet.items()]
+    return "".join([*lines, "\r\n"]).encode()
+
+
+async def _read_packet(reader: asyncio.StreamReader) -> Packet:
+    packet: Packet = {}
+    for _ in range(_MAX_LINES):
+        line = await _read_line(reader)
+        if not line:
+            return packet
+        name, _, value = line.partition(":")
+        packet[name] = value.strip()
+    raise AmiError(f"a packet of more than {_MAX_LINES} lines")
+
+
+async def _read_line(reader: asyncio.StreamReader) -> str:
+    try:
+        line = await reader.readuntil(b"\n")
+    except asyncio.IncompleteReadError:
+        raise AmiError("the connection was closed") from None
+    return line.decode(errors="replace").strip()

@@ -1,0 +1,23 @@
+"""``audio-model serve``: live calls, from their gateways to their verdicts."""
+
+import argparse
+
+from audio_model.errors import UsageError
+from audio_model.gateway.settings import DESCRIPTION, EPILOG, add_arguments
+
+__all__ = ["DESCRIPTION", "EPILOG", "add_arguments", "run"]
+
+_EXTRA = ("aiohttp", "uvloop", "msgspec", "prometheus_client")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Serve; returns the exit status. Raises AudioModelError for settings that can't work."""
+    try:
+        from audio_model.gateway.server import main
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.partition(".")[0] not in _EXTRA:
+            raise
+        raise UsageError(
+            f'serve needs {error.name}, which is not installed: pip install "audio-model[gateway]"'
+        ) from error
+    return main(arguments)

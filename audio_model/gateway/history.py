@@ -1,0 +1,79 @@
+"""What was said of calls that are over, or begun: for a time, and up to a number of them."""
+
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from time import monotonic
+
+import msgspec
+
+from audio_model.gateway.events import Event, EventKind
+
+MAX_CALLS = 10_000
+MAX_SECONDS = 3600.0
+
+
+class CallRecord:
+    """The latest event of each leg of a call, as JSON."""
+
+    __slots__ = ("final", "heard_at", "legs")
+
+    def __init__(self) -> None:
+        self.legs: dict[str, bytes] = {}
+        self.final: set[str] = set()
+        self.heard_at = 0.0
+
+    def as_dict(self, call_id: str) -> dict[str, object]:
+        return {
+            "call": call_id,
+            "finished": len(self.final) == len(self.legs),
+            "legs": {name: msgspec.Raw(event) for name, event in self.legs.items()},
+        }
+
+
+class History:
+    """Calls by their ids, the oldest forgotten first. Memory stays within MAX_CALLS records."""
+
+    def __init__(
+        self,
+        max_calls: int = MAX_CALLS,
+        max_seconds: float = MAX_SECONDS,
+        clock: Callable[[], float] = monotonic,
+    ) -> None:
+        self._calls: OrderedDict[str, CallRecord] = OrderedDict()
+        self._max_calls, self._max_seconds, self._clock = max_calls, max_seconds, clock
+
+    def __len__(self) -> int:
+        self._forget()
+        return len(self._calls)
+
+    def add(self, event: Event, body: bytes) -> None:
+        """An event, and itself as JSON. A leg that begins again replaces the one before."""
+        record = self._calls.setdefault(event.call.id, CallRecord())
+        record.heard_at = self._clock()
+        record.legs[event.leg] = body
+        if event.kind is EventKind.FINAL:
+            record.final.add(event.leg)
+        else:
+            record.final.discard(event.leg)
+        self._calls.move_to_end(event.call.id)
+        self._forget()
+
+    def get(self, call_id: str) -> dict[str, object] | None:
+        """A call for JSON, or None if none is known by this id."""
+        self._forget()
+        record = self._calls.get(call_id)
+        return None if record is None else record.as_dict(call_id)
+
+    def recent(self, limit: int) -> Iterator[dict[str, object]]:
+        """The calls of which something was said last, the latest first."""
+        self._forget()
+        for call_id, _ in zip(reversed(self._calls), range(limit), strict=False):
+            yield self._calls[call_id].as_dict(call_id)
+
+    def _forget(self) -> None:
+        oldest = self._clock() - self._max_seconds
+        while self._calls:
+            call_id = next(iter(self._calls))
+            if len(self._calls) <= self._max_calls and self._calls[call_id].heard_at >= oldest:
+                return
+            del self._calls[call_id]

@@ -1,0 +1,39 @@
+"""What HTTP clients are told when something can't be done."""
+
+from collections.abc import Mapping
+
+import msgspec
+from aiohttp import web
+
+from audio_model.errors import AudioModelError
+
+
+class HttpError(AudioModelError):
+    """An answer other than the one that was asked for."""
+
+    def __init__(
+        self, status: int, code: str, message: str, headers: Mapping[str, str] | None = None
+    ) -> None:
+        """
+        Args:
+            code: for programs; one word that stays the same.
+            message: for people.
+        """
+        super().__init__(message)
+        self.status, self.code, self.headers = status, code, headers
+
+    def response(self) -> web.Response:
+        body = {"error": {"code": self.code, "message": str(self)}}
+        return json_response(body, self.status, self.headers)
+
+
+def json_response(
+    body: object, status: int = 200, headers: Mapping[str, str] | None = None
+) -> web.Response:
+    """An answer as JSON, in UTF-8."""
+    return web.Response(
+        body=msgspec.json.encode(body),
+        status=status,
+        headers=headers,
+        content_type="application/json",
+    )

@@ -1,0 +1,153 @@
+"""What Prometheus is told. Counted for each event and connection, never for each packet."""
+
+from collections.abc import Iterator
+from typing import Protocol
+
+from prometheus_client import (
+    CONTENT_TYPE_LATEST,
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    ProcessCollector,
+    generate_latest,
+)
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from audio_model.gateway.events import Event, EventKind
+
+_AUDIO_BUCKETS = (0.5, 1, 1.5, 2, 2.5, 3, 4, 5, 6)
+_WALL_BUCKETS = (0.5, 1, 1.5, 2, 2.5, 3, 3.5, 4, 5, 6, 10)
+_LAG_BUCKETS = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5)
+
+
+class _Calls(Protocol):
+    """What is read of :class:`audio_model.gateway.calls.Calls`."""
+
+    open_legs: int
+
+    def queue_age(self) -> float: ...
+
+
+class Metrics:
+    """One registry, and the ways to count into it."""
+
+    def __init__(self) -> None:
+        self._registry = registry = CollectorRegistry()
+        ProcessCollector(registry=registry)
+        self._verdicts = Counter(
+            "audio_model_verdicts",
+            "Final verdicts; reason tells why one is unknown (overload, error, no_audio ...).",
+            ("gateway", "verdict", "reason"),
+            registry=registry,
+        )
+        self._decision = Histogram(
+            "audio_model_decision_seconds",
+            "Seconds into a leg's audio at which its final verdict was decided.",
+            ("verdict",),
+            buckets=_AUDIO_BUCKETS,
+            registry=registry,
+        )
+        self._answer = Histogram(
+            "audio_model_answer_seconds",
+            "Wall-clock seconds from a leg's first moment to its final event.",
+            ("gateway",),
+            buckets=_WALL_BUCKETS,
+            registry=registry,
+        )
+        self._lag = Histogram(
+            "audio_model_lag_seconds",
+            "How far an event's wall clock is behind the audio that it was made from.",
+            buckets=_LAG_BUCKETS,
+            registry=registry,
+        )
+        self.connections = Gauge(
+            "audio_model_connections",
+            "WebSocket connections that are open.",
+            ("gateway",),
+            registry=registry,
+        )
+        self.refused = Counter(
+            "audio_model_refused",
+            "Requests and connections that were refused.",
+            ("reason",),
+            registry=registry,
+        )
+        self.protocol_errors = Counter(
+            "audio_model_protocol_errors",
+            "Messages that a gateway's protocol does not allow; they were dropped.",
+            ("gateway",),
+            registry=registry,
+        )
+        self.internal_errors = Counter(
+            "audio_model_internal_errors",
+            "Failures of this program; the log has their tracebacks.",
+            registry=registry,
+        )
+        self.webhooks = Counter(
+            "audio_model_webhooks",
+            "Webhook events by what became of them.",
+            ("outcome",),
+            registry=registry,
+        )
+        self.slow_readers = Counter(
+            "audio_model_slow_readers",
+            "Readers of /v1/events that were dropped for reading too slowly.",
+            registry=registry,
+        )
+        self.kept = Counter(
+            "audio_model_kept_audio",
+            "Legs whose audio was to be kept, by what became of it.",
+            ("outcome",),
+            registry=registry,
+        )
+        self._finals = 0
+
+    def watch(self, calls: _Calls) -> None:
+        """Report the state of calls whenever it is asked for."""
+        self._registry.register(_State(self, calls))
+
+    def count(self, event: Event) -> None:
+        verdict = event.verdict
+        self._lag.observe(max(0.0, event.waited_seconds - verdict.seconds))
+        if event.kind is not EventKind.FINAL:
+            return
+        self._finals += 1
+        gateway = event.call.gateway
+        self._verdicts.labels(gateway, verdict.verdict.value, verdict.reason.value).inc()
+        self._answer.labels(gateway).observe(event.waited_seconds)
+        if verdict.decided_at is not None:
+            self._decision.labels(verdict.verdict.value).observe(verdict.decided_at)
+
+    @property
+    def finals(self) -> int:
+        """Legs that gave their final event."""
+        return self._finals
+
+    content_type = CONTENT_TYPE_LATEST
+    """Of :meth:`text`."""
+
+    def text(self) -> bytes:
+        """In Prometheus' text format."""
+        return generate_latest(self._registry)
+
+
+class _State(Collector):
+    def __init__(self, metrics: Metrics, calls: _Calls) -> None:
+        self._metrics, self._calls = metrics, calls
+
+    def collect(self) -> Iterator[Metric]:
+        open_legs = self._calls.open_legs
+        yield GaugeMetricFamily(
+            "audio_model_legs_open", "Legs that are being heard.", value=open_legs
+        )
+        # Every leg gives exactly one final event, so those begun are those over and those open.
+        yield CounterMetricFamily(
+            "audio_model_legs_started", "Legs begun.", value=self._metrics.finals + open_legs
+        )
+        yield GaugeMetricFamily(
+            "audio_model_queue_age_seconds",
+            "For how long the leg that is next to be heard has waited.",
+            value=self._calls.queue_age(),
+        )

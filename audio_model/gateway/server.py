@@ -1,0 +1,322 @@
+"""``serve``: everything put together, started, and stopped so that no call is left unanswered."""
+
+import argparse
+import asyncio
+import logging
+import os
+import resource
+import signal
+import ssl
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from ipaddress import ip_address
+from typing import Protocol, cast
+
+import uvloop
+from aiohttp import web
+
+from audio_model.detector import Detector
+from audio_model.errors import AudioModelError, UsageError
+from audio_model.gateway import logs, settings
+from audio_model.gateway.access import AccessControl
+from audio_model.gateway.asterisk.ami import Ami
+from audio_model.gateway.asterisk.ari import Ari
+from audio_model.gateway.audiosocket import serve_audiosocket
+from audio_model.gateway.calls import Calls
+from audio_model.gateway.events import CallInfo
+from audio_model.gateway.feed import EventSink, Feed
+from audio_model.gateway.history import History
+from audio_model.gateway.http import Api, Phase
+from audio_model.gateway.keep import AudioKeeper
+from audio_model.gateway.metrics import Metrics
+from audio_model.gateway.publish import Publisher
+from audio_model.gateway.rtp.receiver import RtpPorts
+from audio_model.gateway.rtp.rtpengine import Rtpengine
+from audio_model.gateway.rtp.siprec import SiprecServer
+from audio_model.gateway.scoring import Scoring
+from audio_model.gateway.security import NumberHasher
+from audio_model.gateway.settings import Access, Settings
+from audio_model.gateway.values import Address
+from audio_model.gateway.webhooks import Webhooks
+from audio_model.gateway.websockets import WebSockets
+
+logger = logging.getLogger(__name__)
+
+KEEP_ALIVE_SECONDS = 30.0
+"""For a client to send its request, or the next one."""
+TLS_SECONDS = 10.0
+DRAIN_SECONDS = 10.0
+"""For webhooks, once every leg has been answered."""
+BACKLOG = 4096
+SPARE_CONNECTIONS = 200
+"""Beyond the WebSocket connections allowed: for HTTP, metrics and health above all."""
+
+_FULL = b"HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
+
+
+class _Closing(Protocol):
+    async def close(self) -> None: ...
+
+
+class Server:
+    """One server; made, started and stopped in one event loop."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Raises AudioModelError for a model or a folder that can't be used."""
+        self.settings = settings
+        detection, records = settings.detection, settings.records
+        self.detector = Detector.load(detection.model, max_false_alarm=detection.max_false_alarm)
+        self.metrics = Metrics()
+        hash_number = NumberHasher(records.hash_salt, hide=records.hash_numbers)
+        self.feed, history = Feed(), History()
+        sinks: list[EventSink] = [history.add, self.feed.add]
+        self._keeper: AudioKeeper | None = None
+        if records.keep_audio is not None:
+            max_bytes = records.keep_audio_megabytes * 1_000_000
+            self._keeper = AudioKeeper(records.keep_audio, max_bytes, self.metrics, hash_number)
+        self._webhooks: Webhooks | None = None
+        if settings.webhook.secret is not None:
+            self._webhooks = Webhooks(
+                settings.webhook.url,
+                settings.webhook.secret,
+                self.metrics,
+                retries=settings.webhook.retries,
+            )
+            sinks.append(self._webhooks.add)
+        self.calls = Calls(
+            self.detector,
+            deadline_seconds=detection.deadline_seconds,
+            listen_seconds=detection.listen_seconds,
+            max_legs=settings.limits.max_legs,
+            progress_seconds=detection.progress_seconds,
+            listeners=[Publisher(self.metrics, hash_number, sinks)],
+            keep=self._keeper,
+        )
+        self.metrics.watch(self.calls)
+        self.websockets = WebSockets(self.calls, self.metrics, settings.limits)
+        self._scoring = Scoring(self.detector, self.metrics)
+        self.api = Api(
+            AccessControl(settings.access, settings.listening.public_url, self.metrics),
+            self.websockets,
+            self._scoring,
+            history,
+            self.feed,
+            self.metrics,
+        )
+        self._runner = web.AppRunner(
+            self.api.application(),
+            access_log=None,
+            keepalive_timeout=KEEP_ALIVE_SECONDS,
+            shutdown_timeout=1.0,
+        )
+        self._listener: asyncio.Server | None = None
+        self._others: list[_Closing] = []
+        self._ami: Ami | None = None
+        self._ari: Ari | None = None
+        self._watch: asyncio.Task[None] | None = None
+        self.addresses: list[str] = []
+        """Where it listens, as URLs; the HTTP side first."""
+
+    async def start(self) -> None:
+        """Listen everywhere, and be ready. Raises UsageError for what can't be listened on."""
+        listening = self.settings.listening
+        await self._runner.setup()
+        context = _tls(listening)
+        where = Address(listening.host, listening.port)
+        with _bound(where):
+            self._listener = await asyncio.get_running_loop().create_server(
+                self._accept,
+                listening.host,
+                listening.port,
+                ssl=context,
+                ssl_handshake_timeout=None if context is None else TLS_SECONDS,
+                backlog=BACKLOG,
+            )
+        port = int(self._listener.sockets[0].getsockname()[1])
+        scheme = "http" if context is None else "https"
+        self.addresses.append(f"{scheme}://{Address(listening.host, port)}")
+        await self._start_others()
+        self._watch = asyncio.create_task(self.websockets.watch())
+        self.api.phase = Phase.READY
+
+    async def stop(self) -> None:
+        """Take no calls, answer those that are open, send what is to be sent, and end."""
+        self.api.phase = Phase.STOPPING
+        self.calls.closing = True
+        seconds = self.settings.detection.deadline_seconds
+        until = asyncio.get_running_loop().time() + seconds
+        while self.calls.open_legs and asyncio.get_running_loop().time() < until:
+            await asyncio.sleep(0.02)
+        await self.end(DRAIN_SECONDS)
+
+    async def end(self, webhook_seconds: float) -> None:
+        """Answer the open legs now, with what is known, and end."""
+        self.api.phase = Phase.STOPPING
+        self.calls.close()
+        await asyncio.gather(self.websockets.close(), *(each.close() for each in self._others))
+        for asterisk in (self._ami, self._ari):
+            if asterisk is not None:
+                await asterisk.close()
+        self.feed.end()
+        if self._webhooks is not None:
+            await self._webhooks.close(webhook_seconds)
+        if self._watch is not None:
+            self._watch.cancel()
+        if self._listener is not None:
+            self._listener.close()
+        await self._runner.cleanup()
+        await asyncio.to_thread(self._scoring.close)
+        if self._keeper is not None:
+            await asyncio.to_thread(self._keeper.close)
+
+    async def _start_others(self) -> None:
+        protocols = self.settings.protocols
+        self._start_ami()
+        if protocols.audiosocket is not None:
+            await self._start_audiosocket(protocols.audiosocket)
+        ports = RtpPorts(protocols.rtp_host, protocols.rtp_ports.first, protocols.rtp_ports.last)
+        if (where := protocols.rtpengine) is not None:
+            self.api.rtpengine = await Rtpengine.start(self.calls, ports, where.host, where.port)
+            self._others.append(self.api.rtpengine)
+        if (where := protocols.siprec) is not None:
+            siprec = await SiprecServer.start(self.calls, ports, where.host, where.port)
+            self._others.append(siprec)
+            self.addresses.append(f"sip://{Address(where.host, siprec.port)}")
+
+    def _start_ami(self) -> None:
+        ami = self.settings.ami
+        if ami.address is not None and ami.secret is not None:
+            host, port = ami.address.host, ami.address.port
+            self._ami = Ami(host, port, ami.user, ami.secret.value, ami.action)
+            self.calls.listeners += (self._ami.add,)
+
+    async def _start_audiosocket(self, where: Address) -> None:
+        limits, ari = self.settings.limits, self.settings.ari
+        with _bound(where):
+            server = await serve_audiosocket(
+                self.calls,
+                where.host,
+                where.port,
+                hang_up=self.settings.protocols.audiosocket_hangup,
+                idle_seconds=limits.idle_seconds,
+                max_connections=limits.max_connections,
+                describe=self._describe,
+                told=None if self._ami is None else self._ami.told,
+            )
+        self._others.append(server)
+        where = Address(where.host, server.port)
+        self.addresses.append(f"audiosocket://{where}")
+        if ari.address is not None and ari.secret is not None:
+            host, port = ari.address.host, ari.address.port
+            self._ari = Ari(
+                host, port, ari.user, ari.secret.value, ari.action, audiosocket=str(where)
+            )
+            self.calls.listeners += (self._ari.add,)
+
+    def _describe(self, call_id: str) -> CallInfo | None:
+        """What is known of a call whose audio comes by AudioSocket."""
+        return None if self._ari is None else self._ari.describe(call_id)
+
+    def _accept(self) -> asyncio.Protocol:
+        server = self._runner.server
+        assert server is not None
+        limit = self.settings.limits.max_connections + SPARE_CONNECTIONS
+        if len(server.connections) >= limit:
+            self.metrics.refused.labels("sockets").inc()
+            return _Refusal()
+        return server()
+
+
+class _Refusal(asyncio.Protocol):
+    """For whom there is no room."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        # uvloop's is one without being its subclass.
+        stream = cast(asyncio.Transport, transport)
+        stream.write(_FULL)
+        stream.close()
+
+
+async def run(settings: Settings, told: Callable[[str], None] = print) -> int:
+    """Serve until a signal comes; returns the exit status.
+
+    Args:
+        told: is given a line for each address that is listened on, and one when all are.
+
+    Raises AudioModelError for settings that can't work.
+    """
+    loop = asyncio.get_running_loop()
+    signals: asyncio.Queue[signal.Signals] = asyncio.Queue()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, signals.put_nowait, number)
+    server = Server(settings)
+    try:
+        await server.start()
+    except AudioModelError:
+        await server.end(0)
+        raise
+    _warn_if_open(settings)
+    for address in server.addresses:
+        told(f"audio-model: listening on {address}")
+    told("audio-model: ready")
+    await signals.get()
+    logger.info("stopping: %d legs are open", server.calls.open_legs)
+    stopping = asyncio.create_task(server.stop())
+    again = asyncio.create_task(signals.get())
+    await asyncio.wait({stopping, again}, return_when=asyncio.FIRST_COMPLETED)
+    if stopping.done():
+        again.cancel()
+        await stopping
+        return 0
+    stopping.cancel()
+    await asyncio.gather(stopping, return_exceptions=True)
+    server.calls.close()
+    # What was sent just now is to leave before the process does.
+    await asyncio.sleep(0.05)
+    return 128 + again.result()
+
+
+def main(arguments: argparse.Namespace) -> int:
+    """``audio-model serve``; returns the exit status. Raises AudioModelError."""
+    chosen = settings.load(arguments, os.environ)
+    logs.set_up(chosen.records)
+    _allow_many_connections()
+    return uvloop.run(run(chosen, lambda line: print(line, flush=True)))
+
+
+def _allow_many_connections() -> None:
+    """As many open files as the system lets us have: each connection is one."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+def _warn_if_open(settings: Settings) -> None:
+    host = settings.listening.host
+    try:
+        local = ip_address(host).is_loopback
+    except ValueError:
+        local = host == "localhost"
+    if not local and settings.access == Access():
+        logger.warning("whoever reaches %s may use this server: --token-file is missing", host)
+
+
+def _tls(listening: settings.Listening) -> ssl.SSLContext | None:
+    if listening.tls_certificate is None:
+        return None
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    try:
+        context.load_cert_chain(listening.tls_certificate, listening.tls_key)
+    except (ssl.SSLError, OSError) as error:
+        raise UsageError(
+            f"--tls-certificate {listening.tls_certificate}: {error.strerror or error}"
+        ) from error
+    return context
+
+
+@contextmanager
+def _bound(where: Address) -> Iterator[None]:
+    """Turns a failure to listen into a UsageError that names the address."""
+    try:
+        yield
+    except OSError as error:
+        raise UsageError(f"can't listen on {where}: {error.strerror or error}") from error

@@ -1,0 +1,142 @@
+"""How the text of an option becomes a value; ValueError says why it can't."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from audio_model.errors import printable
+
+Parse = Callable[[str], Any]
+"""Text to value. Raises ValueError, whose message completes "port: ..."."""
+
+
+@dataclass(frozen=True)
+class Secret:
+    """What only its owner should know; never shown."""
+
+    value: str = field(repr=False)
+
+    @property
+    def bytes(self) -> bytes:
+        return self.value.encode()
+
+
+@dataclass(frozen=True)
+class Address:
+    """Where to listen, or whom to call."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+def text(value: str) -> str:
+    if not value.strip() or not value.isprintable():
+        raise ValueError("must be text, of printable characters")
+    return value.strip()
+
+
+def switch(value: str) -> bool:
+    match value.strip().lower():
+        case "true" | "yes" | "on" | "1":
+            return True
+        case "false" | "no" | "off" | "0":
+            return False
+    raise ValueError(f"must be true or false, not {value!r}")
+
+
+def integer(low: int, high: int) -> Parse:
+    def parse(value: str) -> int:
+        try:
+            number = int(value)
+        except ValueError:
+            number = low - 1
+        if not low <= number <= high:
+            raise ValueError(f"must be a whole number, {low} to {high}, not {value!r}")
+        return number
+
+    return parse
+
+
+def number(low: float, high: float) -> Parse:
+    def parse(value: str) -> float:
+        try:
+            number = float(value)
+        except ValueError:
+            number = math.nan
+        if not low <= number <= high:
+            raise ValueError(f"must be a number, {low:g} to {high:g}, not {value!r}")
+        return number
+
+    return parse
+
+
+def choice(kinds: type[StrEnum]) -> Parse:
+    def parse(value: str) -> StrEnum:
+        try:
+            return kinds(value)
+        except ValueError:
+            raise ValueError(f"must be {' or '.join(kinds)}, not {value!r}") from None
+
+    return parse
+
+
+def address(value: str) -> Address:
+    """``127.0.0.1:9092``, ``[::1]:9092``, ``pbx.example.org:5038``; port 0: any that is free."""
+    host, colon, port = value.strip().rpartition(":")
+    host = host.removeprefix("[").removesuffix("]")
+    if not colon or not host or not (port.isascii() and port.isdigit()) or int(port) > 65535:
+        raise ValueError(f"must be HOST:PORT, not {value!r}")
+    return Address(host, int(port))
+
+
+def _path(value: str) -> Path:
+    try:
+        return Path(value).expanduser()
+    except RuntimeError as error:
+        raise ValueError(f"{printable(value)}: there is no such home") from error
+
+
+def file(value: str) -> Path:
+    """A file that can be read."""
+    path = _path(value)
+    try:
+        with path.open("rb"):
+            return path
+    except OSError as error:
+        raise ValueError(f"{printable(path)}: {error.strerror}") from error
+
+
+def folder(value: str) -> Path:
+    """A folder that is there, or can be made when it is needed."""
+    path = _path(value)
+    if path.exists() and not path.is_dir():
+        raise ValueError(f"{printable(path)}: is not a folder")
+    return path
+
+
+def secret_file(value: str | Secret) -> Secret:
+    """What a file holds, less white space around it."""
+    if isinstance(value, str):
+        path = file(value)
+        try:
+            value = Secret(path.read_text("utf-8").strip())
+        except UnicodeDecodeError as error:
+            raise ValueError(f"{printable(path)}: is not text") from error
+    if not value.value:
+        raise ValueError("the secret is empty")
+    return value
+
+
+def url(value: str) -> str:
+    """An http or https address."""
+    value = value.strip()
+    scheme, mark, rest = value.partition("://")
+    if scheme not in ("http", "https") or not mark or not rest or not value.isprintable():
+        raise ValueError(f"must begin with http:// or https://, not {value!r}")
+    return value

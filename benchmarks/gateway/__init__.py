@@ -1,0 +1,1 @@
+"""What live calls cost: ``python -m benchmarks.gateway``."""

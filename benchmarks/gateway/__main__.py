@@ -1,0 +1,142 @@
+"""Prints what live calls cost, as Markdown; ``--output`` also writes JSON."""
+
+import argparse
+import json
+import os
+import sys
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from statistics import median
+from tempfile import TemporaryDirectory
+
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+
+from benchmarks.cost import Machine, machine
+from benchmarks.gateway import network
+from benchmarks.gateway.caller import FRAMES
+from benchmarks.gateway.load import Load, serving
+from benchmarks.timing import Timing
+
+CONTINUOUS = ("--max-legs", "100000", "--listen-seconds", "3000", "--deadline-seconds", "3000")
+"""Legs are heard as long as they talk."""
+
+FIRST_SECONDS = 4.0
+NEW_CALLS = ("--max-legs", "100000", "--listen-seconds", "4", "--deadline-seconds", "10")
+
+PROBED_LEGS = 500
+PROBED = (*CONTINUOUS, "--progress-seconds", "0.48")
+
+HELD_LEGS, HELD_SECONDS, DEADLINE_SECONDS = 1000, 60.0, 4.0
+LATE_SECONDS = 0.1
+"""Beyond the deadline an answer is late: what the loop and the wire may take."""
+
+STARTS = 5
+
+
+@dataclass(frozen=True)
+class Figures:
+    machine: Machine
+    network: dict[str, Timing]
+    continuous: dict[str, list[Load]]
+    new_calls: dict[str, Load]
+    latency: dict[str, float]
+    held: Load
+    seconds_to_ready: float
+
+
+def measure(rounds: int, seconds: float, legs: list[int]) -> Figures:
+    with threadpool_limits(1):
+        alone = network.measure(rounds)
+    continuous: dict[str, list[Load]] = {name: [] for name in FRAMES}
+    for n_legs in legs:
+        for protocol, loads in continuous.items():
+            with serving(*CONTINUOUS) as server:
+                loads.append(server.carry(protocol, n_legs, seconds))
+    new_calls = {}
+    for protocol in FRAMES:
+        with serving(*NEW_CALLS) as server:
+            # A moment longer than is heard: a call does not end where the server stops to listen.
+            new_calls[protocol] = server.carry(protocol, 1000, seconds, FIRST_SECONDS + 0.2)
+    starts = []
+    for _ in range(STARTS):
+        with serving() as server:
+            starts.append(server.seconds_to_ready)
+    with serving("--deadline-seconds", str(DEADLINE_SECONDS)) as server:
+        held = server.carry("stream", HELD_LEGS, HELD_SECONDS)
+    return Figures(machine(), alone, continuous, new_calls, latency(seconds), held, median(starts))
+
+
+def latency(seconds: float) -> dict[str, float]:
+    """Of ``PROBED_LEGS`` legs over AudioSocket."""
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "probe.json"
+        os.environ["AUDIO_MODEL_PROBE"] = str(path)
+        with serving(*PROBED, module="benchmarks.gateway.probe") as server:
+            server.carry("audiosocket", PROBED_LEGS, seconds)
+        figures: dict[str, float] = json.loads(path.read_text())
+    return figures
+
+
+def as_markdown(figures: Figures) -> str:
+    lines = ["| the network alone | legs a core | CPU µs a leg-second |", "|---|---:|---:|"]
+    for name, timing in figures.network.items():
+        legs = network.legs_per_core(timing)
+        lines.append(f"| {name} | {legs:,.0f} | {timing.cpu_us:,.0f} |")
+    lines += [
+        "",
+        "| socket to event, heard all the time | legs | legs a core | CPU µs a leg-second |"
+        " of a core | KB a leg | sent late, ms |",
+        "|---|---:|---:|---:|---:|---:|---:|",
+    ]
+    for protocol, loads in figures.continuous.items():
+        for load in loads:
+            lines.append(
+                f"| {protocol} | {load.sent.legs} | {load.legs_per_core:,.0f} | "
+                f"{load.cpu_us_a_leg_second:,.0f} | {load.share_of_core:.0%} | "
+                f"{load.rss_kb_a_leg:.0f} | {load.sent.late_ms:.0f} |"
+            )
+    lines += [
+        "",
+        f"| new calls, the first {FIRST_SECONDS:g} s heard | calls | calls a second of a core |"
+        " CPU ms a call | of a core |",
+        "|---|---:|---:|---:|---:|",
+    ]
+    for protocol, load in figures.new_calls.items():
+        lines.append(
+            f"| {protocol} | {load.sent.calls} | {load.calls_per_core_second:,.0f} | "
+            f"{1000 / load.calls_per_core_second:.2f} | {load.share_of_core:.0%} |"
+        )
+    told, held = figures.latency, figures.held.sent
+    late = sum(answer > DEADLINE_SECONDS + LATE_SECONDS for answer in held.answers_s)
+    lines += [
+        "",
+        f"- packet to event, {PROBED_LEGS} legs: {told['cpu_ms_p50']:.1f} ms CPU, p99 "
+        f"{told['cpu_ms_p99']:.1f} ms; wall {told['wall_ms_p50']:.1f} ms, p99 "
+        f"{told['wall_ms_p99']:.1f} ms ({told['events']:,.0f} events)",
+        f"- {held.legs} connections held for {held.wall_seconds:.0f} s: {len(held.answers_s)} "
+        f"answers, {late} late; the last {max(held.answers_s):.2f} s after its call's first packet "
+        f"(deadline {DEADLINE_SECONDS:g} s)",
+        f"- start to ready: {figures.seconds_to_ready:.2f} s",
+        "",
+        f"{figures.machine.cores} cores of {figures.machine.processor}, load "
+        f"{figures.machine.load:.1f}; the callers use the other core.",
+    ]
+    return "\n".join(lines)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.gateway", description=__doc__)
+    parser.add_argument("--rounds", type=int, default=300, help="runs of the network, each shape")
+    parser.add_argument("--seconds", type=float, default=10, help="that each crowd is measured")
+    parser.add_argument("--legs", type=int, nargs="+", default=[500, 1000, 1500])
+    parser.add_argument("--output", type=Path, help="JSON file to write as well")
+    options = parser.parse_args(arguments)
+    figures = measure(options.rounds, options.seconds, options.legs)
+    print(as_markdown(figures))
+    if options.output:
+        options.output.write_text(json.dumps(asdict(figures), indent=1) + "\n", encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,265 @@
+"""Many calls at once over loopback, in a process of their own.
+
+Packets of 20 ms, each leg at its own moment within the 20 ms, as real calls come. The audio is
+noise in syllables. Prints JSON when it is done: what was sent, and how far behind time it fell,
+which tells whether the figures of the other side can be trusted.
+"""
+
+import argparse
+import asyncio
+import base64
+import json
+import os
+import struct
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import cast
+from uuid import uuid4
+
+import numpy as np
+import uvloop
+
+from audio_model.companding import mulaw_encode
+
+PACKET_MS = 20
+PACKET_SAMPLES = 160
+N_PHASES = 20
+"""Groups of legs within a packet's time."""
+
+START_TICKS = 100
+"""Over so many packets' time legs begin: as in life, not all at once."""
+
+Frames = list[bytes]
+"""What goes over the wire for consecutive packets; it is sent around and around."""
+
+
+@dataclass(frozen=True)
+class Sent:
+    legs: int
+    audio_seconds: float
+    """Of all legs together."""
+    calls: int
+    """Begun while the figures ran."""
+    wall_seconds: float
+    late_ms: float
+    """The most that a packet was sent behind its time."""
+    answers_s: list[float]
+    """From a call's first packet to its final event, of protocols that send it back."""
+
+
+def syllables(seconds: float = 4.0) -> np.ndarray:
+    """Noise in syllables, 16-bit. [shape=(n_samples,)]"""
+    n_samples = round(seconds * 8000)
+    envelope = np.sin(2 * np.pi * 2 * np.arange(n_samples) / 8000) ** 2
+    noise = np.random.default_rng(0).standard_normal(n_samples)
+    return np.asarray(np.rint(3000 * envelope * noise), np.int16)
+
+
+def packets() -> list[np.ndarray]:
+    return np.split(syllables(), len(syllables()) // PACKET_SAMPLES)
+
+
+def audiosocket_frames() -> Frames:
+    return [b"\x10\x01\x40" + packet.astype("<i2").tobytes() for packet in packets()]
+
+
+def twilio_frames() -> Frames:
+    frames = []
+    for number, packet in enumerate(packets(), start=1):
+        media = {
+            "track": "inbound",
+            "timestamp": str(number * PACKET_MS),
+            "payload": base64.b64encode(mulaw_encode(packet).tobytes()).decode(),
+        }
+        frames.append(text_frame({"event": "media", "streamSid": "MZ1", "media": media}))
+    return frames
+
+
+def stream_frames() -> Frames:
+    return [binary_frame(mulaw_encode(packet).tobytes()) for packet in packets()]
+
+
+def text_frame(message: dict[str, object]) -> bytes:
+    return _frame(0x81, json.dumps(message, separators=(",", ":")).encode())
+
+
+def binary_frame(message: bytes) -> bytes:
+    return _frame(0x82, message)
+
+
+def _frame(kind: int, payload: bytes) -> bytes:
+    """A WebSocket frame from a client, RFC 6455, 5.2."""
+    mask = b"\x5a\xc3\x0f\x96"
+    length = len(payload)
+    if length > 125:
+        header = struct.pack("!BBH", kind, 0x80 | 126, length)
+    else:
+        header = struct.pack("!BB", kind, 0x80 | length)
+    keys = np.frombuffer((mask * (length // 4 + 1))[:length], np.uint8)
+    return header + mask + (np.frombuffer(payload, np.uint8) ^ keys).tobytes()
+
+
+class Caller(asyncio.Protocol):
+    """One leg: a connection that is written to, and whose answer is waited for."""
+
+    def __init__(self, hello: bytes, greeting: bytes) -> None:
+        """
+        Args:
+            hello: sent first.
+            greeting: sent once an answer to it has come; empty where none will.
+        """
+        self.hello, self.greeting = hello, greeting
+        self.ready = asyncio.get_running_loop().create_future()
+        self.packets = 0
+        self.began = self.answered = 0.0
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        # uvloop's transports are none of asyncio's by class.
+        self.transport = cast(asyncio.Transport, transport)
+        self.transport.write(self.hello)
+        if not self.greeting:
+            self._begin()
+
+    def data_received(self, data: bytes) -> None:
+        if not self.ready.done():
+            self.transport.write(self.greeting)
+            self._begin()
+        elif not self.answered and b'"final"' in data:
+            self.answered = time.monotonic()
+
+    def send(self, frame: bytes) -> None:
+        self.transport.write(frame)
+        self.packets += 1
+
+    def _begin(self) -> None:
+        self.began = time.monotonic()
+        self.ready.set_result(None)
+
+
+def upgrade(path: str) -> bytes:
+    key = base64.b64encode(os.urandom(16)).decode()
+    return (
+        f"GET {path} HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        f"Sec-WebSocket-Key: {key}\r\nSec-WebSocket-Version: 13\r\n\r\n"
+    ).encode()
+
+
+def caller(protocol: str) -> Caller:
+    """A leg of one protocol, not connected yet."""
+    if protocol == "audiosocket":
+        return Caller(b"\x01\x00\x10" + uuid4().bytes, b"")
+    if protocol == "twilio":
+        start = {"callSid": uuid4().hex, "tracks": ["inbound"]}
+        return Caller(upgrade("/twilio"), text_frame({"event": "start", "start": start}))
+    # An empty message, so that there is something to send once the server has agreed.
+    return Caller(upgrade("/v1/stream?encoding=mulaw"), binary_frame(b""))
+
+
+FRAMES: dict[str, Callable[[], Frames]] = {
+    "audiosocket": audiosocket_frames,
+    "twilio": twilio_frames,
+    "stream": stream_frames,
+}
+
+
+class Crowd:
+    """Legs that talk at once; a call that is over is followed by another."""
+
+    def __init__(self, protocol: str, port: int, n_legs: int, call_seconds: float | None) -> None:
+        self.protocol, self.port = protocol, port
+        self.frames = FRAMES[protocol]()
+        self.legs: list[Caller | None] = [None] * n_legs
+        self.ends = call_seconds is not None
+        self.call_packets = round((call_seconds or 86_400) * 1000 / PACKET_MS)
+        self.calls = self.sent = 0
+        self.answers: list[float] = []
+        self._dialling: set[asyncio.Task[None]] = set()
+
+    async def dial(self, slot: int) -> None:
+        loop = asyncio.get_running_loop()
+        _, leg = await loop.create_connection(lambda: caller(self.protocol), "127.0.0.1", self.port)
+        await leg.ready
+        self.legs[slot] = leg
+        self.calls += 1
+
+    def talk(self, phase: int, tick: int) -> None:
+        """A packet of every leg of one phase."""
+        for slot in range(phase, len(self.legs), N_PHASES):
+            leg = self.legs[slot]
+            if leg is None or tick < 37 * slot % START_TICKS:
+                continue
+            leg.send(self.frames[(tick + 7 * slot) % len(self.frames)])
+            self.sent += 1
+            if leg.packets >= self.call_packets:
+                self.hang_up(slot)
+                task = asyncio.create_task(self.dial(slot))
+                self._dialling.add(task)
+                task.add_done_callback(self._dialling.discard)
+
+    def hang_up(self, slot: int) -> None:
+        leg = self.legs[slot]
+        if leg is not None:
+            if leg.answered:
+                self.answers.append(leg.answered - leg.began)
+            leg.transport.close()
+            self.legs[slot] = None
+
+
+async def call(crowd: Crowd, seconds: float, settle: float) -> Sent:
+    """Connect all legs, talk, hang up.
+
+    Args:
+        settle: seconds of talk before the line ``talking`` is printed and the figures begin.
+    """
+    # Spread over a packet's time, and over a call's where calls end: as they come in life.
+    for slot in range(len(crowd.legs)):
+        await crowd.dial(slot)
+        leg = crowd.legs[slot]
+        assert leg is not None
+        leg.packets = slot * crowd.call_packets // len(crowd.legs) if crowd.ends else 0
+    beginning = time.monotonic()
+    counted, late = False, 0.0
+    for tick in range(round((settle + seconds) * 1000 / PACKET_MS) * N_PHASES):
+        due = beginning + tick * PACKET_MS / 1000 / N_PHASES
+        ahead = due - time.monotonic()
+        if ahead > 0.0005:
+            await asyncio.sleep(ahead)
+        elif tick % N_PHASES == 0:
+            await asyncio.sleep(0)
+        if not counted and due >= beginning + settle:
+            counted, late, crowd.calls, crowd.sent = True, 0.0, 0, 0
+            print("talking", flush=True)
+        late = max(late, -ahead)
+        crowd.talk(tick % N_PHASES, tick // N_PHASES)
+    wall = time.monotonic() - beginning - settle
+    audio, calls = crowd.sent * PACKET_MS / 1000, crowd.calls
+    print("done", flush=True)
+    # The figures of the other side are read now, with all legs still open.
+    await asyncio.get_running_loop().run_in_executor(None, sys.stdin.readline)
+    for slot in range(len(crowd.legs)):
+        crowd.hang_up(slot)
+    return Sent(len(crowd.legs), audio, calls, wall, 1000 * late, crowd.answers)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.gateway.caller")
+    parser.add_argument("protocol", choices=list(FRAMES))
+    parser.add_argument("port", type=int)
+    parser.add_argument("--legs", type=int, default=100)
+    parser.add_argument("--seconds", type=float, default=10.0)
+    parser.add_argument("--settle", type=float, default=2.0)
+    parser.add_argument("--call-seconds", type=float, help="default: as long as all of it")
+    args = parser.parse_args()
+
+    async def run() -> Sent:
+        crowd = Crowd(args.protocol, args.port, args.legs, args.call_seconds)
+        return await call(crowd, args.seconds, args.settle)
+
+    sent = uvloop.run(run())
+    print(json.dumps(asdict(sent)))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,261 @@
+"""A stand-in for Asterisk's Manager Interface on the loopback address."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from audio_model.decision import VerdictKind
+from audio_model.gateway.asterisk import ami
+from audio_model.gateway.asterisk.action import Action
+from audio_model.gateway.asterisk.ami import Ami
+from audio_model.gateway.events import CallInfo, Event, EventKind
+from tests.gateway.fakes import verdict
+
+GREETING = b"Asterisk Call Manager/11.0.0\r\n"
+CALL = CallInfo("2dc45377-9812-42f7-b7ff-7fca13891148", "audiosocket")
+CHANNEL = "PJSIP/100-00000001"
+USER_EVENT = (
+    "Event: UserEvent\r\nPrivilege: user,all\r\n"
+    f"Channel: {CHANNEL}\r\nUniqueid: 1795528793.1\r\nUserEvent: AudioModel\r\n"
+    f"Call: {CALL.id}\r\n\r\n"
+).encode()
+
+
+def event(
+    kind: EventKind = EventKind.FINAL,
+    said: VerdictKind = VerdictKind.RECORDED,
+    call: CallInfo = CALL,
+) -> Event:
+    return Event(kind, call, "caller", verdict(said))
+
+
+@dataclass
+class Manager:
+    """Asterisk's end: what it was asked, and how it answers."""
+
+    answer: str = "Success"
+    greeting: bytes = GREETING
+    asked: list[dict[str, str]] = field(default_factory=list)
+    connections: int = 0
+    silent: bool = False
+    writers: list[asyncio.StreamWriter] = field(default_factory=list)
+
+    async def connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connections += 1
+        self.writers.append(writer)
+        writer.write(self.greeting)
+        try:
+            while True:
+                text = (await reader.readuntil(b"\r\n\r\n")).decode()
+                packet = dict(line.split(": ", 1) for line in text.strip().split("\r\n"))
+                if packet["Action"] != "Login":
+                    self.asked.append(packet)
+                    if self.silent:
+                        continue
+                writer.write(
+                    f"Response: {self.answer}\r\nActionID: {packet['ActionID']}\r\n"
+                    "Message: said so\r\n\r\n".encode()
+                )
+        except (asyncio.IncompleteReadError, ConnectionError):
+            pass
+        finally:
+            writer.close()
+
+    def tell(self, data: bytes) -> None:
+        self.writers[-1].write(data)
+
+    def drop(self) -> None:
+        self.writers[-1].transport.abort()
+
+    def variables(self) -> dict[str, str]:
+        return {
+            packet["Variable"]: packet["Value"]
+            for packet in self.asked
+            if packet["Action"] == "Setvar"
+        }
+
+
+@asynccontextmanager
+async def connected(manager: Manager, action: Action = Action.VARIABLE) -> AsyncIterator[Ami]:
+    server = await asyncio.start_server(manager.connected, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    client = Ami("127.0.0.1", port, "audio-model", "change-me", action)
+    try:
+        await until(lambda: manager.connections > 0)
+        await asyncio.sleep(0.02)
+        yield client
+    finally:
+        await client.close()
+        server.close()
+        for writer in manager.writers:
+            writer.close()
+        await asyncio.sleep(0.01)
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(5):
+        while not condition():
+            await asyncio.sleep(0.005)
+
+
+def run(test: Coroutine[Any, Any, None]) -> None:
+    async def within() -> None:
+        async with asyncio.timeout(10):
+            await test
+
+    asyncio.run(within())
+
+
+def test_the_channel_that_the_dialplan_named_gets_the_variables() -> None:
+    async def test() -> None:
+        manager = Manager()
+        async with connected(manager) as client:
+            manager.tell(USER_EVENT)
+            await asyncio.sleep(0.02)
+            client.add(event(EventKind.PROGRESS))
+            client.add(event())
+            await client.told(CALL.id)
+            assert {packet["Channel"] for packet in manager.asked} == {CHANNEL}
+            assert manager.variables() == {
+                "AMDSTATUS": "MACHINE",
+                "AMDCAUSE": "RECORDED-0.970-1600",
+                "AUDIOMODEL_VERDICT": "recorded",
+                "AUDIOMODEL_SCORE": "0.9700",
+                "AUDIOMODEL_REASON": "",
+                "AUDIOMODEL_SECONDS": "1.60",
+            }
+            assert len(manager.asked) == 6
+
+    run(test())
+
+
+@pytest.mark.parametrize(
+    ("kind", "said", "asked"),
+    [
+        (EventKind.PROGRESS, VerdictKind.RECORDED, []),
+        (EventKind.VERDICT, VerdictKind.LIVE, []),
+        (EventKind.FINAL, VerdictKind.UNKNOWN, []),
+        (EventKind.VERDICT, VerdictKind.RECORDED, ["Hangup"]),
+        (EventKind.FINAL, VerdictKind.RECORDED, ["Hangup"]),
+    ],
+)
+def test_only_a_recording_is_hung_up(kind: EventKind, said: VerdictKind, asked: list[str]) -> None:
+    async def test() -> None:
+        manager = Manager()
+        async with connected(manager, Action.HANGUP) as client:
+            manager.tell(USER_EVENT)
+            await asyncio.sleep(0.02)
+            client.add(event(kind, said))
+            await client.told(CALL.id)
+            assert [packet["Action"] for packet in manager.asked] == asked
+            assert all(packet["Channel"] == CHANNEL for packet in manager.asked)
+
+    run(test())
+
+
+def test_a_call_of_chan_websocket_is_its_channel_and_others_are_left_alone() -> None:
+    async def test() -> None:
+        manager = Manager()
+        async with connected(manager) as client:
+            client.add(event(call=CallInfo("1795528793.1", "asterisk")))
+            client.add(event(call=CallInfo("1\r\nAction: Originate", "asterisk")))
+            client.add(event(call=CallInfo("MZ1", "twilio")))
+            client.add(event())
+            await client.told("1795528793.1")
+            assert {packet["Channel"] for packet in manager.asked} == {"1795528793.1"}
+
+    run(test())
+
+
+def test_a_channel_that_has_gone_is_no_failure() -> None:
+    async def test() -> None:
+        manager = Manager()
+        async with connected(manager) as client:
+            manager.answer = "Error"
+            client.add(event(call=CallInfo("1.1", "asterisk")))
+            await client.told("1.1")
+            assert len(manager.asked) == 6
+            assert manager.connections == 1
+
+    run(test())
+
+
+def test_a_lost_connection_is_made_again_and_what_waits_is_told(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(ami, "FIRST_WAIT_SECONDS", 0.05)
+
+    async def test() -> None:
+        manager = Manager(silent=True)
+        async with connected(manager) as client:
+            client.add(event(call=CallInfo("1.1", "asterisk")))
+            await until(lambda: len(manager.asked) == 6)
+            told = asyncio.create_task(client.told("1.1"))
+            await asyncio.sleep(0.02)
+            assert not told.done()
+            manager.drop()
+            await told
+            client.add(event(call=CallInfo("1.2", "asterisk")))
+            manager.silent = False
+            await client.told("1.2")
+            assert manager.connections == 2
+            assert manager.asked[-1]["Channel"] == "1.2"
+
+    run(test())
+
+
+@pytest.mark.parametrize(
+    "greeting",
+    [
+        b"HTTP/1.1 400 Bad Request\r\n",
+        b"\xff\xfe" * 100 + b"\n",
+        b"x" * 200_000,
+        GREETING + b"Response: Error\r\nMessage: Authentication failed\r\n\r\n",
+        GREETING + b"name: value\r\n" * 1000,
+    ],
+)
+def test_whoever_is_no_manager_is_left_and_asked_again_later(
+    greeting: bytes, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ami, "FIRST_WAIT_SECONDS", 0.05)
+
+    async def test() -> None:
+        manager = Manager(greeting=greeting)
+        async with connected(manager) as client:
+            client.add(event(call=CallInfo("1.1", "asterisk")))
+            await until(lambda: manager.connections > 1)
+            assert not manager.asked
+            assert "AMI at 127.0.0.1" in caplog.text
+
+    run(test())
+
+
+def test_nothing_grows_while_asterisk_is_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ami, "MAX_WAITING", 60)
+    monkeypatch.setattr(ami, "MAX_CHANNELS", 10)
+
+    async def test() -> None:
+        manager = Manager()
+        async with connected(manager) as client:
+            for n in range(50):
+                manager.tell(USER_EVENT.replace(CALL.id.encode(), b"call-%d" % n))
+            await asyncio.sleep(0.05)
+            for n in range(50):
+                client.add(event(call=CallInfo(f"call-{n}", "audiosocket")))
+            await client.told("call-49")
+            channels = [packet["Channel"] for packet in manager.asked]
+            assert len(channels) == 10 * 6
+
+            for n in range(50):
+                client.add(event(call=CallInfo(f"1.{n}", "asterisk")))
+            assert len(client._waiting) == 60
+            await client.told("1.0")
+            await client.told("1.49")
+            assert len(manager.asked) == 10 * 6 + 60
+            assert not client._unanswered
+
+    run(test())

@@ -1,0 +1,227 @@
+"""Asterisk from ``.peers/asterisk``, with the conf files of ``examples/asterisk``.
+
+Its libraries are a newer Debian's, so it runs by its own loader and needs neither chroot nor root;
+the programs that it starts (EAGI) run by the machine's own. Only ports, the program's path and the
+demonstration's agent are changed, and a context for the tests is added.
+"""
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+ROOT = Path(__file__).parents[3]
+FOLDER = ROOT / ".peers" / "asterisk"
+EXAMPLES = ROOT / "examples" / "asterisk"
+
+MISSING = "Asterisk is not there: run scripts/peers asterisk (as root, on Debian)"
+
+_DIRECTORIES = """\
+[directories]
+astetcdir => {home}/etc
+astmoddir => {folder}/usr/lib/{triplet}/asterisk/modules
+astvarlibdir => {home}/var
+astdbdir => {home}/var
+astkeydir => {home}/var
+astdatadir => {folder}/usr/share/asterisk
+astagidir => {home}/agi
+astspooldir => {home}/spool
+astrundir => {home}/run
+astlogdir => {home}/log
+astcachedir => {home}/cache
+
+[options]
+hideconnect = yes
+"""
+
+_TESTS = """
+[tests]
+; A caller who plays a recording again and again.
+exten => play,1,Answer()
+ same => n,Playback(${RECORDING})
+ same => n,Goto(play,2)
+
+; An agent who writes down what is heard.
+exten => agent,1,Answer()
+ same => n,Record(${AGENT_HEARS},0,30,kqx)
+
+; The example's WebSocket channel, for as long as the caller stays.
+exten => websocket-whole,1,Answer()
+ same => n,Dial(WebSocket/audio-model/c(slin))
+
+; The mistake: no /c(slin).
+exten => trap,1,Answer()
+ same => n,Dial(AudioSocket/${AUDIOSOCKET}/${UUID()})
+"""
+
+# EAGI's audio is copied on its way to the program.
+_EAGI = """\
+#!/bin/bash
+exec 3< <(exec tee {heard} <&3)
+exec {python} -m audio_model "$@"
+"""
+
+_MODULES = """
+load=pbx_spool.so
+"""
+
+
+def is_there() -> bool:
+    return (FOLDER / "usr/sbin/asterisk").exists()
+
+
+def free_ports(n: int) -> list[int]:
+    """TCP ports of 127.0.0.1 that nobody has just now."""
+    sockets = [socket.socket() for _ in range(n)]
+    try:
+        for sock in sockets:
+            sock.bind(("127.0.0.1", 0))
+        return [sock.getsockname()[1] for sock in sockets]
+    finally:
+        for sock in sockets:
+            sock.close()
+
+
+class Asterisk:
+    """A running Asterisk. Its four ports are known before it is started."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+        self.audiosocket_port, self.serve_port, self.http_port, self.ami_port = free_ports(4)
+        self.agent_hears = home / "agent.sln"
+        self.eagi_heard = home / "eagi.sln"
+        self.log = home / "console.txt"
+        self._process: subprocess.Popen[bytes] | None = None
+        self._n_calls = self._log_begin = 0
+        (loader,) = FOLDER.glob("usr/lib*/ld-linux-*.so.*")
+        (modules,) = FOLDER.glob("usr/lib/*/asterisk/modules")
+        self._triplet = modules.parents[1].name
+        self._command = [
+            str(loader),
+            "--library-path",
+            str(FOLDER / "usr/lib" / self._triplet),
+            str(FOLDER / "usr/sbin/asterisk"),
+            "-C",
+            str(home / "etc/asterisk.conf"),
+        ]
+
+    def configure(self, python: str) -> None:
+        """``python``: the interpreter for EAGI."""
+        for name in ("etc", "var", "agi", "spool/outgoing", "run", "log", "cache"):
+            (self.home / name).mkdir(parents=True)
+        eagi = self.home / "agi/audio-model"
+        eagi.write_text(_EAGI.format(heard=self.eagi_heard, python=python))
+        eagi.chmod(0o755)
+        changes = {
+            r"127\.0\.0\.1:9092": f"127.0.0.1:{self.audiosocket_port}",
+            r"127\.0\.0\.1:8080": f"127.0.0.1:{self.serve_port}",
+            r"bindport=8088": f"bindport={self.http_port}",
+            r"port=5038": f"port={self.ami_port}",
+            r"AUDIO_MODEL=\S+": f"AUDIO_MODEL={eagi}",
+            r"AGENT=\S+": f"AGENT=Local/agent@tests/n\nAGENT_HEARS={self.agent_hears}",
+        }
+        for path in EXAMPLES.glob("*.conf"):
+            text = path.read_text()
+            for pattern, value in changes.items():
+                text = re.sub(pattern, lambda _, value=value: value, text)
+            text += {"extensions.conf": _TESTS, "modules.conf": _MODULES}.get(path.name, "")
+            (self.home / "etc" / path.name).write_text(text)
+        asterisk_conf = _DIRECTORIES.format(home=self.home, folder=FOLDER, triplet=self._triplet)
+        (self.home / "etc/asterisk.conf").write_text(asterisk_conf)
+
+    def start(self) -> None:
+        with self.log.open("wb") as log:
+            self._process = subprocess.Popen(
+                [*self._command, "-f", "-n", "-vvv"],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                env=os.environ | {"PYTHONPATH": str(ROOT)},
+            )
+        until = time.monotonic() + 20
+        while "Asterisk Ready" not in self.log.read_text(errors="replace"):
+            if self._process.poll() is not None or time.monotonic() > until:
+                raise RuntimeError(f"Asterisk did not start:\n{self.log.read_text()[-3000:]}")
+            time.sleep(0.05)
+
+    def stop(self) -> None:
+        if self._process is None:
+            return
+        os.killpg(self._process.pid, signal.SIGTERM)
+        try:
+            self._process.wait(5)
+        except subprocess.TimeoutExpired:
+            os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.wait()
+
+    def cli(self, command: str) -> str:
+        """What Asterisk's console answers to a command."""
+        return subprocess.run(
+            [*self._command, "-rx", command], capture_output=True, text=True, check=True, timeout=10
+        ).stdout
+
+    def channels(self) -> list[str]:
+        """Names of the channels that are up."""
+        lines = self.cli("core show channels concise").splitlines()
+        return [line.split("!")[0] for line in lines if "!" in line]
+
+    def call(self, recording: Path, to: str, codec: str = "slin") -> None:
+        """Someone calls ``to`` (EXTENSION@CONTEXT) over a channel of a codec and plays a recording.
+
+        ``recording``: a file of .sln, .ulaw or .alaw.
+        """
+        lines = [
+            f"Channel: Local/{to}/n",
+            f"Codecs: !all,{codec}",
+            "Context: tests",
+            "Extension: play",
+            "Priority: 1",
+            'CallerID: "Someone" <+49301234567>',
+            f"Setvar: RECORDING={recording.with_suffix('')}",
+        ]
+        self._n_calls += 1
+        made = self.home / f"{self._n_calls}.call"
+        made.write_text("\n".join([*lines, ""]))
+        made.rename(self.home / "spool/outgoing" / made.name)
+
+    def told(self) -> list[str]:
+        """AMDSTATUS, AMDCAUSE, verdict and score as the last call's dialplan found them."""
+        found = re.findall(r'NoOp\("[^"]*", "([^"]*)"\)', self.said())
+        return found[-1].split(" ") if found else []
+
+    def forget(self) -> None:
+        """What was said and recorded so far."""
+        self._log_begin = len(self.log.read_bytes())
+        for path in (self.agent_hears, self.eagi_heard):
+            path.unlink(missing_ok=True)
+
+    def said(self) -> str:
+        """What is in its log since :meth:`forget`."""
+        return self.log.read_bytes()[self._log_begin :].decode(errors="replace")
+
+    def hang_up_all(self) -> None:
+        self.cli("channel request hangup all")
+        until = time.monotonic() + 5
+        while self.channels() and time.monotonic() < until:
+            time.sleep(0.05)
+
+
+@contextmanager
+def running(home: Path, python: str) -> Iterator[Asterisk]:
+    """An Asterisk for as long as the block lasts.
+
+    ``home``: a folder with a short path, because a socket is made in it.
+    """
+    asterisk = Asterisk(home)
+    asterisk.configure(python)
+    try:
+        asterisk.start()
+        yield asterisk
+    finally:
+        asterisk.stop()

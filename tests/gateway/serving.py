@@ -1,0 +1,49 @@
+"""A server in this process, on a free port of the loopback address."""
+
+import argparse
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+import aiohttp
+
+from audio_model.gateway import settings
+from audio_model.gateway.server import Server
+
+
+def settings_of(*flags: str, environ: Mapping[str, str] | None = None) -> settings.Settings:
+    parser = argparse.ArgumentParser(allow_abbrev=False)
+    settings.add_arguments(parser)
+    return settings.load(parser.parse_args(flags), environ or {})
+
+
+@dataclass
+class Running:
+    server: Server
+    client: aiohttp.ClientSession
+    """Whose URLs begin at the server."""
+
+    @property
+    def url(self) -> str:
+        return self.server.addresses[0]
+
+    @property
+    def port(self) -> int:
+        return int(self.url.rpartition(":")[2])
+
+    async def metrics(self) -> dict[str, float]:
+        async with self.client.get("/metrics") as response:
+            lines = (await response.text()).splitlines()
+        samples = (line.rpartition(" ") for line in lines if not line.startswith("#"))
+        return {name: float(value) for name, _, value in samples}
+
+
+@asynccontextmanager
+async def serving(*flags: str) -> AsyncIterator[Running]:
+    server = Server(settings_of("--port", "0", *flags))
+    try:
+        await server.start()
+        async with aiohttp.ClientSession(server.addresses[0]) as client:
+            yield Running(server, client)
+    finally:
+        await server.end(0.5)
