@@ -24,7 +24,7 @@ COMMANDS = {
         "listen to live calls and say the same of them while they go on",
     ),
     "eagi": (
-        "audio_model.gateway.eagi",
+        "audio_model.gateway.asterisk.eagi",
         "do so for one call of Asterisk, as an EAGI program in place of AMD",
     ),
 }

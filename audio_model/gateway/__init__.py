@@ -1,8 +1,8 @@
 """Live calls: from a gateway's packets to events.
 
-The way of a packet: a socket's listener (``websockets``, ``audiosocket``, ``rtp``) hands messages
-to its dialect, which knows the gateway's way of speaking and opens ``calls``; a ``legs.Leg`` puts
-packets in ``order`` and keeps them until the ``engine`` hears several legs together; what changes
-becomes an ``events.Event``, which goes back the gateway's own way and to ``webhooks``, ``metrics``
-and whoever listens over ``http``. ``server`` holds all of it together.
+The way of a packet: who listens (``http.websockets``, ``asterisk.audiosocket``, ``rtp``) hands it,
+through its gateway's ``dialects`` where it came by WebSocket, to a leg of ``calls``. ``legs`` put
+packets in ``order`` and keep them until the ``engine`` hears several legs together. What changes
+becomes one of the ``events``, which goes back the gateway's own way and to all ``outlets``.
+``server`` holds everything together, as ``config`` says.
 """

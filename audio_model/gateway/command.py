@@ -3,7 +3,7 @@
 import argparse
 
 from audio_model.errors import UsageError
-from audio_model.gateway.settings import DESCRIPTION, EPILOG, add_arguments
+from audio_model.gateway.config.settings import DESCRIPTION, EPILOG, add_arguments
 
 __all__ = ["DESCRIPTION", "EPILOG", "add_arguments", "run"]
 

@@ -17,28 +17,29 @@ from aiohttp import web
 
 from audio_model.detector import Detector
 from audio_model.errors import AudioModelError, UsageError
-from audio_model.gateway import logs, settings
-from audio_model.gateway.access import AccessControl
 from audio_model.gateway.asterisk.ami import Ami
 from audio_model.gateway.asterisk.ari import Ari
-from audio_model.gateway.audiosocket import serve_audiosocket
+from audio_model.gateway.asterisk.audiosocket import serve_audiosocket
 from audio_model.gateway.calls import Calls
+from audio_model.gateway.config import settings
+from audio_model.gateway.config.settings import Access, Settings
+from audio_model.gateway.config.values import Address
 from audio_model.gateway.events import CallInfo
-from audio_model.gateway.feed import EventSink, Feed
-from audio_model.gateway.history import History
-from audio_model.gateway.http import Api, Phase
-from audio_model.gateway.keep import AudioKeeper
-from audio_model.gateway.metrics import Metrics
-from audio_model.gateway.publish import Publisher
+from audio_model.gateway.http.access import AccessControl
+from audio_model.gateway.http.api import Api, Phase
+from audio_model.gateway.http.scoring import Scoring
+from audio_model.gateway.http.websockets import WebSockets
+from audio_model.gateway.outlets import logs
+from audio_model.gateway.outlets.feed import EventSink, Feed
+from audio_model.gateway.outlets.history import History
+from audio_model.gateway.outlets.keep import AudioKeeper
+from audio_model.gateway.outlets.metrics import Metrics
+from audio_model.gateway.outlets.publish import Publisher
+from audio_model.gateway.outlets.security import NumberHasher
+from audio_model.gateway.outlets.webhooks import Webhooks
 from audio_model.gateway.rtp.receiver import RtpPorts
 from audio_model.gateway.rtp.rtpengine import Rtpengine
 from audio_model.gateway.rtp.siprec import SiprecServer
-from audio_model.gateway.scoring import Scoring
-from audio_model.gateway.security import NumberHasher
-from audio_model.gateway.settings import Access, Settings
-from audio_model.gateway.values import Address
-from audio_model.gateway.webhooks import Webhooks
-from audio_model.gateway.websockets import WebSockets
 
 logger = logging.getLogger(__name__)
 

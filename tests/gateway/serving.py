@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import aiohttp
 
-from audio_model.gateway import settings
+from audio_model.gateway.config import settings
 from audio_model.gateway.server import Server
 
 

@@ -19,9 +19,9 @@ import uvloop
 
 from audio_model.cli import main
 from audio_model.errors import UsageError
-from audio_model.gateway import logs
 from audio_model.gateway import server as module
-from audio_model.gateway.http import dialect_paths
+from audio_model.gateway.http.api import dialect_paths
+from audio_model.gateway.outlets import logs
 from tests.gateway.process import ServerProcess
 from tests.gateway.serving import Running, serving, settings_of
 

@@ -1,1 +1,1 @@
-"""A verdict's ways into an Asterisk's dialplan, beside those of the media's own connection."""
+"""Asterisk: audio from AudioSocket and EAGI, verdicts into its dialplan by AMI and ARI."""

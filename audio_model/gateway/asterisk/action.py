@@ -4,7 +4,7 @@ import math
 from enum import StrEnum
 
 from audio_model.decision import VerdictKind
-from audio_model.gateway.amd import channel_variables
+from audio_model.gateway.asterisk.amd import channel_variables
 from audio_model.gateway.events import Event, EventKind
 
 

@@ -21,7 +21,7 @@ from audio_model.decision import VerdictKind
 from audio_model.detector import Detector
 from audio_model.formats import Encoding, RawFormat
 from audio_model.gateway.asterisk.action import Action
-from audio_model.gateway.audiosocket import HangUp
+from audio_model.gateway.asterisk.audiosocket import HangUp
 from audio_model.gateway.calls import Call
 from audio_model.gateway.events import CallInfo, Event, EventKind
 from tests.gateway.peers import asterisk

@@ -1,0 +1,407 @@
+"""Asterisk's AudioSocket: a TCP connection for each call, audio in, at most a hangup out.
+
+A frame is a type (1 byte), a payload's length (2 bytes, big endian) and the payload. The first
+frame's payload is the UUID that the dialplan chose, 16 bytes; it is the call's id. Source:
+Asterisk Documentation, "AudioSocket".
+
+While ``AudioSocket()`` or ``Dial(AudioSocket/...)`` runs, the dialplan waits for this connection to
+end. Asterisk needs no audio back. :class:`HangUp` says what ends it.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from enum import IntEnum, StrEnum
+from typing import cast
+from uuid import UUID
+
+from audio_model.decision import VerdictKind
+from audio_model.formats import Encoding, RawFormat
+from audio_model.gateway.asterisk.guess import G711_PAYLOADS, GUESS_BYTES, guess_encoding
+from audio_model.gateway.calls import Call, Calls
+from audio_model.gateway.events import CallInfo, Event, EventKind
+from audio_model.gateway.legs import Leg
+
+logger = logging.getLogger(__name__)
+
+HEADER_BYTES = 3
+UUID_BYTES = 16
+
+CALLER_HUNG_UP = 0x01
+"""An error code that is none; the others tell that Asterisk could not go on."""
+
+HANGUP_FRAME = b"\x00\x00\x00"
+
+SAMPLE_RATES = {
+    0x10: 8_000,
+    0x11: 12_000,
+    0x12: 16_000,
+    0x13: 24_000,
+    0x14: 32_000,
+    0x15: 44_100,
+    0x16: 48_000,
+    0x17: 96_000,
+    0x18: 192_000,
+}
+"""Hz, by the type of frame; all are signed 16-bit little endian, one channel."""
+
+_SLIN = RawFormat(Encoding.S16LE)
+
+MAX_BAD_FRAMES = 20
+"""Frames that a call may hold against the protocol before its leg is given up."""
+
+LINGER_SECONDS = 2.0
+"""How long the other side may take to close its end once it was told to."""
+
+
+TOLD_SECONDS = 1.0
+
+Describe = Callable[[str], CallInfo | None]
+Told = Callable[[str], Awaitable[None]]
+
+
+class Kind(IntEnum):
+    """Types of frames that hold no audio."""
+
+    HANGUP = 0x00
+    UUID = 0x01
+    DTMF = 0x03
+    ERROR = 0xFF
+
+
+class HangUp(StrEnum):
+    """When the server ends a connection, which then ends ``AudioSocket()`` in the dialplan."""
+
+    NEVER = "never"
+    """Audio goes on being taken and thrown away until Asterisk ends the call."""
+    RECORDED = "recorded"
+    """As soon as the verdict is recorded; it is final then."""
+    ALWAYS = "always"
+    """As soon as the verdict is recorded or live, or final: the dialplan goes on."""
+
+
+class AudioSocketServer:
+    """Listens for Asterisk. Made by :func:`serve_audiosocket`."""
+
+    def __init__(
+        self,
+        calls: Calls,
+        *,
+        hang_up: HangUp,
+        first_frame_seconds: float,
+        idle_seconds: float,
+        max_connections: int,
+        describe: Describe,
+        told: Told | None,
+    ) -> None:
+        self.calls, self.hang_up = calls, hang_up
+        self.describe, self.told = describe, told
+        self.first_frame_seconds, self.idle_seconds = first_frame_seconds, idle_seconds
+        self.max_connections = max_connections
+        self.connections: set[AudioSocketProtocol] = set()
+        self._server: asyncio.Server | None = None
+
+    async def listen(self, host: str, port: int) -> None:
+        loop = asyncio.get_running_loop()
+        self._server = await loop.create_server(lambda: AudioSocketProtocol(self), host, port)
+
+    @property
+    def port(self) -> int:
+        """Where it listens; of use when it was to choose."""
+        assert self._server is not None
+        return int(self._server.sockets[0].getsockname()[1])
+
+    async def close(self) -> None:
+        """Take no more calls, answer each open leg and end its connection."""
+        assert self._server is not None
+        self._server.close()
+        connections = list(self.connections)
+        for connection in connections:
+            connection.end()
+        if connections:
+            gone = [connection.gone for connection in connections]
+            await asyncio.wait(gone, timeout=LINGER_SECONDS)
+            for connection in connections:
+                connection.abort()
+            await asyncio.wait(gone)
+        await self._server.wait_closed()
+
+
+async def serve_audiosocket(
+    calls: Calls,
+    host: str,
+    port: int,
+    *,
+    hang_up: HangUp = HangUp.NEVER,
+    first_frame_seconds: float = 3.0,
+    idle_seconds: float = 300.0,
+    max_connections: int = 10_000,
+    describe: Describe = lambda call_id: None,
+    told: Told | None = None,
+) -> AudioSocketServer:
+    """Listen for Asterisk's AudioSocket.
+
+    Args:
+        port: 0 for any that is free.
+        first_frame_seconds: for the UUID to come, or there is no call and the connection is
+            closed; then for the first audio, or the leg begins without.
+        idle_seconds: without a byte, after which a connection counts as dead and is closed.
+            A call on hold may send none for a while.
+        max_connections: beyond them a connection is closed at once.
+        describe: what else is known of the call with an id, if anything is.
+        told: awaited, with the call's id, before a connection is ended after a verdict, so that the
+            dialplan finds its variables set when it goes on; for TOLD_SECONDS at most.
+
+    Raises OSError if the address can't be had.
+    """
+    server = AudioSocketServer(
+        calls,
+        hang_up=hang_up,
+        first_frame_seconds=first_frame_seconds,
+        idle_seconds=idle_seconds,
+        max_connections=max_connections,
+        describe=describe,
+        told=told,
+    )
+    await server.listen(host, port)
+    return server
+
+
+class AudioSocketProtocol(asyncio.Protocol):
+    """One connection. Audio goes to its leg as it comes, so no frame is ever held whole."""
+
+    def __init__(self, server: AudioSocketServer) -> None:
+        self._server = server
+        self._loop = asyncio.get_running_loop()
+        self.gone: asyncio.Future[None] = self._loop.create_future()
+        self._transport: asyncio.Transport | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._last_data = self._loop.time()
+        self._header = b""
+        self._kind = self._length = self._missing = 0
+        self._control = b""
+        self._call: Call | None = None
+        self._leg: Leg | None = None
+        self._leg_kind = 0
+        self._guessing = bytearray()
+        self._ending = False
+        self._hanging_up: asyncio.Task[None] | None = None
+        self._bad_frames = 0
+
+    # The connection's life
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        # uvloop's transports are none of asyncio's by class.
+        self._transport = cast(asyncio.Transport, transport)
+        if len(self._server.connections) >= self._server.max_connections:
+            logger.warning("audiosocket: %d connections are open", len(self._server.connections))
+            self.abort()
+            return
+        self._server.connections.add(self)
+        self._after(self._server.first_frame_seconds, self._no_uuid)
+
+    def data_received(self, data: bytes) -> None:
+        self._last_data = self._loop.time()
+        at = self._hear_whole_frames(data)
+        while at < len(data) and not self._ending:
+            if self._missing:
+                piece = data[at : at + self._missing]
+                at += len(piece)
+                self._missing -= len(piece)
+                self._take(piece)
+                continue
+            piece = data[at : at + HEADER_BYTES - len(self._header)]
+            at += len(piece)
+            self._header += piece
+            if len(self._header) == HEADER_BYTES:
+                self._kind = self._header[0]
+                self._length = self._missing = int.from_bytes(self._header[1:], "big")
+                self._header = self._control = b""
+                self._begin_frame()
+        assert self._transport is not None
+        self._server.calls.pacer.has_read(self._transport)
+
+    def _hear_whole_frames(self, data: bytes) -> int:
+        """The usual case made cheap: frames of the leg's audio, not cut. How far they go."""
+        if self._leg is None or self._missing or self._header:
+            return 0
+        at, payloads = 0, []
+        while len(data) - at > HEADER_BYTES and data[at] == self._leg_kind:
+            end = at + HEADER_BYTES + (data[at + 1] << 8 | data[at + 2])
+            if end > len(data):
+                break
+            payloads.append(data[at + HEADER_BYTES : end])
+            at = end
+        self._leg.feed(payloads[0] if len(payloads) == 1 else b"".join(payloads))
+        return at
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._server.connections.discard(self)
+        self._close_call()
+        self._stop_timer()
+        if self._hanging_up is not None:
+            self._hanging_up.cancel()
+        self.gone.set_result(None)
+
+    def end(self) -> None:
+        """Give the final event and tell Asterisk that the connection ends."""
+        self._close_call()
+        if self._ending or self._transport is None or self._transport.is_closing():
+            return
+        self._ending = True
+        # Closing with audio unread would reset the connection, which Asterisk takes for a failure:
+        # it is told, and closes from its side.
+        self._transport.write(HANGUP_FRAME)
+        with suppress(OSError):
+            # Asterisk may have reset the connection by now.
+            self._transport.write_eof()
+        self._after(LINGER_SECONDS, self.abort)
+
+    def abort(self) -> None:
+        if self._transport is not None:
+            self._transport.abort()
+
+    # Frames
+
+    def _begin_frame(self) -> None:
+        if self._call is None:
+            if (self._kind, self._length) != (Kind.UUID, UUID_BYTES):
+                self._not_audiosocket()
+        elif self._kind == Kind.HANGUP:
+            self.end()
+        elif self._kind in SAMPLE_RATES:
+            self._begin_audio()
+        elif self._kind not in (Kind.DTMF, Kind.ERROR) or self._length > 1:
+            self._bad_frame(f"frame of type 0x{self._kind:02x} and {self._length} bytes")
+
+    def _take(self, piece: bytes) -> None:
+        if self._kind == self._leg_kind and self._kind in SAMPLE_RATES:
+            self._hear(piece)
+        elif self._call is None:
+            self._control += piece
+            if not self._missing:
+                self._open(UUID(bytes=self._control))
+        elif self._kind == Kind.ERROR and self._length == 1:
+            self._failed(piece[0])
+
+    def _open(self, uuid: UUID) -> None:
+        known = self._server.describe(str(uuid))
+        info = known or CallInfo(id=str(uuid), gateway="audiosocket")
+        self._call = self._server.calls.open(info, self._on_event)
+        self._after(self._server.first_frame_seconds, self._no_audio)
+
+    def _begin_audio(self) -> None:
+        if not self._leg_kind:
+            self._leg_kind = self._kind
+            if self._kind != 0x10 or self._length not in G711_PAYLOADS:
+                self._open_leg(RawFormat(Encoding.S16LE, SAMPLE_RATES[self._kind]))
+        elif self._kind != self._leg_kind:
+            self._bad_frame(f"audio of type 0x{self._kind:02x} after 0x{self._leg_kind:02x}")
+
+    def _hear(self, piece: bytes) -> None:
+        if self._leg is not None:
+            self._leg.feed(piece)
+            return
+        self._guessing += piece
+        if len(self._guessing) >= GUESS_BYTES:
+            self._open_guessed_leg()
+
+    def _open_guessed_leg(self) -> None:
+        assert self._call is not None
+        encoding = guess_encoding(bytes(self._guessing))
+        if encoding is not Encoding.S16LE:
+            logger.info(
+                "audiosocket %s: audio typed as 16-bit is %s; Dial without /c(slin)?",
+                self._call.info.id,
+                encoding,
+            )
+        leg = self._open_leg(RawFormat(encoding))
+        leg.feed(bytes(self._guessing))
+        self._guessing.clear()
+
+    def _open_leg(self, raw_format: RawFormat) -> Leg:
+        assert self._call is not None
+        self._leg = self._call.open_leg("caller", raw_format)
+        self._after(self._server.idle_seconds, self._idle)
+        return self._leg
+
+    # What goes wrong
+
+    def _bad_frame(self, what: str) -> None:
+        assert self._call is not None
+        self._bad_frames += 1
+        if self._bad_frames == MAX_BAD_FRAMES:
+            logger.warning("audiosocket %s: given up, last %s", self._call.info.id, what)
+            self._call.fail(f"too many frames against the protocol, last a {what}")
+
+    def _not_audiosocket(self) -> None:
+        logger.warning("audiosocket: a connection began with no UUID and was closed")
+        self._ending = True
+        self.abort()
+
+    def _failed(self, code: int) -> None:
+        if code == CALLER_HUNG_UP:
+            self.end()
+        elif self._call is not None:
+            self._call.fail(f"Asterisk reports error 0x{code:02x}")
+
+    def _no_uuid(self) -> None:
+        logger.warning("audiosocket: a connection sent no UUID in time and was closed")
+        self.abort()
+
+    def _no_audio(self) -> None:
+        # The leg's deadline runs from here, and later audio of the usual kind is heard.
+        if self._guessing:
+            self._open_guessed_leg()
+        elif self._leg is None:
+            self._leg_kind = 0x10
+            self._open_leg(_SLIN)
+
+    def _idle(self) -> None:
+        quiet = self._loop.time() - self._last_data
+        if quiet < self._server.idle_seconds:
+            self._after(self._server.idle_seconds - quiet, self._idle)
+            return
+        logger.info("audiosocket: nothing came for %.0f s, closed", quiet)
+        self.end()
+
+    # The call
+
+    def _on_event(self, event: Event) -> None:
+        verdict, hang_up = event.verdict.verdict, self._server.hang_up
+        final = event.kind is EventKind.FINAL
+        stands = event.kind is EventKind.VERDICT and verdict is not VerdictKind.UNKNOWN
+        asked = hang_up is HangUp.ALWAYS or (
+            hang_up is HangUp.RECORDED and verdict is VerdictKind.RECORDED
+        )
+        if asked and (final or stands) and self._hanging_up is None:
+            # A task, because the leg that tells may be in the middle of a frame, and others are
+            # still to be told.
+            self._hanging_up = self._loop.create_task(self._hang_up(event.call.id))
+
+    async def _hang_up(self, call_id: str) -> None:
+        self._close_call()
+        if self._server.told is not None:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(TOLD_SECONDS):
+                    await self._server.told(call_id)
+        self.end()
+
+    def _close_call(self) -> None:
+        if self._call is None:
+            return
+        if self._leg is None:
+            # A call that ends before its audio could be known is answered, too.
+            self._no_audio()
+        self._call.close()
+
+    # One timer: what it waits for follows the connection's state.
+
+    def _after(self, seconds: float, action: Callable[[], None]) -> None:
+        self._stop_timer()
+        self._timer = self._loop.call_later(seconds, action)
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()

@@ -1,0 +1,307 @@
+"""``audio-model eagi``: Asterisk's dialplan starts it in the place of ``AMD()``.
+
+Asterisk writes ``agi_name: value`` lines and an empty one to standard input, answers each command
+that comes on standard output with a line (``200 result=1``), and gives the caller's audio, 16-bit
+8 kHz, on file descriptor 3. Source: Asterisk documentation, "Asterisk Gateway Interface" and
+"EAGI".
+
+The program ends with status 0 whatever happens: what could not be heard is ``AMDSTATUS=NOTSURE``,
+and the call goes on.
+"""
+
+import argparse
+import asyncio
+import logging
+import math
+import os
+import select
+import signal
+import stat
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from audio_model.decision import Reason, VerdictKind
+from audio_model.detector import DEFAULT_MAX_FALSE_ALARM, Detector
+from audio_model.errors import AudioModelError
+from audio_model.gateway.asterisk.amd import channel_variables
+
+if TYPE_CHECKING:
+    from aiohttp import ClientWebSocketResponse
+
+logger = logging.getLogger(__name__)
+
+AUDIO_FD = 3
+
+DEFAULT_DEADLINE_SECONDS = 4.0
+
+REPLY_SECONDS = 2.0
+"""How long Asterisk may take to say or answer something."""
+
+CONNECT_SECONDS = 1.0
+FINAL_SECONDS = 0.2
+"""How long a server may take to connect, and to give its final event once told that it is over."""
+
+_READ_BYTES = 65_536
+_MAX_LINE_BYTES = 65_536
+
+DESCRIPTION = """\
+Run by Asterisk's EAGI(): hear the caller until the verdict stands, at most until the deadline, and
+set the channel variables AMDSTATUS (HUMAN, MACHINE, NOTSURE, HANGUP) and AMDCAUSE, as AMD() does,
+and AUDIOMODEL_VERDICT, _SCORE, _REASON and _SECONDS. Whatever fails is NOTSURE."""
+
+EPILOG = """\
+in extensions.conf:
+  same => n,EAGI(/opt/audio-model/.venv/bin/audio-model,eagi,--deadline,4)
+  same => n,GotoIf($["${AMDSTATUS}" = "MACHINE"]?recorded,1)
+
+With --server the audio goes to a running "audio-model serve", which has the model loaded for all
+calls.
+"""
+
+
+class AgiError(AudioModelError):
+    """Asterisk does not speak as AGI says."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the dialplan is told."""
+
+    verdict: VerdictKind = VerdictKind.UNKNOWN
+    score: float | None = None
+    reason: Reason = Reason.ERROR
+    seconds: float = 0.0
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--deadline",
+        type=_seconds,
+        default=DEFAULT_DEADLINE_SECONDS,
+        metavar="S",
+        help="wall-clock seconds until the call goes on at the latest (default: %(default)g)",
+    )
+    parser.add_argument(
+        "--max-false-alarm",
+        type=float,
+        default=DEFAULT_MAX_FALSE_ALARM,
+        metavar="RATE",
+        help="share of live callers who may be called recorded (default: %(default)s)",
+    )
+    parser.add_argument("--model", metavar="FILE", help="another model than the one shipped")
+    parser.add_argument(
+        "--server",
+        metavar="URL",
+        help="ws://HOST:PORT of a running server that is to hear the audio; its model and rate of "
+        "false alarms count then",
+    )
+    parser.add_argument(
+        "--token-file", type=Path, metavar="FILE", help="file of the server's bearer token"
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Hear the caller and tell the dialplan; always returns 0."""
+    until = time.monotonic() + args.deadline
+    # Asterisk sends it when the caller hangs up; what was heard is told all the same.
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    agi = Agi()
+    answer, hung_up = Answer(), False
+    try:
+        call = agi.read_variables()
+        answer, hung_up = asyncio.run(_hear(args, call, until))
+    except (AudioModelError, OSError) as error:
+        logger.warning("%s", error)
+    except Exception:
+        # The call goes on whatever broke.
+        logger.exception("the caller could not be heard")
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    variables = channel_variables(
+        answer.verdict, answer.score, answer.reason, answer.seconds, hung_up=hung_up
+    )
+    try:
+        for name, value in variables.items():
+            agi.set_variable(name, value)
+    except (AgiError, OSError) as error:
+        logger.warning("the verdict could not be told: %s", error)
+    return 0
+
+
+class Agi:
+    """Lines to and from Asterisk, on standard output and input."""
+
+    def __init__(self, stdin: int = 0, stdout: int = 1) -> None:
+        self._stdin, self._stdout = stdin, stdout
+        self._buffer = b""
+
+    def read_variables(self) -> dict[str, str]:
+        """What Asterisk tells of the call first, without the prefix ``agi_``."""
+        variables: dict[str, str] = {}
+        while line := self._read_line():
+            name, _, value = line.partition(":")
+            variables[name.removeprefix("agi_")] = value.strip()
+        return variables
+
+    def set_variable(self, name: str, value: str) -> None:
+        """Raises AgiError if Asterisk refuses it or stays silent, OSError if it is gone."""
+        self._write(f'SET VARIABLE {name} "{value}"\n'.encode())
+        reply = self._read_line()
+        while reply == "HANGUP":
+            reply = self._read_line()
+        if not reply.startswith("200 result="):
+            raise AgiError(f"SET VARIABLE {name}: {reply!r}")
+
+    def _write(self, data: bytes) -> None:
+        while data:
+            data = data[os.write(self._stdout, data) :]
+
+    def _read_line(self) -> str:
+        until = time.monotonic() + REPLY_SECONDS
+        while b"\n" not in self._buffer:
+            wait = max(0.0, until - time.monotonic())
+            if not select.select([self._stdin], [], [], wait)[0]:
+                raise AgiError(f"Asterisk said nothing for {REPLY_SECONDS:g} s")
+            piece = os.read(self._stdin, _READ_BYTES)
+            if not piece or len(self._buffer) > _MAX_LINE_BYTES:
+                raise AgiError("Asterisk closed its end" if not piece else "a line without an end")
+            self._buffer += piece
+        line, _, self._buffer = self._buffer.partition(b"\n")
+        return line.decode(errors="replace").strip()
+
+
+class CallerAudio:
+    """Pieces of the caller's audio as they come, until the deadline or until the caller is gone."""
+
+    def __init__(self, until: float) -> None:
+        """``until``: on the monotonic clock. Raises AgiError if there is no audio to be had."""
+        if not _is_pipe(AUDIO_FD):
+            raise AgiError("no audio on file descriptor 3: EAGI() gives it, AGI() does not")
+        self.hung_up = False
+        self._until = until
+        self._pieces: asyncio.Queue[bytes] = asyncio.Queue()
+        self._loop = asyncio.get_running_loop()
+        self._loop.add_signal_handler(signal.SIGHUP, self._hang_up)
+        self._loop.add_reader(AUDIO_FD, self._read)
+
+    def __aiter__(self) -> "CallerAudio":
+        return self
+
+    async def __anext__(self) -> bytes:
+        try:
+            async with asyncio.timeout(self._until - time.monotonic()):
+                piece = await self._pieces.get()
+        except TimeoutError:
+            raise StopAsyncIteration from None
+        if not piece:
+            raise StopAsyncIteration
+        return piece
+
+    def _read(self) -> None:
+        piece = os.read(AUDIO_FD, _READ_BYTES)
+        if piece:
+            self._pieces.put_nowait(piece)
+        else:
+            self._hang_up()
+
+    def _hang_up(self) -> None:
+        if not self.hung_up:
+            self.hung_up = True
+            self._loop.remove_reader(AUDIO_FD)
+            self._pieces.put_nowait(b"")
+
+
+async def _hear(
+    args: argparse.Namespace, call: dict[str, str], until: float
+) -> tuple[Answer, bool]:
+    if args.server is None:
+        audio = CallerAudio(until)
+        answer = await _hear_here(args, audio)
+    else:
+        audio = CallerAudio(until - FINAL_SECONDS)
+        answer = await _hear_at_server(args, call, audio)
+    return answer, audio.hung_up
+
+
+async def _hear_here(args: argparse.Namespace, audio: CallerAudio) -> Answer:
+    stream = Detector.load(args.model, max_false_alarm=args.max_false_alarm).stream()
+    async for piece in audio:
+        changed = stream.feed(piece)
+        if stream.finished or (changed and changed.verdict is not VerdictKind.UNKNOWN):
+            break
+    verdict = stream.flush()
+    score = None if math.isnan(verdict.score) else verdict.score
+    return Answer(verdict.verdict, score, verdict.reason, verdict.seconds)
+
+
+async def _hear_at_server(
+    args: argparse.Namespace, call: dict[str, str], audio: CallerAudio
+) -> Answer:
+    # Here, because it takes as long as loading the model.
+    import aiohttp
+
+    query = {
+        "encoding": "s16le",
+        "sample_rate": "8000",
+        "call": call.get("uniqueid", ""),
+        "caller": call.get("callerid", ""),
+        "called": call.get("extension", ""),
+    }
+    headers = {}
+    if args.token_file is not None:
+        headers["Authorization"] = f"Bearer {args.token_file.read_text().strip()}"
+    url = f"{args.server.rstrip('/')}/v1/stream"
+    closing = aiohttp.ClientWSTimeout(ws_close=FINAL_SECONDS)
+    try:
+        async with aiohttp.ClientSession(headers=headers) as session:
+            async with asyncio.timeout(CONNECT_SECONDS):
+                socket = await session.ws_connect(url, params=query, timeout=closing)
+            async with socket:
+                return await _forward(audio, socket)
+    except aiohttp.ClientError as error:
+        raise AgiError(f"{args.server}: {error}") from error
+    except TimeoutError:
+        raise AgiError(f"{args.server} does not answer in time") from None
+
+
+async def _forward(audio: CallerAudio, socket: "ClientWebSocketResponse") -> Answer:
+    receiving = asyncio.create_task(_receive(socket))
+    try:
+        async for piece in audio:
+            if receiving.done():
+                break
+            await socket.send_bytes(piece)
+        else:
+            await socket.send_str('{"event": "stop"}')
+        async with asyncio.timeout(FINAL_SECONDS):
+            return await receiving
+    finally:
+        receiving.cancel()
+
+
+async def _receive(socket: "ClientWebSocketResponse") -> Answer:
+    """The first verdict that stands, or the final one."""
+    async for message in socket:
+        event = message.json()
+        answer = Answer(
+            VerdictKind(event["verdict"]), event["score"], Reason(event["reason"]), event["seconds"]
+        )
+        if event["event"] == "final" or answer.verdict is not VerdictKind.UNKNOWN:
+            return answer
+    raise AgiError("the server ended without a final verdict")
+
+
+def _is_pipe(fd: int) -> bool:
+    try:
+        mode = os.fstat(fd).st_mode
+    except OSError:
+        return False
+    return stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode)
+
+
+def _seconds(value: str) -> float:
+    seconds = float(value)
+    if not 0 < seconds <= 3600:
+        raise argparse.ArgumentTypeError(f"must be above 0 and at most 3600, not {value}")
+    return seconds

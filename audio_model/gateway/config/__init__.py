@@ -1,0 +1,1 @@
+"""What `serve` can be told: by flags, by environment, by a TOML file."""

@@ -1,0 +1,220 @@
+"""Options that are flags, environment variables and lines of a TOML file alike.
+
+A group of options is a frozen dataclass, each field annotated with a :class:`Given`; all of them
+are a dataclass of groups, each annotated with a :class:`Titled`. The field is the one place where
+an option is written down: its name, its type, how it is read, its default and its help.
+"""
+
+import argparse
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from textwrap import fill
+from typing import Any, TypeVar, get_args, get_type_hints
+
+from audio_model.errors import UsageError, printable
+from audio_model.gateway.config import values
+from audio_model.gateway.config.values import Parse, Secret
+
+T = TypeVar("T")
+
+_HELP_WIDTH = 90
+
+
+@dataclass(frozen=True)
+class Given:
+    """How an option is given."""
+
+    parse: Parse
+    metavar: str
+    help: str
+
+
+@dataclass(frozen=True)
+class Titled:
+    """A group's heading in the help; the names of its options begin with ``prefix``."""
+
+    title: str
+    prefix: str = ""
+
+
+@dataclass(frozen=True)
+class Option:
+    """How one option is read and explained."""
+
+    name: str
+    """As in the TOML file: ``max_legs``."""
+    field: str
+    """Of its group's dataclass."""
+    given: Given
+    default: object
+
+    @property
+    def flag(self) -> str:
+        return "--" + self.name.replace("_", "-")
+
+    @property
+    def is_switch(self) -> bool:
+        return self.given.parse is values.switch
+
+    @property
+    def is_secret(self) -> bool:
+        return self.given.parse is values.secret_file
+
+
+@dataclass(frozen=True)
+class Group:
+    """Options that belong together."""
+
+    field: str
+    """Of the dataclass of groups."""
+    title: str
+    description: str
+    make: type[Any]
+    options: tuple[Option, ...]
+
+
+def groups(settings: type[Any]) -> Iterator[Group]:
+    """The groups of a dataclass of groups, in order."""
+    for name, (make, titled) in _annotations(settings):
+        defaults = {each.name: each.default for each in fields(make)}
+        options = tuple(
+            Option(_name(titled.prefix + name, given), name, given, defaults[name])
+            for name, (_, given) in _annotations(make)
+        )
+        description = fill(" ".join((make.__doc__ or "").split()), _HELP_WIDTH)
+        yield Group(name, titled.title, description, make, options)
+
+
+def _annotations(dataclass: type[Any]) -> Iterator[tuple[str, tuple[Any, Any]]]:
+    for name, hint in get_type_hints(dataclass, include_extras=True).items():
+        yield name, get_args(hint)
+
+
+def add_arguments(parser: argparse.ArgumentParser, settings: type[Any]) -> None:
+    """Add a flag for each option. Values stay text: :func:`load` reads them."""
+    for each in groups(settings):
+        arguments = parser.add_argument_group(each.title, each.description)
+        for one in each.options:
+            shown = _shown(one.default)
+            text = one.given.help if shown is None else f"{one.given.help} (default: {shown})"
+            text = text.replace("%", "%%")
+            if one.is_switch:
+                arguments.add_argument(
+                    one.flag, action=argparse.BooleanOptionalAction, default=None, help=text
+                )
+            else:
+                arguments.add_argument(one.flag, metavar=one.given.metavar, default=None, help=text)
+
+
+def load(
+    settings: type[T],
+    arguments: argparse.Namespace,
+    environ: Mapping[str, str],
+    *,
+    prefix: str,
+    config: Path | None,
+) -> T:
+    """The settings: flags before environment before the TOML file before defaults.
+
+    Args:
+        settings: the dataclass of groups.
+        arguments: what argparse made of the flags of :func:`add_arguments`.
+        environ: the environment; a variable that is set but empty counts as not set.
+        prefix: of the variables' names.
+        config: the TOML file.
+
+    Raises UsageError, which names the option and where it was given.
+    """
+    lines = {} if config is None else _read_toml(config)
+    known = {one.name for each in groups(settings) for one in each.options}
+    for key in lines:
+        if key not in known:
+            raise UsageError(f"{_file(config)}: there is no option {key!r}{_nearest(key, known)}")
+    made: dict[str, Any] = {}
+    for each in groups(settings):
+        chosen: dict[str, Any] = {}
+        for one in each.options:
+            given = _given(one, arguments, environ, prefix, lines, config)
+            if given is None:
+                continue
+            origin, text = given
+            try:
+                chosen[one.field] = one.given.parse(text)
+            except ValueError as error:
+                raise UsageError(f"{origin}: {error}") from error
+        made[each.field] = each.make(**chosen)
+    return settings(**made)
+
+
+def _given(
+    one: Option,
+    arguments: argparse.Namespace,
+    environ: Mapping[str, str],
+    prefix: str,
+    lines: Mapping[str, object],
+    config: Path | None,
+) -> tuple[str, Any] | None:
+    """Where an option was given, and its text (a Secret for a secret in the environment)."""
+    flag = getattr(arguments, one.name, None)
+    if flag is not None:
+        return one.flag, str(flag).lower() if one.is_switch else flag
+    variable = prefix + one.name.upper()
+    if one.is_secret:
+        plain = variable.removesuffix("_FILE")
+        if environ.get(plain) and environ.get(variable):
+            raise UsageError(f"{plain} and {variable} are both set: one is enough")
+        if environ.get(plain):
+            return plain, Secret(environ[plain].strip())
+    if environ.get(variable):
+        return variable, environ[variable]
+    if one.name in lines:
+        origin = f"{_file(config)}: {one.name}"
+        return origin, _toml_text(origin, one, lines[one.name])
+    return None
+
+
+def _toml_text(origin: str, one: Option, value: object) -> str:
+    if isinstance(value, bool):
+        if not one.is_switch:
+            raise UsageError(f"{origin}: must be {one.given.metavar}, not true or false")
+        return str(value).lower()
+    if one.is_switch:
+        raise UsageError(f"{origin}: must be true or false, without quotes")
+    if isinstance(value, int | float):
+        return repr(value)
+    if isinstance(value, str):
+        return value
+    raise UsageError(f"{origin}: must be one value, not a table, a list or a date")
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text("utf-8"))
+    except OSError as error:
+        raise UsageError(f"--config: {_file(path)}: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"{_file(path)}: not TOML: {error}") from error
+
+
+def _file(path: Path | None) -> str:
+    return "" if path is None else printable(path)
+
+
+def _nearest(key: str, known: set[str]) -> str:
+    # Only needed on the way to an error.
+    from difflib import get_close_matches
+
+    near = get_close_matches(key.replace("-", "_"), known, n=1)
+    return f"; {near[0]} is meant?" if near else ""
+
+
+def _name(name: str, given: Given) -> str:
+    return f"{name}_file" if given.parse is values.secret_file else name
+
+
+def _shown(default: object) -> str | None:
+    if default is None or default == "" or isinstance(default, bool):
+        return None
+    return f"{default:g}" if isinstance(default, float) else str(default)

@@ -1,0 +1,382 @@
+"""The settings of ``serve``: each a flag, an environment variable and a line of a TOML file."""
+
+import argparse
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+from audio_model.detector import DEFAULT_MAX_FALSE_ALARM
+from audio_model.errors import UsageError
+from audio_model.gateway.asterisk.action import Action
+from audio_model.gateway.asterisk.audiosocket import HangUp
+from audio_model.gateway.config import options, values
+from audio_model.gateway.config.options import Given, Titled
+from audio_model.gateway.config.values import Address, Secret
+
+ENVIRONMENT = "AUDIO_MODEL_SERVE_"
+_CONFIG = ENVIRONMENT + "CONFIG"
+
+DESCRIPTION = """\
+Listen to live calls and say of each, within seconds, whether a recording is played or a live human
+speaks. Gateways stream a call's audio here; the verdict goes back in the gateway's own way, to
+GET /v1/events, and to a webhook. Whatever goes wrong, a call gets an answer by its deadline, and
+the answer is then "unknown" with a reason: let such calls pass.
+
+  ws://HOST:PORT/twilio      one path for each gateway: twilio, telnyx, plivo, exotel, vonage,
+                             freeswitch, jambonz, audiohook (Genesys), asterisk
+  ws://HOST:PORT/v1/stream   everyone else: binary messages of audio, verdicts as JSON text
+                             (?encoding=mulaw|alaw|s16le&sample_rate=8000&channels=1)
+  POST /v1/score             a recording, or raw audio with its Content-Type
+  GET  /v1/calls[/ID]        what was said of calls; /v1/events: as it happens (SSE)
+  POST /v1/rtpengine         hear a call that passes through rtpengine
+  GET  /healthz /readyz /metrics /openapi.json
+"""
+
+EPILOG = """\
+every option has one name in three places, and the first that is given counts:
+  --max-legs 500                        on the command line
+  AUDIO_MODEL_SERVE_MAX_LEGS=500        in the environment
+  max_legs = 500                        in the TOML file of --config
+Secrets are read from files; in the environment one may stand itself, without _FILE:
+  AUDIO_MODEL_SERVE_TOKEN=...           instead of --token-file
+
+examples:
+  audio-model serve                                       on this machine alone, port 8080
+  audio-model serve --audiosocket 127.0.0.1:9092          for Asterisk, too
+  audio-model serve --host 0.0.0.0 --token-file /etc/audio-model/token \\
+      --tls-certificate cert.pem --tls-key key.pem        for others, safely
+  audio-model serve --twilio-auth-token-file twilio.txt --public-url https://calls.example.org
+  audio-model serve --webhook-url https://example.org/verdicts --webhook-secret-file hook.txt
+  audio-model serve --config serve.toml
+
+try it (another terminal):
+  curl -F file=@call.wav http://127.0.0.1:8080/v1/score
+  curl -N http://127.0.0.1:8080/v1/events
+
+Ctrl-C or SIGTERM: no new calls, open legs are answered, webhooks are sent; a second one ends it at
+once.
+"""
+
+
+class LogFormat(StrEnum):
+    TEXT = "text"
+    JSON = "json"
+
+
+class LogLevel(StrEnum):
+    DEBUG = "debug"
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+
+
+@dataclass(frozen=True)
+class PortRange:
+    """UDP ports, both ends among them."""
+
+    first: int
+    last: int
+
+    def __str__(self) -> str:
+        return f"{self.first}-{self.last}"
+
+
+def port_range(value: str) -> PortRange:
+    """``30000-30999``."""
+    first, _, last = value.partition("-")
+    if not (first.isascii() and first.isdigit() and last.isascii() and last.isdigit()):
+        raise ValueError(f"must be FIRST-LAST, not {value!r}")
+    if not 1024 <= int(first) < int(last) <= 65535:
+        raise ValueError(f"must rise from 1024 or more to 65535 at most, not {value!r}")
+    return PortRange(int(first), int(last))
+
+
+_RTP_PORTS = PortRange(30000, 30999)
+
+
+@dataclass(frozen=True)
+class Listening:
+    """Only this machine can reach the server unless --host says otherwise."""
+
+    host: Annotated[str, Given(values.text, "ADDRESS", "of the HTTP and WebSocket server")] = (
+        "127.0.0.1"
+    )
+    port: Annotated[
+        int, Given(values.integer(0, 65535), "PORT", "its port; 0: any that is free")
+    ] = 8080
+    tls_certificate: Annotated[
+        Path | None,
+        Given(values.file, "FILE", "PEM file of the certificate and its chain: https and wss"),
+    ] = None
+    tls_key: Annotated[
+        Path | None, Given(values.file, "FILE", "PEM file of the certificate's key")
+    ] = None
+    public_url: Annotated[
+        str,
+        Given(
+            values.url,
+            "URL",
+            "how gateways reach the server when a proxy stands before it; Twilio and Plivo sign it",
+        ),
+    ] = ""
+
+
+@dataclass(frozen=True)
+class Protocols:
+    """Off unless an address is given."""
+
+    audiosocket: Annotated[
+        Address | None,
+        Given(values.address, "HOST:PORT", "take Asterisk AudioSocket connections (TCP)"),
+    ] = None
+    audiosocket_hangup: Annotated[
+        HangUp,
+        Given(
+            values.choice(HangUp),
+            "WHEN",
+            "end AudioSocket() after a verdict, and the dialplan goes on: never, recorded, always",
+        ),
+    ] = HangUp.NEVER
+    rtpengine: Annotated[
+        Address | None,
+        Given(
+            values.address,
+            "HOST:PORT",
+            "hear calls of the rtpengine with this ng port, as POST /v1/rtpengine asks",
+        ),
+    ] = None
+    siprec: Annotated[
+        Address | None,
+        Given(values.address, "HOST:PORT", "take SIPREC sessions: SIP over UDP and TCP"),
+    ] = None
+    rtp_host: Annotated[
+        str, Given(values.text, "ADDRESS", "where RTP of rtpengine and SIPREC arrives")
+    ] = "127.0.0.1"
+    rtp_ports: Annotated[PortRange, Given(port_range, "FIRST-LAST", "its UDP ports")] = _RTP_PORTS
+
+
+@dataclass(frozen=True)
+class Detection:
+    """When, and how surely, a verdict is given."""
+
+    max_false_alarm: Annotated[
+        float,
+        Given(values.number(0, 1), "RATE", "share of live callers who may be called recorded"),
+    ] = DEFAULT_MAX_FALSE_ALARM
+    deadline_seconds: Annotated[
+        float,
+        Given(
+            values.number(0.1, 3600),
+            "S",
+            "wall-clock time from a leg's first moment to its final verdict",
+        ),
+    ] = 4.0
+    listen_seconds: Annotated[
+        float | None,
+        Given(
+            values.number(0.1, 3600), "S", "audio heard of a leg at most; by default the model's"
+        ),
+    ] = None
+    progress_seconds: Annotated[
+        float, Given(values.number(0, 3600), "S", "audio between events of progress; 0: none")
+    ] = 0.0
+    model: Annotated[
+        Path | None, Given(values.file, "FILE", "another model than the one shipped")
+    ] = None
+
+
+@dataclass(frozen=True)
+class Access:
+    """Who may connect. Without any of these, whoever reaches the server. With a token, requests
+    need "Authorization: Bearer TOKEN"; gateways that can't send it, ?token=TOKEN."""
+
+    token: Annotated[
+        Secret | None, Given(values.secret_file, "FILE", "file of the bearer token")
+    ] = None
+    twilio_auth_token: Annotated[
+        Secret | None,
+        Given(
+            values.secret_file,
+            "FILE",
+            "file of Twilio's auth token: /twilio needs X-Twilio-Signature",
+        ),
+    ] = None
+    plivo_auth_token: Annotated[
+        Secret | None,
+        Given(
+            values.secret_file, "FILE", "file of Plivo's auth token: /plivo needs its V3 signature"
+        ),
+    ] = None
+    genesys_api_key: Annotated[
+        Secret | None,
+        Given(values.secret_file, "FILE", "file of the API key: /audiohook needs it as X-API-KEY"),
+    ] = None
+    genesys_client_secret: Annotated[
+        Secret | None,
+        Given(
+            values.secret_file,
+            "FILE",
+            "file of the client secret: /audiohook needs its signature, too",
+        ),
+    ] = None
+
+
+@dataclass(frozen=True)
+class Limits:
+    """A machine that is full answers new legs at once with "unknown: overload"."""
+
+    max_legs: Annotated[int, Given(values.integer(1, 1_000_000), "N", "legs heard at once")] = 2000
+    max_connections: Annotated[
+        int, Given(values.integer(1, 1_000_000), "N", "WebSocket connections at once")
+    ] = 5000
+    max_message_bytes: Annotated[
+        int,
+        Given(
+            values.integer(1024, 1 << 30), "N", "largest WebSocket message; a larger one ends it"
+        ),
+    ] = 262_144
+    idle_seconds: Annotated[
+        float,
+        Given(values.number(1, 86_400), "S", "a WebSocket without a message for so long is closed"),
+    ] = 300.0
+    max_call_seconds: Annotated[
+        float, Given(values.number(1, 604_800), "S", "a WebSocket older than this is closed")
+    ] = 14_400.0
+
+
+@dataclass(frozen=True)
+class Webhook:
+    """Verdicts and final verdicts are POSTed as JSON, signed and retried."""
+
+    url: Annotated[str, Given(values.url, "URL", "where to")] = ""
+    secret: Annotated[
+        Secret | None,
+        Given(values.secret_file, "FILE", "file of the key that signs (X-Audio-Model-Signature)"),
+    ] = None
+    retries: Annotated[
+        int, Given(values.integer(0, 20), "N", "further attempts when one fails")
+    ] = 5
+
+
+@dataclass(frozen=True)
+class Ami:
+    """Tell Asterisk by its Manager Interface what became of AudioSocket and /asterisk calls."""
+
+    address: Annotated[
+        Address | None, Given(values.address, "HOST:PORT", "of the Manager Interface")
+    ] = None
+    user: Annotated[str, Given(values.text, "NAME", "its user")] = ""
+    secret: Annotated[
+        Secret | None, Given(values.secret_file, "FILE", "file of the user's secret")
+    ] = None
+    action: Annotated[
+        Action,
+        Given(
+            values.choice(Action),
+            "WHAT",
+            "variable: set AMDSTATUS and others; hangup: of a recording",
+        ),
+    ] = Action.VARIABLE
+
+
+@dataclass(frozen=True)
+class Ari:
+    """Hear channels that enter Stasis(audio-model) by Asterisk's REST Interface, and tell it."""
+
+    address: Annotated[
+        Address | None, Given(values.address, "HOST:PORT", "of Asterisk's HTTP server")
+    ] = None
+    user: Annotated[str, Given(values.text, "NAME", "its user")] = ""
+    secret: Annotated[
+        Secret | None, Given(values.secret_file, "FILE", "file of the user's password")
+    ] = None
+    action: Annotated[
+        Action,
+        Given(
+            values.choice(Action),
+            "WHAT",
+            "variable: set AMDSTATUS and others; hangup: of a recording",
+        ),
+    ] = Action.VARIABLE
+
+
+@dataclass(frozen=True)
+class Records:
+    """No audio is stored unless --keep-audio asks for it."""
+
+    keep_audio: Annotated[
+        Path | None,
+        Given(values.folder, "DIR", "keep the audio of legs that end as unknown there, for review"),
+    ] = None
+    keep_audio_megabytes: Annotated[
+        int, Given(values.integer(1, 10_000_000), "N", "beyond this the oldest of them are deleted")
+    ] = 1000
+    hash_numbers: Annotated[
+        bool, Given(values.switch, "", "write phone numbers as hashes to log and DIR")
+    ] = True
+    hash_salt: Annotated[
+        Secret | None,
+        Given(values.secret_file, "FILE", "key of the hashes, to follow a number over restarts"),
+    ] = None
+    log_level: Annotated[
+        LogLevel, Given(values.choice(LogLevel), "LEVEL", "debug, info, warning or error")
+    ] = LogLevel.INFO
+    log_format: Annotated[LogFormat, Given(values.choice(LogFormat), "FORMAT", "text or json")] = (
+        LogFormat.TEXT
+    )
+
+
+@dataclass(frozen=True)
+class Settings:
+    """All that ``serve`` can be told."""
+
+    listening: Annotated[Listening, Titled("where to listen")] = field(default_factory=Listening)
+    protocols: Annotated[Protocols, Titled("other protocols")] = field(default_factory=Protocols)
+    detection: Annotated[Detection, Titled("the verdict")] = field(default_factory=Detection)
+    access: Annotated[Access, Titled("access")] = field(default_factory=Access)
+    limits: Annotated[Limits, Titled("limits")] = field(default_factory=Limits)
+    webhook: Annotated[Webhook, Titled("webhook", prefix="webhook_")] = field(
+        default_factory=Webhook
+    )
+    ami: Annotated[Ami, Titled("Asterisk AMI", prefix="ami_")] = field(default_factory=Ami)
+    ari: Annotated[Ari, Titled("Asterisk ARI", prefix="ari_")] = field(default_factory=Ari)
+    records: Annotated[Records, Titled("logs and kept audio")] = field(default_factory=Records)
+
+    def __post_init__(self) -> None:
+        """Raises UsageError for settings that do not go together."""
+        listening, access = self.listening, self.access
+        if (listening.tls_certificate is None) is not (listening.tls_key is None):
+            raise UsageError("--tls-certificate and --tls-key: one needs the other")
+        if bool(self.webhook.url) is not (self.webhook.secret is not None):
+            raise UsageError("--webhook-url and --webhook-secret-file: one needs the other")
+        if access.genesys_client_secret is not None and access.genesys_api_key is None:
+            raise UsageError("--genesys-client-secret-file needs --genesys-api-key-file")
+        if self.ari.address is not None and self.protocols.audiosocket is None:
+            raise UsageError("--ari-address needs --audiosocket, by which Asterisk sends the audio")
+        for name, pbx in (("ami", self.ami), ("ari", self.ari)):
+            if pbx.address is not None and not (pbx.user and pbx.secret):
+                raise UsageError(f"--{name}-address needs --{name}-user and --{name}-secret-file")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The flags of ``serve``."""
+    parser.add_argument("--config", metavar="FILE", help="TOML file of the options below")
+    options.add_arguments(parser, Settings)
+
+
+def load(arguments: argparse.Namespace, environ: Mapping[str, str] = os.environ) -> Settings:
+    """The settings that flags, environment, file and defaults make together.
+
+    Raises UsageError, which names the option and where it was given.
+    """
+    config = arguments.config or environ.get(_CONFIG)
+    return options.load(
+        Settings,
+        arguments,
+        environ,
+        prefix=ENVIRONMENT,
+        config=Path(config) if config else None,
+    )

@@ -1,0 +1,114 @@
+"""Who may connect: a bearer token, or what a gateway signs its handshakes with."""
+
+import base64
+import binascii
+import logging
+from collections.abc import Callable, Mapping
+from time import monotonic
+
+from aiohttp import web
+
+from audio_model.gateway.config.settings import Access
+from audio_model.gateway.config.values import Secret
+from audio_model.gateway.http.errors import HttpError
+from audio_model.gateway.http.signatures import (
+    AuthError,
+    check_genesys,
+    check_genesys_key,
+    check_plivo,
+    check_twilio,
+)
+from audio_model.gateway.outlets.metrics import Metrics
+from audio_model.gateway.outlets.security import same
+
+logger = logging.getLogger(__name__)
+
+_Check = Callable[[Mapping[str, str], str, str], None]
+"""Of headers, URL and secret; raises AuthError."""
+
+_TELNYX_HEADER = "x-telnyx-streaming-auth-token"
+
+
+class AccessControl:
+    """Raises HttpError 401 for requests that may not be.
+
+    With no secret at all everyone may; with any, a path without one of its own needs the token.
+    """
+
+    def __init__(self, access: Access, public_url: str, metrics: Metrics) -> None:
+        self._token, self._public_url, self._metrics = access.token, public_url, metrics
+        self._gateways = _checks(access)
+        self._open = access == Access()
+        self._quiet_until = 0.0
+
+    def check(self, request: web.Request, *, in_query: bool = False) -> None:
+        """Of an HTTP request. ``in_query``: for clients that can't send headers."""
+        if not self._open and not self._has_token(request, in_query):
+            raise self._denied(request, "a token is needed: Authorization: Bearer ...")
+
+    def check_gateway(self, request: web.Request, gateway: str) -> None:
+        """Of a WebSocket's handshake. The token does for every gateway."""
+        if self._open or self._has_token(request, in_query=True):
+            return
+        if gateway not in self._gateways:
+            raise self._denied(request, "a token is needed: Authorization: Bearer, or ?token=")
+        try:
+            for check, secret in self._gateways[gateway]:
+                check(request.headers, self._url(request), secret.value)
+        except AuthError as error:
+            raise self._denied(request, str(error)) from error
+
+    def _has_token(self, request: web.Request, in_query: bool) -> bool:
+        if self._token is None:
+            return False
+        given = [_authorization(request.headers), request.headers.get(_TELNYX_HEADER, "")]
+        if in_query:
+            given.append(request.query.get("token", ""))
+        return any([same(one, self._token) for one in given])
+
+    def _url(self, request: web.Request) -> str:
+        """The address that the gateway was told to connect to."""
+        base = self._public_url or f"{request.scheme}://{request.host}"
+        return "ws" + base.removeprefix("http").rstrip("/") + request.raw_path
+
+    def _denied(self, request: web.Request, why: str) -> HttpError:
+        self._metrics.refused.labels("unauthorised").inc()
+        # Whoever tries many times must not fill the log.
+        if monotonic() >= self._quiet_until:
+            self._quiet_until = monotonic() + 1
+            logger.warning("%s: refused: %s", request.path, why)
+        return HttpError(401, "unauthorised", why, {"WWW-Authenticate": "Bearer"})
+
+
+def _checks(access: Access) -> dict[str, list[tuple[_Check, Secret]]]:
+    """What a gateway's handshake must pass, for those that have a secret."""
+    every: list[tuple[str, _Check, Secret | None]] = [
+        ("twilio", check_twilio, access.twilio_auth_token),
+        ("plivo", check_plivo, access.plivo_auth_token),
+        ("audiohook", check_genesys_key, access.genesys_api_key),
+        ("audiohook", check_genesys, access.genesys_client_secret),
+    ]
+    checks: dict[str, list[tuple[_Check, Secret]]] = {}
+    for gateway, check, secret in every:
+        if secret is not None:
+            checks.setdefault(gateway, []).append((check, secret))
+    return checks
+
+
+def _authorization(headers: Mapping[str, str]) -> str:
+    """The token of an Authorization header: Bearer, or the password of Basic; else empty.
+
+    Exotel and Asterisk send user and password where their settings have them.
+    """
+    value = headers.get("Authorization", "")
+    scheme, _, credentials = value.partition(" ")
+    match scheme.lower():
+        case "bearer":
+            return credentials.strip()
+        case "basic":
+            try:
+                decoded = base64.b64decode(credentials.strip(), validate=True)
+            except binascii.Error:
+                return ""
+            return decoded.partition(b":")[2].decode("utf-8", "surrogateescape")
+    return ""

@@ -1,0 +1,222 @@
+"""The HTTP side of the server: its routes, and what each answers."""
+
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Annotated
+
+import aiohttp
+import msgspec
+from aiohttp import web
+
+from audio_model.gateway.dialects import DIALECTS, Dialect
+from audio_model.gateway.events import EventKind
+from audio_model.gateway.http import openapi
+from audio_model.gateway.http.access import AccessControl
+from audio_model.gateway.http.errors import HttpError, json_response
+from audio_model.gateway.http.scoring import Scoring
+from audio_model.gateway.http.websockets import WebSockets
+from audio_model.gateway.outlets.feed import Feed, Filter
+from audio_model.gateway.outlets.history import History
+from audio_model.gateway.outlets.metrics import Metrics
+from audio_model.gateway.rtp.ng import RtpengineError
+from audio_model.gateway.rtp.receiver import NoPortError
+from audio_model.gateway.rtp.rtpengine import Rtpengine
+
+logger = logging.getLogger(__name__)
+
+STREAM_PATH = "/v1/stream"
+_PLAIN = "stream"
+"""The dialect of STREAM_PATH."""
+
+MAX_READERS = 100
+MAX_JSON_BYTES = 16_384
+KEEP_ALIVE_SECONDS = 15.0
+DEFAULT_LIMIT, MAX_LIMIT = 100, 1000
+
+
+class _Follow(msgspec.Struct):
+    """A call that is to be heard through rtpengine."""
+
+    call_id: Annotated[str, msgspec.Meta(min_length=1, max_length=255)]
+    from_tag: Annotated[str, msgspec.Meta(max_length=255)] = ""
+    caller: Annotated[str, msgspec.Meta(max_length=255)] = ""
+    called: Annotated[str, msgspec.Meta(max_length=255)] = ""
+
+
+_FOLLOW = msgspec.json.Decoder(_Follow)
+
+_Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+class Phase(StrEnum):
+    STARTING = "starting"
+    READY = "ready"
+    STOPPING = "stopping"
+
+
+@dataclass
+class Api:
+    """What the routes need, and the routes."""
+
+    access: AccessControl
+    websockets: WebSockets
+    scoring: Scoring
+    history: History
+    feed: Feed
+    metrics: Metrics
+    phase: Phase = Phase.STARTING
+    rtpengine: Rtpengine | None = None
+
+    def application(self) -> web.Application:
+        application = web.Application(middlewares=[_errors_as_json], client_max_size=MAX_JSON_BYTES)
+        router = application.router
+        router.add_get("/healthz", self._health)
+        router.add_get("/readyz", self._ready)
+        router.add_get("/metrics", self._metrics)
+        router.add_get("/openapi.json", self._openapi)
+        router.add_post("/v1/score", self._score)
+        router.add_get("/v1/calls", self._calls)
+        router.add_get("/v1/calls/{id:.+}", self._call)
+        router.add_get("/v1/events", self._events, allow_head=False)
+        router.add_post("/v1/rtpengine", self._follow)
+        for path, dialect in dialect_paths().items():
+            router.add_get(path, self._websocket(dialect), allow_head=False)
+        self._document = openapi.document(
+            [path for path in dialect_paths() if path != STREAM_PATH], STREAM_PATH
+        )
+        return application
+
+    async def _health(self, _: web.Request) -> web.Response:
+        return json_response({"status": "ok"})
+
+    async def _ready(self, _: web.Request) -> web.Response:
+        status = 200 if self.phase is Phase.READY else 503
+        return json_response({"status": self.phase}, status)
+
+    async def _metrics(self, request: web.Request) -> web.Response:
+        self.access.check(request)
+        return web.Response(
+            body=self.metrics.text(), headers={"Content-Type": self.metrics.content_type}
+        )
+
+    async def _openapi(self, _: web.Request) -> web.Response:
+        return json_response(self._document)
+
+    async def _score(self, request: web.Request) -> web.Response:
+        self.access.check(request)
+        self._check_phase()
+        return await self.scoring.handle(request)
+
+    async def _calls(self, request: web.Request) -> web.Response:
+        self.access.check(request)
+        text = request.query.get("limit", str(DEFAULT_LIMIT))
+        limit = int(text) if text.isascii() and text.isdigit() and len(text) < 9 else 0
+        if not 1 <= limit <= MAX_LIMIT:
+            raise HttpError(400, "bad_request", f"limit must be 1 to {MAX_LIMIT}")
+        return json_response({"calls": list(self.history.recent(limit))})
+
+    async def _call(self, request: web.Request) -> web.Response:
+        self.access.check(request)
+        call = self.history.get(request.match_info["id"])
+        if call is None:
+            raise HttpError(404, "no_such_call", "no call is known by this id, or not any more")
+        return json_response(call)
+
+    async def _events(self, request: web.Request) -> web.StreamResponse:
+        self.access.check(request, in_query=True)
+        kind = request.query.get("event", "")
+        if kind and kind not in list(EventKind):
+            raise HttpError(400, "bad_request", f"event must be {', '.join(EventKind)}")
+        if len(self.feed) >= MAX_READERS:
+            self.metrics.refused.labels("readers").inc()
+            raise HttpError(503, "too_many_readers", "no more readers are taken now")
+        self._check_phase()
+        wanted = Filter(kind, request.query.get("gateway", ""))
+        response = web.StreamResponse(
+            headers={
+                "Content-Type": "text/event-stream",
+                "Cache-Control": "no-store",
+                "X-Accel-Buffering": "no",
+            }
+        )
+        reader = self.feed.open(
+            wanted, request.headers.get("Last-Event-ID"), lambda: self._drop(request)
+        )
+        try:
+            await response.prepare(request)
+            await response.write(b": events follow\n\n")
+            while True:
+                messages = await reader.read(KEEP_ALIVE_SECONDS)
+                if messages or not reader.ended:
+                    await response.write(messages or b": no events\n\n")
+                if reader.ended:
+                    break
+        except (ConnectionError, aiohttp.ClientError):
+            logger.debug("a reader of events has gone")
+        finally:
+            self.feed.close(reader)
+        return response
+
+    async def _follow(self, request: web.Request) -> web.Response:
+        self.access.check(request)
+        self._check_phase()
+        if self.rtpengine is None:
+            raise HttpError(404, "no_rtpengine", "the server was started without --rtpengine")
+        try:
+            wanted = _FOLLOW.decode(await request.read())
+        except msgspec.MsgspecError as error:
+            raise HttpError(400, "bad_request", str(error)) from error
+        try:
+            begun = await self.rtpengine.follow(
+                wanted.call_id, wanted.from_tag, caller=wanted.caller, called=wanted.called
+            )
+        except RtpengineError as error:
+            raise HttpError(502, "rtpengine", str(error)) from error
+        except NoPortError as error:
+            raise HttpError(503, "no_port", str(error)) from error
+        return json_response({"call": wanted.call_id, "begun": begun}, 202)
+
+    def _drop(self, request: web.Request) -> None:
+        self.metrics.slow_readers.inc()
+        logger.warning("a reader of events reads too slowly and is dropped")
+        if request.transport is not None:
+            request.transport.abort()
+
+    def _websocket(self, dialect: type[Dialect]) -> _Handler:
+        async def handle(request: web.Request) -> web.StreamResponse:
+            self.access.check_gateway(request, dialect.name)
+            self._check_phase()
+            return await self.websockets.serve(request, dialect)
+
+        return handle
+
+    def _check_phase(self) -> None:
+        if self.phase is not Phase.READY:
+            raise HttpError(503, self.phase, f"the server is {self.phase}")
+
+
+def dialect_paths() -> dict[str, type[Dialect]]:
+    """The WebSocket paths and who speaks there."""
+    return {
+        STREAM_PATH if name == _PLAIN else f"/{name}": dialect for name, dialect in DIALECTS.items()
+    }
+
+
+@web.middleware
+async def _errors_as_json(request: web.Request, handler: _Handler) -> web.StreamResponse:
+    try:
+        return await handler(request)
+    except HttpError as error:
+        return error.response()
+    except web.HTTPException as error:
+        code = error.reason.lower().replace(" ", "_")
+        headers = {"Allow": error.headers["Allow"]} if "Allow" in error.headers else None
+        return HttpError(error.status, code, error.reason, headers).response()
+    except ConnectionError:
+        # Whoever asked has gone; what is returned reaches nobody.
+        return HttpError(400, "gone", "the connection is gone").response()
+    except Exception:
+        logger.exception("a request to %s could not be answered", request.path)
+        return HttpError(500, "internal_error", "the log has its traceback").response()

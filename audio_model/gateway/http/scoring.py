@@ -1,0 +1,207 @@
+"""``POST /v1/score``: a recording by HTTP, scored beside the live calls and never before them."""
+
+import asyncio
+import os
+from collections.abc import AsyncIterable, AsyncIterator, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from threading import get_native_id
+
+import numpy as np
+from aiohttp import BodyPartReader, web
+from aiohttp.http_exceptions import HttpProcessingError
+
+from audio_model.audio import AUDIO_SUFFIXES, Channel
+from audio_model.batch.rows import Columns, Entry, Row, evidence_values
+from audio_model.batch.run import ScoreOptions, score_entry
+from audio_model.detector import Detector
+from audio_model.errors import UsageError
+from audio_model.formats import Encoding, RawFormat, suffix_of
+from audio_model.gateway.http.errors import HttpError, json_response
+from audio_model.gateway.outlets.metrics import Metrics
+
+MAX_BYTES = 16 * 1024 * 1024
+"""Of a recording: 17 minutes of 16-bit telephone audio. It is held in memory."""
+MAX_QUEUED = 8
+"""Requests at once: one is scored while the others are received or wait."""
+RECEIVE_SECONDS = 30.0
+
+_CHUNK_BYTES = 65_536
+_NICENESS = 10
+_NAME_LENGTH = 255
+_COLUMNS = Columns(each_channel=False)
+
+RAW_TYPES = {
+    "audio/basic": Encoding.MULAW,
+    "audio/mulaw": Encoding.MULAW,
+    "audio/x-mulaw": Encoding.MULAW,
+    "audio/pcmu": Encoding.MULAW,
+    "audio/alaw": Encoding.ALAW,
+    "audio/x-alaw": Encoding.ALAW,
+    "audio/pcma": Encoding.ALAW,
+    "audio/l16": Encoding.S16LE,
+}
+"""Types of bodies without a header: RFC 2046 (basic), RFC 4856 (PCMU, PCMA), RFC 2586 (L16)."""
+
+_L16 = "audio/l16"
+_BY_HEADER = ("audio/", "video/", "application/octet-stream", "application/ogg")
+_HINT = "send curl -F file=@call.wav, or the body with -H 'Content-Type: audio/wav'"
+
+
+@dataclass(frozen=True)
+class Recording:
+    """What was sent."""
+
+    name: str
+    content: bytes
+    raw_format: RawFormat | None
+
+
+class Scoring:
+    """Scores one recording at a time, in a thread that gives way to the live calls."""
+
+    def __init__(self, detector: Detector, metrics: Metrics) -> None:
+        self._detector, self._metrics = detector, metrics
+        self._queued = 0
+        self._executor = ThreadPoolExecutor(1, thread_name_prefix="score", initializer=_give_way)
+
+    async def handle(self, request: web.Request) -> web.Response:
+        """The row that ``audio-model score --output rows.jsonl`` writes. Raises HttpError."""
+        if self._queued >= MAX_QUEUED:
+            self._metrics.refused.labels("score_queue").inc()
+            raise HttpError(503, "busy", "too many recordings are waiting", {"Retry-After": "1"})
+        channel = _channel(request.query)
+        self._queued += 1
+        try:
+            try:
+                async with asyncio.timeout(RECEIVE_SECONDS):
+                    recording = await _receive(request)
+            except TimeoutError:
+                raise HttpError(
+                    408, "too_slow", f"the recording did not come within {RECEIVE_SECONDS:g} s"
+                ) from None
+            row = await asyncio.get_running_loop().run_in_executor(
+                self._executor, self._score, recording, channel
+            )
+        finally:
+            self._queued -= 1
+        return json_response({**_COLUMNS.own_values(row), **evidence_values(row)})
+
+    def close(self) -> None:
+        """Finish what is being scored; nothing more is."""
+        self._executor.shutdown(cancel_futures=True)
+
+    def _score(self, recording: Recording, channel: Channel) -> Row:
+        options = ScoreOptions(channel=channel, raw_format=recording.raw_format)
+        with _in_memory(recording) as path:
+            (row,) = score_entry(Entry(path), self._detector, options)
+        return replace(row, entry=Entry(recording.name))
+
+
+def _give_way() -> None:
+    # Linux keeps niceness for each thread.
+    os.setpriority(os.PRIO_PROCESS, get_native_id(), _NICENESS)
+
+
+@contextmanager
+def _in_memory(recording: Recording) -> Iterator[str]:
+    """A path to a recording that is on no disk: nobody asked for it to be stored."""
+    suffix = suffix_of(recording.name)
+    with (
+        open(os.memfd_create("recording"), "wb") as file,  # noqa: PTH123
+        TemporaryDirectory(prefix="audio-model-") as folder,
+    ):
+        file.write(recording.content)
+        file.flush()
+        # Formats without a header are known by their names.
+        link = Path(folder) / f"recording{suffix if suffix in AUDIO_SUFFIXES else ''}"
+        link.symlink_to(f"/proc/self/fd/{file.fileno()}")
+        yield str(link)
+
+
+async def _receive(request: web.Request) -> Recording:
+    if (request.content_length or 0) > MAX_BYTES + _CHUNK_BYTES:
+        raise _too_large()
+    try:
+        if request.content_type == "multipart/form-data":
+            return await _receive_part(request)
+        raw_format, swapped = raw_format_of(request.headers.get("Content-Type", ""))
+        content = await _gather(request.content.iter_chunked(_CHUNK_BYTES))
+        return Recording("", _ordered(content, swapped), raw_format)
+    except (ValueError, HttpProcessingError, web.RequestPayloadError) as error:
+        raise HttpError(400, "bad_body", f"the body can't be read: {error}") from error
+
+
+async def _receive_part(request: web.Request) -> Recording:
+    reader = await request.multipart()
+    while (part := await reader.next()) is not None:
+        if not isinstance(part, BodyPartReader):
+            raise HttpError(400, "bad_body", "a form within a form is not read")
+        if part.filename is None and part.name != "file":
+            await part.release()
+            continue
+        kind = part.headers.get("Content-Type", "application/octet-stream")
+        raw_format, swapped = raw_format_of(kind)
+        content = await _gather(_chunks(part))
+        name = (part.filename or "")[-_NAME_LENGTH:]
+        return Recording(name, _ordered(content, swapped), raw_format)
+    raise HttpError(400, "bad_body", f"the form has no file; {_HINT}")
+
+
+async def _chunks(part: BodyPartReader) -> AsyncIterator[bytes]:
+    while chunk := await part.read_chunk(_CHUNK_BYTES):
+        yield chunk
+
+
+async def _gather(chunks: AsyncIterable[bytes]) -> bytes:
+    content = bytearray()
+    async for chunk in chunks:
+        content += chunk
+        if len(content) > MAX_BYTES:
+            raise _too_large()
+    return bytes(content)
+
+
+def raw_format_of(content_type: str) -> tuple[RawFormat | None, bool]:
+    """What a Content-Type says of bytes without a header, and whether they are big endian.
+
+    ``audio/L16`` is big endian (RFC 2586) unless ``endianness=little-endian`` says otherwise. Types
+    with a header of their own give None. Raises HttpError.
+    """
+    kind, *rest = (part.strip().lower() for part in content_type.split(";"))
+    parameters = dict(part.partition("=")[::2] for part in rest)
+    encoding = RAW_TYPES.get(kind)
+    if encoding is None:
+        if not kind.startswith(_BY_HEADER):
+            raise HttpError(415, "not_audio", f"a Content-Type of audio is needed: {_HINT}")
+        return None, False
+    order = parameters.get("endianness", "big-endian")
+    if order not in ("big-endian", "little-endian"):
+        raise HttpError(400, "bad_request", "endianness must be big-endian or little-endian")
+    try:
+        raw_format = RawFormat(
+            encoding, int(parameters.get("rate", "8000")), int(parameters.get("channels", "1"))
+        )
+    except (ValueError, UsageError) as error:
+        raise HttpError(400, "bad_request", f"Content-Type: {error}") from error
+    return raw_format, kind == _L16 and order == "big-endian"
+
+
+def _ordered(content: bytes, swapped: bool) -> bytes:
+    if not swapped:
+        return content
+    return np.frombuffer(content[: len(content) // 2 * 2], ">i2").astype("<i2").tobytes()
+
+
+def _channel(query: Mapping[str, str]) -> Channel:
+    try:
+        return Channel(query.get("channel", Channel.MIX))
+    except ValueError:
+        raise HttpError(400, "bad_request", f"channel must be {', '.join(Channel)}") from None
+
+
+def _too_large() -> HttpError:
+    return HttpError(413, "too_large", f"a recording may have {MAX_BYTES} bytes")

@@ -1,0 +1,245 @@
+"""WebSockets: from aiohttp's to a dialect, and back. Source: RFC 6455.
+
+The hot path: each packet of each call passes :meth:`WebSockets._listen`. Nothing is made, logged or
+scheduled there for a packet that is as it should be; what watches over time looks at all
+connections together, once in a while.
+"""
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Callable, Mapping
+from time import monotonic
+
+import aiohttp
+from aiohttp import WSCloseCode, WSMsgType, web
+
+from audio_model.errors import AudioModelError
+from audio_model.gateway.calls import Calls
+from audio_model.gateway.config.settings import Limits
+from audio_model.gateway.dialects.base import Dialect, ProtocolError
+from audio_model.gateway.http.errors import HttpError
+from audio_model.gateway.outlets.metrics import Metrics
+
+logger = logging.getLogger(__name__)
+
+MAX_BAD_MESSAGES = 20
+MAX_UNSENT = 1000
+"""Messages to a peer that does not read them; then it is gone for us."""
+PING_SECONDS = 20.0
+"""Quiet connections are pinged, so that proxies between keep them."""
+CLOSE_SECONDS = 3.0
+"""For the peer to answer a close."""
+
+_MAX_REASON = 123
+"""Bytes; RFC 6455, 5.5."""
+
+
+class Socket:
+    """The Connection that a dialect sees. Sending waits for nothing: a task does it."""
+
+    def __init__(
+        self,
+        request: web.Request,
+        transport: asyncio.Transport,
+        response: web.WebSocketResponse,
+    ) -> None:
+        self.query: Mapping[str, str] = request.query
+        self.headers: Mapping[str, str] = request.headers
+        self._response = response
+        self.transport = transport
+        # None: a ping.
+        self._unsent: deque[str | bytes | None] = deque()
+        self._closing: tuple[int, str] | None = None
+        self._sender: asyncio.Task[None] | None = None
+        self.received = 0
+        """Messages so far."""
+        self.opened_at = self.heard_at = self.pinged_at = monotonic()
+        self._received_before = 0
+
+    def send_text(self, message: str) -> None:
+        self._send(message)
+
+    def send_bytes(self, message: bytes) -> None:
+        self._send(message)
+
+    def close(self, code: int = WSCloseCode.OK, reason: str = "") -> None:
+        if self._closing is None:
+            self._closing = code, reason
+            self._start_sending()
+
+    def start(self) -> None:
+        """The handshake is done: what was sent before goes out."""
+        if self._unsent or self._closing is not None:
+            self._start_sending()
+
+    async def end(self) -> None:
+        """The connection is gone, and with it what is unsent."""
+        self._unsent.clear()
+        if self._sender is not None:
+            self._sender.cancel()
+            await asyncio.gather(self._sender, return_exceptions=True)
+
+    def look(self, now: float, limits: Limits) -> None:
+        """Close the connection if it is idle or has lasted too long, or ping it."""
+        if self.received != self._received_before:
+            self._received_before, self.heard_at = self.received, now
+        if self._closing is not None:
+            return
+        if now - self.opened_at > limits.max_call_seconds:
+            self.close(WSCloseCode.POLICY_VIOLATION, f"open for {limits.max_call_seconds:g} s")
+        elif now - self.heard_at > limits.idle_seconds:
+            self.close(WSCloseCode.POLICY_VIOLATION, f"idle for {limits.idle_seconds:g} s")
+        elif now - max(self.heard_at, self.pinged_at) > PING_SECONDS:
+            self.pinged_at = now
+            self._send(None)
+
+    def _send(self, message: str | bytes | None) -> None:
+        if self._closing is not None:
+            return
+        if len(self._unsent) >= MAX_UNSENT:
+            logger.warning("a peer does not read what it is sent; its connection is cut")
+            self._unsent.clear()
+            self._closing = WSCloseCode.ABNORMAL_CLOSURE, ""
+            self.transport.abort()
+            return
+        self._unsent.append(message)
+        self._start_sending()
+
+    def _start_sending(self) -> None:
+        if self._response.prepared and (self._sender is None or self._sender.done()):
+            self._sender = asyncio.create_task(self._send_all())
+
+    async def _send_all(self) -> None:
+        response = self._response
+        try:
+            while self._unsent:
+                message = self._unsent.popleft()
+                if isinstance(message, str):
+                    await response.send_str(message)
+                elif message is None:
+                    await response.ping()
+                else:
+                    await response.send_bytes(message)
+            if self._closing is not None:
+                code, reason = self._closing
+                await response.close(code=code, message=reason.encode()[:_MAX_REASON])
+        except (aiohttp.ClientError, ConnectionError):
+            # It is gone; the receiving side notices and ends the call.
+            self._unsent.clear()
+
+
+class WebSockets:
+    """All WebSocket connections of the server."""
+
+    def __init__(self, calls: Calls, metrics: Metrics, limits: Limits) -> None:
+        self._calls, self._metrics, self._limits = calls, metrics, limits
+        self._open: set[Socket] = set()
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    async def serve(self, request: web.Request, dialect: type[Dialect]) -> web.StreamResponse:
+        """Speak with one gateway until it goes. Raises HttpError before the handshake."""
+        response = web.WebSocketResponse(
+            protocols=dialect.subprotocols,
+            max_msg_size=self._limits.max_message_bytes,
+            # Audio hardly gets smaller, and a small message may unpack to a huge one.
+            compress=False,
+            timeout=CLOSE_SECONDS,
+        )
+        if not response.can_prepare(request):
+            raise HttpError(426, "websocket_needed", "this path speaks WebSocket")
+        if len(self._open) >= self._limits.max_connections:
+            self._metrics.refused.labels("connections").inc()
+            raise HttpError(503, "too_many_connections", "no more connections are taken now")
+        if request.transport is None:
+            raise HttpError(400, "gone", "the connection is gone already")
+        socket = Socket(request, request.transport, response)
+        try:
+            speaker = dialect(socket, self._calls)
+        except AudioModelError as error:
+            raise HttpError(400, "bad_request", str(error)) from error
+        self._open.add(socket)
+        gauge = self._metrics.connections.labels(dialect.name)
+        gauge.inc()
+        try:
+            await response.prepare(request)
+            socket.start()
+            await self._listen(response, socket, speaker)
+        finally:
+            self._open.discard(socket)
+            gauge.dec()
+            self._end_call(speaker)
+            await socket.end()
+        return response
+
+    async def watch(self) -> None:
+        """Hold all connections to the limits of time. Runs until it is cancelled."""
+        while True:
+            await asyncio.sleep(min(1.0, self._limits.idle_seconds / 4))
+            now = monotonic()
+            for socket in list(self._open):
+                socket.look(now, self._limits)
+
+    async def close(self) -> None:
+        """Send what is to be sent and end all connections."""
+        for socket in list(self._open):
+            socket.close(WSCloseCode.GOING_AWAY, "the server stops")
+        until = monotonic() + CLOSE_SECONDS + 1
+        while self._open and monotonic() < until:
+            await asyncio.sleep(0.01)
+
+    async def _listen(
+        self, response: web.WebSocketResponse, socket: Socket, speaker: Dialect
+    ) -> None:
+        receive, has_read, transport = (
+            response.receive,
+            self._calls.pacer.has_read,
+            socket.transport,
+        )
+        text: Callable[[str], None] = speaker.text
+        binary: Callable[[bytes], None] = speaker.binary
+        bad = 0
+        while True:
+            message = await receive()
+            kind = message.type
+            socket.received += 1
+            has_read(transport)
+            try:
+                if kind is WSMsgType.BINARY:
+                    binary(message.data)
+                elif kind is WSMsgType.TEXT:
+                    text(message.data)
+                else:
+                    return
+            except ProtocolError as error:
+                bad += 1
+                self._count_bad(speaker, bad, error)
+                if bad == MAX_BAD_MESSAGES:
+                    speaker.fail(f"too many bad messages, the last: {error}")
+                    text = binary = _ignore
+            except Exception:
+                # One call's failure must not reach another, and the phone call must go on.
+                logger.exception("%s: a message could not be handled", speaker.name)
+                self._metrics.internal_errors.inc()
+                speaker.fail("internal error: the log has its traceback")
+                text = binary = _ignore
+
+    def _end_call(self, speaker: Dialect) -> None:
+        try:
+            speaker.lost()
+        except Exception:
+            # Nobody is left to be told, and an answer by HTTP would go into the WebSocket.
+            logger.exception("%s: a call could not be ended", speaker.name)
+            self._metrics.internal_errors.inc()
+
+    def _count_bad(self, speaker: Dialect, bad: int, error: ProtocolError) -> None:
+        self._metrics.protocol_errors.labels(speaker.name).inc()
+        # The first tells what is wrong; the others would fill the log.
+        if bad == 1:
+            logger.warning("%s: a message was dropped: %s", speaker.name, error)
+
+
+def _ignore(_: str | bytes) -> None:
+    pass

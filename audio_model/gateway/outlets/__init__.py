@@ -1,0 +1,1 @@
+"""Where events go besides their gateway: logs, metrics, listeners, webhooks, files."""

@@ -1,0 +1,50 @@
+"""Secrets compared, numbers hidden, names made safe."""
+
+import hmac
+import re
+import secrets
+from hashlib import blake2b
+
+from audio_model.gateway.config.values import Secret
+
+_UNSAFE = re.compile(r"[^A-Za-z0-9_-]+")
+_NAME_LENGTH = 60
+_HASH_BYTES = 5
+_KEY_BYTES = 32
+
+
+def same(given: str, secret: Secret) -> bool:
+    """Whether what was given is the secret, in a time that doesn't tell how much of it is."""
+    return hmac.compare_digest(given.encode("utf-8", "surrogateescape"), secret.bytes)
+
+
+class NumberHasher:
+    """Phone numbers as short keyed hashes: one number always gives the same, none can be read.
+
+    A number has few digits, so an unkeyed hash would be reversed by trying them all. Source:
+    RFC 7693, BLAKE2, keyed hashing.
+    """
+
+    def __init__(self, salt: Secret | None = None, *, hide: bool = True) -> None:
+        """
+        Args:
+            salt: the key; by default random, so that hashes can't be compared over restarts.
+            hide: False leaves numbers as they are.
+        """
+        key = secrets.token_bytes(_KEY_BYTES) if salt is None else salt.bytes
+        self._key, self._hide = blake2b(key, digest_size=_KEY_BYTES).digest(), hide
+
+    def __call__(self, number: str) -> str:
+        if not number or not self._hide:
+            return number
+        digest = blake2b(number.encode("utf-8", "replace"), digest_size=_HASH_BYTES, key=self._key)
+        return f"#{digest.hexdigest()}"
+
+
+def safe_name(text: str) -> str:
+    """A file name for any text: of letters, digits, ``-`` and ``_``, different for each."""
+    short = _UNSAFE.sub("_", text)[:_NAME_LENGTH]
+    if short == text:
+        return short
+    digest = blake2b(text.encode("utf-8", "replace"), digest_size=_HASH_BYTES)
+    return f"{short}-{digest.hexdigest()}"

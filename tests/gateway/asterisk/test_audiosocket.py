@@ -1,0 +1,518 @@
+"""Frames cut anywhere reach the right leg, and whatever comes the call is answered."""
+
+import asyncio
+import struct
+from collections.abc import Awaitable, Callable
+from contextlib import asynccontextmanager
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import numpy as np
+import pytest
+import uvloop
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from audio_model import audio
+from audio_model.companding import alaw_encode, mulaw_encode
+from audio_model.decision import Reason, VerdictKind
+from audio_model.detector import Detector
+from audio_model.formats import Encoding, RawFormat
+from audio_model.gateway.asterisk.audiosocket import (
+    HANGUP_FRAME,
+    MAX_BAD_FRAMES,
+    SAMPLE_RATES,
+    AudioSocketProtocol,
+    AudioSocketServer,
+    HangUp,
+    serve_audiosocket,
+)
+from audio_model.gateway.asterisk.guess import GUESS_BYTES, guess_encoding
+from audio_model.gateway.calls import Calls
+from audio_model.gateway.events import CallInfo, Event, EventKind
+from tests import sounds
+from tests.gateway.fakes import FakeCall, FakeCalls, verdict
+
+ID = UUID("40325ec2-5efd-4bd3-805f-53576e581d13")
+ID_FRAME = b"\x01\x00\x10" + ID.bytes
+SLIN_20_MS = 320
+G711_20_MS = 160
+
+SAMPLES = Path(__file__).parents[3] / "samples"
+CODERS = [
+    (Encoding.MULAW, mulaw_encode),
+    (Encoding.ALAW, alaw_encode),
+    (Encoding.S16LE, lambda samples: samples.astype("<i2")),
+]
+
+
+def frame(kind: int, payload: bytes) -> bytes:
+    return struct.pack(">BH", kind, len(payload)) + payload
+
+
+def audio_frames(audio: bytes, size: int, kind: int = 0x10) -> bytes:
+    return b"".join(frame(kind, audio[at : at + size]) for at in range(0, len(audio), size))
+
+
+def pcm(seconds: float = 1.0) -> np.ndarray:
+    return np.rint(sounds.voice(seconds, 3) * 32767).astype(np.int16)
+
+
+class Transport(asyncio.Transport):
+    def __init__(self) -> None:
+        super().__init__()
+        self.sent = b""
+        self.aborted = self.eof = self.reset = False
+
+    def write(self, data: Any) -> None:
+        self.sent += data
+
+    def write_eof(self) -> None:
+        if self.reset:
+            raise OSError("Transport endpoint is not connected")
+        self.eof = True
+
+    def abort(self) -> None:
+        self.aborted = True
+
+    def is_closing(self) -> bool:
+        return self.aborted
+
+
+class Caller:
+    """Asterisk's end, without a socket."""
+
+    def __init__(self, **options: Any) -> None:
+        self.calls = FakeCalls()
+        given: dict[str, Any] = {
+            "hang_up": HangUp.NEVER,
+            "first_frame_seconds": 3.0,
+            "idle_seconds": 300.0,
+            "max_connections": 10,
+            "describe": lambda call_id: None,
+            "told": None,
+        }
+        server = AudioSocketServer(self.calls, **(given | options))  # type: ignore[arg-type]
+        self.transport = Transport()
+        self.protocol = AudioSocketProtocol(server)
+        self.protocol.connection_made(self.transport)
+
+    @property
+    def call(self) -> FakeCall:
+        (call,) = self.calls.opened
+        return call
+
+    def send(self, data: bytes, cuts: list[int] | None = None) -> None:
+        inner = sorted(cut for cut in cuts or [] if cut < len(data))
+        for start, end in pairwise([0, *inner, len(data)]):
+            self.protocol.data_received(data[start:end])
+
+    def hears(self) -> tuple[RawFormat, bytes]:
+        (leg,) = self.call.legs
+        return leg.raw_format, b"".join(leg.payloads)
+
+
+def run(test: Callable[[], Awaitable[None]]) -> None:
+    """In the loop that serves."""
+
+    async def within() -> None:
+        await asyncio.wait_for(test(), 10)
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(within())
+
+
+def alone(test: Callable[[], None]) -> None:
+    """In a loop, for its clock and futures."""
+
+    async def within() -> None:
+        test()
+
+    asyncio.run(within())
+
+
+@given(cuts=st.lists(st.integers(0, 1700), max_size=40))
+@settings(max_examples=60)
+def test_frames_may_be_cut_anywhere(cuts: list[int]) -> None:
+    audio = pcm(0.1).astype("<i2").tobytes()
+    data = ID_FRAME + frame(0x03, b"5") + audio_frames(audio, SLIN_20_MS) + HANGUP_FRAME
+
+    def test() -> None:
+        caller = Caller()
+        caller.send(data, cuts)
+        assert caller.call.info.id == str(ID)
+        assert caller.call.info.gateway == "audiosocket"
+        assert caller.hears() == (RawFormat(Encoding.S16LE), audio)
+        assert caller.call.closed
+        assert not caller.call.failures
+
+    alone(test)
+
+
+@pytest.mark.parametrize("kind", SAMPLE_RATES)
+def test_each_type_is_heard_at_its_rate(kind: int) -> None:
+    rate = SAMPLE_RATES[kind]
+    audio = bytes(range(256)) * 30
+
+    def test() -> None:
+        caller = Caller()
+        caller.send(ID_FRAME + audio_frames(audio, rate // 50 * 2, kind))
+        assert caller.hears() == (RawFormat(Encoding.S16LE, rate), audio)
+
+    alone(test)
+
+
+@pytest.mark.parametrize("gain", [0.05, 0.3, 1.0])
+@pytest.mark.parametrize(("encoding", "encode"), CODERS)
+def test_what_160_bytes_typed_as_16_bit_really_are(
+    encoding: Encoding, encode: Callable[..., np.ndarray], gain: float
+) -> None:
+    audio = encode((pcm() * gain).astype(np.int16)).tobytes()
+
+    def test() -> None:
+        caller = Caller()
+        caller.send(ID_FRAME + audio_frames(audio, G711_20_MS))
+        assert caller.hears() == (RawFormat(encoding), audio)
+
+    alone(test)
+
+
+@pytest.mark.parametrize(
+    ("silence", "encoding"),
+    [(b"\xff", Encoding.MULAW), (b"\xd5", Encoding.ALAW), (b"\x00", Encoding.S16LE)],
+)
+def test_digital_silence_is_known_by_its_code(silence: bytes, encoding: Encoding) -> None:
+    assert guess_encoding(silence * GUESS_BYTES) is encoding
+
+
+@pytest.mark.parametrize("name", sorted(SAMPLES.glob("*-*.*")), ids=lambda path: path.name)
+@pytest.mark.parametrize(("encoding", "encode"), CODERS)
+def test_each_stretch_of_the_samples_is_known(
+    name: Path, encoding: Encoding, encode: Callable[..., np.ndarray]
+) -> None:
+    samples = audio.read(name, max_seconds=6)
+    coded = encode(np.clip(np.rint(samples * 32768), -32768, 32767).astype(np.int16)).tobytes()
+    stretches = [coded[at : at + GUESS_BYTES] for at in range(0, len(coded), GUESS_BYTES)]
+    assert {guess_encoding(stretch) for stretch in stretches} == {encoding}
+
+
+def test_20_ms_of_16_bit_audio_are_never_taken_for_a_codec() -> None:
+    audio = mulaw_encode(pcm()).tobytes()
+
+    def test() -> None:
+        caller = Caller()
+        caller.send(ID_FRAME + audio_frames(audio[:3200], SLIN_20_MS))
+        assert caller.hears() == (RawFormat(Encoding.S16LE), audio[:3200])
+
+    alone(test)
+
+
+def test_a_short_call_in_mulaw_is_known_when_it_ends() -> None:
+    audio = mulaw_encode(pcm(0.1)).tobytes()
+
+    def test() -> None:
+        caller = Caller()
+        caller.send(ID_FRAME + audio_frames(audio, G711_20_MS))
+        assert not caller.call.legs
+        caller.protocol.connection_lost(None)
+        assert caller.hears() == (RawFormat(Encoding.MULAW), audio)
+        assert caller.call.closed
+
+    alone(test)
+
+
+@given(data=st.binary(max_size=400), cuts=st.lists(st.integers(0, 400), max_size=8))
+@pytest.mark.parametrize("before", [b"", ID_FRAME, ID_FRAME + audio_frames(b"\xff" * 320, 160)])
+def test_random_bytes_raise_nothing_and_are_not_held(
+    before: bytes, data: bytes, cuts: list[int]
+) -> None:
+    def test() -> None:
+        caller = Caller()
+        caller.send(before)
+        caller.send(data, cuts)
+        caller.protocol.connection_lost(None)
+        for call in caller.calls.opened:
+            assert call.legs, "a call that began is answered"
+            assert call.finished
+
+    alone(test)
+
+
+def test_a_frame_that_never_ends_is_heard_as_it_comes_and_not_held() -> None:
+    def test() -> None:
+        caller = Caller()
+        caller.send(ID_FRAME + struct.pack(">BH", 0x10, 65535))
+        for _ in range(100):
+            caller.send(b"\x01\x02" * 50)
+        assert caller.hears()[1] == b"\x01\x02" * 5000
+        held = [value for value in vars(caller.protocol).values() if isinstance(value, bytes)]
+        assert sum(map(len, held)) < 20
+
+    alone(test)
+
+
+@pytest.mark.parametrize(
+    "junk",
+    [
+        b"GET / HTTP/1.1\r\n\r\n",
+        frame(0x10, bytes(320)),
+        frame(0x01, bytes(15)),
+        struct.pack(">BH", 0x01, 65535),
+        HANGUP_FRAME,
+    ],
+)
+def test_what_does_not_begin_with_a_uuid_is_no_call(junk: bytes) -> None:
+    def test() -> None:
+        caller = Caller()
+        caller.send(junk + ID_FRAME)
+        assert caller.transport.aborted
+        assert not caller.calls.opened
+
+    alone(test)
+
+
+def test_frames_that_are_not_allowed_are_dropped_and_end_the_leg_after_too_many() -> None:
+    audio = bytes(range(200)) * 16
+    bad = frame(0x12, audio) + frame(0x42, b"x" * 9) + ID_FRAME
+
+    def test() -> None:
+        caller = Caller()
+        caller.send(ID_FRAME + frame(0x10, audio) + bad + frame(0x10, audio))
+        assert caller.hears() == (RawFormat(Encoding.S16LE), audio * 2)
+        assert not caller.call.failures
+        caller.send(bad * MAX_BAD_FRAMES)
+        (failure,) = caller.call.failures
+        assert "0x" in failure
+        assert not caller.transport.aborted
+        assert not caller.transport.sent
+
+    alone(test)
+
+
+def test_an_error_of_asterisk_is_told_and_its_hangup_is_none() -> None:
+    def test() -> None:
+        caller = Caller()
+        caller.send(ID_FRAME + frame(0x10, bytes(320)) + frame(0xFF, b"\x02"))
+        assert caller.call.failures == ["Asterisk reports error 0x02"]
+        other = Caller()
+        other.send(ID_FRAME + frame(0x10, bytes(320)) + frame(0xFF, b"\x01"))
+        assert not other.call.failures
+        assert other.call.closed
+
+    alone(test)
+
+
+def test_a_connection_that_was_reset_ends_quietly() -> None:
+    def test() -> None:
+        caller = Caller()
+        caller.send(ID_FRAME + frame(0x10, bytes(320)))
+        caller.transport.reset = True
+        caller.send(HANGUP_FRAME)
+        caller.protocol.connection_lost(ConnectionResetError())
+        assert caller.call.closed
+
+    alone(test)
+
+
+def test_an_empty_call_is_answered() -> None:
+    def test() -> None:
+        caller = Caller()
+        caller.send(ID_FRAME)
+        caller.protocol.connection_lost(None)
+        assert caller.call.finished
+
+    alone(test)
+
+
+@pytest.mark.parametrize(
+    ("hang_up", "kind", "ends"),
+    [
+        (HangUp.NEVER, VerdictKind.RECORDED, False),
+        (HangUp.RECORDED, VerdictKind.RECORDED, True),
+        (HangUp.RECORDED, VerdictKind.LIVE, False),
+        (HangUp.RECORDED, VerdictKind.UNKNOWN, False),
+        (HangUp.ALWAYS, VerdictKind.LIVE, True),
+        (HangUp.ALWAYS, VerdictKind.UNKNOWN, True),
+    ],
+)
+def test_the_final_event_ends_the_call_where_it_is_to(
+    hang_up: HangUp, kind: VerdictKind, ends: bool
+) -> None:
+    async def test() -> None:
+        for event in (EventKind.VERDICT, EventKind.FINAL):
+            caller = Caller(hang_up=hang_up)
+            caller.send(ID_FRAME + frame(0x10, bytes(320)))
+            caller.call.tell(EventKind.PROGRESS, verdict(kind))
+            await asyncio.sleep(0.01)
+            assert not caller.transport.sent
+            caller.call.tell(event, verdict(kind))
+            await asyncio.sleep(0.01)
+            ends_now = ends and (event is EventKind.FINAL or kind is not VerdictKind.UNKNOWN)
+            assert caller.transport.sent == (HANGUP_FRAME if ends_now else b"")
+            assert caller.transport.eof is ends_now
+            assert bool(caller.call.closed) is ends_now
+            caller.send(frame(0x10, bytes(320)))
+            assert not caller.transport.aborted
+            caller.protocol.connection_lost(None)
+
+    run(test)
+
+
+def test_asterisk_is_told_the_verdict_before_its_dialplan_goes_on() -> None:
+    async def test() -> None:
+        done = asyncio.Event()
+        asked: list[str] = []
+
+        async def told(call_id: str) -> None:
+            asked.append(call_id)
+            await done.wait()
+
+        caller = Caller(hang_up=HangUp.ALWAYS, told=told)
+        caller.send(ID_FRAME + frame(0x10, bytes(320)))
+        caller.call.tell(EventKind.FINAL)
+        await asyncio.sleep(0.05)
+        assert asked == [str(ID)]
+        assert not caller.transport.sent
+        done.set()
+        await asyncio.sleep(0.01)
+        assert caller.transport.sent == HANGUP_FRAME
+        caller.protocol.connection_lost(None)
+
+    run(test)
+
+
+def test_what_else_is_known_of_the_call_goes_with_it() -> None:
+    info = CallInfo(str(ID), "audiosocket", "+4930123", "200")
+
+    def test() -> None:
+        caller = Caller(describe={str(ID): info}.get)
+        caller.send(ID_FRAME)
+        assert caller.call.info == info
+
+    alone(test)
+
+
+# Over a real socket
+
+
+@asynccontextmanager
+async def served(calls: Any, **options: Any) -> Any:
+    server = await serve_audiosocket(calls, "127.0.0.1", 0, **options)
+    reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+    try:
+        yield server, reader, writer
+    finally:
+        writer.close()
+        await server.close()
+
+
+def test_a_connection_without_a_uuid_is_closed_in_time() -> None:
+    async def test() -> None:
+        calls = FakeCalls()
+        async with served(calls, first_frame_seconds=0.05) as (_, reader, writer):
+            writer.write(ID_FRAME[:5])
+            assert await reader.read() == b""
+            assert not calls.opened
+
+    run(test)
+
+
+def test_without_audio_the_leg_begins_all_the_same() -> None:
+    async def test() -> None:
+        calls = FakeCalls()
+        async with served(calls, first_frame_seconds=0.05) as (_, _, writer):
+            writer.write(ID_FRAME)
+            await asyncio.sleep(0.15)
+            (leg,) = calls.opened[0].legs
+            assert leg.raw_format == RawFormat(Encoding.S16LE)
+            writer.write(frame(0x10, bytes(320)))
+            await asyncio.sleep(0.02)
+            assert leg.payloads == [bytes(320)]
+
+    run(test)
+
+
+def test_a_quiet_connection_ends_and_one_that_trickles_does_not() -> None:
+    async def test() -> None:
+        calls = FakeCalls()
+        async with served(calls, idle_seconds=0.2) as (_, reader, writer):
+            writer.write(ID_FRAME)
+            for byte in frame(0x10, bytes(320))[:8]:
+                writer.write(bytes([byte]))
+                await asyncio.sleep(0.05)
+            assert not calls.opened[0].closed
+            assert await reader.readexactly(3) == HANGUP_FRAME
+            assert await reader.read() == b""
+            assert calls.opened[0].closed
+
+    run(test)
+
+
+def test_beyond_the_limit_connections_are_refused_and_others_go_on() -> None:
+    async def test() -> None:
+        calls = FakeCalls()
+        async with served(calls, max_connections=1) as (server, _, writer):
+            writer.write(ID_FRAME)
+            await asyncio.sleep(0.02)
+            reader, refused = await asyncio.open_connection("127.0.0.1", server.port)
+            assert await reader.read() == b""
+            refused.close()
+            writer.write(frame(0x10, bytes(320)))
+            await asyncio.sleep(0.02)
+            assert calls.opened[0].legs[0].payloads
+
+    run(test)
+
+
+def test_closing_answers_and_ends_each_call_even_if_the_other_side_does_not() -> None:
+    async def test() -> None:
+        calls = FakeCalls()
+        async with served(calls) as (server, reader, writer):
+            writer.write(ID_FRAME + frame(0x10, bytes(320)))
+            await asyncio.sleep(0.02)
+            closing = asyncio.create_task(server.close())
+            assert await reader.readexactly(3) == HANGUP_FRAME
+            assert calls.opened[0].finished
+            writer.write(frame(0x10, bytes(320)))
+            await asyncio.sleep(0.02)
+            writer.close()
+            await closing
+            assert not server.connections
+
+    run(test)
+
+
+def test_the_score_is_that_of_the_whole_recording(detector: Detector) -> None:
+    samples = np.concatenate([pcm(1.0), np.rint(sounds.voice(3, 9, played=True) * 32767)])
+    codes = mulaw_encode(samples.astype(np.int16)).tobytes()
+
+    async def test() -> None:
+        events: list[Event] = []
+        calls = Calls(detector, deadline_seconds=5, max_legs=10, listeners=[events.append])
+        async with served(calls, hang_up=HangUp.ALWAYS) as (_, reader, writer):
+            writer.write(ID_FRAME + audio_frames(codes, G711_20_MS) + HANGUP_FRAME)
+            assert await reader.readexactly(3) == HANGUP_FRAME
+        final = events[-1]
+        assert final.kind is EventKind.FINAL
+        stream = detector.stream(encoding=Encoding.MULAW)
+        stream.feed(codes)
+        expected = stream.flush()
+        assert final.verdict.score == pytest.approx(expected.score, abs=1e-5)
+        assert final.verdict.verdict is expected.verdict
+
+    run(test)
+
+
+def test_overload_is_answered_at_once_and_the_call_goes_on(detector: Detector) -> None:
+    async def test() -> None:
+        events: list[Event] = []
+        calls = Calls(detector, deadline_seconds=5, max_legs=0, listeners=[events.append])
+        async with served(calls, hang_up=HangUp.RECORDED) as (_, reader, writer):
+            writer.write(ID_FRAME + frame(0x10, bytes(320)))
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(reader.readexactly(1), 0.1)
+            assert [event.verdict.reason for event in events] == [Reason.OVERLOAD]
+
+    run(test)

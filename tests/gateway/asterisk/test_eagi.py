@@ -1,0 +1,316 @@
+"""A stand-in for Asterisk at the other end of the pipes: the dialplan always gets an answer."""
+
+import argparse
+import asyncio
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from audio_model.detector import Detector
+from audio_model.gateway.asterisk import eagi
+from audio_model.gateway.events import Event
+from tests import sounds
+from tests.gateway.serving import serving
+
+ROOT = Path(__file__).parents[3]
+
+PROGRAM = """\
+import argparse, sys
+from audio_model.gateway.asterisk import eagi
+from audio_model.gateway.events import Event
+parser = argparse.ArgumentParser()
+eagi.add_arguments(parser)
+sys.exit(eagi.run(parser.parse_args()))
+"""
+
+GREETING = (
+    b"agi_request: eagi\nagi_channel: PJSIP/100-1\nagi_uniqueid: 1.7\n"
+    b"agi_callerid: +4930123\nagi_extension: 200\nagi_enhanced: 1.0\n\n"
+)
+
+PACKET = 320
+"""20 ms."""
+
+
+def pcm(samples: sounds.Samples) -> bytes:
+    return np.rint(samples * 32767).astype("<i2").tobytes()
+
+
+RECORDED = pcm(sounds.voice(6, 9, played=True))
+LIVE = pcm(sounds.voice(6, 2))
+
+
+class Asterisk:
+    """Starts the program as EAGI() does, answers its commands and keeps what it sets."""
+
+    def __init__(
+        self, *arguments: str, with_audio: bool = True, reply: str = "200 result=1\n"
+    ) -> None:
+        reading, self.audio = os.pipe()
+        audio_fd = reading if with_audio else os.open(os.devnull, os.O_RDONLY)
+        self.variables: dict[str, str] = {}
+        self.commands: list[str] = []
+        self.started = time.monotonic()
+        self.process = subprocess.Popen(
+            [
+                "bash",
+                "-c",
+                f'exec "$@" 3<&{audio_fd} {audio_fd}<&-',
+                "bash",
+                sys.executable,
+                "-c",
+                PROGRAM,
+                *arguments,
+            ],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            pass_fds=[audio_fd],
+            cwd=ROOT,
+        )
+        os.close(audio_fd)
+        if not with_audio:
+            os.close(reading)
+        self._reply = reply.encode()
+        self._answering = threading.Thread(target=self._answer)
+        self._answering.start()
+
+    def greet(self) -> None:
+        self.tell(GREETING)
+
+    def tell(self, data: bytes) -> None:
+        assert self.process.stdin is not None
+        self.process.stdin.write(data)
+        self.process.stdin.flush()
+
+    def _answer(self) -> None:
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            command = line.decode().strip()
+            self.commands.append(command)
+            _, _, rest = command.partition("SET VARIABLE ")
+            name, _, value = rest.partition(" ")
+            self.variables[name] = value.strip('"')
+            if self._reply:
+                self.tell(self._reply)
+
+    def play(self, audio: bytes, speed: float = 8.0) -> None:
+        """As a caller's audio comes, only faster, until the program no longer listens."""
+        for at in range(0, len(audio), PACKET):
+            try:
+                os.write(self.audio, audio[at : at + PACKET])
+            except BrokenPipeError:
+                return
+            time.sleep(0.02 / speed)
+
+    def end(self) -> tuple[int, str, float]:
+        """The exit status, what went to standard error, and the seconds that it took."""
+        status = self.process.wait(15)
+        took = time.monotonic() - self.started
+        self._answering.join(5)
+        os.close(self.audio)
+        assert self.process.stderr is not None
+        errors = self.process.stderr.read().decode()
+        for pipe in (self.process.stdin, self.process.stdout, self.process.stderr):
+            assert pipe is not None
+            pipe.close()
+        return status, errors, took
+
+
+@pytest.fixture
+def model(model_path: Path) -> Iterator[tuple[str, ...]]:
+    yield ("--model", str(model_path), "--max-false-alarm", "0.1")
+
+
+@pytest.mark.parametrize(
+    ("audio", "status", "verdict"),
+    [(RECORDED, "MACHINE", "recorded"), (LIVE, "HUMAN", "live")],
+)
+def test_the_verdict_is_told_as_soon_as_it_stands(
+    audio: bytes, status: str, verdict: str, model: tuple[str, ...], detector: Detector
+) -> None:
+    asterisk = Asterisk("--deadline", "10", *model)
+    asterisk.greet()
+    asterisk.play(audio)
+    code, errors, took = asterisk.end()
+    assert (code, errors) == (0, "")
+    assert asterisk.variables["AMDSTATUS"] == status
+    assert asterisk.variables["AUDIOMODEL_VERDICT"] == verdict
+    assert took < 5
+    seconds = float(asterisk.variables["AUDIOMODEL_SECONDS"])
+    assert 0.4 < seconds < 6
+    stream = detector.stream()
+    stream.feed(audio[: round(seconds * 8000) * 2])
+    expected = stream.flush().score
+    assert float(asterisk.variables["AUDIOMODEL_SCORE"]) == pytest.approx(expected, abs=1e-3)
+    cause, score, milliseconds = asterisk.variables["AMDCAUSE"].split("-")
+    assert (cause, float(score)) == (verdict.upper(), pytest.approx(expected, abs=1e-3))
+    assert int(milliseconds) == pytest.approx(1000 * seconds, abs=10)
+
+
+def test_the_deadline_ends_it_while_the_caller_is_silent(model: tuple[str, ...]) -> None:
+    asterisk = Asterisk("--deadline", "1.5", *model)
+    asterisk.greet()
+    asterisk.play(bytes(2 * 8000 * 2), speed=1.2)
+    code, errors, took = asterisk.end()
+    assert (code, errors) == (0, "")
+    assert asterisk.variables["AMDSTATUS"] == "NOTSURE"
+    assert asterisk.variables["AMDCAUSE"].startswith("SILENCE-")
+    assert 1.4 < took < 2.5
+
+
+def test_without_a_packet_the_deadline_holds_too(model: tuple[str, ...]) -> None:
+    asterisk = Asterisk("--deadline", "1", *model)
+    asterisk.greet()
+    code, errors, took = asterisk.end()
+    assert (code, errors) == (0, "")
+    assert asterisk.variables["AMDSTATUS"] == "NOTSURE"
+    assert asterisk.variables["AUDIOMODEL_SCORE"] == ""
+    assert took < 2
+
+
+@pytest.mark.parametrize("by", ["signal", "pipe"])
+def test_a_caller_who_hangs_up_is_told_with_what_was_heard(by: str, model: tuple[str, ...]) -> None:
+    asterisk = Asterisk("--deadline", "10", *model)
+    asterisk.greet()
+    asterisk.play(LIVE[: PACKET * 10], speed=1)
+    time.sleep(0.6)
+    if by == "signal":
+        asterisk.process.send_signal(signal.SIGHUP)
+    else:
+        os.close(asterisk.audio)
+        asterisk.audio = os.open(os.devnull, os.O_RDONLY)
+    code, errors, took = asterisk.end()
+    assert (code, errors) == (0, "")
+    assert asterisk.variables["AMDSTATUS"] == "HANGUP"
+    assert float(asterisk.variables["AUDIOMODEL_SECONDS"]) == pytest.approx(0.2)
+    assert took < 3
+
+
+def test_a_hangup_line_between_replies_is_no_reply(model: tuple[str, ...]) -> None:
+    asterisk = Asterisk("--deadline", "0.5", *model, reply="HANGUP\n200 result=1\n")
+    asterisk.greet()
+    code, errors, _ = asterisk.end()
+    assert (code, errors) == (0, "")
+    assert len(asterisk.commands) == 6
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("--model", "no-such-model.onnx"), "no-such-model.onnx"),
+        (("--max-false-alarm", "0"), "false alarms"),
+        (("--server", "ws://127.0.0.1:9"), "ws://127.0.0.1:9"),
+        (("--server", "nonsense"), "nonsense"),
+    ],
+)
+def test_what_fails_is_not_sure_and_said(arguments: tuple[str, ...], says: str) -> None:
+    asterisk = Asterisk("--deadline", "2", *arguments)
+    asterisk.greet()
+    asterisk.play(RECORDED[: PACKET * 20])
+    code, errors, _ = asterisk.end()
+    assert code == 0
+    assert asterisk.variables["AMDSTATUS"] == "NOTSURE"
+    assert asterisk.variables["AMDCAUSE"].startswith("ERROR-")
+    assert says in errors
+    assert "Traceback" not in errors
+
+
+def test_a_running_server_hears_for_it(model_path: Path) -> None:
+    async def test() -> Asterisk:
+        async with serving("--model", str(model_path), "--max-false-alarm", "0.1") as running:
+            events: list[Event] = []
+            calls = running.server.calls
+            calls.listeners = (*calls.listeners, events.append)
+            asterisk = Asterisk("--server", f"ws://127.0.0.1:{running.port}", "--deadline", "6")
+            asterisk.greet()
+            await asyncio.to_thread(asterisk.play, RECORDED)
+            code, errors, took = await asyncio.to_thread(asterisk.end)
+            assert (code, errors) == (0, "")
+            assert took < 5
+            call = events[0].call
+            assert (call.id, call.caller, call.called) == ("1.7", "+4930123", "200")
+            return asterisk
+
+    variables = asyncio.run(test()).variables
+    assert variables["AMDSTATUS"] == "MACHINE"
+    assert variables["AUDIOMODEL_VERDICT"] == "recorded"
+    assert 0.4 < float(variables["AUDIOMODEL_SECONDS"]) < 6
+
+
+def test_a_server_is_asked_for_what_it_knows_at_the_deadline(model_path: Path) -> None:
+    async def test() -> Asterisk:
+        async with serving("--model", str(model_path), "--max-false-alarm", "0.1") as running:
+            asterisk = Asterisk("--server", f"ws://127.0.0.1:{running.port}", "--deadline", "2")
+            asterisk.greet()
+            await asyncio.to_thread(asterisk.play, bytes(PACKET * 110), 1.0)
+            code, errors, took = await asyncio.to_thread(asterisk.end)
+            assert (code, errors) == (0, "")
+            assert 1.5 < took < 2.5
+            return asterisk
+
+    variables = asyncio.run(test()).variables
+    assert variables["AMDSTATUS"] == "NOTSURE"
+    assert variables["AMDCAUSE"].startswith("SILENCE-")
+
+
+def test_a_server_that_hangs_does_not_hold_the_call() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as hanging:
+        asterisk = Asterisk("--server", f"ws://127.0.0.1:{hanging.getsockname()[1]}")
+        asterisk.greet()
+        code, errors, took = asterisk.end()
+    assert code == 0
+    assert asterisk.variables["AMDSTATUS"] == "NOTSURE"
+    assert "does not answer in time" in errors
+    assert took < 4
+
+
+def test_agi_without_audio_is_not_sure() -> None:
+    asterisk = Asterisk("--deadline", "2", with_audio=False)
+    asterisk.greet()
+    code, errors, _ = asterisk.end()
+    assert code == 0
+    assert asterisk.variables["AMDSTATUS"] == "NOTSURE"
+    assert "EAGI()" in errors
+
+
+def test_an_asterisk_that_refuses_or_is_gone_is_no_failure(model: tuple[str, ...]) -> None:
+    asterisk = Asterisk("--deadline", "0.3", *model, reply="510 Invalid or unknown command\n")
+    asterisk.greet()
+    code, errors, _ = asterisk.end()
+    assert code == 0
+    assert "510" in errors
+
+    gone = Asterisk("--deadline", "0.3", *model, reply="")
+    gone.greet()
+    assert gone.process.stdin is not None
+    gone.process.stdin.close()
+    code, errors, _ = gone.end()
+    assert code == 0
+    assert "closed" in errors
+
+
+@pytest.mark.slow
+def test_an_asterisk_that_says_nothing_is_waited_for_in_vain() -> None:
+    asterisk = Asterisk(reply="")
+    code, errors, took = asterisk.end()
+    assert code == 0
+    assert "said nothing" in errors
+    assert took < 3 * eagi.REPLY_SECONDS
+
+
+def test_deadlines_that_can_not_be_are_refused() -> None:
+    parser = argparse.ArgumentParser(exit_on_error=False)
+    eagi.add_arguments(parser)
+    for value in ("0", "-1", "nan", "soon", "1e9"):
+        with pytest.raises((argparse.ArgumentError, SystemExit)):
+            parser.parse_args(["--deadline", value])

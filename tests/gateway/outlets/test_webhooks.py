@@ -1,0 +1,272 @@
+"""Against a receiver on the loopback address that answers as it is told."""
+
+import asyncio
+import hashlib
+import hmac
+import json
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from aiohttp import web
+from hypothesis import given
+from hypothesis import strategies as st
+
+from audio_model.gateway.config.values import Secret
+from audio_model.gateway.events import CallInfo, Event, EventKind
+from audio_model.gateway.outlets import webhooks
+from audio_model.gateway.outlets.metrics import Metrics
+from audio_model.gateway.outlets.webhooks import Webhooks, signature
+from tests.gateway.fakes import verdict
+
+SECRET = Secret("hook-sécret")
+
+
+@dataclass
+class Receiver:
+    url: str
+    metrics: Metrics
+    answers: list[web.Response] = field(default_factory=list)
+    """Given in turn, then 204."""
+    requests: list[tuple[dict[str, str], bytes]] = field(default_factory=list)
+    times: list[float] = field(default_factory=list)
+    pause: float = 0.0
+
+    async def handle(self, request: web.Request) -> web.Response:
+        self.requests.append((dict(request.headers), await request.read()))
+        self.times.append(time.monotonic())
+        await asyncio.sleep(self.pause)
+        return self.answers.pop(0) if self.answers else web.Response(status=204)
+
+    def hooks(self, **options: Any) -> Webhooks:
+        given_ = {"retries": 3, "first_wait_seconds": 0.02, **options}
+        return Webhooks(self.url, SECRET, self.metrics, **given_)
+
+    def outcomes(self) -> dict[str, int]:
+        lines = self.metrics.text().decode().splitlines()
+        prefix = 'audio_model_webhooks_total{outcome="'
+        found = (line.removeprefix(prefix) for line in lines if line.startswith(prefix))
+        return {line.partition('"')[0]: int(float(line.rpartition(" ")[2])) for line in found}
+
+
+@asynccontextmanager
+async def receiver() -> AsyncIterator[Receiver]:
+    here = Receiver("", Metrics())
+    application = web.Application()
+    application.router.add_post("/hook", here.handle)
+    runner = web.AppRunner(application, access_log=None, shutdown_timeout=0.1)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    here.url = f"http://127.0.0.1:{runner.addresses[0][1]}/hook"
+    try:
+        yield here
+    finally:
+        await runner.cleanup()
+
+
+def event(kind: EventKind = EventKind.FINAL, call: str = "a") -> tuple[Event, bytes]:
+    made = Event(kind, CallInfo(call, "twilio"), "caller", verdict())
+    return made, json.dumps(made.as_dict()).encode()
+
+
+def run(
+    test: Callable[[Receiver], Any],
+) -> None:
+    async def whole() -> None:
+        async with receiver() as here:
+            await test(here)
+
+    asyncio.run(whole())
+
+
+def test_a_verdict_is_posted_signed_as_the_docstring_verifies() -> None:
+    async def test(here: Receiver) -> None:
+        hooks = here.hooks()
+        made, body = event()
+        hooks.add(made, body)
+        await hooks.close(2)
+        ((headers, received),) = here.requests
+        assert received == body
+        assert headers["Content-Type"] == "application/json"
+        fields = dict(f.split("=", 1) for f in headers["X-Audio-Model-Signature"].split(","))
+        signed = fields["t"].encode() + b"." + received
+        expected = hmac.new(SECRET.bytes, signed, hashlib.sha256).hexdigest()
+        assert hmac.compare_digest(expected, fields["v1"])
+        assert abs(time.time() - int(fields["t"])) < 5
+        assert here.outcomes() == {"delivered": 1, "dropped": 0}
+
+    run(test)
+
+
+def test_the_signature_is_golden() -> None:
+    """Of ``printf '1700000000.{}' | openssl dgst -sha256 -hmac key``."""
+    assert signature(Secret("key"), b"{}", 1_700_000_000) == (
+        "t=1700000000,v1=9d713ed406bb7076d4123f0dc2c39d2df5c654ed4b0cd56b52c8b4c940bd63ae"
+    )
+
+
+def test_verdicts_and_finals_alone_are_posted() -> None:
+    async def test(here: Receiver) -> None:
+        hooks = here.hooks()
+        for kind in EventKind:
+            hooks.add(*event(kind))
+        await hooks.close(2)
+        kinds = sorted(json.loads(body)["event"] for _, body in here.requests)
+        assert kinds == ["final", "verdict"]
+
+    run(test)
+
+
+def test_a_failure_is_tried_again_with_one_key_and_growing_pauses() -> None:
+    async def test(here: Receiver) -> None:
+        here.answers = [web.Response(status=status) for status in (500, 429, 503)]
+        hooks = here.hooks(first_wait_seconds=0.04)
+        hooks.add(*event())
+        await hooks.close(3)
+        assert len(here.requests) == 4
+        keys = {headers["Idempotency-Key"] for headers, _ in here.requests}
+        assert len(keys) == 1
+        pauses = [b - a for a, b in zip(here.times, here.times[1:], strict=False)]
+        for n, pause in enumerate(pauses):
+            assert 0.02 * 2**n <= pause < 0.04 * 2**n + 0.1
+        assert here.outcomes() == {"delivered": 1, "retried": 3, "dropped": 0}
+
+    run(test)
+
+
+def test_another_event_has_another_key() -> None:
+    async def test(here: Receiver) -> None:
+        hooks = here.hooks()
+        for _ in range(10):
+            hooks.add(*event())
+        await hooks.close(2)
+        assert len({headers["Idempotency-Key"] for headers, _ in here.requests}) == 10
+
+    run(test)
+
+
+def test_an_event_is_given_up_after_its_retries() -> None:
+    async def test(here: Receiver) -> None:
+        here.answers = [web.Response(status=500) for _ in range(10)]
+        hooks = here.hooks(retries=2, first_wait_seconds=0.001)
+        hooks.add(*event())
+        await hooks.close(2)
+        assert len(here.requests) == 3
+        assert here.outcomes() == {"given_up": 1, "retried": 2, "dropped": 0}
+
+    run(test)
+
+
+@pytest.mark.parametrize("status", [301, 307, 400, 401, 404, 410, 422])
+def test_a_refusal_or_a_redirect_is_final(status: int) -> None:
+    async def test(here: Receiver) -> None:
+        here.answers = [web.Response(status=status, headers={"Location": here.url})]
+        hooks = here.hooks()
+        hooks.add(*event())
+        await hooks.close(2)
+        assert len(here.requests) == 1
+        assert here.outcomes() == {"refused": 1, "dropped": 0}
+
+    run(test)
+
+
+def test_retry_after_is_obeyed(monkeypatch: pytest.MonkeyPatch) -> None:
+    waits = []
+    sleep = asyncio.sleep
+
+    async def watched(seconds: float) -> None:
+        waits.append(seconds)
+        await sleep(0)
+
+    async def test(here: Receiver) -> None:
+        for retry_after in ("7", "999999999999", "soon"):
+            here.answers.append(web.Response(status=503, headers={"Retry-After": retry_after}))
+        hooks = here.hooks()
+        with monkeypatch.context() as patched:
+            patched.setattr(webhooks.asyncio, "sleep", watched)
+            hooks.add(*event())
+            await hooks.close(2)
+
+    run(test)
+    waits = [wait for wait in waits if wait]
+    assert waits[:2] == [7.0, webhooks.MAX_WAIT_SECONDS]
+    assert 0.04 <= waits[2] <= 0.08
+
+
+def test_a_receiver_that_does_not_answer_is_tried_again() -> None:
+    async def test(here: Receiver) -> None:
+        here.pause = 0.3
+        hooks = here.hooks(attempt_seconds=0.05, retries=1)
+        hooks.add(*event())
+        await hooks.close(2)
+        assert len(here.requests) == 2
+        assert here.outcomes() == {"given_up": 1, "retried": 1, "dropped": 0}
+
+    run(test)
+
+
+def test_nobody_there_is_tried_again() -> None:
+    async def test(here: Receiver) -> None:
+        here.url = "http://127.0.0.1:1/hook"
+        hooks = here.hooks(retries=1)
+        hooks.add(*event())
+        await hooks.close(2)
+        assert here.outcomes() == {"given_up": 1, "retried": 1, "dropped": 0}
+
+    run(test)
+
+
+def test_the_oldest_are_dropped_when_too_many_wait() -> None:
+    async def test(here: Receiver) -> None:
+        hooks = here.hooks(max_waiting=5)
+        for n in range(20):
+            hooks.add(*event(call=str(n)))
+        assert len(hooks) == 5
+        await hooks.close(2)
+        calls = sorted(json.loads(body)["call"] for _, body in here.requests)
+        assert calls == ["15", "16", "17", "18", "19"]
+        assert here.outcomes() == {"delivered": 5, "dropped": 15}
+
+    run(test)
+
+
+def test_a_slow_event_holds_no_other_up() -> None:
+    async def test(here: Receiver) -> None:
+        here.answers = [web.Response(status=503, headers={"Retry-After": "30"})]
+        hooks = here.hooks()
+        for n in range(100):
+            hooks.add(*event(call=str(n)))
+        async with asyncio.timeout(2):
+            while len(here.requests) < 100:
+                await asyncio.sleep(0.01)
+        await hooks.close(0)
+        assert here.outcomes() == {"delivered": 99, "retried": 1, "dropped": 1}
+
+    run(test)
+
+
+def test_the_end_waits_for_what_is_waiting_but_not_for_ever() -> None:
+    async def test(here: Receiver) -> None:
+        here.answers = [web.Response(status=500) for _ in range(100)]
+        hooks = here.hooks(retries=20, first_wait_seconds=1)
+        hooks.add(*event())
+        began = time.monotonic()
+        await hooks.close(0.1)
+        assert 0.1 <= time.monotonic() - began < 1
+        assert here.outcomes() == {"retried": 1, "dropped": 1}
+
+    run(test)
+
+
+@given(st.text(max_size=40) | st.dates().map(lambda d: d.strftime("%a, %d %b %Y 10:00:00 GMT")))
+def test_any_retry_after_is_seconds(value: str) -> None:
+    assert webhooks._seconds(value) >= 0
+
+
+def test_retry_after_may_be_a_date() -> None:
+    assert webhooks._seconds("Thu, 01 Jan 1970 00:00:00 GMT") == 0
+    soon = time.strftime("%a, %d %b %Y %H:%M:%S GMT", time.gmtime(time.time() + 100))
+    assert 98 < webhooks._seconds(soon) <= 100
