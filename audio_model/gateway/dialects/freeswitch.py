@@ -18,6 +18,7 @@ from audio_model.gateway.dialects.streams import (
     StreamDialect,
     call_id,
     json_object,
+    number_in,
     pcm,
     scalars,
     whole_number,
@@ -43,6 +44,7 @@ class FreeSwitch(StreamDialect):
         super().__init__(connection, calls)
         query = connection.query
         self._settings = {key: query[key] for key in _SETTINGS if key in query}
+        self._settings |= {key: number_in(query, key) for key in ("caller", "called")}
         self._check()
 
     def text(self, message: str) -> None:

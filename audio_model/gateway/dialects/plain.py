@@ -10,6 +10,7 @@ from audio_model.gateway.dialects.streams import (
     StreamDialect,
     call_id,
     json_object,
+    number_in,
     pcm,
     shown,
     whole_number,
@@ -53,8 +54,8 @@ class Plain(StreamDialect):
         info = CallInfo(
             call_id(query.get("call", "")),
             self.name,
-            query.get("caller", ""),
-            query.get("called", ""),
+            number_in(query, "caller"),
+            number_in(query, "called"),
         )
         self.begin(info, raw_format, _LEGS[channels])
 

@@ -1,7 +1,7 @@
 """What dialects share whose binary messages are one stream of samples, channels interleaved."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import uuid4
 
@@ -125,6 +125,12 @@ def whole_number(name: str, text: str) -> int:
     if not (text.isascii() and text.isdigit() and len(text) <= 9):
         raise ProtocolError(f"{name} must be a whole number, not {shown(text)}")
     return int(text)
+
+
+def number_in(query: Mapping[str, str], name: str) -> str:
+    """A phone number from a query, where a plus that was not written ``%2B`` reads as a space."""
+    text = query.get(name, "")
+    return f"+{text[1:]}" if text.startswith(" ") else text
 
 
 def json_object(message: str) -> dict[str, Any]:

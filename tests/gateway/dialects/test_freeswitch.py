@@ -43,6 +43,13 @@ def test_the_query_says_rate_and_whose_call() -> None:
     assert (info.gateway, info.id, info.caller, info.called) == ("freeswitch", "6f2b", "100", "200")
 
 
+def test_a_number_keeps_the_plus_that_a_query_makes_a_space() -> None:
+    dialect, calls, _ = connect(caller=" 4930123", called="200")
+    dialect.binary(b"audio")
+    info = calls.opened[0].info
+    assert (info.caller, info.called) == ("+4930123", "200")
+
+
 def test_metadata_is_stronger_than_the_query() -> None:
     dialect, calls, _ = connect(rate="8000", called="200")
     dialect.text(METADATA)

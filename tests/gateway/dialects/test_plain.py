@@ -48,6 +48,12 @@ def test_the_leg_is_there_before_any_audio_so_that_its_deadline_runs() -> None:
     assert [leg.name for leg in calls.opened[0].legs] == ["caller"]
 
 
+def test_a_number_keeps_the_plus_that_a_query_makes_a_space() -> None:
+    _, calls, _ = connect(caller=" 4930123", called="+4930456")
+    info = calls.opened[0].info
+    assert (info.caller, info.called) == ("+4930123", "+4930456")
+
+
 @pytest.mark.parametrize(
     ("query", "message"),
     [

@@ -1,0 +1,96 @@
+"""Receive audio-model's webhooks, check that they are genuine, and end the calls of recordings.
+
+    python3 receiver.py SECRET_FILE              listens on 127.0.0.1:8081
+
+    audio-model serve --webhook-url http://127.0.0.1:8081/ --webhook-secret-file SECRET_FILE
+
+Needs nothing but Python 3.11. With TWILIO_ACCOUNT_SID and TWILIO_AUTH_TOKEN in the environment the
+call of a recording is ended through Twilio's REST API; without them it is only printed.
+"""
+
+import base64
+import hashlib
+import hmac
+import json
+import os
+import sys
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections.abc import Mapping
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+MAX_AGE_SECONDS = 300
+MAX_BODY_BYTES = 100_000
+TWILIO = "https://api.twilio.com/2010-04-01/Accounts"
+
+
+def is_genuine(secret: bytes, header: str, body: bytes, now: float) -> bool:
+    """Whether the header X-Audio-Model-Signature is the secret's over the body, and recent."""
+    fields = dict(field.partition("=")[::2] for field in header.split(","))
+    signed_at = fields.get("t", "")
+    if not (signed_at.isascii() and signed_at.isdigit() and len(signed_at) < 12):
+        return False
+    expected = hmac.new(secret, signed_at.encode() + b"." + body, hashlib.sha256).hexdigest()
+    recent = abs(now - int(signed_at)) < MAX_AGE_SECONDS
+    return recent and hmac.compare_digest(expected.encode(), fields.get("v1", "").encode())
+
+
+def act(event: Mapping[str, Any]) -> None:
+    """What you do about a verdict. An event may come twice, so what is done twice must do."""
+    print("{event} {gateway} {call}: {verdict} {score} {reason}".format(**event), flush=True)
+    account, token = os.environ.get("TWILIO_ACCOUNT_SID"), os.environ.get("TWILIO_AUTH_TOKEN")
+    if event["verdict"] == "recorded" and event["gateway"] == "twilio" and account and token:
+        password = base64.b64encode(f"{account}:{token}".encode()).decode()
+        request = urllib.request.Request(
+            f"{TWILIO}/{account}/Calls/{urllib.parse.quote(event['call'])}.json",
+            urllib.parse.urlencode({"Status": "completed"}).encode(),
+            {"Authorization": f"Basic {password}"},
+        )
+        try:
+            urllib.request.urlopen(request, timeout=3).close()
+        except urllib.error.HTTPError as error:
+            # The call is over: after the verdict comes the final event, which says the same.
+            if error.code not in (400, 404):
+                raise
+
+
+class Receiver(BaseHTTPRequestHandler):
+    secret: bytes
+    timeout = 5
+
+    def do_POST(self) -> None:
+        length = int(self.headers.get("Content-Length", 0))
+        body = self.rfile.read(min(length, MAX_BODY_BYTES))
+        signature = self.headers.get("X-Audio-Model-Signature", "")
+        if is_genuine(self.secret, signature, body, time.time()):
+            try:
+                act(json.loads(body))
+                status = 204
+            except OSError as error:
+                # Twilio could not be told; audio-model will send the event again.
+                print(f"not done: {error}", file=sys.stderr, flush=True)
+                status = 503
+        else:
+            status = 401
+        self.send_response(status)
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+def main(secret_file: str, port: int = 8081) -> None:
+    Receiver.secret = Path(secret_file).read_bytes().strip()
+    with ThreadingHTTPServer(("127.0.0.1", port), Receiver) as server:
+        print(f"listening on http://127.0.0.1:{server.server_port}/", flush=True)
+        server.serve_forever()
+
+
+if __name__ == "__main__":
+    if len(sys.argv) not in (2, 3):
+        sys.exit(__doc__)
+    main(sys.argv[1], *map(int, sys.argv[2:]))

@@ -1,0 +1,446 @@
+"""The examples work as they stand, and what their page shows is so."""
+
+import argparse
+import hashlib
+import hmac
+import importlib.util
+import json
+import re
+import socket
+import subprocess
+import sys
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from io import BufferedRWPair
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+from xml.etree import ElementTree
+
+import pytest
+
+from audio_model.decision import Reason, VerdictKind
+from audio_model.gateway import command as serve
+from audio_model.gateway.asterisk import eagi
+from audio_model.gateway.config.values import Secret
+from audio_model.gateway.dialects import DIALECTS
+from audio_model.gateway.dialects.freeswitch import FreeSwitch
+from audio_model.gateway.events import CallInfo, Event, EventKind
+from audio_model.gateway.outlets.metrics import Metrics
+from audio_model.gateway.outlets.webhooks import signature
+from tests.gateway.fakes import FakeCalls, FakeConnection, verdict
+from tests.gateway.process import ServerProcess
+from tests.gateway.serving import settings_of
+
+ROOT = Path(__file__).parents[1]
+EXAMPLES = ROOT / "examples"
+SAMPLES = ROOT / "samples"
+PAGE = (EXAMPLES / "README.md").read_text("utf-8")
+SECRET = b"hook"
+
+
+def load(name: str) -> Any:
+    """An example as a module; none of them is in a package."""
+    path = EXAMPLES / name
+    spec = importlib.util.spec_from_file_location(f"example_{path.stem}", path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+    server = ServerProcess(
+        tmp_path_factory.mktemp("serve"), "--deadline-seconds", "1", "--progress-seconds", "0.2"
+    )
+    yield server
+    server.close()
+
+
+# The client
+
+
+def run_client(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, str(EXAMPLES / "client.py"), *arguments],
+        capture_output=True,
+        text=True,
+        timeout=10,
+    )
+
+
+def test_the_client_prints_events_until_the_final_one(server: ServerProcess) -> None:
+    url = f"{server.ws_url}/v1/stream?call=client&caller=%2B4930123&progress=1"
+    done = run_client(str(SAMPLES / "recorded-prompt-en.wav"), url)
+    assert (done.returncode, done.stderr) == (0, "")
+    lines = [line.split() for line in done.stdout.splitlines()]
+    assert {line[0] for line in lines[:-1]} == {"progress"}
+    assert lines[-1][:2] == ["final", "caller"]
+    assert server.final("client")["caller"] == "+4930123"
+
+
+def test_the_client_waits_for_both_parties(server: ServerProcess) -> None:
+    done = run_client(str(SAMPLES / "stereo-call.wav"), f"{server.ws_url}/v1/stream")
+    assert done.returncode == 0
+    assert {line.split()[1] for line in done.stdout.splitlines()} == {"left", "right"}
+
+
+def test_the_client_says_what_it_cant_send(server: ServerProcess) -> None:
+    done = run_client(str(SAMPLES / "recorded-prompt-it.wav"), f"{server.ws_url}/v1/stream")
+    assert done.returncode == 1
+    assert "neither 16-bit PCM nor G.711" in done.stderr
+
+
+# Twilio: what is received
+
+
+def signed(body: bytes, at: float) -> str:
+    digest = hmac.new(SECRET, b"%d." % at + body, hashlib.sha256).hexdigest()
+    return f"t={at:.0f},v1={digest}"
+
+
+@pytest.mark.parametrize(
+    ("header", "genuine"),
+    [
+        (signed(b"body", 1000), True),
+        (signed(b"body", 1000) + ",v2=later", True),
+        (signed(b"other", 1000), False),
+        (signed(b"body", 600), False),
+        (signed(b"body", 1400), False),
+        (signed(b"body", 1000).replace("t=1000", "t=1001"), False),
+        ("", False),
+        ("t=,v1=", False),
+        ("t=²,v1=é", False),
+        ("v1=" + "0" * 64, False),
+    ],
+)
+def test_the_receiver_knows_what_is_genuine(header: str, genuine: bool) -> None:
+    assert load("twilio/receiver.py").is_genuine(SECRET, header, b"body", 1000) is genuine
+
+
+def test_the_receiver_takes_real_webhooks_and_no_others(tmp_path: Path) -> None:
+    secret = tmp_path / "secret"
+    secret.write_bytes(SECRET + b"\n")
+    receiver = subprocess.Popen(
+        [sys.executable, str(EXAMPLES / "twilio/receiver.py"), str(secret), "0"],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert receiver.stdout is not None
+        url = receiver.stdout.readline().removeprefix("listening on ").strip()
+        with pytest.raises(urllib.error.HTTPError, match="401") as refused:
+            urllib.request.urlopen(url, b'{"event": "final"}', timeout=5)
+        refused.value.close()
+        server = ServerProcess(
+            tmp_path,
+            *("--deadline-seconds", "0.5", "--webhook-url", url),
+            *("--webhook-secret-file", str(secret)),
+        )
+        try:
+            run_client(
+                str(SAMPLES / "tones-ringback.wav"), f"{server.ws_url}/v1/stream?call=hooked"
+            )
+            line = receiver.stdout.readline()
+        finally:
+            server.close()
+        assert line.startswith("final stream hooked: unknown ")
+    finally:
+        receiver.kill()
+        receiver.communicate()
+
+
+class _Twilio(BaseHTTPRequestHandler):
+    status = 200
+    seen: list[tuple[str, str, bytes]]
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        self.seen.append((self.path, self.headers["Authorization"], body))
+        self.send_response(self.status)
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture
+def twilio(monkeypatch: pytest.MonkeyPatch) -> Iterator[type[_Twilio]]:
+    """Stands for Twilio's REST API; whose credentials are in the environment."""
+    monkeypatch.setenv("TWILIO_ACCOUNT_SID", "AC1")
+    monkeypatch.setenv("TWILIO_AUTH_TOKEN", "token")
+    handler = type("Twilio", (_Twilio,), {"seen": []})
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        handler.url = f"http://127.0.0.1:{server.server_port}"  # type: ignore[attr-defined]
+        yield handler
+        server.shutdown()
+        thread.join()
+
+
+def told(verdict: str, gateway: str = "twilio") -> dict[str, Any]:
+    return {
+        "event": "verdict",
+        "gateway": gateway,
+        "call": "CA1",
+        "verdict": verdict,
+        "score": 0.5,
+        "reason": "",
+    }
+
+
+def test_a_recordings_call_is_ended_and_others_are_not(twilio: Any) -> None:
+    receiver = load("twilio/receiver.py")
+    receiver.TWILIO = twilio.url
+    for event in (told("live"), told("unknown"), told("recorded", "telnyx")):
+        receiver.act(event)
+    assert twilio.seen == []
+    receiver.act(told("recorded"))
+    assert twilio.seen == [("/AC1/Calls/CA1.json", "Basic QUMxOnRva2Vu", b"Status=completed")]
+
+
+@pytest.mark.parametrize(("status", "sent_again"), [(400, False), (404, False), (503, True)])
+def test_a_call_that_is_over_is_no_failure(twilio: Any, status: int, sent_again: bool) -> None:
+    receiver = load("twilio/receiver.py")
+    receiver.TWILIO, twilio.status = twilio.url, status
+    if sent_again:
+        with pytest.raises(urllib.error.HTTPError) as failed:
+            receiver.act(told("recorded"))
+        failed.value.close()
+    else:
+        receiver.act(told("recorded"))
+
+
+# FreeSWITCH: its event socket
+
+
+def module_events(kind: VerdictKind) -> list[dict[str, str]]:
+    """What mod_audio_stream makes of the texts that it is sent, first a verdict, then the final."""
+    calls, connection = FakeCalls(), FakeConnection({"call": "channel-1"})
+    dialect = FreeSwitch(connection, calls)  # type: ignore[arg-type]
+    dialect.binary(b"\0\0")
+    for event in (EventKind.VERDICT, EventKind.FINAL):
+        calls.opened[0].tell(event, verdict(kind))
+    return [
+        {"Event-Subclass": "mod_audio_stream::json", "Unique-ID": "channel-1", "_body": str(text)}
+        for text in connection.sent
+    ]
+
+
+def test_a_recording_is_transferred_once_and_the_stream_ends() -> None:
+    verdicts = load("freeswitch/verdicts.py")
+    transferred: set[str] = set()
+    first, last = module_events(VerdictKind.RECORDED)
+    assert list(verdicts.commands(first, transferred)) == [
+        "uuid_setvar channel-1 audio_model_verdict recorded",
+        "uuid_setvar channel-1 audio_model_score 0.97",
+        "uuid_setvar channel-1 audio_model_reason ",
+        "uuid_transfer channel-1 recorded XML default",
+    ]
+    assert list(verdicts.commands(last, transferred))[3:] == ["uuid_audio_stream channel-1 stop"]
+    assert transferred == set()
+
+
+@pytest.mark.parametrize("kind", [VerdictKind.LIVE, VerdictKind.UNKNOWN])
+def test_others_are_let_alone(kind: VerdictKind) -> None:
+    verdicts = load("freeswitch/verdicts.py")
+    told = [list(verdicts.commands(event, set())) for event in module_events(kind)]
+    assert not [command for each in told for command in each if "transfer" in command]
+
+
+def test_mod_audio_fork_that_passes_on_the_data_alone() -> None:
+    _, last = module_events(VerdictKind.LIVE)
+    body = json.dumps(json.loads(last["_body"])["data"])
+    event = last | {"_body": body, "Event-Subclass": "mod_audio_fork::json"}
+    commands = list(load("freeswitch/verdicts.py").commands(event, set()))
+    assert commands[0].endswith("audio_model_verdict live")
+    assert commands[-1] == "uuid_audio_fork channel-1 stop"
+
+
+def test_the_script_speaks_with_an_event_socket() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.settimeout(5)
+        port = str(listener.getsockname()[1])
+        path = EXAMPLES / "freeswitch/verdicts.py"
+        script = subprocess.Popen(
+            [sys.executable, str(path), "127.0.0.1", port, "secret"],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        try:
+            connection, _ = listener.accept()
+            with connection, connection.makefile("rwb") as file:
+                heard = list(_freeswitch(file, module_events(VerdictKind.RECORDED)[0]))
+        finally:
+            script.kill()
+            script.wait()
+    assert heard == [
+        "auth secret",
+        "event json CUSTOM mod_audio_stream::json mod_audio_fork::json",
+        "api uuid_setvar channel-1 audio_model_verdict recorded",
+        "api uuid_setvar channel-1 audio_model_score 0.97",
+        "api uuid_setvar channel-1 audio_model_reason",
+        "api uuid_transfer channel-1 recorded XML default",
+    ]
+
+
+def _freeswitch(file: BufferedRWPair, event: dict[str, str]) -> Iterator[str]:
+    """The other end of the event socket: yields the commands that come."""
+
+    def read() -> str:
+        line = file.readline().decode().strip()
+        assert file.readline() == b"\n"
+        return line
+
+    def send(headers: str, body: str = "") -> None:
+        file.write(f"{headers}\n\n{body}".encode())
+        file.flush()
+
+    send("Content-Type: auth/request")
+    for _ in range(2):
+        yield read()
+        send("Content-Type: command/reply\nReply-Text: +OK accepted")
+    body = json.dumps(event)
+    send(f"Content-Length: {len(body.encode())}\nContent-Type: text/event-json", body)
+    for _ in range(4):
+        yield read()
+        send("Content-Type: api/response\nContent-Length: 4", "+OK\n")
+
+
+def test_the_dialplan_starts_a_stream_that_is_understood() -> None:
+    dialplan = ElementTree.parse(EXAMPLES / "freeswitch/audio-model.xml")
+    (start,) = (
+        action.get("data", "")
+        for action in dialplan.iter("action")
+        if action.get("data", "").startswith("api_on_answer=")
+    )
+    _, channel, command, url, mix, rate = start.removeprefix("api_on_answer=").split()
+    assert (channel, command, mix, rate) == ("${uuid}", "start", "mono", "8k")
+    parts = urlsplit(url)
+    assert (parts.scheme, parts.path) == ("ws", "/freeswitch")
+    calls = FakeCalls()
+    dialect = FreeSwitch(FakeConnection(dict(parse_qsl(parts.query))), calls)  # type: ignore[arg-type]
+    dialect.binary(b"\0\0")
+    (call,) = calls.opened
+    assert call.legs[0].raw_format.sample_rate == 8000
+    assert (call.info.id, call.info.caller) == ("${uuid}", "${caller_id_number}")
+
+
+def test_the_twiml_forks_the_call_and_goes_on() -> None:
+    twiml = ElementTree.parse(EXAMPLES / "twilio/incoming.xml").getroot()
+    assert [verb.tag for verb in twiml] == ["Start", "Dial"]
+    stream = twiml.find("Start/Stream")
+    assert stream is not None
+    url = urlsplit(stream.get("url", ""))
+    # Twilio takes no query in it.
+    assert (url.scheme, url.path, url.query) == ("wss", "/twilio", "")
+    assert {parameter.get("name") for parameter in stream} == {"caller", "called"}
+
+
+# The service
+
+
+def test_the_services_settings_are_read(tmp_path: Path) -> None:
+    unit = (EXAMPLES / "systemd/audio-model.service").read_text("utf-8")
+    (tmp_path / "secret").write_bytes(SECRET)
+    names = re.findall(r"^Environment=(\w+)=%d/", unit, re.MULTILINE)
+    secrets = {name: str(tmp_path / "secret") for name in names}
+    settings = settings_of("--config", str(EXAMPLES / "systemd/serve.toml"), environ=secrets)
+    assert settings.webhook.secret is not None and settings.access.token is not None
+    assert settings.listening.host == "127.0.0.1"
+
+
+def test_every_line_of_the_settings_that_is_commented_out_would_be_read(tmp_path: Path) -> None:
+    toml = (EXAMPLES / "systemd/serve.toml").read_text("utf-8")
+    config = tmp_path / "serve.toml"
+    config.write_text(re.sub(r"^# (\w+ = )", r"\1", toml, flags=re.MULTILINE), "utf-8")
+    settings = settings_of(
+        "--config", str(config), environ={"AUDIO_MODEL_SERVE_WEBHOOK_SECRET": "secret"}
+    )
+    assert settings.protocols.audiosocket is not None
+    assert settings.records.keep_audio is not None
+    assert settings.listening.public_url
+
+
+# The page
+
+
+def code_blocks(language: str) -> list[str]:
+    """What stands between fences, those of lists left out."""
+    return re.findall(rf"^```{language}\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
+
+
+def test_its_links_lead_somewhere() -> None:
+    headings = {
+        re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-")
+        for heading in re.findall(r"^#+ (.*)$", PAGE, re.MULTILINE)
+    }
+    for target in re.findall(r"\]\(([^)]+)\)", PAGE):
+        if target.startswith("#"):
+            assert target[1:] in headings
+        else:
+            assert (EXAMPLES / target).exists(), target
+
+
+def test_every_gateway_has_its_path_there() -> None:
+    for name in DIALECTS:
+        assert ("`/v1/stream`" if name == "stream" else f"`/{name}`") in PAGE
+
+
+def test_every_option_that_is_named_is_one() -> None:
+    known = {"--help", "--config", "--now"}  # the last is systemctl's
+    for command in (serve, eagi):
+        parser = argparse.ArgumentParser(add_help=False)
+        command.add_arguments(parser)
+        known |= set(re.findall(r"--[a-z-]+", parser.format_help()))
+    named = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", PAGE))
+    assert named <= known, named - known
+
+
+class _NoCalls:
+    open_legs = 0
+
+    def queue_age(self) -> float:
+        return 0.0
+
+
+def test_every_metric_that_is_named_is_one() -> None:
+    metrics = Metrics()
+    metrics.watch(_NoCalls())
+    families = set(re.findall(r"^# TYPE (\w+)", metrics.text().decode(), re.MULTILINE))
+    section = PAGE.partition("### Metrics")[2]
+    named = set(re.findall(r"audio_model_\w+", section))
+    assert len(named) >= 7
+    assert {name.removesuffix("_bucket") for name in named} <= families
+
+
+def test_every_reason_is_explained() -> None:
+    table = PAGE.partition("### Unknown, and why")[2].partition("## Webhooks")[0]
+    first_cells = re.findall(r"^\| (`[^|]*) \|", table, re.MULTILINE)
+    explained = re.findall(r"`(\w+)`", " ".join(first_cells))
+    assert sorted(explained) == sorted([*(str(reason) for reason in Reason if reason), "reason"])
+
+
+def test_the_event_that_is_shown_is_what_is_sent() -> None:
+    shown = json.loads(next(block for block in code_blocks("json") if '"event"' in block))
+    sent = Event(EventKind.VERDICT, CallInfo("42", "stream"), "caller", verdict()).as_dict()
+    assert list(shown) == list(sent)
+    assert [type(value) for value in shown.values()] == [type(value) for value in sent.values()]
+
+
+def test_the_snippet_verifies_what_is_sent() -> None:
+    (snippet,) = code_blocks("python")
+    scope: dict[str, Any] = {}
+    exec(snippet, scope)
+    now = int(time.time())
+    header = signature(Secret(SECRET.decode()), b"body", now)
+    assert scope["is_genuine"](SECRET, header, b"body")
+    assert not scope["is_genuine"](SECRET, header, b"body!")
+    assert not scope["is_genuine"](SECRET, signature(Secret("hook"), b"body", now - 900), b"body")
+    assert not scope["is_genuine"](SECRET, "", b"body")
