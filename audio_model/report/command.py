@@ -1,0 +1,93 @@
+"""``audio-model report``: one page about a run."""
+
+import argparse
+import hashlib
+import sys
+from pathlib import Path
+
+from audio_model.detector import Detector
+from audio_model.errors import UsageError
+from audio_model.formats import suffix_of
+from audio_model.model import DEFAULT_PATH
+from audio_model.report.exhibits import Exhibit, Exhibitor
+from audio_model.report.output import write_whole
+from audio_model.report.page.run_page import Exhibits, Gallery, run_page
+from audio_model.report.results import Outcome, Result, Results
+from audio_model.report.summary import Smallest, Summary, summarise
+
+_SHOWN_UNCERTAIN, _SHOWN_SURE = 12, 2
+
+DESCRIPTION = """\
+Make one page of HTML about results: verdicts, scores, times, folders and other slices, errors by
+cause, and the recordings to look at, with their sound. It needs no network and no other file."""
+
+EPILOG = """\
+examples:
+  audio-model report results/ --output report.html      a run folder
+  audio-model report verdicts.jsonl --output report.html
+  audio-model report results/ --output report.html --no-sound    nothing of a caller's voice in it
+
+Recordings are read again from where the results say they are: a run folder knows where its relative
+paths start, those of a single file start here. Columns that a manifest carried are looked at, too:
+days, numbers, and those of few values.
+"""
+
+
+def run(args: argparse.Namespace) -> int:
+    """Make the page; returns 0. Raises AudioModelError."""
+    if suffix_of(args.output) != ".html":
+        raise UsageError(f"the page's name must end in .html: {args.output}")
+    results = Results.open(args.results)
+    detector = Detector.load(args.model)
+    summary = summarise(results)
+    gallery = Gallery() if args.no_sound else _gallery(summary, detector, results)
+    write_whole(args.output, run_page(results, summary, gallery, _about(args.model)))
+    print(f"{args.output}: {summary.total} results", file=sys.stderr)
+    return 0
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare what ``report`` takes."""
+    parser.add_argument(
+        "results",
+        metavar="RESULTS",
+        help="a run folder, or a result file (.csv, .jsonl or .parquet)",
+    )
+    parser.add_argument("--output", required=True, metavar="FILE", help="the page (.html)")
+    parser.add_argument(
+        "--model",
+        metavar="FILE",
+        help="the model of the run, if not the one shipped: for the curves",
+    )
+    parser.add_argument(
+        "--no-sound",
+        action="store_true",
+        help="leave out the recordings to look at: the page then holds no caller's voice",
+    )
+
+
+def _gallery(summary: Summary, detector: Detector, results: Results) -> Gallery:
+    exhibitor = Exhibitor(detector, results.run.get("asked", {}), results.start)
+    shown: set[tuple[str, str]] = set()
+
+    def exhibits(candidates: Smallest[Result], wanted: int) -> Exhibits:
+        readable: list[Exhibit] = []
+        unreadable: list[Exhibit] = []
+        for result in candidates.sorted():
+            if len(readable) < wanted and (result.path, result.channel) not in shown:
+                shown.add((result.path, result.channel))
+                exhibit = exhibitor.exhibit(result)
+                (unreadable if exhibit.samples is None else readable).append(exhibit)
+        return Exhibits(readable, unreadable)
+
+    # Of few recordings the surest are among the least sure, too: they are shown as the former.
+    surest = {
+        kind: exhibits(candidates, _SHOWN_SURE) for kind, candidates in summary.surest.items()
+    }
+    uncertain = exhibits(summary.uncertain, _SHOWN_UNCERTAIN)
+    return Gallery(uncertain, surest[Outcome.RECORDED], surest[Outcome.LIVE])
+
+
+def _about(model: str | None) -> str:
+    path = DEFAULT_PATH if model is None else Path(model)
+    return f"{path.name}, SHA-256 {hashlib.sha256(path.read_bytes()).hexdigest()}"

@@ -1,0 +1,137 @@
+"""``audio-model compare``: what changed between two results, or between two models."""
+
+import argparse
+import json
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import tee
+from pathlib import Path
+
+from audio_model.batch.inputs import expand
+from audio_model.batch.rows import Row, json_value, result_values
+from audio_model.batch.run import ScoreOptions, score_entry
+from audio_model.detector import DEFAULT_MAX_FALSE_ALARM, Detector
+from audio_model.errors import UsageError, printable
+from audio_model.formats import suffix_of
+from audio_model.report.compare import Comparison, compare
+from audio_model.report.compare_text import as_text, as_values
+from audio_model.report.output import write_whole
+from audio_model.report.page.compare_page import compare_page
+from audio_model.report.results import Result, Results, parse_result
+
+EXIT_WITHIN, EXIT_TOO_MANY_FLIPS = 0, 1
+_OUTPUTS = (".html", ".json")
+_MODEL = ".onnx"
+
+DESCRIPTION = """\
+Say what changed between two results of the same recordings, or between two models that hear them:
+verdicts that flipped, shifts of the score, by folder and by the columns that a manifest carried."""
+
+EPILOG = """\
+examples:
+  audio-model compare last-week/ this-week/                   two run folders, joined by path
+  audio-model compare old.parquet new.csv --output compare.html
+  audio-model compare old.onnx new.onnx calls/                two models on the same recordings
+  audio-model compare old.onnx new.onnx calls.csv --max-flips 0.01    a check for CI or cron
+
+exit status:
+  0 compared, 1 more verdicts flipped than --max-flips allows, 2 wrong usage, or nothing to
+  compare, 3 the output cannot be written
+"""
+
+
+def run(args: argparse.Namespace) -> int:
+    """Compare; returns the exit status. Raises AudioModelError."""
+    if args.output is not None and suffix_of(args.output) not in _OUTPUTS:
+        raise UsageError(f"the output's name must end in .html or .json: {args.output}")
+    if args.max_flips is not None and not 0 <= args.max_flips <= 1:
+        raise UsageError(f"--max-flips is a share from 0 to 1, not {args.max_flips:g}")
+    old, new = _sides(args)
+    comparison = compare(old, new)
+    if not comparison.overall.joined:
+        raise UsageError(
+            f"{printable(args.old)} and {printable(args.new)} have no recording in common: rows "
+            f"are joined by path, as it was named ({comparison.only_old.count} and "
+            f"{comparison.only_new.count} rows)"
+        )
+    limit: float | None = args.max_flips
+    print(as_text(comparison))
+    if args.output is not None:
+        write_whole(args.output, _rendered(comparison, args, limit))
+    if limit is None or comparison.overall.flip_rate <= limit:
+        return EXIT_WITHIN
+    print(
+        f"audio-model: {comparison.overall.flip_rate:.4%} of the verdicts flipped, more than the "
+        f"{limit:.4%} that are allowed",
+        file=sys.stderr,
+    )
+    return EXIT_TOO_MANY_FLIPS
+
+
+def _rendered(comparison: Comparison, args: argparse.Namespace, limit: float | None) -> str:
+    if suffix_of(args.output) == ".html":
+        return compare_page(comparison, args.old, args.new, limit)
+    values = {"old": args.old, "new": args.new, "max_flips": limit, **as_values(comparison)}
+    return json.dumps(json_value(values), ensure_ascii=False, indent=2) + "\n"
+
+
+def _sides(args: argparse.Namespace) -> tuple[Iterable[Result], Iterable[Result]]:
+    models = [suffix_of(path) == _MODEL for path in (args.old, args.new)]
+    if any(models) != all(models):
+        raise UsageError("OLD and NEW are two results or two models (.onnx), not one of each")
+    if any(models) != bool(args.paths):
+        raise UsageError(
+            "two models need the recordings to hear as further arguments, results none"
+        )
+    if not args.paths:
+        return Results.open(args.old), Results.open(args.new)
+    detectors = [
+        Detector.load(Path(path), max_false_alarm=args.max_false_alarm)
+        for path in (args.old, args.new)
+    ]
+    # Both models hear a recording one after the other: tee then holds no more than its rows.
+    both = tee(_score_both(args.paths, detectors))
+    return (pair[0] for pair in both[0]), (pair[1] for pair in both[1])
+
+
+def _score_both(
+    paths: Sequence[str], detectors: Sequence[Detector]
+) -> Iterator[tuple[Result, Result]]:
+    options = ScoreOptions()
+    for entry in expand(paths):
+        rows = [score_entry(entry, detector, options) for detector in detectors]
+        for old, new in zip(*rows, strict=True):
+            yield _as_result(old), _as_result(new)
+
+
+def _as_result(row: Row) -> Result:
+    return parse_result({**row.entry.carried, **result_values(row)})
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare what ``compare`` takes."""
+    parser.add_argument("old", metavar="OLD", help="results (a run folder or file), or a model")
+    parser.add_argument("new", metavar="NEW", help="the same kind of thing, to compare with")
+    parser.add_argument(
+        "paths",
+        nargs="*",
+        metavar="PATH",
+        help="what two models are to hear: as for audio-model score",
+    )
+    parser.add_argument(
+        "--output", metavar="FILE", help="write the comparison to FILE, too (.html or .json)"
+    )
+    parser.add_argument(
+        "--max-flips",
+        type=float,
+        metavar="RATE",
+        help="exit with 1 if a larger share of the verdicts flipped (0 to 1)",
+    )
+    parser.add_argument(
+        "--max-false-alarm",
+        type=float,
+        default=DEFAULT_MAX_FALSE_ALARM,
+        metavar="RATE",
+        help="of two models: share of live callers who may be called recorded "
+        "(default: %(default)s)",
+    )

@@ -1,0 +1,151 @@
+"""A comparison as plain text and as plain values."""
+
+from collections.abc import Sequence
+
+from audio_model.batch.table import display_width
+from audio_model.errors import printable
+from audio_model.report.compare import Comparison, Missing, Shifts
+from audio_model.report.results import Outcome, Result
+from audio_model.report.slices import SliceBy, SliceKind
+
+QUANTILES = (0.05, 0.5, 0.95)
+_SHOWN_GROUPS, _SHOWN_SHIFTS, _HELD_GROUPS = 10, 10, 1000
+_GAP = "  "
+
+
+def as_text(comparison: Comparison) -> str:
+    """What a terminal shows."""
+    overall = comparison.overall
+    parts = [_aligned(_matrix(comparison))]
+    parts.append(
+        f"{overall.joined:,} in both: {overall.flips:,} verdicts flipped "
+        f"({overall.flip_rate:.2%}), {comparison.opposite:,} from one class to the other"
+    )
+    if overall.mean is not None and overall.mean_size is not None:
+        low, middle, high = (comparison.quantile(share) or 0.0 for share in QUANTILES)
+        parts[-1] += (
+            f"\nscore, new less old: mean {overall.mean:+z.4f}, mean size {overall.mean_size:.4f}; "
+            f"5 % below {low:+z.3f}, half below {middle:+z.3f}, 5 % above {high:+z.3f}"
+        )
+    for each in comparison.slices:
+        if len(each.groups) > 1:
+            rows = [[printable(name), *_cells(group)] for name, group in each.shown(_SHOWN_GROUPS)]
+            head = [slice_name(each.by), "both", "flipped", "shift", "size", "rec. old", "rec. new"]
+            parts.append(_aligned([head, *rows]))
+    largest = [pair for pair in comparison.largest.sorted() if _moved(*pair)][:_SHOWN_SHIFTS]
+    if largest:
+        rows = [[_named(new), *_side(old), *_side(new)] for old, new in largest]
+        parts.append(_aligned([["largest shifts", "old", "", "new", ""], *rows]))
+    for side, missing in (("old", comparison.only_old), ("new", comparison.only_new)):
+        if missing.count:
+            parts.append(_missing(side, missing))
+    return "\n\n".join(parts)
+
+
+def as_values(comparison: Comparison) -> dict[str, object]:
+    """What JSON holds."""
+    return {
+        **_shift_values(comparison.overall),
+        "opposite": comparison.opposite,
+        "matrix": {
+            old.value: {new.value: comparison.matrix[old, new] for new in Outcome}
+            for old in Outcome
+        },
+        "quantiles": {f"{share:g}": comparison.quantile(share) for share in QUANTILES},
+        "slices": [
+            {
+                "by": each.by.kind.value,
+                "column": each.by.column or None,
+                "groups": {name: _shift_values(group) for name, group in each.shown(_HELD_GROUPS)},
+            }
+            for each in comparison.slices
+            if len(each.groups) > 1
+        ],
+        "largest": [
+            {
+                "path": new.path,
+                "channel": new.channel or None,
+                "old": _values(old),
+                "new": _values(new),
+            }
+            for old, new in comparison.largest.sorted()
+        ],
+        "only_old": _missing_values(comparison.only_old),
+        "only_new": _missing_values(comparison.only_new),
+    }
+
+
+def slice_name(by: SliceBy) -> str:
+    """What a slice is by: its column, or folders."""
+    return "folder" if by.kind is SliceKind.FOLDER else printable(by.column)
+
+
+def _matrix(comparison: Comparison) -> list[list[str]]:
+    rows = [["old \\ new", *Outcome, "all"]]
+    for old in Outcome:
+        counts = [comparison.matrix[old, new] for new in Outcome]
+        rows.append([old, *(f"{count:,}" for count in counts), f"{sum(counts):,}"])
+    totals = [sum(comparison.matrix[old, new] for old in Outcome) for new in Outcome]
+    rows.append(["all", *(f"{count:,}" for count in totals), f"{sum(totals):,}"])
+    return rows
+
+
+def _cells(shifts: Shifts) -> list[str]:
+    old, new = shifts.recorded
+    mean = "" if shifts.mean is None else f"{shifts.mean:+z.4f}"
+    size = "" if shifts.mean_size is None else f"{shifts.mean_size:.4f}"
+    rates = [f"{count / shifts.joined:.1%}" for count in (old, new)]
+    return [f"{shifts.joined:,}", f"{shifts.flip_rate:.2%}", mean, size, *rates]
+
+
+def _side(result: Result) -> list[str]:
+    return [result.outcome, "" if result.score is None else f"{result.score:.4f}"]
+
+
+def _moved(old: Result, new: Result) -> bool:
+    return old.score != new.score
+
+
+def _named(result: Result) -> str:
+    channel = f" ({printable(result.channel)})" if result.channel else ""
+    return printable(result.path) + channel
+
+
+def _missing(side: str, missing: Missing) -> str:
+    names = [_named(result) for result in missing.examples]
+    if missing.count > len(names):
+        names.append("...")
+    return "\n  ".join([f"only in {side}: {missing.count:,}", *names])
+
+
+def _shift_values(shifts: Shifts) -> dict[str, object]:
+    return {
+        "joined": shifts.joined,
+        "flips": shifts.flips,
+        "flip_rate": shifts.flip_rate,
+        "scored": shifts.scored,
+        "mean_shift": shifts.mean,
+        "mean_size": shifts.mean_size,
+        "recorded_old": shifts.recorded[0],
+        "recorded_new": shifts.recorded[1],
+    }
+
+
+def _values(result: Result) -> dict[str, object]:
+    return {"verdict": result.outcome.value, "score": result.score}
+
+
+def _missing_values(missing: Missing) -> dict[str, object]:
+    return {"count": missing.count, "examples": [result.path for result in missing.examples]}
+
+
+def _aligned(rows: Sequence[Sequence[str]]) -> str:
+    """Columns under each other: names to the left, numbers to the right."""
+    widths = [max(map(display_width, column)) for column in zip(*rows, strict=True)]
+    lines = []
+    for row in rows:
+        spaces = [" " * (width - display_width(c)) for c, width in zip(row, widths, strict=True)]
+        first, *rest = row
+        cells = [first + spaces[0], *(s + c for s, c in zip(spaces[1:], rest, strict=True))]
+        lines.append(_GAP.join(cells).rstrip())
+    return "\n".join(lines)

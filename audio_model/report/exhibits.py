@@ -1,0 +1,114 @@
+"""The recordings that a page shows: their audio as it was heard, and the score over time."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from audio_model import audio
+from audio_model.audio import Channel, Encoding, RawFormat
+from audio_model.batch.rows import unescape
+from audio_model.batch.sources import from_folder, open_source
+from audio_model.detector import Detector
+from audio_model.errors import AudioError
+from audio_model.frontend import SAMPLE_RATE, Samples
+from audio_model.report.results import Result
+
+MAX_SHOWN_SECONDS = 30.0
+_SAME_SCORE = 1e-3
+"""Scores of one model on two machines differ by less."""
+
+_BEYOND = 1e9
+
+Curve = Sequence[tuple[float, float]]
+"""(seconds, score) at the end of each step."""
+
+
+@dataclass(frozen=True)
+class Exhibit:
+    """One recording, ready to be drawn."""
+
+    result: Result
+    samples: Samples | None = None
+    """8 kHz, what was heard of it [shape=(n_samples,)]; None if it cannot be read now."""
+    curve: Curve = ()
+    strongest: tuple[float, float] | None = None
+    """The stretch, in seconds, that spoke most for the verdict."""
+    problem: str = ""
+    """Why there is no audio."""
+    score_now: float | None = None
+    """What the model at hand says, where that differs from the row; there is no curve then."""
+
+
+class Exhibitor:
+    """Reads recordings again as a run heard them."""
+
+    def __init__(
+        self, detector: Detector, asked: Mapping[str, object], start: Path = Path()
+    ) -> None:
+        """
+        Args:
+            detector: scores them, for the curve, where the rows hold none.
+            asked: of the run, as its manifest has it; of a single file nothing is known.
+            start: where relative paths start.
+        """
+        self._detector, self._start = detector, start
+        channel = asked.get("channel")
+        self._channel = Channel(str(channel)) if channel in list(Channel) else Channel.MIX
+        self._raw_format = parse_raw_format(asked.get("raw"))
+
+    def exhibit(self, result: Result) -> Exhibit:
+        """Read a recording and find its score over time. What fails is said, not raised."""
+        seconds = min(result.seconds or self._detector.rule.max_seconds, MAX_SHOWN_SECONDS)
+        path = from_folder(self._start, unescape(result.path))
+        try:
+            with open_source(path) as file:
+                samples = audio.read(
+                    file,
+                    max_seconds=seconds,
+                    channel=Channel(result.channel) if result.channel else self._channel,
+                    raw_format=self._raw_format,
+                    name=path,
+                )
+        except AudioError as error:
+            return Exhibit(result, problem=error.message)
+        # The boundary: a recording that breaks a decoder must not take the page with it.
+        except Exception as error:
+            return Exhibit(result, problem=" ".join(f"{type(error).__name__}: {error}".split()))
+        if curve := parse_curve(result.curve):
+            return Exhibit(result, samples, curve, parse_stretch(result.strongest))
+        verdict = self._detector.score(samples, SAMPLE_RATE, max_seconds=seconds)
+        if result.score is None or not abs(verdict.score - result.score) < _SAME_SCORE:
+            return Exhibit(result, samples, score_now=verdict.score)
+        evidence = verdict.evidence
+        curve = tuple(zip(evidence.times, evidence.scores, strict=True))
+        return Exhibit(result, samples, curve, evidence.strongest)
+
+
+def parse_curve(value: object) -> Curve:
+    """The curve of a row of JSON lines; empty if it is none."""
+    pairs = [_pair(point) for point in value] if isinstance(value, list) else []
+    curve = [pair for pair in pairs if pair is not None and pair[0] >= 0 and 0 <= pair[1] <= 1]
+    return curve if len(curve) == len(pairs) else ()
+
+
+def parse_stretch(value: object) -> tuple[float, float] | None:
+    """The start and end of a stretch in a row of JSON lines; None if it is none."""
+    pair = _pair(value)
+    return pair if pair is not None and 0 <= pair[0] <= pair[1] else None
+
+
+def _pair(value: object) -> tuple[float, float] | None:
+    match value:
+        case [int() | float() as first, int() | float() as second]:
+            # NaN and infinities are no JSON, but Python reads them.
+            fine = abs(first) < _BEYOND and abs(second) < _BEYOND
+            return (float(first), float(second)) if fine else None
+    return None
+
+
+def parse_raw_format(value: object) -> RawFormat | None:
+    """The format of headerless files as a run's manifest has it: encoding, rate, channels."""
+    match str(value).split():
+        case [encoding, rate, channels] if encoding in list(Encoding):
+            return RawFormat(Encoding(encoding), int(rate), int(channels))
+    return None

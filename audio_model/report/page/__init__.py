@@ -1,0 +1,1 @@
+"""Self-contained HTML pages: nothing is loaded from anywhere, and no file name becomes markup."""

@@ -1,0 +1,236 @@
+"""The page about what changed between two results."""
+
+from collections.abc import Iterable, Mapping
+
+from audio_model.report.compare import (
+    CLASSES,
+    SHIFT_STEPS,
+    Comparison,
+    Missing,
+    Shifts,
+    ShiftsOfSlice,
+)
+from audio_model.report.compare_text import QUANTILES
+from audio_model.report.page.cards import path_of
+from audio_model.report.page.drawing import (
+    Axis,
+    axis_line,
+    chart,
+    columns,
+    named,
+    percent,
+    stacked_bar,
+    table_of,
+)
+from audio_model.report.page.frame import page, section, tile
+from audio_model.report.page.markup import Child, Element, element, name_text
+from audio_model.report.page.texts import Text, text
+from audio_model.report.results import Outcome, Result
+from audio_model.report.slices import SliceKind
+
+_SHOWN_GROUPS = 20
+_BINS_A_SIDE = 40
+_LEAST_REACH = 50
+"""Steps of a shift that are drawn however small all are."""
+
+
+def compare_page(comparison: Comparison, old: str, new: str, max_flips: float | None) -> str:
+    """The page as HTML.
+
+    Args:
+        comparison: what changed.
+        old, new: what was compared, as it was named.
+        max_flips: the share of verdicts that may flip, if one was set.
+    """
+    lead = element(
+        "span",
+        text("old"),
+        " ",
+        element("b", name_text(old)),
+        " · ",
+        text("new"),
+        " ",
+        element("b", name_text(new)),
+    )
+    return page(
+        text("compare_title"),
+        lead,
+        _verdict(comparison, max_flips),
+        _overview(comparison),
+        _matrix(comparison),
+        _shifts(comparison),
+        *(_slice(each) for each in comparison.slices if len(each.groups) > 1),
+        _largest(comparison),
+        _missing(comparison),
+    )
+
+
+def _verdict(comparison: Comparison, max_flips: float | None) -> Element | None:
+    if max_flips is None:
+        return None
+    over = comparison.overall.flip_rate > max_flips
+    said = text("too_many_flips" if over else "within_flips", limit=f"{100 * max_flips:g} %")
+    return element("section", element("p", said, class_="warning" if over else "note"))
+
+
+def _overview(comparison: Comparison) -> Element:
+    overall = comparison.overall
+    share = element("small", percent(overall.flips, overall.joined))
+    tiles = [
+        tile(f"{overall.joined:,}", text("joined")),
+        tile(element("span", f"{overall.flips:,}", share), text("flips")),
+        tile(f"{comparison.opposite:,}", text("opposite")),
+        tile(_signed(overall.mean), text("mean_shift")),
+    ]
+    return element("section", element("dl", tiles, class_="tiles"))
+
+
+def _matrix(comparison: Comparison) -> Element:
+    counts = comparison.matrix
+    of_old = {old: sum(counts[old, new] for new in Outcome) for old in Outcome}
+    of_new = {new: sum(counts[old, new] for old in Outcome) for new in Outcome}
+    rows: list[list[Child]] = [
+        [
+            named(old),
+            *(_cell(counts[old, new], _change(old, new)) for new in Outcome),
+            _cell(of_old[old]),
+        ]
+        for old in Outcome
+    ]
+    rows.append([text("all_rows"), *map(_cell, of_new.values()), _cell(comparison.overall.joined)])
+    bars: list[list[Child]] = [
+        [text("old"), stacked_bar(of_old)],
+        [text("new"), stacked_bar(of_new)],
+    ]
+    return section(
+        text("matrix"),
+        element(
+            "figure",
+            table_of(["", ""], bars),
+            table_of([text("old_to_new"), *map(named, Outcome), text("all_rows")], rows),
+            class_="matrix",
+        ),
+        about=text("matrix_about"),
+    )
+
+
+def _cell(count: int, kind: str = "") -> Element:
+    return element("span", f"{count:,}", class_=f"cell {kind if count else 'quiet'}".strip())
+
+
+def _change(old: Outcome, new: Outcome) -> str:
+    if old is new:
+        return ""
+    return "turned" if old in CLASSES and new in CLASSES else "flipped"
+
+
+def _shifts(comparison: Comparison) -> Element:
+    overall = comparison.overall
+    if overall.mean_size is None:
+        return section(text("shifts"), element("p", text("no_scores"), class_="quiet"))
+    counts, axis = _drawn(comparison.histogram)
+    rows: list[list[Child]] = [
+        [" – ".join(axis.bounds(index)), f"{count:,}"]
+        for index, count in enumerate(counts)
+        if count
+    ]
+    drawing = element("div", columns(counts, axis, "shift tall", power=0.5), class_="panel")
+    low, middle, high = (_signed(comparison.quantile(share)) for share in QUANTILES)
+    said = text("quantiles", low=low, middle=middle, high=high, size=f"{overall.mean_size:.4f}")
+    return section(
+        text("shifts"),
+        chart(
+            [drawing, axis_line(axis)],
+            text("shifts"),
+            table_of([text("range"), text("count")], rows),
+        ),
+        element("p", said, class_="about"),
+        about=text("shifts_about"),
+    )
+
+
+def _drawn(histogram: Mapping[int, int]) -> tuple[list[int], Axis]:
+    """The shifts as far as they reach, in bins of whole steps; zero is amid the middle one."""
+    reach = max(max(map(abs, histogram)), _LEAST_REACH)
+    steps = 2 * (reach // (2 * _BINS_A_SIDE) + 1) - 1
+    side = (reach + steps // 2) // steps
+    counts = [0] * (2 * side + 1)
+    for shift, count in histogram.items():
+        counts[(shift + side * steps + steps // 2) // steps] += count
+    edge = (side + 0.5) * steps / SHIFT_STEPS
+    tick = max(round(edge / 2, 1), 0.05)
+    values = [n * tick for n in range(-2, 3) if abs(n * tick) <= edge]
+    ticks = [(value, f"{value:+.2g}" if value else "0") for value in values]
+    return counts, Axis(-edge, edge, len(counts), ticks, text("shift_axis"), decimals=4)
+
+
+def _slice(each: ShiftsOfSlice) -> Element:
+    title = text("by_folder")
+    if each.by.kind is not SliceKind.FOLDER:
+        title = text("by_column", column=name_text(each.by.column))
+    rows: list[list[Child]] = [
+        [element("span", name_text(name), class_="path"), *_cells(group)]
+        for name, group in each.shown(_SHOWN_GROUPS)
+    ]
+    head = [
+        text(key)
+        for key in (
+            "group",
+            "joined",
+            "flip_rate",
+            "mean_shift_short",
+            "mean_size",
+            "share_old",
+            "share_new",
+        )
+    ]
+    table = table_of(head, rows, wide=(1, 4, 5))
+    return section(title, element("figure", table))
+
+
+def _cells(shifts: Shifts) -> Iterable[Child]:
+    yield f"{shifts.joined:,}"
+    yield percent(shifts.flips, shifts.joined)
+    yield _signed(shifts.mean)
+    yield "–" if shifts.mean_size is None else f"{shifts.mean_size:.4f}"
+    for count in shifts.recorded:
+        yield percent(count, shifts.joined)
+
+
+def _largest(comparison: Comparison) -> Element | None:
+    rows: list[list[Child]] = []
+    for old, new in comparison.largest.sorted():
+        if old.score is None or new.score is None or old.score == new.score:
+            continue
+        rows.append([path_of(new), *_side(old), *_side(new), _signed(new.score - old.score)])
+    if not rows:
+        return None
+    head: list[Child] = [text("recording"), text("old"), "", text("new"), "", text("shift")]
+    return section(text("largest"), element("figure", table_of(head, rows, wide=(2, 4))))
+
+
+def _side(result: Result) -> Iterable[Child]:
+    yield named(result.outcome)
+    yield "–" if result.score is None else f"{result.score:.3f}"
+
+
+def _missing(comparison: Comparison) -> Element | None:
+    sides: Mapping[str, Missing] = {
+        "only_old": comparison.only_old,
+        "only_new": comparison.only_new,
+    }
+    lists = [
+        _missing_list(text(key, n=side.count), side) for key, side in sides.items() if side.count
+    ]
+    return section(text("missing"), element("figure", lists, class_="warning")) if lists else None
+
+
+def _missing_list(title: Text, missing: Missing) -> Element:
+    items = [element("li", path_of(result)) for result in missing.examples]
+    if missing.count > len(items):
+        items.append(element("li", "…"))
+    return element("div", element("h3", title), element("ul", items))
+
+
+def _signed(value: float | None) -> str:
+    return "–" if value is None else f"{value:+z.3f}"

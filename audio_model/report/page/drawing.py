@@ -1,0 +1,315 @@
+"""Charts as inline SVG: bars stretch with the page, texts keep their size.
+
+Every chart has a table of the same numbers behind it, and tells outcomes apart by a mark and a
+name beside the colour.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from audio_model.report.page.markup import Child, Element, element
+from audio_model.report.page.texts import Text, text
+from audio_model.report.results import Outcome
+
+_LEAST_BAR = 2.0
+"""Percent of a chart's height, so that one among a million is seen."""
+
+_MARKS = {
+    Outcome.RECORDED: "M0 0H10V10H0Z",
+    Outcome.UNKNOWN: "M5 1A4 4 0 1 0 5 9A4 4 0 1 0 5 1ZM5 3A2 2 0 1 1 5 7A2 2 0 1 1 5 3Z",
+    Outcome.LIVE: "M5 0A5 5 0 1 0 5 10A5 5 0 1 0 5 0Z",
+    Outcome.ERROR: "M1.5 0L5 3.5L8.5 0L10 1.5L6.5 5L10 8.5L8.5 10L5 6.5L1.5 10L0 8.5L3.5 5L0 1.5Z",
+}
+"""Square, ring, disc and cross, 10 by 10."""
+
+
+@dataclass(frozen=True)
+class Axis:
+    """Equal bins from ``low`` to ``high``, and the values that are written under them."""
+
+    low: float
+    high: float
+    bins: int
+    ticks: Sequence[tuple[float, str]]
+    name: Text
+    decimals: int = 2
+
+    def bounds(self, index: int) -> tuple[str, str]:
+        """Where a bin begins and ends, written."""
+        width = (self.high - self.low) / self.bins
+        low = self.low + index * width
+        return f"{low:.{self.decimals}f}", f"{low + width:.{self.decimals}f}"
+
+
+def mark(outcome: Outcome) -> Element:
+    """The sign of an outcome."""
+    return element(
+        "svg",
+        element("path", d=_MARKS[outcome], fill_rule="evenodd"),
+        class_=f"mark {outcome}",
+        viewBox="0 0 10 10",
+        aria_hidden="true",
+    )
+
+
+def named(outcome: Outcome) -> Element:
+    """The sign and the name of an outcome."""
+    return element("span", mark(outcome), text(outcome), class_="named")
+
+
+def stacked_bar(counts: Mapping[Outcome, int], *, class_: str = "bar") -> Element:
+    """One bar, divided as the counts are, always in one order."""
+    total = sum(counts.values()) or 1
+    pieces = []
+    start = 0.0
+    for outcome in Outcome:
+        width = 100 * counts.get(outcome, 0) / total
+        if width:
+            title = element("title", _counted(text(outcome), counts[outcome], total))
+            pieces.append(
+                element("rect", title, class_=str(outcome), x=start, y=0, width=width, height=10)
+            )
+        start += width
+    return element(
+        "svg",
+        pieces,
+        class_=class_,
+        viewBox="0 0 100 10",
+        preserveAspectRatio="none",
+        aria_hidden="true",
+    )
+
+
+def share_bar(count: int, total: int) -> Element:
+    """One bar, as long as its share."""
+    bar = element("rect", x=0, y=0, width=100 * count / total, height=10)
+    return element(
+        "svg",
+        bar,
+        class_="bar share",
+        viewBox="0 0 100 10",
+        preserveAspectRatio="none",
+        aria_hidden="true",
+    )
+
+
+def histograms(panels: Mapping[Outcome, Sequence[int]], axis: Axis, label: Text) -> Element:
+    """Histograms one above the other, each with a scale of its own, over one axis."""
+    shown = {outcome: counts for outcome, counts in panels.items() if any(counts)}
+    if not shown:
+        return element("p", text("none"), class_="quiet")
+    rows: list[Element] = []
+    for outcome, counts in shown.items():
+        head = element(
+            "div",
+            named(outcome),
+            element("span", f"{sum(counts):,}", class_="number"),
+            element("span", text("highest", n=max(counts)), class_="quiet"),
+            class_="panel-head",
+        )
+        rows.append(element("div", head, columns(counts, axis, str(outcome)), class_="panel"))
+    rows.append(axis_line(axis))
+    table = [
+        [" – ".join(axis.bounds(index)), *(f"{counts[index]:,}" for counts in shown.values())]
+        for index in range(axis.bins)
+        if any(counts[index] for counts in shown.values())
+    ]
+    return chart(rows, label, table_of([text("range"), *map(named, shown)], table))
+
+
+def columns(counts: Sequence[int], axis: Axis, class_: str, *, power: float = 1) -> Element:
+    """Bars over an axis; heights follow the counts to a power."""
+    most = max(counts)
+    bars = []
+    for index, count in enumerate(counts):
+        if count:
+            height = max(100 * (count / most) ** power, _LEAST_BAR)
+            low, high = axis.bounds(index)
+            title = element("title", text("bin", low=low, high=high, n=count))
+            bars.append(
+                element("rect", title, x=index + 0.07, y=100 - height, width=0.86, height=height)
+            )
+    return element(
+        "svg",
+        bars,
+        class_=f"columns {class_}",
+        viewBox=f"0 0 {axis.bins} 100",
+        preserveAspectRatio="none",
+        aria_hidden="true",
+    )
+
+
+def axis_line(axis: Axis) -> Element:
+    """What is written under a chart."""
+    labels = []
+    for value, written in axis.ticks:
+        share = (value - axis.low) / (axis.high - axis.low)
+        anchor = "start" if share < 0.02 else "end" if share > 0.98 else "middle"
+        labels.append(element("text", written, x=f"{100 * share:.2f}%", y=13, text_anchor=anchor))
+    line = element("svg", labels, class_="axis", aria_hidden="true")
+    return element("div", line, element("p", axis.name, class_="axis-name"), class_="panel")
+
+
+def days(counts: Mapping[str, Mapping[Outcome, int]], label: Text, group: Text) -> Element:
+    """Stacked columns, one a day (or month), over the share that was recorded."""
+    most = max(sum(day.values()) for day in counts.values()) or 1
+    columns_of_days, shares = [], []
+    for index, (day, by_outcome) in enumerate(counts.items()):
+        total = sum(by_outcome.values())
+        if not total:
+            continue
+        said = f"{day}: {total:,}"
+        top = 100.0
+        for outcome in Outcome:
+            height = 100 * by_outcome.get(outcome, 0) / most
+            top -= height
+            if height:
+                columns_of_days.append(
+                    element(
+                        "rect",
+                        element("title", said),
+                        class_=str(outcome),
+                        x=index + 0.07,
+                        y=top,
+                        width=0.86,
+                        height=height,
+                    )
+                )
+        share = by_outcome.get(Outcome.RECORDED, 0) / total
+        shares.append(
+            element(
+                "rect",
+                element("title", f"{day}: {percent(by_outcome.get(Outcome.RECORDED, 0), total)}"),
+                class_=str(Outcome.RECORDED),
+                x=index + 0.07,
+                y=97 * (1 - share),
+                width=0.86,
+                height=3,
+            )
+        )
+    names = list(counts)
+    middle = [(len(names) / 2, names[len(names) // 2])] if len(names) > 4 else []
+    ticks = [(0.0, names[0]), *middle, *([(len(names), names[-1])] if len(names) > 1 else [])]
+    axis = Axis(0, len(names), len(names), ticks, group)
+    box = f"0 0 {len(names)} 100"
+    rows = [
+        element(
+            "div",
+            element(
+                "div",
+                *(named(outcome) for outcome in Outcome),
+                element("span", text("highest", n=most), class_="quiet"),
+                class_="panel-head",
+            ),
+            element(
+                "svg",
+                columns_of_days,
+                class_="columns tall",
+                viewBox=box,
+                preserveAspectRatio="none",
+                aria_hidden="true",
+            ),
+            class_="panel",
+        ),
+        element(
+            "div",
+            element(
+                "div",
+                element("span", text("share_recorded")),
+                element("span", "0 – 100 %", class_="quiet"),
+                class_="panel-head",
+            ),
+            element(
+                "svg",
+                shares,
+                class_="columns",
+                viewBox=box,
+                preserveAspectRatio="none",
+                aria_hidden="true",
+            ),
+            class_="panel",
+        ),
+        axis_line(axis),
+    ]
+    return chart(rows, label, group_table(counts.items(), group))
+
+
+def group_table(
+    groups: Iterable[tuple[Child, Mapping[Outcome, int]]], name: Text, *, bars: bool = False
+) -> Element:
+    """Counts of groups by outcome, with a bar each if asked for."""
+    rows: list[list[Child]] = []
+    for group, counts in groups:
+        total = sum(counts.values())
+        if not total:
+            continue
+        row: list[Child] = [element("span", group, class_="path")]
+        if bars:
+            row.append(stacked_bar(counts))
+        row += [f"{total:,}", *(f"{counts.get(outcome, 0):,}" for outcome in Outcome)]
+        row.append(percent(counts.get(Outcome.RECORDED, 0), total))
+        rows.append(row)
+    head: list[Child] = [name, *([""] if bars else []), text("total"), *map(named, Outcome)]
+    return table_of([*head, text("share_recorded")], rows, wide=range(len(head) - 4, len(head)))
+
+
+def table_of(
+    head: Sequence[Child], rows: Iterable[Sequence[Child]], *, wide: Iterable[int] = ()
+) -> Element:
+    """A table; the first cell of a row names it, columns of numbers lie to the right.
+
+    Args:
+        head: of the columns.
+        rows: of cells.
+        wide: indices of the columns that a narrow page leaves out.
+    """
+    hidden = set(wide)
+
+    def cell(tag: str, index: int, content: Child, scope: str | None) -> Element:
+        return element(tag, content, scope=scope, class_="wide" if index in hidden else None)
+
+    return element(
+        "div",
+        element(
+            "table",
+            element(
+                "thead",
+                element("tr", [cell("th", index, name, "col") for index, name in enumerate(head)]),
+            ),
+            element(
+                "tbody",
+                [
+                    element(
+                        "tr",
+                        [
+                            cell("td" if index else "th", index, content, None if index else "row")
+                            for index, content in enumerate(row)
+                        ],
+                    )
+                    for row in rows
+                ],
+            ),
+        ),
+        class_="scroll",
+    )
+
+
+def chart(rows: Iterable[Element], label: Text, table: Element) -> Element:
+    """A drawing with its name for those who do not see it, and the table behind it."""
+    drawing = element("div", rows, role="img", aria_label=label)
+    return element(
+        "figure", drawing, element("details", element("summary", text("as_table")), table)
+    )
+
+
+def percent(part: int, whole: int) -> str:
+    """A share, exact enough for its size."""
+    if not whole:
+        return "–"
+    share = 100 * part / whole
+    return f"{share:.0f} %" if share in (0, 100) else f"{share:.{1 if share >= 1 else 2}f} %"
+
+
+def _counted(name: Text, count: int, total: int) -> Text:
+    said = f"{{name}}: {count:,} ({percent(count, total)})"
+    return Text(said, said).format(name=name)

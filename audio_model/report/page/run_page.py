@@ -1,0 +1,351 @@
+"""The page about one run."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+from audio_model.decision import Reason
+from audio_model.report.exhibits import Exhibit
+from audio_model.report.page.cards import card, path_of
+from audio_model.report.page.drawing import (
+    Axis,
+    days,
+    group_table,
+    histograms,
+    mark,
+    named,
+    percent,
+    share_bar,
+    stacked_bar,
+    table_of,
+)
+from audio_model.report.page.frame import page, section, tile
+from audio_model.report.page.markup import Child, Element, element, name_text
+from audio_model.report.page.texts import Text, text
+from audio_model.report.results import Outcome, Results
+from audio_model.report.slices import MAX_FOLDERS, Slice, SliceKind, group_folders
+from audio_model.report.summary import SCORE_BINS, Summary, median_seconds
+from audio_model.steps import STEPS_PER_SECOND
+
+_SHOWN_GROUPS = _SHOWN_UNREADABLE = 20
+_MAX_DAYS = 120
+_STEPS_IN_A_BIN = 3
+_MAX_SECOND_BINS = 50
+_SHOWN_ITEMS = 5
+"""Of a list in the run's manifest."""
+
+
+@dataclass(frozen=True)
+class Exhibits:
+    """Recordings that are shown for one reason."""
+
+    readable: Sequence[Exhibit] = ()
+    unreadable: Sequence[Exhibit] = ()
+    """Those that would have been shown, were their files where the results say."""
+
+
+@dataclass(frozen=True)
+class Gallery:
+    """The recordings that a page shows."""
+
+    uncertain: Exhibits = Exhibits()
+    surest_recorded: Exhibits = Exhibits()
+    surest_live: Exhibits = Exhibits()
+
+    @property
+    def sounds(self) -> int:
+        """How many can be heard."""
+        shown = (self.uncertain, self.surest_recorded, self.surest_live)
+        return sum(len(exhibits.readable) for exhibits in shown)
+
+
+def run_page(results: Results, summary: Summary, gallery: Gallery, model: str) -> str:
+    """The page as HTML.
+
+    Args:
+        results: where the rows came from.
+        summary: of them.
+        gallery: recordings to look at.
+        model: that drew the curves, by its file and digest.
+    """
+    lead: list[Child] = [
+        text("report_lead", n=summary.total),
+        " ",
+        element("b", name_text(str(results.path))),
+    ]
+    content: list[Element | None] = [_unfinished(results)]
+    if summary.total == 0:
+        content.append(element("section", element("p", text("empty"), class_="note")))
+    else:
+        content += [
+            _overview(summary),
+            _note(),
+            *_charts(summary),
+            *(_slice(each) for each in summary.slices),
+            *_gallery(gallery),
+            _causes(summary),
+        ]
+    content.append(_ran(results, summary, model))
+    return page(text("report_title"), element("span", *lead), *content)
+
+
+def _unfinished(results: Results) -> Element | None:
+    done, planned = len(results.parts), results.planned
+    if done >= planned:
+        return None
+    said = text("unfinished", done=done, planned=planned)
+    return element("section", element("p", said, class_="warning"))
+
+
+def _overview(summary: Summary) -> Element:
+    counts, total = summary.counts, summary.total
+    tiles = [
+        tile(
+            element("span", f"{counts[kind]:,}", element("small", percent(counts[kind], total))),
+            mark(kind),
+            text("errors" if kind is Outcome.ERROR else kind),
+        )
+        for kind in Outcome
+    ]
+    decided = counts[Outcome.RECORDED] + counts[Outcome.LIVE]
+    median = median_seconds(sum(summary.decided.values(), Counter()))
+    tiles += [
+        tile(percent(decided, total), text("decided_share")),
+        tile("–" if median is None else f"{median:.1f} s", text("median_decision")),
+        tile(_hours(summary.seconds), text("hours_heard")),
+    ]
+    return section(
+        text("overview"),
+        stacked_bar(counts, class_="whole"),
+        element("dl", tiles, class_="tiles"),
+    )
+
+
+def _hours(seconds: float) -> str:
+    hours = seconds / 3600
+    return f"{hours:,.0f}" if hours >= 100 else f"{hours:.2g}"
+
+
+def _note() -> Element:
+    return element(
+        "section",
+        element("h2", text("note_title")),
+        element("div", element("p", text("note_score")), element("p", text("note_unknown"))),
+        class_="note",
+    )
+
+
+def _charts(summary: Summary) -> Iterable[Element]:
+    ticks = [(value / 4, f"{value / 4:g}") for value in range(5)]
+    scores = Axis(0, 1, SCORE_BINS, ticks, text("score_axis"))
+    verdicts = (Outcome.RECORDED, Outcome.UNKNOWN, Outcome.LIVE)
+    yield section(
+        text("scores"),
+        histograms({kind: summary.scores[kind] for kind in verdicts}, scores, text("scores")),
+        about=text("scores_about"),
+    )
+    for key, counts, kinds in (
+        ("decisions", summary.decided, (Outcome.RECORDED, Outcome.LIVE)),
+        ("speech", summary.speech, verdicts),
+    ):
+        axis = _seconds_axis(max((step for kind in kinds for step in counts[kind]), default=0))
+        panels = {kind: _binned(counts[kind], axis) for kind in kinds}
+        yield section(
+            text(key),
+            histograms(panels, axis, text(key)),
+            about=text(f"{key}_about"),
+            half=True,
+        )
+    if summary.reasons:
+        total = summary.reasons.total()
+        rows: list[list[Child]] = [
+            [_reason(reason), share_bar(count, total), f"{count:,}", percent(count, total)]
+            for reason, count in summary.reasons.most_common()
+        ]
+        table = table_of([text("reason"), "", text("count"), text("share")], rows)
+        yield section(text("reasons"), element("figure", table, class_="groups"))
+
+
+def _reason(reason: str) -> Child:
+    return text(f"reason_{reason}") if reason in list(Reason) else name_text(reason)
+
+
+def _seconds_axis(last_step: int) -> Axis:
+    """An axis whose bins hold whole steps, so that none looks emptier than its neighbours."""
+    bins = last_step // _STEPS_IN_A_BIN + 1
+    steps = _STEPS_IN_A_BIN * -(-bins // _MAX_SECOND_BINS)
+    bins = last_step // steps + 1
+    high = bins * steps / STEPS_PER_SECOND
+    stride = max(round(high / 7), 1)
+    ticks = [(float(second), str(second)) for second in range(0, int(high) + 1, stride)]
+    return Axis(0, high, bins, ticks, text("seconds_axis"))
+
+
+def _binned(counts: Counter[int], axis: Axis) -> list[int]:
+    steps = round(axis.high * STEPS_PER_SECOND) // axis.bins
+    binned = [0] * axis.bins
+    for step, count in counts.items():
+        binned[step // steps] += count
+    return binned
+
+
+def _slice(each: Slice) -> Element | None:
+    if len(each.groups) < 2:
+        return None
+    column = name_text(each.by.column)
+    match each.by.kind:
+        case SliceKind.DAY:
+            counts, key = _by_day(each.groups)
+            title = text(key, column=column)
+            return section(
+                title, days(counts, title, text("month" if key == "by_month" else "day"))
+            )
+        case SliceKind.FOLDER:
+            folders: dict[str, Counter[Outcome]] = {}
+            for folder, above in group_folders(each.groups, MAX_FOLDERS).items():
+                folders.setdefault(above, Counter()).update(each.groups[folder])
+            return _group_section(text("by_folder"), folders, each.beyond)
+        case SliceKind.NUMBER:
+            title = text("by_column", column=column)
+            return _group_section(title, each.groups, each.beyond, most_recorded=True)
+        case SliceKind.CATEGORY:
+            return _group_section(text("by_column", column=column), each.groups, each.beyond)
+
+
+def _group_section(
+    title: Text,
+    groups: Mapping[str, Counter[Outcome]],
+    beyond: Counter[Outcome],
+    *,
+    most_recorded: bool = False,
+) -> Element:
+    def rank(item: tuple[str, Counter[Outcome]]) -> tuple[int, int, str]:
+        name, counts = item
+        recorded = counts[Outcome.RECORDED] if most_recorded else 0
+        return -recorded, -counts.total(), name
+
+    ordered = sorted(groups.items(), key=rank)
+    rows: list[tuple[Child, Mapping[Outcome, int]]] = [
+        (name_text(name), counts) for name, counts in ordered[:_SHOWN_GROUPS]
+    ]
+    rest = ordered[_SHOWN_GROUPS:]
+    if rest:
+        added: Counter[Outcome] = Counter()
+        for _, counts in rest:
+            added.update(counts)
+        rows.append((text("other_groups", n=len(rest)), added))
+    rows.append((text("beyond_groups"), beyond))
+    table = element("figure", group_table(rows, text("group"), bars=True), class_="groups")
+    return section(title, table, about=text("most_recorded_first") if most_recorded else None)
+
+
+def _by_day(groups: Mapping[str, Counter[Outcome]]) -> tuple[dict[str, Counter[Outcome]], str]:
+    """Counts of every day from the first to the last, or of every month if these are many."""
+    found = sorted(date.fromisoformat(day) for day in groups)
+    if (found[-1] - found[0]).days < _MAX_DAYS:
+        every = [
+            (found[0] + timedelta(days)).isoformat()
+            for days in range((found[-1] - found[0]).days + 1)
+        ]
+        return {day: groups.get(day, Counter()) for day in every}, "by_day"
+    months: dict[str, Counter[Outcome]] = {}
+    for number in range(
+        12 * found[0].year + found[0].month, 12 * found[-1].year + found[-1].month + 1
+    ):
+        months[f"{(number - 1) // 12:04}-{(number - 1) % 12 + 1:02}"] = Counter()
+    for day, counts in groups.items():
+        months[day[:7]].update(counts)
+    return months, "by_month"
+
+
+def _gallery(gallery: Gallery) -> Iterable[Element]:
+    first = True
+    for key, exhibits in (
+        ("uncertain", gallery.uncertain),
+        ("surest_recorded", gallery.surest_recorded),
+        ("surest_live", gallery.surest_live),
+    ):
+        if not exhibits.readable and not exhibits.unreadable:
+            continue
+        about = [element("p", text("figure_about"), class_="about")] if first else []
+        if first and gallery.sounds:
+            said = text("holds_voices", n=gallery.sounds)
+            about.append(element("p", said, class_="about"))
+        first = False
+        yield section(
+            text(key),
+            *about,
+            element("div", map(card, exhibits.readable), class_="cards"),
+            _unreadable(exhibits.unreadable),
+            about=text("uncertain_about") if key == "uncertain" else None,
+        )
+
+
+def _unreadable(exhibits: Sequence[Exhibit]) -> Element | None:
+    if not exhibits:
+        return None
+    rows: list[list[Child]] = [
+        [
+            path_of(exhibit.result),
+            named(exhibit.result.outcome),
+            f"{exhibit.result.score:.3f}",
+            element("span", name_text(exhibit.problem), class_="path"),
+        ]
+        for exhibit in exhibits[:_SHOWN_UNREADABLE]
+    ]
+    table = table_of([text("recording"), "", text("score"), text("error")], rows)
+    return element(
+        "details",
+        element("summary", text("unreadable", n=len(exhibits))),
+        table,
+        class_="words",
+    )
+
+
+def _causes(summary: Summary) -> Element | None:
+    if not summary.causes:
+        return None
+    rows: list[list[Child]] = []
+    for name, cause in sorted(summary.causes.items(), key=lambda item: -item[1].count):
+        examples = [
+            element("div", name_text(result.path), class_="path") for result in cause.examples
+        ]
+        said = name_text(name) if name else text("other_causes")
+        rows.append(
+            [element("span", said, class_="path"), f"{cause.count:,}", element("div", examples)]
+        )
+    table = table_of([text("cause"), text("count"), text("examples")], rows)
+    return section(text("causes"), element("figure", table, class_="words"))
+
+
+def _ran(results: Results, summary: Summary, model: str) -> Element:
+    facts: list[tuple[Child, str]] = [
+        (text("ran_results"), str(results.path)),
+        (text("ran_rows"), f"{summary.total:,}"),
+    ]
+    if results.rate is not None:
+        facts.append((text("ran_rate"), f"{results.rate:,.0f}"))
+    facts += [(name_text(name), value) for name, value in _flat(results.run)]
+    facts.append((text("ran_model"), model))
+    terms = [
+        part
+        for name, value in facts
+        for part in (element("dt", name), element("dd", name_text(value)))
+    ]
+    return section(text("ran"), element("figure", element("dl", terms, class_="ran")))
+
+
+def _flat(values: Mapping[str, object], prefix: str = "") -> Iterable[tuple[str, str]]:
+    for name, value in values.items():
+        name = f"{prefix}{name}"
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{name} · ")
+        elif isinstance(value, list) and all(isinstance(item, Mapping) for item in value):
+            for number, item in enumerate(value, start=1):
+                yield from _flat(item, f"{name} {number} · ")
+        elif isinstance(value, list):
+            more = [f"(+ {len(value) - _SHOWN_ITEMS:,})"] if len(value) > _SHOWN_ITEMS else []
+            yield name, ", ".join([*map(str, value[:_SHOWN_ITEMS]), *more])
+        elif value is not None:
+            yield name, str(value)

@@ -1,0 +1,178 @@
+"""Slices of results: by folder, day, number, or any carried column of few values.
+
+What a manifest's column holds is guessed from its name and from the first rows.
+"""
+
+import posixpath
+import re
+from bisect import bisect_right
+from collections import Counter
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from enum import StrEnum
+from statistics import fmean
+
+from audio_model.report.results import Outcome, Result
+
+SAMPLE_ROWS = 1000
+"""Rows from which columns are guessed."""
+
+MAX_GROUPS = 50_000
+"""Groups of a slice that are told apart, so that a million numbers don't fill the memory."""
+
+MAX_FOLDERS = 200
+"""Folders that are told apart in the end; those below them are added up."""
+
+_MAX_CATEGORIES = 20
+_MAX_CATEGORY_SLICES = 6
+_MAX_LABEL_CHARS = 80
+_ENOUGH = 0.8
+"""Share of a column's values that must look like what its name says."""
+
+# Words of a column's name, in lower case; Chinese is written without spaces.
+_DAY_NAMES = re.compile(
+    r"(?:^|[\W_])(?:date|day|time|timestamp|started|start|created|ts)(?:$|[\W_])"
+    r"|datetime|日期|时间|日$"
+)
+_NUMBER_NAMES = re.compile(
+    r"(?:^|[\W_])(?:caller|callee|calling|called|number|phone|tel|mobile|msisdn"
+    r"|ani|dnis|did|cli|from|to|src|dst)(?:$|[\W_])|主叫|被叫|号码|电话|手机"
+)
+_NUMBER = re.compile(r"(?:sips?:|tel:)?\+?[\d\s().-]{3,24}(?:@.*)?")
+_DATE = re.compile(r"\s*(\d{4})[-/.年](\d{1,2})[-/.月](\d{1,2})(?!\d)")
+_COMPACT_DATE = re.compile(r"\s*((?:19|20)\d{2})(\d{2})(\d{2})(?:$|[T_ -]?\d{4,6})")
+_EPOCH = re.compile(r"\d{10}(?:\.\d+)?|\d{13}")
+_LATEST_SECONDS = 1e11
+"""An epoch beyond this (the year 5138) is in milliseconds."""
+
+
+class SliceKind(StrEnum):
+    FOLDER = "folder"
+    DAY = "day"
+    NUMBER = "number"
+    CATEGORY = "category"
+
+
+@dataclass(frozen=True)
+class SliceBy:
+    """How results fall into groups."""
+
+    kind: SliceKind
+    column: str = ""
+    """The carried column; empty for folders."""
+
+    def group_of(self, result: Result) -> str | None:
+        """The group of one result; None if its row does not say."""
+        if self.kind is SliceKind.FOLDER:
+            return folder_of(result.path)
+        value = result.carried.get(self.column)
+        if value is None or value == "":
+            return None
+        if self.kind is SliceKind.DAY:
+            day = day_of(value)
+            return None if day is None else day.isoformat()
+        return str(value).strip()[:_MAX_LABEL_CHARS] or None
+
+
+def guess_slices(sample: Sequence[Result]) -> list[SliceBy]:
+    """The slices that the first rows of results allow; folders are always among them."""
+    columns: dict[str, list[object]] = {}
+    for result in sample:
+        for name, value in result.carried.items():
+            if value is not None and value != "":
+                columns.setdefault(name, []).append(value)
+    kinds = {name: _guess_kind(name, values) for name, values in columns.items()}
+    slices = [SliceBy(SliceKind.FOLDER)]
+    for kind, most in (
+        (SliceKind.DAY, 1),
+        (SliceKind.NUMBER, 2),
+        (SliceKind.CATEGORY, _MAX_CATEGORY_SLICES),
+    ):
+        slices += [SliceBy(kind, name) for name, found in kinds.items() if found is kind][:most]
+    return slices
+
+
+def _guess_kind(name: str, values: Sequence[object]) -> SliceKind | None:
+    texts = [str(value) for value in values]
+    lower = name.lower()
+    named_day = _DAY_NAMES.search(lower) is not None
+    if _share(_DATE.match(text) is not None for text in texts) >= _ENOUGH or (
+        named_day and _share(day_of(text) is not None for text in texts) >= _ENOUGH
+    ):
+        return SliceKind.DAY
+    if (
+        _NUMBER_NAMES.search(lower)
+        and _share(_NUMBER.fullmatch(text) is not None for text in texts) >= _ENOUGH
+    ):
+        return SliceKind.NUMBER
+    distinct = set(texts)
+    if 2 <= len(distinct) <= min(_MAX_CATEGORIES, len(texts) / 2):
+        return SliceKind.CATEGORY
+    return None
+
+
+def _share(flags: Iterable[bool]) -> float:
+    return fmean(map(float, flags))
+
+
+def day_of(value: object) -> date | None:
+    """The day of a date, of a time in ISO 8601 or near it, or of seconds since 1970 (in UTC)."""
+    text = str(value)
+    try:
+        if match := _DATE.match(text) or _COMPACT_DATE.match(text):
+            return date(*map(int, match.groups()))
+        if _EPOCH.fullmatch(text):
+            seconds = float(text)
+            if seconds > _LATEST_SECONDS:
+                seconds /= 1000
+            return datetime.fromtimestamp(seconds, UTC).date()
+    except (ValueError, OverflowError):
+        return None
+    return None
+
+
+def folder_of(path: str) -> str:
+    """The folder that a path is in; of an archive's member, the archive and the folder inside."""
+    member, _, archive = path.partition("::")
+    if archive:
+        return posixpath.join(archive, posixpath.dirname(member.partition("://")[2]))
+    return posixpath.dirname(path) or "."
+
+
+@dataclass
+class Slice:
+    """Counts by outcome of each group of a slice."""
+
+    by: SliceBy
+    groups: dict[str, Counter[Outcome]] = field(default_factory=dict)
+    beyond: Counter[Outcome] = field(default_factory=Counter)
+    """What came after MAX_GROUPS groups had been seen."""
+
+    def add(self, result: Result) -> None:
+        group = self.by.group_of(result)
+        if group is None:
+            return
+        counts = self.groups.get(group)
+        if counts is None:
+            if len(self.groups) >= MAX_GROUPS:
+                counts = self.beyond
+            else:
+                counts = self.groups[group] = Counter()
+        counts[result.outcome] += 1
+
+
+def group_folders(folders: Collection[str], max_groups: int) -> dict[str, str]:
+    """For each folder the one above it, or itself, so that there are few enough to look at.
+
+    The level is the deepest of at most ``max_groups`` folders, or else the first that tells any
+    apart.
+    """
+    names = {folder: folder.split("/") for folder in folders}
+    deepest = max(map(len, names.values()), default=1)
+
+    def at(level: int) -> dict[str, str]:
+        return {folder: "/".join(parts[:level]) or "/" for folder, parts in names.items()}
+
+    sizes = [len(set(at(level).values())) for level in range(1, deepest + 1)]
+    return at(max(bisect_right(sizes, max_groups), min(bisect_right(sizes, 1) + 1, deepest)))
