@@ -23,8 +23,11 @@ LEGS_A_RUN = 16
 SHORTEST_PAUSE, LONGEST_PAUSE = 0.002, 0.48
 """Seconds between rounds: of an idle machine, and of a full one."""
 
+LONGEST_REST = LONGEST_PAUSE / 2
+"""Seconds between two reads of a connection. Far below the kernel's buffers, which hold seconds."""
+
 BUSY, FULL = 0.85, 0.95
-"""Share of one core in use at which the pause begins to grow, and at which it is longest."""
+"""Share of one core in use at which pause and rest begin to grow, and at which they are longest."""
 
 SLICE_SECONDS = 0.01
 """A round lets packets in after so long."""
@@ -49,8 +52,11 @@ class Engine:
         self._due: list[Leg] = []
         self._measured = (monotonic(), thread_time())
         self._load = 0.0
-        self.busy = False
-        """Whether capacity comes before speed by now; plain, for it is asked at each read."""
+        self.rest = 0.0
+        """Seconds for which a connection may rest after a read, 0 on a machine that is not busy.
+
+        Plain, for it is asked at each read.
+        """
 
     def queue(self, leg: Leg) -> None:
         """A leg has steps waiting; it is heard within the next round."""
@@ -85,12 +91,16 @@ class Engine:
             # The mean with the last one, so that pause and load do not chase each other.
             self._load = (self._load + (used - self._measured[1]) / seconds) / 2
             self._measured = now, used
-            self.busy = self._load > BUSY
+            self.rest = self._beyond_busy() * LONGEST_REST
         return self._load
 
+    def _beyond_busy(self) -> float:
+        """0 to 1 for a load from BUSY to FULL."""
+        return min(1.0, max(0.0, (self._load - BUSY) / (FULL - BUSY)))
+
     def _pause(self) -> float:
-        over = min(1.0, max(0.0, (self.load() - BUSY) / (FULL - BUSY)))
-        return SHORTEST_PAUSE + over * (LONGEST_PAUSE - SHORTEST_PAUSE)
+        self.load()
+        return SHORTEST_PAUSE + self._beyond_busy() * (LONGEST_PAUSE - SHORTEST_PAUSE)
 
     def _conclude(self) -> None:
         due, self._due = self._due, []
@@ -124,7 +134,7 @@ class Engine:
         by_steps: dict[int, list[Leg]] = {}
         for leg in legs:
             leg.queued = False
-            if leg.stream is not None and (n_steps := leg.stream.decode()):
+            if n_steps := _decode(leg):
                 by_steps.setdefault(min(n_steps, MAX_STEPS_A_RUN), []).append(leg)
         for n_steps, alike in by_steps.items():
             rest = iter(alike)
@@ -142,3 +152,13 @@ class Engine:
             return
         for leg, verdict in zip(legs, verdicts, strict=True):
             leg.heard(verdict)
+
+
+def _decode(leg: Leg) -> int:
+    """The leg's steps that are ready; of one that can't be decoded none, and it is answered."""
+    try:
+        return 0 if leg.stream is None else leg.stream.decode()
+    except Exception:
+        logger.exception("a leg could not be decoded")
+        leg.fail(INTERNAL_ERROR)
+        return 0

@@ -109,6 +109,9 @@ class Leg:
             return
         if self._order is None:
             self._order = PacketOrder(SILENCE[self.raw_format.encoding])
+        if self._order.passes(number):
+            self.feed(payload)
+            return
         for packet in self._order.put(number, payload):
             self.feed(packet)
 

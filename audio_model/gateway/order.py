@@ -28,6 +28,13 @@ class PacketOrder:
         self.lost = 0
         self.dropped = 0
 
+    def passes(self, number: int) -> bool:
+        """Whether a packet goes on at once, taken, and is not to be put: the usual case, cheaply."""
+        if number != self._next or self._ahead:
+            return False
+        self._next = number + 1
+        return True
+
     def put(self, number: int, payload: bytes) -> Iterator[bytes]:
         """Take a packet, give those whose turn it is.
 
@@ -38,8 +45,7 @@ class PacketOrder:
         if self._next is None or abs(number - self._next) > MAX_GAP:
             yield from self.rest()
             self._next = number
-        if number == self._next and not self._ahead:
-            self._next += 1
+        if self.passes(number):
             yield payload
             return
         if number < self._next or number in self._ahead:

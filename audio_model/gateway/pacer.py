@@ -5,31 +5,36 @@ busy, a connection that was read rests for a moment; what comes meanwhile is rea
 """
 
 import asyncio
+from collections import deque
 
 from audio_model.gateway.engine import Engine
 
-REST_SECONDS = 0.1
-"""Five packets. Far below the kernel's buffers, which hold seconds of a call."""
+WAKE_SECONDS = 0.01
+"""Who would wake within so long wakes with the first. Not all at once, or timers would be late."""
 
 
 class Pacer:
-    """Lets connections rest between reads while the engine says that the machine is busy."""
+    """Lets connections rest between reads for as long as the engine says."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._loop = asyncio.get_running_loop()
-        self._at_rest: list[asyncio.Transport] = []
+        self._at_rest: deque[tuple[float, asyncio.Transport]] = deque()
+        """Until when, and who. Rests are about as long as one another, so the first wakes first."""
 
     def has_read(self, transport: asyncio.Transport) -> None:
         """A connection's packets were read; to be called for every read."""
-        if not self._engine.busy or not transport.is_reading():
+        rest = self._engine.rest
+        if not rest or not transport.is_reading():
             return
-        if not self._at_rest:
-            self._loop.call_later(REST_SECONDS, self._wake)
         transport.pause_reading()
-        self._at_rest.append(transport)
+        self._at_rest.append((self._loop.time() + rest, transport))
+        if len(self._at_rest) == 1:
+            self._loop.call_later(rest, self._wake)
 
     def _wake(self) -> None:
-        awake, self._at_rest = self._at_rest, []
-        for transport in awake:
-            transport.resume_reading()
+        at_rest, now = self._at_rest, self._loop.time()
+        while at_rest and at_rest[0][0] <= now + WAKE_SECONDS:
+            at_rest.popleft()[1].resume_reading()
+        if at_rest:
+            self._loop.call_later(at_rest[0][0] - now, self._wake)

@@ -265,7 +265,7 @@ def test_a_call_that_fails_ends_as_unknown(detector: Detector) -> None:
     run(detector, scene)
 
 
-@pytest.mark.parametrize("place", ["engine", "close"])
+@pytest.mark.parametrize("place", ["engine", "decoding", "at the deadline", "close"])
 def test_a_failure_inside_is_logged_and_answered(
     detector: Detector,
     monkeypatch: pytest.MonkeyPatch,
@@ -277,15 +277,30 @@ def test_a_failure_inside_is_logged_and_answered(
 
     async def scene(calls: Calls) -> None:
         told = Told(calls)
-        leg = told.call.open_leg("caller", MULAW)
-        if place == "engine":
-            monkeypatch.setattr(engine, "hear_together", broken)
-            leg.feed(RECORDED)
-            await heard(leg)
-        else:
-            assert leg.stream is not None
-            monkeypatch.setattr(leg.stream, "flush", broken)
-            told.call.close()
+        leg, other = told.call.open_leg("caller", MULAW), Told(calls)
+        assert leg.stream is not None
+        match place:
+            case "engine":
+                monkeypatch.setattr(engine, "hear_together", broken)
+                leg.feed(RECORDED)
+                await heard(leg)
+                monkeypatch.undo()
+            case "decoding":
+                monkeypatch.setattr(leg.stream, "decode", broken)
+                leg.feed(RECORDED)
+                await heard(leg)
+            case "at the deadline":
+                monkeypatch.setattr(leg.stream, "decode", broken)
+                calls.engine.conclude(leg)
+            case "close":
+                monkeypatch.setattr(leg.stream, "flush", broken)
+                told.call.close()
+        # The others are heard on.
+        after = other.call.open_leg("caller", MULAW)
+        after.feed(RECORDED)
+        await heard(after)
+        other.call.close()
+        assert other.final.verdict.reason is not Reason.ERROR
         assert told.final.verdict.reason is Reason.ERROR
         assert "log has its traceback" in told.final.detail
 

@@ -43,6 +43,20 @@ def test_late_within_reach_and_doubled_changes_nothing(start: int, data: st.Data
     assert order.dropped == len(doubled) - 40
 
 
+@given(st.lists(st.integers(0, 2 * MAX_GAP), max_size=100))
+def test_what_passes_need_not_be_put(numbers: list[int]) -> None:
+    order = PacketOrder(SILENCE)
+    heard = []
+    for number in numbers:
+        if order.passes(number):
+            heard.append(packet(number))
+        else:
+            heard += order.put(number, packet(number))
+    all_put, other = put_all(numbers)
+    assert b"".join([*heard, *order.rest()]) == all_put
+    assert (order.lost, order.dropped) == (other.lost, other.dropped)
+
+
 def test_lost_packets_become_silence() -> None:
     heard, order = put_all([5, 6, 9, *range(10, 40)])
     assert heard == packet(5) + packet(6) + SILENCE * 8 + all_of(range(9, 40))

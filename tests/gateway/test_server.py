@@ -149,6 +149,57 @@ def test_an_address_that_is_taken_is_one_line(capsys: pytest.CaptureFixture[str]
 
 
 @pytest.mark.usefixtures("no_log")
+def test_a_host_that_is_none_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    for host in ("a..b", "x" * 70, "999.1.1.1"):
+        assert main(["serve", "--port", "0", "--host", host]) == 2
+        (error,) = capsys.readouterr().err.splitlines()
+        assert error.startswith(f"audio-model: can't listen on {host}:0: ")
+
+
+def test_a_clock_that_is_set_moves_no_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def test() -> None:
+        async with serving("--deadline-seconds", "1") as here:
+            events = []
+            path = "/v1/stream?encoding=mulaw&call=1"
+            async with here.client.ws_connect(path) as early, here.client.ws_connect(path) as late:
+                began = time.monotonic()
+                await early.send_bytes(AUDIO[:4000])
+                for jump in (1e6, -1e6, -1e9):
+                    now = time.time() + jump
+                    monkeypatch.setattr(time, "time", lambda now=now: now)
+                    await asyncio.sleep(0.1)
+                await late.send_bytes(AUDIO[:4000])
+                for socket in (early, late):
+                    events.append(await socket.receive_json(timeout=3))
+                assert 0.9 < time.monotonic() - began < 1.5
+            assert [event["event"] for event in events] == ["final", "final"]
+            assert all(0.9 < event["waited_seconds"] < 1.5 for event in events)
+
+    uvloop.run(test())
+
+
+def test_who_finds_no_room_holds_no_connection() -> None:
+    """Or refused calls would keep others, and those who look after the server, out."""
+
+    async def test() -> None:
+        async with serving("--max-connections", "1") as here:
+            handshake = (
+                b"GET /v1/stream?encoding=mulaw HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\n"
+                b"Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+                b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+            )
+            async with here.client.ws_connect("/v1/stream?encoding=mulaw"):
+                reader, writer = await asyncio.open_connection("127.0.0.1", here.port)
+                writer.write(handshake)
+                answer = await asyncio.wait_for(reader.read(), 2)
+                assert answer.startswith(b"HTTP/1.1 503")
+                writer.close()
+                await writer.wait_closed()
+
+    uvloop.run(test())
+
+
+@pytest.mark.usefixtures("no_log")
 def test_a_model_that_is_none_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["serve", "--port", "0", "--model", __file__]) == 2
     assert capsys.readouterr().err.startswith(f"audio-model: {__file__}")

@@ -25,6 +25,9 @@ from audio_model.gateway.legs import Leg
 
 logger = logging.getLogger(__name__)
 
+BACKLOG = 4096
+"""Connections that may wait to be accepted: of a dialer that starts them all at once."""
+
 HEADER_BYTES = 3
 UUID_BYTES = 16
 
@@ -104,7 +107,9 @@ class AudioSocketServer:
 
     async def listen(self, host: str, port: int) -> None:
         loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(lambda: AudioSocketProtocol(self), host, port)
+        self._server = await loop.create_server(
+            lambda: AudioSocketProtocol(self), host, port, backlog=BACKLOG
+        )
 
     @property
     def port(self) -> int:

@@ -92,6 +92,10 @@ def address(value: str) -> Address:
     host = host.removeprefix("[").removesuffix("]")
     if not colon or not host or not (port.isascii() and port.isdigit()) or int(port) > 65535:
         raise ValueError(f"must be HOST:PORT, not {value!r}")
+    try:
+        host.encode("idna")
+    except UnicodeError:
+        raise ValueError(f"must be HOST:PORT; {host!r} is no name of a host") from None
     return Address(host, int(port))
 
 

@@ -37,7 +37,7 @@ Count = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
 S = TypeVar("S")
 
 
-class Media(msgspec.Struct):
+class Media(msgspec.Struct, gc=False):
     """One packet of one track."""
 
     payload: bytes
@@ -47,7 +47,7 @@ class Media(msgspec.Struct):
     """Milliseconds."""
 
 
-class Message(msgspec.Struct, Generic[S]):
+class Message(msgspec.Struct, Generic[S], gc=False):
     """Any message; ``S`` is the vendor's ``start``."""
 
     event: str
@@ -80,6 +80,7 @@ class MediaDialect(Dialect, Generic[S]):
         self._leg: Leg | None = None
         self._numbers = PacketNumbers()
         self._decode: Callable[[bytes], bytes] = bytes
+        self._sample_bytes, self._byte_ms = 1, 0.0
 
     @abstractmethod
     def info_of(self, start: S, message: Message[S]) -> CallInfo:
@@ -136,6 +137,8 @@ class MediaDialect(Dialect, Generic[S]):
     def _open(self, info: CallInfo, raw_format: RawFormat) -> Call:
         self._call = self.calls.open(info, _keep_silent)
         self._leg = self._call.open_leg(CALLER, raw_format)
+        self._sample_bytes = 2 if raw_format.encoding is Encoding.S16LE else 1
+        self._byte_ms = 1000 / (self._sample_bytes * raw_format.sample_rate)
         return self._call
 
     def _refuse(self, info: CallInfo, detail: str) -> None:
@@ -156,10 +159,10 @@ class MediaDialect(Dialect, Generic[S]):
             packet = self._decode(media.payload)
         except DecodeError as error:
             raise ProtocolError(f"{self.name}: {error}") from error
-        sample_bytes = 2 if leg.raw_format.encoding is Encoding.S16LE else 1
-        if len(packet) % sample_bytes:
-            raise ProtocolError(f"{self.name}: {len(packet)} bytes are not whole 16-bit samples")
-        packet_ms = 1000 * len(packet) / (sample_bytes * leg.raw_format.sample_rate)
+        n_bytes = len(packet)
+        if n_bytes % self._sample_bytes:
+            raise ProtocolError(f"{self.name}: {n_bytes} bytes are not whole 16-bit samples")
+        packet_ms = n_bytes * self._byte_ms
         number = self._numbers.number(media.chunk, media.timestamp, packet_ms)
         leg.feed_numbered(number, packet)
 

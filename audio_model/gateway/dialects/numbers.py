@@ -48,6 +48,17 @@ class PacketNumbers:
             packet_ms: the packet's length.
         """
         self._ours += 1
+        due_ms = self._due_ms
+        # The usual case made cheap: the next of its count, too early for others to be missing.
+        if (
+            chunk == (None if self._chunk is None else self._chunk + 1)
+            and timestamp_ms is not None
+            and due_ms is not None
+            and timestamp_ms - due_ms + _TRUNCATED_MS < packet_ms
+        ):
+            self._chunk, self._due_ms = chunk, due_ms + packet_ms
+            self._number += 1
+            return self._number
         step = self._step(chunk)
         if step <= 0:
             return self._number + step

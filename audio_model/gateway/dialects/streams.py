@@ -37,10 +37,10 @@ class Interleaved:
     def feed(self, payload: bytes) -> None:
         """Bytes of the stream, cut anywhere."""
         legs = self._legs
-        if all(leg is None or leg.finished for leg in legs):
-            return
         if len(legs) == 1 and legs[0] is not None:
             legs[0].feed(payload)
+            return
+        if all(leg is None or leg.finished for leg in legs):
             return
         payload = self._rest + payload
         whole = len(payload) // self._frame_bytes * self._frame_bytes

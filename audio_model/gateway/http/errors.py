@@ -7,6 +7,9 @@ from aiohttp import web
 
 from audio_model.errors import AudioModelError
 
+_SENT_AWAY = (401, 503)
+"""Whoever may not come, or finds no room, is not to hold a connection meanwhile."""
+
 
 class HttpError(AudioModelError):
     """An answer other than the one that was asked for."""
@@ -24,7 +27,10 @@ class HttpError(AudioModelError):
 
     def response(self) -> web.Response:
         body = {"error": {"code": self.code, "message": str(self)}}
-        return json_response(body, self.status, self.headers)
+        response = json_response(body, self.status, self.headers)
+        if self.status in _SENT_AWAY:
+            response.force_close()
+        return response
 
 
 def json_response(

@@ -248,7 +248,7 @@ _ERRORS = {
     404: "Nothing is known by this name",
     408: "The request came too slowly",
     413: "The request is too large",
-    415: "Not a type of audio",
+    415: "Not a type of audio, or packed",
     426: "The path speaks WebSocket",
     502: "The other program refuses or does not answer",
     503: "The server is full, or stops",

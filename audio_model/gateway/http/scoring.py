@@ -30,6 +30,7 @@ MAX_QUEUED = 8
 RECEIVE_SECONDS = 30.0
 
 _CHUNK_BYTES = 65_536
+_PLAIN = "identity"
 _NICENESS = 10
 _NAME_LENGTH = 255
 _COLUMNS = Columns(each_channel=False)
@@ -125,6 +126,8 @@ def _in_memory(recording: Recording) -> Iterator[str]:
 async def _receive(request: web.Request) -> Recording:
     if (request.content_length or 0) > MAX_BYTES + _CHUNK_BYTES:
         raise _too_large()
+    if request.headers.get("Content-Encoding", _PLAIN) != _PLAIN:
+        raise HttpError(415, "packed", "a recording is sent as it is, without Content-Encoding")
     try:
         if request.content_type == "multipart/form-data":
             return await _receive_part(request)

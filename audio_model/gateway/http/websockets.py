@@ -31,6 +31,12 @@ PING_SECONDS = 20.0
 CLOSE_SECONDS = 3.0
 """For the peer to answer a close."""
 
+FAIR_MESSAGES = 64
+"""After so many at one go the other connections have their turn."""
+
+# Names of their own, because to get a member of an enum takes longer than to unmask a packet.
+_BINARY, _TEXT = WSMsgType.BINARY, WSMsgType.TEXT
+
 _MAX_REASON = 123
 """Bytes; RFC 6455, 5.5."""
 
@@ -51,6 +57,7 @@ class Socket:
         # None: a ping.
         self._unsent: deque[str | bytes | None] = deque()
         self._closing: tuple[int, str] | None = None
+        self._closing_since = 0.0
         self._sender: asyncio.Task[None] | None = None
         self.received = 0
         """Messages so far."""
@@ -65,7 +72,7 @@ class Socket:
 
     def close(self, code: int = WSCloseCode.OK, reason: str = "") -> None:
         if self._closing is None:
-            self._closing = code, reason
+            self._closing, self._closing_since = (code, reason), monotonic()
             self._start_sending()
 
     def start(self) -> None:
@@ -81,10 +88,14 @@ class Socket:
             await asyncio.gather(self._sender, return_exceptions=True)
 
     def look(self, now: float, limits: Limits) -> None:
-        """Close the connection if it is idle or has lasted too long, or ping it."""
+        """Close the connection if it is idle or has lasted too long, or ping it; cut it if it
+        can't be closed."""
         if self.received != self._received_before:
             self._received_before, self.heard_at = self.received, now
         if self._closing is not None:
+            # A peer that reads nothing can't be told: the close waits behind what it does not read.
+            if now - self._closing_since > 2 * CLOSE_SECONDS:
+                self.transport.abort()
             return
         if now - self.opened_at > limits.max_call_seconds:
             self.close(WSCloseCode.POLICY_VIOLATION, f"open for {limits.max_call_seconds:g} s")
@@ -206,10 +217,14 @@ class WebSockets:
             kind = message.type
             socket.received += 1
             has_read(transport)
+            if socket.received % FAIR_MESSAGES == 0:
+                # Messages that are there already are received without a pause: a quarter of a
+                # megabyte of tiny ones would hold all others up.
+                await asyncio.sleep(0)
             try:
-                if kind is WSMsgType.BINARY:
+                if kind is _BINARY:
                     binary(message.data)
-                elif kind is WSMsgType.TEXT:
+                elif kind is _TEXT:
                     text(message.data)
                 else:
                     return

@@ -1,4 +1,4 @@
-"""What was said of calls that are over, or begun: for a time, and up to a number of them."""
+"""What was said of calls that are over, or begun: for a time, and as far as there is room."""
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
@@ -10,6 +10,9 @@ from audio_model.gateway.events import Event, EventKind
 
 MAX_CALLS = 10_000
 MAX_SECONDS = 3600.0
+MAX_BYTES = 64_000_000
+"""Of events as JSON. One with all the details that a call may bring has a hundred times the usual
+kilobyte."""
 
 
 class CallRecord:
@@ -31,16 +34,18 @@ class CallRecord:
 
 
 class History:
-    """Calls by their ids, the oldest forgotten first. Memory stays within MAX_CALLS records."""
+    """Calls by their ids, the oldest forgotten first, within a number, a time and a size."""
 
     def __init__(
         self,
         max_calls: int = MAX_CALLS,
         max_seconds: float = MAX_SECONDS,
+        max_bytes: int = MAX_BYTES,
         clock: Callable[[], float] = monotonic,
     ) -> None:
         self._calls: OrderedDict[str, CallRecord] = OrderedDict()
         self._max_calls, self._max_seconds, self._clock = max_calls, max_seconds, clock
+        self._max_bytes, self._bytes = max_bytes, 0
 
     def __len__(self) -> int:
         self._forget()
@@ -50,6 +55,7 @@ class History:
         """An event, and itself as JSON. A leg that begins again replaces the one before."""
         record = self._calls.setdefault(event.call.id, CallRecord())
         record.heard_at = self._clock()
+        self._bytes += len(body) - len(record.legs.get(event.leg, b""))
         record.legs[event.leg] = body
         if event.kind is EventKind.FINAL:
             record.final.add(event.leg)
@@ -74,6 +80,12 @@ class History:
         oldest = self._clock() - self._max_seconds
         while self._calls:
             call_id = next(iter(self._calls))
-            if len(self._calls) <= self._max_calls and self._calls[call_id].heard_at >= oldest:
+            record = self._calls[call_id]
+            if (
+                len(self._calls) <= self._max_calls
+                and self._bytes <= self._max_bytes
+                and record.heard_at >= oldest
+            ):
                 return
             del self._calls[call_id]
+            self._bytes -= sum(map(len, record.legs.values()))

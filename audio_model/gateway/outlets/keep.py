@@ -90,8 +90,13 @@ class AudioKeeper:
 
     def _add(self, path: Path, content: bytes) -> None:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(content)
+        except OSError:
+            # What a full disk cut short is no recording, and would not be counted.
+            path.unlink(missing_ok=True)
+            raise
         self._files.append((path, len(content)))
         self._size += len(content)
         while self._size > self._max_bytes and self._files:

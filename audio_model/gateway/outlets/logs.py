@@ -6,11 +6,14 @@ import math
 import sys
 from datetime import UTC, datetime
 
+from aiohttp.http_exceptions import HttpProcessingError
+
 from audio_model.errors import printable
 from audio_model.gateway.config.settings import LogFormat, Records
 
 _PACKAGE = "audio_model."
 _WEBSOCKET_LOGGER = "aiohttp.websocket"
+_HTTP_LOGGER = "aiohttp.server"
 
 
 class TextFormatter(logging.Formatter):
@@ -51,6 +54,13 @@ def set_up(records: Records) -> None:
     logging.basicConfig(level=records.log_level.upper(), handlers=[handler], force=True)
     # Its warnings are of subprotocols that a client offers and we don't know.
     logging.getLogger(_WEBSOCKET_LOGGER).setLevel(logging.ERROR)
+    logging.getLogger(_HTTP_LOGGER).addFilter(_is_ours)
+
+
+def _is_ours(record: logging.LogRecord) -> bool:
+    """Not of a request that is no HTTP: with all of its bytes, it would fill the log for anybody
+    who likes."""
+    return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError))
 
 
 def _fields(record: logging.LogRecord) -> dict[str, object]:

@@ -24,7 +24,7 @@ RECEIVE_BUFFER_BYTES = 65536
 
 
 class NoPortError(AudioModelError):
-    """Every port of the range is in use."""
+    """Every port of the range is in use, or no more files may be open."""
 
 
 class RtpPorts:
@@ -59,7 +59,10 @@ class RtpPorts:
         for _ in self._ports:
             port = self._ports[self._next]
             self._next = (self._next + 1) % len(self._ports)
-            opened = socket.socket(self.family, socket.SOCK_DGRAM)
+            try:
+                opened = socket.socket(self.family, socket.SOCK_DGRAM)
+            except OSError as error:
+                raise NoPortError(f"no RTP port can be opened: {error.strerror}") from error
             try:
                 opened.setblocking(False)
                 opened.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER_BYTES)

@@ -1,7 +1,7 @@
 """One recording session: the dialog with its client, and the legs that are heard of it."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from secrets import token_hex
 
 from audio_model.gateway.calls import Call
@@ -88,18 +88,21 @@ class RecordingSession:
             receiver.close()
         self._receivers.clear()
 
-    def resend_until_acknowledged(self, peer: Peer, waited: float = 0.0) -> None:
+    def resend_until_acknowledged(
+        self, peer: Peer, given_up: Callable[[], None], waited: float = 0.0
+    ) -> None:
         """Send the answer to an INVITE again and again, until :meth:`acknowledged`.
 
-        It goes on for half a minute; a client that is silent so long has gone, or is one that does
-        not acknowledge. Its audio tells: the legs are heard in either case.
+        After half a minute the client has gone, and ``given_up`` is called: it is to end the
+        session, or ports would be lost to whoever only sends INVITEs (RFC 3261, 13.3.1.4).
         """
         self.acknowledged()
+        loop = asyncio.get_running_loop()
         pause = min(T2_SECONDS, waited or T1_SECONDS)
         if waited + pause <= GIVE_UP_SECONDS:
-            self._resending = asyncio.get_running_loop().call_later(
-                pause, self._resend, peer, waited + pause
-            )
+            self._resending = loop.call_later(pause, self._resend, peer, given_up, waited + pause)
+        else:
+            self._resending = loop.call_later(pause, given_up)
 
     def acknowledged(self) -> None:
         if self._resending is not None:
@@ -135,9 +138,9 @@ class RecordingSession:
         sender = _sender(media, metadata)
         return CALLEE if has_caller or sender not in ("", metadata.caller) else CALLER
 
-    def _resend(self, peer: Peer, waited: float) -> None:
+    def _resend(self, peer: Peer, given_up: Callable[[], None], waited: float) -> None:
         peer.send(self.response)
-        self.resend_until_acknowledged(peer, waited)
+        self.resend_until_acknowledged(peer, given_up, waited)
 
 
 def _sender(media: sdp.Media, metadata: Metadata) -> str:

@@ -200,7 +200,8 @@ class SiprecServer:
         headers += [_ALLOW, ("Supported", "siprec"), ("Content-Type", "application/sdp")]
         session.response = self._respond(message, peer, 200, headers, session.description)
         if message.method == "INVITE":
-            session.resend_until_acknowledged(peer)
+            key = message.call_id, message.from_tag
+            session.resend_until_acknowledged(peer, lambda: self._hang_up(key))
 
     def _respond(
         self,

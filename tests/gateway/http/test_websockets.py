@@ -14,7 +14,12 @@ from audio_model.gateway.config.settings import Limits
 from audio_model.gateway.dialects.base import Connection, Dialect, ProtocolError
 from audio_model.gateway.http import websockets
 from audio_model.gateway.http.errors import HttpError
-from audio_model.gateway.http.websockets import MAX_BAD_MESSAGES, MAX_UNSENT, WebSockets
+from audio_model.gateway.http.websockets import (
+    FAIR_MESSAGES,
+    MAX_BAD_MESSAGES,
+    MAX_UNSENT,
+    WebSockets,
+)
 from audio_model.gateway.outlets.metrics import Metrics
 from tests.gateway.fakes import FakeCalls
 
@@ -345,6 +350,43 @@ def test_a_half_open_connection_goes_after_the_idle_time(monkeypatch: pytest.Mon
             await asyncio.gather(writer.wait_closed(), return_exceptions=True)
 
     monkeypatch.setattr(websockets, "CLOSE_SECONDS", 0.2)
+    run(test())
+
+
+def test_a_peer_that_can_not_be_told_to_go_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It sends and never reads, so that the close waits behind what it does not read."""
+
+    async def test() -> None:
+        async with adapter(Limits(idle_seconds=0.2)) as here:
+            _, writer = await raw(here)
+            dialect = await here.dialect()
+            writer.transport.pause_reading()
+            for _ in range(MAX_UNSENT - 1):
+                dialect.connection.send_text("x" * 10_000)
+            await until(lambda: dialect.losses, 5)
+            writer.transport.abort()
+            await asyncio.gather(writer.wait_closed(), return_exceptions=True)
+
+    monkeypatch.setattr(websockets, "CLOSE_SECONDS", 0.2)
+    run(test())
+
+
+def test_a_flood_of_small_messages_lets_the_others_in() -> None:
+    """All that one read brings is there at once; it was half a second to hear it."""
+
+    async def test() -> None:
+        async with adapter() as here:
+            _, writer = await raw(here)
+            dialect = await here.dialect()
+            writer.write(b"\x82\x81\0\0\0\0a" * 5_000)
+            turns = 0
+            while len(dialect.heard) < 5_000:
+                turns += 1
+                await asyncio.sleep(0)
+            assert turns > 5_000 / (2 * FAIR_MESSAGES)
+            writer.close()
+            await asyncio.gather(writer.wait_closed(), return_exceptions=True)
+
     run(test())
 
 

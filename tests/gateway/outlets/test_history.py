@@ -48,3 +48,18 @@ def test_the_oldest_calls_are_forgotten_by_number_and_by_time() -> None:
     now = 100
     assert len(history) == 0
     assert list(history.recent(10)) == []
+
+
+def test_the_oldest_calls_are_forgotten_by_size() -> None:
+    size = len(add(History(), "a"))
+    # Some bytes more, for times differ in their digits.
+    history = History(max_bytes=3 * size + 20)
+    for call in "abcd":
+        add(history, call)
+        # Said anew it takes no more room.
+        add(history, call)
+    assert [call["call"] for call in history.recent(10)] == ["d", "c", "b"]
+    add(history, "d", "callee")
+    assert [call["call"] for call in history.recent(10)] == ["d", "c"]
+    add(history, "e")
+    assert [call["call"] for call in history.recent(10)] == ["e", "d"]

@@ -115,6 +115,27 @@ def test_a_slow_disk_drops_audio_and_delays_nobody(
     assert 'audio_model_kept_audio_total{outcome="kept"} 3.0' in text
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="the system has no /dev/full")
+def test_a_full_disk_leaves_no_half_recordings(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened = os.open
+    full = opened("/dev/full", os.O_WRONLY)
+
+    def as_if_full(path: Path, flags: int, mode: int) -> int:
+        os.close(opened(path, flags, mode))
+        return os.dup(full)
+
+    metrics = Metrics()
+    keeping = AudioKeeper(tmp_path, 1_000_000, metrics, NumberHasher())
+    monkeypatch.setattr(os, "open", as_if_full)
+    keeping(event(), MULAW, bytes(100))
+    keeping.close()
+    os.close(full)
+    assert list(tmp_path.iterdir()) == []
+    assert 'audio_model_kept_audio_total{outcome="failed"} 1.0' in metrics.text().decode()
+
+
 def test_a_folder_that_can_not_be_written_is_an_error_at_first_and_a_count_later(
     tmp_path: Path,
 ) -> None:

@@ -1,9 +1,13 @@
 import json
 import logging
 
+import pytest
+from aiohttp.http_exceptions import BadHttpMessage
+
 from audio_model.decision import VerdictKind
+from audio_model.gateway.config.settings import Records
 from audio_model.gateway.events import CallInfo, Event, EventKind
-from audio_model.gateway.outlets import publish
+from audio_model.gateway.outlets import logs, publish
 from audio_model.gateway.outlets.logs import JsonFormatter, TextFormatter
 from audio_model.gateway.outlets.metrics import Metrics
 from audio_model.gateway.outlets.publish import Publisher
@@ -70,3 +74,16 @@ def test_tracebacks_follow() -> None:
     text = TextFormatter().format(record)
     assert "error x: broke\\n\nTraceback" in text and text.endswith("ZeroDivisionError: by zero")
     assert "ZeroDivisionError" in json.loads(JsonFormatter().format(record))["traceback"]
+
+
+def test_what_is_no_http_is_not_logged_with_all_its_bytes(caplog: pytest.LogCaptureFixture) -> None:
+    logger = logging.getLogger("aiohttp.server")
+    with caplog.at_level(logging.INFO):
+        levels = logging.root.level, list(logging.root.handlers)
+        logs.set_up(Records())
+        logging.root.setLevel(levels[0])
+        logging.root.handlers[:] = levels[1]
+        for failure in (BadHttpMessage("x" * 100_000), ZeroDivisionError("ours")):
+            logger.error("Error handling request", exc_info=failure)
+    assert "ZeroDivisionError: ours" in caplog.text
+    assert len(caplog.text) < 1000

@@ -1,5 +1,7 @@
 """SIP messages as they come, and the responses to them."""
 
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -91,6 +93,19 @@ def test_a_tag_is_not_looked_for_in_a_name() -> None:
 def test_addresses(address: str, uri: str, user: str) -> None:
     assert sip.uri_of(address) == uri
     assert sip.user_of(address) == user
+
+
+@pytest.mark.parametrize("part", ["sip:", "tel:", "sip:a", 'sip:"', ":", "@", ";"])
+def test_a_long_address_is_read_at_once(part: str) -> None:
+    """One datagram must not keep the server from its calls; it was two seconds."""
+    began = time.thread_time()
+    sip.user_of(part * (60_000 // len(part)))
+    sip.uri_of(part * (60_000 // len(part)))
+    assert time.thread_time() - began < 0.1
+
+
+def test_a_user_may_have_a_password() -> None:
+    assert sip.user_of("<sip:+49:secret@x>") == "+49:secret"
 
 
 def _changed(old: bytes, new: bytes) -> bytes:

@@ -1,6 +1,7 @@
 """Recording sessions over SIP on loopback: what is answered, and which stream becomes which leg."""
 
 import asyncio
+import errno
 import socket
 from collections.abc import Awaitable, Callable, Sequence
 from typing import cast
@@ -223,6 +224,24 @@ def test_an_answer_is_sent_again_until_it_is_acknowledged(
     _run(scenario)
 
 
+def test_a_session_that_is_never_acknowledged_gives_its_ports_back(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(recording, "T1_SECONDS", 0.02)
+    monkeypatch.setattr(recording, "GIVE_UP_SECONDS", 0.2)
+    port = free_even_port()
+
+    async def scenario(client: Client, calls: FakeCalls) -> None:
+        await client.send(client.request(body=BODY))
+        while sip.parse(answer := await client.receive()).method != "BYE":
+            assert sip.parse(answer).status == 200
+        assert calls.opened[0].closed
+        reply = await client.ask(client.request(body=BODY, call_id="call-2"))
+        assert reply.status == 200
+
+    _run(scenario, ports=(port, port))
+
+
 def test_a_changed_session_keeps_its_ports_and_legs() -> None:
     changed = OFFER.replace("a=sendonly", "a=inactive")
 
@@ -343,6 +362,23 @@ def test_no_free_port_is_said_and_the_next_call_may_have_better_luck() -> None:
 
     calls = _run(scenario, ports=(port, port))
     assert [len(call.legs) for call in calls.opened] == [1, 0, 1]
+
+
+def test_where_no_more_files_may_be_open_the_client_is_told(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def exhausted(*_: object) -> None:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    async def scenario(client: Client, calls: FakeCalls) -> None:
+        with monkeypatch.context() as patch:
+            patch.setattr(socket, "socket", exhausted)
+            reply = await client.ask(client.request(body=BODY))
+        assert (reply.status, reply.header("retry-after")) == (503, "10")
+        assert calls.opened[0].closed
+        assert (await client.ask(client.request(body=BODY, call_id="call-2"))).status == 200
+
+    _run(scenario)
 
 
 def test_an_early_cancel_of_an_answered_invite_changes_nothing() -> None:

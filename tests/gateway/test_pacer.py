@@ -1,0 +1,85 @@
+"""Connections rest between reads while the engine says so, and all wake again."""
+
+import asyncio
+from dataclasses import dataclass, field
+from typing import cast
+
+from audio_model.gateway.engine import Engine
+from audio_model.gateway.pacer import WAKE_SECONDS, Pacer
+
+
+@dataclass
+class Resting:
+    """An engine, as far as the pacer asks it."""
+
+    rest: float
+
+
+@dataclass
+class Transport:
+    """A connection that tells when it was let read again."""
+
+    woken_at: list[float] = field(default_factory=list)
+    reading: bool = True
+
+    def is_reading(self) -> bool:
+        return self.reading
+
+    def pause_reading(self) -> None:
+        assert self.reading
+        self.reading = False
+
+    def resume_reading(self) -> None:
+        assert not self.reading
+        self.reading = True
+        self.woken_at.append(asyncio.get_running_loop().time())
+
+
+def pacer(rest: float) -> Pacer:
+    return Pacer(cast(Engine, Resting(rest)))
+
+
+def read(paced: Pacer, transport: Transport) -> None:
+    paced.has_read(cast(asyncio.Transport, transport))
+
+
+def test_on_an_idle_machine_nobody_rests() -> None:
+    async def scene() -> None:
+        transport = Transport()
+        read(pacer(0.0), transport)
+        assert transport.reading
+
+    asyncio.run(scene())
+
+
+def test_each_rests_as_long_as_it_is_told() -> None:
+    async def scene() -> None:
+        paced, transports = pacer(0.1), [Transport() for _ in range(5)]
+        began = []
+        for transport in transports:
+            began.append(asyncio.get_running_loop().time())
+            read(paced, transport)
+            # A message of the same read, which changes nothing.
+            read(paced, transport)
+            assert not transport.reading
+            await asyncio.sleep(0.02)
+        await asyncio.sleep(0.2)
+        for since, transport in zip(began, transports, strict=True):
+            [woken_at] = transport.woken_at
+            assert woken_at - since > 0.1 - WAKE_SECONDS - 0.001
+        # Not all at once with the first.
+        assert transports[-1].woken_at[0] - transports[0].woken_at[0] > 0.05
+
+    asyncio.run(scene())
+
+
+def test_who_woke_may_rest_again() -> None:
+    async def scene() -> None:
+        paced, transport = pacer(0.02), Transport()
+        for times in range(1, 4):
+            read(paced, transport)
+            assert not transport.reading
+            await asyncio.sleep(0.06)
+            assert len(transport.woken_at) == times
+
+    asyncio.run(scene())
