@@ -6,19 +6,17 @@ all three go through the same resampler and give the same samples.
 
 import math
 import os
-import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import StrEnum
-from io import FileIO
-from pathlib import Path
 
 import numpy as np
 import soxr
 from numpy.typing import NDArray
 
-from audio_model.decoders import Block, Decoded, decode
+from audio_model.decoders import Block, Decoded, SeekableFile, decode
 from audio_model.errors import AudioError, UsageError
+from audio_model.files import open_regular
 from audio_model.formats import (
     AUDIO_SUFFIXES,
     MAX_SAMPLE_RATE,
@@ -33,6 +31,7 @@ __all__ = [
     "Channel",
     "Encoding",
     "RawFormat",
+    "SeekableFile",
     "StreamResampler",
     "channel_count",
     "check_rate",
@@ -63,11 +62,12 @@ class Channel(StrEnum):
 
 
 def read(
-    path: str | os.PathLike[str],
+    recording: str | os.PathLike[str] | SeekableFile,
     *,
     max_seconds: float,
     channel: Channel = Channel.MIX,
     raw_format: RawFormat | None = None,
+    name: str = "<file>",
 ) -> Samples:
     """Read the beginning of a recording as 8 kHz mono. [shape=(n_samples,)]
 
@@ -76,11 +76,13 @@ def read(
     t or more. Of a truncated or damaged file, what can be decoded is read.
 
     Args:
-        path: any file that libsndfile or FFmpeg decodes, or a headerless one.
+        recording: the path of any file that libsndfile or FFmpeg decodes, or of a headerless one;
+            or such a file that is open, which is read from its start and left open.
         max_seconds: how much to read, in seconds.
         channel: MIX is the mean of all channels. LEFT of a mono file is the file.
         raw_format: what files without a header hold; by default their name tells (``.ulaw``,
             ``.alaw``, ``.sln16`` ...). Files with a header are decoded by it all the same.
+        name: that of an open file, for its ending and for errors.
 
     Returns:
         float32 in [-1, 1], at least one sample.
@@ -92,8 +94,10 @@ def read(
     """
     check_seconds(max_seconds)
     channel = _checked_channel(channel)
-    name = os.fsdecode(path)
-    with _open_recording(name, raw_format) as decoded:
+    with (
+        _opened(recording, name) as (file, name),
+        _decoded(file, name, raw_format, max_seconds + _CONTEXT_SECONDS) as decoded,
+    ):
         sample_rate = decoded.sample_rate
         if channel is Channel.RIGHT and decoded.channels == 1:
             raise AudioError(name, "has no right channel: it is mono")
@@ -107,13 +111,21 @@ def read(
     return samples
 
 
-def channel_count(path: str | os.PathLike[str], raw_format: RawFormat | None = None) -> int:
-    """Number of channels of a recording.
+def channel_count(
+    recording: str | os.PathLike[str] | SeekableFile,
+    raw_format: RawFormat | None = None,
+    *,
+    name: str = "<file>",
+) -> int:
+    """Number of channels of a recording, given as to :func:`read`.
 
     Raises:
         AudioError: the recording can't be read.
     """
-    with _open_recording(os.fsdecode(path), raw_format) as decoded:
+    with (
+        _opened(recording, name) as (file, name),
+        _decoded(file, name, raw_format, seconds=0) as decoded,
+    ):
         return decoded.channels
 
 
@@ -199,31 +211,30 @@ class StreamResampler:
 
 
 @contextmanager
-def _open_recording(path: str, raw_format: RawFormat | None) -> Iterator[Decoded]:
+def _opened(
+    recording: str | os.PathLike[str] | SeekableFile, name: str
+) -> Iterator[tuple[SeekableFile, str]]:
+    """The recording as an open file, and its name."""
+    if isinstance(recording, str | os.PathLike):
+        with open_regular(recording) as file:
+            yield file, os.fsdecode(recording)
+    else:
+        yield recording, name
+
+
+@contextmanager
+def _decoded(
+    file: SeekableFile, name: str, raw_format: RawFormat | None, seconds: float
+) -> Iterator[Decoded]:
     try:
-        with _open_regular(path) as file, decode(file, path, raw_format) as decoded:
+        # Asked for without being read: some of the kernel's own files, without a size, block.
+        if file.seek(0, os.SEEK_END) == 0:
+            raise AudioError(name, "the file is empty (0 bytes)")
+        file.seek(0)
+        with decode(file, name, raw_format, seconds) as decoded:
             yield decoded
-    except FileNotFoundError as error:
-        link = Path(path).is_symlink()
-        raise AudioError(path, "is a broken link" if link else "no such file") from error
     except OSError as error:
-        raise AudioError(path, error.strerror or str(error)) from error
-
-
-def _open_regular(path: str) -> FileIO:
-    try:
-        status = Path(path).stat()
-    except ValueError as error:
-        raise AudioError(path, f"not a possible file name ({error})") from error
-    if stat.S_ISDIR(status.st_mode):
-        raise AudioError(path, "is a folder, not a recording")
-    # Opening a FIFO blocks until someone writes, and opening a device can do anything.
-    if not stat.S_ISREG(status.st_mode):
-        raise AudioError(path, "is a FIFO, a device or a socket, not a file")
-    # Without being read: the kernel's own files have no size, and some of them block.
-    if status.st_size == 0:
-        raise AudioError(path, "the file is empty (0 bytes)")
-    return FileIO(path)
+        raise AudioError(name, error.strerror or str(error)) from error
 
 
 def _checked_channel(channel: str) -> Channel:
@@ -243,6 +254,8 @@ def _read_leg(decoded: Decoded, channel: Channel, max_frames: int) -> Samples:
         missing -= len(legs[-1])
         if missing == 0:
             break
+    if len(legs) == 1:
+        return legs[0]
     return np.concatenate(legs) if legs else np.empty(0, np.float32)
 
 
@@ -271,10 +284,10 @@ def _as_samples(samples: NDArray[np.floating]) -> Samples:
 
 
 def _check_values(samples: Samples, path: str) -> None:
-    fine = np.abs(samples) <= _MAX_ABS_SAMPLE
-    if fine.all():
+    # NaN is the minimum and maximum of whatever holds it, and isn't within anything.
+    if samples.min(initial=0) >= -_MAX_ABS_SAMPLE and samples.max(initial=0) <= _MAX_ABS_SAMPLE:
         return
-    index = int(np.argmin(fine))
+    index = int(np.argmin(np.abs(samples) <= _MAX_ABS_SAMPLE))
     value = samples[index]
     if np.isnan(value):
         raise AudioError(path, f"sample {index} is NaN")

@@ -19,6 +19,14 @@ COMMANDS = {
         "audio_model.batch.command",
         "say of each recording whether it is recorded, live or unknown",
     ),
+    "report": (
+        "audio_model.report.command",
+        "make one page about results, with the recordings to look at",
+    ),
+    "compare": (
+        "audio_model.report.compare_command",
+        "say what changed between two results, or two models",
+    ),
     "serve": (
         "audio_model.gateway.command",
         "listen to live calls and say the same of them while they go on",

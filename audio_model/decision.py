@@ -9,10 +9,10 @@ The verdict after ``t`` seconds depends on those ``t`` seconds alone.
 """
 
 import math
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from itertools import pairwise
 
 from audio_model.errors import UsageError
 from audio_model.steps import STEPS_PER_SECOND, Heard, Steps
@@ -53,16 +53,16 @@ class Calibration:
     offset: tuple[float, ...]
 
     def log_odds(self, logit: float, voice_seconds: float) -> float:
-        knots = self.voice_seconds
-        if voice_seconds <= knots[0]:
-            return self.slope[0] * logit + self.offset[0]
-        for index, (low, high) in enumerate(pairwise(knots)):
-            if voice_seconds < high:
-                w = (voice_seconds - low) / (high - low)
-                slope = self.slope[index] + w * (self.slope[index + 1] - self.slope[index])
-                offset = self.offset[index] + w * (self.offset[index + 1] - self.offset[index])
-                return slope * logit + offset
-        return self.slope[-1] * logit + self.offset[-1]
+        knots, slopes, offsets = self.voice_seconds, self.slope, self.offset
+        after = bisect_right(knots, voice_seconds)
+        if after == 0:
+            return slopes[0] * logit + offsets[0]
+        at = after - 1
+        if after == len(knots):
+            return slopes[at] * logit + offsets[at]
+        w = (voice_seconds - knots[at]) / (knots[after] - knots[at])
+        slope = slopes[at] + w * (slopes[after] - slopes[at])
+        return slope * logit + offsets[at] + w * (offsets[after] - offsets[at])
 
 
 @dataclass(frozen=True)
@@ -98,11 +98,6 @@ class DecisionRule:
     silence_db: float = -60.0
     max_seconds: float = 6.0
     """Audio after which the rates of the operating points no longer hold; where to stop."""
-
-    def cautious_scores(self, log_odds: float, voice_seconds: float) -> tuple[float, float]:
-        """The score moved up for ``live_at`` and down for ``recorded_at``, by the caution."""
-        margin = self.caution / voice_seconds
-        return sigmoid(log_odds + margin), sigmoid(log_odds - margin)
 
     def operating_point(self, max_false_alarm: float) -> OperatingPoint:
         """The most sensitive point within a budget. Raises UsageError if none is."""
@@ -157,6 +152,10 @@ def sigmoid(log_odds: float) -> float:
     return math.exp(log_odds) / (1 + math.exp(log_odds))
 
 
+# Looking a member up in its class takes as long as the rest of a comparison.
+_TONE, _VOICE = Heard.TONE, Heard.VOICE
+
+
 class Decider:
     """Follows one call: :meth:`add` steps as they come, ask :meth:`verdict` at any time."""
 
@@ -182,21 +181,23 @@ class Decider:
             self._add_step(logit, heard, level)
 
     def _add_step(self, logit: float, heard: Sequence[float], level_db: float) -> None:
+        rule = self._rule
         self._logit = logit
-        self._loudest_db = max(self._loudest_db, level_db)
-        most = max(heard)
-        self._voice_steps += heard[Heard.VOICE] == most
-        self._tone_steps += heard[Heard.TONE] == most
+        if level_db > self._loudest_db:
+            self._loudest_db = level_db
+        most, voice = max(heard), heard[_VOICE]
+        self._voice_steps += voice == most
+        self._tone_steps += heard[_TONE] == most
         voice_seconds = self._voice_steps / STEPS_PER_SECOND
-        log_odds = self._rule.calibration.log_odds(logit, voice_seconds)
+        log_odds = rule.calibration.log_odds(logit, voice_seconds)
         self._log_odds.append(log_odds)
-        self._voice.append(heard[Heard.VOICE])
-        if voice_seconds < self._rule.min_voice_seconds:
+        self._voice.append(voice)
+        if voice_seconds < rule.min_voice_seconds:
             return
-        raised, lowered = self._rule.cautious_scores(log_odds, voice_seconds)
-        if lowered >= self._point.recorded_at:
+        margin = rule.caution / voice_seconds
+        if sigmoid(log_odds - margin) >= self._point.recorded_at:
             self._decide(VerdictKind.RECORDED)
-        elif raised <= self._point.live_at:
+        elif sigmoid(log_odds + margin) <= self._point.live_at:
             self._decide(VerdictKind.LIVE)
         elif self._contradicted_by(log_odds):
             self._kind, self._decided_at = VerdictKind.UNKNOWN, None
@@ -213,7 +214,7 @@ class Decider:
 
     def verdict(self, seconds: float) -> Verdict:
         """The verdict now that ``seconds`` of audio have been heard."""
-        scores = tuple(sigmoid(value) for value in self._log_odds)
+        scores = tuple(map(sigmoid, self._log_odds))
         return Verdict(
             verdict=self._kind,
             score=scores[-1] if scores else math.nan,

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audio_model import audio
-from audio_model.audio import Channel, Encoding, RawFormat
+from audio_model.audio import Channel, Encoding, RawFormat, SeekableFile
 from audio_model.decision import DecisionRule, OperatingPoint, Verdict
 from audio_model.errors import AudioError, UsageError
 from audio_model.frontend import SAMPLE_RATE
@@ -55,21 +55,24 @@ class Detector:
 
     def score(
         self,
-        recording: str | os.PathLike[str] | NDArray[np.floating],
+        recording: str | os.PathLike[str] | SeekableFile | NDArray[np.floating],
         sample_rate: int | None = None,
         *,
         max_seconds: float | None = None,
         channel: Channel = Channel.MIX,
         raw_format: RawFormat | None = None,
+        name: str = "<file>",
     ) -> Verdict:
         """The verdict on the first seconds of a recording.
 
         Args:
-            recording: a file, or samples in [-1, 1] at ``sample_rate``. [shape=(n_samples,)]
+            recording: a file's path, a binary file that is open and can seek, or samples in
+                [-1, 1] at ``sample_rate``. [shape=(n_samples,)]
             sample_rate: Hz; for samples alone.
             max_seconds: audio to hear, by default as much as the model was measured for.
             channel: the leg of a file with several channels.
             raw_format: how a file without a header is to be read.
+            name: that of an open file: its ending tells as a path's does, and errors give it.
 
         Raises AudioError if the recording can't be read or holds no usable samples, UsageError
         if the arguments do not fit together.
@@ -86,17 +89,22 @@ class Detector:
             )
             if len(samples) == 0:
                 raise AudioError("<samples>", "holds no samples")
-        elif isinstance(recording, str | os.PathLike):
+        elif isinstance(recording, str | os.PathLike | SeekableFile):
             if sample_rate is not None:
                 raise UsageError(
                     "a file tells its own sample rate; raw_format is for those without"
                 )
             samples = audio.read(
-                recording, max_seconds=seconds, channel=channel, raw_format=raw_format
+                recording,
+                max_seconds=seconds,
+                channel=channel,
+                raw_format=raw_format,
+                name=name,
             )
         else:
             raise UsageError(
-                f"a recording is a path or a NumPy array, not {type(recording).__name__}"
+                "a recording is a path, an open binary file or a NumPy array, "
+                f"not {type(recording).__name__}"
             )
         stream = self.stream(max_seconds=seconds)
         stream.feed(samples)

@@ -37,6 +37,10 @@ class OutputError(AudioModelError):
     """Results cannot be written."""
 
 
+class ResultsError(AudioModelError):
+    """Results cannot be read back."""
+
+
 def printable(path: str | bytes | os.PathLike[str]) -> str:
     """A path as one line of valid Unicode.
 

@@ -1,15 +1,15 @@
 """Packets to a verdict: the same network and decision as for files, a step at a time."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from audio_model.audio import RawFormat, StreamResampler
-from audio_model.companding import alaw_decode, mulaw_decode
 from audio_model.decision import Decider, OperatingPoint, Verdict
+from audio_model.decoders.headerless import to_samples
 from audio_model.errors import UsageError
-from audio_model.formats import Encoding
+from audio_model.formats import SAMPLE_BYTES
 from audio_model.frontend import SAMPLE_RATE, Samples
 from audio_model.model import Model
 from audio_model.steps import STEP_SAMPLES, STEP_SECONDS, Steps, level_db
@@ -18,18 +18,6 @@ Packet = bytes | bytearray | memoryview | NDArray[np.floating]
 
 MAX_STEPS_A_RUN = 125
 """10 s: a longer stretch is heard in parts, so memory does not follow its length."""
-
-_SAMPLE_BYTES = {Encoding.MULAW: 1, Encoding.ALAW: 1, Encoding.S16LE: 2}
-_CODES = np.arange(256, dtype=np.uint8)
-_FULL_SCALE = np.float32(32768)
-_MULAW = mulaw_decode(_CODES).astype(np.float32) / _FULL_SCALE
-_ALAW = alaw_decode(_CODES).astype(np.float32) / _FULL_SCALE
-
-_TO_SAMPLES: dict[Encoding, Callable[[bytes], Samples]] = {
-    Encoding.MULAW: lambda packet: _MULAW[np.frombuffer(packet, np.uint8)],
-    Encoding.ALAW: lambda packet: _ALAW[np.frombuffer(packet, np.uint8)],
-    Encoding.S16LE: lambda packet: np.frombuffer(packet, "<i2").astype(np.float32) / _FULL_SCALE,
-}
 
 
 class StreamDetector:
@@ -50,7 +38,7 @@ class StreamDetector:
         self._model, self._point, self._format = model, point, raw_format
         self._max_samples = round(max_seconds * SAMPLE_RATE)
         # Decoding and resampling cost per call, hardly per sample: bytes wait for a step's worth.
-        self._sample_bytes = _SAMPLE_BYTES[raw_format.encoding]
+        self._sample_bytes = SAMPLE_BYTES[raw_format.encoding]
         self._step_bytes = round(STEP_SECONDS * raw_format.sample_rate) * self._sample_bytes
         self.reset()
 
@@ -108,7 +96,8 @@ class StreamDetector:
 
     def receive(self, packet: bytes) -> bool:
         """Put bytes aside, to be heard by :func:`hear_together`; whether a step may be whole."""
-        if self.finished:
+        # Not self.finished: this is called for each packet of each leg.
+        if self._n_received >= self._max_samples:
             return False
         self._bytes += packet
         return len(self._bytes) >= self._step_bytes
@@ -131,7 +120,7 @@ class StreamDetector:
             return
         packet = bytes(self._bytes[:whole])
         del self._bytes[:whole]
-        samples = _TO_SAMPLES[self._format.encoding](packet)
+        samples = to_samples(packet, self._format.encoding)
         # Decoded bytes need neither the check nor, at the model's rate, the filter of a resampler.
         if self._format.sample_rate != SAMPLE_RATE:
             samples = self._resampler.feed(samples)
@@ -150,7 +139,8 @@ class StreamDetector:
     def _take(self, n_steps: int) -> Samples:
         waiting = self._waiting[0] if len(self._waiting) == 1 else np.concatenate(self._waiting)
         n_samples = n_steps * STEP_SAMPLES
-        self._waiting = [waiting[n_samples:]]
+        # A copy: a view of the rest, however short, would keep what was heard.
+        self._waiting = [waiting[n_samples:].copy()]
         self._n_waiting -= n_samples
         return waiting[:n_samples]
 

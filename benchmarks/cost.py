@@ -214,8 +214,8 @@ def main(arguments: list[str] | None = None) -> int:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--rounds", type=_at_least_one, default=200, help="runs of every stage")
-    parser.add_argument("--starts", type=_at_least_one, default=5, help="fresh processes of each")
+    parser.add_argument("--rounds", type=at_least_one, default=200, help="runs of every stage")
+    parser.add_argument("--starts", type=at_least_one, default=5, help="fresh processes of each")
     parser.add_argument("--output", type=Path, help="JSON file to write as well")
     options = parser.parse_args(arguments)
     costs = measure(options.rounds, options.starts)
@@ -225,7 +225,7 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
-def _at_least_one(text: str) -> int:
+def at_least_one(text: str) -> int:
     value = int(text)
     if value < 1:
         raise argparse.ArgumentTypeError("at least 1 is wanted")

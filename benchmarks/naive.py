@@ -5,6 +5,7 @@ from pathlib import Path
 import librosa
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from audio_model import frontend
 from audio_model.steps import FRAMES_PER_STEP
@@ -20,22 +21,36 @@ class NaivePipeline:
     def __init__(self, config: NetworkConfig) -> None:
         self._network = Network(config).eval()
 
-    @torch.no_grad()
     def logit(self, path: Path, seconds: float) -> float:
-        """The answer after ``seconds`` of a recording."""
-        samples, _ = librosa.load(path, sr=frontend.SAMPLE_RATE, duration=seconds)
-        power = librosa.feature.melspectrogram(
-            y=samples,
-            sr=frontend.SAMPLE_RATE,
-            n_fft=frontend.N_FFT,
-            hop_length=frontend.HOP_LENGTH,
-            n_mels=frontend.N_MELS,
-            fmin=frontend.F_MIN,
-            fmax=frontend.F_MAX,
-            htk=True,
-            norm=None,
-        )
-        log_mel = (np.log(power + frontend.POWER_FLOOR) + frontend.LOG_OFFSET) / frontend.LOG_SCALE
-        whole = log_mel.shape[1] // FRAMES_PER_STEP * FRAMES_PER_STEP
-        logit, _ = self._network.whole(torch.from_numpy(log_mel[None, :, :whole]))
+        """The answer after ``seconds`` of a recording, of which no more is decoded."""
+        samples, sample_rate = librosa.load(path, sr=frontend.SAMPLE_RATE, duration=seconds)
+        return self._answer(samples, round(sample_rate))
+
+    def logit_by_default(self, path: Path, seconds: float) -> float:
+        """The same as librosa does it unasked: all of the file is read, at 22,050 Hz."""
+        samples, sample_rate = librosa.load(path)
+        return self._answer(samples[: round(seconds * sample_rate)], round(sample_rate))
+
+    @torch.no_grad()
+    def _answer(self, samples: NDArray[np.float32], sample_rate: int) -> float:
+        features = log_mel(samples, sample_rate)
+        whole = features.shape[1] // FRAMES_PER_STEP * FRAMES_PER_STEP
+        logit, _ = self._network.whole(torch.from_numpy(features[None, :, :whole]))
         return float(logit[0, -1])
+
+
+def log_mel(samples: NDArray[np.float32], sample_rate: int) -> NDArray[np.float32]:
+    """The front end by librosa, but for its centred frames. [shape=(N_MELS, n_frames)]"""
+    power = librosa.feature.melspectrogram(
+        y=samples,
+        sr=sample_rate,
+        n_fft=frontend.N_FFT * sample_rate // frontend.SAMPLE_RATE,
+        hop_length=frontend.HOP_LENGTH * sample_rate // frontend.SAMPLE_RATE,
+        n_mels=frontend.N_MELS,
+        fmin=frontend.F_MIN,
+        fmax=frontend.F_MAX,
+        htk=True,
+        norm=None,
+    )
+    features = (np.log(power + frontend.POWER_FLOOR) + frontend.LOG_OFFSET) / frontend.LOG_SCALE
+    return np.asarray(features, np.float32)

@@ -4,7 +4,7 @@ import os
 import time
 from pathlib import Path
 
-from audio_model.audio import Channel, RawFormat
+from audio_model.audio import Channel, RawFormat, SeekableFile
 from audio_model.decision import Evidence, Reason, Verdict, VerdictKind
 from audio_model.errors import AudioError
 
@@ -32,17 +32,19 @@ class FakeDetector:
 
     def score(
         self,
-        path: str,
+        recording: str | SeekableFile,
         sample_rate: int | None = None,
         *,
         max_seconds: float | None = None,
         channel: Channel = Channel.MIX,
         raw_format: RawFormat | None = None,
+        name: str = "",
     ) -> Verdict:
+        path = recording if isinstance(recording, str) else name
         self.heard.append((path, max_seconds, channel, raw_format))
         if Path(path).name.startswith("broken"):
             raise ZeroDivisionError("in the\ndecoder")
-        if not os.path.lexists(path):
+        if isinstance(recording, str) and not os.path.lexists(path):
             raise AudioError(path, "no such file")
         time.sleep(float(os.environ.get("FAKE_SECONDS", "0")))
         return VERDICT

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import time
+from io import BytesIO, FileIO
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ import pytest
 import soundfile
 
 from audio_model import audio
+from audio_model.decoders.base import BoundedFile
 from audio_model.errors import AudioError
 
 GIB = 1 << 30
@@ -142,3 +144,41 @@ def test_ffmpeg_is_loaded_only_when_it_is_needed(tmp_path):
     )
     result = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)
     assert result.stdout.strip() == b"[]"
+
+
+@pytest.mark.parametrize(
+    ("ending", "subtype"), [("flac", "PCM_16"), ("ogg", "VORBIS"), ("aiff", "PCM_16")]
+)
+def test_libsndfile_gives_the_same_of_a_descriptor_and_of_an_open_file(tmp_path, ending, subtype):
+    path = tmp_path / f"a.{ending}"
+    samples = np.random.default_rng(0).uniform(-0.5, 0.5, (40_000, 2))
+    soundfile.write(path, samples, 16000, subtype=subtype)
+    with FileIO(path) as local, BytesIO(path.read_bytes()) as other:
+        assert BoundedFile(local).descriptor() == local.fileno()
+        assert BoundedFile(other).descriptor() is None
+        from_local = audio.read(local, name=path.name, max_seconds=2)
+        np.testing.assert_array_equal(audio.read(other, name=path.name, max_seconds=2), from_local)
+    np.testing.assert_array_equal(audio.read(path, max_seconds=2), from_local)
+
+
+def test_a_huge_file_is_read_within_its_budget_and_not_by_its_descriptor(tmp_path):
+    with FileIO(tmp_path / "huge.flac", "w") as huge:
+        huge.truncate(GIB)
+        assert BoundedFile(huge).descriptor() is None
+
+
+def test_blocks_of_ffmpeg_hold_every_channel_in_order(tmp_path):
+    path = tmp_path / "a.mka"
+    av = pytest.importorskip("av")
+    legs = np.random.default_rng(0).integers(-20_000, 20_000, (3, 2, 1024), np.int16)
+    with av.open(str(path), "w", format="matroska") as container:
+        stream = container.add_stream("pcm_s16le", rate=8000)
+        stream.layout = "stereo"
+        for index, part in enumerate(legs):
+            frame = av.AudioFrame.from_ndarray(part.T.reshape(1, -1), format="s16", layout="stereo")
+            frame.sample_rate, frame.pts = 8000, 1024 * index
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    for channel, leg in ((audio.Channel.LEFT, 0), (audio.Channel.RIGHT, 1)):
+        read = audio.read(path, max_seconds=1, channel=channel)
+        np.testing.assert_array_equal(read, legs[:, leg].reshape(-1) / np.float32(32768))

@@ -180,7 +180,7 @@ def test_samples_need_their_sample_rate_and_files_have_theirs(
 
 @pytest.mark.parametrize("recording", [[0.0] * 8000, b"call.wav", None, 3])
 def test_what_is_neither_path_nor_array(detector: Detector, recording: Any) -> None:
-    with pytest.raises(UsageError, match="path or a NumPy array"):
+    with pytest.raises(UsageError, match="open binary file or a NumPy array"):
         detector.score(recording, 8000)
 
 

@@ -13,6 +13,7 @@ from audio_model.formats import (
 
 NO_HEADER = bytes(range(100, 116))
 WAV = b"RIFF\x24\x00\x00\x00WAVEfmt "
+OGG = b"OggS" + bytes(24)
 ALAW = RawFormat(Encoding.ALAW)
 
 
@@ -35,6 +36,10 @@ ALAW = RawFormat(Encoding.ALAW)
         (".xyz", NO_HEADER, ALAW, Container.RAW),
         ("", NO_HEADER, None, Container.FFMPEG),
         ("", b"", None, Container.FFMPEG),
+        (".raw", OGG + b"\x01vorbis", None, Container.SNDFILE),
+        (".raw", OGG + b"\x7fFLAC", None, Container.SNDFILE),
+        (".raw", OGG + b"OpusHead", None, Container.FFMPEG),
+        (".raw", OGG + b"Speex   ", None, Container.FFMPEG),
     ],
 )
 def test_a_header_wins_then_the_name_then_the_option(suffix, head, raw_format, container):

@@ -10,7 +10,17 @@ from typing import Any
 from packaging.requirements import Requirement
 
 ROOT = Path(__file__).parents[1]
-HEAVY = ("torch", "torchaudio", "librosa", "scipy", "matplotlib", "pandas", "training")
+HEAVY = (
+    "torch",
+    "torchaudio",
+    "librosa",
+    "scipy",
+    "matplotlib",
+    "pandas",
+    "training",
+    "ray",
+    "fsspec",
+)
 SERVING = ("aiohttp", "uvloop", "msgspec", "prometheus_client", "audio_model.gateway")
 
 

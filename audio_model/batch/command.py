@@ -1,31 +1,54 @@
 """``audio-model score``: recordings to a table or a file of verdicts."""
 
 import argparse
+import os
 import sys
 from contextlib import closing
+from enum import StrEnum
+from importlib.util import find_spec
+from pathlib import Path
 
 from tqdm import tqdm
 
 from audio_model.audio import Channel, Encoding, RawFormat, check_seconds
 from audio_model.batch.inputs import expand, survey
+from audio_model.batch.memory import keep_freed_memory
 from audio_model.batch.rows import Columns
 from audio_model.batch.run import ScoreOptions, Tally, score_entry
+from audio_model.batch.sharded import PROGRESS_AFTER_SECONDS, FolderRun, score_folder
+from audio_model.batch.shards import Engine, Job
 from audio_model.batch.stopping import Stopped, StopSignals
 from audio_model.batch.table import TableWriter
-from audio_model.batch.writers import RowWriter, open_output, output_format
+from audio_model.batch.workers import LocalWorkers, usable_cpus
+from audio_model.batch.writers import OutputFormat, RowWriter, open_output, output_format
 from audio_model.detector import DEFAULT_MAX_FALSE_ALARM, Detector
 from audio_model.errors import UsageError
+from audio_model.formats import suffix_of
 
 EXIT_SCORED = 0
 EXIT_SOME_ERRORS = 1
 
+DEFAULT_SHARD_SIZE = 2000
+"""Two or three seconds of work: what a signal waits for, and what a dying process loses at most."""
+
 _EACH = "each"
-_PROGRESS_AFTER_SECONDS = 2
+_DEFAULT_FORMAT = "parquet"
+_FOLDER_OPTIONS = ("format", "workers", "shard_size", "engine", "ray_address")
+_GOES_ON = "; the same command goes on from there"
 
 DESCRIPTION = """\
 Tell from the first seconds of a phone call's audio whether a recording is being played or a live
 human speaks. The verdict is recorded, live or unknown (with a reason); the score is the calibrated
-probability of recorded. Without --output a table is shown."""
+probability of recorded. Without --output a table is shown. With --output FILE one process writes
+one file; with --output FOLDER/ all CPUs, or a cluster, write parts, and a stopped run goes on."""
+
+
+class EngineKind(StrEnum):
+    """Who scores the shards of a run folder."""
+
+    LOCAL = "local"
+    RAY = "ray"
+
 
 EPILOG = """\
 examples:
@@ -33,32 +56,51 @@ examples:
   audio-model score calls/ --output verdicts.csv
   audio-model score 'calls/**/*.ulaw' --output verdicts.parquet
   audio-model score calls.csv --output verdicts.jsonl    a manifest: its columns are kept
+  audio-model score calls.zip calls.tar.gz               nothing is unpacked to disk
+  audio-model score zip://a.wav::calls.zip               one member; manifests name them so
+  audio-model score s3://bucket/calls/                   needs audio-model[remote]
   find calls -name '*.wav' -print0 | audio-model score - --output verdicts.csv
   audio-model score stereo.wav --channel each            both parties of a call, each apart
   audio-model score tap.bin --raw-encoding alaw          no header: say what the bytes are
   audio-model score calls/ --max-false-alarm 0.02        catch more, flag more live callers
 
+millions of recordings:
+  audio-model score calls/ --output results/             on all CPUs, into Parquet
+  audio-model score calls/ --output results/ --workers 4 --format csv
+  audio-model score calls/ --output results/ --engine ray --ray-address auto      on a cluster
+
+  results/ is a folder of finished parts (part-000000.parquet and so on), with run.json, which says
+  what was asked and what came of it. Killed, stopped or out of disk: give the same command again,
+  and it goes on with the parts that are missing. Each recording is in the parts exactly once. The
+  recordings are listed once, at the beginning; for new ones begin another folder.
+  The first Ctrl-C or SIGTERM finishes the parts at hand, a second one stops at once.
+
 exit status:
   0 all scored, 1 some rows carry an error, 2 wrong usage, 3 the output cannot be written,
-  130 interrupted (what was scored is in FILE)
+  130 or 143 interrupted (what was scored is in FILE or FOLDER)
 """
 
 
 def run(args: argparse.Namespace) -> int:
     """Score; returns the exit status. Raises AudioModelError for wrong usage and for no output."""
     options = _score_options(args)
-    if args.output is not None:
+    into_folder = _wants_folder(args)
+    if into_folder:
+        _check_engine(args)
+    elif args.output is not None:
         output_format(args.output)
     with StopSignals() as stop:
         try:
-            return _score_until_stopped(args, options, stop)
+            score = _score_into_folder if into_folder else _score_one_by_one
+            return score(args, options, stop)
         except Stopped:
             rest = "" if args.output is None else f"; what was scored is beside {args.output}"
-            _say(f"stopped at once{rest}")
+            _say(f"stopped at once{_GOES_ON if into_folder else rest}")
             return stop.exit_code
 
 
-def _score_until_stopped(args: argparse.Namespace, options: ScoreOptions, stop: StopSignals) -> int:
+def _score_one_by_one(args: argparse.Namespace, options: ScoreOptions, stop: StopSignals) -> int:
+    keep_freed_memory()
     with stop.raising():
         detector = Detector.load(args.model, max_false_alarm=args.max_false_alarm)
         found = survey(args.paths)
@@ -73,7 +115,7 @@ def _score_until_stopped(args: argparse.Namespace, options: ScoreOptions, stop: 
     progress = tqdm(
         total=found.total,
         unit=" recordings",
-        delay=_PROGRESS_AFTER_SECONDS,
+        delay=PROGRESS_AFTER_SECONDS,
         # Where the table is on a terminal, its own rows show how far it is.
         disable=not sys.stderr.isatty() or (args.output is None and sys.stdout.isatty()),
     )
@@ -92,6 +134,69 @@ def _score_until_stopped(args: argparse.Namespace, options: ScoreOptions, stop: 
         _say(f"interrupted: {tally.recordings}{total} recordings {where}")
         return stop.exit_code
     return EXIT_SOME_ERRORS if tally.errors else EXIT_SCORED
+
+
+def _score_into_folder(args: argparse.Namespace, options: ScoreOptions, stop: StopSignals) -> int:
+    given = FolderRun(
+        folder=Path(args.output).absolute(),
+        paths=tuple(args.paths),
+        options=options,
+        max_false_alarm=args.max_false_alarm,
+        model=None if args.model is None else str(Path(args.model).absolute()),
+        format=OutputFormat(f".{args.format or _DEFAULT_FORMAT}"),
+        shard_size=DEFAULT_SHARD_SIZE if args.shard_size is None else args.shard_size,
+    )
+    engine = EngineKind(args.engine or EngineKind.LOCAL)
+    how = {"engine": engine.value, "workers": args.workers, "cpus": usable_cpus()}
+    outcome = score_folder(given, lambda job: _engine(args, job), how, stop)
+    if outcome.now.recordings == outcome.all.recordings:
+        print(outcome.now, file=sys.stderr)
+    else:
+        if outcome.now.recordings:
+            print(f"now: {outcome.now}", file=sys.stderr)
+        print(f"in {args.output}: {outcome.all.summary}", file=sys.stderr)
+    if outcome.all.recordings < outcome.planned:
+        _say(f"interrupted: {outcome.all.recordings} of {outcome.planned} recordings{_GOES_ON}")
+        return stop.exit_code
+    return EXIT_SOME_ERRORS if outcome.all.errors else EXIT_SCORED
+
+
+def _engine(args: argparse.Namespace, job: Job) -> Engine:
+    if args.engine == EngineKind.RAY:
+        # Imported here: it takes a second, and is an extra.
+        from audio_model.batch.cluster import RayWorkers
+
+        return RayWorkers(job, args.workers, args.ray_address)
+    return LocalWorkers(job, args.workers or usable_cpus())
+
+
+def _wants_folder(args: argparse.Namespace) -> bool:
+    """Whether the result is to be a run folder. Raises UsageError for options that do not fit."""
+    output = args.output
+    if output is not None and (output.endswith(os.sep) or Path(output).is_dir()):
+        return True
+    is_file = output is not None and suffix_of(output) in list(OutputFormat)
+    if args.format is not None and output is not None and not is_file:
+        return True
+    given = [f"--{name.replace('_', '-')}" for name in _FOLDER_OPTIONS if getattr(args, name)]
+    if given:
+        raise UsageError(
+            f"{given[0]} is for many recordings, into a folder: give --output FOLDER/ "
+            "(a name that ends in /)"
+        )
+    return False
+
+
+def _check_engine(args: argparse.Namespace) -> None:
+    for name in ("workers", "shard_size"):
+        value = getattr(args, name)
+        if value is not None and value < 1:
+            raise UsageError(f"--{name.replace('_', '-')} must be at least 1, not {value}")
+    if args.engine == EngineKind.RAY:
+        if find_spec("ray") is None:
+            raise UsageError('--engine ray needs Ray: pip install "audio-model[cluster]"')
+    elif args.ray_address is not None:
+        raise UsageError("--ray-address needs --engine ray")
 
 
 def _say(message: str) -> None:
@@ -118,15 +223,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "paths",
         nargs="+",
         metavar="PATH",
-        help="a recording, a folder (searched below, too), a pattern in quotes, a manifest (.csv, "
+        help="a recording, a folder (searched below, too), a pattern in quotes, an archive (.zip, "
+        ".tar, .tar.gz, .tar.bz2, .tar.xz), a URL such as s3://bucket/folder/, a manifest (.csv, "
         ".jsonl or .parquet with a column path, relative to its folder), or - for a list of paths "
         "on standard input, one a line or NUL-terminated",
     )
     parser.add_argument(
         "--output",
-        metavar="FILE",
+        metavar="FILE or FOLDER/",
         help="write a row for each recording to FILE (.csv, .jsonl or .parquet) instead of "
-        "showing a table; .jsonl has the score over time, too",
+        "showing a table; .jsonl has the score over time, too. FOLDER/ (a folder, or a name that "
+        "ends in /): see millions of recordings, below",
     )
     parser.add_argument(
         "--channel",
@@ -148,6 +255,37 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="listen to the first S seconds (default: as long as the model was measured for)",
     )
     parser.add_argument("--model", metavar="FILE", help="another model than the one shipped")
+    many = parser.add_argument_group("millions of recordings", "with --output FOLDER/")
+    many.add_argument(
+        "--format",
+        choices=[kind.removeprefix(".") for kind in OutputFormat],
+        help=f"of the parts (default: {_DEFAULT_FORMAT})",
+    )
+    many.add_argument(
+        "--workers",
+        type=int,
+        metavar="N",
+        help="processes that score (default: one for each CPU that this one may use, or of the "
+        "cluster)",
+    )
+    many.add_argument(
+        "--shard-size",
+        type=int,
+        metavar="N",
+        help=f"recordings in a part (default: {DEFAULT_SHARD_SIZE}). Smaller ones let fewer "
+        "recordings keep more processes busy",
+    )
+    many.add_argument(
+        "--engine",
+        choices=[*map(str, EngineKind)],
+        help="local: processes on this machine (default); ray: a Ray cluster",
+    )
+    many.add_argument(
+        "--ray-address",
+        metavar="ADDRESS",
+        help="the cluster's, such as auto or 10.0.0.5:6379 (default: one is started on this "
+        "machine)",
+    )
     raw = parser.add_argument_group(
         "files without a header",
         "their names tell (.ulaw, .alaw, .sln16, ...) unless these options do",

@@ -40,6 +40,8 @@ class Entry:
     """The manifest's other columns, by their names there."""
     problem: str = ""
     """Why there is nothing to score here; empty for a recording."""
+    place: int | None = None
+    """Where a tar's member lies in the archive, if listing it told: it is found at once there."""
 
 
 @dataclass(frozen=True)

@@ -2,11 +2,14 @@
 
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, field
+from io import RawIOBase
 
 from audio_model.audio import Channel, RawFormat, channel_count
 from audio_model.batch.rows import Entry, Row
+from audio_model.batch.sources import name_of, open_source
 from audio_model.decision import VerdictKind
 from audio_model.detector import Detector
 from audio_model.errors import AudioError, AudioModelError
@@ -41,15 +44,46 @@ class Tally:
             self.verdicts[row.verdict.verdict] += 1
             self.audio_seconds += row.verdict.seconds
 
-    def __str__(self) -> str:
-        elapsed = time.monotonic() - self.started
+    def merge(self, other: "Tally") -> None:
+        """Count what another one counted, too."""
+        self.recordings += other.recordings
+        self.errors += other.errors
+        self.verdicts += other.verdicts
+        self.audio_seconds += other.audio_seconds
+
+    @property
+    def counts(self) -> dict[str, float]:
+        """The counts as plain values."""
+        return {
+            "recordings": self.recordings,
+            **{kind.value: self.verdicts[kind] for kind in VerdictKind},
+            "errors": self.errors,
+            "audio_seconds": self.audio_seconds,
+        }
+
+    @classmethod
+    def of_counts(cls, counts: Mapping[str, float]) -> "Tally":
+        """What `counts` gave. Raises KeyError if one is missing."""
+        return cls(
+            recordings=int(counts["recordings"]),
+            errors=int(counts["errors"]),
+            verdicts=Counter({kind: int(counts[kind.value]) for kind in VerdictKind}),
+            audio_seconds=counts["audio_seconds"],
+        )
+
+    @property
+    def summary(self) -> str:
         counts = [f"{self.verdicts[kind]} {kind}" for kind in VerdictKind]
         counts.append(f"{self.errors} error{'s' * (self.errors != 1)}")
         return (
             f"{self.recordings} recording{'s' * (self.recordings != 1)}: {', '.join(counts)}; "
-            f"{self.audio_seconds / 3600:.3f} hours of audio heard in {elapsed:.1f} s, "
-            f"{self.recordings / max(elapsed, 1e-9):.0f} recordings a second"
+            f"{self.audio_seconds / 3600:.3f} hours of audio heard"
         )
+
+    def __str__(self) -> str:
+        elapsed = time.monotonic() - self.started
+        rate = self.recordings / max(elapsed, 1e-9)
+        return f"{self.summary} in {elapsed:.1f} s, {rate:.0f} recordings a second"
 
 
 def score_entry(entry: Entry, detector: Detector, options: ScoreOptions) -> Iterator[Row]:
@@ -57,38 +91,44 @@ def score_entry(entry: Entry, detector: Detector, options: ScoreOptions) -> Iter
     if entry.problem:
         yield Row(entry, error=entry.problem)
         return
+    name = name_of(entry.path)
     channels: list[Channel | None] = [options.channel]
-    while channels:
-        channel = channels.pop(0)
-        try:
-            if channel is None:
-                channels += _channels(entry.path, options.raw_format)
-                continue
-            verdict = detector.score(
-                entry.path,
-                max_seconds=options.max_seconds,
-                channel=channel,
-                raw_format=options.raw_format,
-            )
-        except AudioError as error:
-            row = Row(entry, channel=channel, error=error.message)
-        except AudioModelError:
-            raise
-        # The boundary: a decoder may fail in ways of its own on a file that nobody has seen yet,
-        # and the thousand files behind it are still to be scored.
-        except Exception as error:
-            message = " ".join(f"{type(error).__name__}: {error}".split())
-            row = Row(entry, channel=channel, error=message)
-        else:
-            row = Row(entry, verdict, channel)
-        yield row
+    file: RawIOBase | None = None
+    with ExitStack() as source:
+        while channels:
+            channel = channels.pop(0)
+            try:
+                if file is None:
+                    file = source.enter_context(open_source(entry.path, entry.place))
+                if channel is None:
+                    channels += _channels(file, name, options.raw_format)
+                    continue
+                verdict = detector.score(
+                    file,
+                    max_seconds=options.max_seconds,
+                    channel=channel,
+                    raw_format=options.raw_format,
+                    name=name,
+                )
+            except AudioError as error:
+                row = Row(entry, channel=channel, error=error.message)
+            except AudioModelError:
+                raise
+            # The boundary: a decoder may fail in ways of its own on a file that nobody has seen
+            # yet, and the thousand files behind it are still to be scored.
+            except Exception as error:
+                message = " ".join(f"{type(error).__name__}: {error}".split())
+                row = Row(entry, channel=channel, error=message)
+            else:
+                row = Row(entry, verdict, channel)
+            yield row
 
 
-def _channels(path: str, raw_format: RawFormat | None) -> list[Channel]:
-    match channel_count(path, raw_format):
+def _channels(file: RawIOBase, name: str, raw_format: RawFormat | None) -> list[Channel]:
+    match channel_count(file, raw_format, name=name):
         case 1:
             return [Channel.MIX]
         case 2:
             return [Channel.LEFT, Channel.RIGHT]
         case count:
-            raise AudioError(path, f"has {count} channels; left and right are scored apart of two")
+            raise AudioError(name, f"has {count} channels; left and right are scored apart of two")

@@ -59,7 +59,9 @@ def output_format(path: str) -> OutputFormat:
         return OutputFormat(suffix_of(path))
     except ValueError:
         endings = ", ".join(OutputFormat)
-        raise UsageError(f"the output's name must end in one of {endings}: {path}") from None
+        raise UsageError(
+            f"the output's name must end in one of {endings}, or in / for a folder: {path}"
+        ) from None
 
 
 def open_output(path: str, columns: Columns) -> RowWriter:

@@ -1,17 +1,32 @@
 """What every decoder takes and gives."""
 
+import math
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from io import FileIO
+from typing import Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
 Block = NDArray[np.float32]
+Piece = TypeVar("Piece")
 
 _BUDGET_BYTES = 1 << 25
 _SEEK_COST_BYTES = 1 << 10
+_MAX_BLOCK_SAMPLES = 1 << 18
+
+
+@runtime_checkable
+class SeekableFile(Protocol):
+    """An open binary file; ``read`` gives fewer bytes than asked for only where it ends."""
+
+    def read(self, n_bytes: int, /) -> bytes: ...
+
+    def seek(self, offset: int, whence: int = ..., /) -> int: ...
+
+    def tell(self) -> int: ...
 
 
 @dataclass(frozen=True)
@@ -29,6 +44,12 @@ class Decoded:
     blocks: Iterator[Block]
 
 
+def block_frames(seconds: float, sample_rate: int, channels: int) -> int:
+    """Frames to decode at once when ``seconds`` are wanted: all of them, if they are not many."""
+    wanted = math.ceil(seconds * sample_rate)
+    return max(1, min(wanted, _MAX_BLOCK_SAMPLES // channels))
+
+
 class BoundedFile:
     """A file that seems to end when too much of it is read without a block coming out.
 
@@ -36,16 +57,28 @@ class BoundedFile:
     budget is far beyond what lies between two blocks of sound; it covers a film's pictures too.
     """
 
-    def __init__(self, file: FileIO) -> None:
+    def __init__(self, file: SeekableFile) -> None:
         self._file = file
         self._left = _BUDGET_BYTES
+        self._failure: OSError | None = None
+
+    def descriptor(self) -> int | None:
+        """That of a local file within the budget, which a library may then read by itself.
+
+        It reads at a third of the cost of calling back into Python for each piece.
+        """
+        if not isinstance(self._file, FileIO):
+            return None
+        fd = self._file.fileno()
+        return fd if os.fstat(fd).st_size <= _BUDGET_BYTES else None
 
     def read(self, n_bytes: int) -> bytes:
-        # Called from C, where an exception could only be printed. A file that can't be read on is
-        # taken for truncated.
+        # Called from C, where an exception could only be printed: the file seems to end, and
+        # `check` tells afterwards.
         try:
             data = self._file.read(min(n_bytes, self._left))
-        except OSError:
+        except OSError as error:
+            self._failure = self._failure or error
             return b""
         self._left -= len(data)
         return data
@@ -60,13 +93,20 @@ class BoundedFile:
     def tell(self) -> int:
         return self._file.tell() if self._left > 0 else -1
 
+    def check(self) -> None:
+        """Raise the OSError that reading met, if it met one: then the file's end wasn't its own."""
+        if self._failure is not None:
+            raise self._failure
+
     def rewind(self) -> None:
         """Go to the start, with a new budget."""
         self._file.seek(0)
         self._left = _BUDGET_BYTES
 
-    def renewed_by(self, blocks: Iterator[Block]) -> Iterator[Block]:
-        """The same blocks; each gives a new budget."""
-        for block in blocks:
+    def renewed_by(self, decoded: Iterator[Piece]) -> Iterator[Piece]:
+        """The same pieces of sound; each gives a new budget. Raises OSError as `check` does."""
+        for piece in decoded:
+            self.check()
             self._left = _BUDGET_BYTES
-            yield block
+            yield piece
+        self.check()

@@ -1,18 +1,18 @@
 """FFmpeg's decoders, through PyAV. Importing this module loads FFmpeg's libraries."""
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import NamedTuple
 
 import av
 import numpy as np
-from av.audio.frame import AudioFrame
+from av.audio.frame import AudioFrame, format_dtypes
 from av.audio.stream import AudioStream
 from av.container import InputContainer
 from av.error import FFmpegError
 
-from audio_model.decoders.base import Block, BoundedFile, Decoded
+from audio_model.decoders.base import Block, BoundedFile, Decoded, block_frames
 from audio_model.errors import AudioError
 
 # Recordings only: no demuxer that opens a second file or an address (playlists, SDP), and none
@@ -27,7 +27,9 @@ _MAX_CHANNELS = 7
 
 
 @contextmanager
-def open_audio(file: BoundedFile, path: str, demuxer: str | None) -> Iterator[Decoded]:
+def open_audio(
+    file: BoundedFile, path: str, demuxer: str | None, seconds: float
+) -> Iterator[Decoded]:
     """Decode the first audio track of a file.
 
     Args:
@@ -54,7 +56,7 @@ def open_audio(file: BoundedFile, path: str, demuxer: str | None) -> Iterator[De
         stream = container.streams.audio[0]
         if stream.codec_context is None:
             raise AudioError(path, "its audio is in a codec that FFmpeg can't decode")
-        frames = _frames(container, stream)
+        frames = file.renewed_by(_frames(container, stream))
         first = next(frames, None)
         if first is None:
             raise AudioError(path, "holds no samples that can be decoded")
@@ -62,13 +64,17 @@ def open_audio(file: BoundedFile, path: str, demuxer: str | None) -> Iterator[De
         if layout.channels > _MAX_CHANNELS:
             raise AudioError(path, f"has {layout.channels} channels, more than {_MAX_CHANNELS}")
         same_layout = itertools.takewhile(lambda frame: _layout(frame) == layout, frames)
-        blocks = map(_to_block, itertools.chain([first], same_layout))
+        blocks = _blocks(
+            itertools.chain([first], same_layout),
+            block_frames(seconds, layout.sample_rate, layout.channels),
+        )
         yield Decoded(layout.sample_rate, layout.channels, blocks)
 
 
 class _Layout(NamedTuple):
     sample_rate: int
     channels: int
+    sample_format: str
 
 
 def _frames(container: InputContainer, stream: AudioStream) -> Iterator[AudioFrame]:
@@ -89,16 +95,45 @@ def _frames(container: InputContainer, stream: AudioStream) -> Iterator[AudioFra
 
 
 def _layout(frame: AudioFrame) -> _Layout:
-    return _Layout(frame.sample_rate, frame.layout.nb_channels)
+    return _Layout(frame.sample_rate, frame.layout.nb_channels, frame.format.name)
 
 
-def _to_block(frame: AudioFrame) -> Block:
+def _blocks(frames: Iterator[AudioFrame], n_samples: int) -> Iterator[Block]:
+    """Blocks of at least ``n_samples`` a channel, but for the last."""
+    while gathered := _gather(frames, n_samples):
+        yield _to_block(gathered)
+
+
+def _gather(frames: Iterator[AudioFrame], n_samples: int) -> list[AudioFrame]:
+    gathered = []
+    for frame in frames:
+        gathered.append(frame)
+        n_samples -= frame.samples
+        if n_samples <= 0:
+            break
+    return gathered
+
+
+def _to_block(frames: Sequence[AudioFrame]) -> Block:
     """Samples at full scale 1. [shape=(n_frames, channels)]"""
-    samples = frame.to_ndarray()
-    samples = samples.T if frame.format.is_planar else samples.reshape(frame.samples, -1)
+    # Of many frames at once: AudioFrame.to_ndarray takes as long as decoding a frame of MP3.
+    sample_format, channels = frames[0].format, _layout(frames[0]).channels
+    dtype = np.dtype(format_dtypes[sample_format.name])
+    samples = np.empty((sum(frame.samples for frame in frames), channels), dtype)
+    at = 0
+    for frame in frames:
+        part = samples[at : at + frame.samples]
+        if sample_format.is_planar:
+            for channel, plane in enumerate(frame.planes):
+                part[:, channel] = np.frombuffer(memoryview(plane), dtype, len(part))
+        else:
+            part[:] = np.frombuffer(memoryview(frame.planes[0]), dtype, part.size).reshape(
+                part.shape
+            )
+        at += len(part)
     if samples.dtype.kind == "f":
         with np.errstate(over="ignore"):
-            return samples.astype(np.float32)
+            return samples.astype(np.float32, copy=False)
     full_scale = np.float32(1 << (8 * samples.itemsize - 1))
     offset = full_scale if samples.dtype.kind == "u" else np.float32(0)
     return (samples.astype(np.float32) - offset) / full_scale

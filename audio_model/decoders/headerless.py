@@ -1,40 +1,50 @@
-"""Headerless samples: G.711 and 16-bit PCM."""
+"""Samples without a header, or past one: G.711 and 16-bit PCM."""
 
+import sys
 from collections.abc import Iterator
-from io import FileIO
 
 import numpy as np
 
 from audio_model import companding
-from audio_model.decoders.base import Block, Decoded
-from audio_model.formats import Encoding, RawFormat
+from audio_model.decoders.base import Block, Decoded, SeekableFile, block_frames
+from audio_model.formats import SAMPLE_BYTES, Encoding, RawFormat
+from audio_model.frontend import Samples
 
-_BLOCK_FRAMES = 8192
 _S16_FULL_SCALE = np.float32(1 << 15)
+_CODES = np.arange(256, dtype=np.uint8)
+_MULAW = companding.mulaw_decode(_CODES).astype(np.float32) / _S16_FULL_SCALE
+_ALAW = companding.alaw_decode(_CODES).astype(np.float32) / _S16_FULL_SCALE
 
 
-def decode(file: FileIO, raw_format: RawFormat) -> Decoded:
-    """Decode from where the file stands; an incomplete frame at the end is left out."""
-    return Decoded(raw_format.sample_rate, raw_format.channels, _blocks(file, raw_format))
-
-
-def _blocks(file: FileIO, raw_format: RawFormat) -> Iterator[Block]:
-    channels = raw_format.channels
-    while True:
-        samples = _read_samples(file, raw_format.encoding, _BLOCK_FRAMES * channels)
-        n_frames = len(samples) // channels
-        if n_frames == 0:
-            return
-        yield samples[: n_frames * channels].reshape(n_frames, channels)
-
-
-def _read_samples(file: FileIO, encoding: Encoding, count: int) -> Block:
-    """Up to ``count`` samples. [shape=(n,)]"""
+def to_samples(data: bytes, encoding: Encoding) -> Samples:
+    """float32 at full scale 1 of a whole number of encoded samples. [shape=(n_samples,)]"""
     match encoding:
         case Encoding.MULAW:
-            pcm = companding.mulaw_decode(np.fromfile(file, np.uint8, count))
+            return _MULAW.take(np.frombuffer(data, np.uint8))
         case Encoding.ALAW:
-            pcm = companding.alaw_decode(np.fromfile(file, np.uint8, count))
+            return _ALAW.take(np.frombuffer(data, np.uint8))
         case Encoding.S16LE:
-            pcm = np.fromfile(file, "<i2", count)
-    return pcm.astype(np.float32) / _S16_FULL_SCALE
+            samples = np.frombuffer(data, "<i2").astype(np.float32)
+            samples /= _S16_FULL_SCALE
+            return samples
+
+
+def decode(
+    file: SeekableFile, raw_format: RawFormat, seconds: float, n_bytes: int = sys.maxsize
+) -> Decoded:
+    """Decode up to ``n_bytes`` from where the file stands; a last part of a frame is left out."""
+    blocks = _blocks(file, raw_format, seconds, n_bytes)
+    return Decoded(raw_format.sample_rate, raw_format.channels, blocks)
+
+
+def _blocks(
+    file: SeekableFile, raw_format: RawFormat, seconds: float, n_bytes: int
+) -> Iterator[Block]:
+    frame_bytes = SAMPLE_BYTES[raw_format.encoding] * raw_format.channels
+    block_bytes = frame_bytes * block_frames(seconds, raw_format.sample_rate, raw_format.channels)
+    while data := file.read(min(block_bytes, n_bytes)):
+        n_bytes -= len(data)
+        whole = data[: len(data) // frame_bytes * frame_bytes]
+        if not whole:
+            return
+        yield to_samples(whole, raw_format.encoding).reshape(-1, raw_format.channels)

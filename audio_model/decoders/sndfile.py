@@ -6,9 +6,8 @@ from contextlib import contextmanager, suppress
 
 import soundfile
 
-from audio_model.decoders.base import Block, BoundedFile, Decoded
+from audio_model.decoders.base import Block, BoundedFile, Decoded, block_frames
 
-_BLOCK_FRAMES = 8192
 _SMALL_BLOCK_FRAMES = 128
 
 _SFE_BAD_SF_INFO = 24
@@ -19,8 +18,16 @@ class RefusedError(Exception):
     """libsndfile decodes nothing of a file; the message is its reason, one line."""
 
 
+class _Sound(soundfile.SoundFile):  # type: ignore[misc]
+    """A file read from its start to its end."""
+
+    def seekable(self) -> bool:
+        # Otherwise each read is followed by a seek to where it ended, which decodes anew.
+        return False
+
+
 @contextmanager
-def open_audio(file: BoundedFile) -> Iterator[Decoded]:
+def open_audio(file: BoundedFile, seconds: float) -> Iterator[Decoded]:
     """Decode a file by its header.
 
     Raises:
@@ -28,7 +35,7 @@ def open_audio(file: BoundedFile) -> Iterator[Decoded]:
             its first sound, or its audio is MPEG.
     """
     try:
-        sound = soundfile.SoundFile(file)
+        sound = _open(file)
     except soundfile.LibsndfileError as error:
         if error.code == _SFE_BAD_SF_INFO:
             raise RefusedError("its header gives no sample rate or no channels") from error
@@ -36,7 +43,7 @@ def open_audio(file: BoundedFile) -> Iterator[Decoded]:
     with sound:
         if sound.subtype.startswith("MPEG"):
             raise RefusedError("MPEG audio is left to FFmpeg")
-        blocks = _blocks_before_damage(sound, file)
+        blocks = _blocks_before_damage(sound, file, seconds)
         first = next(blocks, None)
         if first is None:
             raise RefusedError("no samples")
@@ -44,31 +51,38 @@ def open_audio(file: BoundedFile) -> Iterator[Decoded]:
 
 
 @contextmanager
-def open_gsm(file: BoundedFile) -> Iterator[Decoded]:
+def open_gsm(file: BoundedFile, seconds: float) -> Iterator[Decoded]:
     """Decode headerless GSM 06.10: frames of 33 bytes for 20 ms at 8 kHz."""
-    with soundfile.SoundFile(
-        file, format="RAW", subtype="GSM610", samplerate=8000, channels=1
-    ) as sound:
-        yield Decoded(sound.samplerate, sound.channels, _read_blocks(sound, _BLOCK_FRAMES))
+    with _open(file, format="RAW", subtype="GSM610", samplerate=8000, channels=1) as sound:
+        yield Decoded(sound.samplerate, sound.channels, _read_blocks(sound, seconds))
 
 
-def _blocks_before_damage(sound: soundfile.SoundFile, file: BoundedFile) -> Iterator[Block]:
+def _open(file: BoundedFile, **options: object) -> _Sound:
+    descriptor = file.descriptor()
+    return _Sound(file if descriptor is None else descriptor, closefd=False, **options)
+
+
+def _blocks_before_damage(sound: _Sound, file: BoundedFile, seconds: float) -> Iterator[Block]:
     n_frames = 0
     try:
-        for block in _read_blocks(sound, _BLOCK_FRAMES):
+        for block in _read_blocks(sound, seconds):
             n_frames += len(block)
             yield block
     except soundfile.LibsndfileError:
-        # The error hides the good frames of its block: a second of a truncated 8 kHz FLAC.
+        # The error hides the good frames of its block, which may be all that was wanted.
         file.rewind()
-        with suppress(soundfile.LibsndfileError), soundfile.SoundFile(file) as again:
+        with suppress(soundfile.LibsndfileError), _open(file) as again:
             again.read(n_frames, dtype="float32")
-            yield from _read_blocks(again, _SMALL_BLOCK_FRAMES)
+            yield from _blocks_of(again, _SMALL_BLOCK_FRAMES)
 
 
-def _read_blocks(sound: soundfile.SoundFile, block_frames: int) -> Iterator[Block]:
+def _read_blocks(sound: _Sound, seconds: float) -> Iterator[Block]:
+    return _blocks_of(sound, block_frames(seconds, sound.samplerate, sound.channels))
+
+
+def _blocks_of(sound: _Sound, n_frames: int) -> Iterator[Block]:
     while True:
-        block = sound.read(block_frames, dtype="float32", always_2d=True)
+        block = sound.read(n_frames, dtype="float32", always_2d=True)
         if len(block) == 0:
             return
         yield block

@@ -29,7 +29,7 @@ class PacketOrder:
         self.dropped = 0
 
     def passes(self, number: int) -> bool:
-        """Whether a packet goes on at once, taken, and is not to be put: the usual case, cheaply."""
+        """Whether a packet goes on at once, and is not to be put: the usual case, made cheap."""
         if number != self._next or self._ahead:
             return False
         self._next = number + 1

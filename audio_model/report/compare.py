@@ -149,6 +149,12 @@ class Comparison:
             self.largest.add((old, new))
 
     @property
+    def one_sided_rate(self) -> float:
+        """The share of all recordings that only one side has."""
+        alone = self.only_old.count + self.only_new.count
+        return alone / max(1, alone + self.overall.joined)
+
+    @property
     def opposite(self) -> int:
         """Recordings that went from one class to the other."""
         return sum(self.matrix[old, new] for old in CLASSES for new in CLASSES if old is not new)

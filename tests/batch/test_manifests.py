@@ -83,7 +83,7 @@ def test_a_bad_json_line_is_reported_by_its_number(tmp_path: Path, line: str, pr
         ("m.jsonl", b"", "the manifest holds no rows"),
         ("m.parquet", b"", "the manifest is not Parquet, or is cut off"),
         ("m.parquet", b"path\n", "the manifest is not Parquet, or is cut off"),
-        ("m.parquet", b"PAR1\xff\xff\xff\x7fPAR1", "the Parquet manifest is damaged"),
+        ("m.parquet", b"PAR1\xff\xff\xff\x7fPAR1", "the manifest is damaged Parquet"),
     ],
 )
 def test_a_file_that_is_no_manifest_says_why_and_nothing_else(

@@ -44,17 +44,20 @@ def test_an_unreadable_recording_is_a_row_whose_error_leaves_the_path_out() -> N
     assert [row.error for row in rows(Entry("missing.wav"))] == ["no such file"]
 
 
-def test_a_decoder_that_fails_in_its_own_way_is_a_row_on_one_line() -> None:
-    assert [row.error for row in rows(Entry("broken.wav"))] == ["ZeroDivisionError: in the decoder"]
+def test_a_decoder_that_fails_in_its_own_way_is_a_row_on_one_line(tmp_path: Path) -> None:
+    broken = tmp_path / "broken.wav"
+    broken.touch()
+    found = rows(Entry(str(broken)))
+    assert [row.error for row in found] == ["ZeroDivisionError: in the decoder"]
 
 
-def test_a_damaged_model_ends_the_run() -> None:
+def test_a_damaged_model_ends_the_run(tmp_path: Path) -> None:
     class Damaged(FakeDetector):
         def score(self, *_: object, **__: object) -> Verdict:
             raise ModelError("damaged")
 
     with pytest.raises(ModelError):
-        list(score_entry(Entry("a.wav"), Damaged(), ScoreOptions()))
+        list(score_entry(recording(tmp_path, 1), Damaged(), ScoreOptions()))
 
 
 @pytest.mark.parametrize(

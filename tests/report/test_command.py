@@ -90,6 +90,17 @@ def test_results_are_compared(here: Path, capsys: pytest.CaptureFixture[str]) ->
     )
 
 
+def test_rows_that_are_missing_are_no_agreement(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    header, *rows = Path("r.csv").read_text().splitlines()
+    Path("some.csv").write_text("\n".join([header, *rows[:-1]]) + "\n")
+    assert cli.main(["compare", "r.csv", "some.csv"]) == 0
+    assert cli.main(["compare", "r.csv", "some.csv", "--max-flips", "0.5"]) == 0
+    assert cli.main(["compare", "r.csv", "some.csv", "--max-flips", "0.3"]) == 1
+    assert "33.3333% of the recordings are on one side only" in capsys.readouterr().err
+
+
 def test_models_are_compared_on_the_same_recordings(
     here: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -1,0 +1,301 @@
+"""How quickly recordings are scored, file to row: ``python -m benchmarks.throughput``.
+
+The first 4 s of files of 30 s, one process and one thread, everything interleaved in one run:
+
+- the whole way by format, beside librosa + torch with the same network: the fair pipeline decodes
+  4 s at 8 kHz, the default one is what ``librosa.load(path)`` does unasked;
+- the share of each stage, and Silero VAD on the same audio as a peer;
+- what the machine allows: those bytes from the page cache, and the network's multiplications and
+  additions at the rate of a matrix product of the same run.
+
+Read the ratios of CPU time; load on the machine raises every figure and is printed with them.
+
+Measured on two cores of an AMD EPYC (Zen 4, AVX-512) and left out, because it did not pay:
+
+- an FFT instead of matrix products in the front end: for 400 frames the transform alone takes
+  170 µs (SciPy) to 310 µs (NumPy), the folded products together 195 µs, at the rate of sgemm;
+- the front end in the order (bin, time): 410 µs for 480 of a clip, but half as dear again
+  for a step of 80 ms of 16 live calls together;
+- ONNX Runtime without arena, memory pattern or reuse, or with denormals as zero: no difference
+  beyond the noise (1,070 to 1,120 µs); without the NCHWc layout 1,250;
+- files in batches: 8 together take 2 to 10 % less of the model's time for each;
+- OpenVINO: 1,300 µs in float32 and 1,040 in bfloat16 where ONNX Runtime takes 970;
+- convolutions in 8 bits (QDQ, U8S8): 690 µs for 880, but other logits (0.03 on average, 0.18 at
+  most, over 7 clips), which scores may not have; error rates were not measured.
+"""
+
+import argparse
+import json
+import os
+import sys
+import warnings
+from contextlib import closing
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+import onnxruntime
+import silero_vad
+import soundfile
+import torch
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+
+from audio_model import audio
+from audio_model.batch.memory import keep_freed_memory
+from audio_model.batch.rows import Columns, Entry, Row
+from audio_model.batch.writers import RowWriter, open_output
+from audio_model.decision import decide
+from audio_model.detector import Detector
+from audio_model.frontend import HISTORY_SAMPLES, SAMPLE_RATE
+from audio_model.model import Model
+from audio_model.steps import Steps, level_db
+from benchmarks import naive
+from benchmarks.cost import (
+    CLIP_SECONDS,
+    FILE_SECONDS,
+    WIDE_RATE,
+    Machine,
+    Sizes,
+    at_least_one,
+    machine,
+    network_config,
+    sizes_of,
+)
+from benchmarks.timing import Task, Timing, interleaved
+from training.export import StreamingLogMel
+
+BATCH = 8
+REPEATS = 4
+"""Runs of a task on end in each round: in a long job the caches hold what the last file needed."""
+_GEMM_SIZE = 512
+
+
+@dataclass(frozen=True)
+class Format:
+    """``target``: how many times the fair pipeline ours should be."""
+
+    file: str
+    sample_rate: int
+    container: str
+    subtype: str
+    target: float | None
+
+
+FORMATS = {
+    "WAV, PCM, 8 kHz": Format("pcm8.wav", SAMPLE_RATE, "WAV", "PCM_16", 5),
+    "WAV, PCM, 16 kHz": Format("pcm16.wav", WIDE_RATE, "WAV", "PCM_16", 5),
+    "WAV, µ-law": Format("mulaw.wav", SAMPLE_RATE, "WAV", "ULAW", 5),
+    "FLAC, 16 kHz": Format("a.flac", WIDE_RATE, "FLAC", "PCM_16", 4),
+    "MP3, 16 kHz": Format("a.mp3", WIDE_RATE, "MP3", "MPEG_LAYER_III", 4),
+    "Opus, 16 kHz": Format("a.opus", WIDE_RATE, "OGG", "OPUS", None),
+}
+OURS, FAIR, DEFAULT = "ours", "fair", "default"
+
+OPEN = "open, 8 kHz WAV"
+READ = "open and decode, 8 kHz WAV"
+RESAMPLE = "resample 16 → 8 kHz"
+LOG_MEL = "log-mel"
+MODEL = "log-mel + network"
+DECIDE = "decide"
+WRITE = "write a row"
+BATCHED = f"log-mel + network, {BATCH} files together"
+LIBROSA_LOG_MEL = "log-mel by librosa"
+SILERO = "Silero VAD on the same 4 s"
+PAGE_CACHE = "the same bytes from the page cache"
+SGEMM = "sgemm"
+
+
+@dataclass(frozen=True)
+class Throughput:
+    machine: Machine
+    sizes: Sizes
+    whole: dict[str, dict[str, Timing]]
+    """Format to pipeline to its time."""
+    stages: dict[str, Timing]
+
+    def cpu_us(self, stage: str) -> float:
+        return self.stages[stage].cpu_us
+
+    def ratio(self, format_name: str, pipeline: str) -> float:
+        """CPU time of a naive pipeline over ours."""
+        times = self.whole[format_name]
+        return times[pipeline].cpu_us / times[OURS].cpu_us
+
+    @property
+    def sgemm_gflops(self) -> float:
+        return 2 * _GEMM_SIZE**3 / self.cpu_us(SGEMM) / 1e3
+
+    def share_of_sgemm(self, model: str) -> float:
+        """What the network reaches of the rate of a matrix product, the log-mel taken off."""
+        network_us = self.cpu_us(model) - self.cpu_us(LOG_MEL)
+        return self.sizes.network_mflop * 1e3 / network_us / self.sgemm_gflops
+
+
+def write_recordings(folder: Path) -> None:
+    """One file of each of ``FORMATS``: noise in syllables."""
+    random = np.random.default_rng(0)
+    for file in FORMATS.values():
+        n_samples = round(FILE_SECONDS * file.sample_rate)
+        syllables = np.sin(2 * np.pi * 2 * np.arange(n_samples) / file.sample_rate) ** 2
+        samples = 0.1 * syllables * random.standard_normal(n_samples)
+        soundfile.write(
+            folder / file.file, samples, file.sample_rate, file.subtype, format=file.container
+        )
+
+
+def whole_way(model: Model, folder: Path) -> dict[tuple[str, str], Task]:
+    detector, librosa_torch = Detector(model), naive.NaivePipeline(network_config(model))
+    tasks = {}
+    for name, file in FORMATS.items():
+        path = folder / file.file
+        tasks[name, OURS] = Task(partial(detector.score, path, max_seconds=CLIP_SECONDS))
+        tasks[name, FAIR] = Task(partial(librosa_torch.logit, path, CLIP_SECONDS))
+        tasks[name, DEFAULT] = Task(partial(librosa_torch.logit_by_default, path, CLIP_SECONDS))
+    return tasks
+
+
+def stages_of(model: Model, folder: Path, writer: RowWriter) -> dict[str, Task]:
+    narrow = folder / FORMATS["WAV, PCM, 8 kHz"].file
+    wide, _ = soundfile.read(
+        folder / FORMATS["WAV, PCM, 16 kHz"].file, round(CLIP_SECONDS * WIDE_RATE), dtype="float32"
+    )
+    samples = audio.read(narrow, max_seconds=CLIP_SECONDS)
+    detector = Detector(model)
+    logit, heard, _ = model.run(samples[None], model.start())
+    together = np.repeat(samples[None], BATCH, axis=0)
+    front_end, with_history = _front_end(folder), np.pad(samples, (HISTORY_SAMPLES, 0))[None]
+    row = Row(Entry(str(narrow)), detector.score(narrow, max_seconds=CLIP_SECONDS))
+    vad, tensor = silero_vad.load_silero_vad(onnx=True), torch.from_numpy(samples)[None]
+    square = np.random.default_rng(0).random((_GEMM_SIZE, _GEMM_SIZE), np.float32)
+
+    def decision() -> None:
+        steps = Steps(logit[0], heard[0], level_db(samples))
+        decide(steps, detector.rule, detector.operating_point, CLIP_SECONDS)
+
+    return {
+        OPEN: Task(lambda: audio.channel_count(narrow)),
+        READ: Task(lambda: audio.read(narrow, max_seconds=CLIP_SECONDS)),
+        RESAMPLE: Task(lambda: audio.to_model_rate(wide, WIDE_RATE)),
+        LOG_MEL: Task(lambda: front_end.run(None, {"samples": with_history})),
+        MODEL: Task(lambda: model.run(samples[None], model.start())),
+        DECIDE: Task(decision),
+        WRITE: Task(lambda: writer.write(row)),
+        BATCHED: Task(lambda: model.run(together, model.start(BATCH)), units=BATCH),
+        LIBROSA_LOG_MEL: Task(lambda: naive.log_mel(samples, SAMPLE_RATE)),
+        SILERO: Task(lambda: vad.audio_forward(tensor, SAMPLE_RATE)),
+        PAGE_CACHE: Task(lambda: _read_bytes(narrow, 2 * len(samples))),
+        SGEMM: Task(lambda: square @ square),
+    }
+
+
+def _front_end(folder: Path) -> onnxruntime.InferenceSession:
+    """The model's front end as a graph of its own."""
+    path = folder / "front_end.onnx"
+    with warnings.catch_warnings():
+        # PyTorch warns that this exporter is the old one; the model goes through it, too.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        torch.onnx.export(
+            StreamingLogMel(),
+            (torch.zeros(1, HISTORY_SAMPLES + SAMPLE_RATE),),
+            path,
+            input_names=["samples"],
+            dynamic_axes={"samples": {1: "samples"}},
+            dynamo=False,
+        )
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+
+
+def _repeated(task: Task) -> Task:
+    def run() -> None:
+        for _ in range(REPEATS):
+            task.run()
+
+    return Task(run, task.units * REPEATS)
+
+
+def _read_bytes(path: Path, n_bytes: int) -> bytes:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        return os.read(descriptor, n_bytes)
+    finally:
+        os.close(descriptor)
+
+
+def measure(rounds: int) -> Throughput:
+    # As `audio-model score` does; the naive pipelines profit as well.
+    keep_freed_memory()
+    model = Model.load()
+    with TemporaryDirectory() as name, threadpool_limits(1):
+        folder = Path(name)
+        write_recordings(folder)
+        whole = whole_way(model, folder)
+        with closing(open_output(str(folder / "rows.parquet"), Columns(each_channel=False))) as out:
+            stages = stages_of(model, folder, out)
+            tasks = {**stages, **{" ".join(key): task for key, task in whole.items()}}
+            timings = interleaved({name: _repeated(task) for name, task in tasks.items()}, rounds)
+    by_format: dict[str, dict[str, Timing]] = {name: {} for name in FORMATS}
+    for name, pipeline in whole:
+        by_format[name][pipeline] = timings[f"{name} {pipeline}"]
+    return Throughput(
+        machine(), sizes_of(model), by_format, {stage: timings[stage] for stage in stages}
+    )
+
+
+def as_markdown(result: Throughput) -> str:
+    lines = [
+        "| first 4 s of 30 s | ours, CPU µs | wall µs | files/s of CPU | fair naive, CPU µs "
+        "| default naive | fair ÷ ours | wanted | default ÷ ours |",
+        "|---|---:|---:|---:|---:|---:|---:|---:|---:|",
+    ]
+    for name, times in result.whole.items():
+        ours, fair, default = times[OURS], times[FAIR], times[DEFAULT]
+        target = FORMATS[name].target
+        lines.append(
+            f"| {name} | {ours.cpu_us:,.0f} | {ours.wall_us:,.0f} | {1e6 / ours.cpu_us:,.0f} "
+            f"| {fair.cpu_us:,.0f} | {default.cpu_us:,.0f} | {result.ratio(name, FAIR):.1f} "
+            f"| {'' if target is None else f'{target:g}'} | {result.ratio(name, DEFAULT):.1f} |"
+        )
+    whole_us = result.whole["WAV, PCM, 8 kHz"][OURS].cpu_us
+    lines += ["", "| stage | CPU µs | of an 8 kHz WAV |", "|---|---:|---:|"]
+    for stage, timing in result.stages.items():
+        on_the_way = stage in (OPEN, READ, LOG_MEL, MODEL, DECIDE, WRITE)
+        share = f"{timing.cpu_us / whole_us:.0%}" if on_the_way else ""
+        lines.append(f"| {stage} | {timing.cpu_us:,.1f} | {share} |")
+    rate, sizes, of = result.sgemm_gflops, result.sizes, result.machine
+    floor_us = (sizes.network_mflop + sizes.front_end_mflop) * 1e3 / rate
+    lines += [
+        "",
+        f"sgemm reaches {rate:.0f} GFLOP/s. At that rate the network's {sizes.network_mflop:.1f} "
+        f"MFLOP and the front end's {sizes.front_end_mflop:.1f} take {floor_us:,.0f} µs.",
+        f"The network reaches {result.share_of_sgemm(MODEL):.0%} of it, {BATCH} files together "
+        f"{result.share_of_sgemm(BATCHED):.0%}; librosa's log-mel takes "
+        f"{result.cpu_us(LIBROSA_LOG_MEL) / result.cpu_us(LOG_MEL):.1f} × ours.",
+        f"{of.cores} cores of {of.processor}, load {of.load:.1f}; Python {of.python}, "
+        + ", ".join(f"{name} {number}" for name, number in of.libraries.items())
+        + ".",
+    ]
+    return "\n".join(lines)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.throughput",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--rounds", type=at_least_one, default=20, help="runs of everything")
+    parser.add_argument("--output", type=Path, help="JSON file to write as well")
+    options = parser.parse_args(arguments)
+    result = measure(options.rounds)
+    print(as_markdown(result))
+    if options.output:
+        options.output.write_text(json.dumps(asdict(result), indent=1) + "\n", encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
