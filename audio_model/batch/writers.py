@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
 
 _NUMBERS = {"score", "logit", "seconds", "speech_seconds", "decided_at"}
+_JSON = json.JSONEncoder(ensure_ascii=False, allow_nan=False)
+"""Made once: json.dumps makes one for each row where anything is not its default."""
+
 _ROW_GROUP = 10_000
 """Rows held in memory while Parquet is written."""
 
@@ -243,4 +246,4 @@ def _csv_line(cells: Sequence[object]) -> bytes:
 
 
 def _json_line(values: dict[str, object]) -> bytes:
-    return json.dumps(values, ensure_ascii=False, allow_nan=False).encode() + b"\n"
+    return _JSON.encode(values).encode() + b"\n"

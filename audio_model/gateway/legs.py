@@ -18,6 +18,13 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+LEAD_SECONDS, LEAD_SHARE = 0.25, 0.1
+"""How long before its deadline a leg is concluded, at most and as a share of it.
+
+Many calls may end at one moment, and hearing the rest of each and telling of it takes a while: the
+deadline is when the last of them is to be answered.
+"""
+
 INTERNAL_ERROR = "internal error: the log has its traceback"
 
 SILENCE = {Encoding.MULAW: b"\xff", Encoding.ALAW: b"\xd5", Encoding.S16LE: b"\x00\x00"}
@@ -78,7 +85,10 @@ class Leg:
         self.started = monotonic()
         self.queued = False
         """Whether the engine has it in its queue."""
-        self._deadline = asyncio.get_running_loop().call_later(deadline_seconds, self._at_deadline)
+        lead = min(LEAD_SECONDS, LEAD_SHARE * deadline_seconds)
+        self._deadline = asyncio.get_running_loop().call_later(
+            deadline_seconds - lead, self._at_deadline
+        )
 
     @property
     def finished(self) -> bool:

@@ -1,0 +1,62 @@
+"""The counts of finished shards, kept beside them."""
+
+import json
+from contextlib import suppress
+from pathlib import Path
+
+from audio_model.batch.readers import NotATable, read_rows
+from audio_model.batch.run import Tally
+from audio_model.decision import Reason, VerdictKind
+from audio_model.errors import OutputError
+
+
+class CountsFile:
+    """A line for each shard that was finished; of two for one shard the later is right."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def append(self, part: str, tally: Tally) -> None:
+        """Add the counts of a shard. Raises OutputError."""
+        try:
+            with self._path.open("ab", buffering=0) as file:
+                # The line break comes first: a kill may have cut the line before off.
+                file.write(b"\n" + json.dumps({"part": part, **tally.counts}).encode())
+        except OSError as error:
+            raise OutputError(f"cannot write {self._path}: {error.strerror}") from error
+
+    def read(self) -> dict[str, Tally]:
+        """The counts by part; none of a line that was cut off. Raises OutputError."""
+        counts: dict[str, Tally] = {}
+        try:
+            with self._path.open("rb") as lines:
+                for line in lines:
+                    with suppress(ValueError, KeyError, TypeError):
+                        values = json.loads(line)
+                        counts[values["part"]] = Tally.of_counts(values)
+        except FileNotFoundError:
+            return {}
+        except OSError as error:
+            raise OutputError(f"cannot read {self._path}: {error.strerror}") from error
+        return counts
+
+
+def count_rows(part: Path, recordings: int) -> Tally:
+    """The counts of a finished shard of so many recordings, from its rows. Raises OutputError."""
+    tally = Tally(recordings=recordings)
+    try:
+        for where, values in read_rows(str(part), required=("verdict", "seconds", "reason")):
+            if isinstance(values, str):
+                raise OutputError(f"{part} is damaged, {where}: {values}")
+            if values["reason"] == Reason.ERROR:
+                tally.errors += 1
+            else:
+                tally.verdicts[VerdictKind(str(values["verdict"]))] += 1
+                tally.audio_seconds += float(str(values["seconds"]))
+    except OSError as error:
+        raise OutputError(f"cannot read {part}: {error.strerror}") from error
+    except NotATable as error:
+        raise OutputError(f"{part} {error}; remove it to have it scored again") from error
+    except (ValueError, KeyError) as error:
+        raise OutputError(f"{part} is damaged: {error}") from error
+    return tally

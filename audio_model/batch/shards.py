@@ -1,0 +1,161 @@
+"""Shards: the unit of work, of resume, and of what a dying process can lose.
+
+A shard's result is written under a name that no other attempt shares and takes its own name when
+it is whole: there is done, not there is to do. So it does not matter who scores a shard, how many
+die over it, or whether a process that was given up for dead is still at it.
+"""
+
+import os
+import shutil
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol, Self
+
+from audio_model.batch.plan import read_entries
+from audio_model.batch.rows import Columns, Row
+from audio_model.batch.run import ScoreOptions, Tally, score_entry
+from audio_model.batch.writers import open_output
+from audio_model.detector import Detector
+from audio_model.errors import AudioModelError, OutputError
+
+DEADLY = "the process that scored it died of it, twice (out of memory, or a crash in a decoder)"
+
+_MOST_DEATHS = 3
+"""Processes that may die over a shard before its first recording or behind its last."""
+
+_POSITION = "position"
+
+
+class WorkerError(AudioModelError):
+    """The processes that score keep dying, and no recording is to blame."""
+
+
+@dataclass(frozen=True)
+class Shard:
+    """A part of a plan and where its result goes."""
+
+    size: int
+    """Entries in it."""
+    plan: Path
+    """The file that holds its entries."""
+    output: Path
+    attempts: Path
+    """A folder for what is unfinished, of this shard and this session alone."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """What every process that scores shards of a run is given."""
+
+    load: Callable[[], Detector]
+    options: ScoreOptions
+    columns: Columns
+    folder: Path
+    """Where relative paths start."""
+
+    def begin(self) -> Detector:
+        """Make a process ready for shards. Raises ModelError, or WorkerError without a folder."""
+        try:
+            os.chdir(self.folder)
+        except OSError as error:
+            raise WorkerError(
+                f"{self.folder}, where the paths of the recordings start, cannot be entered: "
+                f"{error.strerror}"
+            ) from error
+        return self.load()
+
+
+class Engine(Protocol):
+    """Processes that score shards; entered, they are there, and left, they are gone."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(self, *exception: object) -> None: ...
+
+    def score(self, shards: Iterator[Shard]) -> Iterator[tuple[Shard, Tally]]:
+        """Each shard with its counts as it is finished, in any order.
+
+        A shard is taken from the iterator when there is somebody for it, so that no more are begun
+        once the iterator ends. Raises AudioModelError for what befalls the whole run.
+        """
+
+
+def score_shard(shard: Shard, detector: Detector, options: ScoreOptions, columns: Columns) -> Tally:
+    """Score the recordings of a shard and write its result, whole or not at all.
+
+    A recording at which two processes of the session have died becomes a row that says so.
+
+    Raises:
+        OutputError: the plan cannot be read or the result not be written.
+        WorkerError: three processes died over this shard, but at no recording.
+    """
+    deadly = _deadly(shard)
+    tally = Tally()
+    with _naming(shard.output), _attempt(shard) as (folder, at):
+        unfinished = folder / shard.output.name
+        with closing(open_output(str(unfinished), columns)) as writer:
+            for number, entry in enumerate(read_entries(shard.plan)):
+                at(number)
+                dead = [Row(entry, error=DEADLY)]
+                for row in dead if number in deadly else score_entry(entry, detector, options):
+                    writer.write(row)
+                    tally.add(row)
+                tally.recordings += 1
+            at(shard.size)
+            writer.finish()
+        unfinished.replace(shard.output)
+    shutil.rmtree(shard.attempts, ignore_errors=True)
+    return tally
+
+
+@contextmanager
+def _attempt(shard: Shard) -> Iterator[tuple[Path, Callable[[int], None]]]:
+    """A folder of its own, and what notes the number of the entry that is up.
+
+    The note is in a file, for a process that dies cannot tell, and for the next one may run on
+    another machine.
+    """
+    shard.attempts.mkdir(parents=True, exist_ok=True)
+    folder = Path(tempfile.mkdtemp(dir=shard.attempts))
+    note = os.open(folder / _POSITION, os.O_WRONLY | os.O_CREAT)
+    try:
+        yield folder, lambda number: _write(note, number)
+    finally:
+        os.close(note)
+
+
+def _write(note: int, number: int) -> None:
+    os.pwrite(note, b"%d" % number, 0)
+
+
+@contextmanager
+def _naming(output: Path) -> Iterator[None]:
+    """Say of all that goes wrong with unfinished files that it is this result that is missing."""
+    try:
+        yield
+    except (OutputError, OSError) as error:
+        cause: BaseException = error
+        while cause.__cause__ is not None:
+            cause = cause.__cause__
+        reason = cause.strerror if isinstance(cause, OSError) else str(cause)
+        raise OutputError(
+            f"cannot write {output}: {reason}; the same command goes on when that is mended"
+        ) from error
+
+
+def _deadly(shard: Shard) -> set[int]:
+    """The numbers of the entries at which earlier attempts have ended more than once."""
+    ends = Counter(
+        int(note.read_bytes() or b"-1") for note in shard.attempts.glob(f"*/{_POSITION}")
+    )
+    for outside in (-1, shard.size):
+        if ends[outside] >= _MOST_DEATHS:
+            raise WorkerError(
+                f"{ends[outside]} processes died over {shard.output.name} "
+                f"{'before its first recording' if outside < 0 else 'while it was written'}"
+            )
+    return {number for number, deaths in ends.items() if deaths > 1}

@@ -1,0 +1,165 @@
+"""Processes on this machine that score shards, and who watches over them.
+
+A process that dies (a crash in a decoder, the kernel's OOM killer) is replaced and its shard begun
+again; concurrent.futures would give up all the others with it.
+"""
+
+import math
+import multiprocessing
+import os
+import signal
+import threading
+from collections import deque
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from multiprocessing import resource_tracker
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from typing import Self, cast
+
+from audio_model.batch.run import Tally
+from audio_model.batch.shards import Job, Shard, WorkerError, score_shard
+from audio_model.errors import AudioModelError
+
+MOST_FAILED_STARTS = 3
+"""Processes in a row that may die before they are ready for a first shard."""
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+_CPU_QUOTA = Path("/sys/fs/cgroup/cpu.max")
+
+
+class LocalWorkers:
+    """An engine of so many processes on this machine, each with a model of its own."""
+
+    def __init__(self, job: Job, count: int) -> None:
+        self._job, self._count = job, count
+        self._busy: dict[Connection, _Worker] = {}
+        self._dismissed: list[_Worker] = []
+        self._failed_starts = 0
+
+    def __enter__(self) -> Self:
+        # It unblocks the signals that it finds blocked when it starts by itself, with a worker.
+        resource_tracker.ensure_running()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        workers = [*self._busy.values(), *self._dismissed]
+        for worker in workers:
+            worker.process.kill()
+        for worker in workers:
+            worker.process.join()
+            worker.connection.close()
+
+    def score(self, shards: Iterator[Shard]) -> Iterator[tuple[Shard, Tally]]:
+        """See :class:`audio_model.batch.shards.Engine`."""
+        again: deque[Shard] = deque()
+        while True:
+            while len(self._busy) < self._count and (shard := _next(again, shards)) is not None:
+                self._start(shard)
+            if not self._busy:
+                return
+            for connection in wait(list(self._busy)):
+                worker = self._busy[cast(Connection, connection)]
+                try:
+                    answer: Tally | AudioModelError | None = worker.connection.recv()
+                # OSError: it died in the middle of its answer.
+                except (EOFError, OSError):
+                    again.append(worker.shard)
+                    self._bury(worker)
+                    continue
+                if isinstance(answer, AudioModelError):
+                    raise answer
+                if answer is None:
+                    worker.ready = True
+                    self._failed_starts = 0
+                    continue
+                yield worker.shard, answer
+                if (shard := _next(again, shards)) is None:
+                    self._dismissed.append(self._busy.pop(worker.connection))
+                else:
+                    worker.give(shard)
+
+    def _start(self, shard: Shard) -> None:
+        context = multiprocessing.get_context("spawn")
+        ours, theirs = context.Pipe()
+        process = context.Process(target=_work, args=(self._job, theirs), daemon=True)
+        # Ctrl-C goes to all processes of a terminal: none may end before it can ignore it.
+        former = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+        try:
+            process.start()
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, former)
+        theirs.close()
+        self._busy[ours] = worker = _Worker(process, ours, shard)
+        worker.give(shard)
+
+    def _bury(self, worker: "_Worker") -> None:
+        del self._busy[worker.connection]
+        worker.connection.close()
+        worker.process.join()
+        if worker.ready:
+            return
+        self._failed_starts += 1
+        if self._failed_starts == MOST_FAILED_STARTS:
+            raise WorkerError(
+                f"{self._failed_starts} processes in a row died before they had loaded the model "
+                f"(exit status {worker.process.exitcode}); is there memory for {self._count} of "
+                "them? --workers takes fewer"
+            )
+
+
+@dataclass
+class _Worker:
+    process: BaseProcess
+    connection: "Connection"
+    shard: Shard
+    ready: bool = False
+    """Whether it has loaded its model."""
+
+    def give(self, shard: Shard) -> None:
+        self.shard = shard
+        # That it has died is seen where its answer is read.
+        with suppress(OSError):
+            self.connection.send(shard)
+
+
+def usable_cpus() -> int:
+    """The CPUs that this process may use: those it is bound to, within a container's quota."""
+    bound = len(os.sched_getaffinity(0))
+    try:
+        quota, period = _CPU_QUOTA.read_text().split()
+        return min(bound, max(1, math.ceil(int(quota) / int(period))))
+    except (OSError, ValueError):  # no control group of version 2, or "max"
+        return bound
+
+
+def _next(again: deque[Shard], shards: Iterator[Shard]) -> Shard | None:
+    return again.popleft() if again else next(shards, None)
+
+
+def _work(job: Job, connection: "Connection") -> None:
+    """The whole life of a worker: load, then a shard at a time until the other end closes."""
+    for number in _SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
+    threading.Thread(target=_die_with_parent, daemon=True).start()
+    try:
+        detector = job.begin()
+        connection.send(None)
+        while True:
+            shard = connection.recv()
+            connection.send(score_shard(shard, detector, job.options, job.columns))
+    except EOFError:
+        return
+    except AudioModelError as error:
+        connection.send(error)
+
+
+def _die_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
