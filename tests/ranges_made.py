@@ -26,7 +26,7 @@ def calls(
     share: float,
     start: float = 1_000_000.0,
     gap: float = 1.0,
-    seed: int = 0,
+    seed: int = 1,
     name: str = "call",
 ) -> Iterator[RangeCall]:
     """``n`` calls, one each ``gap`` seconds; ``share`` of them play a recording."""
