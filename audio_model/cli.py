@@ -35,6 +35,14 @@ COMMANDS = {
         "audio_model.gateway.asterisk.eagi",
         "do so for one call of Asterisk, as an EAGI program in place of AMD",
     ),
+    "ranges": (
+        "audio_model.ranges.command",
+        "find the number ranges that call with recordings",
+    ),
+    "feedback": (
+        "audio_model.ranges.feedback_command",
+        "say what a call really was",
+    ),
 }
 """Each command's module, with ``DESCRIPTION``, ``EPILOG``, ``add_arguments`` and ``run``."""
 

@@ -1,0 +1,1 @@
+"""Number ranges: who keeps playing recordings, and a breaker that leaves honest neighbours open."""

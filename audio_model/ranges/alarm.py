@@ -1,0 +1,54 @@
+"""The smallest ranges that explain an alarm, so that honest neighbours stay open.
+
+A range is in alarm, and the question is which part of it. Its ten children are compared with each
+other: those of which recordings are heard, and that do not look honest all the same, are suspect.
+If the others, taken together, look honest, and if it is no chance that the recordings came from so
+few children, then the suspect ones explain the alarm, and the question goes on in each of them. If
+not, as when a caller hops across all of them, the range itself is the answer.
+
+The chance is that of ``k`` calls that hop across all ten children alike and meet no more than ``d``
+of them: at most C(10, d) (d / 10)^k.
+"""
+
+import math
+from collections.abc import Mapping
+
+from audio_model.ranges.change import ChangeTest
+from audio_model.ranges.rates import Outcome, recorded_share
+from audio_model.ranges.tree import Node, Nodes, children
+
+SUSPECT = 0.2
+"""Probability of a share above the honest one from which a child is suspect: a little more than
+before its first call..."""
+NOT_HONEST = 0.5
+"""... and from which the others, taken together, do not look honest."""
+CHANCE = 0.01
+MOST = 5
+"""Suspect children beyond which the ten are one range, unless the others are heard to be live."""
+
+
+def smallest_ranges(nodes: Nodes, alarmed: Node, test: ChangeTest, now: float) -> list[Node]:
+    """The ranges, ``alarmed`` itself or below it, that explain its recent calls."""
+    rest = alarmed.recent(now)
+    suspect = []
+    k = 0.0
+    for node in children(nodes, alarmed.prefix):
+        counts = node.recent(now)
+        if _above_honest(counts, test) >= SUSPECT:
+            suspect.append(node)
+            k += counts[Outcome.RECORDED]
+            for said, n in counts.items():
+                rest[said] = max(0.0, rest[said] - n)
+    d = len(suspect)
+    by_chance = math.comb(10, d) * (d / 10) ** k > CHANCE
+    whole = d > MOST and rest[Outcome.LIVE] < 1
+    if not suspect or by_chance or whole or _above_honest(rest, test) >= NOT_HONEST:
+        return [alarmed]
+    return [part for node in suspect for part in smallest_ranges(nodes, node, test, now)]
+
+
+def _above_honest(counts: Mapping[Outcome, float], test: ChangeTest) -> float:
+    # Without a recorded call nobody is suspect; the posterior is asked only where it can matter.
+    if counts[Outcome.RECORDED] < 0.5:
+        return 0.0
+    return recorded_share(counts, test.rates, above=test.honest).above

@@ -1,0 +1,161 @@
+"""A breaker for each range: closed, warned, open, half open.
+
+It warns and opens where the evidence reaches what an honest range reaches with the chance of the
+error budget: the run length of the test is the range's own calls in a month over the budget. It
+clears only when the evidence is gone, which is the hysteresis. Open ends by itself, after longer
+each time; the calls that then pass are a trial with two ends, Wald's sequential probability ratio
+test ("Sequential tests of statistical hypotheses", 1945).
+"""
+
+import math
+from dataclasses import dataclass, field
+from enum import StrEnum
+from functools import cached_property
+
+from audio_model.errors import UsageError
+from audio_model.ranges.change import ChangeTest
+from audio_model.ranges.tree import Node, State
+
+MONTH_SECONDS = 30 * 86_400.0
+_DAY_SECONDS = 86_400.0
+_LEAST_MONTHLY_CALLS = 1000.0
+"""Of a range that has only begun to call."""
+
+
+@dataclass(frozen=True)
+class Policy:
+    """When a breaker moves."""
+
+    test: ChangeTest = field(default_factory=ChangeTest)
+    warnings: float = 1.0
+    """Error budget: warnings a month of an honest range that plays as much as it may."""
+    openings: float = 0.01
+    """Error budget: chance a month that such a range is opened."""
+    open_seconds: float = 1800.0
+    """How long the first opening lasts; each one after it in a row lasts twice as long."""
+    max_open_seconds: float = 86_400.0
+    quiet_seconds: float = 3600.0
+    """Without a call: a warning ends, and a range half open closes."""
+    trial_error: float = 0.01
+    """Chance that a trial ends wrongly, either way."""
+
+    def __post_init__(self) -> None:
+        """Raises UsageError for a policy that can't work."""
+        if not 0 < self.openings <= self.warnings:
+            raise UsageError("the budget of openings must be above 0, and within that of warnings")
+        if not 0 < self.open_seconds <= self.max_open_seconds:
+            raise UsageError("a range must open for some seconds, and for no more than the most")
+        if not 0 < self.trial_error < 0.5 or self.quiet_seconds <= 0:
+            raise UsageError("the chance of a wrong trial must be 0 to 0.5, the quiet above 0 s")
+
+    def warn_at(self, node: Node) -> float:
+        """Evidence, in nats, that warns of a range."""
+        return self.test.threshold(_monthly_calls(node) / self.warnings)
+
+    def open_at(self, node: Node) -> float:
+        """Evidence, in nats, that opens a range."""
+        return self.test.threshold(_monthly_calls(node) / self.openings)
+
+    @cached_property
+    def least_warning(self) -> float:
+        """Evidence below which no range is warned of, however few calls it has."""
+        return self.test.threshold(_LEAST_MONTHLY_CALLS / self.warnings)
+
+    @property
+    def trial_at(self) -> float:
+        """Evidence, either way, that ends a trial."""
+        return math.log((1 - self.trial_error) / self.trial_error)
+
+    def opening_seconds(self, node: Node) -> float:
+        """How long a range's next opening lasts."""
+        return min(self.open_seconds * 2.0 ** min(node.openings, 60), self.max_open_seconds)
+
+
+def _monthly_calls(node: Node) -> float:
+    age = max(node.last - node.first, _DAY_SECONDS)
+    return max(node.heard * MONTH_SECONDS / age, _LEAST_MONTHLY_CALLS)
+
+
+class Why(StrEnum):
+    """Why a breaker moved."""
+
+    EVIDENCE = "evidence"
+    """It is enough for a warning, or for opening."""
+    EXPLAINS = "explains"
+    """The range explains the alarm of a wider one."""
+    EXPLAINED = "explained"
+    """Narrower ranges explain the alarm."""
+    MOST = "most"
+    """Most of the narrower ranges in it are open."""
+    GONE = "evidence_gone"
+    TIME = "time"
+    """The state's time is over."""
+    FAILED = "trial_failed"
+    PASSED = "trial_passed"
+    ALLOWED = "allowed"
+    """By a person."""
+
+
+@dataclass(frozen=True)
+class Change:
+    """A breaker moved; with what is to be kept for an audit."""
+
+    time: float
+    prefix: str
+    before: State
+    after: State
+    why: Why
+    ranges: tuple[str, ...]
+    """The wider one that is explained, or the narrower ones that explain it."""
+    until: float
+    """When the new state ends by itself; 0 if it does not."""
+    evidence: dict[str, object]
+    """What was known of the range then; see :func:`evidence_of`."""
+
+
+def expired(node: Node, now: float) -> State | None:
+    """The state that a node has fallen into by the time alone; None if it has not."""
+    if node.state is State.CLOSED or now < node.until:
+        return None
+    return State.HALF_OPEN if node.state is State.OPEN else State.CLOSED
+
+
+def enter(
+    node: Node, after: State, why: Why, now: float, policy: Policy, ranges: tuple[str, ...] = ()
+) -> Change:
+    """Move a breaker and say so."""
+    before, evidence = node.state, evidence_of(node, policy, now)
+    match after:
+        case State.CLOSED:
+            node.evidence, node.until, node.openings = 0.0, 0.0, 0
+        case State.WARNED:
+            node.until = now + policy.quiet_seconds
+        case State.OPEN:
+            node.until = now + policy.opening_seconds(node)
+            node.openings += 1
+        case State.HALF_OPEN:
+            node.evidence, node.until = 0.0, now + policy.quiet_seconds
+    node.state, node.since = after, now
+    return Change(now, node.prefix, before, after, why, ranges, node.until, evidence)
+
+
+def evidence_of(node: Node, policy: Policy, now: float) -> dict[str, object]:
+    """What speaks for or against a range, as JSON holds it."""
+    recent = node.recent(now)
+    return {
+        "evidence": round(node.evidence, 3),
+        "warn_at": round(policy.warn_at(node), 3),
+        "open_at": round(policy.open_at(node), 3),
+        "began": round(node.began, 3),
+        "calls": node.calls,
+        "recorded": node.recorded,
+        "live": node.live,
+        "unsure": node.unsure,
+        "unheard": node.unheard,
+        "recent": {said.value: round(n, 2) for said, n in recent.items()},
+        "distinct_called": node.distinct_called,
+        "short_share": None if node.short_share is None else round(node.short_share, 4),
+        "marked_recorded": node.marked_recorded,
+        "marked_live": node.marked_live,
+        "campaigns": dict(sorted(node.campaigns.items(), key=lambda each: -each[1])),
+    }

@@ -1,0 +1,116 @@
+"""Call records: the columns of a table that say who called whom, when, and what was heard."""
+
+import json
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from audio_model.batch.readers import TABLE_SUFFIXES, NotATable, read_rows
+from audio_model.decision import VerdictKind
+from audio_model.errors import ResultsError, UsageError, printable
+from audio_model.formats import suffix_of
+from audio_model.ranges.rates import outcome
+from audio_model.ranges.tree import RangeCall
+
+REQUIRED_COLUMNS = ("caller", "time", "verdict")
+OPTIONAL_COLUMNS = ("called", "reason", "score", "duration", "campaign", "call", "path")
+
+
+@dataclass(frozen=True)
+class DamagedRow:
+    """A row that can't be a call."""
+
+    file: str
+    where: str
+    problem: str
+
+    def __str__(self) -> str:
+        return f"{printable(self.file)}: {self.where}: {self.problem}"
+
+
+def read_calls(file: str) -> Iterator[RangeCall | DamagedRow]:
+    """The calls of a table, in its order.
+
+    Columns are REQUIRED_COLUMNS and, where they are, OPTIONAL_COLUMNS; others are ignored. That is
+    what ``score`` writes for a manifest that carries the call records' columns, and what ``serve``
+    tells in its final events. ``time`` is in seconds since 1970, or a date and time of ISO 8601
+    (without a zone, the machine's own); ``duration`` is in seconds. A call without an id has its
+    path as one, or the place of its row.
+
+    Raises:
+        UsageError: the name's ending is of no known format.
+        ResultsError: the file cannot be read as a whole, or lacks a column.
+    """
+    if suffix_of(file) not in TABLE_SUFFIXES:
+        raise UsageError(f"call records must end in {', '.join(TABLE_SUFFIXES)}: {printable(file)}")
+    try:
+        for where, values in read_rows(file, REQUIRED_COLUMNS):
+            if isinstance(values, str):
+                yield DamagedRow(file, where, values)
+                continue
+            try:
+                yield parse_call(values, f"{file}, {where}")
+            except ValueError as error:
+                yield DamagedRow(file, where, str(error))
+    except OSError as error:
+        message = error.strerror or str(error)
+        raise ResultsError(f"{printable(file)}: cannot be read: {message}") from error
+    except NotATable as error:
+        raise ResultsError(f"{printable(file)}: {error}") from error
+
+
+def parse_call(values: Mapping[str, object], place: str) -> RangeCall:
+    """A row's values as a call; ``place`` is its id if it has none. Raises ValueError."""
+    verdict = values.get("verdict")
+    if verdict not in list(VerdictKind):
+        raise ValueError(f"verdict is {json.dumps(verdict, default=str)}")
+    path = _text(values, "path")
+    return RangeCall(
+        id=_text(values, "call") or path or place,
+        caller=_text(values, "caller"),
+        time=_time(values.get("time")),
+        outcome=outcome(VerdictKind(str(verdict)), _text(values, "reason")),
+        called=_text(values, "called"),
+        duration=_number(values, "duration"),
+        campaign=_text(values, "campaign"),
+        path=path,
+        score=_number(values, "score"),
+    )
+
+
+def _text(values: Mapping[str, object], name: str) -> str:
+    value = values.get(name)
+    if isinstance(value, float) and value.is_integer():
+        # A number that a spreadsheet or Parquet took for a quantity.
+        value = int(value)
+    return "" if value is None else str(value)
+
+
+def _number(values: Mapping[str, object], name: str) -> float | None:
+    value = values.get(name)
+    if value is None or value == "":
+        return None
+    try:
+        number = float(str(value))
+    except ValueError:
+        number = math.nan
+    if not math.isfinite(number):
+        raise ValueError(f"{name} is {json.dumps(value, default=str)}")
+    return number
+
+
+def _time(value: object) -> float:
+    if isinstance(value, datetime):
+        return value.timestamp()
+    text = "" if value is None else str(value).strip()
+    try:
+        seconds = float(text)
+    except ValueError:
+        try:
+            return datetime.fromisoformat(text).timestamp()
+        except (ValueError, OverflowError, OSError):
+            seconds = math.nan
+    if not math.isfinite(seconds):
+        raise ValueError(f"time is {json.dumps(text)}: seconds since 1970 or ISO 8601")
+    return seconds

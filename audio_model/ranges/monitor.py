@@ -1,0 +1,207 @@
+"""Calls in, changes of breakers out; and what to do with a number."""
+
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass
+
+from audio_model.ranges import breaker, sketch
+from audio_model.ranges.alarm import MOST, smallest_ranges
+from audio_model.ranges.breaker import Change, Policy, Why
+from audio_model.ranges.numbers import Number, normalise
+from audio_model.ranges.rates import Mark
+from audio_model.ranges.tree import Node, Nodes, RangeCall, State, children, path_of
+
+_SEVERITY = {State.CLOSED: 0, State.WARNED: 1, State.HALF_OPEN: 2, State.OPEN: 3}
+
+
+@dataclass(frozen=True)
+class Advice:
+    """What to do with a number's calls. It is advice: the gateway acts."""
+
+    number: Number
+    state: State
+    prefix: str
+    """The range that the state is of; the number's own key while closed."""
+    allowed: str = ""
+    """The entry of the allow-list that the number falls under, which always wins."""
+    since: float = 0.0
+    until: float = 0.0
+
+
+class Monitor:
+    """The tree, its tests and its breakers, over whatever keeps the nodes."""
+
+    def __init__(self, nodes: Nodes, policy: Policy, allowed: Collection[str] = ()) -> None:
+        """
+        Args:
+            nodes: kept by the caller, in memory or on disk.
+            policy: when breakers move.
+            allowed: prefixes that never warn or open; looked at anew with each call.
+        """
+        self.nodes, self.policy, self.allowed = nodes, policy, allowed
+
+    def hear(self, call: RangeCall) -> list[Change]:
+        """Count a call; the changes that came of it, in order."""
+        called = sketch.fingerprint(call.called) if call.called else 0
+        gain = self.policy.test.gains[call.outcome]
+        return self._follow(call, gain, call.time, lambda node: node.count(call, called))
+
+    def mark(self, call: RangeCall, mark: Mark, before: Mark | None, now: float) -> list[Change]:
+        """Count what a person says of a call, in the place of what was said ``before``."""
+        gains = self.policy.test.mark_gains
+        gain = gains[mark] - (gains[before] if before else self.policy.test.gains[call.outcome])
+        return self._follow(call, gain, now, lambda node: node.count_mark(mark, before))
+
+    def _follow(
+        self, call: RangeCall, gain: float, now: float, count: Callable[[Node], None]
+    ) -> list[Change]:
+        number = call.number
+        changes, held = self._settle(number, now)
+        spared = bool(self._allowed_by(number))
+        path: list[Node] = []
+        for node in path_of(self.nodes, number, now):
+            count(node)
+            if not spared:
+                self._weigh(node, held, gain, now)
+            path.append(node)
+        return changes if spared else changes + self._judge(path[number.too_wide :], held, now)
+
+    def tick(self, now: float, held: Collection[str]) -> list[Change]:
+        """Let states end whose time is over. ``held`` are the prefixes that are not closed."""
+        found = [node for prefix in held if (node := self.nodes.get(prefix)) is not None]
+        return [change for node in found for change in self._expire(node, now)]
+
+    def close(self, prefixes: Collection[str], now: float) -> list[Change]:
+        """Close ranges because a person allowed them.
+
+        A wider one stays as it is: the allowed numbers in it pass all the same.
+        """
+        found = [node for prefix in prefixes if (node := self.nodes.get(prefix)) is not None]
+        return [breaker.enter(node, State.CLOSED, Why.ALLOWED, now, self.policy) for node in found]
+
+    def advise(self, text: str, now: float) -> Advice:
+        """What to do with a number now. Changes nothing."""
+        number = normalise(text)
+        allowed = self._allowed_by(number)
+        if allowed:
+            return Advice(number, State.CLOSED, number.key, allowed)
+        advice = Advice(number, State.CLOSED, number.key)
+        for prefix in number.prefixes:
+            node = self.nodes.get(prefix)
+            if node is None:
+                break
+            state = breaker.expired(node, now) or node.state
+            if _SEVERITY[state] > _SEVERITY[advice.state]:
+                until = node.until if state is node.state else 0.0
+                advice = Advice(number, state, prefix, since=node.since, until=until)
+        return advice
+
+    def _settle(self, number: Number, now: float) -> tuple[list[Change], Node | None]:
+        """Let a number's ranges expire; the one that its calls belong to, if any is held.
+
+        That is the widest one that has been opened, or else the narrowest that is warned of.
+        """
+        changes: list[Change] = []
+        held: Node | None = None
+        for prefix in number.prefixes:
+            node = self.nodes.get(prefix)
+            if node is None:
+                break
+            if node.held:
+                changes += self._expire(node, now)
+            if node.held and (held is None or held.state is State.WARNED):
+                held = node
+        return changes, held
+
+    def _weigh(self, node: Node, held: Node | None, gain: float, now: float) -> None:
+        """Add a call's evidence where it may count.
+
+        A range that is held explains its calls: those above it hear no more of them. Below it, they
+        count while it is only warned of, for it might open in part.
+        """
+        if held is None or node is held:
+            if node.state is State.HALF_OPEN:
+                node.evidence += gain
+            else:
+                node.add_evidence(gain, now)
+            if node.state in (State.WARNED, State.HALF_OPEN):
+                node.until = now + self.policy.quiet_seconds
+        elif len(node.prefix) > len(held.prefix):
+            if held.state is State.WARNED:
+                node.add_evidence(gain, now)
+            else:
+                node.evidence = 0.0
+
+    def _judge(self, path: list[Node], held: Node | None, now: float) -> list[Change]:
+        """Move the breakers of one call's nodes: of the one that is held, or of the narrowest."""
+        changes: list[Change] = []
+        if held is not None:
+            changes += self._judge_one(held, now)
+        else:
+            for index in range(len(path) - 1, -1, -1):
+                taken = path[index].evidence
+                if taken < self.policy.least_warning:
+                    continue
+                changes += self._judge_one(path[index], now)
+                if changes:
+                    # What was found here is explained: the wider ranges go on without it.
+                    for wider in path[:index]:
+                        wider.evidence = max(0.0, wider.evidence - taken)
+                    break
+        if changes and changes[-1].after is State.OPEN:
+            changes += self._widen(path, changes[-1].prefix, now)
+        return changes
+
+    def _widen(self, path: list[Node], opened: str, now: float) -> Iterator[Change]:
+        """Open the range above, if most of what is in it has been opened one by one.
+
+        So it goes when a caller moves through a range from one end to the other.
+        """
+        wider = next((node for node in path if node.prefix == opened[:-1]), None)
+        if wider is None or wider.state is State.OPEN:
+            return
+        parts = [
+            node.prefix for node in children(self.nodes, wider.prefix) if node.state is State.OPEN
+        ]
+        if len(parts) > MOST:
+            yield breaker.enter(wider, State.OPEN, Why.MOST, now, self.policy, tuple(parts))
+
+    def _judge_one(self, node: Node, now: float) -> Iterator[Change]:
+        policy, evidence = self.policy, node.evidence
+        match node.state:
+            case State.CLOSED if evidence >= policy.warn_at(node):
+                yield from self._hold(node, State.WARNED, now)
+            case State.WARNED if evidence >= policy.open_at(node):
+                yield from self._hold(node, State.OPEN, now)
+            case State.WARNED if evidence == 0:
+                yield breaker.enter(node, State.CLOSED, Why.GONE, now, policy)
+            case State.HALF_OPEN if evidence >= policy.trial_at:
+                yield breaker.enter(node, State.OPEN, Why.FAILED, now, policy)
+            case State.HALF_OPEN if evidence <= -policy.trial_at:
+                yield breaker.enter(node, State.CLOSED, Why.PASSED, now, policy)
+
+    def _hold(self, alarmed: Node, state: State, now: float) -> Iterator[Change]:
+        parts = smallest_ranges(self.nodes, alarmed, self.policy.test, now)
+        if parts == [alarmed]:
+            yield breaker.enter(alarmed, state, Why.EVIDENCE, now, self.policy)
+            return
+        if alarmed.state is State.CLOSED:
+            alarmed.evidence = 0.0
+        else:
+            names = tuple(part.prefix for part in parts)
+            yield breaker.enter(alarmed, State.CLOSED, Why.EXPLAINED, now, self.policy, names)
+        for part in parts:
+            if part.state is State.CLOSED:
+                wider = (alarmed.prefix,)
+                yield breaker.enter(part, State.WARNED, Why.EXPLAINS, now, self.policy, wider)
+
+    def _expire(self, node: Node, now: float) -> list[Change]:
+        changes = []
+        while (after := breaker.expired(node, now)) is not None:
+            changes.append(breaker.enter(node, after, Why.TIME, node.until, self.policy))
+        return changes
+
+    def _allowed_by(self, number: Number) -> str:
+        if not self.allowed:
+            return ""
+        lengths = range(1, len(number.key) + 1)
+        return next((number.key[:n] for n in lengths if number.key[:n] in self.allowed), "")

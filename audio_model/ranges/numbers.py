@@ -1,0 +1,217 @@
+"""Phone numbers, made comparable: one key for each number, and what is implausible about it.
+
+Numbers are read as China's: those that the library ``phonenumbers`` knows become E.164, and the
+service numbers that have no E.164 form (95 and 96, and 1 for the operators) stay as they are
+dialled, with the digits that a call centre appends. What no number can look like goes to a branch
+of its own, whose keys begin with ``?``: a forged number must not speak against the range that it
+borrows.
+"""
+
+import re
+from dataclasses import dataclass, field
+from enum import StrEnum
+from functools import lru_cache
+
+import phonenumbers
+from phonenumbers import PhoneNumberFormat, PhoneNumberType
+
+HOME = "CN"
+IMPLAUSIBLE = "?"
+WITHHELD = "withheld"
+MAX_DIGITS = 20
+"""Kept of a key. E.164 numbers have 15 at most."""
+
+_CACHED = 50_000
+_SHORTEST_PREFIX = 3
+_ALWAYS_KEPT = 3
+_NINGXIA = ("951", "952", "953", "954", "955")
+_SHORTEST_LANDLINE = 10
+"""These are area codes, too; with the country's code before it, a landline there has 10 digits."""
+_ALLOTTED_DIGITS = {"service": 5, "national": 7, "foreign": 5}
+"""Digits of the widest range that is one owner's, without the country code.
+
+A service number's first five; of a mobile number network and HLR, of a landline its area and most
+of its office code: Telecommunications Network Numbering Plan, 2.1. Wider ranges are networks and
+cities. They hold forged numbers, too, which belong to nobody there.
+"""
+
+SERVICE_LENGTHS: dict[str, frozenset[int]] = {
+    "950": frozenset({5, 6, 7, 8, 10, 11}),
+    "951": frozenset({5, 6, 7, 8}),
+    "952": frozenset({6, 7, 8}),
+    "953": frozenset({5, 6}),
+    "954": frozenset({6, 7, 8}),
+    "955": frozenset({5, 6}),
+    "956": frozenset({5, 6}),
+    "957": frozenset({5, 6, 7, 8}),
+    "96": frozenset({5, 6}),
+    "100": frozenset({5}),
+    "101": frozenset({5}),
+    "11": frozenset({3, 5}),
+    "12": frozenset({3, 5}),
+}
+"""Digits of service numbers by their prefix; any other prefix in 95 has been given no use.
+
+953, 955 and 956 are the customer lines of banks, insurers, airlines and carriers, of 5 or 6 digits;
+950, 951, 952, 954 and 957 are call centres' (95110 is the coast guard's). Source: MIIT's
+Information and Communications Administration to Xinhua, 17 August 2020, on the Telecommunications
+Network Numbering Plan (2017 edition, MIIT Xin Guan [2017] 68), section 2.5. 952 and 954 are given
+out in 6 digits, 96 in 5 or 6: MIIT's opinion on the length of short numbers. Call centres may
+append digits up to 8: as the press reports the plan; its text was not at hand. 950 has numbers of
+10 and 11 digits as well: the metadata of libphonenumber, region CN. The three digits of 11 and 12
+are the emergency lines (110, 119, 120, 122), their five digits and those of 100 and 101 public and
+operators' lines (12345, 10086): the same metadata.
+"""
+
+
+class NumberKind(StrEnum):
+    SERVICE = "service"
+    """95 and 96, and the short numbers of operators and authorities."""
+    MOBILE = "mobile"
+    LANDLINE = "landline"
+    SHARED_COST = "shared_cost"
+    """400."""
+    TOLL_FREE = "toll_free"
+    """800."""
+    FOREIGN = "foreign"
+    OTHER = "other"
+    """Of China, and of no kind above."""
+    IMPLAUSIBLE = "implausible"
+    WITHHELD = "withheld"
+
+
+class Flag(StrEnum):
+    """Why a number is implausible: nobody can own it, so whoever shows it has made it up."""
+
+    TOO_LONG = "too_long"
+    """A service number with more digits than the plan allows."""
+    WRONG_LENGTH = "wrong_length"
+    UNASSIGNED_PREFIX = "unassigned_prefix"
+    MALFORMED = "malformed"
+    """Not a number at all."""
+
+
+@dataclass(frozen=True)
+class Number:
+    """A number as the tree knows it."""
+
+    key: str
+    """``95213001``, ``+8613912345678``, ``?95213001122`` or ``withheld``."""
+    kind: NumberKind
+    flag: Flag | None = None
+    prefixes: tuple[str, ...] = field(default=())
+    """From the widest range to the number itself."""
+    kept: int = _ALWAYS_KEPT
+    """How many of them, the widest, are worth a node whatever comes of it."""
+    too_wide: int = 0
+    """How many of them, the widest, are too wide for a breaker: networks and cities."""
+
+
+_WRAPPED = re.compile(r"^(?:sips?|tel):", re.IGNORECASE)
+_PUNCTUATION = str.maketrans("", "", " \t-.()/\u00a0\u2010\u2011\u2013\uff0d")
+_WITHHELD = frozenset({"", "anonymous", "unknown", "private", "restricted", "unavailable"})
+_KINDS = {
+    PhoneNumberType.MOBILE: NumberKind.MOBILE,
+    PhoneNumberType.FIXED_LINE: NumberKind.LANDLINE,
+    PhoneNumberType.SHARED_COST: NumberKind.SHARED_COST,
+    PhoneNumberType.TOLL_FREE: NumberKind.TOLL_FREE,
+}
+
+
+@lru_cache(_CACHED)
+def normalise(text: str) -> Number:
+    """The number that a text from a call record or a gateway means.
+
+    SIP and tel URIs, punctuation, full-width digits, ``+86``, ``0086`` and ``86`` are understood.
+    """
+    bare = _bare(text)
+    if bare.lower() in _WITHHELD:
+        return Number(WITHHELD, NumberKind.WITHHELD, None, (WITHHELD,), too_wide=1)
+    digits = bare.removeprefix("+")
+    if not digits.isdigit() or not digits.isascii():
+        return _implausible("malformed", Flag.MALFORMED)
+    service = _service(digits)
+    if service is not None:
+        return service
+    return _by_library(bare, digits)
+
+
+def _bare(text: str) -> str:
+    address = _WRAPPED.sub("", text.strip().strip("<>").strip())
+    address = address.partition("@")[0].partition(";")[0]
+    return "".join(
+        str(int(char)) if char.isdecimal() else char for char in address.translate(_PUNCTUATION)
+    )
+
+
+def _service(digits: str) -> Number | None:
+    """A number of SERVICE_LENGTHS or one that pretends to be; None for all others."""
+    for code in ("0086", "86", ""):
+        rest = digits.removeprefix(code) if digits.startswith(code) else ""
+        if code and rest.startswith(_NINGXIA) and len(rest) >= _SHORTEST_LANDLINE:
+            return None
+        if rest.startswith(("95", "96")) and len(rest) > len("95"):
+            return _nine(rest)
+        if rest.startswith("1") and len(rest) <= max(SERVICE_LENGTHS["100"]):
+            return _one(rest)
+    return None
+
+
+def _nine(digits: str) -> Number:
+    prefix = "96" if digits.startswith("96") else digits[:3]
+    lengths = SERVICE_LENGTHS.get(prefix)
+    if lengths is None:
+        return _implausible(digits, Flag.UNASSIGNED_PREFIX)
+    if len(digits) > max(lengths):
+        return _implausible(digits, Flag.TOO_LONG)
+    if len(digits) not in lengths:
+        return _implausible(digits, Flag.WRONG_LENGTH)
+    return _plausible(digits, NumberKind.SERVICE, _SHORTEST_PREFIX, _ALLOTTED_DIGITS["service"])
+
+
+def _one(digits: str) -> Number:
+    prefix = next((each for each in ("100", "101", "11", "12") if digits.startswith(each)), "")
+    if not prefix:
+        return _implausible(digits, Flag.UNASSIGNED_PREFIX)
+    if len(digits) not in SERVICE_LENGTHS[prefix]:
+        return _implausible(digits, Flag.WRONG_LENGTH)
+    return _plausible(digits, NumberKind.SERVICE, len(prefix), _ALLOTTED_DIGITS["service"])
+
+
+def _by_library(bare: str, digits: str) -> Number:
+    international = bare.startswith("+") or digits.startswith("86")
+    try:
+        parsed = phonenumbers.parse(f"+{digits}" if international else digits, HOME)
+    except phonenumbers.NumberParseException:
+        return _implausible(digits, Flag.WRONG_LENGTH)
+    key = phonenumbers.format_number(parsed, PhoneNumberFormat.E164)
+    if key.startswith("+86950"):
+        return _nine(key.removeprefix("+86"))
+    if not phonenumbers.is_valid_number(parsed):
+        # The library's own word for it: the length could be right, the prefix is not.
+        possible = phonenumbers.is_possible_number(parsed)
+        return _implausible(key, Flag.UNASSIGNED_PREFIX if possible else Flag.WRONG_LENGTH)
+    country = len(f"+{parsed.country_code}")
+    if phonenumbers.region_code_for_number(parsed) != HOME:
+        allotted = country + _ALLOTTED_DIGITS["foreign"]
+        return _plausible(key, NumberKind.FOREIGN, country, allotted)
+    kind = _KINDS.get(phonenumbers.number_type(parsed), NumberKind.OTHER)
+    allotted = country + _ALLOTTED_DIGITS["national"]
+    return _plausible(key, kind, country + _SHORTEST_PREFIX, allotted)
+
+
+def _plausible(key: str, kind: NumberKind, shortest: int, allotted: int) -> Number:
+    prefixes = _prefixes(key, shortest)
+    # Of a number shorter than that, the number itself still counts.
+    too_wide = min(max(allotted - shortest, 0), len(prefixes) - 1)
+    return Number(key, kind, None, prefixes, too_wide=too_wide)
+
+
+def _implausible(digits: str, flag: Flag) -> Number:
+    key = f"{IMPLAUSIBLE}{digits}"[: MAX_DIGITS + 1]
+    shortest = len(key) if flag is Flag.MALFORMED else _SHORTEST_PREFIX + 1
+    return Number(key, NumberKind.IMPLAUSIBLE, flag, _prefixes(key, shortest))
+
+
+def _prefixes(key: str, shortest: int) -> tuple[str, ...]:
+    return tuple(key[:length] for length in range(min(shortest, len(key)), len(key) + 1))

@@ -1,0 +1,160 @@
+"""From verdicts to the share of calls that really play a recording.
+
+The detector misses recordings and flags live callers at known rates, and often says nothing. The
+counts of its answers are a mixture of two known distributions, and the share of the mixture is what
+is asked for: Rogan and Gladen's question (1978), answered with a posterior instead of a correction,
+so that few calls give a wide interval and never a share below 0 or above 1.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Self
+
+import numpy as np
+
+from audio_model.decision import OperatingPoint, Reason, VerdictKind
+from audio_model.errors import UsageError
+
+PRIOR = (0.5, 4.5)
+"""Beta distribution of a range's share before its first call: most ranges play few recordings."""
+CREDIBLE = 0.95
+
+_GRID = (np.arange(1000) + 0.5) / 1000
+
+
+class Outcome(StrEnum):
+    """What a call's verdict says to a range."""
+
+    RECORDED = "recorded"
+    LIVE = "live"
+    UNSURE = "unsure"
+    """Voice was heard, and the evidence was not clear."""
+    UNHEARD = "unheard"
+    """Nothing was heard: it tells nothing of the caller."""
+
+
+class Mark(StrEnum):
+    """What a person who listened says of a call."""
+
+    RECORDED = "recorded"
+    LIVE = "live"
+
+
+def outcome(verdict: VerdictKind, reason: str = "") -> Outcome:
+    """What a verdict and its reason come to."""
+    if verdict is VerdictKind.UNKNOWN:
+        return Outcome.UNSURE if reason in ("", Reason.UNSURE) else Outcome.UNHEARD
+    return Outcome(verdict.value)
+
+
+@dataclass(frozen=True)
+class DetectorRates:
+    """How often a verdict is given, by what the call is; the rest of each is unsure.
+
+    The defaults are the model card's at a budget of 1 % false alarms, after 6 s, on corpora that
+    no network had heard: as recorded 55.3 % / 2.2 % of recordings and 1.8 % / 48.2 % of live
+    callers, through a matched channel 27.8 % / 7.5 % and 1.1 % / 53.9 %. Taken are the means of the
+    two, and of false alarms the higher, rounded up.
+    """
+
+    recorded_said_recorded: float = 0.415
+    recorded_said_live: float = 0.05
+    live_said_recorded: float = 0.02
+    live_said_live: float = 0.5
+
+    def __post_init__(self) -> None:
+        """Raises UsageError for rates that are none, or that tell nothing."""
+        pairs = (
+            (self.recorded_said_recorded, self.recorded_said_live),
+            (self.live_said_recorded, self.live_said_live),
+        )
+        if any(min(pair) <= 0 or sum(pair) >= 1 for pair in pairs):
+            raise UsageError(
+                "the detector's rates must be above 0, and each class's below 1 in sum"
+            )
+        if self.recorded_said_recorded <= self.live_said_recorded:
+            raise UsageError("a detector that flags live callers as often as recordings is no help")
+
+    @classmethod
+    def at(cls, point: OperatingPoint) -> Self:
+        """The rates of an operating point on lines that the model never heard.
+
+        False alarms are doubled: on corpora that were held out, the model card counts up to twice
+        as many as the budget. Of live verdicts an operating point knows nothing.
+        """
+        return cls(recorded_said_recorded=1 - point.miss, live_said_recorded=2 * point.false_alarm)
+
+    def of_recorded(self, said: Outcome) -> float:
+        """Chance of an answer to a recording; 1 where it tells nothing."""
+        return _chance(said, self.recorded_said_recorded, self.recorded_said_live)
+
+    def of_live(self, said: Outcome) -> float:
+        """Chance of an answer to a live caller; 1 where it tells nothing."""
+        return _chance(said, self.live_said_recorded, self.live_said_live)
+
+    def chance(self, said: Outcome, share: float) -> float:
+        """Chance of an answer where ``share`` of the calls play a recording."""
+        return share * self.of_recorded(said) + (1 - share) * self.of_live(said)
+
+
+@dataclass(frozen=True)
+class Share:
+    """What is known of a range's share of recorded calls."""
+
+    mean: float
+    low: float
+    high: float
+    """Ends of the credible interval of CREDIBLE."""
+    above: float
+    """Probability that the share is above the one that was asked about."""
+
+
+def recorded_share(
+    counts: Mapping[Outcome, float],
+    rates: DetectorRates,
+    *,
+    above: float,
+    marks: Mapping[Mark, float] | None = None,
+) -> Share:
+    """The posterior of the share of calls that play a recording.
+
+    Args:
+        counts: how often each answer was given; may be weighted by age.
+        rates: the detector's.
+        above: the share to compare with.
+        marks: calls that a person listened to, which are certain.
+    """
+    a, b = PRIOR
+    marks = marks or {}
+    log_posterior = (a - 1 + marks.get(Mark.RECORDED, 0.0)) * np.log(_GRID)
+    log_posterior += (b - 1 + marks.get(Mark.LIVE, 0.0)) * np.log1p(-_GRID)
+    for said, n in counts.items():
+        if said is not Outcome.UNHEARD and n > 0:
+            log_posterior += n * np.log(
+                _GRID * rates.of_recorded(said) + (1 - _GRID) * rates.of_live(said)
+            )
+    weights = np.exp(log_posterior - log_posterior.max())
+    weights /= weights.sum()
+    cumulative = np.cumsum(weights)
+    tail = (1 - CREDIBLE) / 2
+    low, high = np.searchsorted(cumulative, [tail, 1 - tail])
+    last = len(_GRID) - 1
+    return Share(
+        mean=float(weights @ _GRID),
+        low=float(_GRID[min(low, last)]),
+        high=float(_GRID[min(high, last)]),
+        above=float(weights @ (above < _GRID)),
+    )
+
+
+def _chance(said: Outcome, recorded: float, live: float) -> float:
+    match said:
+        case Outcome.RECORDED:
+            return recorded
+        case Outcome.LIVE:
+            return live
+        case Outcome.UNSURE:
+            return 1 - recorded - live
+        case Outcome.UNHEARD:
+            return 1.0

@@ -1,0 +1,89 @@
+"""How nodes, calls, changes and the policy stand in the rows of a store."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+from audio_model.ranges.breaker import Change, Policy, Why
+from audio_model.ranges.change import ChangeTest
+from audio_model.ranges.rates import DetectorRates, Mark, Outcome
+from audio_model.ranges.tree import Node, RangeCall, State
+
+NODE_COLUMNS = tuple(each.name for each in fields(Node))
+CALL_COLUMNS = tuple(each.name for each in fields(RangeCall))
+CHANGE_COLUMNS = tuple(each.name for each in fields(Change))
+
+
+@dataclass(frozen=True)
+class MarkedCall:
+    """A call, and what a person says of it."""
+
+    call: RangeCall
+    mark: Mark
+    time: float
+    """When it was marked."""
+
+
+def policy_row(policy: Policy) -> str:
+    """A policy as JSON."""
+    return json.dumps(asdict(policy))
+
+
+def policy_of(text: str) -> Policy:
+    """A policy from its row."""
+    values = json.loads(text)
+    test = values.pop("test")
+    rates = DetectorRates(**test.pop("rates"))
+    return Policy(ChangeTest(rates, **test), **values)
+
+
+def node_row(node: Node) -> list[object]:
+    """A node as values of NODE_COLUMNS."""
+    values: list[object] = [getattr(node, name) for name in NODE_COLUMNS]
+    values[NODE_COLUMNS.index("called")] = bytes(node.called)
+    values[NODE_COLUMNS.index("campaigns")] = json.dumps(node.campaigns, ensure_ascii=False)
+    return values
+
+
+def node_of(row: Sequence[Any]) -> Node:
+    """A node from its row."""
+    values = dict(zip(NODE_COLUMNS, row, strict=True))
+    values["state"] = State(values["state"])
+    values["called"] = bytearray(values["called"])
+    values["campaigns"] = json.loads(values["campaigns"])
+    return Node(**values)
+
+
+def call_row(call: RangeCall) -> list[object]:
+    """A call as values of CALL_COLUMNS."""
+    return [getattr(call, name) for name in CALL_COLUMNS]
+
+
+def call_of(row: Sequence[Any]) -> RangeCall:
+    """A call from its row."""
+    values = dict(zip(CALL_COLUMNS, row, strict=True))
+    values["outcome"] = Outcome(values["outcome"])
+    return RangeCall(**values)
+
+
+def marked_of(row: Sequence[Any]) -> MarkedCall:
+    """A marked call from a row of ``marks``."""
+    return MarkedCall(call_of([row[0], *row[3:]]), Mark(row[1]), row[2])
+
+
+def change_row(change: Change) -> list[object]:
+    """A change as values of CHANGE_COLUMNS."""
+    values = [getattr(change, name) for name in CHANGE_COLUMNS]
+    values[CHANGE_COLUMNS.index("ranges")] = " ".join(change.ranges)
+    values[CHANGE_COLUMNS.index("evidence")] = json.dumps(change.evidence, ensure_ascii=False)
+    return values
+
+
+def change_of(row: Sequence[Any]) -> Change:
+    """A change from its row."""
+    values = dict(zip(CHANGE_COLUMNS, row, strict=True))
+    values["before"], values["after"] = State(values["before"]), State(values["after"])
+    values["why"], values["ranges"] = Why(values["why"]), tuple(values["ranges"].split())
+    values["evidence"] = json.loads(values["evidence"])
+    return Change(**values)

@@ -1,0 +1,345 @@
+"""Ranges on disk: one SQLite file that several processes share and a crash cannot harm.
+
+What a method was given is on the disk when it returns: each batch of calls is one transaction, in
+write-ahead mode with a full sync. A call is known by its id, so a batch that is given again, by a
+process that can't know whether it came through, counts once. The nodes that were used last are kept
+in memory for as long as no other process has written (``PRAGMA data_version``).
+
+Numbers stand in it as they are, for ranges cannot be made of hashes; the file is its owner's alone
+to read.
+"""
+
+import os
+import sqlite3
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from audio_model.errors import AudioModelError, printable
+from audio_model.ranges.breaker import Change, Policy
+from audio_model.ranges.monitor import Advice, Monitor
+from audio_model.ranges.numbers import normalise
+from audio_model.ranges.rates import Mark
+from audio_model.ranges.rows import (
+    CALL_COLUMNS,
+    CHANGE_COLUMNS,
+    NODE_COLUMNS,
+    MarkedCall,
+    call_of,
+    call_row,
+    change_of,
+    change_row,
+    marked_of,
+    node_of,
+    policy_of,
+    policy_row,
+)
+from audio_model.ranges.stored_nodes import StoredNodes
+from audio_model.ranges.tree import (
+    FORGOTTEN_SECONDS,
+    IDLE_SECONDS,
+    WIDE_LENGTH,
+    Node,
+    RangeCall,
+)
+
+MAX_CALLS = 1_000_000
+"""Calls that are remembered one by one, for marks and against counting twice."""
+TIDY_SECONDS = 3600.0
+BUSY_SECONDS = 30.0
+"""For which a process waits until another has written."""
+
+_APPLICATION = 0x414D5247
+"""``AMRG``: the file is one of these."""
+_VERSION = 1
+_SCHEMA = f"""
+CREATE TABLE ranges (prefix TEXT PRIMARY KEY, {", ".join(NODE_COLUMNS[1:])}) WITHOUT ROWID;
+CREATE INDEX held ON ranges (state) WHERE state != 'closed';
+CREATE TABLE calls (n INTEGER PRIMARY KEY, id TEXT UNIQUE NOT NULL, {", ".join(CALL_COLUMNS[1:])});
+CREATE TABLE changes (n INTEGER PRIMARY KEY, {", ".join(CHANGE_COLUMNS)});
+CREATE INDEX changed ON changes (prefix);
+CREATE TABLE settings (n INTEGER PRIMARY KEY, policy);
+CREATE TABLE allowed (prefix TEXT PRIMARY KEY, note, time) WITHOUT ROWID;
+CREATE TABLE marks (id TEXT PRIMARY KEY, mark, marked, {", ".join(CALL_COLUMNS[1:])}) WITHOUT ROWID;
+PRAGMA application_id = {_APPLICATION};
+PRAGMA user_version = {_VERSION};
+"""
+
+
+class RangeStoreError(AudioModelError):
+    """A store can't be read or written. The message names it."""
+
+
+class UnknownCallError(AudioModelError):
+    """No call is known by an id, or not any more."""
+
+
+@dataclass(frozen=True)
+class Allowed:
+    """An entry of the allow-list."""
+
+    prefix: str
+    note: str
+    time: float
+
+
+class RangeStore:
+    """A store that is open; for one thread at a time."""
+
+    def __init__(self, path: str | os.PathLike[str] | None, policy: Policy | None = None) -> None:
+        """Open or make a store.
+
+        Args:
+            path: of the file; None keeps it in memory.
+            policy: when breakers move, from now on; None: as before. All who share a store must
+                mean the same, so the last policy that was given is kept in it.
+
+        Raises RangeStoreError.
+        """
+        self.path = path
+        with self._errors():
+            self._db = self._connect()
+            self.policy = self._agree(policy)
+        self._nodes = StoredNodes(self._db)
+        self._monitor = Monitor(self._nodes, self.policy)
+        self._tidy_at = 0.0
+
+    def close(self) -> None:
+        self._db.close()
+
+    def hear(self, calls: Sequence[RangeCall]) -> list[Change]:
+        """Count calls, in their order; those whose id is known already are left out."""
+        changes: list[Change] = []
+        with self._writing():
+            for call in calls:
+                if self._remember(call):
+                    changes += self._monitor.hear(call)
+            self._record(changes)
+        return changes
+
+    def mark(self, call_id: str, mark: Mark, now: float | None = None) -> list[Change]:
+        """Count what a person says of a call; a second mark takes the place of the first.
+
+        Raises UnknownCallError.
+        """
+        now = time.time() if now is None else now
+        with self._writing():
+            marked = self._marked(call_id)
+            call = marked.call if marked else self._call(call_id)
+            before = marked.mark if marked else None
+            changes = [] if before is mark else self._monitor.mark(call, mark, before, now)
+            values = call_row(call)
+            self._insert("marks", (call.id, mark.value, now, *values[1:]), replace=True)
+            self._record(changes)
+        return changes
+
+    def tick(self, now: float) -> list[Change]:
+        """Let states end whose time is over, and let go of what is not needed any more."""
+        with self._writing():
+            changes = self._monitor.tick(now, self._held())
+            self._record(changes)
+            if now >= self._tidy_at:
+                self._tidy(now)
+                self._tidy_at = now + TIDY_SECONDS
+        return changes
+
+    def allow(self, prefix: str, note: str, now: float | None = None) -> list[Change]:
+        """Let a range never warn or open, and close what is held in it."""
+        now = time.time() if now is None else now
+        with self._writing():
+            self._insert("allowed", (prefix, note, now), replace=True)
+            self._read_allowed()
+            inside = [held for held in self._held() if held.startswith(prefix)]
+            changes = self._monitor.close(inside, now)
+            self._record(changes)
+        return changes
+
+    def disallow(self, prefix: str) -> bool:
+        """Take a range off the allow-list; whether it was there."""
+        with self._writing():
+            rows = self._db.execute("DELETE FROM allowed WHERE prefix = ?", [prefix]).rowcount
+            self._read_allowed()
+            return rows > 0
+
+    def advise(self, number: str, now: float) -> Advice:
+        """What to do with a number now."""
+        with self._reading():
+            return self._monitor.advise(number, now)
+
+    def chain(self, number: str) -> list[Node]:
+        """The nodes of a number, the widest first. They are not to be changed."""
+        with self._reading():
+            found = map(self._nodes.get, normalise(number).prefixes)
+            return [node for node in found if node is not None]
+
+    def ranges(self, min_calls: int = 0) -> Iterator[Node]:
+        """All nodes in the order of their prefixes."""
+        with self._errors():
+            rows = self._db.execute(
+                "SELECT * FROM ranges WHERE recorded + live + unsure + unheard >= ? "
+                "ORDER BY prefix",
+                [min_calls],
+            )
+            yield from map(node_of, rows)
+
+    def changes(self, *, prefix: str = "", limit: int = 1000) -> list[Change]:
+        """The latest changes of breakers, the last first; of one range, if a prefix is given."""
+        where, values = ("WHERE prefix = ?", [prefix]) if prefix else ("", [])
+        columns = ", ".join(CHANGE_COLUMNS)
+        with self._errors():
+            rows = self._db.execute(
+                f"SELECT {columns} FROM changes {where} ORDER BY n DESC LIMIT ?", [*values, limit]
+            )
+            return [change_of(row) for row in rows]
+
+    def allowed(self) -> list[Allowed]:
+        with self._errors():
+            return [Allowed(*row) for row in self._db.execute("SELECT * FROM allowed")]
+
+    def marks(self) -> Iterator[MarkedCall]:
+        """All calls that were marked, in the order of their ids."""
+        with self._errors():
+            for row in self._db.execute("SELECT * FROM marks ORDER BY id"):
+                yield marked_of(row)
+
+    def call(self, call_id: str) -> RangeCall:
+        """A call that was heard. Raises UnknownCallError."""
+        with self._errors():
+            return self._call(call_id)
+
+    def _connect(self) -> sqlite3.Connection:
+        if self.path is None:
+            name = ":memory:"
+        else:
+            name = os.fsdecode(self.path)
+            os.close(os.open(name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        db = sqlite3.connect(
+            name, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
+        )
+        try:
+            self._prepare(db)
+        except BaseException:
+            db.close()
+            raise
+        return db
+
+    def _prepare(self, db: sqlite3.Connection) -> None:
+        # Before write-ahead mode a reader can be in the way, and SQLite does not wait for it.
+        _patiently(lambda: db.execute("PRAGMA journal_mode = WAL"))
+        db.execute("PRAGMA synchronous = FULL")
+        db.execute("BEGIN IMMEDIATE")
+        (application,) = db.execute("PRAGMA application_id").fetchone()
+        (version,) = db.execute("PRAGMA user_version").fetchone()
+        (tables,) = db.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+        if tables and application != _APPLICATION:
+            raise self._error("is another program's database")
+        if tables and version != _VERSION:
+            raise self._error(f"is of version {version}, and this program writes {_VERSION}")
+        if not tables:
+            for statement in filter(str.strip, _SCHEMA.split(";")):
+                db.execute(statement)
+        db.execute("COMMIT")
+
+    def _agree(self, policy: Policy | None) -> Policy:
+        if policy is None:
+            row = self._db.execute("SELECT policy FROM settings").fetchone()
+            return Policy() if row is None else policy_of(row[0])
+        values = (0, policy_row(policy))
+        self._db.execute("INSERT OR REPLACE INTO settings VALUES (?, ?)", values)
+        return policy
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        """One transaction: everything in it is on the disk at its end, or nothing."""
+        with self._errors():
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                self._refresh()
+                yield
+                self._nodes.flush()
+                self._db.execute("COMMIT")
+            except BaseException:
+                self._nodes.forget()
+                if self._db.in_transaction:
+                    self._db.execute("ROLLBACK")
+                raise
+
+    @contextmanager
+    def _reading(self) -> Iterator[None]:
+        with self._errors():
+            self._refresh()
+            yield
+            self._nodes.used()
+
+    def _refresh(self) -> None:
+        """Know what other processes have written."""
+        if self._nodes.refresh():
+            self._read_allowed()
+
+    def _read_allowed(self) -> None:
+        rows = self._db.execute("SELECT prefix FROM allowed")
+        self._monitor.allowed = frozenset(prefix for (prefix,) in rows)
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as error:
+            raise self._error(str(error)) from error
+        except OSError as error:
+            raise self._error(error.strerror or str(error)) from error
+
+    def _error(self, message: str) -> RangeStoreError:
+        name = "ranges in memory" if self.path is None else printable(self.path)
+        return RangeStoreError(f"{name}: {message}")
+
+    def _insert(self, table: str, values: Sequence[object], *, replace: bool = False) -> int:
+        places = ", ".join("?" * len(values))
+        how = "REPLACE" if replace else "IGNORE"
+        return self._db.execute(f"INSERT OR {how} INTO {table} VALUES ({places})", values).rowcount
+
+    def _remember(self, call: RangeCall) -> bool:
+        return self._insert("calls", (None, *call_row(call))) > 0
+
+    def _record(self, changes: Sequence[Change]) -> None:
+        for change in changes:
+            self._insert("changes", (None, *change_row(change)))
+
+    def _held(self) -> list[str]:
+        rows = self._db.execute("SELECT prefix FROM ranges WHERE state != 'closed'")
+        return [prefix for (prefix,) in rows]
+
+    def _call(self, call_id: str) -> RangeCall:
+        columns = ", ".join(CALL_COLUMNS)
+        row = self._db.execute(f"SELECT {columns} FROM calls WHERE id = ?", [call_id]).fetchone()
+        if row is None:
+            raise UnknownCallError(f"no call is known by the id {printable(call_id)}")
+        return call_of(row)
+
+    def _marked(self, call_id: str) -> MarkedCall | None:
+        row = self._db.execute("SELECT * FROM marks WHERE id = ?", [call_id]).fetchone()
+        return None if row is None else marked_of(row)
+
+    def _tidy(self, now: float) -> None:
+        self._nodes.flush()
+        # The widest prefixes stay; a narrow one at zero is as if it had never called.
+        self._db.execute(
+            "DELETE FROM ranges WHERE state = 'closed' AND length(prefix) > ? "
+            "AND (last < ? AND evidence = 0 OR last < ?)",
+            [WIDE_LENGTH, now - IDLE_SECONDS, now - FORGOTTEN_SECONDS],
+        )
+        self._db.execute("DELETE FROM calls WHERE n <= (SELECT max(n) FROM calls) - ?", [MAX_CALLS])
+        self._nodes.forget()
+
+
+def _patiently(attempt: Callable[[], object]) -> None:
+    until = time.monotonic() + BUSY_SECONDS
+    while True:
+        try:
+            attempt()
+            return
+        except sqlite3.OperationalError:
+            if time.monotonic() > until:
+                raise
+            time.sleep(0.01)

@@ -1,0 +1,70 @@
+"""Tables that come out of a store: ranges, and marked calls as a manifest to train on."""
+
+import csv
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+from audio_model.errors import OutputError, printable
+from audio_model.ranges.describe import RANGE_COLUMNS, range_values
+from audio_model.ranges.rows import MarkedCall
+from audio_model.ranges.store import RangeStore
+
+MANIFEST_COLUMNS = ("path", "label", "source", "corpus", "call")
+MANIFEST_CORPUS = "feedback"
+
+
+def write_ranges(path: str, store: RangeStore, min_calls: int) -> int:
+    """Write all ranges with so many calls as CSV; returns how many. Raises OutputError."""
+    rows = (range_values(node, store.policy).values() for node in store.ranges(min_calls))
+    return _write_csv(Path(path), RANGE_COLUMNS, rows)
+
+
+def write_manifest(path: str, marked: Iterable[MarkedCall]) -> int:
+    """Write marked calls whose recordings are known as a manifest for ``training``; how many.
+
+    A recording's source is its campaign, if it is known, or its caller: a message that is played
+    twice must not cross a split, and neither must a voice. Who was heard live and with recordings
+    is two sources. Raises OutputError.
+    """
+    rows = (
+        (
+            str(Path(each.call.path).absolute()),
+            each.mark.value,
+            f"{each.mark} {each.call.campaign or each.call.number.key}",
+            MANIFEST_CORPUS,
+            each.call.id,
+        )
+        for each in marked
+        if each.call.path
+    )
+    return _write_csv(Path(path), MANIFEST_COLUMNS, rows)
+
+
+def _write_csv(path: Path, header: Sequence[str], rows: Iterable[Iterable[object]]) -> int:
+    """A CSV file, complete or not there at all; how many rows."""
+    counted = _Counted(rows)
+    beside = path.with_name(f"{path.name}.partial")
+    try:
+        with beside.open("w", encoding="utf-8", newline="", errors="surrogateescape") as file:
+            writer = csv.writer(file, lineterminator="\n")
+            writer.writerow(header)
+            writer.writerows(counted)
+            file.flush()
+            os.fsync(file.fileno())
+        beside.replace(path)
+    except OSError as error:
+        raise OutputError(f"cannot write {printable(path)}: {error.strerror}") from error
+    return counted.n
+
+
+class _Counted:
+    """Rows, counted as they pass."""
+
+    def __init__(self, rows: Iterable[Iterable[object]]) -> None:
+        self._rows, self.n = rows, 0
+
+    def __iter__(self) -> Iterator[Iterable[object]]:
+        for row in self._rows:
+            self.n += 1
+            yield row

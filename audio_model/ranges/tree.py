@@ -1,0 +1,233 @@
+"""What is known of each prefix: a node, and how calls count in it.
+
+The widest prefixes of a number always have a node. A narrower one is made when the prefix above it
+holds evidence: below that a range at zero is as if it had never called (see ``change.py``), so the
+tree stays as small as the trouble in it.
+"""
+
+import math
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Protocol
+
+from audio_model.ranges import sketch
+from audio_model.ranges.numbers import Number, normalise
+from audio_model.ranges.rates import Mark, Outcome
+
+RECENT_SECONDS = 3600.0
+"""Calls lose 63 % of their weight in the recent counts in so long."""
+SHORT_SECONDS = 10.0
+"""A call is short if it lasted less: hung up on, as recordings often are."""
+MAX_CAMPAIGNS = 16
+"""Campaigns that a node remembers by name; of more, the rarest is forgotten."""
+IDLE_SECONDS = 2 * 86_400.0
+"""After which a narrow node that holds no evidence is let go."""
+FORGOTTEN_SECONDS = 30 * 86_400.0
+"""After which it is, even if it holds some."""
+WIDE_LENGTH = 8
+"""Characters of a prefix up to which a node is never let go: there are few of them."""
+
+
+class State(StrEnum):
+    """Of a range's breaker."""
+
+    CLOSED = "closed"
+    """Calls pass."""
+    WARNED = "warned"
+    """Calls pass, and somebody should look."""
+    OPEN = "open"
+    """Calls should not pass."""
+    HALF_OPEN = "half_open"
+    """Calls pass again, and the next ones decide."""
+
+
+@dataclass(frozen=True, slots=True)
+class RangeCall:
+    """One call whose verdict is final."""
+
+    id: str
+    """The same call twice counts once."""
+    caller: str
+    """As the gateway or the call record writes it."""
+    time: float
+    """Seconds since 1970."""
+    outcome: Outcome
+    called: str = ""
+    duration: float | None = None
+    """Seconds from answer to hang-up, where known."""
+    campaign: str = ""
+    """Of the known recording that was heard."""
+    path: str = ""
+    """Of the recording of the call, for manifests."""
+    score: float | None = None
+
+    @property
+    def number(self) -> Number:
+        return normalise(self.caller)
+
+
+@dataclass(slots=True)
+class Node:
+    """One prefix. Counts are of all calls since ``first``; recent ones fade with their age."""
+
+    prefix: str
+    first: float
+    last: float
+    recorded: int = 0
+    live: int = 0
+    unsure: int = 0
+    unheard: int = 0
+    timed: int = 0
+    """Calls whose duration is known."""
+    short: int = 0
+    marked_recorded: int = 0
+    marked_live: int = 0
+    recent_recorded: float = 0.0
+    recent_live: float = 0.0
+    recent_unsure: float = 0.0
+    evidence: float = 0.0
+    """Nats for a change to the share of a campaign; below zero while half open alone."""
+    began: float = 0.0
+    """When the evidence last left zero: the likeliest start of the change."""
+    state: State = State.CLOSED
+    since: float = 0.0
+    """When the state was entered."""
+    until: float = 0.0
+    """When it ends by itself; 0 for closed."""
+    openings: int = 0
+    """In a row, without having closed in between."""
+    called: bytearray = field(default_factory=lambda: bytearray(sketch.REGISTERS))
+    campaigns: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def heard(self) -> int:
+        """Calls that told something."""
+        return self.recorded + self.live + self.unsure
+
+    @property
+    def calls(self) -> int:
+        return self.heard + self.unheard
+
+    @property
+    def short_share(self) -> float | None:
+        """Of the calls whose duration is known; None if it is of none."""
+        return self.short / self.timed if self.timed else None
+
+    @property
+    def distinct_called(self) -> int:
+        """An estimate."""
+        return sketch.estimate(self.called)
+
+    def count(self, call: RangeCall, called: int) -> None:
+        """Count a call; ``called`` is the fingerprint of its called number."""
+        self.fade(call.time)
+        match call.outcome:
+            case Outcome.RECORDED:
+                self.recorded += 1
+                self.recent_recorded += 1
+            case Outcome.LIVE:
+                self.live += 1
+                self.recent_live += 1
+            case Outcome.UNSURE:
+                self.unsure += 1
+                self.recent_unsure += 1
+            case Outcome.UNHEARD:
+                self.unheard += 1
+        if call.duration is not None:
+            self.timed += 1
+            self.short += call.duration < SHORT_SECONDS
+        if call.called:
+            sketch.add(self.called, called)
+        if call.campaign:
+            self._count_campaign(call.campaign)
+
+    def count_mark(self, mark: Mark, before: Mark | None) -> None:
+        """Count what a person says of a call, in the place of what was said ``before``."""
+        for each, n in ((mark, 1), (before, -1)):
+            if each is Mark.RECORDED:
+                self.marked_recorded += n
+            elif each is Mark.LIVE:
+                self.marked_live += n
+
+    def fade(self, now: float) -> None:
+        """Let the recent counts age to a moment; one before the last call changes nothing."""
+        if now > self.last:
+            kept = math.exp((self.last - now) / RECENT_SECONDS)
+            self.recent_recorded *= kept
+            self.recent_live *= kept
+            self.recent_unsure *= kept
+            self.last = now
+
+    def recent(self, now: float) -> dict[Outcome, float]:
+        """The recent counts at a moment."""
+        kept = math.exp(min(0.0, (self.last - now) / RECENT_SECONDS))
+        return {
+            Outcome.RECORDED: self.recent_recorded * kept,
+            Outcome.LIVE: self.recent_live * kept,
+            Outcome.UNSURE: self.recent_unsure * kept,
+        }
+
+    def totals(self) -> dict[Outcome, float]:
+        """The counts of all calls that told something."""
+        return {
+            Outcome.RECORDED: self.recorded,
+            Outcome.LIVE: self.live,
+            Outcome.UNSURE: self.unsure,
+        }
+
+    def marks(self) -> dict[Mark, float]:
+        return {Mark.RECORDED: self.marked_recorded, Mark.LIVE: self.marked_live}
+
+    def add_evidence(self, gain: float, now: float) -> None:
+        """One step of the CUSUM."""
+        if self.evidence <= 0 < gain:
+            self.began = now
+        self.evidence = max(0.0, self.evidence + gain)
+
+    @property
+    def held(self) -> bool:
+        """Whether the breaker is anything but closed."""
+        return self.state is not State.CLOSED
+
+    @property
+    def forgettable(self) -> bool:
+        """Whether nothing would be lost for the test if the node were made anew."""
+        return self.evidence == 0 and not self.held
+
+    def _count_campaign(self, name: str) -> None:
+        if name not in self.campaigns and len(self.campaigns) >= MAX_CAMPAIGNS:
+            del self.campaigns[min(self.campaigns, key=self.campaigns.__getitem__)]
+        self.campaigns[name] = self.campaigns.get(name, 0) + 1
+
+
+class Nodes(Protocol):
+    """All nodes by their prefixes: a dictionary, or a store."""
+
+    def get(self, prefix: str, /) -> Node | None: ...
+
+    def __setitem__(self, prefix: str, node: Node, /) -> None: ...
+
+
+def path_of(nodes: Nodes, number: Number, now: float) -> Iterator[Node]:
+    """The nodes of a number from the widest down, those that it needs among them made.
+
+    A node below the ones that are always kept is made if the one above holds evidence when it is
+    asked for: count a node before you ask for the next.
+    """
+    above: Node | None = None
+    for depth, prefix in enumerate(number.prefixes):
+        node = nodes.get(prefix)
+        if node is None:
+            if depth >= number.kept and above is not None and above.forgettable:
+                return
+            node = Node(prefix, first=now, last=now)
+            nodes[prefix] = node
+        yield node
+        above = node
+
+
+def children(nodes: Nodes, prefix: str) -> Iterable[Node]:
+    """The nodes one digit below a prefix."""
+    found = (nodes.get(prefix + digit) for digit in "0123456789")
+    return (node for node in found if node is not None)

@@ -1,0 +1,95 @@
+"""What the simulated day is like; each field is a flag and a line of a TOML file."""
+
+import argparse
+import tomllib
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Shares are of 1, times in seconds."""
+
+    seed: int = 0
+    calls: int = 4_100_000
+    """Of the whole day, campaigns among them."""
+    day_seconds: float = 86_400.0
+
+    campaigns: int = 100
+    """Each in an allocation of its own, which it shares with honest lines."""
+    campaign_calls: int = 10_000
+    campaign_seconds: float = 1800.0
+    hop_numbers: int = 500
+    """Numbers that a campaign hops among, from call to call."""
+    hop_blocks: int = 2
+    """Of the ten blocks of its allocation, those in which its numbers lie."""
+    spoofed: float = 0.1
+    """Share of a campaign's calls from forged numbers: half are implausible, half anybody's."""
+
+    allocations: int = 1500
+    """Service ranges of 5 or 6 digits."""
+    lines: int = 8
+    """Honest lines of an allocation, on average."""
+    mobiles: int = 400_000
+    landlines: int = 100_000
+    service_share: float = 0.4
+    """Of honest calls, from service lines; mobiles make half of the rest."""
+    busiest: float = 1.0
+    """Exponent of the lines' traffic over their rank: 0 for all alike."""
+    menus: float = 0.03
+    """Mean share of recordings in an honest line's calls."""
+    menus_strength: float = 12.0
+    """Of the Beta distribution over lines: small for lines far apart."""
+
+    hit: float = 0.554
+    """Recordings that the detector calls recorded."""
+    recorded_said_live: float = 0.022
+    false_alarm: float = 0.019
+    live_said_live: float = 0.482
+    hit_strength: float = 0.0
+    """Of the Beta distribution of the hit rate over messages; 0 for all alike."""
+    false_alarm_strength: float = 26.0
+    """The same of the false alarms over lines."""
+    unheard: float = 0.1
+    """Calls that end before anything is heard."""
+    decided_seconds: float = 2.6
+    """Median, from the call's start to a verdict."""
+    unsure_seconds: float = 6.0
+
+    known: float = 0.0
+    """Recordings that are matched to known ones."""
+    known_before: float = 1.0
+    """Messages that the store knows from the start; others from their first hit on."""
+
+    honest: float = 0.2
+    """The share of recordings that the monitor lets an honest range play."""
+    bad: float = 0.8
+    warnings: float = 1.0
+    openings: float = 0.01
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """A flag for each setting, and one for a file of them."""
+    parser.add_argument("--config", type=Path, help="TOML file of settings; flags win over it")
+    for name, default in asdict(Settings()).items():
+        parser.add_argument(
+            "--" + name.replace("_", "-"),
+            type=type(default),
+            metavar=type(default).__name__.upper(),
+            help=f"default: {default:,}",
+        )
+
+
+def load(args: argparse.Namespace) -> Settings:
+    """The settings of a file and flags. Raises SystemExit for a key or a type that isn't one."""
+    given: dict[str, Any] = tomllib.loads(args.config.read_text()) if args.config else {}
+    kinds = {name: type(value) for name, value in asdict(Settings()).items()}
+    for name, value in given.items():
+        if name not in kinds:
+            raise SystemExit(f"{args.config}: there is no setting {name!r}")
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise SystemExit(f"{args.config}: {name} must be a number")
+        given[name] = kinds[name](value)
+    flags = {name: value for name in kinds if (value := getattr(args, name)) is not None}
+    return replace(Settings(), **(given | flags))

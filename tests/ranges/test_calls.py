@@ -1,0 +1,103 @@
+import json
+from pathlib import Path
+
+import arro3.io
+import pytest
+from arro3.core import Array, DataType, RecordBatch, RecordBatchReader
+
+from audio_model.errors import ResultsError, UsageError
+from audio_model.ranges.calls import DamagedRow, parse_call, read_calls
+from audio_model.ranges.rates import Outcome
+from audio_model.ranges.tree import RangeCall
+
+ROW = {"caller": "95213001", "time": "1700000000.5", "verdict": "recorded"}
+
+
+def write(path: Path, text: str) -> str:
+    path.write_text(text, encoding="utf-8")
+    return str(path)
+
+
+def test_a_result_table_with_carried_call_records_is_read(tmp_path: Path) -> None:
+    file = write(
+        tmp_path / "verdicts.csv",
+        "path,verdict,score,reason,caller,time,called,duration,campaign,colour\n"
+        "a.wav,recorded,0.97,,95213001,2024-11-24T10:00:00+08:00,13800000000,7.5,K1,red\n"
+        "b.wav,unknown,,silence,13912345678,1732413601,,,,blue\n",
+    )
+    first, second = read_calls(file)
+    assert first == RangeCall(
+        id="a.wav",
+        caller="95213001",
+        time=1732413600.0,
+        outcome=Outcome.RECORDED,
+        called="13800000000",
+        duration=7.5,
+        campaign="K1",
+        path="a.wav",
+        score=0.97,
+    )
+    assert isinstance(second, RangeCall)
+    assert (second.outcome, second.duration, second.score) == (Outcome.UNHEARD, None, None)
+
+
+def test_live_events_are_read(tmp_path: Path) -> None:
+    event = {"event": "final", "call": "abc", "verdict": "unknown", "reason": "unsure"}
+    event |= {"caller": "+8613912345678", "called": "95588", "time": 1.7e9}
+    (call,) = read_calls(write(tmp_path / "events.jsonl", json.dumps(event) + "\n"))
+    assert isinstance(call, RangeCall)
+    assert (call.id, call.time, call.outcome) == ("abc", 1.7e9, Outcome.UNSURE)
+
+
+def test_numbers_that_parquet_took_for_quantities_stay_numbers(tmp_path: Path) -> None:
+    columns = {
+        "caller": Array([13912345678.0], DataType.float64()),
+        "time": Array([1.7e9], DataType.float64()),
+        "verdict": Array(["live"], DataType.utf8()),
+    }
+    batch = RecordBatch.from_pydict(columns)
+    file = tmp_path / "calls.parquet"
+    arro3.io.write_parquet(RecordBatchReader.from_batches(batch.schema, [batch]), str(file))
+    (call,) = read_calls(str(file))
+    assert isinstance(call, RangeCall)
+    assert call.number.key == "+8613912345678"
+
+
+def test_a_call_without_an_id_has_its_place(tmp_path: Path) -> None:
+    file = write(tmp_path / "c.csv", "caller,time,verdict\n95588,1,live\n95588,1,live\n")
+    ids = [call.id for call in read_calls(file) if isinstance(call, RangeCall)]
+    assert ids == [f"{file}, line 2", f"{file}, line 3"]
+
+
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        ({"time": "yesterday"}, "time"),
+        ({"time": ""}, "time"),
+        ({"time": "nan"}, "time"),
+        ({"time": "9" * 400}, "time"),
+        ({"verdict": "maybe"}, "verdict"),
+        ({"verdict": None}, "verdict"),
+        ({"duration": "long"}, "duration"),
+        ({"score": "inf"}, "score"),
+    ],
+)
+def test_what_is_wrong_with_a_row_is_told(change: dict[str, object], problem: str) -> None:
+    with pytest.raises(ValueError, match=problem):
+        parse_call({**ROW, **change}, "here")
+
+
+def test_a_damaged_row_does_not_end_the_file(tmp_path: Path) -> None:
+    file = write(tmp_path / "c.csv", "caller,time,verdict\n95588,x,live\n95588,1\n95588,2,live\n")
+    rows = list(read_calls(file))
+    assert [isinstance(row, DamagedRow) for row in rows] == [True, True, False]
+    assert "line 2: time" in str(rows[0])
+
+
+def test_files_that_are_none_are_told(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="must end in"):
+        list(read_calls(write(tmp_path / "calls.txt", "")))
+    with pytest.raises(ResultsError, match="No such file"):
+        list(read_calls(str(tmp_path / "none.csv")))
+    with pytest.raises(ResultsError, match='no column named "caller"'):
+        list(read_calls(write(tmp_path / "c.csv", "time,verdict\n")))

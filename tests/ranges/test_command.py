@@ -1,0 +1,183 @@
+import argparse
+import csv
+from pathlib import Path
+
+import pytest
+
+from audio_model.errors import OutputError, UsageError
+from audio_model.ranges import command, feedback_command
+from audio_model.ranges.describe import RANGE_COLUMNS
+from audio_model.ranges.rates import Outcome
+from audio_model.ranges.store import RangeStore, UnknownCallError
+from audio_model.ranges.tree import RangeCall
+from tests.ranges_made import calls
+from training import manifest
+
+BLOCK = [f"952137{n:02d}" for n in range(100)]
+HONEST = [f"952131{n:02d}" for n in range(5)]
+VERDICTS = {
+    Outcome.RECORDED: ("recorded", ""),
+    Outcome.LIVE: ("live", ""),
+    Outcome.UNSURE: ("unknown", "unsure"),
+    Outcome.UNHEARD: ("unknown", "silence"),
+}
+
+
+def run(module: object, *arguments: str) -> int:
+    parser = argparse.ArgumentParser()
+    module.add_arguments(parser)  # type: ignore[attr-defined]
+    status: int = module.run(parser.parse_args(arguments))  # type: ignore[attr-defined]
+    return status
+
+
+def write_calls(path: Path, heard: list[RangeCall]) -> str:
+    with path.open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["path", "caller", "called", "time", "verdict", "reason"])
+        for call in heard:
+            row = (f"{call.id}.wav", call.caller, call.called, call.time, *VERDICTS[call.outcome])
+            writer.writerow(row)
+    return str(path)
+
+
+def archive() -> list[RangeCall]:
+    bad = list(calls(BLOCK, 150, share=1.0, name="bad"))
+    good = list(calls(HONEST, 150, share=0.0, start=1_000_000.5, name="good"))
+    return [call for pair in zip(bad, good, strict=True) for call in pair]
+
+
+def ranges(path: Path) -> dict[str, dict[str, str]]:
+    with path.open(newline="") as file:
+        return {row["prefix"]: row for row in csv.DictReader(file)}
+
+
+def test_an_archive_becomes_a_table_of_ranges(tmp_path: Path) -> None:
+    file = write_calls(tmp_path / "calls.csv", archive())
+    assert run(command, file, "--output", str(tmp_path / "ranges.csv")) == 0
+    table = ranges(tmp_path / "ranges.csv")
+    assert tuple(table["95213"]) == RANGE_COLUMNS
+    assert (table["95213"]["calls"], table["952137"]["state"]) == ("300", "open")
+    assert table["95213"]["state"] == "closed"
+    assert float(table["952137"]["share_low"]) > 0.5 > float(table["95213"]["share_low"])
+
+
+def test_the_order_of_files_and_rows_does_not_matter(tmp_path: Path) -> None:
+    heard = archive()
+    one = write_calls(tmp_path / "one.csv", heard)
+    later = write_calls(tmp_path / "later.csv", heard[150:][::-1])
+    early = write_calls(tmp_path / "early.csv", heard[:150][::-1])
+    assert run(command, one, "--output", str(tmp_path / "a.csv")) == 0
+    assert run(command, later, early, "--output", str(tmp_path / "b.csv")) == 0
+    a, b = ranges(tmp_path / "a.csv"), ranges(tmp_path / "b.csv")
+    assert {prefix: row["calls"] for prefix, row in a.items()} == {
+        prefix: row["calls"] for prefix, row in b.items()
+    }
+
+
+def test_a_store_is_gone_on_with(tmp_path: Path) -> None:
+    store = str(tmp_path / "ranges.db")
+    heard = archive()
+    for n, part in enumerate((heard[:200], heard[200:], heard)):
+        file = write_calls(tmp_path / f"{n}.csv", part)
+        assert run(command, file, "--output", str(tmp_path / "r.csv"), "--store", store) == 0
+    assert ranges(tmp_path / "r.csv")["95213"]["calls"] == "300"
+
+
+def test_damaged_rows_are_told_and_the_rest_is_counted(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = Path(write_calls(tmp_path / "calls.csv", archive()))
+    file.write_text(file.read_text() + "x.wav,95588,,never,live,\n" * 30)
+    assert run(command, str(file), "--output", str(tmp_path / "r.csv")) == 1
+    said = capsys.readouterr().err
+    assert "time is" in said
+    assert "and 20 more rows" in said
+    assert ranges(tmp_path / "r.csv")["95213"]["calls"] == "300"
+
+
+def test_no_table_is_left_where_it_cannot_be_written(tmp_path: Path) -> None:
+    file = write_calls(tmp_path / "calls.csv", archive())
+    with pytest.raises(OutputError, match="nowhere"):
+        run(command, file, "--output", str(tmp_path / "nowhere" / "r.csv"))
+    with pytest.raises(UsageError, match=r"\.csv"):
+        run(command, file, "--output", str(tmp_path / "r.parquet"))
+    with pytest.raises(UsageError, match="honest share"):
+        run(command, file, "--output", str(tmp_path / "r.csv"), "--honest-share", "0.9")
+
+
+def marked_store(tmp_path: Path) -> str:
+    path = str(tmp_path / "ranges.db")
+    store = RangeStore(path)
+    for name in ("a", "b", "unheard"):
+        (tmp_path / f"{name}.wav").touch()
+        kept = str(tmp_path / f"{name}.wav") if name != "unheard" else ""
+        store.hear([RangeCall(name, "95213001", 1e6, Outcome.UNSURE, path=kept)])
+    store.close()
+    return path
+
+
+def test_marks_become_a_manifest_that_training_reads(tmp_path: Path) -> None:
+    store = marked_store(tmp_path)
+    for call, mark in (("a", "recorded"), ("b", "live"), ("unheard", "live")):
+        assert run(feedback_command, store, call, mark) == 0
+    assert run(feedback_command, store, "--export", str(tmp_path / "marks.csv")) == 0
+    clips = manifest.load(tmp_path / "marks.csv").clips
+    assert [(clip.path.name, clip.label, clip.source) for clip in clips] == [
+        ("a.wav", 1, "recorded 95213001"),
+        ("b.wav", 0, "live 95213001"),
+    ]
+
+
+def test_recordings_that_serve_kept_are_found(tmp_path: Path) -> None:
+    store = marked_store(tmp_path)
+    run(feedback_command, store, "unheard", "live")
+    kept = tmp_path / "kept"
+    kept.mkdir()
+    (kept / "unknown-20241124T000000.000Z-twilio-unheard-caller.wav").touch()
+    export = tmp_path / "marks.csv"
+    assert run(feedback_command, store, "--export", str(export), "--audio", str(kept)) == 0
+    assert "unheard-caller.wav" in export.read_text()
+
+
+def test_feedback_says_what_is_wrong(tmp_path: Path) -> None:
+    store = marked_store(tmp_path)
+    with pytest.raises(UnknownCallError, match="nobody"):
+        run(feedback_command, store, "nobody", "live")
+    with pytest.raises(UsageError, match="there is no store"):
+        run(feedback_command, str(tmp_path / "none.db"), "a", "live")
+    with pytest.raises(UsageError, match="give a call"):
+        run(feedback_command, store)
+    with pytest.raises(UsageError, match="give a call"):
+        run(feedback_command, store, "a")
+    assert not (tmp_path / "none.db").exists()
+
+
+def test_a_range_is_allowed_and_not_any_more(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = marked_store(tmp_path)
+    for text in ("95213", "139-1234-5678", "?952"):
+        assert run(feedback_command, path, "--allow", text, "--note", "known") == 0
+    store = RangeStore(path)
+    assert {(each.prefix, each.note) for each in store.allowed()} == {
+        ("95213", "known"),
+        ("+8613912345678", "known"),
+        ("?952", "known"),
+    }
+    store.close()
+    assert run(feedback_command, path, "--disallow", "95213") == 0
+    with pytest.raises(UsageError, match="was not allowed"):
+        run(feedback_command, path, "--disallow", "95213")
+    with pytest.raises(UsageError, match="no range"):
+        run(feedback_command, path, "--allow", "everybody")
+
+
+def test_a_store_keeps_its_policy_unless_another_is_asked_for(tmp_path: Path) -> None:
+    file = write_calls(tmp_path / "calls.csv", archive())
+    path = str(tmp_path / "ranges.db")
+    rest = ("--output", str(tmp_path / "r.csv"), "--store", path)
+    assert run(command, file, *rest, "--honest-share", "0.3") == 0
+    assert run(command, file, *rest) == 0
+    store = RangeStore(path)
+    assert store.policy.test.honest == 0.3
+    store.close()

@@ -1,0 +1,198 @@
+from collections.abc import Iterable
+from dataclasses import replace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from audio_model.ranges.breaker import Change, Policy, Why
+from audio_model.ranges.monitor import Monitor
+from audio_model.ranges.rates import Mark, Outcome
+from audio_model.ranges.tree import Node, RangeCall, State
+from tests.ranges_made import calls
+
+POLICY = Policy()
+BLOCK = [f"952137{n:02d}" for n in range(100)]
+HONEST = [f"95213{block}{n:02d}" for block in (0, 1, 2, 4) for n in range(3)]
+
+
+def monitor(allowed: Iterable[str] = ()) -> Monitor:
+    return Monitor({}, POLICY, frozenset(allowed))
+
+
+def hear(into: Monitor, heard: Iterable[RangeCall]) -> list[Change]:
+    return [change for call in heard for change in into.hear(call)]
+
+
+def mixed(n: int, start: float, name: str = "mixed") -> list[RangeCall]:
+    """A campaign in a block of an allocation, and honest lines in the blocks beside it."""
+    bad = calls(BLOCK, n, share=1.0, start=start, gap=0.2, seed=1, name=f"{name}-bad")
+    good = calls(HONEST, n, share=0.03, start=start, gap=0.2, seed=2, name=f"{name}-good")
+    return [call for pair in zip(bad, good, strict=True) for call in pair]
+
+
+def test_a_campaign_opens_its_block_and_its_neighbours_stay_open() -> None:
+    into = monitor()
+    hear(into, calls(HONEST, 2000, share=0.03, gap=5.0, name="before"))
+    changes = hear(into, mixed(200, start=1_010_000.0))
+    assert (changes[-1].prefix, changes[-1].after) == ("952137", State.OPEN)
+    assert [node.prefix for node in _held(into)] == ["952137"]
+    now = changes[-1].time + 1
+    assert into.advise("95213799", now).state is State.OPEN
+    assert {into.advise(number, now).state for number in HONEST} == {State.CLOSED}
+
+
+def test_a_warning_comes_first_and_within_30_recordings() -> None:
+    into = monitor()
+    heard = 0
+    for call in calls(BLOCK, 100, share=1.0, gap=0.2):
+        heard += 1
+        if changes := into.hear(call):
+            break
+    assert changes[0].after is State.WARNED
+    assert heard <= 30
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_honest_ranges_are_not_opened(seed: int) -> None:
+    changes = hear(monitor(), calls(HONEST, 8000, share=0.05, seed=seed))
+    assert not [change for change in changes if change.after is State.OPEN]
+
+
+def test_an_opening_ends_in_a_trial_that_recordings_fail_and_people_pass() -> None:
+    into = monitor()
+    opened = hear(into, calls(BLOCK, 100, share=1.0))[-1]
+    assert opened.after is State.OPEN
+    again = hear(into, calls(BLOCK, 60, share=1.0, start=opened.until, name="again"))
+    assert [change.after for change in again] == [State.HALF_OPEN, State.OPEN]
+    assert again[1].why is Why.FAILED
+    assert again[1].until - again[1].time == 2 * POLICY.open_seconds
+    people = hear(into, calls(BLOCK, 200, share=0.0, start=again[1].until, name="people"))
+    assert [change.after for change in people] == [State.HALF_OPEN, State.CLOSED]
+    assert people[1].why is Why.PASSED
+
+
+def test_a_warning_is_taken_back_when_the_evidence_is_gone() -> None:
+    into = monitor()
+    warned = next(c for call in calls(BLOCK, 100, share=1.0) for c in into.hear(call))
+    assert warned.after is State.WARNED
+    cleared = hear(into, calls(BLOCK, 100, share=0.0, start=warned.time + 1, name="people"))
+    assert [(change.after, change.why) for change in cleared] == [(State.CLOSED, Why.GONE)]
+
+
+def test_time_alone_ends_what_nobody_calls_from() -> None:
+    into = monitor()
+    opened = hear(into, calls(BLOCK, 100, share=1.0))[-1]
+    assert into.advise(BLOCK[0], opened.until - 1).state is State.OPEN
+    assert into.advise(BLOCK[0], opened.until).state is State.HALF_OPEN
+    changes = into.tick(opened.until + POLICY.quiet_seconds, [opened.prefix])
+    assert [change.after for change in changes] == [State.HALF_OPEN, State.CLOSED]
+
+
+def test_who_hops_inside_a_block_has_the_block_opened_and_not_its_parts() -> None:
+    changes = hear(monitor(), calls(BLOCK, 300, share=1.0))
+    assert [(change.prefix, change.after) for change in changes] == [
+        ("952137", State.WARNED),
+        ("952137", State.OPEN),
+    ]
+
+
+def test_who_moves_through_a_range_has_it_opened_when_most_of_it_is() -> None:
+    into = monitor()
+    changes = []
+    for n, call in enumerate(calls([""], 400, share=1.0)):
+        changes += into.hear(replace(call, caller=f"9521{3000 + n // 4:04d}"))
+    last = [change for change in changes if change.prefix == "952130"][-1]
+    assert (last.after, last.why) == (State.OPEN, Why.MOST)
+    assert len(last.ranges) == 6
+
+
+def test_the_severest_state_of_a_numbers_ranges_is_the_advice() -> None:
+    into = monitor()
+    for prefix, state in (("95213", State.OPEN), ("952137", State.WARNED)):
+        into.nodes[prefix] = Node(prefix, 0.0, 0.0, state=state, until=1e9)
+    for prefix in ("952", "9521"):
+        into.nodes[prefix] = Node(prefix, 0.0, 0.0)
+    advice = into.advise("95213799", 1.0)
+    assert (advice.prefix, advice.state) == ("95213", State.OPEN)
+
+
+def test_the_allow_list_always_wins() -> None:
+    into = monitor(["952137"])
+    assert hear(into, calls(BLOCK, 500, share=1.0)) == []
+    assert into.nodes.get("95213").evidence == 0  # type: ignore[union-attr]
+    assert hear(monitor(["95"]), calls(BLOCK, 500, share=1.0)) == []
+    later = monitor()
+    opened = hear(later, calls(BLOCK, 100, share=1.0))[-1]
+    later.allowed = frozenset(["95213701"])
+    assert later.advise("95213701", opened.time).state is State.CLOSED
+    assert later.advise("95213701", opened.time).allowed == "95213701"
+    assert later.advise("95213702", opened.time).state is State.OPEN
+
+
+def test_forged_numbers_do_not_speak_against_the_range_that_they_borrow() -> None:
+    into = monitor()
+    forged = [f"95213{n:06d}" for n in range(100, 200)]
+    changes = hear(into, calls(forged, 300, share=1.0))
+    assert changes
+    assert all(change.prefix.startswith("?95213") for change in changes)
+    assert into.advise("95213001", changes[-1].time).state is State.CLOSED
+    assert into.advise(forged[0], changes[-1].time).state is State.OPEN
+
+
+def test_a_network_is_never_opened_for_forged_numbers_all_over_it() -> None:
+    """Each shows another number, once: there is no range to open."""
+    into = monitor()
+    for n, call in enumerate(calls([""], 2000, share=1.0)):
+        assert into.hear(replace(call, caller=f"139{n * 104_729 % 10**8:08d}")) == []
+
+
+def test_unheard_calls_move_nothing() -> None:
+    unheard = [RangeCall(str(n), BLOCK[0], float(n), Outcome.UNHEARD) for n in range(1000)]
+    assert hear(monitor(), unheard) == []
+
+
+def test_marks_of_a_person_count_and_can_be_taken_back() -> None:
+    into = monitor()
+    unsure = [RangeCall(str(n), BLOCK[0], float(n), Outcome.UNSURE) for n in range(40)]
+    hear(into, unsure)
+    changes = [c for call in unsure for c in into.mark(call, Mark.RECORDED, None, 100.0)]
+    assert changes[0].after is State.WARNED
+    back = [c for call in unsure for c in into.mark(call, Mark.LIVE, Mark.RECORDED, 101.0)]
+    assert into.nodes.get("952137").marked_live == 40  # type: ignore[union-attr]
+    assert into.nodes.get("952137").marked_recorded == 0  # type: ignore[union-attr]
+    assert State.OPEN not in {change.after for change in back}
+
+
+@settings(max_examples=40)
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(["95213701", "95213702", "95588", "13912345678", "9521300112", "x"]),
+            st.sampled_from(list(Outcome)),
+            st.floats(0, 20_000),
+        ),
+        max_size=200,
+    )
+)
+def test_whatever_comes_states_and_counts_stay_sound(
+    heard: list[tuple[str, Outcome, float]],
+) -> None:
+    nodes: dict[str, Node] = {}
+    into = Monitor(nodes, POLICY)
+    now = 0.0
+    for n, (caller, outcome, gap) in enumerate(heard):
+        now += gap
+        for change in into.hear(RangeCall(str(n), caller, now, outcome)):
+            assert change.before is not change.after
+            assert change.time <= now
+    for prefix, node in nodes.items():
+        assert node.evidence >= 0 or node.state is State.HALF_OPEN
+        above = nodes.get(prefix[:-1])
+        assert above is None or above.calls >= node.calls
+
+
+def _held(into: Monitor) -> list[Node]:
+    nodes = into.nodes
+    assert isinstance(nodes, dict)
+    return [node for node in nodes.values() if node.held]

@@ -1,0 +1,106 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from audio_model.ranges.numbers import MAX_DIGITS, Flag, NumberKind, normalise
+
+
+@pytest.mark.parametrize(
+    ("text", "key", "kind"),
+    [
+        ("95588", "95588", NumberKind.SERVICE),
+        ("952130", "952130", NumberKind.SERVICE),
+        ("95213001", "95213001", NumberKind.SERVICE),
+        ("95213-001", "95213001", NumberKind.SERVICE),
+        ("+8695588", "95588", NumberKind.SERVICE),
+        ("008695588", "95588", NumberKind.SERVICE),
+        ("\uff19\uff15\uff15\uff18\uff18", "95588", NumberKind.SERVICE),
+        ("sip:95588@gateway.example;user=phone", "95588", NumberKind.SERVICE),
+        ("95013123456", "95013123456", NumberKind.SERVICE),
+        ("96110", "96110", NumberKind.SERVICE),
+        ("10086", "10086", NumberKind.SERVICE),
+        ("110", "110", NumberKind.SERVICE),
+        ("12345", "12345", NumberKind.SERVICE),
+        ("13912345678", "+8613912345678", NumberKind.MOBILE),
+        ("0139 1234 5678", "+8613912345678", NumberKind.MOBILE),
+        ("8613912345678", "+8613912345678", NumberKind.MOBILE),
+        ("tel:+86-139-1234-5678", "+8613912345678", NumberKind.MOBILE),
+        ("010-88886666", "+861088886666", NumberKind.LANDLINE),
+        ("(0755) 8288 1234", "+8675582881234", NumberKind.LANDLINE),
+        ("09515012345", "+869515012345", NumberKind.LANDLINE),
+        ("+869515012345", "+869515012345", NumberKind.LANDLINE),
+        ("09500123456", "9500123456", NumberKind.SERVICE),
+        ("4008123123", "+864008123123", NumberKind.SHARED_COST),
+        ("800-810-1234", "+868008101234", NumberKind.TOLL_FREE),
+        ("+44 20 8366 1177", "+442083661177", NumberKind.FOREIGN),
+        ("+85223456789", "+85223456789", NumberKind.FOREIGN),
+        ("anonymous", "withheld", NumberKind.WITHHELD),
+        ("", "withheld", NumberKind.WITHHELD),
+    ],
+)
+def test_a_number_has_one_key_however_it_is_written(text: str, key: str, kind: NumberKind) -> None:
+    number = normalise(text)
+    assert (number.key, number.kind, number.flag) == (key, kind, None)
+
+
+@pytest.mark.parametrize(
+    ("text", "flag"),
+    [
+        ("952130011", Flag.TOO_LONG),
+        ("9558812", Flag.TOO_LONG),
+        ("9521300112233", Flag.TOO_LONG),
+        ("96123456", Flag.TOO_LONG),
+        ("95213", Flag.WRONG_LENGTH),
+        ("950131234", Flag.WRONG_LENGTH),
+        ("100", Flag.WRONG_LENGTH),
+        ("9581234", Flag.UNASSIGNED_PREFIX),
+        ("95912", Flag.UNASSIGNED_PREFIX),
+        ("139123456789012", Flag.WRONG_LENGTH),
+        ("+861234", Flag.WRONG_LENGTH),
+        ("14912345678", Flag.UNASSIGNED_PREFIX),
+        ("02612345678", Flag.UNASSIGNED_PREFIX),
+        ("not a number", Flag.MALFORMED),
+        ("+", Flag.MALFORMED),
+    ],
+)
+def test_what_nobody_can_own_is_flagged_on_a_branch_of_its_own(text: str, flag: Flag) -> None:
+    number = normalise(text)
+    assert (number.kind, number.flag) == (NumberKind.IMPLAUSIBLE, flag)
+    assert all(prefix.startswith("?") for prefix in number.prefixes)
+
+
+def test_prefixes_grow_by_a_digit_to_the_number_itself() -> None:
+    number = normalise("95213001")
+    assert number.prefixes == ("952", "9521", "95213", "952130", "9521300", "95213001")
+    assert number.prefixes[number.too_wide] == "95213"
+
+
+@pytest.mark.parametrize(
+    ("text", "widest"),
+    [("13912345678", "+861391234"), ("01088886666", "+861088886"), ("95588", "95588")],
+)
+def test_networks_and_cities_are_too_wide_for_a_breaker(text: str, widest: str) -> None:
+    number = normalise(text)
+    assert number.prefixes[number.too_wide] == widest
+
+
+def test_withheld_numbers_have_no_breaker() -> None:
+    number = normalise("anonymous")
+    assert number.prefixes[number.too_wide :] == ()
+
+
+@given(st.text(max_size=40) | st.from_regex(r"\+?[0-9]{1,18}", fullmatch=True))
+def test_any_text_is_some_number_with_nested_prefixes(text: str) -> None:
+    number = normalise(text)
+    assert number.prefixes[-1] == number.key
+    assert 0 < len(number.key) <= MAX_DIGITS + 1
+    for wide, narrow in zip(number.prefixes, number.prefixes[1:], strict=False):
+        assert narrow[:-1] == wide
+    assert (number.flag is not None) == (number.kind is NumberKind.IMPLAUSIBLE)
+
+
+@given(st.from_regex(r"(95[0-9]{3,6}|1[3-9][0-9]{9}|0[1-9][0-9]{9,10})", fullmatch=True))
+def test_a_key_is_its_own_number(text: str) -> None:
+    number = normalise(text)
+    if number.flag is None:
+        assert normalise(number.key) == number
