@@ -58,8 +58,8 @@ def score(folder: Path, *options: str) -> tuple[int, str]:
     return finish(start(folder, *options))
 
 
-def until(condition: Callable[[], object]) -> None:
-    deadline = time.monotonic() + 30
+def until(condition: Callable[[], object], seconds: float = 30) -> None:
+    deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "waited in vain"
         time.sleep(0.002)

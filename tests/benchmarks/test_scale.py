@@ -49,7 +49,11 @@ def test_the_table_says_what_was_measured_and_no_more() -> None:
 
 
 @pytest.mark.slow
-def test_a_run_is_watched_and_its_results_checked(tmp_path: Path) -> None:
+def test_a_run_is_watched_and_its_results_checked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # So few recordings are scored within a second.
+    monkeypatch.setattr("benchmarks.watched._SAMPLE_SECONDS", 0.02)
     make_recordings(tmp_path / "calls", 60)
     run = watch(tmp_path / "calls", tmp_path / "results", "--shard-size", "10", "--workers", "1")
     check_once(tmp_path / "results", 60)
