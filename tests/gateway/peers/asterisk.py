@@ -62,8 +62,8 @@ exten => trap,1,Answer()
 # EAGI's audio is copied on its way to the program.
 _EAGI = """\
 #!/bin/bash
-exec 3< <(exec tee {heard} <&3)
-exec {python} -m audio_model "$@"
+exec 3< <(exec tee "{heard}" <&3)
+exec "{python}" -m audio_model "$@"
 """
 
 _MODULES = """
