@@ -134,9 +134,9 @@ def test_a_cluster_that_runs_already_is_used_and_left(
         address = f"127.0.0.1:{probe.getsockname()[1]}"
     ray = str(Path(sys.executable).with_name("ray"))
     port = address.rpartition(":")[2]
+    flags = f"--node-ip-address=127.0.0.1 --port={port} --num-cpus=2 --include-dashboard=false"
     head = subprocess.Popen(
-        f"{ray} start --head --block --node-ip-address=127.0.0.1 --port={port} --num-cpus=2 "
-        "--include-dashboard=false --disable-usage-stats".split(),
+        [ray, "start", "--head", "--block", "--disable-usage-stats", *flags.split()],
         env=os.environ | {"PYTHONPATH": str(runs.ROOT), "FAKE_SECONDS": "0"},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
