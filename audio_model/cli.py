@@ -43,6 +43,14 @@ COMMANDS = {
         "audio_model.ranges.feedback_command",
         "say what a call really was",
     ),
+    "known": (
+        "audio_model.known.command",
+        "keep recordings that were heard before, and find them again",
+    ),
+    "campaigns": (
+        "audio_model.known.campaigns_command",
+        "group calls that play the same recording",
+    ),
 }
 """Each command's module, with ``DESCRIPTION``, ``EPILOG``, ``add_arguments`` and ``run``."""
 

@@ -1,0 +1,1 @@
+"""Recordings that were heard before: fingerprint, store, match, campaigns."""

@@ -1,0 +1,187 @@
+"""``audio-model known``: a store of known recordings, by hand."""
+
+import argparse
+import csv
+import math
+import sys
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
+from pathlib import Path
+
+from audio_model.audio import check_seconds
+from audio_model.batch.rows import escape
+from audio_model.known.match import match_whole
+from audio_model.known.sources import hear
+from audio_model.known.store import Recording, Store, StoreError
+
+EXIT_DONE = 0
+EXIT_SOME_ERRORS = 1
+
+DEFAULT_SECONDS = 600.0
+
+DESCRIPTION = """\
+Keep a store of known recordings: one file that finds the same samples again from two or three
+seconds of a call, at any offset, through another codec, level and noise. A live voice is never in
+it twice: words and voice may recur, samples may not."""
+
+EPILOG = """\
+examples:
+  audio-model known add known.db campaigns/ greeting.wav    each is known by its path
+  audio-model known match known.db calls/ > matches.csv     a row for each call
+  audio-model known list known.db
+  audio-model known remove known.db 17 greeting.wav         by number or by name
+  audio-model known merge known.db branch-office.db         take all of another store
+
+PATH is a recording, a folder, a pattern in quotes, a manifest (its column time tells when a call
+was), or - for a list on standard input. Several processes may use a store at once.
+
+exit status:
+  0 done, 1 some recordings could not be read, 2 wrong usage or a damaged store
+"""
+
+_MATCH_COLUMNS = (
+    "path",
+    "recording",
+    "name",
+    "offset",
+    "start",
+    "end",
+    "matched_seconds",
+    "probability",
+    "first_heard",
+    "last_heard",
+    "times_heard",
+    "error",
+)
+_LIST_COLUMNS = ("recording", "name", "seconds", "first_heard", "last_heard", "times_heard")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Do what was asked; returns the exit status. Raises AudioModelError."""
+    action: Callable[[argparse.Namespace], int] = args.action
+    return action(args)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare what ``known`` takes."""
+    actions = parser.add_subparsers(required=True, metavar="ACTION")
+    for name, action, about in (
+        ("add", _add, "hear recordings and remember those that are new"),
+        ("match", _match, "say of each call which known recording it repeats, as CSV"),
+    ):
+        chosen = _action(actions, name, action, about)
+        chosen.add_argument("paths", nargs="+", metavar="PATH")
+        chosen.add_argument(
+            "--max-seconds",
+            type=float,
+            default=DEFAULT_SECONDS,
+            metavar="S",
+            help="hear the first S seconds of each (default: %(default)g)",
+        )
+    _action(actions, "list", _list, "list what is known, as CSV")
+    removing = _action(actions, "remove", _remove, "forget recordings")
+    removing.add_argument("recordings", nargs="+", metavar="RECORDING", help="its number or name")
+    merging = _action(actions, "merge", _merge, "take all recordings of other stores")
+    merging.add_argument("others", nargs="+", metavar="OTHER")
+
+
+def _action(
+    actions: "argparse._SubParsersAction[argparse.ArgumentParser]",
+    name: str,
+    action: Callable[[argparse.Namespace], int],
+    about: str,
+) -> argparse.ArgumentParser:
+    parser = actions.add_parser(name, help=about, description=about, allow_abbrev=False)
+    parser.set_defaults(action=action)
+    parser.add_argument("store", metavar="STORE", help="the store's file")
+    return parser
+
+
+def _add(args: argparse.Namespace) -> int:
+    check_seconds(args.max_seconds)
+    errors = 0
+    with Store(args.store) as store:
+        for heard in hear(args.paths, args.max_seconds):
+            path = escape(heard.entry.path)
+            if heard.fingerprint is None:
+                errors += 1
+                print(f"{path}: {heard.error}", file=sys.stderr)
+                continue
+            known = match_whole(store, heard.fingerprint)
+            if known is not None and known.sure and known.covers_call:
+                print(f"{path}: known as {known.recording.id} ({known.recording.name})")
+                continue
+            try:
+                at = None if math.isnan(heard.time) else heard.time
+                print(f"{path}: {store.add(path, heard.fingerprint.codes, at)}")
+            except StoreError as error:
+                errors += 1
+                print(error, file=sys.stderr)
+    return EXIT_SOME_ERRORS if errors else EXIT_DONE
+
+
+def _match(args: argparse.Namespace) -> int:
+    check_seconds(args.max_seconds)
+    errors = 0
+    rows = csv.writer(sys.stdout, lineterminator="\n")
+    rows.writerow(_MATCH_COLUMNS)
+    with Store(args.store, create=False) as store:
+        for heard in hear(args.paths, args.max_seconds):
+            cells: Iterable[object] = [""] * 10
+            if heard.fingerprint is None:
+                errors += 1
+            elif (match := match_whole(store, heard.fingerprint)) is not None and match.sure:
+                recording = match.recording
+                cells = (
+                    recording.id,
+                    recording.name,
+                    f"{match.offset:.3f}",
+                    f"{match.start:.3f}",
+                    f"{match.end:.3f}",
+                    f"{match.seconds:.3f}",
+                    f"{match.probability:.6f}",
+                    *_heard(recording),
+                )
+            rows.writerow([escape(heard.entry.path), *cells, escape(heard.error)])
+    return EXIT_SOME_ERRORS if errors else EXIT_DONE
+
+
+def _list(args: argparse.Namespace) -> int:
+    rows = csv.writer(sys.stdout, lineterminator="\n")
+    rows.writerow(_LIST_COLUMNS)
+    with Store(args.store, create=False) as store:
+        for recording in store.recordings():
+            seconds = f"{recording.seconds:.2f}"
+            rows.writerow([recording.id, recording.name, seconds, *_heard(recording)])
+    return EXIT_DONE
+
+
+def _remove(args: argparse.Namespace) -> int:
+    with Store(args.store, create=False) as store, store.writing():
+        for asked in args.recordings:
+            ids = [recording.id for recording in store.named(asked)]
+            if not ids and asked.isdecimal() and store.recording(int(asked)) is not None:
+                ids = [int(asked)]
+            if not ids:
+                raise StoreError(f"{args.store}: no recording {asked}")
+            for id in ids:
+                store.remove(id)
+    return EXIT_DONE
+
+
+def _merge(args: argparse.Namespace) -> int:
+    with Store(args.store) as store:
+        for path in args.others:
+            if Path(path).resolve() == Path(args.store).resolve():
+                raise StoreError(f"{path}: a store cannot be merged into itself")
+            with Store(path, create=False) as other:
+                print(f"{path}: {store.merge(other)} recordings")
+    return EXIT_DONE
+
+
+def _heard(recording: Recording) -> tuple[object, ...]:
+    first, last = (
+        datetime.fromtimestamp(at, UTC).isoformat(timespec="seconds")
+        for at in (recording.first_heard, recording.last_heard)
+    )
+    return first, last, recording.times_heard

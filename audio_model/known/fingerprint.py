@@ -1,0 +1,161 @@
+"""A fingerprint of telephone audio: 64 bits every 16 ms, alike for the same samples alone.
+
+Each code is the signs of a two-dimensional cosine transform of half a second of the spectrogram:
+how the spectrum's shape (16 cepstral coefficients, fine enough to hold the pitch) moves in that
+half second, one and two cycles of it. A line's constant gain and colour and its steady noise move
+nothing; a lost packet is a small part of what one code has heard; signs need no scale.
+
+The family is that of Haitsma and Kalker, "A highly robust audio fingerprinting system", 2002:
+signs of differences in time and frequency. Theirs are differences of neighbours; these wider ones
+survive telephone codecs better. ``python -m benchmarks.known --peers`` compares them, landmarks
+and Chromaprint.
+"""
+
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from audio_model.frontend import SAMPLE_RATE, Samples
+
+HOP_SAMPLES = 128
+CODES_PER_SECOND = SAMPLE_RATE / HOP_SAMPLES
+"""62.5, one each 16 ms."""
+
+WIN_LENGTH = 512
+"""64 ms: long enough to part the harmonics of a voice."""
+
+N_BANDS = 32
+F_MIN, F_MAX = 250.0, 3450.0
+"""Hz."""
+
+EMPHASIS = 0.8
+"""Bands are weighted by their frequency to this power: about the slope of speech's amplitude."""
+
+PATCH_FRAMES = 32
+PATCH_SAMPLES = (PATCH_FRAMES - 1) * HOP_SAMPLES + WIN_LENGTH
+"""0.56 s of audio in a code; the code's time is the start of it."""
+
+N_CEPSTRAL = 16
+N_TEMPORAL = 4
+N_BITS = N_CEPSTRAL * N_TEMPORAL
+N_KEY_BITS = 16
+"""The low bits of a code, its key: the steadiest coefficients, by which a store is searched."""
+
+KEY_MASK = np.uint64((1 << N_KEY_BITS) - 1)
+
+NOTHING = np.uint64(0)
+"""The code of half a second that tells nothing: silence, a steady sound, tones."""
+
+MIN_MODULATION = 1.0
+"""Amplitude that must move in a patch, summed over bands; half of speech at -50 dBFS does it."""
+
+MIN_BANDS = 9.0
+"""Bands that must move together: speech moves 18 (median), tones, beeps and DTMF 3 to 6."""
+
+Codes = NDArray[np.uint64]
+
+
+@dataclass(frozen=True)
+class Fingerprint:
+    """Codes of consecutive hops, and how sure the bits of their keys are."""
+
+    codes: Codes
+    """[shape=(n_codes,)]"""
+    margins: NDArray[np.float32]
+    """Size of each key bit's coefficient, in mean ones of the key: noise turns the small ones.
+    [shape=(n_codes, N_KEY_BITS)]"""
+
+    def __len__(self) -> int:
+        return len(self.codes)
+
+    def __getitem__(self, part: slice) -> Self:
+        return type(self)(self.codes[part], self.margins[part])
+
+
+class Fingerprinter:
+    """Takes the samples of one leg as they come; packets of any size give the codes of all."""
+
+    def __init__(self) -> None:
+        self._samples = np.zeros(0, np.float32)
+        self._bands = np.zeros((0, N_BANDS), np.float32)
+
+    def feed(self, samples: Samples) -> Fingerprint:
+        """The codes whose half second is complete.
+
+        Args:
+            samples: 8 kHz, in [-1, 1]. [shape=(n_samples,)]
+        """
+        self._samples = np.concatenate([self._samples, samples])
+        n_frames = max(0, (len(self._samples) - WIN_LENGTH) // HOP_SAMPLES + 1)
+        if n_frames:
+            frames = np.lib.stride_tricks.sliding_window_view(self._samples, WIN_LENGTH)
+            spectrum = np.fft.rfft(frames[: n_frames * HOP_SAMPLES : HOP_SAMPLES] * _WINDOW)
+            power = (spectrum.real**2 + spectrum.imag**2).astype(np.float32) @ _FILTERBANK
+            # Amplitude and not its logarithm: what noise adds to a pause then weighs little.
+            self._bands = np.concatenate([self._bands, np.sqrt(power) * _EMPHASIS])
+            self._samples = self._samples[n_frames * HOP_SAMPLES :]
+        n_codes = max(0, len(self._bands) - PATCH_FRAMES + 1)
+        fingerprint = _codes(self._bands)
+        self._bands = self._bands[n_codes:]
+        return fingerprint
+
+
+def fingerprint(samples: Samples) -> Fingerprint:
+    """The codes of 8 kHz audio; none if it is shorter than ``PATCH_SAMPLES``."""
+    return Fingerprinter().feed(samples)
+
+
+def _codes(bands: NDArray[np.float32]) -> Fingerprint:
+    if len(bands) < PATCH_FRAMES:
+        return Fingerprint(np.zeros(0, np.uint64), np.zeros((0, N_KEY_BITS), np.float32))
+    patches = np.lib.stride_tricks.sliding_window_view(bands, PATCH_FRAMES, axis=0)
+    moving = patches @ _TEMPORAL
+    squares = moving[:, :, 0] ** 2 + moving[:, :, 1] ** 2
+    modulation = np.sqrt(squares).sum(axis=1)
+    n_bands = modulation**2 / np.maximum(squares.sum(axis=1), 1e-30)
+    telling = (modulation >= MIN_MODULATION) & (n_bands >= MIN_BANDS)
+    # Slow movements of the whole shape first: their signs are the steadiest.
+    coefficients = (_CEPSTRAL @ moving).reshape(len(moving), N_BITS)[:, _ORDER]
+    signs = np.ascontiguousarray(coefficients > 0)
+    bits = np.packbits(signs, axis=1, bitorder="little").view("<u8")[:, 0]
+    sizes = np.abs(coefficients[:, :N_KEY_BITS])
+    margins = sizes / np.maximum(sizes.mean(axis=1, keepdims=True), 1e-30)
+    return Fingerprint(np.where(telling, bits, NOTHING).astype(np.uint64), margins)
+
+
+def _band_centres() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Triangular filters on the mel scale, [shape=(n_bins, N_BANDS)], and their centres in Hz."""
+    lowest, highest = 2595 * np.log10(1 + np.array([F_MIN, F_MAX]) / 700)
+    corners = 700 * (10 ** (np.linspace(lowest, highest, N_BANDS + 2) / 2595) - 1)
+    lower, centre, upper = corners[:-2], corners[1:-1], corners[2:]
+    bins = np.fft.rfftfreq(WIN_LENGTH, 1 / SAMPLE_RATE)[:, None]
+    rising, falling = (bins - lower) / (centre - lower), (upper - bins) / (upper - centre)
+    return np.maximum(0.0, np.minimum(rising, falling)), centre
+
+
+def _temporal() -> NDArray[np.float64]:
+    """Sine and cosine of one and of two cycles a patch, under a Hann window, with no constant part.
+
+    [shape=(PATCH_FRAMES, N_TEMPORAL)]
+    """
+    window = np.hanning(PATCH_FRAMES + 2)[1:-1]
+    time = (np.arange(PATCH_FRAMES) - (PATCH_FRAMES - 1) / 2) / PATCH_FRAMES
+    waves = np.stack(
+        [wave(2 * np.pi * cycles * time) * window for cycles in (1, 2) for wave in (np.sin, np.cos)]
+    )
+    waves -= window * (waves.sum(axis=1, keepdims=True) / window.sum())
+    return np.asarray((waves / np.linalg.norm(waves, axis=1, keepdims=True)).T)
+
+
+_FILTERS, _CENTRES = _band_centres()
+_FILTERBANK = _FILTERS.astype(np.float32)
+_EMPHASIS = ((_CENTRES / 1000) ** EMPHASIS).astype(np.float32)
+_WINDOW = np.hanning(WIN_LENGTH).astype(np.float32)
+_TEMPORAL = _temporal().astype(np.float32)
+_CEPSTRAL = np.cos(
+    np.pi * np.outer(np.arange(N_CEPSTRAL), np.arange(N_BANDS) + 0.5) / N_BANDS
+).astype(np.float32)
+_ORDER = np.arange(N_BITS).reshape(N_CEPSTRAL, 2, 2).transpose(1, 0, 2).reshape(-1)
+"""All coefficients of one cycle before those of two."""

@@ -1,0 +1,348 @@
+"""A call's audio to the known recording that it repeats: which, from where, how much, how sure.
+
+A code of the call whose key the store has tells where the call's audio could be in a recording.
+Most such hits are chance; those of a recording that plays share one *alignment*, and there the
+codes of call and recording are compared, one each 80 ms, for the stretch in which they agree.
+"""
+
+import math
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from audio_model.decision import sigmoid
+from audio_model.frontend import SAMPLE_RATE, Samples
+from audio_model.known.fingerprint import (
+    CODES_PER_SECOND,
+    KEY_MASK,
+    N_BITS,
+    N_KEY_BITS,
+    NOTHING,
+    PATCH_SAMPLES,
+    Codes,
+    Fingerprint,
+    Fingerprinter,
+)
+from audio_model.known.store import CODES_PER_POSITION, POSITIONS_PER_SECOND, Recording, Store
+
+PATCH_SECONDS = PATCH_SAMPLES / SAMPLE_RATE
+
+LOOK_UP_EVERY = 2
+"""Codes: one each 32 ms is looked up, and each may be up to 16 ms off a stored one."""
+
+MIN_KEY_LOG_PROBABILITY = math.log(0.1)
+"""Of a key being what the recording has at this moment; less likely ones are not looked up."""
+
+MARGIN_SLOPE = 6.0
+"""A bit is wrong with probability ``sigmoid(-MARGIN_SLOPE * margin)``."""
+
+MAX_DISTANCE = 7
+"""Of the 32 bits behind the key that may differ in a hit."""
+
+MAX_ALIGNMENTS = 6
+"""Of those with the most hits, compared at a time."""
+
+MIN_SHARE_OF_HITS = 0.2
+"""Alignments with less than this share of the hits that the first has are not compared."""
+
+TOLERATED = 0.33
+"""Share of wrong bits at which a code speaks neither for nor against a match."""
+
+MOST_AGREEMENT = 0.18
+"""What one code may speak for a match: two syllables of other people's can agree almost wholly, but
+they don't go on so."""
+
+EVEN_ODDS_AT = 0.15
+ODDS_SLOPE = 80.0
+CONTRARY = 0.06
+"""``log odds = ODDS_SLOPE * (evidence - EVEN_ODDS_AT - CONTRARY * contrary seconds)``.
+
+Set by hand so that no live voice of a thousand comes near even odds and a noisy query of two
+seconds mostly passes them. ``benchmarks.known`` prints how often each probability is right.
+"""
+
+UNDECIDED_SECONDS = 0.8
+"""Of an overlap that needn't match; what doesn't beyond it is contrary. Two messages of one voice
+share a phrase and go on differently."""
+
+DRIFT_STEPS = 5
+DRIFT_CODES = 5
+MAX_DRIFT = 0.002
+"""Share of bits that agree better, over five codes, a few steps of 16 ms beside the alignment.
+
+Samples that are played keep their time. A voice that says the same again wanders about it, if ever
+so little, and a synthetic one that was made from other text before and behind does, too.
+"""
+
+SURE = 0.99
+"""Probability from which a stream's match is told."""
+
+COVERED_SHARE = 0.8
+"""Of a call's telling seconds: from here on it holds nothing new."""
+
+ROUND_SECONDS = 0.64
+"""A stream is looked up in rounds of so much audio."""
+
+
+@dataclass(frozen=True)
+class Match:
+    """A stretch of a call that repeats a known recording."""
+
+    recording: Recording
+    offset: float
+    """Second of the recording at which the call's audio begins; negative if it begins before."""
+    start: float
+    end: float
+    """The stretch, in seconds of the call."""
+    seconds: float
+    """Of the call that repeat the recording, cuts and pauses left out."""
+    overlap: float
+    """Seconds of the call in which the recording plays if all of it was played at this offset."""
+    telling: float
+    """Seconds of the call that tell anything: neither silence nor tones."""
+    evidence: float
+    """Agreement beyond the tolerated, summed over the matching seconds."""
+
+    @property
+    def log_odds(self) -> float:
+        contrary = max(0.0, self.overlap - self.seconds - UNDECIDED_SECONDS)
+        return ODDS_SLOPE * (self.evidence - EVEN_ODDS_AT - CONTRARY * contrary)
+
+    @property
+    def probability(self) -> float:
+        """That these very samples were heard before."""
+        return sigmoid(self.log_odds)
+
+    @property
+    def covers_call(self) -> bool:
+        """Whether hardly anything in the call is new."""
+        return self.seconds >= COVERED_SHARE * self.telling
+
+    @property
+    def sure(self) -> bool:
+        """Whether it may be told."""
+        return self.probability >= SURE
+
+
+@dataclass(frozen=True)
+class _Stretch:
+    alignment: int
+    evidence: float
+    begin: int
+    end: int
+    """Codes of the call: the first, and the one behind the last."""
+    overlap: int = 0
+    """Positions at which both tell something."""
+
+
+class Matcher:
+    """Follows one call: feed it samples as they come, ask for the best match at any time."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._fingerprinter = Fingerprinter()
+        self._waiting: list[Samples] = []
+        self._n_waiting = 0
+        self.codes: Codes = np.zeros(0, np.uint64)
+        """Of everything heard."""
+        self._margins: list[NDArray[np.float32]] = []
+        self._alignments = np.zeros(0, np.int64)
+        self._positions = np.zeros(0, np.int64)
+        self.matches: tuple[Match, ...] = ()
+        """What the call may repeat so far, one each recording, the likeliest first."""
+
+    @property
+    def match(self) -> Match | None:
+        """The likeliest match so far, however unlikely."""
+        return self.matches[0] if self.matches else None
+
+    @property
+    def fingerprint(self) -> Fingerprint:
+        """Of everything heard."""
+        margins = [np.zeros((0, N_KEY_BITS), np.float32), *self._margins]
+        return Fingerprint(self.codes, np.concatenate(margins))
+
+    @property
+    def sure(self) -> bool:
+        """Whether :attr:`match` is sure enough to be told."""
+        return self.match is not None and self.match.sure
+
+    def feed(self, samples: Samples) -> Match | None:
+        """Hear samples at 8 kHz, of any number; the match if it has become sure with these."""
+        self._waiting.append(samples)
+        self._n_waiting += len(samples)
+        return self.flush() if self._n_waiting >= ROUND_SECONDS * SAMPLE_RATE else None
+
+    def flush(self) -> Match | None:
+        """Hear what waits for a round to be full; the match if it has become sure with this."""
+        before = self.sure
+        samples = np.concatenate([np.zeros(0, np.float32), *self._waiting])
+        self._waiting, self._n_waiting = [], 0
+        self.add(self._fingerprinter.feed(samples))
+        return self.match if self.sure and not before else None
+
+    def add(self, fingerprint: Fingerprint) -> None:
+        """Hear codes that follow those before. Raises StoreError."""
+        n_before = len(self.codes)
+        self.codes = np.concatenate([self.codes, fingerprint.codes])
+        self._margins.append(fingerprint.margins)
+        first = -n_before % LOOK_UP_EVERY
+        looked_up, codes = likely_codes(fingerprint[first::LOOK_UP_EVERY])
+        if len(codes) == 0:
+            return
+        with self._store.reading():
+            hits = self._store.search(codes, MAX_DISTANCE)
+            times = n_before + first + LOOK_UP_EVERY * looked_up[hits.asked]
+            alignments = CODES_PER_POSITION * hits.positions - times
+            self._alignments = np.concatenate([self._alignments, alignments])
+            self._positions = np.concatenate([self._positions, hits.positions])
+            self._compare()
+
+    def _compare(self) -> None:
+        found: dict[int, tuple[Recording, list[_Stretch]]] = {}
+        for position, alignment in self._likely_alignments():
+            known = self._store.at(position)
+            if known is None:
+                continue
+            recording, codes = known
+            stretch = _best_stretch(self.codes, recording, codes, alignment)
+            if stretch.evidence > 0:
+                found.setdefault(recording.id, (recording, []))[1].append(stretch)
+        telling = float((self.codes != NOTHING).sum()) / CODES_PER_SECOND + PATCH_SECONDS
+        matches = [_match(recording, parts, telling) for recording, parts in found.values()]
+        self.matches = tuple(sorted(matches, key=lambda match: -match.log_odds))
+
+    def _likely_alignments(self) -> list[tuple[int, int]]:
+        """Alignments with the most hits, and a position of each, the one with most hits first."""
+        if len(self._alignments) == 0:
+            return []
+        order = np.argsort(self._alignments, kind="stable")
+        sorted_ = self._alignments[order]
+        # The hits of one code to its neighbours in time are a step or two apart.
+        starts = np.flatnonzero(np.diff(sorted_, prepend=sorted_[0] - 9) > 1)
+        sizes = np.diff(starts, append=len(sorted_))
+        most = np.argsort(-sizes, kind="stable")[:MAX_ALIGNMENTS]
+        likely = []
+        for group in most[sizes[most] >= MIN_SHARE_OF_HITS * sizes[most[0]]].tolist():
+            middle = starts[group] + sizes[group] // 2
+            likely.append((int(self._positions[order[middle]]), int(sorted_[middle])))
+        return likely
+
+
+def match_whole(store: Store, fingerprint: Fingerprint) -> Match | None:
+    """The likeliest match of a whole recording, however unlikely; None if there is no trace of one.
+
+    Raises StoreError.
+    """
+    matcher = Matcher(store)
+    matcher.add(fingerprint)
+    return matcher.match
+
+
+def likely_codes(fingerprint: Fingerprint) -> tuple[NDArray[np.int64], Codes]:
+    """Codes to look up: those heard, and those with one or two of the least sure key bits changed.
+
+    Returns:
+        Which of the fingerprint's codes each stems from, and the codes, no two of the same key.
+        [shape=(n_likely,)]
+    """
+    heard = np.logaddexp(0, -MARGIN_SLOPE * fingerprint.margins).sum(axis=1)
+    weakest = np.argsort(fingerprint.margins, axis=1)[:, :2]
+    first, second = (
+        MARGIN_SLOPE * np.take_along_axis(fingerprint.margins, weakest[:, [n]], axis=1)[:, 0]
+        for n in (0, 1)
+    )
+    bits = np.uint64(1) << weakest.astype(np.uint64)
+    changes = [
+        (np.zeros(len(fingerprint), np.uint64), heard),
+        (bits[:, 0], heard + first),
+        (bits[:, 1], heard + second),
+        (bits[:, 0] | bits[:, 1], heard + first + second),
+    ]
+    costs = np.concatenate([cost for _, cost in changes])
+    codes = np.concatenate([fingerprint.codes ^ change for change, _ in changes])
+    looked_up = np.tile(np.arange(len(fingerprint)), len(changes))
+    costs[fingerprint.codes[looked_up] == NOTHING] = np.inf
+    cheapest = np.argsort(costs, kind="stable")
+    cheapest = cheapest[: np.searchsorted(costs[cheapest], -MIN_KEY_LOG_PROBABILITY, "right")]
+    # Neighbours in time often share a key. The surest of them finds what all would find.
+    _, first = np.unique(codes[cheapest] & KEY_MASK, return_index=True)
+    chosen = cheapest[first]
+    return looked_up[chosen], codes[chosen]
+
+
+def _best_stretch(heard: Codes, recording: Recording, codes: Codes, alignment: int) -> _Stretch:
+    """The stretch that agrees best at an alignment or, where it does, a step of 16 ms beside it."""
+    best = _stretch(heard, recording, codes, alignment)
+    if best.evidence < EVEN_ODDS_AT / 2:
+        return best
+    shifted = [_stretch(heard, recording, codes, alignment + shift) for shift in (-1, 1)]
+    best = max([best, *shifted], key=lambda stretch: stretch.evidence)
+    if _drift(heard, recording, codes, best) > MAX_DRIFT:
+        return replace(best, evidence=0.0)
+    return best
+
+
+def _drift(heard: Codes, recording: Recording, codes: Codes, stretch: _Stretch) -> float:
+    times = np.arange(stretch.begin, stretch.end, CODES_PER_POSITION)
+    first = (stretch.begin + stretch.alignment) // CODES_PER_POSITION - recording.first_position
+    theirs = codes[first : first + len(times)]
+    beside = times[:, None] + np.arange(-DRIFT_STEPS, DRIFT_STEPS + 1)
+    ours = heard[np.clip(beside, 0, len(heard) - 1)]
+    wrong = np.bitwise_count(ours ^ theirs[:, None]) / N_BITS
+    wrong[(ours == NOTHING) | (beside < 0) | (beside >= len(heard))] = 1
+    wrong = wrong[(theirs != NOTHING) & (ours[:, DRIFT_STEPS] != NOTHING)]
+    if len(wrong) < DRIFT_CODES:
+        return 0.0
+    sums = np.cumsum(np.pad(wrong, ((1, 0), (0, 0))), axis=0)
+    over_codes = (sums[DRIFT_CODES:] - sums[:-DRIFT_CODES]) / DRIFT_CODES
+    here = over_codes[:, DRIFT_STEPS - 1 : DRIFT_STEPS + 2].min(axis=1)
+    # A name spoken into a template agrees nowhere, and says nothing of time.
+    agreeing = here <= TOLERATED
+    return float((here - over_codes.min(axis=1))[agreeing].mean()) if agreeing.any() else 0.0
+
+
+def _stretch(heard: Codes, recording: Recording, codes: Codes, alignment: int) -> _Stretch:
+    times = CODES_PER_POSITION * (recording.first_position + np.arange(len(codes))) - alignment
+    low, high = np.searchsorted(times, (0, len(heard)))
+    times = times[low:high]
+    if len(times) == 0:
+        return _Stretch(alignment, 0.0, 0, 0)
+    ours, theirs = heard[times], codes[low:high]
+    agreement = np.minimum(TOLERATED - np.bitwise_count(ours ^ theirs) / N_BITS, MOST_AGREEMENT)
+    telling = (ours != NOTHING) & (theirs != NOTHING)
+    agreement[~telling] = 0
+    # The stretch with the largest sum: Bentley, "Programming pearls", 1984 (Kadane's algorithm).
+    sums = np.concatenate([[0.0], np.cumsum(agreement)])
+    lowest = np.minimum.accumulate(sums)
+    end = int(np.argmax(sums - lowest))
+    begin = int(np.argmin(sums[: end + 1]))
+    evidence = float(sums[end] - sums[begin]) / POSITIONS_PER_SECOND
+    if end == begin:
+        return _Stretch(alignment, 0.0, 0, 0)
+    last = int(times[end - 1])
+    return _Stretch(alignment, evidence, int(times[begin]), last + 1, int(telling.sum()))
+
+
+def _match(recording: Recording, stretches: list[_Stretch], telling: float) -> Match:
+    """One match of the stretches of a recording; where they overlap, the better one counts."""
+    taken: list[_Stretch] = []
+    for stretch in sorted(stretches, key=lambda stretch: -stretch.evidence):
+        if all(stretch.end <= other.begin or stretch.begin >= other.end for other in taken):
+            taken.append(stretch)
+    best = taken[0]
+    # A cut part counts only if it could stand alone; the many weak ones are chance.
+    parts = [best, *(other for other in taken[1:] if other.evidence >= EVEN_ODDS_AT)]
+    offset = best.alignment - CODES_PER_POSITION * recording.first_position
+    return Match(
+        recording=recording,
+        offset=offset / CODES_PER_SECOND,
+        start=min(part.begin for part in parts) / CODES_PER_SECOND,
+        end=(max(part.end for part in parts) - 1) / CODES_PER_SECOND + PATCH_SECONDS,
+        seconds=sum((part.end - 1 - part.begin) / CODES_PER_SECOND for part in parts)
+        + PATCH_SECONDS * len(parts),
+        overlap=best.overlap / POSITIONS_PER_SECOND + PATCH_SECONDS,
+        telling=telling,
+        evidence=sum(part.evidence for part in parts),
+    )

@@ -1,0 +1,215 @@
+"""``python -m benchmarks.known``: recall, false matches, CPU and size of known recordings.
+
+Each recording is learnt through one codec and asked for through another, cut anywhere, at another
+level, in noise, with packets lost and a beep before every second query. Without ``--data`` the
+repository's own few samples are used, and the figures are only a check that it works.
+"""
+
+import argparse
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+from numpy.random import Generator
+
+from audio_model.frontend import SAMPLE_RATE, Samples
+from audio_model.known.fingerprint import fingerprint
+from audio_model.known.match import SURE, Match, match_whole
+from audio_model.known.store import Store
+from benchmarks.known import costs
+from benchmarks.known.peers import Chromaprint, HaitsmaKalker, Landmarks, Ours, Peer
+from benchmarks.known.speech import CODECS, Clip, Line, Query, Speech, as_learnt, load, query
+from training.augment import Codec
+
+SAMPLES = Path(__file__).parents[2] / "samples"
+USUAL = Line(codec=None, snr_db=15, loss=0.03)
+LENGTHS = (1.5, 2.0, 3.0, 5.0)
+OFFSET_TOLERANCE = 0.05
+LIVE_SECONDS = (3.0, 6.0)
+RELIABILITY_EDGES = (0.0, 0.01, 0.1, 0.5, 0.9, 0.99, 1.01)
+SHOWN = 8
+
+
+@dataclass(frozen=True)
+class Learnt:
+    """A store of the recordings, and how each was learnt."""
+
+    clips: Sequence[Clip]
+    samples: Sequence[Samples]
+    codecs: Sequence[Codec]
+    store: Store
+    ids: dict[int, int]
+    """The clip of each recording of the store."""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", type=Path, default=SAMPLES, help="a folder with a manifest.csv")
+    parser.add_argument("--queries", type=int, default=400, help="of each kind")
+    parser.add_argument("--sizes", type=int, nargs="*", default=[], help="stores to fill and time")
+    parser.add_argument("--seconds", type=float, default=30.0, help="of a recording in those")
+    parser.add_argument("--peers", action="store_true", help="compare with other fingerprints")
+    parser.add_argument("--seed", type=int, default=0)
+    args = parser.parse_args()
+    rng = np.random.default_rng(args.seed)
+    speech = load(args.data)
+    print(
+        f"{len(speech.recorded)} recordings, {len(speech.live)} live; load {os.getloadavg()[0]:g}"
+    )
+    learnt = _learn(speech.recorded, rng)
+    _print_recall(learnt, args.queries, rng)
+    _print_false(learnt, speech)
+    if args.peers:
+        _print_peers(learnt, speech, args.queries, rng)
+    for size in args.sizes:
+        _print_costs(size, args.seconds, learnt, speech, rng)
+
+
+def _learn(clips: Sequence[Clip], rng: Generator) -> Learnt:
+    store = Store(":memory:")
+    samples, codecs, ids = [], [], {}
+    for index, clip in enumerate(clips):
+        heard, codec = as_learnt(clip, rng)
+        samples.append(heard)
+        codecs.append(codec)
+        ids[store.add(clip.path, fingerprint(heard).codes)] = index
+    return Learnt(clips, samples, codecs, store, ids)
+
+
+def _queries(learnt: Learnt, n: int, seconds: float, line: Line, rng: Generator) -> Iterator[Query]:
+    for n_th in range(n):
+        index = n_th % len(learnt.clips) if n > len(learnt.clips) else None
+        if index is None:
+            index = int(rng.integers(len(learnt.clips)))
+        yield query(learnt.clips, index, seconds, line, learnt.codecs[index], rng)
+
+
+def _print_recall(learnt: Learnt, n: int, rng: Generator) -> None:
+    kinds = [(f"{seconds:g} s", seconds, USUAL) for seconds in LENGTHS]
+    kinds += [(f"3 s, {codec}", 3.0, Line(codec, 15, 0.03)) for codec in CODECS]
+    kinds += [(f"3 s, {snr} dB", 3.0, Line(None, snr, 0.03)) for snr in (5, 10, 20, 30)]
+    kinds += [(f"3 s, {loss:.0%} lost", 3.0, Line(None, 15, loss)) for loss in (0.0, 0.08, 0.15)]
+    print(f"\n| query (15 dB, 3 % lost, other codec unless said) | found | sure (p ≥ {SURE}) |")
+    print("|---|---|---|")
+    told: list[tuple[float, bool]] = []
+    for name, seconds, line in kinds:
+        found = sure = 0
+        for asked in _queries(learnt, n, seconds, line, rng):
+            match = match_whole(learnt.store, fingerprint(asked.samples))
+            right = match is not None and _is_right(match, asked, learnt)
+            if match is None:
+                continue
+            told.append((match.probability, right))
+            found += right and match.probability >= 0.5
+            sure += right and match.sure
+        print(f"| {name} | {found / n:.1%} | {sure / n:.1%} |", flush=True)
+    _print_reliability(told)
+
+
+def _print_reliability(told: Sequence[tuple[float, bool]]) -> None:
+    print("\n| probability told | queries | told on average | right |")
+    print("|---|---|---|---|")
+    for low, high in pairwise(RELIABILITY_EDGES):
+        within = [(probability, right) for probability, right in told if low <= probability < high]
+        if within:
+            mean, right = np.mean(within, axis=0)
+            print(f"| {low:g} to {high:g} | {len(within)} | {mean:.3f} | {right:.3f} |")
+
+
+def _is_right(match: Match, asked: Query, learnt: Learnt) -> bool:
+    return (
+        learnt.ids[match.recording.id] == asked.clip
+        and abs(match.offset - asked.offset) <= OFFSET_TOLERANCE
+    )
+
+
+def _print_false(learnt: Learnt, speech: Speech) -> None:
+    live: list[tuple[float, str, str, float]] = []
+    comparisons = 0
+    for clip in speech.live:
+        for seconds in LIVE_SECONDS:
+            cut = clip.samples[: round(seconds * SAMPLE_RATE)]
+            match = match_whole(learnt.store, fingerprint(cut))
+            comparisons += len(learnt.clips)
+            if match is not None:
+                live.append((match.probability, clip.path, match.recording.name, match.seconds))
+    _print_likeliest("live speech", live, comparisons)
+    others: list[tuple[float, str, str, float]] = []
+    of_id = {index: id for id, index in learnt.ids.items()}
+    for index, clip in enumerate(learnt.clips):
+        own = of_id.pop(index)
+        learnt.store.remove(own)
+        match = match_whole(learnt.store, fingerprint(clip.samples))
+        again = learnt.store.add(clip.path, fingerprint(learnt.samples[index]).codes)
+        del learnt.ids[own]
+        learnt.ids[again] = index
+        if match is not None:
+            others.append((match.probability, clip.path, match.recording.name, match.seconds))
+    _print_likeliest(
+        "recordings against all others, those of the same voice and engine among them",
+        others,
+        len(learnt.clips) * (len(learnt.clips) - 1),
+    )
+
+
+def _print_likeliest(
+    name: str, matches: list[tuple[float, str, str, float]], comparisons: int
+) -> None:
+    matches.sort(reverse=True)
+    even = sum(match[0] >= 0.5 for match in matches)
+    sure = sum(match[0] >= SURE for match in matches)
+    print(f"\n{name}: {comparisons} comparisons, {even} with p ≥ 0.5, {sure} sure; the likeliest:")
+    for probability, path, known, seconds in matches[:SHOWN]:
+        print(f"  {probability:.4f}  {path} ~ {known}, {seconds:.2f} s")
+
+
+def _print_peers(learnt: Learnt, speech: Speech, n: int, rng: Generator) -> None:
+    peers: dict[str, Peer] = {
+        "ours": Ours(),
+        "Haitsma and Kalker": HaitsmaKalker(),
+        "landmarks": Landmarks(),
+    }
+    if Chromaprint.installed():
+        peers["Chromaprint"] = Chromaprint()
+    asked = {seconds: list(_queries(learnt, n, seconds, USUAL, rng)) for seconds in (2.0, 3.0, 5.0)}
+    live = [clip.samples for clip in speech.live[:: max(1, len(speech.live) // n)]]
+    print("\n| fingerprint | query | right recording first | and above every live caller |")
+    print("|---|---|---|---|")
+    for name, peer in peers.items():
+        peer.learn(learnt.samples)
+        for seconds, queries in asked.items():
+            length = round(seconds * SAMPLE_RATE)
+            bar = max((peer.best(samples[:length])[1] for samples in live), default=0.0)
+            first = above = 0
+            for one in queries:
+                index, alike = peer.best(one.samples)
+                first += index == one.clip
+                above += index == one.clip and alike > bar
+            print(f"| {name} | {seconds:g} s | {first / n:.1%} | {above / n:.1%} |", flush=True)
+
+
+def _print_costs(size: int, seconds: float, learnt: Learnt, speech: Speech, rng: Generator) -> None:
+    known = learnt.samples[: size // 4]
+    part = Learnt(learnt.clips[: len(known)], known, learnt.codecs, learnt.store, learnt.ids)
+    queries: dict[str, Sequence[Samples]] = {
+        "2 s, known": [q.samples for q in _queries(part, 60, 2.0, USUAL, rng)],
+        "3 s, known": [q.samples for q in _queries(part, 60, 3.0, USUAL, rng)],
+        "3 s, unknown": [clip.samples[: 3 * SAMPLE_RATE] for clip in speech.live[:60]],
+    }
+    measured = costs.measure(size, seconds, known, queries, rng)
+    print(
+        f"\n{size} recordings, {measured.minutes:.0f} minutes: "
+        f"{measured.kilobytes_a_minute:.1f} KB a minute, {measured.fill_ms:.2f} ms CPU to add one; "
+        f"fingerprint of 3 s {costs.fingerprint_ms(queries['3 s, unknown']):.2f} ms CPU; "
+        f"load {os.getloadavg()[0]:g}"
+    )
+    for name in queries:
+        cpu, wall = measured.cpu_ms[name], measured.wall_ms[name]
+        print(f"  {name}: {cpu:.2f} ms CPU, {wall:.2f} ms wall a query", flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,97 @@
+"""What a large store costs: filled with codes as speech has them, asked by real queries."""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from tempfile import TemporaryDirectory
+
+import numpy as np
+from numpy.random import Generator
+
+from audio_model.frontend import Samples
+from audio_model.known.fingerprint import NOTHING, Codes, Fingerprint, fingerprint
+from audio_model.known.match import match_whole
+from audio_model.known.store import CODES_PER_POSITION, POSITIONS_PER_SECOND, Store
+from benchmarks.timing import Task, interleaved
+
+ADDED_AT_ONCE = 500
+
+
+@dataclass(frozen=True)
+class Costs:
+    """Medians of CPU and wall milliseconds a query; a store's size in thousands of bytes."""
+
+    recordings: int
+    minutes: float
+    kilobytes_a_minute: float
+    fill_ms: float
+    """CPU to add one recording."""
+    cpu_ms: dict[str, float]
+    wall_ms: dict[str, float]
+
+
+def measure(
+    n_recordings: int,
+    seconds: float,
+    known: Sequence[Samples],
+    queries: dict[str, Sequence[Samples]],
+    rng: Generator,
+    folder: Path | None = None,
+) -> Costs:
+    """Fill a store with ``n_recordings`` of a length, some of them real, and time queries."""
+    with TemporaryDirectory(dir=folder) as temporary:
+        path = Path(temporary) / "known.db"
+        fingerprints = [fingerprint(samples) for samples in known]
+        pool = np.concatenate([found.codes for found in fingerprints])
+        pool = pool[pool != NOTHING]
+        with Store(path) as store:
+            started = time.process_time()
+            for found in fingerprints:
+                store.add("real", found.codes)
+            _fill(store, n_recordings - len(known), seconds, pool, rng)
+            fill_ms = 1000 * (time.process_time() - started) / n_recordings
+            minutes = sum(recording.seconds for recording in store.recordings()) / 60
+        size = path.stat().st_size
+        with Store(path) as store:
+            asked = {name: [fingerprint(samples) for samples in of] for name, of in queries.items()}
+            tasks = {
+                name: Task(_asking(store, of), units=1000 * len(of)) for name, of in asked.items()
+            }
+            timings = interleaved(tasks, rounds=7)
+    return Costs(
+        n_recordings,
+        minutes,
+        size / 1000 / minutes,
+        fill_ms,
+        {name: timing.cpu_us for name, timing in timings.items()},
+        {name: timing.wall_us for name, timing in timings.items()},
+    )
+
+
+def fingerprint_ms(queries: Sequence[Samples]) -> float:
+    """CPU milliseconds for the fingerprint of a query."""
+    times = []
+    for samples in queries:
+        started = time.process_time()
+        for _ in range(5):
+            fingerprint(samples)
+        times.append((time.process_time() - started) / 5)
+    return 1000 * median(times)
+
+
+def _fill(store: Store, n: int, seconds: float, pool: Codes, rng: Generator) -> None:
+    """Codes drawn from real ones, an eighth of their bits changed: keys as uneven as speech's."""
+    n_positions = round(seconds * POSITIONS_PER_SECOND)
+    for first in range(0, n, ADDED_AT_ONCE):
+        with store.writing():
+            for _ in range(min(ADDED_AT_ONCE, n - first)):
+                codes = pool[rng.integers(len(pool), size=n_positions)]
+                changes = rng.integers(1 << 64, size=(3, n_positions), dtype=np.uint64)
+                changed = codes ^ (changes[0] & changes[1] & changes[2])
+                store.add("synthetic", np.repeat(changed, CODES_PER_POSITION), 0.0)
+
+
+def _asking(store: Store, fingerprints: Sequence[Fingerprint]) -> Callable[[], object]:
+    return lambda: [match_whole(store, found) for found in fingerprints]

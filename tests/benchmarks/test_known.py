@@ -1,0 +1,49 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from audio_model.errors import UsageError
+from benchmarks.known.costs import measure
+from benchmarks.known.peers import HaitsmaKalker, Landmarks, Ours, Peer
+from benchmarks.known.speech import CODECS, Clip, Line, as_learnt, load, lose, query
+from tests.known.calls import cut, played, spoken
+
+
+@pytest.mark.parametrize("peer", [Ours(), HaitsmaKalker(), Landmarks()])
+def test_each_peer_finds_a_recording_in_a_clean_call(peer: Peer) -> None:
+    recordings = [spoken(6, seed) for seed in range(4)]
+    peer.learn(recordings)
+    index, alike = peer.best(played(cut(recordings[2], 1, 4), seed=0, snr_db=30))
+    assert index == 2
+    assert alike > peer.best(spoken(4, seed=9))[1]
+
+
+def test_a_query_is_what_the_recording_has_at_its_offset() -> None:
+    clip = Clip("clip.wav", "voice", spoken(6, seed=1))
+    rng = np.random.default_rng(3)
+    _, codec = as_learnt(clip, rng)
+    asked = query([clip], 0, 3.0, Line(CODECS[0], 60, 0.0), codec, rng)
+    begin = max(0, round(-asked.offset * 8000))
+    heard = asked.samples[begin + 2000 :][:8000]
+    said = clip.samples[round(asked.offset * 8000) + begin + 2000 :][:8000]
+    assert np.corrcoef(heard, said)[0, 1] > 0.99
+
+
+def test_packets_are_lost_as_often_as_asked() -> None:
+    lost = lose(np.ones(8000 * 60, np.float32), 0.1, np.random.default_rng(0))
+    assert (lost != 1).mean() == pytest.approx(0.1, abs=0.02)
+
+
+def test_a_store_is_measured() -> None:
+    known = [spoken(4, seed) for seed in range(3)]
+    rng = np.random.default_rng(0)
+    measured = measure(40, 10.0, known, {"3 s": [cut(known[0], 0, 3)]}, rng)
+    assert measured.minutes == pytest.approx((37 * 10 + 3 * 3.5) / 60, rel=0.02)
+    assert measured.kilobytes_a_minute > 5
+    assert measured.cpu_ms["3 s"] > 0
+
+
+def test_a_folder_without_a_manifest_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"has no manifest\.csv"):
+        load(tmp_path)

@@ -1,0 +1,175 @@
+import csv
+import io
+from argparse import ArgumentParser
+from pathlib import Path
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+import soundfile
+
+from audio_model.errors import UsageError
+from audio_model.known import campaigns_command, command
+from audio_model.known.store import Store, StoreError
+from tests.known.calls import cut, played, spoken
+from tests.sounds import SAMPLE_RATE, tone
+
+ONE, TWO = spoken(6, seed=1), spoken(6, seed=2)
+
+
+def known(*arguments: str | Path) -> int:
+    parser = ArgumentParser()
+    command.add_arguments(parser)
+    return command.run(parser.parse_args([str(argument) for argument in arguments]))
+
+
+def campaigns(*arguments: str | Path) -> int:
+    parser = ArgumentParser()
+    campaigns_command.add_arguments(parser)
+    return campaigns_command.run(parser.parse_args([str(argument) for argument in arguments]))
+
+
+def table(text: str) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(text)))
+
+
+def write(path: Path, samples: np.ndarray) -> Path:
+    soundfile.write(path, samples, SAMPLE_RATE)
+    return path
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Path:
+    return tmp_path / "known.db"
+
+
+@pytest.fixture
+def one(tmp_path: Path) -> Path:
+    return write(tmp_path / "one.wav", ONE)
+
+
+def test_add_match_list_remove(
+    store: Path, one: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    two = write(tmp_path / "two.wav", TWO)
+    assert known("add", store, one, two) == 0
+    capsys.readouterr()
+
+    call = write(tmp_path / "call.wav", played(cut(TWO, 2, 3), seed=0))
+    other = write(tmp_path / "other.wav", spoken(4, seed=9))
+    assert known("match", store, call, other) == 0
+    hit, miss = table(capsys.readouterr().out)
+    assert (hit["path"], hit["name"]) == (str(call), str(two))
+    assert float(hit["offset"]) == pytest.approx(2, abs=0.03)
+    assert float(hit["matched_seconds"]) == pytest.approx(3, abs=0.6)
+    assert (miss["path"], miss["recording"], miss["error"]) == (str(other), "", "")
+
+    assert known("remove", store, hit["recording"]) == 0
+    assert known("list", store) == 0
+    (left,) = table(capsys.readouterr().out)
+    assert left["name"] == str(one)
+    assert known("remove", store, one) == 0
+    assert known("list", store) == 0
+    assert table(capsys.readouterr().out) == []
+
+
+def test_what_is_known_is_not_added_again(
+    store: Path, one: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    again = write(tmp_path / "again.wav", played(ONE, seed=4))
+    assert known("add", store, one, again) == 0
+    assert f"again.wav: known as 1 ({one})" in capsys.readouterr().out
+    with Store(store) as opened:
+        assert len(opened) == 1
+
+
+def test_what_cannot_be_read_is_told_and_the_rest_is_done(
+    store: Path, one: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    broken = tmp_path / "broken.wav"
+    broken.write_bytes(b"no audio")
+    beep = write(tmp_path / "beep.wav", tone(3, 440))
+    assert known("add", store, broken, beep, one) == 1
+    told = capsys.readouterr()
+    assert "broken.wav: " in told.err and "beep.wav: nothing in it to know it by" in told.err
+    assert f"{one}: 1" in told.out
+    assert known("match", store, broken, one) == 1
+    first, second = table(capsys.readouterr().out)
+    assert first["error"] and not second["error"]
+    assert second["recording"] == "1"
+
+
+def test_remove_is_all_or_nothing(store: Path, one: Path) -> None:
+    known("add", store, one)
+    with pytest.raises(StoreError, match="no recording 17"):
+        known("remove", store, one, "17")
+    with Store(store) as opened:
+        assert len(opened) == 1
+
+
+def test_merge(store: Path, one: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    other = tmp_path / "other.db"
+    known("add", store, one)
+    known("add", other, write(tmp_path / "two.wav", TWO))
+    assert known("merge", store, other) == 0
+    assert "other.db: 1 recordings" in capsys.readouterr().out
+    with Store(store) as opened:
+        assert len(opened) == 2
+    with pytest.raises(StoreError, match="into itself"):
+        known("merge", store, store)
+
+
+@pytest.mark.parametrize("action", [("match", "x.wav"), ("list",), ("remove", "1")])
+def test_only_add_and_merge_make_a_store(tmp_path: Path, action: tuple[str, ...]) -> None:
+    missing = tmp_path / "missing.db"
+    with pytest.raises(StoreError, match="no such store"):
+        known(action[0], missing, *action[1:])
+    assert not missing.exists()
+
+
+def test_campaigns_of_a_manifest(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write(tmp_path / "a.wav", played(ONE, 0))
+    write(tmp_path / "b.wav", spoken(5, seed=40))
+    write(tmp_path / "c.wav", played(cut(ONE, 2, 4), 1))
+    (tmp_path / "d.wav").write_bytes(b"no audio")
+    manifest = tmp_path / "calls.csv"
+    manifest.write_text(
+        "path,time\na.wav,2024-05-01T10:00:00+00:00\nb.wav,1\nc.wav,1714561200\nd.wav,5\n"
+    )
+    output = tmp_path / "campaigns.csv"
+    assert campaigns(manifest, "--output", output) == 1
+    assert "4 calls: 2 in 1 campaigns, 1 alone, 1 errors" in capsys.readouterr().err
+
+    rows = table(output.read_text())
+    assert list(rows[0]) == ["path", "campaign", "offset", "matched_seconds", "error"]
+    assert [Path(row["path"]).name for row in rows] == ["a.wav", "b.wav", "c.wav", "d.wav"]
+    assert [row["campaign"] for row in rows] == ["1", "", "1", ""]
+    assert float(rows[0]["offset"]) == 0
+    assert float(rows[2]["offset"]) == pytest.approx(2, abs=0.03)
+    assert [bool(row["error"]) for row in rows] == [False, False, False, True]
+
+    (summary,) = table((tmp_path / "campaigns.summary.csv").read_text())
+    assert (summary["campaign"], summary["calls"]) == ("1", "2")
+    assert summary["first"] == "2024-05-01T10:00:00+00:00"
+    assert summary["last"] == "2024-05-01T11:00:00+00:00"
+    assert summary["exemplar"].endswith("a.wav")
+
+    root = ElementTree.parse(tmp_path / "campaigns.svg").getroot()
+    bars = root.findall("{http://www.w3.org/2000/svg}rect")
+    assert len(bars) == 2
+
+
+def test_an_archive_without_campaigns_has_an_empty_picture(tmp_path: Path) -> None:
+    path = write(tmp_path / "alone.wav", ONE)
+    output = tmp_path / "campaigns.csv"
+    assert campaigns(path, "--output", output) == 0
+    assert table(output.read_text())[0]["campaign"] == ""
+    assert table((tmp_path / "campaigns.summary.csv").read_text()) == []
+    assert "no campaigns" in (tmp_path / "campaigns.svg").read_text()
+
+
+def test_wrong_usage(tmp_path: Path, one: Path) -> None:
+    with pytest.raises(UsageError, match=r"must end in \.csv"):
+        campaigns(one, "--output", tmp_path / "campaigns.txt")
+    with pytest.raises(UsageError, match="max_seconds"):
+        campaigns(one, "--output", tmp_path / "campaigns.csv", "--max-seconds", "0")

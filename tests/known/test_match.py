@@ -1,0 +1,134 @@
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+
+from audio_model.known.fingerprint import KEY_MASK, NOTHING, fingerprint
+from audio_model.known.match import MIN_KEY_LOG_PROBABILITY, Matcher, likely_codes, match_whole
+from audio_model.known.store import Store
+from tests.known.calls import cut, played, spoken
+from tests.sounds import SAMPLE_RATE, tone
+
+RECORDINGS = [spoken(8, seed) for seed in range(6)]
+
+
+@pytest.fixture(scope="module")
+def store() -> Iterator[Store]:
+    with Store(":memory:") as store:
+        for n, samples in enumerate(RECORDINGS):
+            store.add(f"recording {n}", fingerprint(samples).codes, heard_at=float(n))
+        yield store
+
+
+@pytest.mark.parametrize("begin", [0.0, 1.237, 4.9])
+@pytest.mark.parametrize("seconds", [2.0, 3.0])
+def test_a_cut_is_found_at_its_offset(store: Store, begin: float, seconds: float) -> None:
+    call = played(cut(RECORDINGS[2], begin, seconds), seed=3)
+    match = match_whole(store, fingerprint(call))
+    assert match is not None and match.recording.name == "recording 2"
+    assert match.probability > 0.5 if seconds == 2 else match.sure
+    assert match.offset == pytest.approx(begin, abs=0.02)
+    assert match.seconds == pytest.approx(seconds, abs=0.6)
+    assert 0 <= match.start < match.end <= seconds + 0.01
+
+
+def test_a_beep_before_it_makes_the_offset_negative(store: Store) -> None:
+    call = np.concatenate([tone(1.1, 425), played(cut(RECORDINGS[1], 0, 3), seed=1)])
+    match = match_whole(store, fingerprint(call))
+    assert match is not None and match.sure
+    assert match.offset == pytest.approx(-1.1, abs=0.02)
+    assert match.start >= 0.6
+
+
+def test_another_recording_is_no_match(store: Store) -> None:
+    for seed in range(100, 120):
+        match = match_whole(store, fingerprint(spoken(6, seed)))
+        assert match is None or match.probability < 0.01
+
+
+def test_tones_and_silence_match_nothing(store: Store) -> None:
+    assert match_whole(store, fingerprint(tone(4, 450))) is None
+    assert match_whole(store, fingerprint(np.zeros(32_000, np.float32))) is None
+    assert match_whole(store, fingerprint(np.zeros(10, np.float32))) is None
+
+
+@pytest.mark.parametrize("resumes_at", [4.0, 5.5])
+def test_a_name_in_a_template_is_a_gap_of_one_match(store: Store, resumes_at: float) -> None:
+    whole = RECORDINGS[4]
+    name = spoken(1.5, seed=77)
+    spliced = np.concatenate([cut(whole, 0, 4), name, cut(whole, resumes_at, 4)])
+    match = match_whole(store, fingerprint(played(spliced, seed=5)))
+    assert match is not None and match.sure
+    assert match.recording.name == "recording 4"
+    assert 5 < match.seconds < 9.5
+    assert match.start < 0.5 and match.end > 7.5
+
+
+@pytest.mark.parametrize("packet", [160, 1000, 7777])
+def test_a_stream_tells_once_and_as_soon_as_it_is_sure(store: Store, packet: int) -> None:
+    call = played(RECORDINGS[3], seed=9)
+    matcher = Matcher(store)
+    told = []
+    for start in range(0, len(call), packet):
+        if (match := matcher.feed(call[start : start + packet])) is not None:
+            told.append((start / SAMPLE_RATE, match.recording.name))
+    assert [name for _, name in told] == ["recording 3"]
+    assert told[0][0] < 3
+    matcher.flush()
+    whole = match_whole(store, matcher.fingerprint)
+    assert matcher.match is not None and whole is not None
+    np.testing.assert_array_equal(matcher.codes, fingerprint(call).codes)
+    assert matcher.match.offset == pytest.approx(whole.offset, abs=0.02)
+    assert matcher.match.seconds == pytest.approx(8, abs=0.6)
+
+
+def test_probability_rises_with_what_is_heard(store: Store) -> None:
+    call = played(RECORDINGS[0], seed=4)
+    lengths = (1.2, 1.6, 2.0, 3.0)
+    matches = [match_whole(store, fingerprint(cut(call, 0, length))) for length in lengths]
+    odds = [match.log_odds for match in matches if match is not None]
+    assert len(odds) == 4 and odds == sorted(odds)
+    assert odds[0] < 0
+
+
+@pytest.mark.parametrize("wander", [0.0, 0.06])
+def test_what_wanders_in_time_was_not_played(store: Store, wander: float) -> None:
+    """The same sounds said again, as it were: never more than ``wander`` seconds off."""
+    samples = RECORDINGS[5]
+    time = np.arange(len(samples)) / SAMPLE_RATE
+    moved = time + wander * np.sin(2 * np.pi * time / 3)
+    again = np.interp(moved, time, samples).astype(np.float32)
+    match = match_whole(store, fingerprint(again))
+    assert (match is not None and match.sure) == (wander == 0)
+
+
+def test_a_message_that_goes_on_differently_is_another(store: Store) -> None:
+    phrase = cut(RECORDINGS[1], 0, 2)
+    alone = match_whole(store, fingerprint(phrase))
+    assert alone is not None and alone.sure
+    longer = match_whole(store, fingerprint(np.concatenate([phrase, spoken(6, seed=55)])))
+    assert longer is None or not longer.sure
+
+
+def test_what_is_removed_is_not_found() -> None:
+    with Store(":memory:") as store:
+        id = store.add("gone", fingerprint(RECORDINGS[0]).codes)
+        store.add("kept", fingerprint(RECORDINGS[1]).codes)
+        store.remove(id)
+        match = match_whole(store, fingerprint(RECORDINGS[0]))
+        assert match is None or match.probability < 0.01
+
+
+def test_likely_codes_change_only_the_weakest_key_bits() -> None:
+    heard = fingerprint(played(RECORDINGS[0], seed=1))
+    looked_up, codes = likely_codes(heard)
+    changed = heard.codes[looked_up] ^ codes
+    assert not np.any(changed & ~KEY_MASK)
+    assert np.bitwise_count(changed).max() == 2
+    keys = codes & KEY_MASK
+    assert len(np.unique(keys)) == len(keys)
+    assert not np.any(heard.codes[looked_up] == NOTHING)
+    assert MIN_KEY_LOG_PROBABILITY < 0
+    for n in np.flatnonzero(np.bitwise_count(changed) == 1):
+        bit = int(changed[n]).bit_length() - 1
+        assert bit in np.argsort(heard.margins[looked_up[n]])[:2]

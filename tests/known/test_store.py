@@ -1,0 +1,241 @@
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from audio_model.known import store as store_module
+from audio_model.known.fingerprint import Codes
+from audio_model.known.store import Store, StoreError
+
+EVERY = store_module.CODES_PER_POSITION
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "known.db"
+
+
+@pytest.fixture
+def small_index(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Levels so small that a few recordings go through three of them."""
+    monkeypatch.setattr(store_module, "_WAITING_POSTINGS", 64)
+    monkeypatch.setattr(store_module, "_LEVEL_FACTOR", 2)
+
+
+def codes(seed: int, n: int = 40) -> Codes:
+    """Codes as a fingerprint has them, one a hop; ``n`` of them are kept by a store."""
+    rng = np.random.default_rng(seed)
+    return np.repeat(rng.integers(1, 1 << 64, size=n, dtype=np.uint64), EVERY)
+
+
+def places(store: Store, asked: Codes) -> set[tuple[int, int]]:
+    """Number in ``asked``, number of the recording; each code is looked up by itself."""
+    found = set()
+    with store.reading():
+        for n in range(len(asked)):
+            for position in store.search(asked[n : n + 1], 0).positions.tolist():
+                known = store.at(position)
+                assert known is not None
+                recording, kept = known
+                assert kept[position - recording.first_position] == asked[n]
+                found.add((n, recording.id))
+    return found
+
+
+def test_every_code_is_found_at_its_position_whatever_its_level(
+    path: Path, small_index: None
+) -> None:
+    with Store(path) as store:
+        ids = [store.add(f"recording {seed}", codes(seed)) for seed in range(40)]
+        for seed, id in enumerate(ids):
+            asked = codes(seed)[::EVERY]
+            assert places(store, asked) == {(n, id) for n in range(len(asked))}
+    database = sqlite3.connect(path)
+    levels = database.execute("SELECT DISTINCT id & 255 FROM postings").fetchall()
+    database.close()
+    assert len(levels) > 1
+
+
+def test_a_search_of_many_codes_tells_which_was_found(path: Path) -> None:
+    with Store(path) as store:
+        store.add("one", codes(1))
+        asked = np.concatenate([codes(2)[::EVERY], codes(1)[::EVERY]])
+        hits = store.search(asked, 0)
+    assert sorted(hits.asked.tolist()) == list(range(40, 80))
+    assert sorted(hits.positions.tolist()) == list(range(40))
+    np.testing.assert_array_equal(hits.asked - 40, hits.positions)
+
+
+def test_a_hit_may_differ_in_further_bits_but_not_in_the_key(path: Path) -> None:
+    with Store(path) as store:
+        store.add("one", codes(1))
+        asked = codes(1)[::EVERY]
+        three_bits = np.uint64(0b111 << 20)
+        assert len(store.search(asked ^ three_bits, 2).positions) == 0
+        assert len(store.search(asked ^ three_bits, 3).positions) == 40
+        assert len(store.search(asked ^ np.uint64(1), 32).positions) == 0
+
+
+def test_what_others_add_and_remove_is_seen_at_once(path: Path, small_index: None) -> None:
+    with Store(path) as reader, Store(path) as writer:
+        asked = codes(3)[::EVERY]
+        assert places(reader, asked) == set()
+        id = writer.add("three", codes(3))
+        assert places(reader, asked) == {(n, id) for n in range(40)}
+        for seed in range(10, 20):  # now it is in the index
+            writer.add("other", codes(seed))
+        assert places(reader, asked) == {(n, id) for n in range(40)}
+        writer.remove(id)
+        assert places(reader, asked) == places(writer, asked) == set()
+        assert reader.recording(id) is None
+        assert len(reader) == 10
+
+
+def test_heard_counts_and_widens_the_times(path: Path) -> None:
+    with Store(path) as store:
+        id = store.add("one", codes(1), heard_at=100.0)
+        store.heard(id, 300.0)
+        store.heard(id, 50.0)
+        recording = store.recording(id)
+    assert recording is not None
+    assert (recording.first_heard, recording.last_heard) == (50.0, 300.0)
+    assert recording.times_heard == 3
+    assert recording.seconds == pytest.approx(40 * 0.08)
+
+
+def test_merge_takes_all_or_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with Store(tmp_path / "one.db") as one, Store(tmp_path / "two.db") as two:
+        one.add("mine", codes(1), 1.0)
+        for seed in (2, 3):
+            two.heard(two.add(f"theirs {seed}", codes(seed), 5.0), 9.0)
+        assert one.merge(two) == 2
+        theirs = [recording for recording in one.recordings() if recording.name == "theirs 3"]
+        assert [(r.first_heard, r.last_heard, r.times_heard) for r in theirs] == [(5.0, 9.0, 2)]
+        assert len(places(one, codes(3)[::EVERY])) == 40
+
+        read = two.codes
+        monkeypatch.setattr(two, "codes", lambda id: read(id if id == 1 else 99))
+        with pytest.raises(StoreError, match="no recording 99"):
+            one.merge(two)
+        assert len(one) == 3
+        # The ids of what was taken back are given anew, and mean the new recording.
+        id = one.add("four", codes(4))
+        assert places(one, codes(4)[::EVERY]) == {(n, id) for n in range(40)}
+
+
+def test_a_killed_writer_leaves_what_it_committed(path: Path) -> None:
+    program = """
+import sys, numpy as np
+from audio_model.known import store
+store._WAITING_POSTINGS, store._LEVEL_FACTOR = 64, 2
+known = store.Store(sys.argv[1])
+for seed in range(100_000):
+    rng = np.random.default_rng(seed)
+    codes = np.repeat(rng.integers(1, 1 << 64, size=40, dtype=np.uint64), 5)
+    known.add(str(seed), codes)
+    print(seed, flush=True)
+"""
+    writer = subprocess.Popen(
+        [sys.executable, "-c", program, str(path)], cwd=ROOT, stdout=subprocess.PIPE, text=True
+    )
+    assert writer.stdout is not None
+    for line in writer.stdout:
+        if int(line) == 60:
+            break
+    os.kill(writer.pid, signal.SIGKILL)
+    rest = writer.stdout.read().split()
+    writer.wait()
+    writer.stdout.close()
+    n_told = int(rest[-1]) + 1 if rest else 61
+    with Store(path) as store:
+        recordings = list(store.recordings())
+        assert n_told <= len(recordings) <= n_told + 1
+        assert [recording.name for recording in recordings] == [*map(str, range(len(recordings)))]
+        for recording in recordings:
+            asked = codes(int(recording.name))[::EVERY]
+            assert len(places(store, asked)) == 40
+        store.add("goes on", codes(1_000_000))
+    database = sqlite3.connect(path)
+    assert database.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+    database.close()
+
+
+def test_several_writers_lose_nothing(path: Path, small_index: None) -> None:
+    def write(first: int) -> None:
+        with Store(path) as store:
+            for seed in range(first, first + 15):
+                store.add(str(seed), codes(seed))
+
+    threads = [threading.Thread(target=write, args=(first,)) for first in (0, 100, 200)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    with Store(path) as store:
+        assert len(store) == 45
+        for recording in store.recordings():
+            asked = codes(int(recording.name))[::EVERY]
+            assert places(store, asked) == {(n, recording.id) for n in range(40)}
+
+
+def test_a_full_disk_takes_nothing_back_that_was_stored(path: Path) -> None:
+    with Store(path) as store:
+        id = store.add("before", codes(1))
+        pages = store._db.execute("PRAGMA page_count").fetchone()[0]
+        store._db.execute(f"PRAGMA max_page_count = {pages}")
+        with pytest.raises(StoreError, match=r"known\.db: database or disk is full"):
+            store.add("too large", codes(2, n=20_000))
+        assert [recording.id for recording in store.recordings()] == [id]
+        assert places(store, codes(1)[::EVERY]) == {(n, id) for n in range(40)}
+
+
+def test_what_is_no_store_is_refused(tmp_path: Path) -> None:
+    missing, text, other = tmp_path / "no.db", tmp_path / "text.db", tmp_path / "other.db"
+    with pytest.raises(StoreError, match=r"no\.db: no such store"):
+        Store(missing, create=False)
+    assert not missing.exists()
+    text.write_bytes(b"not a database, though long enough to be looked at " * 40)
+    with pytest.raises(StoreError, match=r"text\.db: file is not a database"):
+        Store(text)
+    database = sqlite3.connect(other)
+    database.execute("CREATE TABLE recordings (id)")
+    database.close()
+    with pytest.raises(StoreError, match=r"other\.db: not a store of known recordings"):
+        Store(other)
+    assert other.read_bytes().startswith(b"SQLite")
+
+
+def test_a_store_of_another_version_is_refused(path: Path) -> None:
+    Store(path).close()
+    database = sqlite3.connect(path)
+    database.execute("PRAGMA user_version = 2")
+    database.close()
+    with pytest.raises(StoreError, match="another version"):
+        Store(path)
+
+
+def test_nothing_to_know_it_by_is_refused(path: Path) -> None:
+    with Store(path) as store:
+        with pytest.raises(StoreError, match=r"beep\.wav: nothing in it to know it by"):
+            store.add("beep.wav", np.zeros(100, np.uint64))
+        with pytest.raises(StoreError, match="no recording 5"):
+            store.remove(5)
+        assert len(store) == 0
+
+
+def test_a_locked_store_says_so(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(store_module, "_BUSY_SECONDS", 0.05)
+    with Store(path) as one, Store(path) as two, one.writing():
+        started = time.monotonic()
+        with pytest.raises(StoreError, match="locked"):
+            two.add("two", codes(2))
+        assert time.monotonic() - started < 1.5
+        assert len(two) == 0
