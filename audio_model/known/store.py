@@ -1,14 +1,9 @@
 """The store of known recordings: one SQLite file, searched by several processes while they add.
 
-A recording's codes, one each 80 ms, stand in its row. The index holds, for each value of a code's
-key, where codes with that key are: *postings* of eight bytes each. New recordings wait, and are
-searched in memory, until there are enough to be worth the writing; then their postings go to the
-lowest level of the index, and a level that is full goes to the next, sixteen times as large (a
-log-structured merge tree: O'Neil et al., 1996). So adding costs little however large the store is.
-All this happens in transactions: a killed process leaves what was committed and nothing else.
+A recording's codes, one each 80 ms, stand in its row; :mod:`audio_model.known.index` finds them.
+All changes happen in transactions: a killed process leaves what was committed and nothing else.
 """
 
-import json
 import sqlite3
 import time
 from collections.abc import Iterator
@@ -19,10 +14,10 @@ from types import TracebackType
 from typing import Self
 
 import numpy as np
-from numpy.typing import NDArray
 
 from audio_model.errors import AudioModelError
-from audio_model.known.fingerprint import CODES_PER_SECOND, KEY_MASK, N_KEY_BITS, NOTHING, Codes
+from audio_model.known.fingerprint import CODES_PER_SECOND, Codes
+from audio_model.known.index import POSITION_BITS, SCHEMA, Hits, Index
 
 CODES_PER_POSITION = 5
 """One code in five is kept: one each 80 ms, a *position*."""
@@ -35,12 +30,6 @@ _BUSY_SECONDS = 30.0
 _MAPPED_BYTES = 1 << 40
 """All of the file may be mapped: pages in the system's cache are then read without being copied."""
 
-_WAITING_POSTINGS = 1 << 16
-_LEVEL_FACTOR = 16
-"""A level of the index grows to so many times what comes into it at once."""
-
-_KEY_SHIFT = 8
-_POSITION_BITS = 32
 _SCHEMA = """
 CREATE TABLE recordings (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -54,22 +43,8 @@ CREATE TABLE recordings (
     waiting INTEGER NOT NULL
 );
 CREATE INDEX waiting ON recordings (id) WHERE waiting;
-CREATE TABLE levels (level INTEGER PRIMARY KEY, n_postings INTEGER NOT NULL);
-CREATE TABLE postings (id INTEGER PRIMARY KEY, positions BLOB NOT NULL);
 """
 _COLUMNS = "id, name, first_position, n_positions, first_heard, last_heard, times_heard"
-_POSTINGS_OF_KEYS = """
-SELECT postings.id, positions FROM json_each(?) AS keys CROSS JOIN postings
-ON postings.id BETWEEN keys.value AND keys.value + 255
-"""
-
-_APPEND = """
-ON CONFLICT (id) DO UPDATE SET positions = CAST(positions || excluded.positions AS BLOB)
-"""
-
-Keys = NDArray[np.uint16]
-Postings = NDArray[np.uint64]
-"""Thirty-two further bits of a code above the 32 bits of its position."""
 
 
 class StoreError(AudioModelError):
@@ -95,16 +70,6 @@ class Recording:
         return self.n_positions / POSITIONS_PER_SECOND
 
 
-@dataclass(frozen=True)
-class Hits:
-    """Where a store has codes like those asked for."""
-
-    asked: NDArray[np.int64]
-    """Which of the codes. [shape=(n_hits,)]"""
-    positions: NDArray[np.int64]
-    """Positions in the store. [shape=(n_hits,)]"""
-
-
 class Store:
     """Known recordings. For one thread; each process or thread opens its own.
 
@@ -122,11 +87,7 @@ class Store:
             raise StoreError(f"{self.path}: no such store of known recordings")
         with self._errors():
             self._db = sqlite3.connect(self.path, timeout=_BUSY_SECONDS, isolation_level=None)
-        self._own_changes = 0
-        self._waiting_version: tuple[int, int] | None = None
-        self._waiting_ids: list[int] = []
-        self._waiting_keys = np.zeros(0, np.uint16)
-        self._waiting_postings = np.zeros(0, np.uint64)
+        self._index = Index(self._db)
         try:
             with self._errors():
                 self._prepare()
@@ -144,7 +105,7 @@ class Store:
             with self.writing():
                 # Another process may have made it meanwhile.
                 if self._is_empty():
-                    for statement in _SCHEMA.split(";"):
+                    for statement in (_SCHEMA + SCHEMA).split(";"):
                         db.execute(statement)
                     db.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
                     db.execute(f"PRAGMA user_version = {_VERSION}")
@@ -255,15 +216,14 @@ class Store:
                 "ORDER BY first_position DESC LIMIT 1"
             ).fetchone()
             start = 0 if end is None else end[0]
-            if start + len(codes) >= 1 << _POSITION_BITS:
+            if start + len(codes) >= 1 << POSITION_BITS:
                 raise StoreError(f"{self.path}: the store is full")
             id = self._db.execute(
                 "INSERT INTO recordings (name, first_position, n_positions, codes, first_heard, "
                 "last_heard, times_heard, waiting) VALUES (?, ?, ?, ?, ?, ?, ?, 1)",
                 (name, start, len(codes), codes.astype("<u8").tobytes(), first, last, times),
             ).lastrowid
-            self._own_changes += 1
-            self._index_waiting()
+            self._index.added()
         assert id is not None
         return id
 
@@ -284,10 +244,8 @@ class Store:
             first, waiting = self._db.execute(
                 "SELECT first_position, waiting FROM recordings WHERE id = ?", (id,)
             ).fetchone()
-            if not waiting:
-                self._remove_postings(np.unique(_keys(codes)), first, first + len(codes))
+            self._index.remove(codes, first, waiting)
             self._db.execute("DELETE FROM recordings WHERE id = ?", (id,))
-            self._own_changes += 1
 
     def merge(self, other: "Store") -> int:
         """Take all recordings of another store, or none; how many they are. Raises StoreError."""
@@ -319,113 +277,8 @@ class Store:
             codes: what to look for, no two of the same key. [shape=(n_codes,)]
             max_distance: bits of the 32 that may differ.
         """
-        keys = _keys(codes)
-        order = np.argsort(keys)
-        keys, wanted = keys[order], _further_bits(codes[order])
         with self._errors():
-            self._refresh_waiting()
-            asked, postings = self._postings(keys)
-        begins = np.searchsorted(self._waiting_keys, keys, "left")
-        counts = np.searchsorted(self._waiting_keys, keys, "right") - begins
-        waiting = np.repeat(begins - np.cumsum(counts) + counts, counts) + np.arange(counts.sum())
-        postings = np.concatenate([postings, self._waiting_postings[waiting]])
-        asked = np.concatenate([asked, np.repeat(np.arange(len(keys)), counts)])
-        distances = np.bitwise_count((postings ^ wanted[asked]) >> np.uint64(_POSITION_BITS))
-        near = np.flatnonzero(distances <= max_distance)
-        positions = (postings[near] & _POSITION_MASK).astype(np.int64)
-        return Hits(order[asked[near]], positions)
-
-    def _postings(self, keys: Keys) -> tuple[NDArray[np.int64], Postings]:
-        """Postings of the index, and which of the keys, which are sorted, each has."""
-        rows = self._db.execute(_POSTINGS_OF_KEYS, (_ranges(keys),)).fetchall()
-        row_keys = np.array([id >> _KEY_SHIFT for id, _ in rows], np.uint16)
-        counts = np.array([len(blob) // 8 for _, blob in rows], np.int64)
-        postings = np.frombuffer(b"".join([blob for _, blob in rows]), "<u8")
-        return np.repeat(np.searchsorted(keys, row_keys), counts), postings
-
-    def _refresh_waiting(self) -> None:
-        version = (self._pragma("data_version"), self._own_changes)
-        if version == self._waiting_version:
-            return
-        rows = self._db.execute("SELECT id FROM recordings WHERE waiting ORDER BY id")
-        ids = [id for (id,) in rows]
-        n_known = len(self._waiting_ids)
-        if ids[:n_known] != self._waiting_ids:
-            n_known = 0
-            self._waiting_keys = np.zeros(0, np.uint16)
-            self._waiting_postings = np.zeros(0, np.uint64)
-        if len(ids) > n_known:
-            keys, postings = self._read_waiting(ids[n_known])
-            keys = np.concatenate([self._waiting_keys, keys])
-            # Of 16 bits, this is a radix sort.
-            order = np.argsort(keys, kind="stable")
-            self._waiting_keys = keys[order]
-            self._waiting_postings = np.concatenate([self._waiting_postings, postings])[order]
-        self._waiting_ids, self._waiting_version = ids, version
-
-    def _read_waiting(self, first_id: int = 0) -> tuple[Keys, Postings]:
-        rows = self._db.execute(
-            "SELECT first_position, codes FROM recordings WHERE waiting AND id >= ?", (first_id,)
-        )
-        keys, postings = [np.zeros(0, np.uint16)], [np.zeros(0, np.uint64)]
-        for first, blob in rows:
-            codes = np.frombuffer(blob, "<u8")
-            telling = codes != NOTHING
-            positions = np.arange(first, first + len(codes), dtype=np.uint64)[telling]
-            keys.append(_keys(codes[telling]))
-            postings.append(_further_bits(codes[telling]) | positions)
-        return np.concatenate(keys), np.concatenate(postings)
-
-    def _index_waiting(self) -> None:
-        """Move what waits into the index, if there is enough of it."""
-        n = self._db.execute("SELECT total(n_positions) FROM recordings WHERE waiting").fetchone()
-        if n[0] < _WAITING_POSTINGS:
-            return
-        keys, postings = self._read_waiting()
-        order = np.argsort(keys, kind="stable")
-        keys, postings = keys[order], postings[order]
-        starts = np.flatnonzero(np.diff(keys.astype(np.int64), prepend=-1))
-        parts = np.split(postings, starts[1:])
-        self._db.executemany(
-            f"INSERT INTO postings VALUES (?, ?) {_APPEND}",
-            (
-                (key << _KEY_SHIFT, part.astype("<u8").tobytes())
-                for key, part in zip(keys[starts].tolist(), parts, strict=True)
-            ),
-        )
-        self._db.execute("UPDATE recordings SET waiting = 0 WHERE waiting")
-        self._raise_levels(len(postings))
-
-    def _raise_levels(self, n_new: int) -> None:
-        """Count postings that came into the lowest level; move full levels into the next."""
-        level, full = 0, _WAITING_POSTINGS * _LEVEL_FACTOR
-        while True:
-            (n_postings,) = self._db.execute(
-                "INSERT INTO levels VALUES (?, ?) ON CONFLICT (level) DO UPDATE "
-                "SET n_postings = n_postings + excluded.n_postings RETURNING n_postings",
-                (level, n_new),
-            ).fetchone()
-            if n_postings < full:
-                return
-            of_level = f"id & {(1 << _KEY_SHIFT) - 1} = {level}"
-            self._db.execute(
-                f"INSERT INTO postings SELECT id + 1, positions FROM postings WHERE {of_level} "
-                f"{_APPEND}"
-            )
-            self._db.execute(f"DELETE FROM postings WHERE {of_level}")
-            self._db.execute("UPDATE levels SET n_postings = 0 WHERE level = ?", (level,))
-            level, full, n_new = level + 1, full * _LEVEL_FACTOR, n_postings
-
-    def _remove_postings(self, keys: Keys, begin: int, end: int) -> None:
-        rows = self._db.execute(_POSTINGS_OF_KEYS, (_ranges(keys),)).fetchall()
-        for id, blob in rows:
-            postings = np.frombuffer(blob, "<u8")
-            positions = postings & _POSITION_MASK
-            kept = postings[(positions < begin) | (positions >= end)]
-            if len(kept) < len(postings):
-                self._db.execute(
-                    "UPDATE postings SET positions = ? WHERE id = ?", (kept.tobytes(), id)
-                )
+            return self._index.search(codes, max_distance)
 
     @contextmanager
     def _transaction(self, begin: str) -> Iterator[None]:
@@ -442,7 +295,7 @@ class Store:
                 if self._db.in_transaction:
                     self._db.execute("ROLLBACK")
                 # Ids that were taken back are given anew.
-                self._waiting_ids, self._waiting_version = [-1], None
+                self._index.forget_waiting()
                 raise
 
     @contextmanager
@@ -451,20 +304,3 @@ class Store:
             yield
         except sqlite3.Error as error:
             raise StoreError(f"{self.path}: {error}") from error
-
-
-_POSITION_MASK = np.uint64((1 << _POSITION_BITS) - 1)
-
-
-def _keys(codes: Codes) -> Keys:
-    return (codes & KEY_MASK).astype(np.uint16)
-
-
-def _ranges(keys: Keys) -> str:
-    """The lowest id that each key's postings have, as JSON."""
-    return json.dumps((keys.astype(np.int64) << _KEY_SHIFT).tolist())
-
-
-def _further_bits(codes: Codes) -> Postings:
-    """The 32 bits behind the key, at the place where postings have them."""
-    return (codes >> np.uint64(N_KEY_BITS)) << np.uint64(_POSITION_BITS)

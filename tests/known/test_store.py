@@ -10,11 +10,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from audio_model.known import store as store_module
+from audio_model.known import index
 from audio_model.known.fingerprint import Codes
-from audio_model.known.store import Store, StoreError
+from audio_model.known.store import CODES_PER_POSITION, Store, StoreError
 
-EVERY = store_module.CODES_PER_POSITION
+EVERY = CODES_PER_POSITION
 ROOT = Path(__file__).parents[2]
 
 
@@ -26,8 +26,8 @@ def path(tmp_path: Path) -> Path:
 @pytest.fixture
 def small_index(monkeypatch: pytest.MonkeyPatch) -> None:
     """Levels so small that a few recordings go through three of them."""
-    monkeypatch.setattr(store_module, "_WAITING_POSTINGS", 64)
-    monkeypatch.setattr(store_module, "_LEVEL_FACTOR", 2)
+    monkeypatch.setattr(index, "_WAITING_POSTINGS", 64)
+    monkeypatch.setattr(index, "_LEVEL_FACTOR", 2)
 
 
 def codes(seed: int, n: int = 40) -> Codes:
@@ -134,8 +134,8 @@ def test_merge_takes_all_or_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 def test_a_killed_writer_leaves_what_it_committed(path: Path) -> None:
     program = """
 import sys, numpy as np
-from audio_model.known import store
-store._WAITING_POSTINGS, store._LEVEL_FACTOR = 64, 2
+from audio_model.known import index, store
+index._WAITING_POSTINGS, index._LEVEL_FACTOR = 64, 2
 known = store.Store(sys.argv[1])
 for seed in range(100_000):
     rng = np.random.default_rng(seed)
@@ -232,7 +232,7 @@ def test_nothing_to_know_it_by_is_refused(path: Path) -> None:
 
 
 def test_a_locked_store_says_so(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(store_module, "_BUSY_SECONDS", 0.05)
+    monkeypatch.setattr(index, "_BUSY_SECONDS", 0.05)
     with Store(path) as one, Store(path) as two, one.writing():
         started = time.monotonic()
         with pytest.raises(StoreError, match="locked"):
