@@ -16,14 +16,8 @@ import msgspec
 from audio_model.formats import Encoding, RawFormat
 from audio_model.gateway.calls import Calls
 from audio_model.gateway.codecs import DecodeError, PayloadDecoder, by_rtpmap
-from audio_model.gateway.dialects.base import Connection, ProtocolError
-from audio_model.gateway.dialects.streams import (
-    StreamDialect,
-    call_id,
-    json_object,
-    scalars,
-    shown,
-)
+from audio_model.gateway.dialects.base import Connection, ProtocolError, call_id
+from audio_model.gateway.dialects.streams import StreamDialect, json_object, scalars, shown
 from audio_model.gateway.events import CallInfo
 
 # Asterisk's names; slin alone is 8 kHz.

@@ -3,9 +3,11 @@
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import ClassVar, Protocol
+from uuid import uuid4
 
 from audio_model.errors import AudioModelError
-from audio_model.gateway.calls import Calls
+from audio_model.gateway.calls import Call, Calls
+from audio_model.gateway.events import CallInfo
 
 
 class ProtocolError(AudioModelError):
@@ -27,7 +29,7 @@ class Connection(Protocol):
 
 
 class Dialect(ABC):
-    """One connection in one gateway's way of speaking.
+    """One connection, of one call, in one gateway's way of speaking.
 
     ``text`` and ``binary`` raise ProtocolError for what the dialect does not allow; the message is
     then dropped and counted, and after too many the call's legs end as ``unknown: error``. A
@@ -42,6 +44,7 @@ class Dialect(ABC):
     def __init__(self, connection: Connection, calls: Calls) -> None:
         self.connection = connection
         self.calls = calls
+        self._call: Call | None = None
 
     @abstractmethod
     def text(self, message: str) -> None:
@@ -52,9 +55,22 @@ class Dialect(ABC):
         """A binary message came."""
 
     @abstractmethod
+    def refuse(self, info: CallInfo, detail: str) -> None:
+        """The call can't be heard: begin it, and tell whoever waits for its verdict at once."""
+
     def lost(self) -> None:
         """The connection is gone, cleanly or not: close the call, if one was begun."""
+        if self._call is not None:
+            self._call.close()
 
-    @abstractmethod
     def fail(self, detail: str) -> None:
         """Too many bad messages: the call's legs end as unknown, of no call begun one is."""
+        if self._call is None:
+            self.refuse(CallInfo(call_id(), self.name), detail)
+        else:
+            self._call.fail(detail)
+
+
+def call_id(given: str = "") -> str:
+    """The gateway's id of the call, or one that is made up, so that the call can be asked for."""
+    return given or uuid4().hex

@@ -12,11 +12,10 @@ Text that we send becomes an event, ``mod_audio_stream::json`` whatever it is, s
 import json
 
 from audio_model.gateway.calls import Calls
-from audio_model.gateway.dialects.base import Connection, ProtocolError
+from audio_model.gateway.dialects.base import Connection, ProtocolError, call_id
 from audio_model.gateway.dialects.streams import (
     CALLER,
     StreamDialect,
-    call_id,
     json_object,
     number_in,
     pcm,

@@ -13,15 +13,8 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from audio_model.gateway.dialects.base import ProtocolError
-from audio_model.gateway.dialects.streams import (
-    CALLER,
-    StreamDialect,
-    call_id,
-    json_object,
-    pcm,
-    scalars,
-)
+from audio_model.gateway.dialects.base import ProtocolError, call_id
+from audio_model.gateway.dialects.streams import CALLER, StreamDialect, json_object, pcm, scalars
 from audio_model.gateway.events import CallInfo
 
 _OWN = ("callSid", "from", "to", "sampleRate", "mixType")

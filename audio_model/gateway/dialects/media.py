@@ -23,9 +23,9 @@ import msgspec
 from audio_model.formats import Encoding, RawFormat
 from audio_model.gateway.calls import Call, Calls
 from audio_model.gateway.codecs import DecodeError
-from audio_model.gateway.dialects.base import Connection, Dialect, ProtocolError
+from audio_model.gateway.dialects.base import Connection, Dialect, ProtocolError, call_id
 from audio_model.gateway.dialects.numbers import PacketNumbers
-from audio_model.gateway.dialects.streams import CALLER, call_id, pcm, scalars, shown
+from audio_model.gateway.dialects.streams import CALLER, pcm, scalars, shown
 from audio_model.gateway.events import CallInfo, Event
 from audio_model.gateway.legs import Leg
 
@@ -76,7 +76,6 @@ class MediaDialect(Dialect, Generic[S]):
 
     def __init__(self, connection: Connection, calls: Calls) -> None:
         super().__init__(connection, calls)
-        self._call: Call | None = None
         self._leg: Leg | None = None
         self._numbers = PacketNumbers()
         self._decode: Callable[[bytes], bytes] = bytes
@@ -109,16 +108,6 @@ class MediaDialect(Dialect, Generic[S]):
     def binary(self, message: bytes) -> None:
         raise ProtocolError(f"{self.name} sends text, not binary messages")
 
-    def lost(self) -> None:
-        if self._call is not None:
-            self._call.close()
-
-    def fail(self, detail: str) -> None:
-        if self._call is None:
-            self._refuse(CallInfo(call_id(), self.name), detail)
-        else:
-            self._call.fail(detail)
-
     def _begin(self, message: Message[S]) -> None:
         if message.start is None:
             raise ProtocolError(f"{self.name}: a start message says nothing of the stream")
@@ -129,7 +118,7 @@ class MediaDialect(Dialect, Generic[S]):
             stream = self.stream_of(message.start)
         except ProtocolError as error:
             # Whoever waits for this call's verdict is told so at once.
-            self._refuse(info, str(error))
+            self.refuse(info, str(error))
             raise
         self._decode = stream.decode
         self._open(info, stream.raw_format)
@@ -141,7 +130,7 @@ class MediaDialect(Dialect, Generic[S]):
         self._byte_ms = 1000 / (self._sample_bytes * raw_format.sample_rate)
         return self._call
 
-    def _refuse(self, info: CallInfo, detail: str) -> None:
+    def refuse(self, info: CallInfo, detail: str) -> None:
         self._open(info, RawFormat(Encoding.MULAW)).fail(detail)
 
     def _hear(self, media: Media | None) -> None:

@@ -4,11 +4,10 @@ import json
 
 from audio_model.formats import Encoding
 from audio_model.gateway.calls import Calls
-from audio_model.gateway.dialects.base import Connection, ProtocolError
+from audio_model.gateway.dialects.base import Connection, ProtocolError, call_id
 from audio_model.gateway.dialects.streams import (
     CALLER,
     StreamDialect,
-    call_id,
     json_object,
     number_in,
     pcm,

@@ -3,14 +3,13 @@
 import json
 from collections.abc import Mapping, Sequence
 from typing import Any
-from uuid import uuid4
 
 import msgspec
 import numpy as np
 
 from audio_model.errors import UsageError
 from audio_model.formats import Encoding, RawFormat
-from audio_model.gateway.calls import Call, Calls
+from audio_model.gateway.calls import Calls
 from audio_model.gateway.dialects.base import Connection, Dialect, ProtocolError
 from audio_model.gateway.events import CallInfo, Event
 from audio_model.gateway.legs import Leg
@@ -56,7 +55,6 @@ class StreamDialect(Dialect):
 
     def __init__(self, connection: Connection, calls: Calls) -> None:
         super().__init__(connection, calls)
-        self._call: Call | None = None
         self._stream: Interleaved | None = None
 
     def begin(
@@ -75,7 +73,6 @@ class StreamDialect(Dialect):
         )
 
     def refuse(self, info: CallInfo, detail: str) -> None:
-        """The call can't be heard, and whoever waits for its verdict is told so at once."""
         self.begin(info, RawFormat(Encoding.MULAW))
         self.fail(detail)
 
@@ -93,23 +90,8 @@ class StreamDialect(Dialect):
             raise ProtocolError("audio came before the message that says what it is")
         self._stream.feed(message)
 
-    def lost(self) -> None:
-        if self._call is not None:
-            self._call.close()
-
-    def fail(self, detail: str) -> None:
-        if self._call is None:
-            self.refuse(CallInfo(call_id(), self.name), detail)
-        else:
-            self._call.fail(detail)
-
     def tell(self, event: Event) -> None:
         """An event of the call, to be sent the gateway's own way where there is one."""
-
-
-def call_id(given: str = "") -> str:
-    """The gateway's id of the call, or one that is made up, so that the call can be asked for."""
-    return given or uuid4().hex
 
 
 def pcm(sample_rate: int, encoding: Encoding = Encoding.S16LE) -> RawFormat:

@@ -6,8 +6,8 @@ and goes on with the TwiML once that closes the connection, so it is never close
 is µ-law of 8 kHz, nothing else. The TwiML's ``<Parameter>`` elements come in ``start``: Twilio
 doesn't tell the numbers itself, so ``<Parameter name="caller" value="..."/>`` and ``called`` do.
 
-Packets are numbered by ``chunk``, which counts media messages. ``sequenceNumber`` counts marks and
-digits as well: it has gaps where no audio is missing.
+Packets are ordered by ``chunk``, which counts media messages, see ``numbers``. ``sequenceNumber``
+counts marks and digits as well: it has gaps where no audio is missing.
 """
 
 from typing import Any

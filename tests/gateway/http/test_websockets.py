@@ -12,6 +12,7 @@ from aiohttp import WSMsgType, web
 
 from audio_model.gateway.config.settings import Limits
 from audio_model.gateway.dialects.base import Connection, Dialect, ProtocolError
+from audio_model.gateway.events import CallInfo
 from audio_model.gateway.http import websockets
 from audio_model.gateway.http.errors import HttpError
 from audio_model.gateway.http.websockets import (
@@ -62,6 +63,9 @@ class Obedient(Dialect):
 
     def binary(self, message: bytes) -> None:
         self.heard.append(message)
+
+    def refuse(self, info: CallInfo, detail: str) -> None:
+        raise AssertionError("its own fail never asks for it")
 
     def lost(self) -> None:
         self.losses += 1
