@@ -1,9 +1,5 @@
 """Asterisk's AudioSocket: a TCP connection for each call, audio in, at most a hangup out.
 
-A frame is a type (1 byte), a payload's length (2 bytes, big endian) and the payload. The first
-frame's payload is the UUID that the dialplan chose, 16 bytes; it is the call's id. Source:
-Asterisk Documentation, "AudioSocket".
-
 While ``AudioSocket()`` or ``Dial(AudioSocket/...)`` runs, the dialplan waits for this connection to
 end. Asterisk needs no audio back. :class:`HangUp` says what ends it.
 """
@@ -12,12 +8,20 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from enum import IntEnum, StrEnum
+from enum import StrEnum
 from typing import cast
 from uuid import UUID
 
 from audio_model.decision import VerdictKind
 from audio_model.formats import Encoding, RawFormat
+from audio_model.gateway.asterisk.frames import (
+    CALLER_HUNG_UP,
+    HANGUP_FRAME,
+    HEADER_BYTES,
+    SAMPLE_RATES,
+    UUID_BYTES,
+    Kind,
+)
 from audio_model.gateway.asterisk.guess import G711_PAYLOADS, GUESS_BYTES, guess_encoding
 from audio_model.gateway.calls import Call, Calls
 from audio_model.gateway.events import CallInfo, Event, EventKind
@@ -28,27 +32,6 @@ logger = logging.getLogger(__name__)
 BACKLOG = 4096
 """Connections that may wait to be accepted: of a dialer that starts them all at once."""
 
-HEADER_BYTES = 3
-UUID_BYTES = 16
-
-CALLER_HUNG_UP = 0x01
-"""An error code that is none; the others tell that Asterisk could not go on."""
-
-HANGUP_FRAME = b"\x00\x00\x00"
-
-SAMPLE_RATES = {
-    0x10: 8_000,
-    0x11: 12_000,
-    0x12: 16_000,
-    0x13: 24_000,
-    0x14: 32_000,
-    0x15: 44_100,
-    0x16: 48_000,
-    0x17: 96_000,
-    0x18: 192_000,
-}
-"""Hz, by the type of frame; all are signed 16-bit little endian, one channel."""
-
 _SLIN = RawFormat(Encoding.S16LE)
 
 MAX_BAD_FRAMES = 20
@@ -57,20 +40,10 @@ MAX_BAD_FRAMES = 20
 LINGER_SECONDS = 2.0
 """How long the other side may take to close its end once it was told to."""
 
-
 TOLD_SECONDS = 1.0
 
 Describe = Callable[[str], CallInfo | None]
 Told = Callable[[str], Awaitable[None]]
-
-
-class Kind(IntEnum):
-    """Types of frames that hold no audio."""
-
-    HANGUP = 0x00
-    UUID = 0x01
-    DTMF = 0x03
-    ERROR = 0xFF
 
 
 class HangUp(StrEnum):

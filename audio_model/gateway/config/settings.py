@@ -261,6 +261,14 @@ class Webhook:
     ] = 5
 
 
+_ActionOption = Annotated[
+    Action,
+    Given(
+        values.choice(Action), "WHAT", "variable: set AMDSTATUS and others; hangup: of a recording"
+    ),
+]
+
+
 @dataclass(frozen=True)
 class Ami:
     """Tell Asterisk by its Manager Interface what became of AudioSocket and /asterisk calls."""
@@ -272,14 +280,7 @@ class Ami:
     secret: Annotated[
         Secret | None, Given(values.secret_file, "FILE", "file of the user's secret")
     ] = None
-    action: Annotated[
-        Action,
-        Given(
-            values.choice(Action),
-            "WHAT",
-            "variable: set AMDSTATUS and others; hangup: of a recording",
-        ),
-    ] = Action.VARIABLE
+    action: _ActionOption = Action.VARIABLE
 
 
 @dataclass(frozen=True)
@@ -293,14 +294,7 @@ class Ari:
     secret: Annotated[
         Secret | None, Given(values.secret_file, "FILE", "file of the user's password")
     ] = None
-    action: Annotated[
-        Action,
-        Given(
-            values.choice(Action),
-            "WHAT",
-            "variable: set AMDSTATUS and others; hangup: of a recording",
-        ),
-    ] = Action.VARIABLE
+    action: _ActionOption = Action.VARIABLE
 
 
 @dataclass(frozen=True)
