@@ -232,7 +232,7 @@ def test_nothing_to_know_it_by_is_refused(path: Path) -> None:
 
 
 def test_a_locked_store_says_so(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(index, "_BUSY_SECONDS", 0.05)
+    monkeypatch.setattr("audio_model.known.store._BUSY_SECONDS", 0.05)
     with Store(path) as one, Store(path) as two, one.writing():
         started = time.monotonic()
         with pytest.raises(StoreError, match="locked"):
