@@ -38,7 +38,7 @@ class Figures:
     machine: Machine
     network: dict[str, Timing]
     continuous: dict[str, list[Load]]
-    new_calls: dict[str, Load]
+    new_calls: dict[str, list[Load]]
     latency: dict[str, float]
     held: Load
     seconds_to_ready: float
@@ -52,11 +52,12 @@ def measure(rounds: int, seconds: float, legs: list[int]) -> Figures:
         for protocol, loads in continuous.items():
             with serving(*CONTINUOUS) as server:
                 loads.append(server.carry(protocol, n_legs, seconds))
-    new_calls = {}
-    for protocol in FRAMES:
-        with serving(*NEW_CALLS) as server:
-            # A moment longer than is heard: a call does not end where the server stops to listen.
-            new_calls[protocol] = server.carry(protocol, 1000, seconds, FIRST_SECONDS + 0.2)
+    new_calls: dict[str, list[Load]] = {name: [] for name in FRAMES}
+    for n_legs in legs:
+        for protocol, loads in new_calls.items():
+            with serving(*NEW_CALLS) as server:
+                # A moment longer than is heard: a call does not end where the server stops.
+                loads.append(server.carry(protocol, n_legs, seconds, FIRST_SECONDS + 0.2))
     starts = []
     for _ in range(STARTS):
         with serving() as server:
@@ -97,15 +98,17 @@ def as_markdown(figures: Figures) -> str:
             )
     lines += [
         "",
-        f"| new calls, the first {FIRST_SECONDS:g} s heard | calls | calls a second of a core |"
-        " CPU ms a call | of a core |",
-        "|---|---:|---:|---:|---:|",
+        f"| new calls, the first {FIRST_SECONDS:g} s heard | legs | calls |"
+        " calls a second of a core | CPU ms a call | of a core |",
+        "|---|---:|---:|---:|---:|---:|",
     ]
-    for protocol, load in figures.new_calls.items():
-        lines.append(
-            f"| {protocol} | {load.sent.calls} | {load.calls_per_core_second:,.0f} | "
-            f"{1000 / load.calls_per_core_second:.2f} | {load.share_of_core:.0%} |"
-        )
+    for protocol, loads in figures.new_calls.items():
+        for load in loads:
+            lines.append(
+                f"| {protocol} | {load.sent.legs} | {load.sent.calls} | "
+                f"{load.calls_per_core_second:,.0f} | {1000 / load.calls_per_core_second:.2f} | "
+                f"{load.share_of_core:.0%} |"
+            )
     told, held = figures.latency, figures.held.sent
     late = sum(answer > DEADLINE_SECONDS + LATE_SECONDS for answer in held.answers_s)
     lines += [
