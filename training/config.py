@@ -76,6 +76,8 @@ class TrainConfig:
     label_smoothing: float = 0.05
     heard_weight: float = 0.3
     """Weight of the loss of what each step holds, beside the loss of the logit."""
+    pitch_balance: float = 0.5
+    """How far scenes are dealt so that both classes are of one pitch; see training/balance.py."""
     min_voice_steps: int = 5
     """Steps of voice before the logit is asked for: 0.4 s."""
     threads: int = 1

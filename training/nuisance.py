@@ -1,14 +1,15 @@
 """What can be measured of a clip that says nothing about presence.
 
 Level, noise floor, band, clipping and timing belong to the line, the file and the moment at which
-someone pressed record. If they tell the classes apart, the corpora differ in them, and a network
-may learn that instead of the speech. :mod:`training.audit` looks for it; the peer
-:mod:`training.peers.trivial` lives from it.
+someone pressed record, pitch to whoever was asked to speak. If they tell the classes apart, the
+corpora differ in them, and a network may learn that instead of the speech. :mod:`training.audit`
+looks for it; the peer :mod:`training.peers.trivial` lives from it.
 """
 
 from collections.abc import Sequence
 from dataclasses import astuple, dataclass, fields
 
+import librosa
 import numpy as np
 from numpy.typing import NDArray
 
@@ -21,6 +22,10 @@ SPECTRUM_SAMPLES = 256
 """Window of the mean spectrum: 32 ms, bins of 31 Hz."""
 EDGE_SHARE = 0.99
 TILT_HZ = (300.0, 3400.0)
+PITCH_HZ = (65.0, 400.0)
+PITCH_SAMPLES = 512
+"""Window in which a pitch is looked for: 64 ms, four periods of the lowest."""
+PITCH_HOP = 160
 
 
 @dataclass(frozen=True)
@@ -53,6 +58,8 @@ class Nuisances:
     """Mean of the samples (DC), full scale is 1."""
     values: float
     """Distinct 16-bit values: at most 256 after G.711, 65,536 at most."""
+    pitch_hz: float
+    """Median fundamental frequency of the loud part; of what has none, some value all the same."""
 
 
 NAMES = tuple(field.name for field in fields(Nuisances))
@@ -83,7 +90,29 @@ def measure(samples: Samples) -> Nuisances:
         clipped=float(np.mean(np.abs(samples) >= 32767 / 32768)),
         offset=float(np.mean(samples)),
         values=float(np.count_nonzero(np.bincount(pcm, minlength=65536))),
+        pitch_hz=median_pitch(samples),
     )
+
+
+def median_pitch(samples: Samples) -> float:
+    """Median fundamental frequency of the windows within 10 dB of the loud ones, Hz.
+
+    Source: de Cheveigné and Kawahara, "YIN, a fundamental frequency estimator", 2002.
+    """
+    samples = np.pad(samples, (0, max(0, PITCH_SAMPLES - len(samples))))
+    pitch = librosa.yin(
+        samples,
+        fmin=PITCH_HZ[0],
+        fmax=PITCH_HZ[1],
+        sr=SAMPLE_RATE,
+        frame_length=PITCH_SAMPLES,
+        hop_length=PITCH_HOP,
+        center=False,
+    )
+    loudness = librosa.feature.rms(
+        y=samples, frame_length=PITCH_SAMPLES, hop_length=PITCH_HOP, center=False
+    )[0]
+    return float(np.median(pitch[loudness >= np.quantile(loudness, 0.95) * from_db(-10)]))
 
 
 def table(clips: Sequence[Samples]) -> NDArray[np.float64]:

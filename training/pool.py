@@ -7,7 +7,7 @@ network learns from the scenes of the pool that it may learn from.
 
 import json
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +41,8 @@ class Pool:
     """Number of the sound that a scene holds. [shape=(n_drawn,)]"""
     scenes: NDArray[np.int64]
     """The scenes that are learnt from, of all that were drawn. [shape=(len(self),)]"""
+    weight: NDArray[np.float64]
+    """How many times each of them comes in a pass, in the mean. [shape=(len(self),)]"""
 
     def __len__(self) -> int:
         return len(self.scenes)
@@ -48,7 +50,7 @@ class Pool:
     def of(self, sounds: Collection[int]) -> "Pool":
         """The scenes that hold one of these sounds."""
         wanted = np.isin(self.sound[self.scenes], list(sounds))
-        return Pool(self.log_mel, self.label, self.heard, self.sound, self.scenes[wanted])
+        return replace(self, scenes=self.scenes[wanted], weight=self.weight[wanted])
 
     def class_weights(self) -> Tensor:
         """How much a scene of class 0 and of class 1 counts, so that both classes count alike."""
@@ -56,11 +58,18 @@ class Pool:
         return torch.from_numpy(share.sum() / (2 * share.clip(min=1))).float()
 
     def batches(self, size: int, generator: torch.Generator) -> Iterator[tuple[Tensor, ...]]:
-        """Log-mel, label and heard in whole batches, every scene at most once, in random order."""
-        order = self.scenes[torch.randperm(len(self), generator=generator).numpy()]
-        for start in range(0, len(self) - size + 1, size):
+        """Log-mel, label and heard in whole batches, in random order.
+
+        A scene of weight 1 comes once at most, one of weight 1.6 once or twice. There are as many
+        batches as if all weights were 1, or one fewer.
+        """
+        chances = torch.rand(len(self), generator=generator).numpy()
+        dealt = np.repeat(self.scenes, np.floor(self.weight + chances).astype(np.int64))
+        order = dealt[torch.randperm(len(dealt), generator=generator).numpy()][: len(self)]
+        for start in range(0, len(order) - size + 1, size):
+            chosen = order[start : start + size]
             # In rising order the disk is read forwards; the batch is the same set.
-            chosen = np.sort(order[start : start + size])
+            chosen.sort()
             yield (
                 torch.from_numpy(self.log_mel[chosen].astype(np.float32)),
                 torch.from_numpy(self.label[chosen]),
@@ -88,7 +97,7 @@ def open_pool(folder: Path) -> Pool:
     log_mel, label, heard, sound = (
         np.load(folder / f"{name}.npy", mmap_mode="r") for name in ARRAYS
     )
-    return Pool(log_mel, label, heard, sound, np.arange(len(label)))
+    return Pool(log_mel, label, heard, sound, np.arange(len(label)), np.ones(len(label)))
 
 
 def _draw(scenes: Scenes, n_scenes: int, workers: int, folder: Path) -> None:

@@ -21,11 +21,13 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from tqdm import tqdm
 
 from audio_model.errors import AudioModelError, UsageError
 from training import answers, calibrate, config, evaluate, export, plots
+from training.balance import pitch_weights
 from training.checkpoint import CHECKPOINT, Checkpoint, network_folder
 from training.config import Config
 from training.corpus import Corpus
@@ -34,7 +36,8 @@ from training.files import write_atomically
 from training.infer import through_lines
 from training.jobs import side_by_side
 from training.learning import Trainer
-from training.pool import open_pool, prepare
+from training.nuisance import median_pitch
+from training.pool import Pool, open_pool, prepare
 from training.split import SplitName
 
 SCENES = "scenes"
@@ -121,7 +124,7 @@ def learn(settings: Config, run: Path, fold: str | None) -> None:
     state = load_state(folder, identity)
     may_learn = {clip.name for clip in corpus.clips(SplitName.TRAIN)}
     sounds = [n for n, clip in enumerate(corpus.learnt_from) if clip.name in may_learn]
-    trainer = Trainer(settings, open_pool(run / SCENES).of(sounds))
+    trainer = Trainer(settings, balanced(open_pool(run / SCENES).of(sounds), corpus, settings))
     log = RunLog(folder / "log.csv")
     if state:
         trainer.resume(state["trainer"])
@@ -151,6 +154,23 @@ def learn(settings: Config, run: Path, fold: str | None) -> None:
         config=plain(settings),
     )
     checkpoint.save(folder / CHECKPOINT)
+
+
+def balanced(pool: Pool, corpus: Corpus, settings: Config) -> Pool:
+    """The pool, its scenes dealt by the pitch of their voices. Raises AudioError."""
+    numbers = np.unique(pool.sound[pool.scenes])
+    pitch_hz = np.full(numbers.max() + 1, np.nan)
+    for n, sound in zip(
+        numbers, corpus.load_sounds([corpus.learnt_from[n] for n in numbers]), strict=True
+    ):
+        if sound.clip.label is not None and not sound.clip.kind.startswith(
+            settings.data.music_kind
+        ):
+            pitch_hz[n] = median_pitch(sound.samples)
+    weight = pitch_weights(
+        pitch_hz[pool.sound[pool.scenes]], pool.label[pool.scenes], settings.train.pitch_balance
+    )
+    return replace(pool, weight=weight)
 
 
 def train(settings: Config, run: Path, source: bytes) -> None:

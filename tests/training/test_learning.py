@@ -29,7 +29,7 @@ def pool(n: int = 32, seed: int = 0) -> Pool:
     label = rng.integers(0, 2, n)
     log_mel = rng.standard_normal((n, N_MELS, 80)) + 2 * label[:, None, None]
     heard = np.full((n, 10), VOICE)
-    return Pool(log_mel.astype(np.float16), label, heard, np.arange(n), np.arange(n))
+    return Pool(log_mel.astype(np.float16), label, heard, np.arange(n), np.arange(n), np.ones(n))
 
 
 def trainer(**settings: object) -> Trainer:

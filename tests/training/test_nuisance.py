@@ -52,6 +52,15 @@ def test_clipping_offset_and_values() -> None:
     assert measure(square(1, 0.1)).values == 2
 
 
+@pytest.mark.parametrize("pitch", [80, 120, 210, 330])
+def test_pitch_is_that_of_the_loud_part(pitch: int) -> None:
+    """A buzz with a missing fundamental, and a quieter one of another pitch behind it."""
+    buzz = sum(sounds.tone(1, pitch * n) for n in range(3, 9)) / 12
+    other = sum(sounds.tone(1, 1.4 * pitch * n) for n in range(1, 6)) / 300
+    found = measure(np.concatenate([buzz, other]).astype(np.float32))
+    assert found.pitch_hz == pytest.approx(pitch, rel=0.01)
+
+
 def test_silence_has_finite_nuisances() -> None:
     table = nuisance.table([sounds.silence(1), np.zeros(80, np.float32)])
     assert table.shape == (2, len(NAMES))

@@ -1,5 +1,6 @@
 """The pool: scenes drawn once, found again, and dealt out in whole batches."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -85,6 +86,20 @@ def test_batches_are_whole_and_no_scene_comes_twice(scenes: Scenes, tmp_path: Pa
     assert batches_of(pool, N + 1) == []
 
 
+def test_a_scene_comes_as_often_as_it_weighs(scenes: Scenes, tmp_path: Path) -> None:
+    pool = prepare(scenes, N, 0, tmp_path, "same")
+    weight = np.where(np.arange(N) % 2, 1.6, 0.4)
+    known = {pool.log_mel[n].tobytes(): n for n in range(N)}
+    times = np.zeros((50, N))
+    for seed in range(50):
+        for log_mel, _, _ in batches_of(replace(pool, weight=weight), 1, seed):
+            times[seed, known[log_mel[0].numpy().astype(np.float16).tobytes()]] += 1
+    assert set(times[:, 1::2].flat) <= {0, 1, 2} and set(times[:, ::2].flat) == {0, 1}
+    # A pass that deals more than N scenes leaves some of them out.
+    assert times[:, 1::2].mean() == pytest.approx(1.6, abs=0.12)
+    assert times[:, ::2].mean() == pytest.approx(0.4, abs=0.06)
+
+
 def test_parts_of_a_scene_stay_together(scenes: Scenes, tmp_path: Path) -> None:
     pool = prepare(scenes, N, 0, tmp_path, "same")
     known = {pool.log_mel[n].tobytes(): n for n in range(N)}
@@ -117,7 +132,7 @@ def test_a_part_of_the_pool_holds_the_scenes_of_its_sounds(scenes: Scenes, tmp_p
 def test_class_weights_make_classes_count_alike() -> None:
     label = np.array([0, 0, 0, 1, -1, 1, 0, 0])
     empty = np.zeros((8, 1, 1), np.float16)
-    pool = Pool(empty, label, empty.astype(int), np.arange(8), np.arange(8))
+    pool = Pool(empty, label, empty.astype(int), np.arange(8), np.arange(8), np.ones(8))
     live, recorded = pool.class_weights().tolist()
     assert live * 5 == pytest.approx(recorded * 2)
     assert live * 5 + recorded * 2 == pytest.approx(7)

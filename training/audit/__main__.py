@@ -18,7 +18,7 @@ from training.answers import parts_of
 from training.audit.bounds import exceeded
 from training.audit.changes import CHANGES, played_back
 from training.audit.report import as_markdown
-from training.audit.scores import correlations, matched_subset
+from training.audit.scores import by_pitch, correlations, matched_subset
 from training.audit.separability import KEYS, separability
 from training.audit.verdicts import Figures, changed, choose, effect
 from training.command import run_command
@@ -76,11 +76,12 @@ def changes_figures(ours: Ours, takes: Sequence[Take]) -> Figures:
 
 def scores_figures(ours: Ours, takes: Sequence[Take], draws: int) -> Figures:
     """Scores against nuisances in each condition."""
-    figures: Figures = {"subsets": {}, "correlations": {}}
+    figures: Figures = {"subsets": {}, "pitch": {}, "correlations": {}}
     for condition, each in by_condition(takes).items():
         judged = ours.judge(each)
         table = nuisance.table([take.samples for take in each])
         figures["subsets"][condition] = matched_subset(judged, table, draws)
+        figures["pitch"][condition] = by_pitch(judged, table, draws)
         figures["correlations"][condition] = correlations(judged, table)
     return figures
 

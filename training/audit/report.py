@@ -5,6 +5,7 @@ from typing import Any
 
 from audio_model.decision import VerdictKind
 from training.audit.bounds import MAX_AUC_ALONE, MAX_AUC_TOGETHER, MAX_CHANGED, changed_in_mean
+from training.audit.scores import HIGH_PITCH_HZ
 from training.figures import CLASSES
 
 WORST = 3
@@ -24,6 +25,7 @@ def as_markdown(report: Mapping[str, Any]) -> str:
             *_changes(report),
             *_playback(report["folds"]),
             *_subsets(report["folds"]),
+            *_pitch(report["folds"]),
             *_correlations(report["folds"]),
         ]
     )
@@ -103,22 +105,45 @@ def _playback(folds: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def _subsets(folds: Mapping[str, Any]) -> list[str]:
-    def eer(figures: Mapping[str, Any] | None) -> str:
-        if figures is None:
-            return "too few sources"
-        value, takes = figures["eer"], sum(figures["takes"].values())
-        return f"{value['value']:.1%} ({value['low']:.1%} to {value['high']:.1%}), {takes} takes"
+def _eer(figures: Mapping[str, Any] | None) -> str:
+    if figures is None:
+        return "too few sources"
+    value, takes = figures["eer"], sum(figures["takes"].values())
+    return f"{value['value']:.1%} ({value['low']:.1%} to {value['high']:.1%}), {takes} takes"
 
+
+def _subsets(folds: Mapping[str, Any]) -> list[str]:
     return [
         "### Classes that speak as much, as loudly",
         "",
         *_table(
             ["fold", "condition", "EER of all", "EER of the matched subset"],
             (
-                [fold, condition, eer(subset["all"]), eer(subset["subset"])]
+                [fold, condition, _eer(subset["all"]), _eer(subset["subset"])]
                 for fold, of in folds.items()
                 for condition, subset in of["subsets"].items()
+            ),
+        ),
+    ]
+
+
+def _pitch(folds: Mapping[str, Any]) -> list[str]:
+    def share(value: float | None) -> str:
+        return "-" if value is None else f"{value:.1%}"
+
+    return [
+        "### Low voices and high ones",
+        "",
+        f"Below and from {HIGH_PITCH_HZ:g} Hz on; the last columns are the takes that were flagged "
+        "as recorded at some moment.",
+        "",
+        *_table(
+            ["fold", "condition", "voices", "EER", *CLASSES],
+            (
+                [fold, condition, name, _eer(of["errors"]), *map(share, of["flagged"].values())]
+                for fold, figures in folds.items()
+                for condition, halves in figures["pitch"].items()
+                for name, of in halves.items()
             ),
         ),
     ]

@@ -5,7 +5,7 @@ import pytest
 
 from audio_model.decision import Calibration, DecisionRule, OperatingPoint
 from tests import heard
-from training.audit.scores import correlations, matched_subset
+from training.audit.scores import by_pitch, correlations, matched_subset
 from training.judge import JudgedTake, judge
 from training.nuisance import NAMES
 
@@ -39,6 +39,24 @@ def test_a_score_that_follows_the_level_is_no_better_than_chance_when_matched() 
     assert figures["subset"]["eer"]["value"] == pytest.approx(0.5, abs=0.12)
     counts = figures["subset"]["takes"]
     assert counts["live"] == counts["recorded"] > 30
+
+
+def test_a_score_that_follows_the_pitch_is_found_out_within_each_half() -> None:
+    """Most recordings are of women, as the corpora have it, and the score is nothing but pitch."""
+    rng = np.random.default_rng(0)
+    labels = [0, 1] * 200
+    high = rng.random(400) < np.where(np.array(labels) == 1, 0.9, 0.2)
+    takes = judged((np.where(high, 3.0, -3.0) + rng.normal(0, 0.1, 400)).tolist(), labels)
+    figures = by_pitch(takes, table(pitch_hz=np.where(high, 210.0, 120.0)), draws=5)
+    for half in figures.values():
+        assert half["errors"]["eer"]["value"] == pytest.approx(0.5, abs=0.15)
+    assert figures["high"]["flagged"] == {"live": 1.0, "recorded": 1.0}
+    assert figures["low"]["flagged"] == {"live": 0.0, "recorded": 0.0}
+
+
+def test_voices_of_one_half_alone_leave_the_other_empty() -> None:
+    figures = by_pitch(judged([0.0] * 4, [0, 1] * 2), table(pitch_hz=np.full(4, 100.0)), draws=5)
+    assert figures["high"] == {"errors": None, "flagged": {"live": None, "recorded": None}}
 
 
 def test_a_score_that_hears_presence_keeps_its_errors() -> None:
