@@ -112,6 +112,43 @@ class DecisionRule:
 
 
 @dataclass(frozen=True)
+class KnownRecording:
+    """The recording, heard before, that a call repeats."""
+
+    recording: int
+    """Its number in the store."""
+    name: str
+    offset: float
+    """Second of the recording at which the call's audio begins; negative if it begins before."""
+    start: float
+    end: float
+    """The matching stretch, in seconds of the call."""
+    seconds: float
+    """Matching seconds."""
+    probability: float
+    """That these very samples were heard before."""
+    first_heard: float
+    last_heard: float
+    """Seconds since 1970; before this call."""
+    times_heard: int
+
+    def as_dict(self) -> dict[str, object]:
+        """For JSON."""
+        return {
+            "recording": self.recording,
+            "name": self.name,
+            "offset": round(self.offset, 3),
+            "start": round(self.start, 3),
+            "end": round(self.end, 3),
+            "seconds": round(self.seconds, 3),
+            "probability": round(self.probability, 6),
+            "first_heard": round(self.first_heard, 3),
+            "last_heard": round(self.last_heard, 3),
+            "times_heard": self.times_heard,
+        }
+
+
+@dataclass(frozen=True)
 class Evidence:
     """How a verdict came about; one entry a step in each tuple."""
 
@@ -121,7 +158,10 @@ class Evidence:
     voice: tuple[float, ...]
     """Probability that the step holds speech or music."""
     strongest: tuple[float, float] | None
-    """Start and end, in seconds, of the stretch that moved the score most towards the verdict."""
+    """Start and end, in seconds, of the stretch that moved the network's score most towards its
+    verdict."""
+    known: KnownRecording | None = None
+    """What a store of known recordings had of the call, if it was asked."""
 
 
 @dataclass(frozen=True)
@@ -156,6 +196,10 @@ def sigmoid(log_odds: float) -> float:
 _TONE, _VOICE = Heard.TONE, Heard.VOICE
 
 
+Decision = tuple[VerdictKind, float | None]
+"""A verdict, and the second at which the score crossed into it."""
+
+
 class Decider:
     """Follows one call: :meth:`add` steps as they come, ask :meth:`verdict` at any time."""
 
@@ -170,7 +214,7 @@ class Decider:
         self._voice: list[float] = []
 
     @property
-    def decided(self) -> tuple[VerdictKind, float | None]:
+    def decided(self) -> Decision:
         """The verdict, and the second at which the score crossed into it."""
         return self._kind, self._decided_at
 

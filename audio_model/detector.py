@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +15,9 @@ from audio_model.frontend import SAMPLE_RATE
 from audio_model.model import DEFAULT_PATH, Model
 from audio_model.stream import StreamDetector
 
+if TYPE_CHECKING:
+    from audio_model.known.follow import KnownRecordings
+
 DEFAULT_MAX_FALSE_ALARM = 0.01
 
 
@@ -25,8 +29,13 @@ class Detector:
     >>> verdict.verdict, verdict.score
     """
 
-    def __init__(self, model: Model, max_false_alarm: float = DEFAULT_MAX_FALSE_ALARM) -> None:
-        self._model = model
+    def __init__(
+        self,
+        model: Model,
+        max_false_alarm: float = DEFAULT_MAX_FALSE_ALARM,
+        known: "KnownRecordings | None" = None,
+    ) -> None:
+        self._model, self._known = model, known
         self.operating_point: OperatingPoint = model.rule.operating_point(max_false_alarm)
 
     @classmethod
@@ -35,14 +44,27 @@ class Detector:
         model: str | os.PathLike[str] | None = None,
         *,
         max_false_alarm: float = DEFAULT_MAX_FALSE_ALARM,
+        known: "KnownRecordings | None" = None,
     ) -> "Detector":
         """Load a model file, by default the one that comes with the package.
 
         ``max_false_alarm`` is the share of live callers that may be called recorded; the most
-        sensitive operating point within it is taken. Raises ModelError for a missing, damaged or
-        foreign file, UsageError for a budget that the model was not measured for.
+        sensitive operating point within it is taken. ``known`` tells of calls that repeat what was
+        heard before; the detector is then for one thread, as that is. Raises ModelError for a
+        missing, damaged or foreign file, UsageError for a budget that the model was not measured
+        for.
         """
-        return cls(Model.load(Path(model) if model is not None else DEFAULT_PATH), max_false_alarm)
+        path = Path(model) if model is not None else DEFAULT_PATH
+        return cls(Model.load(path), max_false_alarm, known)
+
+    def knowing(self, known: "KnownRecordings") -> "Detector":
+        """The same detector, of the same model in memory, with known recordings."""
+        return Detector(self._model, self.operating_point.max_false_alarm, known)
+
+    def close(self) -> None:
+        """Let go of the known recordings."""
+        if self._known is not None:
+            self._known.close()
 
     @property
     def rule(self) -> DecisionRule:
@@ -62,6 +84,7 @@ class Detector:
         channel: Channel = Channel.MIX,
         raw_format: RawFormat | None = None,
         name: str = "<file>",
+        call: str = "",
     ) -> Verdict:
         """The verdict on the first seconds of a recording.
 
@@ -73,9 +96,10 @@ class Detector:
             channel: the leg of a file with several channels.
             raw_format: how a file without a header is to be read.
             name: that of an open file: its ending tells as a path's does, and errors give it.
+            call: what known recordings are to call this one, if they learn it.
 
         Raises AudioError if the recording can't be read or holds no usable samples, UsageError
-        if the arguments do not fit together.
+        if the arguments do not fit together, StoreError if known recordings fail.
         """
         seconds = self._checked_seconds(max_seconds)
         if isinstance(recording, np.ndarray):
@@ -106,9 +130,12 @@ class Detector:
                 "a recording is a path, an open binary file or a NumPy array, "
                 f"not {type(recording).__name__}"
             )
-        stream = self.stream(max_seconds=seconds)
+        stream = self.stream(max_seconds=seconds, call=call)
         stream.feed(samples)
-        return stream.flush()
+        verdict = stream.flush()
+        if stream.follower is not None:
+            stream.follower.conclude(stream.network_verdict())
+        return verdict
 
     def stream(
         self,
@@ -116,11 +143,18 @@ class Detector:
         encoding: Encoding = Encoding.S16LE,
         *,
         max_seconds: float | None = None,
+        call: str = "",
     ) -> StreamDetector:
-        """A detector for one leg of a live call, fed packet by packet. Raises UsageError."""
+        """A detector for one leg of a live call, fed packet by packet. Raises UsageError.
+
+        ``call`` as in :meth:`score`; whether it is learnt is up to who feeds it, see
+        :meth:`audio_model.known.follow.Follower.conclude`.
+        """
         raw_format = RawFormat(encoding, sample_rate)
         seconds = self._checked_seconds(max_seconds)
-        return StreamDetector(self._model, self.operating_point, raw_format, seconds)
+        return StreamDetector(
+            self._model, self.operating_point, raw_format, seconds, self._known, call
+        )
 
     def _checked_seconds(self, max_seconds: float | None) -> float:
         if max_seconds is None:

@@ -1,18 +1,22 @@
 """Packets to a verdict: the same network and decision as for files, a step at a time."""
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from audio_model.audio import RawFormat, StreamResampler
-from audio_model.decision import Decider, OperatingPoint, Verdict
+from audio_model.decision import Decider, Decision, OperatingPoint, Verdict, VerdictKind
 from audio_model.decoders.headerless import to_samples
 from audio_model.errors import UsageError
 from audio_model.formats import SAMPLE_BYTES
 from audio_model.frontend import SAMPLE_RATE, Samples
 from audio_model.model import Model
 from audio_model.steps import STEP_SAMPLES, STEP_SECONDS, Steps, level_db
+
+if TYPE_CHECKING:
+    from audio_model.known.follow import Follower, KnownRecordings
 
 Packet = bytes | bytearray | memoryview | NDArray[np.floating]
 
@@ -31,11 +35,18 @@ class StreamDetector:
     """
 
     def __init__(
-        self, model: Model, point: OperatingPoint, raw_format: RawFormat, max_seconds: float
+        self,
+        model: Model,
+        point: OperatingPoint,
+        raw_format: RawFormat,
+        max_seconds: float,
+        known: "KnownRecordings | None" = None,
+        call: str = "",
     ) -> None:
         if raw_format.channels != 1:
             raise UsageError("a stream is one leg: feed each channel to its own detector")
         self._model, self._point, self._format = model, point, raw_format
+        self._known, self._call = known, call
         self._max_samples = round(max_seconds * SAMPLE_RATE)
         # Decoding and resampling cost per call, hardly per sample: bytes wait for a step's worth.
         self._sample_bytes = SAMPLE_BYTES[raw_format.encoding]
@@ -46,6 +57,11 @@ class StreamDetector:
         """Forget the call; the next packet begins another."""
         self._resampler = StreamResampler(self._format.sample_rate)
         self._decider = Decider(self._model.rule, self._point)
+        self.follower: Follower | None = (
+            None if self._known is None else self._known.follow(self._call)
+        )
+        """Matches the leg with what is known; None without known recordings."""
+        self._told: Decision = (VerdictKind.UNKNOWN, None)
         self._state = self._model.start()[0]
         self._bytes = bytearray()
         self._waiting: list[Samples] = []
@@ -83,7 +99,7 @@ class StreamDetector:
         """
         if self.finished:
             return None
-        before = self._decider.decided
+        before = self._told
         if isinstance(packet, bytes | bytearray | memoryview):
             self._bytes += packet
         elif isinstance(packet, np.ndarray):
@@ -92,7 +108,7 @@ class StreamDetector:
         else:
             raise UsageError(f"a packet is bytes or samples, not {type(packet).__name__}")
         self._hear()
-        return self.verdict() if self._decider.decided != before else None
+        return self.verdict() if self._told != before else None
 
     def receive(self, packet: bytes) -> bool:
         """Put bytes aside, to be heard by :func:`hear_together`; whether a step may be whole."""
@@ -108,10 +124,17 @@ class StreamDetector:
             self._decode()
             self._accept(self._resampler.flush())
         self._hear()
+        if self.follower is not None:
+            self.follower.flush()
         return self.verdict()
 
     def verdict(self) -> Verdict:
         """The verdict on what was heard so far."""
+        verdict = self.network_verdict()
+        return verdict if self.follower is None else self.follower.fuse(verdict, self._point)
+
+    def network_verdict(self) -> Verdict:
+        """The verdict without known recordings."""
         return self._decider.verdict(self.seconds_received)
 
     def _decode(self) -> None:
@@ -144,6 +167,20 @@ class StreamDetector:
         self._n_waiting -= n_samples
         return waiting[:n_samples]
 
+    def _changed(self) -> Verdict | None:
+        """The verdict if it is another one than was told."""
+        if self.follower is None or not self.follower.weighs:
+            if self._decider.decided == self._told:
+                return None
+            self._told = self._decider.decided
+            return self.verdict()
+        verdict = self.verdict()
+        decision = verdict.verdict, verdict.decided_at
+        if decision == self._told:
+            return None
+        self._told = decision
+        return verdict
+
 
 def hear_together(streams: Sequence[StreamDetector], n_steps: int) -> list[Verdict | None]:
     """Run the network once over the next ``n_steps`` of several legs.
@@ -160,9 +197,10 @@ def hear_together(streams: Sequence[StreamDetector], n_steps: int) -> list[Verdi
     levels = level_db(samples.reshape(-1)).reshape(len(streams), n_steps)
     verdicts: list[Verdict | None] = []
     for row, stream in enumerate(streams):
-        before = stream._decider.decided
         # A copy: a view would keep the states of all the others.
         stream._state = next_state[row].copy()
         stream._decider.add(Steps(logit[row], heard[row], levels[row]))
-        verdicts.append(stream.verdict() if stream._decider.decided != before else None)
+        if stream.follower is not None:
+            stream.follower.hear(samples[row])
+        verdicts.append(stream._changed())
     return verdicts

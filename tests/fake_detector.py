@@ -39,6 +39,7 @@ class FakeDetector:
         channel: Channel = Channel.MIX,
         raw_format: RawFormat | None = None,
         name: str = "",
+        call: str = "",
     ) -> Verdict:
         path = recording if isinstance(recording, str) else name
         self.heard.append((path, max_seconds, channel, raw_format))
@@ -48,3 +49,6 @@ class FakeDetector:
             raise AudioError(path, "no such file")
         time.sleep(float(os.environ.get("FAKE_SECONDS", "0")))
         return VERDICT
+
+    def close(self) -> None:
+        """There is no store to let go of."""

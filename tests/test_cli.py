@@ -12,14 +12,14 @@ import soundfile
 
 from audio_model import cli
 from audio_model.audio import Channel
-from audio_model.batch import command
+from audio_model.batch import sharded
 from audio_model.detector import Detector
 from tests.fake_detector import FakeDetector
 
 RUN = (
-    "import sys; from audio_model import cli; from audio_model.batch import command;"
+    "import sys; from audio_model import cli; from audio_model.batch import sharded;"
     "from tests.fake_detector import FakeDetector;"
-    "command.Detector = FakeDetector; sys.exit(cli.main())"
+    "sharded.Detector = FakeDetector; sys.exit(cli.main())"
 )
 ROOT = Path(__file__).parent.parent
 
@@ -27,7 +27,7 @@ ROOT = Path(__file__).parent.parent
 @pytest.fixture
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(command, "Detector", FakeDetector)
+    monkeypatch.setattr(sharded, "Detector", FakeDetector)
     for name in ("a.wav", "b.wav", "note.txt"):
         Path(name).touch()
     return tmp_path

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import MISSING, Field, asdict, dataclass, field, fields
 from pathlib import Path
 
 from audio_model.batch.writers import OutputFormat
@@ -25,21 +25,29 @@ class Asked:
     raw: str | None = field(metadata={"name": "--raw-encoding, --raw-rate or --raw-channels"})
     format: OutputFormat = field(metadata={"name": "--format"})
     shard_size: int = field(metadata={"name": "--shard-size"})
+    known: str | None = field(default=None, metadata={"name": "--known"})
+    """Absolute."""
+    learn: bool = field(default=False, metadata={"name": "--learn"})
 
     def check_same(self, former: Mapping[str, object], folder: Path) -> None:
         """Raise UsageError, naming what differs from what a run was begun with."""
         now = json.loads(json.dumps(asdict(self)))
         differences = [
-            f"{each.metadata['name']} was {_shown(former.get(each.name))}, "
+            f"{each.metadata['name']} was {_shown(former.get(each.name, _default(each)))}, "
             f"now {_shown(now[each.name])}"
             for each in fields(self)
-            if former.get(each.name) != now[each.name]
+            if former.get(each.name, _default(each)) != now[each.name]
         ]
         if differences:
             raise UsageError(
                 f"{printable(folder)} holds a run that was begun with something else: "
                 f"{'; '.join(differences)}. Give another folder, or the same as then"
             )
+
+
+def _default(option: "Field[object]") -> object:
+    """What a run was asked for that was begun before there was this option."""
+    return None if option.default is MISSING else option.default
 
 
 def _shown(value: object) -> str:

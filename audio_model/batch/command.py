@@ -15,13 +15,18 @@ from audio_model.batch.inputs import expand, survey
 from audio_model.batch.memory import keep_freed_memory
 from audio_model.batch.rows import Columns
 from audio_model.batch.run import ScoreOptions, Tally, score_entry
-from audio_model.batch.sharded import PROGRESS_AFTER_SECONDS, FolderRun, score_folder
+from audio_model.batch.sharded import (
+    PROGRESS_AFTER_SECONDS,
+    FolderRun,
+    load_detector,
+    score_folder,
+)
 from audio_model.batch.shards import Engine, Job
 from audio_model.batch.stopping import Stopped, StopSignals
 from audio_model.batch.table import TableWriter
 from audio_model.batch.workers import LocalWorkers, usable_cpus
 from audio_model.batch.writers import OutputFormat, RowWriter, open_output, output_format
-from audio_model.detector import DEFAULT_MAX_FALSE_ALARM, Detector
+from audio_model.detector import DEFAULT_MAX_FALSE_ALARM
 from audio_model.errors import UsageError
 from audio_model.formats import suffix_of
 
@@ -63,6 +68,7 @@ examples:
   audio-model score stereo.wav --channel each            both parties of a call, each apart
   audio-model score tap.bin --raw-encoding alaw          no header: say what the bytes are
   audio-model score calls/ --max-false-alarm 0.02        catch more, flag more live callers
+  audio-model score calls/ --known known.db --learn      recordings that were heard before, too
 
 millions of recordings:
   audio-model score calls/ --output results/             on all CPUs, into Parquet
@@ -84,6 +90,8 @@ exit status:
 def run(args: argparse.Namespace) -> int:
     """Score; returns the exit status. Raises AudioModelError for wrong usage and for no output."""
     options = _score_options(args)
+    if args.learn and args.known is None:
+        raise UsageError("--learn needs --known STORE, the store that learns")
     into_folder = _wants_folder(args)
     if into_folder:
         _check_engine(args)
@@ -102,14 +110,14 @@ def run(args: argparse.Namespace) -> int:
 def _score_one_by_one(args: argparse.Namespace, options: ScoreOptions, stop: StopSignals) -> int:
     keep_freed_memory()
     with stop.raising():
-        detector = Detector.load(args.model, max_false_alarm=args.max_false_alarm)
+        detector = load_detector(args.model, args.max_false_alarm, args.known, learn=args.learn)
         found = survey(args.paths)
-    each_channel = options.channel is None
+    each_channel, known = options.channel is None, args.known is not None
     writer: RowWriter
     if args.output is None:
-        writer = TableWriter(sys.stdout, each_channel=each_channel)
+        writer = TableWriter(sys.stdout, each_channel=each_channel, known=known)
     else:
-        columns = Columns(each_channel=each_channel, carried=found.carried)
+        columns = Columns(each_channel=each_channel, known=known, carried=found.carried)
         writer = open_output(args.output, columns)
     tally = Tally()
     progress = tqdm(
@@ -145,6 +153,8 @@ def _score_into_folder(args: argparse.Namespace, options: ScoreOptions, stop: St
         model=None if args.model is None else str(Path(args.model).absolute()),
         format=OutputFormat(f".{args.format or _DEFAULT_FORMAT}"),
         shard_size=DEFAULT_SHARD_SIZE if args.shard_size is None else args.shard_size,
+        known=None if args.known is None else str(Path(args.known).absolute()),
+        learn=args.learn,
     )
     engine = EngineKind(args.engine or EngineKind.LOCAL)
     how = {"engine": engine.value, "workers": args.workers, "cpus": usable_cpus()}
@@ -195,6 +205,8 @@ def _check_engine(args: argparse.Namespace) -> None:
     if args.engine == EngineKind.RAY:
         if find_spec("ray") is None:
             raise UsageError('--engine ray needs Ray: pip install "audio-model[cluster]"')
+        if args.learn:
+            raise UsageError("--learn needs --engine local: one machine writes to a store")
     elif args.ray_address is not None:
         raise UsageError("--ray-address needs --engine ray")
 
@@ -255,6 +267,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="listen to the first S seconds (default: as long as the model was measured for)",
     )
     parser.add_argument("--model", metavar="FILE", help="another model than the one shipped")
+    before = parser.add_argument_group("recordings that were heard before")
+    before.add_argument(
+        "--known",
+        metavar="STORE",
+        help="tell of calls that repeat a recording of this store (see audio-model known): they "
+        "are recorded, and the columns known, known_name, known_offset, known_seconds, "
+        "known_first_heard, known_last_heard and known_times_heard say which it is",
+    )
+    before.add_argument(
+        "--learn",
+        action="store_true",
+        help="count calls in the store, and add those of which the network alone is sure; with "
+        "several processes, or a run that goes on, what a call repeats depends on their order",
+    )
     many = parser.add_argument_group("millions of recordings", "with --output FOLDER/")
     many.add_argument(
         "--format",

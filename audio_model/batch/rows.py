@@ -5,6 +5,7 @@ import math
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 
 from audio_model.audio import Channel
 from audio_model.decision import Reason, Verdict, VerdictKind
@@ -21,6 +22,16 @@ RESULT_COLUMNS = (
     "reason",
     "error",
 )
+KNOWN_COLUMNS = (
+    "known",
+    "known_name",
+    "known_offset",
+    "known_seconds",
+    "known_first_heard",
+    "known_last_heard",
+    "known_times_heard",
+)
+"""Of the known recording that a call repeats, behind the others where a store is asked."""
 EVIDENCE_KEYS = ("curve", "voice", "strongest")
 
 Value = str | float | None
@@ -59,11 +70,15 @@ class Row:
 class Columns:
     """The columns of a result table: ours, then those that manifests carry through."""
 
-    def __init__(self, *, each_channel: bool, carried: Iterable[str] = ()) -> None:
+    def __init__(
+        self, *, each_channel: bool, known: bool = False, carried: Iterable[str] = ()
+    ) -> None:
         self.own = tuple(name for name in RESULT_COLUMNS if each_channel or name != "channel")
+        if known:
+            self.own += KNOWN_COLUMNS
         self.carried: dict[str, str] = {}
         """A manifest's column name to its name in the result."""
-        taken = {*RESULT_COLUMNS, *EVIDENCE_KEYS}
+        taken = {*RESULT_COLUMNS, *EVIDENCE_KEYS, *KNOWN_COLUMNS}
         for name in carried:
             free = escape(name)
             while free in taken:
@@ -78,7 +93,7 @@ class Columns:
 
     def own_values(self, row: Row) -> dict[str, Value]:
         """Our columns of a row; None where a value is missing."""
-        values = result_values(row)
+        values = result_values(row) | known_values(row)
         return {name: values[name] for name in self.own}
 
     def carried_values(self, row: Row) -> dict[str, object]:
@@ -103,6 +118,23 @@ def result_values(row: Row) -> dict[str, Value]:
         "reason": (Reason.ERROR if verdict is None else verdict.reason).value or None,
         "error": escape(row.error) or None,
     }
+
+
+def known_values(row: Row) -> dict[str, Value]:
+    """The value of each of KNOWN_COLUMNS for a row; None where nothing known was heard."""
+    known = None if row.verdict is None else row.verdict.evidence.known
+    if known is None:
+        return dict.fromkeys(KNOWN_COLUMNS)
+    values = (
+        known.recording,
+        known.name,
+        round(known.offset, 3),
+        round(known.seconds, 3),
+        _time(known.first_heard),
+        _time(known.last_heard),
+        known.times_heard,
+    )
+    return dict(zip(KNOWN_COLUMNS, values, strict=True))
 
 
 def evidence_values(row: Row) -> dict[str, object]:
@@ -156,6 +188,10 @@ def text_value(value: object) -> str | None:
     if value is None or isinstance(value, str):
         return value
     return json.dumps(value, ensure_ascii=False)
+
+
+def _time(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")
 
 
 def _number(value: float | None) -> float | None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from io import RawIOBase
 
 from audio_model.audio import Channel, RawFormat, channel_count
-from audio_model.batch.rows import Entry, Row
+from audio_model.batch.rows import Entry, Row, escape
 from audio_model.batch.sources import name_of, open_source
 from audio_model.decision import VerdictKind
 from audio_model.detector import Detector
@@ -109,6 +109,7 @@ def score_entry(entry: Entry, detector: Detector, options: ScoreOptions) -> Iter
                     channel=channel,
                     raw_format=options.raw_format,
                     name=name,
+                    call=escape(entry.path),
                 )
             except AudioError as error:
                 row = Row(entry, channel=channel, error=error.message)

@@ -40,6 +40,9 @@ class FolderRun:
     """A model file; None: the one that is shipped."""
     format: OutputFormat
     shard_size: int
+    known: str | None = None
+    """A store of known recordings."""
+    learn: bool = False
 
     def asked(self) -> Asked:
         """What the result depends on. Raises ModelError if the model cannot be read."""
@@ -54,6 +57,8 @@ class FolderRun:
             raw=None if raw is None else f"{raw.encoding} {raw.sample_rate} {raw.channels}",
             format=self.format,
             shard_size=self.shard_size,
+            known=self.known,
+            learn=self.learn,
         )
 
     def start(self) -> Path:
@@ -92,16 +97,20 @@ def score_folder(
         AudioModelError: see `open_run` and `Engine.score`.
         Stopped: a signal came before there was a shard at hand, or a second one.
     """
-    load = partial(_load_same, given.model, _model_hash(given.model), given.max_false_alarm)
+    load = partial(_load_same, given, _model_hash(given.model))
     with stop.raising():
-        load()
+        load().close()
     with open_run(given.folder, given.asked(), given.start()) as run:
         with stop.raising():
             run.make_plan(lambda: expand(given.paths))
         if run.finished:
             return Outcome(Tally(), run.tally, run.plan.recordings)
         run.begin(how)
-        columns = Columns(each_channel=given.options.channel is None, carried=run.plan.carried)
+        columns = Columns(
+            each_channel=given.options.channel is None,
+            known=given.known is not None,
+            carried=run.plan.carried,
+        )
         job = Job(load, given.options, columns, run.start)
         progress = tqdm(
             total=run.plan.recordings,
@@ -131,10 +140,23 @@ def _model_hash(model: str | None) -> str:
         raise ModelError(f"{printable(path)}: the model can't be read: {error.strerror}") from error
 
 
-def _load_same(model: str | None, sha256: str, max_false_alarm: float) -> Detector:
+def load_detector(
+    model: str | None, max_false_alarm: float, known: str | None, *, learn: bool
+) -> Detector:
+    """A detector, with a store of known recordings if one is given. Raises AudioModelError."""
+    if known is None:
+        return Detector.load(model, max_false_alarm=max_false_alarm)
+    # Imported here: few runs have a store.
+    from audio_model.known.follow import KnownRecordings
+
+    recordings = KnownRecordings(known, learn=learn)
+    return Detector.load(model, max_false_alarm=max_false_alarm, known=recordings)
+
+
+def _load_same(given: FolderRun, sha256: str) -> Detector:
     """A detector by the model file of that hash, in whichever process and on whichever machine."""
-    if _model_hash(model) != sha256:
-        where = "the shipped model" if model is None else printable(model)
+    if _model_hash(given.model) != sha256:
+        where = "the shipped model" if given.model is None else printable(given.model)
         raise ModelError(f"{where} is not the same here as where the run was begun")
     keep_freed_memory()
-    return Detector.load(model, max_false_alarm=max_false_alarm)
+    return load_detector(given.model, given.max_false_alarm, given.known, learn=given.learn)

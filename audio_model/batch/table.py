@@ -9,10 +9,18 @@ from audio_model.batch.rows import Row
 from audio_model.decision import VerdictKind
 from audio_model.errors import OutputError, printable
 
-_SHOWN = {"channel": 7, "verdict": 8, "score": 6, "speech": 6, "decided": 7, "reason": 17}
+_SHOWN = {
+    "channel": 7,
+    "verdict": 8,
+    "score": 6,
+    "speech": 6,
+    "decided": 7,
+    "known": 6,
+    "reason": 17,
+}
 """Columns behind the path, and their widths; a longer reason, an error, runs on."""
 
-_NUMBERS = {"score", "speech", "decided"}
+_NUMBERS = {"score", "speech", "decided", "known"}
 _PATH_WIDTH_IN_FILES = 40
 _MIN_PATH_WIDTH = 16
 _GAP = "  "
@@ -25,11 +33,10 @@ class TableWriter:
     is whole.
     """
 
-    def __init__(self, stream: TextIO, *, each_channel: bool) -> None:
+    def __init__(self, stream: TextIO, *, each_channel: bool, known: bool = False) -> None:
         self._stream = stream
-        self._shown = {name: width for name, width in _SHOWN.items() if name != "channel"}
-        if each_channel:
-            self._shown = _SHOWN
+        wanted = {"channel": each_channel, "known": known}
+        self._shown = {name: width for name, width in _SHOWN.items() if wanted.get(name, True)}
         self._elide = stream.isatty()
         self._path_width = _PATH_WIDTH_IN_FILES
         if self._elide:
@@ -47,11 +54,13 @@ class TableWriter:
         if verdict is None:
             cells |= {"verdict": VerdictKind.UNKNOWN, "reason": printable(row.error)}
         else:
+            known = verdict.evidence.known
             cells |= {
                 "verdict": verdict.verdict,
                 "score": _fixed(verdict.score, decimals=4),
                 "speech": _fixed(verdict.speech_seconds, decimals=1, unit="s"),
                 "decided": _fixed(verdict.decided_at, decimals=2, unit="s"),
+                "known": "" if known is None else str(known.recording),
                 "reason": verdict.reason,
             }
         self._print(printable(row.entry.path), cells)

@@ -27,7 +27,17 @@ from audio_model.formats import suffix_of
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
 
-_NUMBERS = {"score", "logit", "seconds", "speech_seconds", "decided_at"}
+_NUMBERS = {
+    "score",
+    "logit",
+    "seconds",
+    "speech_seconds",
+    "decided_at",
+    "known",
+    "known_offset",
+    "known_seconds",
+    "known_times_heard",
+}
 _JSON = json.JSONEncoder(ensure_ascii=False, allow_nan=False)
 """Made once: json.dumps makes one for each row where anything is not its default."""
 

@@ -53,36 +53,56 @@ MOST_AGREEMENT = 0.18
 """What one code may speak for a match: two syllables of other people's can agree almost wholly, but
 they don't go on so."""
 
-EVEN_ODDS_AT = 0.15
-ODDS_SLOPE = 80.0
-CONTRARY = 0.06
-"""``log odds = ODDS_SLOPE * (evidence - EVEN_ODDS_AT - CONTRARY * contrary seconds)``.
+CONTRARY = 0.25
+WANDER = 0.65
+EVEN_ODDS_AT = 0.12
+ODDS_SLOPE = 39.0
+"""``log odds = ODDS_SLOPE * (evidence - CONTRARY * contrary seconds - WANDER * wander -
+EVEN_ODDS_AT)``: a logistic regression (Platt, 1999).
 
-Set by hand so that no live voice of a thousand comes near even odds and a noisy query of two
-seconds mostly passes them. ``benchmarks.known`` prints how often each probability is right.
+What contrary seconds and wander weigh was fitted on one half of a set of recordings, split by
+corpus, and slope and even odds on the other half, which chose nothing before: noisy queries of
+1.5 to 5 s against the likeliest of other recordings, most of them of the same voice or engine.
+``benchmarks.known`` splits the same way and prints how often each probability is right.
 """
 
 UNDECIDED_SECONDS = 0.8
 """Of an overlap that needn't match; what doesn't beyond it is contrary. Two messages of one voice
 share a phrase and go on differently."""
 
-DRIFT_STEPS = 5
-DRIFT_CODES = 5
-MAX_DRIFT = 0.002
-"""Share of bits that agree better, over five codes, a few steps of 16 ms beside the alignment.
+WANDER_STEPS = 5
+WANDER_CODES = 9
+LEAST_RISE = 0.03
+MAX_WANDER = 0.18
+MAX_WRONG = 0.25
+"""How far a stretch wanders about its alignment is told from the bits that are wrong up to so many
+steps of 16 ms before and behind it, in means over so many codes (0.7 s).
 
-Samples that are played keep their time. A voice that says the same again wanders about it, if ever
-so little, and a synthetic one that was made from other text before and behind does, too.
+Samples that are played keep their time. A voice that says the same again wanders, if ever so
+little, and a synthetic one that was made from other text before and behind does, too. Beyond the
+maximum, within which 99.5 % of noisy true matches stay, there is no match. Stretches with a larger
+share of wrong bits, such as a name in a template, say nothing of time.
 """
 
-SURE = 0.99
-"""Probability from which a stream's match is told."""
+SURE = 0.9
+"""Probability from which a match is told."""
+
+WORTH_WEIGHING = 0.5
+"""Probability below which a match changes nothing: far fewer calls repeat something than did where
+probabilities were fitted."""
+
+MIN_HITS = 2
+MIN_SPAN = 8
+"""Hits of an alignment for it to be compared, and codes of the call between its first and its last:
+one hit alone is nearly always chance, and so are those of neighbours in time, which are alike."""
 
 COVERED_SHARE = 0.8
 """Of a call's telling seconds: from here on it holds nothing new."""
 
-ROUND_SECONDS = 0.64
-"""A stream is looked up in rounds of so much audio."""
+FIRST_ROUND_SECONDS = 1.92
+ROUND_SECONDS = 1.12
+"""A stream is looked up when so much of it was heard, and then whenever so much more was: hardly
+anything is sure before, and a look-up costs nearly as much for little audio as for more."""
 
 
 @dataclass(frozen=True)
@@ -103,11 +123,15 @@ class Match:
     """Seconds of the call that tell anything: neither silence nor tones."""
     evidence: float
     """Agreement beyond the tolerated, summed over the matching seconds."""
+    wander: float
+    """By how much the time of the call wanders about that of the recording: a standard deviation,
+    in steps of 16 ms times a constant."""
 
     @property
     def log_odds(self) -> float:
         contrary = max(0.0, self.overlap - self.seconds - UNDECIDED_SECONDS)
-        return ODDS_SLOPE * (self.evidence - EVEN_ODDS_AT - CONTRARY * contrary)
+        against = CONTRARY * contrary + WANDER * self.wander + EVEN_ODDS_AT
+        return ODDS_SLOPE * (self.evidence - against)
 
     @property
     def probability(self) -> float:
@@ -134,23 +158,33 @@ class _Stretch:
     """Codes of the call: the first, and the one behind the last."""
     overlap: int = 0
     """Positions at which both tell something."""
+    wander: float = 0.0
 
 
 class Matcher:
     """Follows one call: feed it samples as they come, ask for the best match at any time."""
 
-    def __init__(self, store: Store) -> None:
-        self._store = store
+    def __init__(self, store: Store, own: str = "") -> None:
+        """
+        Args:
+            own: name of the call. Recordings of that name are left out: they were learnt from it.
+        """
+        self._store, self._own = store, own
         self._fingerprinter = Fingerprinter()
         self._waiting: list[Samples] = []
         self._n_waiting = 0
+        self._n_heard = 0
+        self._n_looked_up = 0
         self.codes: Codes = np.zeros(0, np.uint64)
         """Of everything heard."""
         self._margins: list[NDArray[np.float32]] = []
         self._alignments = np.zeros(0, np.int64)
         self._positions = np.zeros(0, np.int64)
+        self._times = np.zeros(0, np.int64)
         self.matches: tuple[Match, ...] = ()
         """What the call may repeat so far, one each recording, the likeliest first."""
+        self.sure_at: float | None = None
+        """Second of the call at which :attr:`match` became sure; None while it is not."""
 
     @property
     def match(self) -> Match | None:
@@ -168,36 +202,63 @@ class Matcher:
         """Whether :attr:`match` is sure enough to be told."""
         return self.match is not None and self.match.sure
 
-    def feed(self, samples: Samples) -> Match | None:
-        """Hear samples at 8 kHz, of any number; the match if it has become sure with these."""
+    def feed(self, samples: Samples) -> None:
+        """Hear samples at 8 kHz, of any number: packets of any size give the same matches.
+
+        Raises StoreError.
+        """
         self._waiting.append(samples)
         self._n_waiting += len(samples)
-        return self.flush() if self._n_waiting >= ROUND_SECONDS * SAMPLE_RATE else None
+        while self._n_waiting >= (n_samples := self._round_samples()):
+            self._hear(n_samples)
+            # What is sure already is only asked again when the call is over.
+            if not self.sure:
+                self._look_up()
 
-    def flush(self) -> Match | None:
-        """Hear what waits for a round to be full; the match if it has become sure with this."""
-        before = self.sure
-        samples = np.concatenate([np.zeros(0, np.float32), *self._waiting])
-        self._waiting, self._n_waiting = [], 0
-        self.add(self._fingerprinter.feed(samples))
-        return self.match if self.sure and not before else None
+    def flush(self) -> None:
+        """The call is over: hear what waits for a round to be full. Raises StoreError."""
+        self._hear(self._n_waiting)
+        self._look_up()
 
     def add(self, fingerprint: Fingerprint) -> None:
         """Hear codes that follow those before. Raises StoreError."""
-        n_before = len(self.codes)
+        self._append(fingerprint)
+        self._look_up()
+
+    def _round_samples(self) -> int:
+        seconds = ROUND_SECONDS if self._n_heard else FIRST_ROUND_SECONDS
+        return round(seconds * SAMPLE_RATE)
+
+    def _hear(self, n_samples: int) -> None:
+        samples = np.concatenate([np.zeros(0, np.float32), *self._waiting])
+        self._waiting = [samples[n_samples:].copy()]
+        self._n_waiting -= n_samples
+        self._n_heard += n_samples
+        self._append(self._fingerprinter.feed(samples[:n_samples]))
+
+    def _append(self, fingerprint: Fingerprint) -> None:
         self.codes = np.concatenate([self.codes, fingerprint.codes])
         self._margins.append(fingerprint.margins)
-        first = -n_before % LOOK_UP_EVERY
-        looked_up, codes = likely_codes(fingerprint[first::LOOK_UP_EVERY])
-        if len(codes) == 0:
+
+    def _look_up(self) -> None:
+        n_before = self._n_looked_up
+        self._n_looked_up = len(self.codes)
+        first = n_before + -n_before % LOOK_UP_EVERY
+        looked_up, codes = likely_codes(self.fingerprint[first::LOOK_UP_EVERY])
+        if len(codes) == 0 and not self.matches:
             return
         with self._store.reading():
             hits = self._store.search(codes, MAX_DISTANCE)
-            times = n_before + first + LOOK_UP_EVERY * looked_up[hits.asked]
+            times = first + LOOK_UP_EVERY * looked_up[hits.asked]
             alignments = CODES_PER_POSITION * hits.positions - times
             self._alignments = np.concatenate([self._alignments, alignments])
             self._positions = np.concatenate([self._positions, hits.positions])
+            self._times = np.concatenate([self._times, times])
             self._compare()
+        if not self.sure:
+            self.sure_at = None
+        elif self.sure_at is None:
+            self.sure_at = self._n_heard / SAMPLE_RATE
 
     def _compare(self) -> None:
         found: dict[int, tuple[Recording, list[_Stretch]]] = {}
@@ -206,6 +267,8 @@ class Matcher:
             if known is None:
                 continue
             recording, codes = known
+            if self._own and recording.name == self._own:
+                continue
             stretch = _best_stretch(self.codes, recording, codes, alignment)
             if stretch.evidence > 0:
                 found.setdefault(recording.id, (recording, []))[1].append(stretch)
@@ -222,20 +285,24 @@ class Matcher:
         # The hits of one code to its neighbours in time are a step or two apart.
         starts = np.flatnonzero(np.diff(sorted_, prepend=sorted_[0] - 9) > 1)
         sizes = np.diff(starts, append=len(sorted_))
+        times = self._times[order]
+        spans = np.maximum.reduceat(times, starts) - np.minimum.reduceat(times, starts)
+        sizes[(sizes < MIN_HITS) | (spans < MIN_SPAN)] = 0
         most = np.argsort(-sizes, kind="stable")[:MAX_ALIGNMENTS]
+        most = most[sizes[most] > 0]
         likely = []
-        for group in most[sizes[most] >= MIN_SHARE_OF_HITS * sizes[most[0]]].tolist():
+        for group in most[sizes[most] >= MIN_SHARE_OF_HITS * sizes.max()].tolist():
             middle = starts[group] + sizes[group] // 2
             likely.append((int(self._positions[order[middle]]), int(sorted_[middle])))
         return likely
 
 
-def match_whole(store: Store, fingerprint: Fingerprint) -> Match | None:
+def match_whole(store: Store, fingerprint: Fingerprint, own: str = "") -> Match | None:
     """The likeliest match of a whole recording, however unlikely; None if there is no trace of one.
 
-    Raises StoreError.
+    ``own`` as for a :class:`Matcher`. Raises StoreError.
     """
-    matcher = Matcher(store)
+    matcher = Matcher(store, own)
     matcher.add(fingerprint)
     return matcher.match
 
@@ -279,36 +346,47 @@ def _best_stretch(heard: Codes, recording: Recording, codes: Codes, alignment: i
         return best
     shifted = [_stretch(heard, recording, codes, alignment + shift) for shift in (-1, 1)]
     best = max([best, *shifted], key=lambda stretch: stretch.evidence)
-    if _drift(heard, recording, codes, best) > MAX_DRIFT:
-        return replace(best, evidence=0.0)
-    return best
+    wander = _wander(heard, recording, codes, best)
+    return replace(best, wander=wander, evidence=best.evidence if wander <= MAX_WANDER else 0.0)
 
 
-def _drift(heard: Codes, recording: Recording, codes: Codes, stretch: _Stretch) -> float:
-    times = np.arange(stretch.begin, stretch.end, CODES_PER_POSITION)
-    first = (stretch.begin + stretch.alignment) // CODES_PER_POSITION - recording.first_position
-    theirs = codes[first : first + len(times)]
-    beside = times[:, None] + np.arange(-DRIFT_STEPS, DRIFT_STEPS + 1)
-    ours = heard[np.clip(beside, 0, len(heard) - 1)]
-    wrong = np.bitwise_count(ours ^ theirs[:, None]) / N_BITS
-    wrong[(ours == NOTHING) | (beside < 0) | (beside >= len(heard))] = 1
-    wrong = wrong[(theirs != NOTHING) & (ours[:, DRIFT_STEPS] != NOTHING)]
-    if len(wrong) < DRIFT_CODES:
+def _wander(heard: Codes, recording: Recording, codes: Codes, stretch: _Stretch) -> float:
+    begin, end = max(stretch.begin, WANDER_STEPS), min(stretch.end, len(heard) - WANDER_STEPS)
+    begin += (stretch.begin - begin) % CODES_PER_POSITION
+    times = np.arange(begin, end, CODES_PER_POSITION)
+    first = (begin + stretch.alignment) // CODES_PER_POSITION - recording.first_position
+    theirs = codes[first : first + len(times), None]
+    ours = heard[times[:, None] + np.arange(-WANDER_STEPS, WANDER_STEPS + 1)]
+    telling = (theirs[:, 0] != NOTHING) & (ours != NOTHING).all(axis=1)
+    wrong = np.bitwise_count(ours ^ theirs)[telling] / N_BITS
+    if len(wrong) < WANDER_CODES:
         return 0.0
-    sums = np.cumsum(np.pad(wrong, ((1, 0), (0, 0))), axis=0)
-    over_codes = (sums[DRIFT_CODES:] - sums[:-DRIFT_CODES]) / DRIFT_CODES
-    here = over_codes[:, DRIFT_STEPS - 1 : DRIFT_STEPS + 2].min(axis=1)
+    before, here, behind = (
+        wrong[:, part].mean(axis=1)
+        for part in (
+            slice(0, WANDER_STEPS),
+            slice(WANDER_STEPS, WANDER_STEPS + 1),
+            slice(WANDER_STEPS + 1, None),
+        )
+    )
+    window = np.full(WANDER_CODES, 1 / WANDER_CODES)
     # A name spoken into a template agrees nowhere, and says nothing of time.
-    agreeing = here <= TOLERATED
-    return float((here - over_codes.min(axis=1))[agreeing].mean()) if agreeing.any() else 0.0
+    agreeing = np.convolve(here, window, "valid") <= MAX_WRONG
+    if not agreeing.any():
+        return 0.0
+    # Wrong bits rise alike on both sides of the true time, so that their difference tells it.
+    rise = max(float(((before + behind) / 2 - here).mean()), LEAST_RISE)
+    means = np.convolve(behind - before, window, "valid")[agreeing]
+    return float(means.std()) / (2 * rise)
 
 
 def _stretch(heard: Codes, recording: Recording, codes: Codes, alignment: int) -> _Stretch:
-    times = CODES_PER_POSITION * (recording.first_position + np.arange(len(codes))) - alignment
-    low, high = np.searchsorted(times, (0, len(heard)))
-    times = times[low:high]
-    if len(times) == 0:
+    first = CODES_PER_POSITION * recording.first_position - alignment
+    low = max(0, -(first // CODES_PER_POSITION))
+    high = min(len(codes), -((first - len(heard)) // CODES_PER_POSITION))
+    if low >= high:
         return _Stretch(alignment, 0.0, 0, 0)
+    times = first + CODES_PER_POSITION * np.arange(low, high)
     ours, theirs = heard[times], codes[low:high]
     agreement = np.minimum(TOLERATED - np.bitwise_count(ours ^ theirs) / N_BITS, MOST_AGREEMENT)
     telling = (ours != NOTHING) & (theirs != NOTHING)
@@ -345,4 +423,5 @@ def _match(recording: Recording, stretches: list[_Stretch], telling: float) -> M
         overlap=best.overlap / POSITIONS_PER_SECOND + PATCH_SECONDS,
         telling=telling,
         evidence=sum(part.evidence for part in parts),
+        wander=best.wander,
     )

@@ -4,6 +4,7 @@ A recording's codes, one each 80 ms, stand in its row; :mod:`audio_model.known.i
 All changes happen in transactions: a killed process leaves what was committed and nothing else.
 """
 
+import os
 import sqlite3
 import time
 from collections.abc import Iterator
@@ -26,9 +27,10 @@ POSITIONS_PER_SECOND = CODES_PER_SECOND / CODES_PER_POSITION
 
 _APPLICATION_ID = 0x6B6E6F77
 _VERSION = 1
-_BUSY_SECONDS = 30.0
 _MAPPED_BYTES = 1 << 40
 """All of the file may be mapped: pages in the system's cache are then read without being copied."""
+_CACHED_KIB = 1 << 16
+"""Of the pages of a file that is not mapped."""
 
 _SCHEMA = """
 CREATE TABLE recordings (
@@ -71,14 +73,27 @@ class Recording:
 
 
 class Store:
-    """Known recordings. For one thread; each process or thread opens its own.
+    """Known recordings. For one thread at a time; each process or thread opens its own.
 
     Any number of processes may read and write one file on a local disk. Raises StoreError from any
-    method where the file is damaged, full, or locked for half a minute.
+    method where the file is damaged, full, or locked for too long.
     """
 
-    def __init__(self, path: str | Path, *, create: bool = True) -> None:
+    def __init__(
+        self,
+        path: str | Path,
+        *,
+        create: bool = True,
+        busy_seconds: float = 30.0,
+        mapped: bool = True,
+    ) -> None:
         """Open a store; ``":memory:"`` is one that is never written.
+
+        Args:
+            create: whether it is made if there is none. If not, the file need not be writable.
+            busy_seconds: for which every method waits for a file that is locked.
+            mapped: whether the file is read through memory, which is faster. Who cuts the file off
+                then ends the process (SIGBUS), where otherwise a method raises StoreError.
 
         Raises StoreError if it is none, or if there is none and ``create`` is false.
         """
@@ -86,18 +101,27 @@ class Store:
         if not create and not Path(path).is_file():
             raise StoreError(f"{self.path}: no such store of known recordings")
         with self._errors():
-            self._db = sqlite3.connect(self.path, timeout=_BUSY_SECONDS, isolation_level=None)
+            self._db = sqlite3.connect(
+                self.path if create else _uri(Path(path)),
+                timeout=busy_seconds,
+                isolation_level=None,
+                check_same_thread=False,
+                uri=not create,
+            )
         self._index = Index(self._db)
         try:
             with self._errors():
+                self._db.execute(f"PRAGMA mmap_size = {_MAPPED_BYTES if mapped else 0}")
+                if not mapped:
+                    self._db.execute(f"PRAGMA cache_size = -{_CACHED_KIB}")
                 self._prepare()
         except StoreError:
             self._db.close()
             raise
+        self._file = _identity(self.path)
 
     def _prepare(self) -> None:
         db = self._db
-        db.execute(f"PRAGMA mmap_size = {_MAPPED_BYTES}")
         # Of a power failure the last seconds are lost at worst; of a kill, nothing.
         db.execute("PRAGMA synchronous = NORMAL")
         if self._pragma("application_id") == 0 and self._is_empty():
@@ -119,6 +143,10 @@ class Store:
 
     def _is_empty(self) -> bool:
         return self._db.execute("SELECT 1 FROM sqlite_master").fetchone() is None
+
+    def is_there(self) -> bool:
+        """Whether the file still lies at its path: one that was removed can be read on."""
+        return self._file is not None and _identity(self.path) == self._file
 
     def close(self) -> None:
         """Let go of the file."""
@@ -304,3 +332,20 @@ class Store:
             yield
         except sqlite3.Error as error:
             raise StoreError(f"{self.path}: {error}") from error
+
+
+def _uri(path: Path) -> str:
+    """SQLite's name of a store that is there. Where nothing can be written, it is read as it is."""
+    folder_is_fixed = not os.access(path.absolute().parent, os.W_OK)
+    if folder_is_fixed and not Path(f"{path}-wal").exists():
+        return f"{path.absolute().as_uri()}?immutable=1"
+    return f"{path.absolute().as_uri()}?mode=rw"
+
+
+def _identity(path: str) -> tuple[int, int] | None:
+    """Which file lies at a path; None if there is none."""
+    try:
+        found = os.stat(path)  # noqa: PTH116
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from audio_model.batch.readers import TABLE_SUFFIXES, NotATable, read_rows
-from audio_model.batch.rows import EVIDENCE_KEYS, RESULT_COLUMNS
+from audio_model.batch.rows import EVIDENCE_KEYS, KNOWN_COLUMNS, RESULT_COLUMNS
 from audio_model.batch.run_folder import RUN
 from audio_model.decision import VerdictKind
 from audio_model.errors import ResultsError, printable
@@ -19,7 +19,8 @@ from audio_model.formats import suffix_of
 
 REQUIRED_COLUMNS = ("path", "verdict", "score")
 _PART = re.compile(r"part-\d+\.(?:csv|jsonl|parquet)")
-_NOT_CARRIED = {*RESULT_COLUMNS, *EVIDENCE_KEYS}
+_NOT_CARRIED = {*RESULT_COLUMNS, *EVIDENCE_KEYS, *KNOWN_COLUMNS} - {"known_name"}
+"""Which known recordings calls repeat is told as a manifest's column is."""
 
 
 class Outcome(StrEnum):

@@ -10,10 +10,13 @@ from tempfile import TemporaryDirectory
 import numpy as np
 from numpy.random import Generator
 
+from audio_model.detector import Detector
 from audio_model.frontend import Samples
 from audio_model.known.fingerprint import NOTHING, Codes, Fingerprint, fingerprint
-from audio_model.known.match import match_whole
+from audio_model.known.match import Matcher, match_whole
 from audio_model.known.store import CODES_PER_POSITION, POSITIONS_PER_SECOND, Store
+from audio_model.steps import STEP_SAMPLES
+from audio_model.stream import hear_together
 from benchmarks.timing import Task, interleaved
 
 ADDED_AT_ONCE = 500
@@ -30,6 +33,8 @@ class Costs:
     """CPU to add one recording."""
     cpu_ms: dict[str, float]
     wall_ms: dict[str, float]
+    leg_ms: dict[str, float]
+    """CPU for a live leg as it comes: the match, and the network alone and for 16 legs a run."""
 
 
 def measure(
@@ -37,6 +42,7 @@ def measure(
     seconds: float,
     known: Sequence[Samples],
     queries: dict[str, Sequence[Samples]],
+    legs: Sequence[Samples],
     rng: Generator,
     folder: Path | None = None,
 ) -> Costs:
@@ -60,6 +66,7 @@ def measure(
                 name: Task(_asking(store, of), units=1000 * len(of)) for name, of in asked.items()
             }
             timings = interleaved(tasks, rounds=7)
+            following = interleaved(_following(store, legs), rounds=5)
     return Costs(
         n_recordings,
         minutes,
@@ -67,6 +74,7 @@ def measure(
         fill_ms,
         {name: timing.cpu_us for name, timing in timings.items()},
         {name: timing.wall_us for name, timing in timings.items()},
+        {name: timing.cpu_us for name, timing in following.items()},
     )
 
 
@@ -91,6 +99,35 @@ def _fill(store: Store, n: int, seconds: float, pool: Codes, rng: Generator) -> 
                 changes = rng.integers(1 << 64, size=(3, n_positions), dtype=np.uint64)
                 changed = codes ^ (changes[0] & changes[1] & changes[2])
                 store.add("synthetic", np.repeat(changed, CODES_PER_POSITION), 0.0)
+
+
+def _following(store: Store, legs: Sequence[Samples]) -> dict[str, Task]:
+    detector = Detector.load()
+    n_steps = len(legs[0]) // STEP_SAMPLES if legs else 0
+
+    def match() -> None:
+        for leg in legs:
+            matcher = Matcher(store)
+            for n in range(n_steps):
+                matcher.feed(leg[n * STEP_SAMPLES : (n + 1) * STEP_SAMPLES])
+            matcher.flush()
+
+    def hear(at_once: int) -> None:
+        for first in range(0, len(legs), at_once):
+            streams = [(detector.stream(), leg) for leg in legs[first : first + at_once]]
+            for n in range(n_steps):
+                for stream, leg in streams:
+                    step = leg[n * STEP_SAMPLES : (n + 1) * STEP_SAMPLES]
+                    stream.receive((step * 32767).astype("<i2").tobytes())
+                    stream.decode()
+                hear_together([stream for stream, _ in streams], 1)
+
+    units = 1000.0 * max(1, len(legs))
+    return {
+        "match": Task(match, units),
+        "network, a leg a run": Task(lambda: hear(1), units),
+        "network, 16 legs a run": Task(lambda: hear(16), units),
+    }
 
 
 def _asking(store: Store, fingerprints: Sequence[Fingerprint]) -> Callable[[], object]:

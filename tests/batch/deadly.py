@@ -9,6 +9,7 @@ import signal
 from pathlib import Path
 from typing import Any
 
+from audio_model.batch.sharded import FolderRun
 from audio_model.decision import Verdict
 from tests.fake_detector import FakeDetector
 
@@ -24,6 +25,6 @@ class DeadlyDetector(FakeDetector):
         return super().score(recording, *args, name=name, **options)
 
 
-def load(model: str | None, sha256: str, max_false_alarm: float) -> DeadlyDetector:
+def load(given: FolderRun, sha256: str) -> DeadlyDetector:
     """In the place of `audio_model.batch.sharded._load_same`, in any process."""
     return DeadlyDetector()

@@ -6,14 +6,14 @@ from pathlib import Path
 import pytest
 
 from audio_model import cli
-from audio_model.batch import command
+from audio_model.batch import sharded
 from tests.fake_detector import FakeDetector
 
 
 @pytest.fixture
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(command, "Detector", FakeDetector)
+    monkeypatch.setattr(sharded, "Detector", FakeDetector)
     Path("a.wav").touch()
     return tmp_path
 
@@ -47,7 +47,9 @@ def test_ray_that_is_not_installed_is_told_with_the_way_to_it(
     here: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     found = importlib.util.find_spec
-    monkeypatch.setattr(command, "find_spec", lambda name: None if name == "ray" else found(name))
+    monkeypatch.setattr(
+        "audio_model.batch.command.find_spec", lambda name: None if name == "ray" else found(name)
+    )
     assert cli.main(["score", "a.wav", "--output", "o/", "--engine", "ray"]) == 2
     assert 'pip install "audio-model[cluster]"' in capsys.readouterr().err
 

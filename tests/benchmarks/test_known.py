@@ -38,10 +38,10 @@ def test_packets_are_lost_as_often_as_asked() -> None:
 def test_a_store_is_measured() -> None:
     known = [spoken(4, seed) for seed in range(3)]
     rng = np.random.default_rng(0)
-    measured = measure(40, 10.0, known, {"3 s": [cut(known[0], 0, 3)]}, rng)
+    measured = measure(40, 10.0, known, {"3 s": [cut(known[0], 0, 3)]}, [known[1]], rng)
     assert measured.minutes == pytest.approx((37 * 10 + 3 * 3.5) / 60, rel=0.02)
     assert measured.kilobytes_a_minute > 5
-    assert measured.cpu_ms["3 s"] > 0
+    assert measured.cpu_ms["3 s"] > 0 and min(measured.leg_ms.values()) > 0
 
 
 def test_a_folder_without_a_manifest_is_refused(tmp_path: Path) -> None:

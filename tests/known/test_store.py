@@ -231,11 +231,19 @@ def test_nothing_to_know_it_by_is_refused(path: Path) -> None:
         assert len(store) == 0
 
 
-def test_a_locked_store_says_so(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("audio_model.known.store._BUSY_SECONDS", 0.05)
-    with Store(path) as one, Store(path) as two, one.writing():
+def test_a_locked_store_says_so(path: Path) -> None:
+    with Store(path) as one, Store(path, busy_seconds=0.05) as two, one.writing():
         started = time.monotonic()
         with pytest.raises(StoreError, match="locked"):
             two.add("two", codes(2))
         assert time.monotonic() - started < 1.5
         assert len(two) == 0
+
+
+def test_a_store_that_is_replaced_is_not_there(path: Path) -> None:
+    with Store(path) as store:
+        assert store.is_there()
+        path.rename(path.with_name("away.db"))
+        assert not store.is_there()
+        path.touch()
+        assert not store.is_there()
