@@ -16,6 +16,11 @@ from audio_model.errors import UsageError
 from audio_model.ranges.change import ChangeTest
 from audio_model.ranges.tree import Node, State
 
+CLOCK_SECONDS = 3600.0
+"""A state that was entered so much later than now is of a clock that was set back: it is over."""
+_SLACK = 1.2
+"""Nats by which a warning comes before the bound on its run length: of simulated honest ranges a
+third as many reach the bound as it allows. An opening, which costs calls, keeps to it."""
 MONTH_SECONDS = 30 * 86_400.0
 _DAY_SECONDS = 86_400.0
 _LEAST_MONTHLY_CALLS = 1000.0
@@ -50,7 +55,7 @@ class Policy:
 
     def warn_at(self, node: Node) -> float:
         """Evidence, in nats, that warns of a range."""
-        return self.test.threshold(_monthly_calls(node) / self.warnings)
+        return self._warn_at(_monthly_calls(node))
 
     def open_at(self, node: Node) -> float:
         """Evidence, in nats, that opens a range."""
@@ -59,7 +64,10 @@ class Policy:
     @cached_property
     def least_warning(self) -> float:
         """Evidence below which no range is warned of, however few calls it has."""
-        return self.test.threshold(_LEAST_MONTHLY_CALLS / self.warnings)
+        return self._warn_at(_LEAST_MONTHLY_CALLS)
+
+    def _warn_at(self, monthly_calls: float) -> float:
+        return max(self.test.threshold(monthly_calls / self.warnings) - _SLACK, 0.0)
 
     @property
     def trial_at(self) -> float:
@@ -86,7 +94,7 @@ class Why(StrEnum):
     EXPLAINED = "explained"
     """Narrower ranges explain the alarm."""
     MOST = "most"
-    """Most of the narrower ranges in it are open."""
+    """Most of the narrower ranges in it are held."""
     GONE = "evidence_gone"
     TIME = "time"
     """The state's time is over."""
@@ -115,7 +123,8 @@ class Change:
 
 def expired(node: Node, now: float) -> State | None:
     """The state that a node has fallen into by the time alone; None if it has not."""
-    if node.state is State.CLOSED or now < node.until:
+    set_back = now < node.since - CLOCK_SECONDS
+    if node.state is State.CLOSED or (now < node.until and not set_back):
         return None
     return State.HALF_OPEN if node.state is State.OPEN else State.CLOSED
 
@@ -127,14 +136,16 @@ def enter(
     before, evidence = node.state, evidence_of(node, policy, now)
     match after:
         case State.CLOSED:
-            node.evidence, node.until, node.openings = 0.0, 0.0, 0
+            node.drop_evidence()
+            node.until, node.openings = 0.0, 0
         case State.WARNED:
             node.until = now + policy.quiet_seconds
         case State.OPEN:
             node.until = now + policy.opening_seconds(node)
             node.openings += 1
         case State.HALF_OPEN:
-            node.evidence, node.until = 0.0, now + policy.quiet_seconds
+            node.drop_evidence()
+            node.until = now + policy.quiet_seconds
     node.state, node.since = after, now
     return Change(now, node.prefix, before, after, why, ranges, node.until, evidence)
 

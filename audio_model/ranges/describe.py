@@ -85,12 +85,3 @@ def advice_values(advice: Advice) -> dict[str, object]:
 def change_values(change: Change) -> dict[str, object]:
     """A change of a breaker, for JSON: what webhooks carry."""
     return {"event": "range", **asdict(change)}
-
-
-def dialplan_variables(advice: Advice) -> dict[str, str]:
-    """Advice as channel variables, for EAGI and AMI."""
-    return {
-        "AUDIO_MODEL_RANGE_ACT": ACTS[advice.state].value,
-        "AUDIO_MODEL_RANGE_STATE": advice.state.value,
-        "AUDIO_MODEL_RANGE": advice.prefix,
-    }

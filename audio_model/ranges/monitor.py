@@ -7,7 +7,7 @@ from audio_model.ranges import breaker, sketch
 from audio_model.ranges.alarm import MOST, smallest_ranges
 from audio_model.ranges.breaker import Change, Policy, Why
 from audio_model.ranges.numbers import Number, normalise
-from audio_model.ranges.rates import Mark
+from audio_model.ranges.rates import Mark, Outcome
 from audio_model.ranges.tree import Node, Nodes, RangeCall, State, children, path_of
 
 _SEVERITY = {State.CLOSED: 0, State.WARNED: 1, State.HALF_OPEN: 2, State.OPEN: 3}
@@ -42,26 +42,38 @@ class Monitor:
     def hear(self, call: RangeCall) -> list[Change]:
         """Count a call; the changes that came of it, in order."""
         called = sketch.fingerprint(call.called) if call.called else 0
-        gain = self.policy.test.gains[call.outcome]
-        return self._follow(call, gain, call.time, lambda node: node.count(call, called))
+        test = self.policy.test
+
+        def count(node: Node) -> float:
+            gain = test.gain(call.outcome, node)
+            node.count(call, called)
+            return gain
+
+        return self._follow(call, call.time, count, call.outcome)
 
     def mark(self, call: RangeCall, mark: Mark, before: Mark | None, now: float) -> list[Change]:
         """Count what a person says of a call, in the place of what was said ``before``."""
         gains = self.policy.test.mark_gains
         gain = gains[mark] - (gains[before] if before else self.policy.test.gains[call.outcome])
-        return self._follow(call, gain, now, lambda node: node.count_mark(mark, before))
+
+        def count(node: Node) -> float:
+            node.count_mark(mark, before)
+            return gain
+
+        return self._follow(call, now, count, Outcome.UNHEARD)
 
     def _follow(
-        self, call: RangeCall, gain: float, now: float, count: Callable[[Node], None]
+        self, call: RangeCall, now: float, count: Callable[[Node], float], said: Outcome
     ) -> list[Change]:
+        """``count`` counts in a node and returns the evidence that it adds there."""
         number = call.number
         changes, held = self._settle(number, now)
         spared = bool(self._allowed_by(number))
         path: list[Node] = []
         for node in path_of(self.nodes, number, now):
-            count(node)
+            gain = count(node)
             if not spared:
-                self._weigh(node, held, gain, now)
+                self._weigh(node, held, said, gain, now)
             path.append(node)
         return changes if spared else changes + self._judge(path[number.too_wide :], held, now)
 
@@ -112,13 +124,14 @@ class Monitor:
                 held = node
         return changes, held
 
-    def _weigh(self, node: Node, held: Node | None, gain: float, now: float) -> None:
+    def _weigh(self, node: Node, held: Node | None, said: Outcome, gain: float, now: float) -> None:
         """Add a call's evidence where it may count.
 
         A range that is held explains its calls: those above it hear no more of them. Below it, they
         count while it is only warned of, for it might open in part.
         """
         if held is None or node is held:
+            node.note(said)
             if node.state is State.HALF_OPEN:
                 node.evidence += gain
             else:
@@ -127,9 +140,10 @@ class Monitor:
                 node.until = now + self.policy.quiet_seconds
         elif len(node.prefix) > len(held.prefix):
             if held.state is State.WARNED:
+                node.note(said)
                 node.add_evidence(gain, now)
             else:
-                node.evidence = 0.0
+                node.drop_evidence()
 
     def _judge(self, path: list[Node], held: Node | None, now: float) -> list[Change]:
         """Move the breakers of one call's nodes: of the one that is held, or of the narrowest."""
@@ -145,25 +159,23 @@ class Monitor:
                 if changes:
                     # What was found here is explained: the wider ranges go on without it.
                     for wider in path[:index]:
-                        wider.evidence = max(0.0, wider.evidence - taken)
+                        wider.drop_evidence(taken)
                     break
-        if changes and changes[-1].after is State.OPEN:
-            changes += self._widen(path, changes[-1].prefix, now)
+        if changes and changes[-1].after in (State.WARNED, State.OPEN):
+            changes += self._widen(path, changes[-1], now)
         return changes
 
-    def _widen(self, path: list[Node], opened: str, now: float) -> Iterator[Change]:
-        """Open the range above, if most of what is in it has been opened one by one.
+    def _widen(self, path: list[Node], last: Change, now: float) -> Iterator[Change]:
+        """Warn of the range above, or open it, if most of what is in it is held one by one.
 
         So it goes when a caller moves through a range from one end to the other.
         """
-        wider = next((node for node in path if node.prefix == opened[:-1]), None)
-        if wider is None or wider.state is State.OPEN:
+        wider = next((node for node in path if node.prefix == last.prefix[:-1]), None)
+        if wider is None or _SEVERITY[wider.state] >= _SEVERITY[last.after]:
             return
-        parts = [
-            node.prefix for node in children(self.nodes, wider.prefix) if node.state is State.OPEN
-        ]
+        parts = [node.prefix for node in children(self.nodes, wider.prefix) if node.held]
         if len(parts) > MOST:
-            yield breaker.enter(wider, State.OPEN, Why.MOST, now, self.policy, tuple(parts))
+            yield breaker.enter(wider, last.after, Why.MOST, now, self.policy, tuple(parts))
 
     def _judge_one(self, node: Node, now: float) -> Iterator[Change]:
         policy, evidence = self.policy, node.evidence
@@ -185,7 +197,7 @@ class Monitor:
             yield breaker.enter(alarmed, state, Why.EVIDENCE, now, self.policy)
             return
         if alarmed.state is State.CLOSED:
-            alarmed.evidence = 0.0
+            alarmed.drop_evidence()
         else:
             names = tuple(part.prefix for part in parts)
             yield breaker.enter(alarmed, State.CLOSED, Why.EXPLAINED, now, self.policy, names)
@@ -197,7 +209,8 @@ class Monitor:
     def _expire(self, node: Node, now: float) -> list[Change]:
         changes = []
         while (after := breaker.expired(node, now)) is not None:
-            changes.append(breaker.enter(node, after, Why.TIME, node.until, self.policy))
+            moment = min(node.until, now)
+            changes.append(breaker.enter(node, after, Why.TIME, moment, self.policy))
         return changes
 
     def _allowed_by(self, number: Number) -> str:

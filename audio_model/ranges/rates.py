@@ -20,6 +20,9 @@ PRIOR = (0.5, 4.5)
 """Beta distribution of a range's share before its first call: most ranges play few recordings."""
 CREDIBLE = 0.95
 
+_SUREST, _RAREST = 0.9, 0.005
+"""Of hits and false alarms: what a small test counts, none missed or flagged, is not to be had."""
+
 _GRID = (np.arange(1000) + 0.5) / 1000
 
 
@@ -83,7 +86,10 @@ class DetectorRates:
         False alarms are doubled: on corpora that were held out, the model card counts up to twice
         as many as the budget. Of live verdicts an operating point knows nothing.
         """
-        return cls(recorded_said_recorded=1 - point.miss, live_said_recorded=2 * point.false_alarm)
+        return cls(
+            recorded_said_recorded=min(1 - point.miss, _SUREST),
+            live_said_recorded=max(2 * point.false_alarm, _RAREST),
+        )
 
     def of_recorded(self, said: Outcome) -> float:
         """Chance of an answer to a recording; 1 where it tells nothing."""

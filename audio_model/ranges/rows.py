@@ -56,8 +56,15 @@ def node_of(row: Sequence[Any]) -> Node:
 
 
 def call_row(call: RangeCall) -> list[object]:
-    """A call as values of CALL_COLUMNS."""
-    return [getattr(call, name) for name in CALL_COLUMNS]
+    """A call as values of CALL_COLUMNS; what no text can hold is replaced in it."""
+    return [_storable(getattr(call, name)) for name in CALL_COLUMNS]
+
+
+def _storable(value: object) -> object:
+    if isinstance(value, str) and not value.isascii():
+        # Lone surrogates come out of JSON, and no database takes them.
+        return value.encode("utf-8", "replace").decode()
+    return value
 
 
 def call_of(row: Sequence[Any]) -> RangeCall:

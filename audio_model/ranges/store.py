@@ -9,6 +9,7 @@ Numbers stand in it as they are, for ranges cannot be made of hashes; the file i
 to read.
 """
 
+import errno
 import os
 import sqlite3
 import time
@@ -49,10 +50,11 @@ MAX_CALLS = 1_000_000
 TIDY_SECONDS = 3600.0
 BUSY_SECONDS = 30.0
 """For which a process waits until another has written."""
+_PASSING_CODES = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_FULL})
 
 _APPLICATION = 0x414D5247
 """``AMRG``: the file is one of these."""
-_VERSION = 1
+_VERSION = 2
 _SCHEMA = f"""
 CREATE TABLE ranges (prefix TEXT PRIMARY KEY, {", ".join(NODE_COLUMNS[1:])}) WITHOUT ROWID;
 CREATE INDEX held ON ranges (state) WHERE state != 'closed';
@@ -68,7 +70,15 @@ PRAGMA user_version = {_VERSION};
 
 
 class RangeStoreError(AudioModelError):
-    """A store can't be read or written. The message names it."""
+    """A store can't be read or written. The message names it.
+
+    Attributes:
+        passing: whether it may be over soon: the disk is full, or another process has it locked.
+    """
+
+    def __init__(self, message: str, *, passing: bool = False) -> None:
+        super().__init__(message)
+        self.passing = passing
 
 
 class UnknownCallError(AudioModelError):
@@ -87,17 +97,25 @@ class Allowed:
 class RangeStore:
     """A store that is open; for one thread at a time."""
 
-    def __init__(self, path: str | os.PathLike[str] | None, policy: Policy | None = None) -> None:
+    def __init__(
+        self,
+        path: str | os.PathLike[str] | None,
+        policy: Policy | None = None,
+        *,
+        busy_seconds: float = BUSY_SECONDS,
+    ) -> None:
         """Open or make a store.
 
         Args:
             path: of the file; None keeps it in memory.
             policy: when breakers move, from now on; None: as before. All who share a store must
                 mean the same, so the last policy that was given is kept in it.
+            busy_seconds: how long to wait until another process has written.
 
         Raises RangeStoreError.
         """
         self.path = path
+        self._busy_seconds = busy_seconds
         with self._errors():
             self._db = self._connect()
             self.policy = self._agree(policy)
@@ -215,7 +233,7 @@ class RangeStore:
             name = os.fsdecode(self.path)
             os.close(os.open(name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
         db = sqlite3.connect(
-            name, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
+            name, timeout=self._busy_seconds, isolation_level=None, check_same_thread=False
         )
         try:
             self._prepare(db)
@@ -225,21 +243,29 @@ class RangeStore:
         return db
 
     def _prepare(self, db: sqlite3.Connection) -> None:
+        # Another program's database is left as it is, and one that is ready needs no lock.
+        ready = self._is_ready(db)
         # Before write-ahead mode a reader can be in the way, and SQLite does not wait for it.
-        _patiently(lambda: db.execute("PRAGMA journal_mode = WAL"))
+        _patiently(lambda: db.execute("PRAGMA journal_mode = WAL"), self._busy_seconds)
         db.execute("PRAGMA synchronous = FULL")
+        if ready:
+            return
         db.execute("BEGIN IMMEDIATE")
+        if not self._is_ready(db):
+            for statement in filter(str.strip, _SCHEMA.split(";")):
+                db.execute(statement)
+        db.execute("COMMIT")
+
+    def _is_ready(self, db: sqlite3.Connection) -> bool:
+        """Whether the schema is there. Raises RangeStoreError for one that is another's."""
+        (tables,) = db.execute("SELECT count(*) FROM sqlite_schema").fetchone()
         (application,) = db.execute("PRAGMA application_id").fetchone()
         (version,) = db.execute("PRAGMA user_version").fetchone()
-        (tables,) = db.execute("SELECT count(*) FROM sqlite_schema").fetchone()
         if tables and application != _APPLICATION:
             raise self._error("is another program's database")
         if tables and version != _VERSION:
             raise self._error(f"is of version {version}, and this program writes {_VERSION}")
-        if not tables:
-            for statement in filter(str.strip, _SCHEMA.split(";")):
-                db.execute(statement)
-        db.execute("COMMIT")
+        return bool(tables)
 
     def _agree(self, policy: Policy | None) -> Policy:
         if policy is None:
@@ -286,13 +312,15 @@ class RangeStore:
         try:
             yield
         except sqlite3.Error as error:
-            raise self._error(str(error)) from error
+            code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+            raise self._error(str(error), passing=code in _PASSING_CODES) from error
         except OSError as error:
-            raise self._error(error.strerror or str(error)) from error
+            passing = error.errno == errno.ENOSPC
+            raise self._error(error.strerror or str(error), passing=passing) from error
 
-    def _error(self, message: str) -> RangeStoreError:
+    def _error(self, message: str, *, passing: bool = False) -> RangeStoreError:
         name = "ranges in memory" if self.path is None else printable(self.path)
-        return RangeStoreError(f"{name}: {message}")
+        return RangeStoreError(f"{name}: {message}", passing=passing)
 
     def _insert(self, table: str, values: Sequence[object], *, replace: bool = False) -> int:
         places = ", ".join("?" * len(values))
@@ -333,8 +361,8 @@ class RangeStore:
         self._nodes.forget()
 
 
-def _patiently(attempt: Callable[[], object]) -> None:
-    until = time.monotonic() + BUSY_SECONDS
+def _patiently(attempt: Callable[[], object], seconds: float) -> None:
+    until = time.monotonic() + seconds
     while True:
         try:
             attempt()

@@ -90,6 +90,12 @@ class Node:
     """Nats for a change to the share of a campaign; below zero while half open alone."""
     began: float = 0.0
     """When the evidence last left zero: the likeliest start of the change."""
+    recorded_since: int = 0
+    """Calls since then that counted for the evidence, and..."""
+    heard_since: int = 0
+    usual_recorded: int = 0
+    """... those before, that came to nothing."""
+    usual_heard: int = 0
     state: State = State.CLOSED
     since: float = 0.0
     """When the state was entered."""
@@ -184,6 +190,21 @@ class Node:
         if self.evidence <= 0 < gain:
             self.began = now
         self.evidence = max(0.0, self.evidence + gain)
+        if self.evidence == 0:
+            self.usual_recorded += self.recorded_since
+            self.usual_heard += self.heard_since
+            self.recorded_since = self.heard_since = 0
+
+    def note(self, said: Outcome) -> None:
+        """Note an answer that is about to count for the evidence."""
+        self.recorded_since += said is Outcome.RECORDED
+        self.heard_since += said is not Outcome.UNHEARD
+
+    def drop_evidence(self, much: float = math.inf) -> None:
+        """Take evidence back that something else explains; the calls of it are not usual."""
+        self.evidence = max(0.0, self.evidence - much)
+        if self.evidence == 0:
+            self.recorded_since = self.heard_since = 0
 
     @property
     def held(self) -> bool:

@@ -51,6 +51,8 @@ class Settings:
     """Of the Beta distribution of the hit rate over messages; 0 for all alike."""
     false_alarm_strength: float = 26.0
     """The same of the false alarms over lines."""
+    live_strength: float = 0.0
+    """The same of the live verdicts of live callers over lines; 0 for all alike."""
     unheard: float = 0.1
     """Calls that end before anything is heard."""
     decided_seconds: float = 2.6
@@ -64,7 +66,7 @@ class Settings:
 
     honest: float = 0.2
     """The share of recordings that the monitor lets an honest range play."""
-    bad: float = 0.8
+    bad: float = 0.95
     warnings: float = 1.0
     openings: float = 0.01
 

@@ -114,9 +114,19 @@ def _honest(
     started = (hours + rng.random(n_calls)) * settings.day_seconds / 24
     hits = _rates(settings.hit, settings.hit_strength, len(traffic), rng)
     alarms = _rates(settings.false_alarm, settings.false_alarm_strength, len(traffic), rng)
+    lives = _rates(settings.live_said_live, settings.live_strength, len(traffic), rng)
     matched = rng.random(n_calls) < settings.known * settings.known_before
     return _told(
-        settings, caller, started, recorded, matched, hits[caller], alarms[caller], HONEST, rng
+        settings,
+        caller,
+        started,
+        recorded,
+        matched,
+        hits[caller],
+        alarms[caller],
+        lives[caller],
+        HONEST,
+        rng,
     )
 
 
@@ -163,6 +173,7 @@ def _campaign(
         matched,
         np.broadcast_to(hit, n_calls),
         np.zeros(n_calls),
+        np.zeros(n_calls),
         index,
         rng,
     )
@@ -177,6 +188,7 @@ def _told(
     matched: NDArray[np.bool_],
     hit: _Floats,
     alarm: _Floats,
+    live: _Floats,
     campaign: int,
     rng: np.random.Generator,
 ) -> dict[str, Any]:
@@ -185,7 +197,7 @@ def _told(
     live_of_rest = np.where(
         recorded,
         settings.recorded_said_live / (1 - settings.hit),
-        settings.live_said_live / (1 - settings.false_alarm),
+        live / (1 - settings.false_alarm),
     )
     said_recorded = rng.random(n) < np.where(recorded, hit, alarm)
     said_live = rng.random(n) < live_of_rest

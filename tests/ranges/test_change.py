@@ -2,52 +2,98 @@ import math
 import random
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from audio_model.errors import UsageError
 from audio_model.ranges.change import ChangeTest
-from audio_model.ranges.rates import Mark, Outcome
+from audio_model.ranges.rates import DetectorRates, Mark, Outcome
+from audio_model.ranges.tree import Node, RangeCall
 from tests.ranges_made import said
 
 TEST = ChangeTest()
+LINE = DetectorRates(live_said_live=0.15)
+"""Of a line on which live callers are seldom called live."""
 
 
-def run_until(threshold: float, share: float, rng: random.Random) -> int:
-    evidence, n = 0.0, 0
-    while evidence < threshold:
-        n += 1
-        evidence = max(0.0, evidence + TEST.gains[said(rng.random() < share, rng)])
-    return n
+def hear(node: Node, answer: Outcome) -> None:
+    gain = TEST.gain(answer, node)
+    node.count(RangeCall("", "95213700", 0.0, answer), 0)
+    node.note(answer)
+    node.add_evidence(gain, 0.0)
 
 
-@pytest.mark.parametrize("threshold", [1.5, 3.0])
-def test_the_run_length_is_that_of_simulated_ranges(threshold: float) -> None:
+def run_until(
+    threshold: float, share: float, rng: random.Random, rates: DetectorRates = TEST.rates
+) -> int:
+    """Calls until a range that nobody knows reaches a threshold; 5,000 if it does not before."""
+    node = Node("952137", 0.0, 0.0)
+    for n in range(1, 5000):
+        hear(node, said(rng.random() < share, rng, rates))
+        if node.evidence >= threshold:
+            return n
+    return 5000
+
+
+@pytest.mark.parametrize("rates", [TEST.rates, LINE])
+@pytest.mark.parametrize("share", [0.0, TEST.honest])
+def test_an_honest_range_is_seldom_over_the_threshold(share: float, rates: DetectorRates) -> None:
     rng = random.Random(0)
-    runs = [run_until(threshold, TEST.honest, rng) for _ in range(200)]
-    assert sum(runs) / len(runs) == pytest.approx(TEST.run_length(threshold), rel=0.25)
+    runs = [run_until(TEST.threshold(500), share, rng, rates) for _ in range(60)]
+    assert sum(runs) / len(runs) >= 500
 
 
-def test_a_campaign_is_found_after_few_calls() -> None:
+def test_a_line_with_a_menu_becomes_used_to_it() -> None:
     rng = random.Random(0)
-    runs = [run_until(TEST.threshold(1e5), 1.0, rng) for _ in range(100)]
-    assert sorted(runs)[95] < 60
+    node = Node("952137", 0.0, 0.0)
+    for _ in range(1000):
+        hear(node, said(rng.random() < 0.4, rng))
+    fresh = Node("952137", 0.0, 0.0)
+    assert TEST.gain(Outcome.RECORDED, node) < TEST.gain(Outcome.RECORDED, fresh) - 0.2
+    assert node.evidence < TEST.threshold(1e5)
 
 
-@pytest.mark.parametrize("run_length", [10.0, 1e3, 1e5, 1e9])
-def test_a_threshold_has_the_run_length_that_was_asked_for_or_more(run_length: float) -> None:
-    found = math.log(TEST.run_length(TEST.threshold(run_length)))
-    assert math.log(run_length) - 0.3 < found < math.log(run_length) + 1.0
+@pytest.mark.parametrize("hit", [0.1, 0.25, 0.6, 0.9])
+def test_a_campaign_is_found_after_few_calls_however_well_it_is_heard(hit: float) -> None:
+    rng = random.Random(0)
+    rates = DetectorRates(recorded_said_recorded=hit, recorded_said_live=0.02)
+    runs = []
+    for _ in range(40):
+        node = Node("952137", 0.0, 0.0)
+        for _ in range(100):
+            hear(node, said(False, rng))
+        node.drop_evidence()
+        while node.evidence < TEST.threshold(1000):
+            hear(node, said(True, rng, rates))
+        runs.append(node.calls - 100)
+    assert sorted(runs)[36] <= (30 if hit > 0.2 else 60)
 
 
-def test_thresholds_rise_with_the_run_length_and_far_out_by_a_nat_for_each_e() -> None:
-    thresholds = [TEST.threshold(10.0**n) for n in range(1, 15)]
-    assert thresholds == sorted(thresholds)
-    assert thresholds[-1] - thresholds[-2] == pytest.approx(math.log(10))
+def test_thresholds_rise_by_a_nat_for_each_e() -> None:
+    assert TEST.threshold(0.5) == 0
+    assert TEST.threshold(1e5) - TEST.threshold(1e4) == pytest.approx(math.log(10))
 
 
-def test_unsure_and_unheard_calls_never_speak_for_a_recording() -> None:
-    assert TEST.gains[Outcome.UNSURE] <= 0
-    assert TEST.gains[Outcome.UNHEARD] == 0
-    assert TEST.gains[Outcome.LIVE] < 0 < TEST.gains[Outcome.RECORDED]
+@given(
+    *(st.integers(0, 100_000) for _ in range(4)),
+    st.sampled_from([Outcome.RECORDED, Outcome.LIVE, Outcome.UNSURE]),
+)
+def test_whatever_was_heard_a_gain_is_a_number(
+    recorded: int, live: int, since: int, usual: int, answer: Outcome
+) -> None:
+    node = Node("952137", 0.0, 0.0, recorded=recorded, live=live)
+    node.recorded_since = node.heard_since = since
+    node.usual_recorded = node.usual_heard = usual
+    gain = TEST.gain(answer, node)
+    assert math.isfinite(gain)
+    assert gain <= 0 or answer is not Outcome.LIVE
+    assert gain >= 0 or answer is not Outcome.RECORDED
+
+
+def test_what_was_not_heard_says_nothing_and_unsure_says_much_less_than_recorded() -> None:
+    node = Node("952137", 0.0, 0.0)
+    assert TEST.gain(Outcome.UNHEARD, node) == 0
+    assert abs(TEST.gain(Outcome.UNSURE, node)) < 0.2 < TEST.gain(Outcome.RECORDED, node)
 
 
 def test_a_mark_is_an_answer_that_is_never_wrong() -> None:

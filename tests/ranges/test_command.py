@@ -102,7 +102,7 @@ def test_no_table_is_left_where_it_cannot_be_written(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"\.csv"):
         run(command, file, "--output", str(tmp_path / "r.parquet"))
     with pytest.raises(UsageError, match="honest share"):
-        run(command, file, "--output", str(tmp_path / "r.csv"), "--honest-share", "0.9")
+        run(command, file, "--output", str(tmp_path / "r.csv"), "--honest-share", "0.96")
 
 
 def marked_store(tmp_path: Path) -> str:

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -261,3 +262,30 @@ def test_a_thousand_calls_are_written_in_a_moment(path: Path) -> None:
     assert time.process_time() - begun < 10
     opened.close()
     assert path.stat().st_size < 2_000_000
+
+
+def test_texts_that_are_no_unicode_are_kept_all_the_same(tmp_path: Path) -> None:
+    with closing(RangeStore(tmp_path / "r.db")) as store:
+        store.hear([RangeCall("\ud800 1", "\ud800", 1.0, Outcome.RECORDED, called="\udfff")])
+        assert store.call("? 1").caller == "?"
+        assert store.chain("\ud800")[0].recorded == 1
+
+
+def test_a_clock_that_was_set_back_holds_no_range_for_long(tmp_path: Path) -> None:
+    with closing(RangeStore(tmp_path / "r.db")) as store:
+        store.hear([RangeCall(str(n), "95213700", 2e9 + n, Outcome.RECORDED) for n in range(80)])
+        assert store.advise("95213700", 2e9 + 80).state is State.OPEN
+        assert store.advise("95213700", 1e9).state is State.HALF_OPEN
+        (change,) = store.tick(1e9)
+        assert (change.after, change.time) == (State.HALF_OPEN, 1e9)
+        assert store.advise("95213700", 1e9 + 1).state is State.HALF_OPEN
+
+
+def test_the_database_of_another_program_is_left_as_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "other.db"
+    with closing(sqlite3.connect(path)) as other:
+        other.execute("CREATE TABLE mine (x)")
+    before = path.read_bytes()
+    with pytest.raises(RangeStoreError, match="another program"):
+        RangeStore(path)
+    assert path.read_bytes() == before
