@@ -9,7 +9,7 @@ from audio_model.detector import Detector
 from audio_model.formats import RawFormat
 from audio_model.gateway.engine import Engine
 from audio_model.gateway.events import CallInfo, Event, EventKind
-from audio_model.gateway.legs import Leg
+from audio_model.gateway.legs import Learn, Leg
 from audio_model.gateway.pacer import Pacer
 
 logger = logging.getLogger(__name__)
@@ -32,6 +32,7 @@ class Calls:
         progress_seconds: float = 0.0,
         listeners: Sequence[Listener] = (),
         keep: Keep | None = None,
+        learn: Learn | None = None,
     ) -> None:
         """
         Args:
@@ -40,11 +41,12 @@ class Calls:
             max_legs: legs heard at once; beyond them the answer is ``unknown: overload``.
             progress_seconds: audio between events of progress; 0 for none.
             listeners: called with every event of every call, after the call's own.
+            learn: is given what followed a leg, once its final event was told.
         """
         self.detector = detector
         self.deadline_seconds, self.listen_seconds = deadline_seconds, listen_seconds
         self.max_legs, self.progress_seconds = max_legs, progress_seconds
-        self.listeners, self.keep = tuple(listeners), keep
+        self.listeners, self.keep, self.learn = tuple(listeners), keep, learn
         self.engine = Engine()
         self.pacer = Pacer(self.engine)
         self.open_legs = 0
@@ -100,13 +102,17 @@ class Call:
             name,
             raw_format,
             calls.detector.stream(
-                raw_format.sample_rate, raw_format.encoding, max_seconds=calls.listen_seconds
+                raw_format.sample_rate,
+                raw_format.encoding,
+                max_seconds=calls.listen_seconds,
+                call=f"{self.info.gateway} {self.info.id}",
             ),
             calls.engine,
             self._report,
             deadline_seconds=calls.deadline_seconds,
             progress_seconds=calls.progress_seconds,
             keep=calls.keep is not None,
+            learn=calls.learn,
         )
         calls.open_legs += 1
         self._legs.append(leg)

@@ -8,7 +8,7 @@ from enum import StrEnum
 from itertools import islice
 from typing import Any
 
-from audio_model.decision import Verdict
+from audio_model.decision import KnownRecording, Verdict
 
 MAX_TEXT = 255
 """Characters of an id, a number or a detail. Gateways need far fewer; what is kept stays small."""
@@ -68,9 +68,14 @@ class Event:
     time: float = field(default_factory=time.time)
     """Seconds since 1970."""
 
+    @property
+    def known(self) -> KnownRecording | None:
+        """The known recording that the leg repeats."""
+        return self.verdict.evidence.known
+
     def as_dict(self) -> dict[str, Any]:
         """The event for JSON; the evidence is in the final one alone."""
-        verdict = self.verdict
+        verdict, known = self.verdict, self.known
         values: dict[str, Any] = {
             "event": str(self.kind),
             "call": self.call.id,
@@ -88,6 +93,7 @@ class Event:
             "seconds": round(verdict.seconds, 3),
             "speech_seconds": round(verdict.speech_seconds, 2),
             "decided_at": verdict.decided_at,
+            "known": None if known is None else known.as_dict(),
         }
         if self.kind is EventKind.FINAL:
             evidence = verdict.evidence

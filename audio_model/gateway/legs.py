@@ -32,6 +32,9 @@ SILENCE = {Encoding.MULAW: b"\xff", Encoding.ALAW: b"\xd5", Encoding.S16LE: b"\x
 Report = Callable[["Leg", EventKind, Verdict, str], None]
 """Called with the leg, the kind of event, the verdict, and what went wrong."""
 
+Learn = Callable[[StreamDetector], None]
+"""Is given what followed a leg that was heard to its end."""
+
 
 class Leg:
     """One party's media in a live call. Made by :meth:`audio_model.gateway.calls.Call.open_leg`.
@@ -45,6 +48,7 @@ class Leg:
         "_deadline",
         "_engine",
         "_kept",
+        "_learn",
         "_order",
         "_progress_at",
         "_progress_seconds",
@@ -67,17 +71,19 @@ class Leg:
         deadline_seconds: float,
         progress_seconds: float,
         keep: bool,
+        learn: Learn | None = None,
     ) -> None:
         """
         Args:
             deadline_seconds: from now to the final event, in wall-clock time.
             progress_seconds: audio between events of progress; 0 for none.
             keep: whether :attr:`kept` is to hold what was fed.
+            learn: is given the stream behind the final event.
         """
         self.name, self.raw_format = name, raw_format
         self.stream: StreamDetector | None = stream
         """None once the final event was given, so that a long call holds no memory for it."""
-        self._engine, self._report = engine, report
+        self._engine, self._report, self._learn = engine, report, learn
         self._order: PacketOrder | None = None
         self._kept: bytearray | None = bytearray() if keep else None
         self._progress_seconds = progress_seconds
@@ -154,6 +160,8 @@ class Leg:
             self.fail(INTERNAL_ERROR)
         else:
             self._finish(verdict, "")
+            if self._learn is not None:
+                self._learn(stream)
 
     def fail(self, detail: str, reason: Reason = Reason.ERROR) -> None:
         """The final event, now: unknown, for this reason."""

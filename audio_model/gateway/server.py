@@ -26,6 +26,7 @@ from audio_model.gateway.config import settings
 from audio_model.gateway.config.settings import Access, Settings
 from audio_model.gateway.config.values import Address
 from audio_model.gateway.events import CallInfo
+from audio_model.gateway.heard_before import HeardBefore
 from audio_model.gateway.http.access import AccessControl
 from audio_model.gateway.http.api import Api, Phase
 from audio_model.gateway.http.scoring import Scoring
@@ -41,6 +42,8 @@ from audio_model.gateway.outlets.webhooks import Webhooks
 from audio_model.gateway.rtp.receiver import RtpPorts
 from audio_model.gateway.rtp.rtpengine import Rtpengine
 from audio_model.gateway.rtp.siprec import SiprecServer
+from audio_model.ranges.rates import DetectorRates
+from audio_model.ranges.web import Ranges
 
 logger = logging.getLogger(__name__)
 
@@ -71,6 +74,8 @@ class Server:
         detection, records = settings.detection, settings.records
         self.detector = Detector.load(detection.model, max_false_alarm=detection.max_false_alarm)
         self.metrics = Metrics()
+        heard_before = HeardBefore.of(detection, self.metrics)
+        self._heard_before = heard_before
         hash_number = NumberHasher(records.hash_salt, hide=records.hash_numbers)
         self.feed, history = Feed(), History()
         sinks: list[EventSink] = [history.add, self.feed.add]
@@ -87,18 +92,31 @@ class Server:
                 retries=settings.webhook.retries,
             )
             sinks.append(self._webhooks.add)
+        self._ranges: Ranges | None = None
+        if (number_ranges := settings.number_ranges).ranges is not None:
+            self._ranges = Ranges(
+                number_ranges.ranges,
+                self.metrics,
+                hash_number,
+                number_ranges.policy(DetectorRates.at(self.detector.operating_point)),
+                told=None if self._webhooks is None else self._webhooks.post,
+            )
+            sinks.append(self._ranges.add)
         self.calls = Calls(
-            self.detector,
+            self.detector if heard_before is None else heard_before.beside(self.detector),
             deadline_seconds=detection.deadline_seconds,
             listen_seconds=detection.listen_seconds,
             max_legs=settings.limits.max_legs,
             progress_seconds=detection.progress_seconds,
             listeners=[Publisher(self.metrics, hash_number, sinks)],
             keep=self._keeper,
+            learn=None if heard_before is None else heard_before.learn,
         )
         self.metrics.watch(self.calls)
         self.websockets = WebSockets(self.calls, self.metrics, settings.limits)
-        self._scoring = Scoring(self.detector, self.metrics)
+        self._scoring = Scoring(
+            self.detector, self.metrics, None if heard_before is None else heard_before.reader()
+        )
         self.api = Api(
             AccessControl(settings.access, settings.listening.public_url, self.metrics),
             self.websockets,
@@ -106,6 +124,7 @@ class Server:
             history,
             self.feed,
             self.metrics,
+            ranges=self._ranges,
         )
         self._runner = web.AppRunner(
             self.api.application(),
@@ -164,6 +183,8 @@ class Server:
             if asterisk is not None:
                 await asterisk.close()
         self.feed.end()
+        if self._ranges is not None:
+            await self._ranges.close()
         if self._webhooks is not None:
             await self._webhooks.close(webhook_seconds)
         if self._watch is not None:
@@ -174,6 +195,9 @@ class Server:
         await asyncio.to_thread(self._scoring.close)
         if self._keeper is not None:
             await asyncio.to_thread(self._keeper.close)
+        if self._heard_before is not None:
+            await asyncio.to_thread(self._heard_before.close)
+        self.calls.detector.close()
 
     async def _start_others(self) -> None:
         protocols = self.settings.protocols
@@ -193,7 +217,8 @@ class Server:
         ami = self.settings.ami
         if ami.address is not None and ami.secret is not None:
             host, port = ami.address.host, ami.address.port
-            self._ami = Ami(host, port, ami.user, ami.secret.value, ami.action)
+            advise = None if self._ranges is None else self._ranges.advise
+            self._ami = Ami(host, port, ami.user, ami.secret.value, ami.action, advise)
             self.calls.listeners += (self._ami.add,)
 
     async def _start_audiosocket(self, where: Address) -> None:

@@ -4,6 +4,7 @@ A dialplan that asks ``AMDSTATUS`` after ``AMD()`` works unchanged. Source: Aste
 "AMD" (Dialplan Applications).
 """
 
+from collections.abc import Mapping
 from enum import StrEnum
 
 from audio_model.decision import Reason, VerdictKind
@@ -52,4 +53,13 @@ def channel_variables(
         "AUDIOMODEL_SCORE": "" if score is None else f"{score:.4f}",
         "AUDIOMODEL_REASON": str(reason),
         "AUDIOMODEL_SECONDS": f"{seconds:.2f}",
+    }
+
+
+def range_variables(advice: Mapping[str, object]) -> dict[str, str]:
+    """Advice on the caller's number, as ``GET /v1/ranges/{number}`` gives it, by variables."""
+    return {
+        "AUDIOMODEL_RANGE_ACT": str(advice["act"]),
+        "AUDIOMODEL_RANGE_STATE": str(advice["state"]),
+        "AUDIOMODEL_RANGE": str(advice["range"]),
     }

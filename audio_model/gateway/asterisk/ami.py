@@ -13,12 +13,14 @@ import asyncio
 import logging
 import random
 from collections import OrderedDict, deque
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from time import monotonic
 
 from audio_model.errors import AudioModelError
 from audio_model.gateway.asterisk.action import Action, asks_to_hang_up, variables_to_set
-from audio_model.gateway.events import Event
+from audio_model.gateway.asterisk.amd import range_variables
+from audio_model.gateway.events import CallInfo, Event
 
 logger = logging.getLogger(__name__)
 
@@ -41,6 +43,8 @@ CALL_REJECTED = "21"
 """Q.850 cause of a hangup."""
 
 Packet = dict[str, str]
+Advise = Callable[[str], Awaitable[Mapping[str, object] | None]]
+"""Says what to do with a number's calls; None if that isn't known. Soon, and without an error."""
 
 
 class AmiError(AudioModelError):
@@ -69,10 +73,20 @@ class Ami:
     :class:`audio_model.gateway.calls.Calls`.
     """
 
-    def __init__(self, host: str, port: int, user: str, secret: str, action: Action) -> None:
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        user: str,
+        secret: str,
+        action: Action,
+        advise: Advise | None = None,
+    ) -> None:
+        """``advise``: asked about callers, whose channels then have that in variables, too."""
         self._host, self._port = host, port
         self._user, self._secret = user, secret
-        self._action = action
+        self._action, self._advise = action, advise
+        self._advising: set[asyncio.Task[None]] = set()
         self._channels: OrderedDict[str, str] = OrderedDict()
         self._waiting: deque[_Request] = deque()
         self._sent: dict[str, _Request] = {}
@@ -89,9 +103,13 @@ class Ami:
         if asks_to_hang_up(self._action, event):
             hangup = {"Action": "Hangup", "Channel": channel, "Cause": CALL_REJECTED}
             self._queue(event.call.id, hangup)
-        for name, value in variables_to_set(self._action, event).items():
-            setvar = {"Action": "Setvar", "Channel": channel, "Variable": name, "Value": value}
-            self._queue(event.call.id, setvar)
+        variables = variables_to_set(self._action, event)
+        self._set(event.call.id, channel, variables)
+        if variables and self._advise is not None:
+            self._owe(event.call.id)
+            task = asyncio.create_task(self._set_advice(self._advise, event.call, channel))
+            self._advising.add(task)
+            task.add_done_callback(self._advising.discard)
 
     async def told(self, call_id: str) -> None:
         """Wait until Asterisk has answered all that it was asked to do about a call."""
@@ -99,8 +117,9 @@ class Ami:
             await unanswered.none.wait()
 
     async def close(self) -> None:
-        self._task.cancel()
-        await asyncio.gather(self._task, return_exceptions=True)
+        for task in (self._task, *self._advising):
+            task.cancel()
+        await asyncio.gather(self._task, *self._advising, return_exceptions=True)
 
     def _channel_of(self, event: Event) -> str | None:
         call = event.call
@@ -108,20 +127,38 @@ class Ami:
         # A line break would begin another header, or another action.
         return channel if channel is not None and channel.isprintable() else None
 
+    def _set(self, call_id: str, channel: str, variables: Mapping[str, str]) -> None:
+        for name, value in variables.items():
+            setvar = {"Action": "Setvar", "Channel": channel, "Variable": name, "Value": value}
+            self._queue(call_id, setvar)
+
+    async def _set_advice(self, advise: Advise, call: CallInfo, channel: str) -> None:
+        try:
+            if (advice := await advise(call.caller)) is not None:
+                self._set(call.id, channel, range_variables(advice))
+        finally:
+            self._pay(call.id)
+
     def _queue(self, call_id: str, packet: Packet) -> None:
         if len(self._waiting) >= MAX_WAITING:
             self._done(self._waiting.popleft())
             logger.warning("AMI: too many actions are waiting, the oldest is dropped")
-        self._unanswered.setdefault(call_id, _Unanswered()).n += 1
+        self._owe(call_id)
         self._waiting.append(_Request(call_id, packet, monotonic()))
         self._more.set()
 
     def _done(self, request: _Request) -> None:
-        unanswered = self._unanswered[request.call_id]
+        self._pay(request.call_id)
+
+    def _owe(self, call_id: str) -> None:
+        self._unanswered.setdefault(call_id, _Unanswered()).n += 1
+
+    def _pay(self, call_id: str) -> None:
+        unanswered = self._unanswered[call_id]
         unanswered.n -= 1
         if not unanswered.n:
             unanswered.none.set()
-            del self._unanswered[request.call_id]
+            del self._unanswered[call_id]
 
     # The connection
 

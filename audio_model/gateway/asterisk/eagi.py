@@ -18,17 +18,18 @@ import select
 import signal
 import stat
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 from audio_model.decision import Reason, VerdictKind
 from audio_model.detector import DEFAULT_MAX_FALSE_ALARM, Detector
 from audio_model.errors import AudioModelError
-from audio_model.gateway.asterisk.amd import channel_variables
+from audio_model.gateway.asterisk.amd import channel_variables, range_variables
 
 if TYPE_CHECKING:
-    from aiohttp import ClientWebSocketResponse
+    from aiohttp import ClientSession, ClientWebSocketResponse
 
 logger = logging.getLogger(__name__)
 
@@ -57,7 +58,8 @@ in extensions.conf:
   same => n,GotoIf($["${AMDSTATUS}" = "MACHINE"]?recorded,1)
 
 With --server the audio goes to a running "audio-model serve", which has the model loaded for all
-calls.
+calls. If it counts number ranges (serve --ranges), AUDIOMODEL_RANGE_ACT (pass, look, block, try),
+_RANGE_STATE and AUDIOMODEL_RANGE tell what to do with the caller's range.
 """
 
 
@@ -73,6 +75,8 @@ class Answer:
     score: float | None = None
     reason: Reason = Reason.ERROR
     seconds: float = 0.0
+    ranges: dict[str, str] = field(default_factory=dict)
+    """Variables on the range of the caller's number."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -121,6 +125,7 @@ def run(args: argparse.Namespace) -> int:
     variables = channel_variables(
         answer.verdict, answer.score, answer.reason, answer.seconds, hung_up=hung_up
     )
+    variables |= answer.ranges
     try:
         for name, value in variables.items():
             agi.set_variable(name, value)
@@ -251,18 +256,41 @@ async def _hear_at_server(
     headers = {}
     if args.token_file is not None:
         headers["Authorization"] = f"Bearer {args.token_file.read_text().strip()}"
-    url = f"{args.server.rstrip('/')}/v1/stream"
+    server = args.server.rstrip("/")
     closing = aiohttp.ClientWSTimeout(ws_close=FINAL_SECONDS)
     try:
         async with aiohttp.ClientSession(headers=headers) as session:
             async with asyncio.timeout(CONNECT_SECONDS):
+                url = f"{server}/v1/stream"
                 socket = await session.ws_connect(url, params=query, timeout=closing)
-            async with socket:
-                return await _forward(audio, socket)
+            asked = asyncio.create_task(_ask_of_ranges(session, server, query["caller"]))
+            try:
+                async with socket:
+                    answer = await _forward(audio, socket)
+                await asyncio.wait({asked}, timeout=FINAL_SECONDS)
+                return replace(answer, ranges=asked.result()) if asked.done() else answer
+            finally:
+                asked.cancel()
     except aiohttp.ClientError as error:
         raise AgiError(f"{args.server}: {error}") from error
     except TimeoutError:
         raise AgiError(f"{args.server} does not answer in time") from None
+
+
+async def _ask_of_ranges(session: "ClientSession", server: str, caller: str) -> dict[str, str]:
+    """Variables on the caller's range; none if the server can't say, or counts none."""
+    import aiohttp
+    from yarl import URL
+
+    # A number may hold what would end a path.
+    where = URL(f"{server}/v1/ranges/{quote(caller, safe='')}", encoded=True)
+    url = where.with_scheme("https" if where.scheme in ("https", "wss") else "http")
+    try:
+        async with asyncio.timeout(CONNECT_SECONDS), session.get(url) as response:
+            return range_variables(await response.json()) if response.status == 200 else {}
+    except (aiohttp.ClientError, TimeoutError, ValueError, KeyError) as error:
+        logger.warning("%s tells nothing of the caller's range: %s", server, error)
+        return {}
 
 
 async def _forward(audio: CallerAudio, socket: "ClientWebSocketResponse") -> Answer:

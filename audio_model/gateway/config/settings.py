@@ -15,6 +15,9 @@ from audio_model.gateway.asterisk.audiosocket import HangUp
 from audio_model.gateway.config import options, values
 from audio_model.gateway.config.options import Given, Titled
 from audio_model.gateway.config.values import Address, Secret
+from audio_model.ranges.breaker import Policy
+from audio_model.ranges.change import ChangeTest
+from audio_model.ranges.rates import DetectorRates
 
 ENVIRONMENT = "AUDIO_MODEL_SERVE_"
 _CONFIG = ENVIRONMENT + "CONFIG"
@@ -32,6 +35,7 @@ the answer is then "unknown" with a reason: let such calls pass.
   POST /v1/score             a recording, or raw audio with its Content-Type
   GET  /v1/calls[/ID]        what was said of calls; /v1/events: as it happens (SSE)
   POST /v1/rtpengine         hear a call that passes through rtpengine
+  GET  /v1/ranges/NUMBER     what to do with a number's calls; POST /v1/feedback: what one was
   GET  /healthz /readyz /metrics /openapi.json
 """
 
@@ -95,6 +99,8 @@ def port_range(value: str) -> PortRange:
 
 
 _RTP_PORTS = PortRange(30000, 30999)
+_SHARE = values.number(1e-6, 1 - 1e-6)
+_BUDGET = values.number(1e-9, 1e6)
 
 
 @dataclass(frozen=True)
@@ -186,6 +192,16 @@ class Detection:
     model: Annotated[
         Path | None, Given(values.file, "FILE", "another model than the one shipped")
     ] = None
+    known: Annotated[
+        Path | None,
+        Given(
+            values.store, "STORE", "tell of calls that repeat a recording of this store, see known"
+        ),
+    ] = None
+    known_learn: Annotated[
+        bool,
+        Given(values.switch, "", "count calls there, and add those of which the network is sure"),
+    ] = False
 
 
 @dataclass(frozen=True)
@@ -298,6 +314,34 @@ class Ari:
 
 
 @dataclass(frozen=True)
+class NumberRanges:
+    """Which ranges of callers' numbers keep calling with recordings: advice by GET
+    /v1/ranges/NUMBER, the webhook and Asterisk's variables. Nothing is blocked here."""
+
+    ranges: Annotated[
+        Path | None, Given(values.store, "STORE", "count calls there; several servers may share it")
+    ] = None
+    ranges_honest_share: Annotated[
+        float,
+        Given(_SHARE, "X", "share of recordings that an honest range may play"),
+    ] = ChangeTest.honest
+    ranges_campaign_share: Annotated[
+        float, Given(_SHARE, "X", "share that a campaign plays in its range")
+    ] = ChangeTest.bad
+    ranges_warnings: Annotated[
+        float, Given(_BUDGET, "X", "error budget: warnings a month of an honest range")
+    ] = Policy.warnings
+    ranges_openings: Annotated[
+        float, Given(_BUDGET, "X", "error budget: chance a month that one is opened")
+    ] = Policy.openings
+
+    def policy(self, rates: DetectorRates) -> Policy:
+        """When breakers move, with a detector of these rates. Raises UsageError."""
+        test = ChangeTest(rates, self.ranges_honest_share, self.ranges_campaign_share)
+        return Policy(test, self.ranges_warnings, self.ranges_openings)
+
+
+@dataclass(frozen=True)
 class Records:
     """No audio is stored unless --keep-audio asks for it."""
 
@@ -337,6 +381,9 @@ class Settings:
     )
     ami: Annotated[Ami, Titled("Asterisk AMI", prefix="ami_")] = field(default_factory=Ami)
     ari: Annotated[Ari, Titled("Asterisk ARI", prefix="ari_")] = field(default_factory=Ari)
+    number_ranges: Annotated[NumberRanges, Titled("number ranges")] = field(
+        default_factory=NumberRanges
+    )
     records: Annotated[Records, Titled("logs and kept audio")] = field(default_factory=Records)
 
     def __post_init__(self) -> None:
@@ -344,6 +391,8 @@ class Settings:
         listening, access = self.listening, self.access
         if (listening.tls_certificate is None) is not (listening.tls_key is None):
             raise UsageError("--tls-certificate and --tls-key: one needs the other")
+        if self.detection.known_learn and self.detection.known is None:
+            raise UsageError("--known-learn needs --known, the store that learns")
         if bool(self.webhook.url) is not (self.webhook.secret is not None):
             raise UsageError("--webhook-url and --webhook-secret-file: one needs the other")
         if access.genesys_client_secret is not None and access.genesys_api_key is None:

@@ -124,6 +124,16 @@ def folder(value: str) -> Path:
     return path
 
 
+def store(value: str) -> Path:
+    """A file that is there, or can be made in a folder that is."""
+    path = _path(value)
+    if not path.parent.is_dir():
+        raise ValueError(f"{printable(path.parent)}: is not a folder")
+    if path.exists() and not path.is_file():
+        raise ValueError(f"{printable(path)}: is not a file")
+    return path
+
+
 def secret_file(value: str | Secret) -> Secret:
     """What a file holds, less white space around it."""
     if isinstance(value, str):

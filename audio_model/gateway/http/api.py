@@ -23,6 +23,7 @@ from audio_model.gateway.outlets.metrics import Metrics
 from audio_model.gateway.rtp.ng import RtpengineError
 from audio_model.gateway.rtp.receiver import NoPortError
 from audio_model.gateway.rtp.rtpengine import Rtpengine
+from audio_model.ranges.web import Ranges
 
 logger = logging.getLogger(__name__)
 
@@ -68,6 +69,7 @@ class Api:
     metrics: Metrics
     phase: Phase = Phase.STARTING
     rtpengine: Rtpengine | None = None
+    ranges: Ranges | None = None
 
     def application(self) -> web.Application:
         application = web.Application(middlewares=[_errors_as_json], client_max_size=MAX_JSON_BYTES)
@@ -81,6 +83,8 @@ class Api:
         router.add_get("/v1/calls/{id:.+}", self._call)
         router.add_get("/v1/events", self._events, allow_head=False)
         router.add_post("/v1/rtpengine", self._follow)
+        router.add_get("/v1/ranges/{number:.+}", self._range)
+        router.add_post("/v1/feedback", self._feedback)
         for path, dialect in dialect_paths().items():
             router.add_get(path, self._websocket(dialect), allow_head=False)
         self._document = openapi.document(
@@ -178,6 +182,20 @@ class Api:
             raise HttpError(503, "no_port", str(error)) from error
         return json_response({"call": wanted.call_id, "begun": begun}, 202)
 
+    async def _range(self, request: web.Request) -> web.Response:
+        self.access.check(request)
+        return json_response(await self._counted_ranges.range(request.match_info["number"]))
+
+    async def _feedback(self, request: web.Request) -> web.Response:
+        self.access.check(request)
+        return json_response(await self._counted_ranges.feedback(await request.read()))
+
+    @property
+    def _counted_ranges(self) -> Ranges:
+        if self.ranges is None:
+            raise HttpError(404, "no_ranges", "the server was started without --ranges")
+        return self.ranges
+
     def _drop(self, request: web.Request) -> None:
         self.metrics.slow_readers.inc()
         logger.warning("a reader of events reads too slowly and is dropped")
@@ -218,5 +236,8 @@ async def _errors_as_json(request: web.Request, handler: _Handler) -> web.Stream
         # Whoever asked has gone; what is returned reaches nobody.
         return HttpError(400, "gone", "the connection is gone").response()
     except Exception:
-        logger.exception("a request to %s could not be answered", request.path)
+        resource = request.match_info.route.resource
+        # The path itself may hold a number.
+        path = "a path" if resource is None else resource.canonical
+        logger.exception("a request to %s could not be answered", path)
         return HttpError(500, "internal_error", "the log has its traceback").response()

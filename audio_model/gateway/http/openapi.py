@@ -5,14 +5,20 @@ from importlib import metadata
 from typing import Any
 
 from audio_model.audio import Channel
-from audio_model.batch.rows import RESULT_COLUMNS
+from audio_model.batch.rows import KNOWN_COLUMNS, RESULT_COLUMNS
 from audio_model.decision import Reason, VerdictKind
 from audio_model.gateway.events import EventKind
 from audio_model.gateway.http.scoring import MAX_BYTES, RAW_TYPES
+from audio_model.ranges.breaker import Why
+from audio_model.ranges.describe import RANGE_COLUMNS, Act
+from audio_model.ranges.numbers import Flag, NumberKind
+from audio_model.ranges.rates import Mark
+from audio_model.ranges.tree import State
 
 Json = dict[str, Any]
 
 _NUMBER_OR_NULL: Json = {"type": ["number", "null"]}
+_STRING_OR_NULL: Json = {"type": ["string", "null"]}
 _PAIR_OR_NULL: Json = {"type": ["array", "null"], "items": {"type": "number"}}
 
 
@@ -71,6 +77,15 @@ def document(gateways: Iterable[str], stream_path: str) -> Json:
             ],
         ),
         "/v1/rtpengine": {"post": _follow()},
+        "/v1/ranges/{number}": _get(
+            "What to do with a number's calls, and what is known of its ranges",
+            _json("Advice"),
+            _errors(400, 401, 404, 503),
+            parameters=[
+                {"name": "number", "in": "path", "required": True, "schema": {"type": "string"}}
+            ],
+        ),
+        "/v1/feedback": {"post": _feedback()},
         stream_path: _websocket(
             "The plain stream: binary messages of audio in, events (schema Event) out as text",
             [
@@ -124,6 +139,22 @@ def _schemas() -> Json:
         **values,
         "reason": {"enum": list(Reason)},
         "detail": {"type": "string"},
+        "known": {
+            "oneOf": [_reference("Known"), {"type": "null"}],
+            "description": "the recording of the store --known that the leg repeats",
+        },
+    }
+    known: Json = {
+        "recording": {"type": "integer", "description": "its number in the store"},
+        "name": _string(),
+        "offset": {"type": "number", "description": "its second at which the leg begins"},
+        "start": {"type": "number", "description": "second of the leg"},
+        "end": {"type": "number", "description": "second of the leg"},
+        "seconds": {"type": "number", "description": "that match"},
+        "probability": {"type": "number", "description": "that these samples were heard before"},
+        "first_heard": {"type": "number", "description": "seconds since 1970"},
+        "last_heard": {"type": "number", "description": "seconds since 1970"},
+        "times_heard": {"type": "integer"},
     }
     evidence: Json = {
         "strongest": _PAIR_OR_NULL,
@@ -140,9 +171,42 @@ def _schemas() -> Json:
         "curve": {"type": "array", "items": {"type": "array", "items": {"type": "number"}}},
         "voice": {"type": "array", "items": {"type": "number"}},
         "strongest": _PAIR_OR_NULL,
+        **{
+            name: {"description": "of the recording of the store --known"} for name in KNOWN_COLUMNS
+        },
+    }
+    state = {"enum": list(State)}
+    advice: Json = {
+        "number": _string() | {"description": "as the tree of ranges knows it"},
+        "kind": {"enum": list(NumberKind)},
+        "implausible": {"enum": [*Flag, None]},
+        "act": {"enum": list(Act), "description": "what is advised; the gateway acts"},
+        "state": state,
+        "range": _string() | {"description": "what the state is of"},
+        "allowed": _STRING_OR_NULL | {"description": "entry of the allow-list, which wins"},
+        "since": _NUMBER_OR_NULL,
+        "until": _NUMBER_OR_NULL,
+    }
+    number_range: Json = {
+        **{name: _NUMBER_OR_NULL for name in RANGE_COLUMNS},
+        "prefix": _string(),
+        "state": state,
+        "largest_campaign": _STRING_OR_NULL,
+    }
+    change: Json = {
+        "event": {"const": "range"},
+        "time": {"type": "number", "description": "seconds since 1970"},
+        "prefix": _string(),
+        "before": state,
+        "after": state,
+        "why": {"enum": list(Why)},
+        "ranges": {"type": "array", "items": _string()},
+        "until": {"type": "number"},
+        "evidence": {"type": "object"},
     }
     return {
         "Error": _object({"error": _object({"code": _string(), "message": _string()})}),
+        "Known": _object(known),
         "Health": _object({"status": {"enum": ["ok", "starting", "ready", "stopping"]}}),
         "Event": _object({**event, "evidence": _object(evidence)}, required=list(event)),
         "Call": _object(
@@ -153,6 +217,15 @@ def _schemas() -> Json:
             }
         ),
         "Calls": _object({"calls": {"type": "array", "items": _reference("Call")}}),
+        "Range": _object(number_range),
+        "RangeChange": _object(change),
+        "Advice": _object(
+            {
+                **advice,
+                "ranges": {"type": "array", "items": _reference("Range")},
+                "changes": {"type": "array", "items": _reference("RangeChange")},
+            }
+        ),
         "Row": _object(row, required=[name for name in RESULT_COLUMNS if name != "channel"]),
     }
 
@@ -209,6 +282,29 @@ def _follow() -> Json:
     }
 
 
+def _feedback() -> Json:
+    mark: Json = {"enum": list(Mark)}
+    changes = {"type": "array", "items": _reference("RangeChange")}
+    return {
+        "summary": "What a call really was, as a person heard it; it counts in the caller's ranges",
+        "requestBody": {
+            "required": True,
+            "content": _any("application/json", _object({"call": _string(), "mark": mark})),
+        },
+        "responses": {
+            "200": _described(
+                {
+                    "content": _any(
+                        "application/json",
+                        _object({"call": _string(), "mark": mark, "changes": changes}),
+                    )
+                }
+            ),
+            **_errors(400, 401, 404, 413, 503),
+        },
+    }
+
+
 def _get(
     summary: str,
     answer: Json,
@@ -251,7 +347,7 @@ _ERRORS = {
     415: "Not a type of audio, or packed",
     426: "The path speaks WebSocket",
     502: "The other program refuses or does not answer",
-    503: "The server is full, or stops",
+    503: "The server is full, or stops, or its store can't be used",
 }
 
 

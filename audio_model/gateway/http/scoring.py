@@ -22,6 +22,7 @@ from audio_model.errors import UsageError
 from audio_model.formats import Encoding, RawFormat, suffix_of
 from audio_model.gateway.http.errors import HttpError, json_response
 from audio_model.gateway.outlets.metrics import Metrics
+from audio_model.known.follow import KnownRecordings
 
 MAX_BYTES = 16 * 1024 * 1024
 """Of a recording: 17 minutes of 16-bit telephone audio. It is held in memory."""
@@ -33,7 +34,6 @@ _CHUNK_BYTES = 65_536
 _PLAIN = "identity"
 _NICENESS = 10
 _NAME_LENGTH = 255
-_COLUMNS = Columns(each_channel=False)
 
 RAW_TYPES = {
     "audio/basic": Encoding.MULAW,
@@ -64,8 +64,14 @@ class Recording:
 class Scoring:
     """Scores one recording at a time, in a thread that gives way to the live calls."""
 
-    def __init__(self, detector: Detector, metrics: Metrics) -> None:
+    def __init__(
+        self, detector: Detector, metrics: Metrics, known: KnownRecordings | None = None
+    ) -> None:
+        """``known`` is for this alone: it is used in another thread than the detector's."""
         self._detector, self._metrics = detector, metrics
+        if known is not None:
+            self._detector = detector.knowing(known)
+        self._columns = Columns(each_channel=False, known=known is not None)
         self._queued = 0
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="score", initializer=_give_way)
 
@@ -89,11 +95,12 @@ class Scoring:
             )
         finally:
             self._queued -= 1
-        return json_response({**_COLUMNS.own_values(row), **evidence_values(row)})
+        return json_response({**self._columns.own_values(row), **evidence_values(row)})
 
     def close(self) -> None:
         """Finish what is being scored; nothing more is."""
         self._executor.shutdown(cancel_futures=True)
+        self._detector.close()
 
     def _score(self, recording: Recording, channel: Channel) -> Row:
         options = ScoreOptions(channel=channel, raw_format=recording.raw_format)

@@ -102,6 +102,34 @@ class Metrics:
             ("outcome",),
             registry=registry,
         )
+        self.range_calls = Counter(
+            "audio_model_range_calls",
+            "Calls for number ranges: kept in the store, or lost because it could not be written.",
+            ("outcome",),
+            registry=registry,
+        )
+        self.range_changes = Counter(
+            "audio_model_range_changes",
+            "Changes of number ranges' breakers by what they changed to.",
+            ("state",),
+            registry=registry,
+        )
+        self.range_errors = Counter(
+            "audio_model_range_errors",
+            "Attempts to use the store of number ranges that failed.",
+            registry=registry,
+        )
+        self.known_legs = Counter(
+            "audio_model_known_legs",
+            "Legs that repeat a known recording.",
+            ("verdict",),
+            registry=registry,
+        )
+        self.known_errors = Counter(
+            "audio_model_known_errors",
+            "Failures of the store of known recordings; calls pass on the network alone meanwhile.",
+            registry=registry,
+        )
         self._finals = 0
 
     def watch(self, calls: _Calls) -> None:
@@ -117,6 +145,8 @@ class Metrics:
         gateway = event.call.gateway
         self._verdicts.labels(gateway, verdict.verdict.value, verdict.reason.value).inc()
         self._answer.labels(gateway).observe(event.waited_seconds)
+        if event.known is not None:
+            self.known_legs.labels(verdict.verdict.value).inc()
         if verdict.decided_at is not None:
             self._decision.labels(verdict.verdict.value).observe(verdict.decided_at)
 

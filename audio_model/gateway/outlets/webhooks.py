@@ -55,7 +55,7 @@ class Outcome(StrEnum):
 
 
 class Webhooks:
-    """Posts VERDICT and FINAL events; made and used in the event loop's thread."""
+    """Posts VERDICT and FINAL events, and other JSON; used in the event loop's thread alone."""
 
     def __init__(
         self,
@@ -87,9 +87,12 @@ class Webhooks:
         return len(self._waiting) + self._under_way
 
     def add(self, event: Event, body: bytes) -> None:
-        """Have an event posted; the oldest one waiting is dropped if too many are."""
-        if event.kind is EventKind.PROGRESS:
-            return
+        """Have an event posted, if it is one to act on."""
+        if event.kind is not EventKind.PROGRESS:
+            self.post(body)
+
+    def post(self, body: bytes) -> None:
+        """Have JSON posted; the oldest one waiting is dropped if too many are."""
         if len(self._waiting) >= self._max_waiting:
             self._waiting.popleft()
             self._count(Outcome.DROPPED)

@@ -80,10 +80,12 @@ class Manager:
 
 
 @asynccontextmanager
-async def connected(manager: Manager, action: Action = Action.VARIABLE) -> AsyncIterator[Ami]:
+async def connected(
+    manager: Manager, action: Action = Action.VARIABLE, advise: ami.Advise | None = None
+) -> AsyncIterator[Ami]:
     server = await asyncio.start_server(manager.connected, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
-    client = Ami("127.0.0.1", port, "audio-model", "change-me", action)
+    client = Ami("127.0.0.1", port, "audio-model", "change-me", action, advise)
     try:
         await until(lambda: manager.connections > 0)
         await asyncio.sleep(0.02)
@@ -257,5 +259,32 @@ def test_nothing_grows_while_asterisk_is_away(monkeypatch: pytest.MonkeyPatch) -
             await client.told("1.49")
             assert len(manager.asked) == 10 * 6 + 60
             assert not client._unanswered
+
+    run(test())
+
+
+def test_what_is_advised_of_the_callers_range_is_told_with_the_verdict() -> None:
+    asked: list[str] = []
+
+    async def advise(number: str) -> dict[str, object] | None:
+        await asyncio.sleep(0.05)
+        asked.append(number)
+        known = {"act": "block", "state": "open", "range": "952137"}
+        return known if number == "95213700" else None
+
+    async def test() -> None:
+        manager = Manager()
+        async with connected(manager, advise=advise) as client:
+            for caller in ("95213700", "95588"):
+                call = CallInfo(f"call of {caller}", "asterisk", caller=caller)
+                manager.asked.clear()
+                client.add(event(EventKind.PROGRESS, call=call))
+                client.add(event(call=call))
+                # An application that ends after a verdict waits for this, too.
+                await client.told(call.id)
+                variables = manager.variables()
+                assert variables["AMDSTATUS"] == "MACHINE"
+                assert (variables.get("AUDIOMODEL_RANGE_ACT") == "block") is (caller != "95588")
+        assert asked == ["95213700", "95588"]
 
     run(test())

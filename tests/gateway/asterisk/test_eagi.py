@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,9 @@ import pytest
 from audio_model.detector import Detector
 from audio_model.gateway.asterisk import eagi
 from audio_model.gateway.events import Event
+from audio_model.ranges.rates import Outcome
+from audio_model.ranges.store import RangeStore
+from audio_model.ranges.tree import RangeCall, State
 from tests import sounds
 from tests.gateway.serving import serving
 
@@ -261,6 +265,32 @@ def test_a_server_is_asked_for_what_it_knows_at_the_deadline(model_path: Path) -
     variables = asyncio.run(test()).variables
     assert variables["AMDSTATUS"] == "NOTSURE"
     assert variables["AMDCAUSE"].startswith("SILENCE-")
+
+
+def test_a_server_that_counts_ranges_advises_on_the_callers(
+    model_path: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "ranges.db"
+    number = "+4930123"
+    with closing(RangeStore(path)) as store:
+        for n in range(60):
+            store.hear([RangeCall(str(n), number, time.time(), Outcome.RECORDED)])
+        assert store.advise(number, time.time()).state is State.OPEN
+
+    async def test() -> Asterisk:
+        flags = ("--model", str(model_path), "--max-false-alarm", "0.1", "--ranges", str(path))
+        async with serving(*flags) as running:
+            asterisk = Asterisk("--server", f"ws://127.0.0.1:{running.port}", "--deadline", "3")
+            asterisk.greet()
+            await asyncio.to_thread(asterisk.play, RECORDED)
+            await asyncio.to_thread(asterisk.end)
+            return asterisk
+
+    variables = asyncio.run(test()).variables
+    assert variables["AMDSTATUS"] == "MACHINE"
+    assert variables["AUDIOMODEL_RANGE_ACT"] == "block"
+    assert variables["AUDIOMODEL_RANGE_STATE"] == "open"
+    assert number.startswith(variables["AUDIOMODEL_RANGE"])
 
 
 def test_a_server_that_hangs_does_not_hold_the_call() -> None:

@@ -181,6 +181,9 @@ def test_secrets_come_from_files_or_the_environment_and_never_from_flags(tmp_pat
             "--ari-address needs --audiosocket",
         ),
         (["--keep-audio", __file__], "is not a folder"),
+        (["--ranges", "/nowhere/ranges.db"], "--ranges: /nowhere: is not a folder"),
+        (["--ranges", "/"], "--ranges: /: is not a file"),
+        (["--ranges-honest-share", "1"], "must be a number"),
     ],
 )
 def test_what_does_not_go_together_is_refused(flags: list[str], says: str) -> None:

@@ -76,15 +76,21 @@ REQUESTS: list[tuple[str, str, str, dict[str, Any], int]] = [
     ("post", "/v1/score", "/v1/score", {"json": {}}, 415),
     ("post", "/v1/rtpengine", "/v1/rtpengine", {"json": {"call_id": "x"}}, 404),
     ("post", "/v1/rtpengine", "/v1/rtpengine", {"data": b"x" * 20_000}, 404),
+    ("get", "/v1/ranges/{number}", "/v1/ranges/95213700", {}, 200),
+    ("get", "/v1/ranges/{number}", "/v1/ranges/" + "9" * 65, {}, 400),
+    ("post", "/v1/feedback", "/v1/feedback", {"json": {"call": "there", "mark": "live"}}, 200),
+    ("post", "/v1/feedback", "/v1/feedback", {"json": {"call": "else", "mark": "live"}}, 404),
+    ("post", "/v1/feedback", "/v1/feedback", {"data": b"\xff{"}, 400),
+    ("post", "/v1/feedback", "/v1/feedback", {"data": b"x" * 20_000}, 413),
     *[("get", path, path, {}, 426) for path in dialect_paths()],
 ]
 
 
-def test_every_route_answers_as_described() -> None:
+def test_every_route_answers_as_described(tmp_path: Path) -> None:
     async def test() -> None:
-        async with serving() as here:
+        async with serving("--ranges", str(tmp_path / "ranges.db")) as here:
             whole = await document(here)
-            query = "encoding=mulaw&call=there"
+            query = "encoding=mulaw&call=there&caller=95213700"
             async with here.client.ws_connect(f"/v1/stream?{query}") as socket:
                 await socket.send_bytes(b"\xff" * 800)
                 await socket.send_str('{"event": "stop"}')
