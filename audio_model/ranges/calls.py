@@ -14,7 +14,7 @@ from audio_model.ranges.rates import outcome
 from audio_model.ranges.tree import RangeCall
 
 REQUIRED_COLUMNS = ("caller", "time", "verdict")
-OPTIONAL_COLUMNS = ("called", "reason", "score", "duration", "campaign", "call", "path")
+OPTIONAL_COLUMNS = ("called", "reason", "score", "duration", "campaign", "known", "call", "path")
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,8 @@ def read_calls(file: str) -> Iterator[RangeCall | DamagedRow]:
 
     Columns are REQUIRED_COLUMNS and, where they are, OPTIONAL_COLUMNS; others are ignored. That is
     what ``score`` writes for a manifest that carries the call records' columns, and what ``serve``
-    tells in its final events. ``time`` is in seconds since 1970, or a date and time of ISO 8601
+    tells in its final events. A call without a campaign has the known recording that it repeats as
+    one. ``time`` is in seconds since 1970, or a date and time of ISO 8601
     (without a zone, the machine's own); ``duration`` is in seconds. A call without an id has its
     path as one, or the place of its row.
 
@@ -73,10 +74,16 @@ def parse_call(values: Mapping[str, object], place: str) -> RangeCall:
         outcome=outcome(VerdictKind(str(verdict)), _text(values, "reason")),
         called=_text(values, "called"),
         duration=_number(values, "duration"),
-        campaign=_text(values, "campaign"),
+        campaign=_text(values, "campaign") or _known(values),
         path=path,
         score=_number(values, "score"),
     )
+
+
+def _known(values: Mapping[str, object]) -> str:
+    """The known recording that a call repeats: a column of ``score``, an object of ``serve``."""
+    known = values.get("known")
+    return _text(known, "recording") if isinstance(known, Mapping) else _text(values, "known")
 
 
 def _text(values: Mapping[str, object], name: str) -> str:

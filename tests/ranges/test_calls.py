@@ -49,6 +49,19 @@ def test_live_events_are_read(tmp_path: Path) -> None:
     assert (call.id, call.time, call.outcome) == ("abc", 1.7e9, Outcome.UNSURE)
 
 
+def test_a_known_recording_is_a_campaign(tmp_path: Path) -> None:
+    table = write(
+        tmp_path / "verdicts.csv",
+        "path,verdict,caller,time,campaign,known\n"
+        "a.wav,recorded,95213001,1.7e9,,7\nb.wav,recorded,95213001,1.7e9,K1,7\n"
+        "c.wav,live,95213001,1.7e9,,\n",
+    )
+    event = {"caller": "95588", "time": 1.7e9, "verdict": "recorded", "known": {"recording": 7}}
+    events = write(tmp_path / "events.jsonl", json.dumps(event) + "\n")
+    calls = [*read_calls(table), *read_calls(events)]
+    assert [c.campaign for c in calls if isinstance(c, RangeCall)] == ["7", "K1", "", "7"]
+
+
 def test_numbers_that_parquet_took_for_quantities_stay_numbers(tmp_path: Path) -> None:
     columns = {
         "caller": Array([13912345678.0], DataType.float64()),
