@@ -89,8 +89,10 @@ class KnownRecordings:
                 match = match_whole(store, matcher.fingerprint)
                 if match is None or match.probability < WORTH_WEIGHING:
                     if _is_worth_learning(matcher, verdict):
-                        store.add(follower.call, matcher.codes, now)
-                elif match.sure and match.recording.name != follower.call:
+                        store.add(follower.call, matcher.codes, now, learnt=True)
+                elif match.sure and not (
+                    match.recording.learnt and match.recording.name == follower.call
+                ):
                     store.heard(match.recording.id, now)
         # As in Follower.
         except Exception as error:

@@ -167,7 +167,7 @@ class Matcher:
     def __init__(self, store: Store, own: str = "") -> None:
         """
         Args:
-            own: name of the call. Recordings of that name are left out: they were learnt from it.
+            own: name of the call. What was learnt of a call of that name is left out.
         """
         self._store, self._own = store, own
         self._fingerprinter = Fingerprinter()
@@ -267,7 +267,7 @@ class Matcher:
             if known is None:
                 continue
             recording, codes = known
-            if self._own and recording.name == self._own:
+            if recording.learnt and recording.name == self._own:
                 continue
             stretch = _best_stretch(self.codes, recording, codes, alignment)
             if stretch.evidence > 0:

@@ -9,10 +9,10 @@ import sqlite3
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 
@@ -26,7 +26,7 @@ CODES_PER_POSITION = 5
 POSITIONS_PER_SECOND = CODES_PER_SECOND / CODES_PER_POSITION
 
 _APPLICATION_ID = 0x6B6E6F77
-_VERSION = 1
+_VERSION = 2
 _MAPPED_BYTES = 1 << 40
 """All of the file may be mapped: pages in the system's cache are then read without being copied."""
 _CACHED_KIB = 1 << 16
@@ -42,11 +42,12 @@ CREATE TABLE recordings (
     first_heard REAL NOT NULL,
     last_heard REAL NOT NULL,
     times_heard INTEGER NOT NULL,
+    learnt INTEGER NOT NULL,
     waiting INTEGER NOT NULL
 );
 CREATE INDEX waiting ON recordings (id) WHERE waiting;
 """
-_COLUMNS = "id, name, first_position, n_positions, first_heard, last_heard, times_heard"
+_COLUMNS = "id, name, first_position, n_positions, first_heard, last_heard, times_heard, learnt"
 
 
 class StoreError(AudioModelError):
@@ -65,6 +66,8 @@ class Recording:
     last_heard: float
     """Seconds since 1970."""
     times_heard: int
+    learnt: bool
+    """Whether it is a call that was learnt, and so has the name of that call."""
 
     @property
     def seconds(self) -> float:
@@ -181,20 +184,20 @@ class Store:
             if not rows:
                 return
             last = rows[-1][0]
-            yield from (Recording(*row) for row in rows)
+            yield from (_recording(row) for row in rows)
 
     def recording(self, id: int) -> Recording | None:
         """One recording; None if there is no such one (any more)."""
         with self._errors():
             row = self._db.execute(f"SELECT {_COLUMNS} FROM recordings WHERE id = ?", (id,))
             found = row.fetchone()
-        return None if found is None else Recording(*found)
+        return None if found is None else _recording(found)
 
     def named(self, name: str) -> list[Recording]:
         """The recordings of a name."""
         with self._errors():
             rows = self._db.execute(f"SELECT {_COLUMNS} FROM recordings WHERE name = ?", (name,))
-            return [Recording(*row) for row in rows]
+            return [_recording(row) for row in rows]
 
     def at(self, position: int) -> tuple[Recording, Codes] | None:
         """The recording at a position, and its codes; None if it was removed."""
@@ -206,7 +209,7 @@ class Store:
             ).fetchone()
         if row is None:
             return None
-        recording = Recording(*row[:-1])
+        recording = _recording(row[:-1])
         if position >= recording.first_position + recording.n_positions:
             return None
         return recording, np.frombuffer(row[-1], "<u8")
@@ -219,13 +222,16 @@ class Store:
             raise StoreError(f"{self.path}: no recording {id}")
         return np.frombuffer(row[0], "<u8")
 
-    def add(self, name: str, codes: Codes, heard_at: float | None = None) -> int:
+    def add(
+        self, name: str, codes: Codes, heard_at: float | None = None, *, learnt: bool = False
+    ) -> int:
         """Take a recording.
 
         Args:
             name: what it is called; need not be unique.
             codes: of consecutive hops, as of a :class:`~.fingerprint.Fingerprint`.
             heard_at: seconds since 1970, by default now.
+            learnt: whether it is a call, and has its name.
 
         Returns:
             its id.
@@ -233,9 +239,11 @@ class Store:
         Raises StoreError.
         """
         now = time.time() if heard_at is None else heard_at
-        return self._add(name, codes[::CODES_PER_POSITION], now, now, 1)
+        return self._add(name, codes[::CODES_PER_POSITION], now, now, 1, learnt=learnt)
 
-    def _add(self, name: str, codes: Codes, first: float, last: float, times: int) -> int:
+    def _add(
+        self, name: str, codes: Codes, first: float, last: float, times: int, *, learnt: bool
+    ) -> int:
         if not codes.any():
             raise StoreError(f"{name}: nothing in it to know it by (too short, silent, or tones)")
         with self.writing():
@@ -248,8 +256,17 @@ class Store:
                 raise StoreError(f"{self.path}: the store is full")
             id = self._db.execute(
                 "INSERT INTO recordings (name, first_position, n_positions, codes, first_heard, "
-                "last_heard, times_heard, waiting) VALUES (?, ?, ?, ?, ?, ?, ?, 1)",
-                (name, start, len(codes), codes.astype("<u8").tobytes(), first, last, times),
+                "last_heard, times_heard, learnt, waiting) VALUES (?, ?, ?, ?, ?, ?, ?, ?, 1)",
+                (
+                    name,
+                    start,
+                    len(codes),
+                    codes.astype("<u8").tobytes(),
+                    first,
+                    last,
+                    times,
+                    learnt,
+                ),
             ).lastrowid
             self._index.added()
         assert id is not None
@@ -282,7 +299,8 @@ class Store:
             for recording in other.recordings():
                 codes = other.codes(recording.id)
                 first, last = recording.first_heard, recording.last_heard
-                self._add(recording.name, codes, first, last, recording.times_heard)
+                times, learnt = recording.times_heard, recording.learnt
+                self._add(recording.name, codes, first, last, times, learnt=learnt)
                 n += 1
         return n
 
@@ -349,3 +367,8 @@ def _identity(path: str) -> tuple[int, int] | None:
     except OSError:
         return None
     return found.st_dev, found.st_ino
+
+
+def _recording(row: tuple[Any, ...]) -> Recording:
+    recording = Recording(*row)
+    return replace(recording, learnt=bool(recording.learnt))

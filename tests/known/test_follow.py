@@ -149,6 +149,13 @@ def test_a_call_that_was_learnt_is_not_known_to_itself(tmp_path: Path) -> None:
     known.close()
 
 
+def test_a_recording_that_was_added_is_known_by_its_own_name(path: Path) -> None:
+    """The first thing that anyone tries: add a file, then score it."""
+    known = KnownRecordings(path)
+    assert heard(known, SPOKEN, "campaign.wav").weighs
+    known.close()
+
+
 def test_a_store_that_is_missing_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="no such store"):
         KnownRecordings(tmp_path / "none.db")

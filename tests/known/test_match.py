@@ -91,10 +91,13 @@ def test_packets_of_any_size_match_as_the_whole(store: Store, packet: int) -> No
 
 
 def test_what_was_learnt_of_a_call_is_nothing_known_to_it(store: Store) -> None:
-    codes = fingerprint(RECORDINGS[2])
-    assert match_whole(store, codes, own="recording 2") is None
-    other = match_whole(store, codes, own="recording 1")
-    assert other is not None and other.recording.name == "recording 2"
+    call = fingerprint(spoken(6, seed=99))
+    store.add("a call", call.codes, learnt=True)
+    assert match_whole(store, call, own="a call") is None
+    other = match_whole(store, call, own="another")
+    assert other is not None and other.recording.name == "a call"
+    added = match_whole(store, fingerprint(RECORDINGS[2]), own="recording 2")
+    assert added is not None and added.recording.name == "recording 2"
 
 
 def test_probability_rises_with_what_is_heard(store: Store) -> None:

@@ -111,6 +111,14 @@ def test_heard_counts_and_widens_the_times(path: Path) -> None:
     assert recording.seconds == pytest.approx(40 * 0.08)
 
 
+def test_what_was_learnt_stays_so_when_it_is_merged(tmp_path: Path) -> None:
+    with Store(tmp_path / "a.db") as one, Store(tmp_path / "b.db") as two:
+        for name, learnt in (("call", True), ("prompt", False)):
+            two.add(name, codes(len(name)), learnt=learnt)
+        one.merge(two)
+        assert [(r.name, r.learnt) for r in one.recordings()] == [("call", True), ("prompt", False)]
+
+
 def test_merge_takes_all_or_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with Store(tmp_path / "one.db") as one, Store(tmp_path / "two.db") as two:
         one.add("mine", codes(1), 1.0)
@@ -216,7 +224,7 @@ def test_what_is_no_store_is_refused(tmp_path: Path) -> None:
 def test_a_store_of_another_version_is_refused(path: Path) -> None:
     Store(path).close()
     database = sqlite3.connect(path)
-    database.execute("PRAGMA user_version = 2")
+    database.execute("PRAGMA user_version = 1")
     database.close()
     with pytest.raises(StoreError, match="another version"):
         Store(path)
