@@ -32,6 +32,7 @@ from audio_model.gateway.dialects.freeswitch import FreeSwitch
 from audio_model.gateway.events import CallInfo, Event, EventKind
 from audio_model.gateway.outlets.metrics import Metrics
 from audio_model.gateway.outlets.webhooks import signature
+from audio_model.ranges import feedback_command
 from tests.gateway.fakes import FakeCalls, FakeConnection, verdict
 from tests.gateway.process import ServerProcess
 from tests.gateway.serving import settings_of
@@ -395,7 +396,7 @@ def test_every_gateway_has_its_path_there() -> None:
 
 def test_every_option_that_is_named_is_one() -> None:
     known = {"--help", "--config", "--now"}  # the last is systemctl's
-    for command in (serve, eagi):
+    for command in (serve, eagi, feedback_command):
         parser = argparse.ArgumentParser(add_help=False)
         command.add_arguments(parser)
         known |= set(re.findall(r"--[a-z-]+", parser.format_help()))

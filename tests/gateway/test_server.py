@@ -15,9 +15,11 @@ from typing import Any
 
 import aiohttp
 import pytest
+import soundfile
 import uvloop
 
 from audio_model.cli import main
+from audio_model.companding import mulaw_encode
 from audio_model.errors import UsageError
 from audio_model.gateway import server as module
 from audio_model.gateway.http.api import dialect_paths
@@ -27,6 +29,9 @@ from tests.gateway.serving import Running, serving, settings_of
 
 SAMPLES = Path(__file__).parents[2] / "samples"
 AUDIO = (SAMPLES / "live-testing.ulaw").read_bytes()
+PROMPT = mulaw_encode(
+    soundfile.read(SAMPLES / "recorded-prompt-en.wav", dtype="int16")[0]
+).tobytes()
 MAX_SECONDS_TO_READY = 1.0
 
 
@@ -291,7 +296,7 @@ def test_others_that_are_not_there_hold_nothing_up(tmp_path: Path) -> None:
         async with serving(*flags) as here:
             schemes = [address.partition(":")[0] for address in here.server.addresses]
             assert schemes == ["http", "audiosocket", "sip"]
-            assert (await hear(here, "a", AUDIO))["verdict"] == "live"
+            assert (await hear(here, "a", PROMPT))["verdict"] == "recorded"
             began = time.monotonic()
         assert time.monotonic() - began < 2
 
@@ -304,7 +309,7 @@ def test_only_unknown_calls_are_kept_and_only_if_asked(tmp_path: Path) -> None:
     async def test() -> None:
         async with serving("--keep-audio", str(folder)) as here:
             assert (await hear(here, "short", AUDIO[:3200]))["verdict"] == "unknown"
-            assert (await hear(here, "whole", AUDIO))["verdict"] == "live"
+            assert (await hear(here, "whole", PROMPT))["verdict"] == "recorded"
         async with serving() as here:
             await hear(here, "unkept", AUDIO[:3200])
 
