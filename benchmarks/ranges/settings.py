@@ -42,11 +42,11 @@ class Settings:
     menus_strength: float = 12.0
     """Of the Beta distribution over lines: small for lines far apart."""
 
-    hit: float = 0.554
+    hit: float = 0.524
     """Recordings that the detector calls recorded."""
-    recorded_said_live: float = 0.022
-    false_alarm: float = 0.019
-    live_said_live: float = 0.482
+    recorded_said_live: float = 0.035
+    false_alarm: float = 0.014
+    live_said_live: float = 0.484
     hit_strength: float = 0.0
     """Of the Beta distribution of the hit rate over messages; 0 for all alike."""
     false_alarm_strength: float = 26.0
