@@ -26,6 +26,9 @@ _DAY_SECONDS = 86_400.0
 _LEAST_MONTHLY_CALLS = 1000.0
 """Of a range that has only begun to call."""
 
+LEAST_RECORDED = 3
+"""Calls that are said to be recorded, of those that speak against a range, before it is opened."""
+
 
 @dataclass(frozen=True)
 class Policy:
@@ -119,6 +122,14 @@ class Change:
     """When the new state ends by itself; 0 if it does not."""
     evidence: dict[str, object]
     """What was known of the range then; see :func:`evidence_of`."""
+
+
+def is_told(node: Node) -> bool:
+    """Whether enough calls were said to be recorded, by the detector or a person, to open a range.
+
+    That fewer than usual are said to be live is evidence, and worth a look. It blocks nobody.
+    """
+    return node.recorded_since + node.marked_recorded >= LEAST_RECORDED
 
 
 def expired(node: Node, now: float) -> State | None:

@@ -182,11 +182,11 @@ class Monitor:
         match node.state:
             case State.CLOSED if evidence >= policy.warn_at(node):
                 yield from self._hold(node, State.WARNED, now)
-            case State.WARNED if evidence >= policy.open_at(node):
+            case State.WARNED if evidence >= policy.open_at(node) and breaker.is_told(node):
                 yield from self._hold(node, State.OPEN, now)
             case State.WARNED if evidence == 0:
                 yield breaker.enter(node, State.CLOSED, Why.GONE, now, policy)
-            case State.HALF_OPEN if evidence >= policy.trial_at:
+            case State.HALF_OPEN if evidence >= policy.trial_at and breaker.is_told(node):
                 yield breaker.enter(node, State.OPEN, Why.FAILED, now, policy)
             case State.HALF_OPEN if evidence <= -policy.trial_at:
                 yield breaker.enter(node, State.CLOSED, Why.PASSED, now, policy)

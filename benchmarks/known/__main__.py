@@ -85,7 +85,7 @@ def _learn(clips: Sequence[Clip], rng: Generator) -> Learnt:
         heard, codec = as_learnt(clip, rng)
         samples.append(heard)
         codecs.append(codec)
-        ids[store.add(clip.path, fingerprint(heard).codes)] = index
+        ids[store.add(clip.path, fingerprint(heard).codes, learnt=True)] = index
     asked = [index for index, clip in enumerate(clips) if not _has_chosen(clip)]
     return Learnt(clips, samples, codecs, store, ids, asked or range(len(clips)))
 
