@@ -120,6 +120,9 @@ class RunFolder:
         if self._session is not None:
             self._session["ended"] = _now()
             self._save()
+        elif self._plan is not None and self.finished and not self._run.get("finished"):
+            # Killed workers had finished the last shards, and nobody had noted it.
+            self._save()
 
     def _save(self) -> None:
         if self._plan is not None:

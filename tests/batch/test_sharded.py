@@ -1,5 +1,6 @@
 """Runs into a folder, killed and stopped in every way: each recording is there exactly once."""
 
+import json
 import os
 import random
 import resource
@@ -44,6 +45,20 @@ def test_a_second_run_does_nothing(tmp_path: Path) -> None:
     assert (code, error.count("\n")) == (0, 1)
     assert error.startswith("in out/: 5 recordings: 5 recorded, 0 live, 0 unknown, 0 errors; ")
     assert {path: path.stat().st_mtime_ns for path in (tmp_path / "out").rglob("*.*")} == before
+
+
+def test_shards_that_outlived_their_run_are_noted(tmp_path: Path) -> None:
+    """Workers of a killed run may finish the last shards when nobody is left to note it."""
+    runs.make(tmp_path / "calls", 5)
+    assert runs.score(tmp_path, "--shard-size", "2")[0] == 0
+    file = tmp_path / "out" / "run.json"
+    whole = runs.manifest(tmp_path)
+    killed = whole | {"counts": whole["counts"] | {"recordings": 2}, "finished": None}
+    file.write_text(json.dumps(killed | {"finished_shards": 1}))
+    assert runs.score(tmp_path, "--shard-size", "2")[0] == 0
+    run = runs.manifest(tmp_path)
+    assert run["counts"] == whole["counts"]
+    assert run["finished"] and run["finished_shards"] == 3
 
 
 def test_a_run_goes_on_from_another_folder(tmp_path: Path) -> None:
