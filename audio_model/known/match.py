@@ -6,7 +6,7 @@ codes of call and recording are compared, one each 80 ms, for the stretch in whi
 """
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +16,6 @@ from audio_model.frontend import SAMPLE_RATE, Samples
 from audio_model.known.fingerprint import (
     CODES_PER_SECOND,
     KEY_MASK,
-    N_BITS,
     N_KEY_BITS,
     NOTHING,
     PATCH_SAMPLES,
@@ -25,6 +24,7 @@ from audio_model.known.fingerprint import (
     Fingerprinter,
 )
 from audio_model.known.store import CODES_PER_POSITION, POSITIONS_PER_SECOND, Recording, Store
+from audio_model.known.stretch import Stretch, best_stretch
 
 PATCH_SECONDS = PATCH_SAMPLES / SAMPLE_RATE
 
@@ -46,13 +46,6 @@ MAX_ALIGNMENTS = 6
 MIN_SHARE_OF_HITS = 0.2
 """Alignments with less than this share of the hits that the first has are not compared."""
 
-TOLERATED = 0.33
-"""Share of wrong bits at which a code speaks neither for nor against a match."""
-
-MOST_AGREEMENT = 0.18
-"""What one code may speak for a match: two syllables of other people's can agree almost wholly, but
-they don't go on so."""
-
 CONTRARY = 0.25
 WANDER = 0.65
 EVEN_ODDS_AT = 0.12
@@ -69,20 +62,6 @@ corpus, and slope and even odds on the other half, which chose nothing before: n
 UNDECIDED_SECONDS = 0.8
 """Of an overlap that needn't match; what doesn't beyond it is contrary. Two messages of one voice
 share a phrase and go on differently."""
-
-WANDER_STEPS = 5
-WANDER_CODES = 9
-LEAST_RISE = 0.03
-MAX_WANDER = 0.18
-MAX_WRONG = 0.25
-"""How far a stretch wanders about its alignment is told from the bits that are wrong up to so many
-steps of 16 ms before and behind it, in means over so many codes (0.7 s).
-
-Samples that are played keep their time. A voice that says the same again wanders, if ever so
-little, and a synthetic one that was made from other text before and behind does, too. Beyond the
-maximum, within which 99.5 % of noisy true matches stay, there is no match. Stretches with a larger
-share of wrong bits, such as a name in a template, say nothing of time.
-"""
 
 SURE = 0.9
 """Probability from which a match is told."""
@@ -147,18 +126,6 @@ class Match:
     def sure(self) -> bool:
         """Whether it may be told."""
         return self.probability >= SURE
-
-
-@dataclass(frozen=True)
-class _Stretch:
-    alignment: int
-    evidence: float
-    begin: int
-    end: int
-    """Codes of the call: the first, and the one behind the last."""
-    overlap: int = 0
-    """Positions at which both tell something."""
-    wander: float = 0.0
 
 
 class Matcher:
@@ -261,7 +228,7 @@ class Matcher:
             self.sure_at = self._n_heard / SAMPLE_RATE
 
     def _compare(self) -> None:
-        found: dict[int, tuple[Recording, list[_Stretch]]] = {}
+        found: dict[int, tuple[Recording, list[Stretch]]] = {}
         for position, alignment in self._likely_alignments():
             known = self._store.at(position)
             if known is None:
@@ -269,7 +236,7 @@ class Matcher:
             recording, codes = known
             if recording.learnt and recording.name == self._own:
                 continue
-            stretch = _best_stretch(self.codes, recording, codes, alignment)
+            stretch = best_stretch(self.codes, recording, codes, alignment)
             if stretch.evidence > 0:
                 found.setdefault(recording.id, (recording, []))[1].append(stretch)
         telling = float((self.codes != NOTHING).sum()) / CODES_PER_SECOND + PATCH_SECONDS
@@ -339,73 +306,9 @@ def likely_codes(fingerprint: Fingerprint) -> tuple[NDArray[np.int64], Codes]:
     return looked_up[chosen], codes[chosen]
 
 
-def _best_stretch(heard: Codes, recording: Recording, codes: Codes, alignment: int) -> _Stretch:
-    """The stretch that agrees best at an alignment or, where it does, a step of 16 ms beside it."""
-    best = _stretch(heard, recording, codes, alignment)
-    if best.evidence < EVEN_ODDS_AT / 2:
-        return best
-    shifted = [_stretch(heard, recording, codes, alignment + shift) for shift in (-1, 1)]
-    best = max([best, *shifted], key=lambda stretch: stretch.evidence)
-    wander = _wander(heard, recording, codes, best)
-    return replace(best, wander=wander, evidence=best.evidence if wander <= MAX_WANDER else 0.0)
-
-
-def _wander(heard: Codes, recording: Recording, codes: Codes, stretch: _Stretch) -> float:
-    begin, end = max(stretch.begin, WANDER_STEPS), min(stretch.end, len(heard) - WANDER_STEPS)
-    begin += (stretch.begin - begin) % CODES_PER_POSITION
-    times = np.arange(begin, end, CODES_PER_POSITION)
-    first = (begin + stretch.alignment) // CODES_PER_POSITION - recording.first_position
-    theirs = codes[first : first + len(times), None]
-    ours = heard[times[:, None] + np.arange(-WANDER_STEPS, WANDER_STEPS + 1)]
-    telling = (theirs[:, 0] != NOTHING) & (ours != NOTHING).all(axis=1)
-    wrong = np.bitwise_count(ours ^ theirs)[telling] / N_BITS
-    if len(wrong) < WANDER_CODES:
-        return 0.0
-    before, here, behind = (
-        wrong[:, part].mean(axis=1)
-        for part in (
-            slice(0, WANDER_STEPS),
-            slice(WANDER_STEPS, WANDER_STEPS + 1),
-            slice(WANDER_STEPS + 1, None),
-        )
-    )
-    window = np.full(WANDER_CODES, 1 / WANDER_CODES)
-    # A name spoken into a template agrees nowhere, and says nothing of time.
-    agreeing = np.convolve(here, window, "valid") <= MAX_WRONG
-    if not agreeing.any():
-        return 0.0
-    # Wrong bits rise alike on both sides of the true time, so that their difference tells it.
-    rise = max(float(((before + behind) / 2 - here).mean()), LEAST_RISE)
-    means = np.convolve(behind - before, window, "valid")[agreeing]
-    return float(means.std()) / (2 * rise)
-
-
-def _stretch(heard: Codes, recording: Recording, codes: Codes, alignment: int) -> _Stretch:
-    first = CODES_PER_POSITION * recording.first_position - alignment
-    low = max(0, -(first // CODES_PER_POSITION))
-    high = min(len(codes), -((first - len(heard)) // CODES_PER_POSITION))
-    if low >= high:
-        return _Stretch(alignment, 0.0, 0, 0)
-    times = first + CODES_PER_POSITION * np.arange(low, high)
-    ours, theirs = heard[times], codes[low:high]
-    agreement = np.minimum(TOLERATED - np.bitwise_count(ours ^ theirs) / N_BITS, MOST_AGREEMENT)
-    telling = (ours != NOTHING) & (theirs != NOTHING)
-    agreement[~telling] = 0
-    # The stretch with the largest sum: Bentley, "Programming pearls", 1984 (Kadane's algorithm).
-    sums = np.concatenate([[0.0], np.cumsum(agreement)])
-    lowest = np.minimum.accumulate(sums)
-    end = int(np.argmax(sums - lowest))
-    begin = int(np.argmin(sums[: end + 1]))
-    evidence = float(sums[end] - sums[begin]) / POSITIONS_PER_SECOND
-    if end == begin:
-        return _Stretch(alignment, 0.0, 0, 0)
-    last = int(times[end - 1])
-    return _Stretch(alignment, evidence, int(times[begin]), last + 1, int(telling.sum()))
-
-
-def _match(recording: Recording, stretches: list[_Stretch], telling: float) -> Match:
+def _match(recording: Recording, stretches: list[Stretch], telling: float) -> Match:
     """One match of the stretches of a recording; where they overlap, the better one counts."""
-    taken: list[_Stretch] = []
+    taken: list[Stretch] = []
     for stretch in sorted(stretches, key=lambda stretch: -stretch.evidence):
         if all(stretch.end <= other.begin or stretch.begin >= other.end for other in taken):
             taken.append(stretch)
