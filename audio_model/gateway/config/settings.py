@@ -4,7 +4,6 @@ import argparse
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -14,7 +13,7 @@ from audio_model.gateway.asterisk.action import Action
 from audio_model.gateway.asterisk.audiosocket import HangUp
 from audio_model.gateway.config import options, values
 from audio_model.gateway.config.options import Given, Titled
-from audio_model.gateway.config.values import Address, Secret
+from audio_model.gateway.config.values import Address, LogFormat, LogLevel, PortRange, Secret
 from audio_model.ranges.breaker import Policy
 from audio_model.ranges.change import ChangeTest
 from audio_model.ranges.rates import DetectorRates
@@ -63,39 +62,6 @@ try it (another terminal):
 Ctrl-C or SIGTERM: no new calls, open legs are answered, webhooks are sent; a second one ends it at
 once.
 """
-
-
-class LogFormat(StrEnum):
-    TEXT = "text"
-    JSON = "json"
-
-
-class LogLevel(StrEnum):
-    DEBUG = "debug"
-    INFO = "info"
-    WARNING = "warning"
-    ERROR = "error"
-
-
-@dataclass(frozen=True)
-class PortRange:
-    """UDP ports, both ends among them."""
-
-    first: int
-    last: int
-
-    def __str__(self) -> str:
-        return f"{self.first}-{self.last}"
-
-
-def port_range(value: str) -> PortRange:
-    """``30000-30999``."""
-    first, _, last = value.partition("-")
-    if not (first.isascii() and first.isdigit() and last.isascii() and last.isdigit()):
-        raise ValueError(f"must be FIRST-LAST, not {value!r}")
-    if not 1024 <= int(first) < int(last) <= 65535:
-        raise ValueError(f"must rise from 1024 or more to 65535 at most, not {value!r}")
-    return PortRange(int(first), int(last))
 
 
 _RTP_PORTS = PortRange(30000, 30999)
@@ -161,7 +127,9 @@ class Protocols:
     rtp_host: Annotated[
         str, Given(values.text, "ADDRESS", "where RTP of rtpengine and SIPREC arrives")
     ] = "127.0.0.1"
-    rtp_ports: Annotated[PortRange, Given(port_range, "FIRST-LAST", "its UDP ports")] = _RTP_PORTS
+    rtp_ports: Annotated[PortRange, Given(values.port_range, "FIRST-LAST", "its UDP ports")] = (
+        _RTP_PORTS
+    )
 
 
 @dataclass(frozen=True)

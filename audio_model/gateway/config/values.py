@@ -35,6 +35,39 @@ class Address:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
+@dataclass(frozen=True)
+class PortRange:
+    """UDP ports, both ends among them."""
+
+    first: int
+    last: int
+
+    def __str__(self) -> str:
+        return f"{self.first}-{self.last}"
+
+
+class LogFormat(StrEnum):
+    TEXT = "text"
+    JSON = "json"
+
+
+class LogLevel(StrEnum):
+    DEBUG = "debug"
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+
+
+def port_range(value: str) -> PortRange:
+    """``30000-30999``."""
+    first, _, last = value.partition("-")
+    if not (first.isascii() and first.isdigit() and last.isascii() and last.isdigit()):
+        raise ValueError(f"must be FIRST-LAST, not {value!r}")
+    if not 1024 <= int(first) < int(last) <= 65535:
+        raise ValueError(f"must rise from 1024 or more to 65535 at most, not {value!r}")
+    return PortRange(int(first), int(last))
+
+
 def text(value: str) -> str:
     if not value.strip() or not value.isprintable():
         raise ValueError("must be text, of printable characters")

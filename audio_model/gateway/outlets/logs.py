@@ -9,7 +9,8 @@ from datetime import UTC, datetime
 from aiohttp.http_exceptions import HttpProcessingError
 
 from audio_model.errors import printable
-from audio_model.gateway.config.settings import LogFormat, Records
+from audio_model.gateway.config.settings import Records
+from audio_model.gateway.config.values import LogFormat
 
 _PACKAGE = "audio_model."
 _WEBSOCKET_LOGGER = "aiohttp.websocket"

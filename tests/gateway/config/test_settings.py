@@ -10,8 +10,8 @@ from audio_model.errors import UsageError
 from audio_model.gateway.asterisk.action import Action
 from audio_model.gateway.asterisk.audiosocket import HangUp
 from audio_model.gateway.config import options
-from audio_model.gateway.config.settings import LogFormat, PortRange, Settings, add_arguments
-from audio_model.gateway.config.values import Address
+from audio_model.gateway.config.settings import Settings, add_arguments
+from audio_model.gateway.config.values import Address, LogFormat, PortRange
 from tests.gateway.serving import settings_of
 
 ENV = "AUDIO_MODEL_SERVE_"
