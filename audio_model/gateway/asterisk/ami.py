@@ -175,7 +175,8 @@ class Ami:
                     writer.close()
                     self._forget_sent()
             except (AmiError, OSError, TimeoutError, asyncio.LimitOverrunError) as error:
-                logger.warning("AMI at %s:%d: %s", self._host, self._port, error or "timed out")
+                told = str(error) or "timed out"
+                logger.warning("AMI at %s:%d: %s", self._host, self._port, told)
             # Many servers must not come back to an Asterisk at the same moment.
             await asyncio.sleep(wait * random.uniform(0.5, 1))
             wait = min(2 * wait, MAX_WAIT_SECONDS)

@@ -142,7 +142,7 @@ class Ari:
         try:
             await work
         except (aiohttp.ClientError, TimeoutError) as error:
-            logger.warning("ARI at %s: %s", self._where, error or "timed out")
+            logger.warning("ARI at %s: %s", self._where, str(error) or "timed out")
 
     # Events
 
@@ -160,7 +160,7 @@ class Ari:
                             self._hear(message.data)
                 logger.warning("ARI at %s: the connection was closed", self._where)
             except (aiohttp.ClientError, TimeoutError, OSError) as error:
-                logger.warning("ARI at %s: %s", self._where, error or "timed out")
+                logger.warning("ARI at %s: %s", self._where, str(error) or "timed out")
             # Many servers must not come back to an Asterisk at the same moment.
             await asyncio.sleep(wait * random.uniform(0.5, 1))
             wait = min(2 * wait, MAX_WAIT_SECONDS)
