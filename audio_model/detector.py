@@ -131,7 +131,7 @@ class Detector:
                 f"not {type(recording).__name__}"
             )
         stream = self.stream(max_seconds=seconds, call=call)
-        stream.feed(samples)
+        stream.put(samples)
         verdict = stream.flush()
         if stream.follower is not None:
             stream.follower.conclude(stream.network_verdict())

@@ -99,7 +99,6 @@ class StreamDetector:
         """
         if self.finished:
             return None
-        before = self._told
         if isinstance(packet, bytes | bytearray | memoryview):
             self._bytes += packet
         elif isinstance(packet, np.ndarray):
@@ -108,7 +107,7 @@ class StreamDetector:
         else:
             raise UsageError(f"a packet is bytes or samples, not {type(packet).__name__}")
         self._hear()
-        return self.verdict() if self._told != before else None
+        return self._changed()
 
     def receive(self, packet: bytes) -> bool:
         """Put bytes aside, to be heard by :func:`hear_together`; whether a step may be whole."""
@@ -118,6 +117,10 @@ class StreamDetector:
         self._bytes += packet
         return len(self._bytes) >= self._step_bytes
 
+    def put(self, samples: Samples) -> None:
+        """Put samples at 8 kHz aside, to be heard by :meth:`flush`. [shape=(n_samples,)]"""
+        self._accept(samples)
+
     def flush(self) -> Verdict:
         """The call is over: hear what the resampler still holds and give the verdict."""
         if not self.finished:
@@ -126,7 +129,9 @@ class StreamDetector:
         self._hear()
         if self.follower is not None:
             self.follower.flush()
-        return self.verdict()
+        verdict = self.verdict()
+        self._told = verdict.verdict, verdict.decided_at
+        return verdict
 
     def verdict(self) -> Verdict:
         """The verdict on what was heard so far."""
@@ -157,7 +162,7 @@ class StreamDetector:
 
     def _hear(self) -> None:
         while n_steps := min(self.decode(), MAX_STEPS_A_RUN):
-            hear_together([self], n_steps)
+            _run([self], n_steps)
 
     def _take(self, n_steps: int) -> Samples:
         waiting = self._waiting[0] if len(self._waiting) == 1 else np.concatenate(self._waiting)
@@ -191,16 +196,23 @@ def hear_together(streams: Sequence[StreamDetector], n_steps: int) -> list[Verdi
     Returns:
         For each leg its verdict if this has changed it, or else None.
     """
-    samples = np.stack([stream._take(n_steps) for stream in streams])
-    state = np.stack([stream._state for stream in streams])
+    _run(streams, n_steps)
+    return [stream._changed() for stream in streams]
+
+
+def _run(streams: Sequence[StreamDetector], n_steps: int) -> None:
+    samples = _as_batch([stream._take(n_steps) for stream in streams])
+    state = _as_batch([stream._state for stream in streams])
     logit, heard, next_state = streams[0]._model.run(samples, state)
     levels = level_db(samples.reshape(-1)).reshape(len(streams), n_steps)
-    verdicts: list[Verdict | None] = []
     for row, stream in enumerate(streams):
         # A copy: a view would keep the states of all the others.
         stream._state = next_state[row].copy()
         stream._decider.add(Steps(logit[row], heard[row], levels[row]))
         if stream.follower is not None:
             stream.follower.hear(samples[row])
-        verdicts.append(stream._changed())
-    return verdicts
+
+
+def _as_batch(legs: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
+    """Of one leg a view: a file's samples need not be copied."""
+    return legs[0][None] if len(legs) == 1 else np.stack(legs)

@@ -69,7 +69,8 @@ class StreamingLogMel(nn.Module):
         """[shape=(batch, HISTORY_SAMPLES + n)] → [shape=(batch, N_MELS, n // HOP_LENGTH)]"""
         hops = samples.reshape(samples.shape[0], -1, frontend.HOP_LENGTH)
         last = frontend.BLOCKS_PER_WINDOW - 1
-        frames = torch.cat([hops[:, n : hops.shape[1] - last + n] for n in range(last + 1)], dim=-1)
+        # Ends that count from the back are constants of the graph; others would be computed in it.
+        frames = torch.cat([hops[:, n : (n - last) or None] for n in range(last + 1)], dim=-1)
         later = frames[..., self.middle :]
         # Mirrored: the middle sample first, then backwards to sample 1.
         earlier = torch.flip(frames[..., 1 : self.middle + 1], dims=[-1])

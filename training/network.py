@@ -92,9 +92,10 @@ class RunningPooling(nn.Module):
         weight = torch.sigmoid(self.attention(x))
         terms = torch.cat([weight, weight * x, weight * x.square()], dim=1)
         sums_over_time = sums.unsqueeze(-1) + torch.cumsum(terms, dim=-1)
-        total = sums_over_time[:, :1] + 1e-3
-        mean = sums_over_time[:, 1 : 1 + self.channels] / total
-        mean_square = sums_over_time[:, 1 + self.channels :] / total
+        total, of_value, of_square = torch.split(
+            sums_over_time, [1, self.channels, self.channels], dim=1
+        )
+        mean, mean_square = of_value / (total + 1e-3), of_square / (total + 1e-3)
         deviation = torch.sqrt(F.relu(mean_square - mean.square()) + 1e-4)
         return torch.cat([mean, deviation], dim=1), sums_over_time[..., -1]
 
