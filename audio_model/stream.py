@@ -103,7 +103,7 @@ class StreamDetector:
             self._bytes += packet
         elif isinstance(packet, np.ndarray):
             self._decode()
-            self._accept(self._resampler.feed(packet))
+            self.put(self._resampler.feed(packet))
         else:
             raise UsageError(f"a packet is bytes or samples, not {type(packet).__name__}")
         self._hear()
@@ -119,13 +119,16 @@ class StreamDetector:
 
     def put(self, samples: Samples) -> None:
         """Put samples at 8 kHz aside, to be heard by :meth:`flush`. [shape=(n_samples,)]"""
-        self._accept(samples)
+        samples = samples[: self._max_samples - self._n_received]
+        self._n_received += len(samples)
+        self._waiting.append(samples)
+        self._n_waiting += len(samples)
 
     def flush(self) -> Verdict:
         """The call is over: hear what the resampler still holds and give the verdict."""
         if not self.finished:
             self._decode()
-            self._accept(self._resampler.flush())
+            self.put(self._resampler.flush())
         self._hear()
         if self.follower is not None:
             self.follower.flush()
@@ -152,13 +155,7 @@ class StreamDetector:
         # Decoded bytes need neither the check nor, at the model's rate, the filter of a resampler.
         if self._format.sample_rate != SAMPLE_RATE:
             samples = self._resampler.feed(samples)
-        self._accept(samples)
-
-    def _accept(self, samples: Samples) -> None:
-        samples = samples[: self._max_samples - self._n_received]
-        self._n_received += len(samples)
-        self._waiting.append(samples)
-        self._n_waiting += len(samples)
+        self.put(samples)
 
     def _hear(self) -> None:
         while n_steps := min(self.decode(), MAX_STEPS_A_RUN):
@@ -201,6 +198,7 @@ def hear_together(streams: Sequence[StreamDetector], n_steps: int) -> list[Verdi
 
 
 def _run(streams: Sequence[StreamDetector], n_steps: int) -> None:
+    """What :func:`hear_together` does, without asking what has changed."""
     samples = _as_batch([stream._take(n_steps) for stream in streams])
     state = _as_batch([stream._state for stream in streams])
     logit, heard, next_state = streams[0]._model.run(samples, state)
