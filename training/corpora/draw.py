@@ -33,13 +33,14 @@ def draw(engine: Engine, n_clips: int, seed: int) -> Iterator[Reading]:
     """
     rng = np.random.default_rng(seed)
     voices = [engine.voices[i] for i in rng.permutation(len(engine.voices))]
-    decks: dict[tuple[str, str], list[Script]] = {}
+    decks: dict[tuple[Script, ...], list[Script]] = {}
     spoken: dict[Voice, set[str]] = {voice: set() for voice in voices}
     made = 0
     while voices and made < n_clips:
         for voice in list(voices):
-            deck = decks.setdefault((voice.corpus, voice.language), [])
-            script = _deal(deck, engine.scripts(voice), spoken[voice], rng)
+            scripts = tuple(engine.scripts(voice))
+            # Voices that can speak the same share them out.
+            script = _deal(decks.setdefault(scripts, []), scripts, spoken[voice], rng)
             speed = round(rng.uniform(*engine.speeds), 2)
             if script is None:
                 voices.remove(voice)

@@ -28,6 +28,8 @@ class Voice:
     group: str
     kind: str
     licence: str
+    may_train: bool = True
+    """Whether the licence lets a model be trained that is given away under other terms."""
 
 
 @dataclass(frozen=True)

@@ -74,7 +74,7 @@ class Folder:
             [
                 *(reading.path, "1", voice.corpus, voice.source, voice.group),
                 *(reading.script.id, "", voice.language, f"{len(clip) / SAMPLE_RATE:.2f}"),
-                *(voice.kind, voice.licence, "yes"),
+                *(voice.kind, voice.licence, "yes" if voice.may_train else "no"),
             ]
         )
         self.made.add(reading.path)

@@ -1,10 +1,12 @@
 from collections import Counter
+from collections.abc import Sequence
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.training.corpora.whistle import Whistle, voice
 from training.corpora.draw import Reading, draw
+from training.corpora.engine import Voice
 from training.corpora.script import Script
 
 seeds = st.integers(0, 1000)
@@ -28,6 +30,20 @@ def test_voices_and_scripts_are_spread_evenly_and_no_pair_comes_twice(n: int, se
     assert max(voices.values(), default=0) - min(voices.values(), default=0) <= 1
     english = Counter(r.script.id for r in readings if r.voice.language == "en")
     assert max(english.values(), default=0) <= len(readings) // 7 + 1
+
+
+class Cast(Whistle):
+    """Voices with scripts of their own, as actors have."""
+
+    def scripts(self, voice: Voice) -> Sequence[Script]:
+        return [Script(f"{voice.name}_{i}", f"line {i}") for i in range(len(voice.name))]
+
+
+@given(counts, seeds)
+def test_a_voice_speaks_its_own_scripts_alone(n: int, seed: int) -> None:
+    readings = list(draw(Cast(), n, seed))
+    assert len(readings) == min(n, len("anna" + "ben" + "chen"))
+    assert all(reading.script.id.startswith(reading.voice.name) for reading in readings)
 
 
 @given(seeds)

@@ -1,4 +1,5 @@
 import csv
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,9 @@ def tone(seconds: float, sample_rate: int, amplitude: float = 0.25) -> Samples:
     return np.asarray(amplitude * np.sin(phase), np.float32)
 
 
+TONE = tone(2, 8000)
+
+
 def test_a_row_has_the_columns_of_the_shared_manifest(tmp_path: Path) -> None:
     Folder(tmp_path).add(READING, tone(2, 24000), 24000)
     with (tmp_path / "manifest.csv").open(encoding="utf-8", newline="") as lines:
@@ -32,6 +36,14 @@ def test_a_row_has_the_columns_of_the_shared_manifest(tmp_path: Path) -> None:
         *(READING.path, "1", "made_en", "whistle:anna", "whistle:anna", "made_en_000", "", "en"),
         *("2.00", "a whistle", "CC0", "yes"),
     ]
+
+
+def test_a_voice_may_be_for_tests_alone(tmp_path: Path) -> None:
+    Folder(tmp_path).add(
+        replace(READING, voice=replace(READING.voice, may_train=False)), TONE, 8000
+    )
+    (clip,) = manifest.load(tmp_path / "manifest.csv").clips
+    assert not clip.may_train
 
 
 def test_what_was_written_loads_as_recordings(tmp_path: Path) -> None:
