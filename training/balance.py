@@ -1,16 +1,10 @@
-"""How often each scene comes, so that no collection speaks for its class, and no pitch tells it.
-
-Crowd recordings are most of the live clips there are. Dealt as they were drawn, live speech is what
-a laptop's microphone and an MP3 file make of a read sentence, and real telephone callers are not
-like it. So every collection of live speech comes equally often.
+"""How often each scene comes, so that the pitch of a voice does not tell its class.
 
 Prompts are spoken by women, nearly all of them, and most live corpora hold more men. A network
 that hears "a woman, therefore recorded" is right more often than not on such data, and wrong about
 half of the callers. A line can't make that alike, so scenes of what is rare in a class come more
 often in a pass: low recorded voices and high live ones.
 """
-
-from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,21 +13,6 @@ EDGES_HZ = (115.0, 140.0, 165.0, 195.0, 220.0)
 """Between the bins of pitch, each with about as many clips of all corpora."""
 MOST = 6.0
 """The most that a scene comes in place of once: a few voices would be learnt by heart."""
-MOST_OF_A_COLLECTION = 8.0
-"""The most that a scene of a small collection comes in place of once."""
-
-
-def collection_weights(collection: Sequence[str]) -> NDArray[np.float64]:
-    """How many times each scene comes in a pass, so that collections come alike. Mean at most 1.
-
-    ``collection``: of each scene. [shape=(n_scenes,)]
-    """
-    names, of_scene, counts = np.unique(
-        np.asarray(collection, str), return_inverse=True, return_counts=True
-    )
-    alike = len(of_scene) / (max(1, len(names)) * counts)
-    weights: NDArray[np.float64] = np.minimum(alike, MOST_OF_A_COLLECTION)[of_scene]
-    return weights
 
 
 def pitch_weights(

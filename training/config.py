@@ -78,11 +78,6 @@ class TrainConfig:
     """Weight of the loss of what each step holds, beside the loss of the logit."""
     pitch_balance: float = 0.5
     """How far scenes are dealt so that both classes are of one pitch; see training/balance.py."""
-    collections: dict[str, tuple[str, ...]] = field(default_factory=dict)
-    """Name of a collection to its corpora; a corpus that none names is a collection of its own.
-
-    Scenes are dealt so that all collections of live speech come equally often.
-    """
     min_voice_steps: int = 5
     """Steps of voice before the logit is asked for: 0.4 s."""
     threads: int = 1

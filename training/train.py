@@ -27,7 +27,7 @@ from tqdm import tqdm
 
 from audio_model.errors import AudioModelError, UsageError
 from training import answers, calibrate, config, evaluate, export, plots
-from training.balance import collection_weights, pitch_weights
+from training.balance import pitch_weights
 from training.checkpoint import CHECKPOINT, Checkpoint, network_folder
 from training.config import Config
 from training.corpus import Corpus
@@ -157,10 +157,7 @@ def learn(settings: Config, run: Path, fold: str | None) -> None:
 
 
 def balanced(pool: Pool, corpus: Corpus, settings: Config) -> Pool:
-    """The pool, its scenes dealt by the pitch of their voices, and live ones by their collection.
-
-    Raises AudioError.
-    """
+    """The pool, its scenes dealt by the pitch of their voices. Raises AudioError."""
     numbers = np.unique(pool.sound[pool.scenes])
     pitch_hz = np.full(numbers.max() + 1, np.nan)
     for n, sound in zip(
@@ -170,17 +167,9 @@ def balanced(pool: Pool, corpus: Corpus, settings: Config) -> Pool:
             settings.data.music_kind
         ):
             pitch_hz[n] = median_pitch(sound.samples)
-    label, sound_of = pool.label[pool.scenes], pool.sound[pool.scenes]
-    weight = pitch_weights(pitch_hz[sound_of], label, settings.train.pitch_balance)
-    collection_of = {
-        name: collection
-        for collection, names in settings.train.collections.items()
-        for name in names
-    }
-    live = label == 0
-    corpora = [corpus.learnt_from[n].corpus for n in sound_of[live]]
-    weight[live] *= collection_weights([collection_of.get(name, name) for name in corpora])
-    weight[live] /= weight[live].mean()
+    weight = pitch_weights(
+        pitch_hz[pool.sound[pool.scenes]], pool.label[pool.scenes], settings.train.pitch_balance
+    )
     return replace(pool, weight=weight)
 
 

@@ -14,11 +14,8 @@ from audio_model.decision import VerdictKind
 from audio_model.detector import Detector
 from tests import clips, sounds
 from training import card, checkpoint, config, evaluate, figures, train
-from training.dataset import Sound
 from training.learning import Trainer
-from training.manifest import Clip
 from training.network import NetworkConfig
-from training.pool import Pool
 from training.train import RunLog
 
 TOY = """
@@ -256,33 +253,6 @@ def test_what_cannot_work_is_told_in_a_line(
     arguments = ["--config", str(folder / "bad.toml"), "--run", str(tmp_path / "run")]
     assert train.main(arguments) == 2
     assert told in capsys.readouterr().err
-
-
-class InMemory:
-    """What dealing scenes asks of a corpus: its clips, and their sounds."""
-
-    def __init__(self, learnt_from: list[Clip]) -> None:
-        self.learnt_from = learnt_from
-
-    def load_sounds(self, wanted: list[Clip]) -> list[Sound]:
-        return [clips.sound(sounds.voice(1, len(clip.name)), clip) for clip in wanted]
-
-
-def test_live_scenes_are_dealt_by_collection_and_recordings_are_not() -> None:
-    corpora = ["crowd"] * 4 + ["crowd_more"] * 2 + ["telephone"] * 2 + ["actors"] * 5 + ["tts"]
-    label = np.array([0] * 8 + [1] * 6)
-    learnt_from = [
-        clips.clip(str(n), int(label[n]), corpus=corpus) for n, corpus in enumerate(corpora)
-    ]
-    numbers = np.arange(len(corpora))
-    nothing = np.zeros((len(corpora), 1, 1), np.float16)
-    pool = Pool(nothing, label, numbers, numbers, numbers, np.ones(len(corpora)))
-    named = {"of_the_crowd": ("crowd", "crowd_more")}
-    settings = config.Config(
-        config.DataConfig(()), train=config.TrainConfig(pitch_balance=0, collections=named)
-    )
-    weight = train.balanced(pool, InMemory(learnt_from), settings).weight  # type: ignore[arg-type]
-    assert weight == pytest.approx([4 / 6] * 6 + [2.0] * 2 + [1.0] * 6)
 
 
 def test_the_log_goes_on_as_if_never_interrupted(tmp_path: Path) -> None:
