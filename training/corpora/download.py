@@ -52,6 +52,11 @@ def debian(package: str, folder: Path) -> tuple[Path, Path]:
     return archive, unpacked
 
 
+def archive_version(archive: Path) -> str:
+    """The version in the name of a Debian package's archive."""
+    return archive.stem.split("_")[1].replace("%3a", ":")
+
+
 def debian_version(package: str) -> str:
     """The installed version of a Debian package. Raises CorpusError if it is not installed."""
     try:

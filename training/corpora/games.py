@@ -22,7 +22,7 @@ import numpy as np
 import soundfile
 
 from audio_model.frontend import Samples
-from training.corpora.download import debian
+from training.corpora.download import archive_version, debian
 from training.corpora.engine import Origin, Voice, digests
 from training.corpora.errors import CorpusError
 from training.corpora.rnc import unpack
@@ -48,7 +48,7 @@ class Game(ABC):
 
     @property
     def origins(self) -> Sequence[Origin]:
-        version = self._archive.stem.split("_")[1].replace("%3a", ":")
+        version = archive_version(self._archive)
         return [Origin(f"Debian {self.package}", version, LICENCE, digests([self._archive]))]
 
     @cached_property

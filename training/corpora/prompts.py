@@ -10,7 +10,7 @@ import soundfile
 from numpy.typing import NDArray
 
 from audio_model.frontend import SAMPLE_RATE, Samples
-from training.corpora.download import debian
+from training.corpora.download import archive_version, debian
 from training.corpora.engine import Origin, Voice, digests
 from training.corpora.errors import CorpusError
 from training.corpora.script import Script
@@ -134,7 +134,7 @@ class Prompts:
 
     @property
     def origins(self) -> Sequence[Origin]:
-        version = self._archive.stem.split("_")[1].replace("%3a", ":")
+        version = archive_version(self._archive)
         archive = digests([self._archive])
         return [
             Origin(f"Debian {self._package.name}", version, self._package.voice.licence, archive)
