@@ -73,9 +73,18 @@ class Game(ABC):
 
     @cached_property
     def _lines(self) -> Mapping[str, Sequence[Script]]:
-        """The lines of each character that are long enough, in the order of their names."""
+        """The lines of each character that are long enough, in the order of their names.
+
+        Raises CorpusError.
+        """
+        try:
+            names = sorted(self.lines())
+        except (OSError, struct.error) as error:
+            raise CorpusError(
+                f"Debian {self.package}: it is not laid out as the game that was looked at: {error}"
+            ) from error
         lines: dict[str, list[Script]] = {}
-        for name in sorted(self.lines()):
+        for name in names:
             script = Script(f"{self.corpus}_{name}", name)
             lines.setdefault(self.character(name), []).append(script)
         return {character: tuple(scripts) for character, scripts in sorted(lines.items())}
@@ -86,7 +95,10 @@ class Game(ABC):
 
     @abstractmethod
     def lines(self) -> Sequence[str]:
-        """The names of the lines of ``MIN_SECONDS`` and more. Raises CorpusError."""
+        """The names of the lines of ``MIN_SECONDS`` and more.
+
+        Raises CorpusError, OSError or struct.error where the files are not as they should be.
+        """
 
     @abstractmethod
     def speak(self, voice: Voice, text: str, speed: float) -> tuple[Samples, int]:

@@ -139,6 +139,27 @@ def test_another_file_is_not_taken_for_the_games(folder: Path) -> None:
         list(Queen(Path("never")).voices)
 
 
+@pytest.mark.parametrize("size", [0, 10, 40, None])
+def test_a_game_that_is_cut_off_or_not_there_is_an_error_that_names_it(
+    folder: Path, size: int | None
+) -> None:
+    game = queen(folder, {"JOE0001.SB": b"line", "JOE0002.SB": b"line"})
+    file = folder / Queen.package / "queen.1c"
+    if size is None:
+        file.unlink()
+    else:
+        file.write_bytes(file.read_bytes()[:size])
+    with pytest.raises(CorpusError, match="amazon-queen"):
+        list(game.voices)
+
+
+def test_a_cut_off_index_is_an_error_that_names_the_game(folder: Path) -> None:
+    game = sky(folder, {50_001: speech(2)})
+    (folder / Sky.package / "sky.dsk").write_bytes(b"")
+    with pytest.raises(CorpusError, match="beneath-a-steel-sky"):
+        list(game.voices)
+
+
 def test_the_origin_is_the_archive_with_its_licence(folder: Path) -> None:
     (origin,) = drascula(folder).origins
     assert (origin.package, origin.version) == ("Debian drascula", "1.0-2")
