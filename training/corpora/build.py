@@ -54,6 +54,14 @@ def _prompts(package: Package) -> Callable[[Resources], Engine]:
     return lambda given: Prompts(package, given.downloads, given.known)
 
 
+GAMES = {
+    "drascula_en": Builder(lambda given: Drascula("drascula", "en", given.downloads), 130),
+    "drascula_es": Builder(lambda given: Drascula("drascula-spanish", "es", given.downloads), 130),
+    "drascula_it": Builder(lambda given: Drascula("drascula-italian", "it", given.downloads), 130),
+    "sky": Builder(lambda given: Sky(given.downloads), 200),
+    "queen": Builder(lambda given: Queen(given.downloads), 250),
+}
+"""Made only where they are asked for by name, since no shipped model may learn from them."""
 BUILDERS = {
     "kokoro_en": Builder(_kokoro("kokoro_en", "en"), 300),
     "kokoro_zh": Builder(_kokoro("kokoro_zh", "zh"), 200),
@@ -69,14 +77,8 @@ BUILDERS = {
         package.voice.corpus.removeprefix("debian_"): Builder(_prompts(package), package.n_clips)
         for package in PACKAGES
     },
-    "drascula_en": Builder(lambda given: Drascula("drascula", "en", given.downloads), 130),
-    "drascula_es": Builder(lambda given: Drascula("drascula-spanish", "es", given.downloads), 130),
-    "drascula_it": Builder(lambda given: Drascula("drascula-italian", "it", given.downloads), 130),
-    "sky": Builder(lambda given: Sky(given.downloads), 200),
-    "queen": Builder(lambda given: Queen(given.downloads), 250),
+    **GAMES,
 }
-TEST_ONLY = ("drascula_en", "drascula_es", "drascula_it", "sky", "queen")
-"""Made only where they are asked for by name, since no shipped model may learn from them."""
 
 
 def build(engine: Engine, folder: Folder, n_clips: int, *, seed: int = SEED) -> int:
@@ -105,8 +107,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--engine",
         nargs="+",
         choices=BUILDERS,
-        default=[name for name in BUILDERS if name not in TEST_ONLY],
-        help=f"default: all but {', '.join(TEST_ONLY)}",
+        default=[name for name in BUILDERS if name not in GAMES],
+        help=f"default: all but {', '.join(GAMES)}",
     )
     parser.add_argument("--clips", type=_count, help="of each engine, instead of its own number")
     parser.add_argument("--known", type=Path, help="manifest whose prompts are not taken again")
