@@ -1,11 +1,11 @@
 """From the network's answers to a verdict: calibration, operating points, evidence.
 
-A score is the calibrated probability of *recorded* when both classes are equally common. The
-verdict follows the score as a trigger: well above ``recorded_at`` it becomes recorded, well below
-``live_at`` live, by a margin that shrinks as more voice is heard. It stays so until the score
-crosses even odds against it, and is unknown then, as it was at first; so a small step back changes
-nothing, and no verdict contradicts its score.
-The verdict after ``t`` seconds depends on those ``t`` seconds alone.
+A score is the calibrated probability of *recorded* where both classes are equally common
+(``PREVALENCE``). The verdict follows the score as a trigger. It becomes recorded when the score
+lies above ``recorded_at``, and live when it lies below ``live_at``, each by a margin that shrinks
+as more voice is heard. It stays so until the score crosses even odds against it, and is unknown
+then, as it was at first. So a small step back changes nothing, and no verdict contradicts its
+score. The verdict after ``t`` seconds depends on those ``t`` seconds alone.
 """
 
 import math
@@ -16,6 +16,9 @@ from enum import StrEnum
 
 from audio_model.errors import UsageError
 from audio_model.steps import STEPS_PER_SECOND, Heard, Steps
+
+PREVALENCE = 0.5
+"""Share of recordings among calls for which a score is a probability."""
 
 
 class VerdictKind(StrEnum):
@@ -67,17 +70,18 @@ class Calibration:
 
 @dataclass(frozen=True)
 class OperatingPoint:
-    """Thresholds on the cautious score, and the rates on held-out sources that chose them.
-
-    A false alarm is a live caller of whom ``recorded`` was said at any moment of the clip; a miss
-    is a recording of which it never was.
-    """
+    """Thresholds on the cautious score, and the rates on held-out sources that chose them."""
 
     max_false_alarm: float
+    """The budget: the largest share of live callers of whom ``recorded`` may be said."""
     recorded_at: float
     live_at: float
     false_alarm: float
+    """Share of live callers of whom ``recorded`` was said at any moment."""
     miss: float
+    """Share of recordings of which ``recorded`` was never said."""
+    passed: float
+    """Share of recordings of which ``live`` was said at any moment."""
 
 
 @dataclass(frozen=True)
@@ -89,11 +93,13 @@ class DecisionRule:
     min_voice_seconds: float = 0.4
     """Voice needed before a verdict may be given."""
     caution: float = 0.0
-    """Log odds times seconds: a verdict after ``s`` seconds of voice needs ``caution / s`` more.
+    """Log odds times seconds: *recorded* after ``s`` seconds of voice needs ``caution / s`` more.
 
     A threshold that is watched from the start is touched by chance while little was heard. Most of
     the false-alarm budget would go there; this keeps it for later, when scores are better.
     """
+    live_caution: float = 0.0
+    """The same for *live*."""
     min_tone_seconds: float = 0.24
     silence_db: float = -60.0
     max_seconds: float = 6.0
@@ -149,6 +155,15 @@ class KnownRecording:
 
 
 @dataclass(frozen=True)
+class Change:
+    """A moment at which the verdict became another one."""
+
+    at: float
+    """Seconds from the start of the audio."""
+    verdict: VerdictKind
+
+
+@dataclass(frozen=True)
 class Evidence:
     """How a verdict came about; one entry a step in each tuple."""
 
@@ -162,6 +177,8 @@ class Evidence:
     verdict."""
     known: KnownRecording | None = None
     """What a store of known recordings had of the call, if it was asked."""
+    changes: tuple[Change, ...] = ()
+    """What the scores alone came to: the first decision first, then what changed it later."""
 
 
 @dataclass(frozen=True)
@@ -207,6 +224,7 @@ class Decider:
         self._rule, self._point = rule, point
         self._kind = VerdictKind.UNKNOWN
         self._decided_at: float | None = None
+        self._changes: list[Change] = []
         self._logit = math.nan
         self._voice_steps = self._tone_steps = 0
         self._loudest_db = -math.inf
@@ -238,13 +256,12 @@ class Decider:
         self._voice.append(voice)
         if voice_seconds < rule.min_voice_seconds:
             return
-        margin = rule.caution / voice_seconds
-        if sigmoid(log_odds - margin) >= self._point.recorded_at:
+        if sigmoid(log_odds - rule.caution / voice_seconds) >= self._point.recorded_at:
             self._decide(VerdictKind.RECORDED)
-        elif sigmoid(log_odds + margin) <= self._point.live_at:
+        elif sigmoid(log_odds + rule.live_caution / voice_seconds) <= self._point.live_at:
             self._decide(VerdictKind.LIVE)
         elif self._contradicted_by(log_odds):
-            self._kind, self._decided_at = VerdictKind.UNKNOWN, None
+            self._decide(VerdictKind.UNKNOWN)
 
     def _contradicted_by(self, log_odds: float) -> bool:
         if self._kind is VerdictKind.RECORDED:
@@ -253,8 +270,10 @@ class Decider:
 
     def _decide(self, kind: VerdictKind) -> None:
         if kind is not self._kind:
+            at = len(self._log_odds) / STEPS_PER_SECOND
             self._kind = kind
-            self._decided_at = len(self._log_odds) / STEPS_PER_SECOND
+            self._decided_at = None if kind is VerdictKind.UNKNOWN else at
+            self._changes.append(Change(at, kind))
 
     def verdict(self, seconds: float) -> Verdict:
         """The verdict now that ``seconds`` of audio have been heard."""
@@ -272,6 +291,7 @@ class Decider:
                 scores=scores,
                 voice=tuple(self._voice),
                 strongest=self._strongest(),
+                changes=tuple(self._changes),
             ),
         )
 

@@ -8,8 +8,8 @@ import soundfile
 
 from audio_model.frontend import HOP_LENGTH
 from tests import sounds
-from training.dataset import Sound
-from training.manifest import Clip
+from training.data.manifest import Clip
+from training.data.scenes import Sound
 
 
 def clip(name: str = "a.wav", label: int | None = 1, **columns: str) -> Clip:

@@ -6,7 +6,7 @@ import numpy as np
 
 from audio_model.steps import STEP_SECONDS, Heard, Steps
 from tests import clips
-from training.infer import HeardTake
+from training.evaluation.infer import HeardTake
 
 
 def take(

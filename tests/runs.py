@@ -5,9 +5,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from tests import clips, readout, sounds
-from training import answers, config
+from training import config
 from training.checkpoint import CHECKPOINT, network_folder
-from training.corpus import Corpus
+from training.data.corpus import Corpus
+from training.evaluation import answers
 
 CONFIG = """
 [data]

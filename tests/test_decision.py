@@ -24,7 +24,7 @@ from audio_model.decision import (
 from audio_model.errors import UsageError
 from audio_model.steps import STEP_SECONDS, Heard, Steps
 
-POINT = OperatingPoint(0.01, recorded_at=0.8, live_at=0.2, false_alarm=0.01, miss=0.3)
+POINT = OperatingPoint(0.01, recorded_at=0.8, live_at=0.2, false_alarm=0.01, miss=0.3, passed=0.05)
 AS_IS = Calibration((0.4, 1.0), (1.0, 1.0), (0.0, 0.0))
 RULE = DecisionRule(AS_IS, (POINT,))
 FIRST = 5
@@ -116,7 +116,11 @@ def test_caution_asks_for_more_while_little_was_heard() -> None:
     """With log odds of 3 against a threshold of 2, a margin of 2 / s is met after 2 s of voice."""
     rule = DecisionRule(
         AS_IS,
-        (OperatingPoint(0.1, recorded_at=sigmoid(2), live_at=sigmoid(-2), false_alarm=0, miss=0),),
+        (
+            OperatingPoint(
+                0.1, recorded_at=sigmoid(2), live_at=sigmoid(-2), false_alarm=0, miss=0, passed=0.05
+            ),
+        ),
         caution=2.0,
     )
     for logit, kind in ((3.0, VerdictKind.RECORDED), (-3.0, VerdictKind.LIVE)):
@@ -139,7 +143,11 @@ def test_no_verdict_contradicts_its_score(logits: list[float]) -> None:
 def test_a_score_on_a_threshold_decides() -> None:
     rule = DecisionRule(
         AS_IS,
-        (OperatingPoint(0.1, recorded_at=sigmoid(2), live_at=sigmoid(-2), false_alarm=0, miss=0),),
+        (
+            OperatingPoint(
+                0.1, recorded_at=sigmoid(2), live_at=sigmoid(-2), false_alarm=0, miss=0, passed=0.05
+            ),
+        ),
     )
     beside = {
         name: float(np.nextafter(np.float32(x), np.float32(0)))
@@ -153,7 +161,7 @@ def test_a_score_on_a_threshold_decides() -> None:
 
 def test_a_threshold_above_one_is_never_reached() -> None:
     point = OperatingPoint(
-        0.1, recorded_at=math.nextafter(1, 2), live_at=0.1, false_alarm=0, miss=1
+        0.1, recorded_at=math.nextafter(1, 2), live_at=0.1, false_alarm=0, miss=1, passed=0.05
     )
     assert judged(steps([1e4] * 20), DecisionRule(AS_IS, (point,))).verdict is VerdictKind.UNKNOWN
 
@@ -297,7 +305,9 @@ def test_calibration_follows_the_voice_heard_not_the_time() -> None:
 
 
 POINTS = tuple(
-    OperatingPoint(budget, recorded_at=1 - budget, live_at=0.1, false_alarm=budget / 2, miss=0.1)
+    OperatingPoint(
+        budget, recorded_at=1 - budget, live_at=0.1, false_alarm=budget / 2, miss=0.1, passed=0.05
+    )
     for budget in (0.05, 0.01, 0.1)
 )
 

@@ -14,8 +14,8 @@ from torch import Tensor
 from audio_model.decision import DecisionRule
 from audio_model.errors import ModelError, UsageError
 from training.config import from_dict
+from training.data.manifest import Manifest
 from training.files import write_atomically
-from training.manifest import Manifest
 from training.network import Network, NetworkConfig
 
 FORMAT = "audio-model checkpoint 1"
@@ -34,7 +34,7 @@ class Checkpoint:
     config: dict[str, Any]
     """The run's settings as plain data, paths left out."""
     decision: DecisionRule | None = None
-    """None until ``training.calibrate`` has chosen it."""
+    """None until ``training.evaluate`` has chosen it."""
     metrics: dict[str, Any] = field(default_factory=dict)
     """Figures on held-out sources, as ``training.evaluate`` wrote them."""
 
@@ -72,11 +72,6 @@ class Checkpoint:
         }
         tensors = {name: tensor.contiguous() for name, tensor in self.weights.items()}
         write_atomically(path, save(tensors, {"about": json.dumps(about, sort_keys=True)}))
-
-
-def network_folder(run: Path, fold: str | None) -> Path:
-    """Where a run keeps a fold's network, or the one that learns from every fold."""
-    return run if fold is None else run / "folds" / fold
 
 
 def load(path: Path) -> Checkpoint:

@@ -1,32 +1,30 @@
-"""Figures on sources that no network met before: ``python -m training.evaluate RUN --config FILE``.
+"""Choose the decision and measure a run: ``python -m training.evaluate RUN --config FILE``.
 
-Reads the run's answers (:mod:`training.answers`). With folds, whole corpora of both classes were
-held out from the network that answers, with their voices, groups and scripts; and each fold is
-judged by a rule that was fitted on the other folds' answers. Without folds, the test split is
-judged by a rule that was fitted on dev. Writes ``metrics.json``, ``report.md`` and plots to the
-run, and the figures into the checkpoint.
+The network answers to clips that no network has learnt from (the config's ``unmet`` manifest, or
+else the test split). Calibration and thresholds are fitted with one corpus left out at a time, and
+every corpus is judged by what the others chose; the rule of the model itself is fitted to all.
+Writes ``metrics.json``, ``report.md`` and plots to the run, and rule and figures into its
+checkpoint. The answers are kept in the run, so a second call takes no time to listen.
 """
 
 import json
 import sys
-from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from audio_model.decision import VerdictKind, decide
-from audio_model.errors import UsageError
-from audio_model.steps import STEP_SECONDS
-from training import checkpoint, config, figures, metrics, report
-from training.answers import Part, parts_of
-from training.calibrate import fit_rule, point_of
+import torch
+
+from training import checkpoint, config
 from training.checkpoint import CHECKPOINT
 from training.command import run_command
-from training.config import EVERY_FOLD, CalibrationConfig, Config
-from training.corpus import Corpus
+from training.config import Config
+from training.data.corpus import Corpus
+from training.evaluation import figures, metrics, report
+from training.evaluation.answers import answers_of
+from training.evaluation.crossfit import Judgement, cross_fit
+from training.evaluation.infer import Take, hear
 from training.files import write_atomically
-from training.infer import Take, hear
-from training.judge import JudgedTake, judge
 from training.network import Network
 
 
@@ -42,47 +40,27 @@ def quick_check(network: Network, takes: Sequence[Take]) -> dict[str, float]:
     }
 
 
-def judged_part(
-    part: Part, settings: CalibrationConfig
-) -> tuple[dict[str, list[JudgedTake]], list[VerdictKind]]:
-    """A part's takes by condition, and the verdicts on tones, by a rule fitted on other sources."""
-    rule = fit_rule(part.fitted_on, settings)
-    judged: dict[str, list[JudgedTake]] = defaultdict(list)
-    for take in judge(part.tested.heard, rule):
-        judged[take.heard.condition].append(take)
-    point = point_of(rule)
-    tones = [
-        decide(steps, rule, point, len(steps) * STEP_SECONDS).verdict for steps in part.tested.tones
-    ]
-    return judged, tones
+def judgement_of(settings: Config, run: Path) -> Judgement:
+    """Judge a trained run by rules that are cross-fitted to its answers. Raises AudioModelError."""
+    torch.set_num_threads(settings.train.threads)
+    trained = checkpoint.load(run / CHECKPOINT)
+    corpus = Corpus.load(settings)
+    trained.check_manifest(corpus.manifest)
+    return cross_fit(answers_of(trained, corpus, settings, run), settings.calibration)
 
 
 def evaluate_run(settings: Config, run: Path, draws: int = 200) -> None:
-    """Measure a calibrated run. Raises AudioModelError."""
-    trained = checkpoint.load(run / CHECKPOINT)
-    if trained.decision is None:
-        raise UsageError(
-            f"{run / CHECKPOINT} holds no operating points: run training.calibrate first"
-        )
-    corpus = Corpus.load(settings)
-    trained.check_manifest(corpus.manifest)
-    parts = parts_of(settings, run, corpus)
-    measured: dict[str, figures.Figures] = {}
-    every: dict[str, list[JudgedTake]] = defaultdict(list)
-    every_tone: list[VerdictKind] = []
-    for part in parts:
-        judged, tones = judged_part(part, settings.calibration)
-        measured[part.name] = figures.of_part(judged, tones, draws)
-        every_tone += tones
-        for condition, takes in judged.items():
-            every[condition] += takes
-    if len(parts) > 1:
-        measured[EVERY_FOLD] = figures.of_part(every, every_tone, draws)
+    """Fit the rule of a trained run and measure it. Raises AudioModelError."""
+    judgement = judgement_of(settings, run)
+    measured = figures.of_judgement(judgement, settings.unmet.groups, draws)
     text = report.as_markdown(measured)
     write_atomically(run / "metrics.json", (json.dumps(measured, indent=1) + "\n").encode())
     write_atomically(run / "report.md", text.encode())
-    report.draw(every, measured, run)
-    replace(trained, metrics=figures.summary(measured)).save(run / CHECKPOINT)
+    report.draw(judgement.takes, measured, run)
+    trained = checkpoint.load(run / CHECKPOINT)
+    replace(trained, decision=judgement.final, metrics=figures.summary(measured)).save(
+        run / CHECKPOINT
+    )
     print(text, file=sys.stderr)
 
 

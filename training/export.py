@@ -144,7 +144,7 @@ def to_onnx(graph: CallGraph) -> onnx.ModelProto:
 def about(trained: Checkpoint, state_size: int) -> dict[str, Any]:
     """What the file says of itself. Raises UsageError if the checkpoint is not calibrated."""
     if trained.decision is None:
-        raise UsageError("the checkpoint holds no operating points: run training.calibrate first")
+        raise UsageError("the checkpoint holds no operating points: run training.evaluate first")
     return {
         "format": model.FORMAT,
         "sample_rate": frontend.SAMPLE_RATE,

@@ -13,10 +13,10 @@ from tqdm import tqdm
 
 from audio_model.steps import Heard
 from training.config import Config, TrainConfig
-from training.dataset import IGNORED
+from training.data.pool import Pool
+from training.data.scenes import IGNORED
 from training.network import Network
 from training.perturb import perturb
-from training.pool import Pool
 
 
 def loss_of(

@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 from audio_model.frontend import LOG_OFFSET, LOG_SCALE, N_MELS, POWER_FLOOR
 from audio_model.steps import FRAMES_PER_STEP, Heard
-from training.dataset import IGNORED
+from training.data.scenes import IGNORED
 
 SILENCE = (math.log(POWER_FLOOR) + LOG_OFFSET) / LOG_SCALE
 """Log-mel of digital silence."""

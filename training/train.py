@@ -4,11 +4,10 @@ From manifests to a run folder with everything that is known of the model::
 
     manifests → grouped split → pool of scenes through random lines → log-mel → network
               → loss at every step → averaged weights → checkpoint.safetensors
-              → answers to what it never met → calibrate → evaluate → export → model.onnx
+              → answers to what it never met → decision rule → figures → model.onnx
 
-With folds a network learns from all but each fold's corpora, in ``folds/NAME``, beside the one
-that is shipped. Interrupted, the same command goes on after the last whole epoch. The same
-config, data and library versions give the same weights.
+Interrupted, the same command goes on after the last whole epoch. The same config, data and library
+versions give the same weights.
 """
 
 import argparse
@@ -26,19 +25,20 @@ import torch
 from tqdm import tqdm
 
 from audio_model.errors import AudioModelError, UsageError
-from training import answers, calibrate, config, evaluate, export, plots
-from training.balance import pitch_weights
-from training.checkpoint import CHECKPOINT, Checkpoint, network_folder
+from training import config, evaluate, export
+from training.checkpoint import CHECKPOINT, Checkpoint
 from training.config import Config
-from training.corpus import Corpus
-from training.dataset import Scenes
+from training.data.balance import pitch_weights
+from training.data.corpus import Corpus
+from training.data.manifest import Clip
+from training.data.nuisance import median_pitch
+from training.data.pool import Pool, open_pool, prepare
+from training.data.scenes import Scenes
+from training.data.split import SplitName
+from training.evaluation import plots
+from training.evaluation.infer import through_lines
 from training.files import write_atomically
-from training.infer import through_lines
-from training.jobs import side_by_side
 from training.learning import Trainer
-from training.nuisance import median_pitch
-from training.pool import Pool, open_pool, prepare
-from training.split import SplitName
 
 SCENES = "scenes"
 """Folder of a run that holds its pool."""
@@ -71,13 +71,13 @@ class RunLog:
 
 
 def draw_pool(settings: Config, run: Path, corpus: Corpus) -> None:
-    """Scenes of every clip that a network of the run may learn from. Raises AudioError."""
+    """Draw scenes of every clip that is learnt from. Raises AudioError."""
     about = plain(settings)
     # How the pool is learnt from does not change what is in it.
     drawn_from = {name: about[name] for name in ("data", "split", "line", "scene")}
     prepare(
         Scenes(
-            corpus.load_sounds(corpus.learnt_from),
+            corpus.sounds(SplitName.TRAIN),
             corpus.around(SplitName.TRAIN),
             settings.line,
             settings.scene,
@@ -90,42 +90,35 @@ def draw_pool(settings: Config, run: Path, corpus: Corpus) -> None:
     )
 
 
-def identity_of(settings: Config, corpus: Corpus, fold: str | None) -> str:
+def identity_of(settings: Config, corpus: Corpus) -> str:
     """What the weights depend on, to tell whether a run that was begun is the same."""
     about = plain(settings)
-    learnt_by = {k: v for k, v in about["train"].items() if k != "workers"}
-    of_run = about | {"train": learnt_by}
-    return json.dumps(
-        {"config": of_run, "manifest": corpus.manifest.hash, "fold": fold}, sort_keys=True
-    )
+    of_run = {name: about[name] for name in about if name not in ("calibration", "unmet")}
+    of_run["train"] = {k: v for k, v in about["train"].items() if k != "workers"}
+    return json.dumps({"config": of_run, "manifest": corpus.manifest.hash}, sort_keys=True)
 
 
-def load_state(folder: Path, identity: str) -> dict[str, Any] | None:
-    """Raises UsageError if the folder holds another run."""
-    file = folder / STATE
+def load_state(run: Path, identity: str) -> dict[str, Any] | None:
+    """Return what a run that was begun goes on from. Raises UsageError if it is another run."""
+    file = run / STATE
     if not file.exists():
         return None
     state: dict[str, Any] = torch.load(file, weights_only=True)
     if state["identity"] != identity:
         raise UsageError(
-            f"{folder} holds a run with another config or manifest: "
+            f"{run} holds a run with another config or manifest: "
             "name a new folder with --run, or remove this one"
         )
     return state
 
 
-def learn(settings: Config, run: Path, fold: str | None) -> None:
-    """Train one network of a run, or go on training it. Raises AudioModelError."""
+def learn(settings: Config, run: Path, corpus: Corpus) -> None:
+    """Train the network of a run, or go on training it. Raises AudioModelError."""
     torch.set_num_threads(settings.train.threads)
-    corpus = Corpus.load(settings, fold)
-    folder = network_folder(run, fold)
-    folder.mkdir(parents=True, exist_ok=True)
-    identity = identity_of(settings, corpus, fold)
-    state = load_state(folder, identity)
-    may_learn = {clip.name for clip in corpus.clips(SplitName.TRAIN)}
-    sounds = [n for n, clip in enumerate(corpus.learnt_from) if clip.name in may_learn]
-    trainer = Trainer(settings, balanced(open_pool(run / SCENES).of(sounds), corpus, settings))
-    log = RunLog(folder / "log.csv")
+    identity = identity_of(settings, corpus)
+    state = load_state(run, identity)
+    trainer = Trainer(settings, balanced(open_pool(run / SCENES), corpus, settings))
+    log = RunLog(run / "log.csv")
     if state:
         trainer.resume(state["trainer"])
         log.resume(trainer.epoch)
@@ -141,54 +134,49 @@ def learn(settings: Config, run: Path, fold: str | None) -> None:
         row |= trainer.run_epoch()
         row |= evaluate.quick_check(trainer.averaged(), checks)
         log.add(row)
-        told = " ".join(f"{k} {v:.4g}" for k, v in row.items())
-        tqdm.write(f"{fold or config.EVERY_FOLD}: {told}", file=sys.stderr)
+        tqdm.write(" ".join(f"{k} {v:.4g}" for k, v in row.items()), file=sys.stderr)
         content = io.BytesIO()
         torch.save({"trainer": trainer.state(), "identity": identity}, content)
-        write_atomically(folder / STATE, content.getvalue())
-    plots.training_curves(log.rows, folder / "curves.png")
+        write_atomically(run / STATE, content.getvalue())
+    plots.training_curves(log.rows, run / "curves.png")
     checkpoint = Checkpoint(
         network=settings.network,
         weights=trainer.averaged().state_dict(),
         manifest_hash=corpus.manifest.hash,
         config=plain(settings),
     )
-    checkpoint.save(folder / CHECKPOINT)
+    checkpoint.save(run / CHECKPOINT)
 
 
 def balanced(pool: Pool, corpus: Corpus, settings: Config) -> Pool:
-    """The pool, its scenes dealt by the pitch of their voices. Raises AudioError."""
-    numbers = np.unique(pool.sound[pool.scenes])
-    pitch_hz = np.full(numbers.max() + 1, np.nan)
-    for n, sound in zip(
-        numbers, corpus.load_sounds([corpus.learnt_from[n] for n in numbers]), strict=True
-    ):
-        if sound.clip.label is not None and not sound.clip.kind.startswith(
-            settings.data.music_kind
-        ):
-            pitch_hz[n] = median_pitch(sound.samples)
+    """Return the pool, its scenes dealt by the pitch of their voices. Raises AudioError."""
+    pitch_hz = np.array(
+        [
+            np.nan if _has_no_pitch(sound.clip, settings) else median_pitch(sound.samples)
+            for sound in corpus.sounds(SplitName.TRAIN)
+        ]
+    )
     weight = pitch_weights(
         pitch_hz[pool.sound[pool.scenes]], pool.label[pool.scenes], settings.train.pitch_balance
     )
     return replace(pool, weight=weight)
 
 
+def _has_no_pitch(clip: Clip, settings: Config) -> bool:
+    return clip.label is None or clip.kind.startswith(settings.data.music_kind)
+
+
 def train(settings: Config, run: Path, source: bytes) -> None:
-    """Draw the pool and train every network of a run. Raises AudioModelError.
+    """Draw the pool and train the network of a run. Raises AudioModelError.
 
     ``source``: the config file as it was read, kept in the run.
     """
     corpus = Corpus.load(settings)
-    # The one that learns from most takes longest, and so begins first.
-    networks: list[str | None] = [None, *settings.split.folds]
-    for fold in networks:
-        load_state(network_folder(run, fold), identity_of(settings, corpus, fold))
-        print(
-            f"{fold or config.EVERY_FOLD}:\n{corpus.in_fold(fold).split.table()}", file=sys.stderr
-        )
+    load_state(run, identity_of(settings, corpus))
+    print(corpus.split.table(), file=sys.stderr)
     draw_pool(settings, run, corpus)
     (run / "config.toml").write_bytes(source)
-    side_by_side(learn, [(settings, run, fold) for fold in networks], settings.train.workers)
+    learn(settings, run, corpus)
 
 
 def progress(done: int, epochs: int) -> Iterator[int]:
@@ -199,7 +187,8 @@ def plain(settings: Config) -> dict[str, Any]:
     """The settings as plain data, without the paths of this machine."""
     names = tuple(Path(manifest.name) for manifest in settings.data.manifests)
     data = replace(settings.data, manifests=names, beds=None)
-    text = json.dumps(asdict(replace(settings, data=data)), default=str)
+    unmet = replace(settings.unmet, manifest=None)
+    text = json.dumps(asdict(replace(settings, data=data, unmet=unmet)), default=str)
     values: dict[str, Any] = json.loads(text)
     return values
 
@@ -218,8 +207,6 @@ def main(arguments: list[str] | None = None) -> int:
         settings = config.load(options.config)
         run.mkdir(parents=True, exist_ok=True)
         train(settings, run, options.config.read_bytes())
-        answers.answer_run(settings, run)
-        calibrate.calibrate_run(settings, run)
         evaluate.evaluate_run(settings, run)
         export.export_run(run)
     except AudioModelError as error:

@@ -8,7 +8,7 @@ from audio_model.known.fuse import RECORDED_IF_KNOWN, fuse
 from audio_model.known.match import EVEN_ODDS_AT, Match
 from audio_model.known.store import Recording
 
-POINT = OperatingPoint(0.01, recorded_at=0.9, live_at=0.2, false_alarm=0.01, miss=0.4)
+POINT = OperatingPoint(0.01, recorded_at=0.9, live_at=0.2, false_alarm=0.01, miss=0.4, passed=0.05)
 UNSURE = Verdict(
     verdict=VerdictKind.UNKNOWN,
     score=0.4,

@@ -11,7 +11,7 @@ from audio_model.ranges.rates import Outcome
 from audio_model.ranges.store import RangeStore, UnknownCallError
 from audio_model.ranges.tree import RangeCall
 from tests.ranges_made import calls
-from training import manifest
+from training.data import manifest
 
 BLOCK = [f"952137{n:02d}" for n in range(100)]
 HONEST = [f"952131{n:02d}" for n in range(5)]

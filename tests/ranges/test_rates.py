@@ -86,7 +86,7 @@ def test_the_posterior_is_one_whatever_was_counted(counts: list[float], above: f
 
 
 def test_an_operating_point_gives_its_rates() -> None:
-    point = OperatingPoint(0.01, 0.8, 0.3, false_alarm=0.0099, miss=0.659)
+    point = OperatingPoint(0.01, 0.8, 0.3, false_alarm=0.0099, miss=0.659, passed=0.05)
     rates = DetectorRates.at(point)
     assert rates.of_recorded(Outcome.RECORDED) == pytest.approx(0.341)
     assert rates.of_live(Outcome.RECORDED) == pytest.approx(0.0198)

@@ -11,8 +11,9 @@ import torch
 
 from audio_model.errors import ModelError, UsageError
 from tests import clips, readout
-from training import checkpoint, manifest
+from training import checkpoint
 from training.checkpoint import Checkpoint
+from training.data import manifest
 from training.files import write_atomically
 
 

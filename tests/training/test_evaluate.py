@@ -11,10 +11,10 @@ from audio_model.decision import VerdictKind
 from audio_model.steps import Heard
 from tests import clips, heard, readout, sounds
 from training import evaluate
-from training.answers import Answers, Part
 from training.config import CalibrationConfig
 from training.evaluate import judged_part, quick_check
-from training.infer import HeardTake, raw
+from training.evaluation.answers import Answers, Part
+from training.evaluation.infer import HeardTake, raw
 
 SETTINGS = CalibrationConfig(voice_seconds=(0.4,), budgets=(0.05,), cautions=(0.0,))
 
@@ -67,4 +67,4 @@ def test_main_needs_a_calibrated_run(tmp_path: Path, capsys: pytest.CaptureFixtu
     config.write_text("[data]\nmanifests = ['m.csv']", encoding="utf-8")
     replace(readout.checkpoint(), decision=None).save(tmp_path / "checkpoint.safetensors")
     assert evaluate.main([str(tmp_path), "--config", str(config)]) == 2
-    assert "training.calibrate" in capsys.readouterr().err
+    assert "training.evaluation.calibrate" in capsys.readouterr().err

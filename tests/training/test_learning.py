@@ -11,14 +11,14 @@ import torch
 from audio_model.frontend import N_MELS
 from audio_model.steps import Heard
 from training.config import Config, DataConfig, TrainConfig
-from training.dataset import IGNORED
+from training.data.pool import Pool
+from training.data.scenes import IGNORED
 from training.learning import (
     Trainer,
     loss_of,
     moving_average,
 )
 from training.network import NetworkConfig
-from training.pool import Pool
 
 BACKGROUND, TONE, VOICE = (int(kind) for kind in Heard)
 

@@ -8,7 +8,7 @@ import torch
 
 from audio_model.frontend import N_MELS, log_mel
 from audio_model.steps import FRAMES_PER_STEP, Heard
-from training.dataset import IGNORED
+from training.data.scenes import IGNORED
 from training.perturb import (
     COLOUR_KNOTS,
     SILENCE,

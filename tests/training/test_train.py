@@ -13,7 +13,8 @@ import pytest
 from audio_model.decision import VerdictKind
 from audio_model.detector import Detector
 from tests import clips, sounds
-from training import card, checkpoint, config, evaluate, figures, train
+from training import checkpoint, config, evaluate, train
+from training.evaluation import card, figures
 from training.learning import Trainer
 from training.network import NetworkConfig
 from training.train import RunLog
@@ -184,7 +185,7 @@ def test_folds_train_side_by_side_and_judge_the_model(in_folds: Path) -> None:
     told = card.make(config.load(in_folds / "toy.toml"), run)
     assert "| live | live0 |  |  | 6 | 6 |" in told
     assert "| even |" in told
-    assert "training.peers" in told
+    assert "training.rivals" in told
     before = {path: path.stat().st_mtime_ns for path in run.rglob("state.pt")}
     assert run_main(in_folds, "run") == 0
     assert {path: path.stat().st_mtime_ns for path in run.rglob("state.pt")} == before

@@ -13,8 +13,7 @@ from pathlib import Path
 import torch
 from tqdm import tqdm
 
-from training import config, nuisance
-from training.answers import parts_of
+from training import config
 from training.audit.bounds import exceeded
 from training.audit.changes import CHANGES, played_back
 from training.audit.report import as_markdown
@@ -23,12 +22,14 @@ from training.audit.separability import KEYS, separability
 from training.audit.verdicts import Figures, changed, choose, effect
 from training.command import run_command
 from training.config import Config
-from training.corpus import Corpus
+from training.data import nuisance
+from training.data.corpus import Corpus
+from training.evaluation.answers import parts_of
+from training.evaluation.infer import Take, raw
 from training.files import write_atomically
-from training.infer import Take, raw
-from training.peers.compare import by_condition
-from training.peers.ours import Ours
-from training.peers.peer import takes_of
+from training.rivals.compare import by_condition
+from training.rivals.ours import Ours
+from training.rivals.rival import takes_of
 
 TAKES_EACH = 200
 """Of each class and fold that every change is heard with."""

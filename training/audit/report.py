@@ -6,7 +6,7 @@ from typing import Any
 from audio_model.decision import VerdictKind
 from training.audit.bounds import MAX_AUC_ALONE, MAX_AUC_TOGETHER, MAX_CHANGED, changed_in_mean
 from training.audit.scores import HIGH_PITCH_HZ
-from training.figures import CLASSES
+from training.evaluation.figures import CLASSES
 
 WORST = 3
 """Correlations shown of each class."""

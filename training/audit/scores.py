@@ -1,6 +1,6 @@
 """The network's scores against the nuisances: matched subsets, pitch and correlations.
 
-All take judged takes and a :func:`training.nuisance.table` of what was heard, row for row.
+All take judged takes and a :func:`training.data.nuisance.table` of what was heard, row for row.
 """
 
 from collections import defaultdict
@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import spearmanr
 
-from training import nuisance
-from training.figures import CLASSES, SLICE_METRICS, SLICE_SECONDS, error_rates
-from training.judge import JudgedTake
+from training.data import nuisance
+from training.evaluation.figures import CLASSES, SLICE_SECONDS, after
+from training.evaluation.judge import JudgedTake
 
 Figures = dict[str, Any]
 CELLS = {"speech_share": 0.05, "level_db": 3.0}
@@ -44,7 +44,7 @@ def matched_subset(takes: Sequence[JudgedTake], table: NDArray[np.float64], draw
         for number in rng.permutation(of_class)[: min(map(len, classes))].astype(int)
     ]
     return {
-        name: error_rates(chosen, SLICE_SECONDS, draws, SLICE_METRICS)
+        name: after(chosen, SLICE_SECONDS, draws)
         for name, chosen in (("all", takes), ("subset", subset))
     }
 
@@ -60,7 +60,7 @@ def by_pitch(takes: Sequence[JudgedTake], table: NDArray[np.float64], draws: int
     for name, within in (("low", pitch < HIGH_PITCH_HZ), ("high", pitch >= HIGH_PITCH_HZ)):
         chosen = [take for take, each in zip(takes, within.tolist(), strict=True) if each]
         figures[name] = {
-            "errors": error_rates(chosen, SLICE_SECONDS, draws, SLICE_METRICS),
+            "errors": after(chosen, SLICE_SECONDS, draws),
             "flagged": {
                 of: _mean([t.flagged for t in chosen if t.heard.label == label])
                 for label, of in enumerate(CLASSES)

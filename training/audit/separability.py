@@ -14,12 +14,13 @@ from numpy.typing import NDArray
 from sklearn.ensemble import HistGradientBoostingClassifier
 
 from audio_model.errors import UsageError
-from training import metrics, nuisance
-from training.infer import Take
-from training.manifest import Clip
-from training.metrics import source_weights
-from training.peers.peer import balanced_weights
-from training.peers.trees import shallow_trees
+from training.data import nuisance
+from training.data.manifest import Clip
+from training.evaluation import metrics
+from training.evaluation.infer import Take
+from training.evaluation.metrics import source_weights
+from training.rivals.rival import balanced_weights
+from training.rivals.trees import shallow_trees
 
 Figures = dict[str, Any]
 N_FOLDS = 5

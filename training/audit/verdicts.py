@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from audio_model.decision import DecisionRule, VerdictKind, sigmoid
 from training.audit.changes import Change
-from training.figures import CLASSES
-from training.infer import HeardTake, Take
-from training.judge import judge
+from training.evaluation.figures import CLASSES
+from training.evaluation.infer import HeardTake, Take
+from training.evaluation.judge import judge
 
 Figures = dict[str, Any]
 

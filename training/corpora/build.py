@@ -23,8 +23,8 @@ from training.corpora.pico import Pico
 from training.corpora.piper import Piper
 from training.corpora.prompts import PACKAGES, Package, Prompts
 from training.corpora.write import Folder
-from training.manifest import Clip
-from training.manifest import load as load_manifest
+from training.data.manifest import Clip
+from training.data.manifest import load as load_manifest
 
 SEED = 3
 

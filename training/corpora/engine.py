@@ -15,7 +15,7 @@ from training.corpora.script import Script
 
 @dataclass(frozen=True)
 class Voice:
-    """One voice as the manifest knows it; see :mod:`training.manifest` for the columns."""
+    """One voice as the manifest knows it; see :mod:`training.data.manifest` for the columns."""
 
     name: str
     """The engine's own name for it."""

@@ -15,7 +15,7 @@ from training.corpora.engine import Origin, Voice, digests
 from training.corpora.errors import CorpusError
 from training.corpora.script import Script
 from training.corpora.write import is_silent, to_telephone
-from training.manifest import Clip
+from training.data.manifest import Clip
 
 MIN_SECONDS = 1.5
 SAME = 0.88

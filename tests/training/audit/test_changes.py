@@ -7,7 +7,7 @@ from audio_model.frontend import Samples
 from tests import sounds
 from training.audit.changes import CHANGES, played_back
 from training.augment import Codec, frame_rms, loudness
-from training.nuisance import measure
+from training.data.nuisance import measure
 
 RNG = np.random.default_rng
 

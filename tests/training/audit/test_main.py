@@ -9,7 +9,7 @@ import pytest
 from tests import runs
 from training.audit import __main__ as command
 from training.audit.changes import CHANGES
-from training.nuisance import NAMES
+from training.data.nuisance import NAMES
 
 
 @pytest.fixture(scope="module")

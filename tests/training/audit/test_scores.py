@@ -6,12 +6,12 @@ import pytest
 from audio_model.decision import Calibration, DecisionRule, OperatingPoint
 from tests import heard
 from training.audit.scores import by_pitch, correlations, matched_subset
-from training.judge import JudgedTake, judge
-from training.nuisance import NAMES
+from training.data.nuisance import NAMES
+from training.evaluation.judge import JudgedTake, judge
 
 RULE = DecisionRule(
     Calibration((0.4,), (1.0,), (0.0,)),
-    (OperatingPoint(0.01, recorded_at=0.8, live_at=0.2, false_alarm=0, miss=0),),
+    (OperatingPoint(0.01, recorded_at=0.8, live_at=0.2, false_alarm=0, miss=0, passed=0.05),),
 )
 
 

@@ -8,8 +8,8 @@ from tests import clips, sounds
 from training.audit.bounds import MAX_AUC_ALONE, MAX_AUC_TOGETHER
 from training.audit.separability import N_FOLDS, deal, separability
 from training.augment import MatchedChannel
-from training.dataset import Sound
-from training.infer import Take, matched, raw
+from training.data.scenes import Sound
+from training.evaluation.infer import Take, matched, raw
 
 
 def voices(n: int, quieter_db: float = 0.0, seconds: float = 1.5) -> list[Sound]:

@@ -8,11 +8,11 @@ import pytest
 from audio_model.decision import Calibration, DecisionRule, OperatingPoint
 from tests import clips, heard, sounds
 from training.audit.verdicts import changed, choose, effect
-from training.infer import HeardTake, Take
+from training.evaluation.infer import HeardTake, Take
 
 RULE = DecisionRule(
     Calibration((0.4,), (1.0,), (0.0,)),
-    (OperatingPoint(0.01, recorded_at=0.8, live_at=0.2, false_alarm=0, miss=0),),
+    (OperatingPoint(0.01, recorded_at=0.8, live_at=0.2, false_alarm=0, miss=0, passed=0.05),),
 )
 LIVE, UNSURE, RECORDED = -9.0, 0.0, 9.0
 

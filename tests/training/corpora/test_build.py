@@ -3,10 +3,10 @@ from pathlib import Path
 import pytest
 
 from tests.training.corpora.whistle import Whistle
-from training import manifest
 from training.corpora import build
 from training.corpora.errors import CorpusError
 from training.corpora.write import Folder
+from training.data import manifest
 
 
 def contents(folder: Path) -> dict[str, bytes]:

@@ -9,7 +9,7 @@ from tests.training.corpora.whistle import voice
 from training.corpora import prompts
 from training.corpora.errors import CorpusError
 from training.corpora.prompts import Package, Prompts, read_prompt, similarity, spectrum
-from training.manifest import Clip
+from training.data.manifest import Clip
 
 PACKAGE = Package("sounds-en", "en_anna", voice("anna"), n_clips=9)
 

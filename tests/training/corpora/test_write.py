@@ -8,11 +8,11 @@ import soundfile
 
 from audio_model.frontend import SAMPLE_RATE, Samples
 from tests.training.corpora.whistle import Whistle, voice
-from training import manifest
 from training.corpora.draw import Reading
 from training.corpora.errors import CorpusError
 from training.corpora.script import Script
 from training.corpora.write import Folder, to_telephone
+from training.data import manifest
 
 READING = Reading(voice("anna"), Script("made_en_000", "Hello."), 1.0)
 

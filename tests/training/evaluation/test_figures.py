@@ -1,0 +1,222 @@
+"""Figures of judged takes whose figures are known."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from audio_model.decision import Calibration, DecisionRule, OperatingPoint, VerdictKind
+from tests import heard
+from training.evaluation import figures
+from training.evaluation.figures import (
+    Figures,
+    by_corpus,
+    by_language,
+    by_prefix,
+    decisions,
+    error_rates,
+)
+from training.evaluation.infer import HeardTake
+from training.evaluation.judge import judge
+
+POINT = OperatingPoint(0.01, recorded_at=0.8, live_at=0.2, false_alarm=0, miss=0, passed=0.05)
+RULE = DecisionRule(Calibration((0.4,), (1.0,), (0.0,)), (POINT,))
+N = 40
+
+
+def takes(live: float, recorded: float, n: int = N, steps: int = 80) -> list[HeardTake]:
+    return [
+        heard.take(
+            [logit] * steps,
+            label,
+            f"{label}{k}",
+            corpus=f"corpus{k % 2}",
+            language="" if k % 4 else "sw",
+        )
+        for label, logit in ((0, live), (1, recorded))
+        for k in range(n)
+    ]
+
+
+def noise(apart: float, seed: int = 0, n: int = 1000) -> list[HeardTake]:
+    rng = np.random.default_rng(seed)
+    return [
+        heard.take([float(rng.normal(apart * (2 * label - 1)))] * 10, label, f"{label}{k}")
+        for label in (0, 1)
+        for k in range(n)
+    ]
+
+
+def figures_at(takes: list[HeardTake], seconds: float, draws: int) -> Figures:
+    made = error_rates(judge(takes, RULE), seconds, draws)
+    assert made is not None
+    return made
+
+
+def test_perfect_scores() -> None:
+    figures = figures_at(takes(-12, 12), 1.0, draws=20)
+    assert figures["seconds"] == 1.0
+    assert figures["auc"] == {"value": 1, "low": 1, "high": 1}
+    for name in ("eer", "miss_at_1", "miss_at_5"):
+        assert figures[name] == {"value": 0, "low": 0, "high": 0}
+    for name in ("ece", "brier"):
+        assert figures[name]["value"] < 1e-4
+
+
+def test_scores_that_are_all_the_same() -> None:
+    figures = figures_at(takes(0, 0), 1.0, draws=20)
+    assert figures["auc"]["value"] == figures["eer"]["value"] == 0.5
+    assert figures["miss_at_5"]["value"] == 1
+    assert figures["ece"]["value"] == pytest.approx(0, abs=1e-12)
+    assert figures["brier"]["value"] == 0.25
+
+
+def test_scores_the_wrong_way_round() -> None:
+    figures = figures_at(takes(12, -12), 1.0, draws=20)
+    assert figures["auc"]["value"] == 0
+    assert figures["eer"]["value"] == 1
+    assert figures["brier"]["value"] > 0.99
+
+
+def test_scores_that_know_nothing() -> None:
+    figures = figures_at(noise(0), 1.0, draws=50)
+    for name in ("auc", "eer"):
+        assert figures[name]["value"] == pytest.approx(0.5, abs=0.04)
+        assert figures[name]["low"] < 0.5 < figures[name]["high"]
+
+
+def test_overlapping_normal_scores() -> None:
+    """Classes a distance of 2 apart: EER is the normal tail at 1, AUC at the root of 2."""
+    figures = figures_at(noise(1.0), 1.0, draws=50)
+    assert figures["eer"]["value"] == pytest.approx(0.1587, abs=0.025)
+    assert figures["auc"]["value"] == pytest.approx(0.9214, abs=0.015)
+    assert figures["eer"]["low"] < figures["eer"]["value"] < figures["eer"]["high"]
+
+
+def test_a_prefix_is_judged_by_what_was_heard_in_it() -> None:
+    """Wrong in the first second, right after it; a clip that ends before counts by its end."""
+    mixed = [
+        heard.take([-sign * 9] * 12 + [sign * 9] * 30, label, f"{label}{k}")
+        for label, sign in ((0, -1), (1, 1))
+        for k in range(20)
+    ]
+    assert figures_at(mixed, 0.96, draws=5)["auc"]["value"] == 0
+    assert figures_at(mixed, 1.04, draws=5)["auc"]["value"] == 1
+    assert figures_at(mixed, 60.0, draws=5)["auc"]["value"] == 1
+
+
+def test_a_take_shorter_than_a_step_has_no_score() -> None:
+    nothing = [heard.take([], label, f"empty{label}") for label in (0, 1)]
+    assert figures_at(takes(-9, 9) + nothing, 1.0, draws=5)["eer"]["value"] == 0
+
+
+def test_sources_weigh_alike() -> None:
+    good = [heard.take([9.0] * 10, 1, f"good{k}", source="good") for k in range(10)]
+    bad = [heard.take([-9.0] * 10, 1, "bad")]
+    live = [heard.take([0.0] * 10, 0, f"live{k}") for k in range(200)]
+    figures = figures_at(good + bad + live, 1.0, draws=5)
+    assert figures["miss_at_5"]["value"] == pytest.approx(0.5)
+
+
+def test_a_class_of_one_voice_has_no_error_rates() -> None:
+    alone = [heard.take([9.0] * 10, 1, f"r{k}", source="one") for k in range(5)]
+    live = [heard.take([-9.0] * 10, 0, f"l{k}") for k in range(5)]
+    assert error_rates(judge(alone + live, RULE), 1.0, 5) is None
+    assert error_rates(judge(live, RULE), 1.0, 5) is None
+
+
+def test_classes_count_alike_in_what_depends_on_their_shares() -> None:
+    """Scores of a half for all are calibrated, however many live takes there are."""
+    more = [heard.take([0.0] * 10, 0, f"more{k}") for k in range(500)]
+    assert figures_at(takes(0, 0) + more, 1.0, 5)["ece"]["value"] < 1e-9
+
+
+def test_where_lengths_are_matched_short_takes_are_left_out() -> None:
+    short = takes(-9, 9, n=5, steps=20)
+    long = takes(9, -9, n=5, steps=50)
+    judged = judge([replace(h, clip=replace(h.clip, source=f"{k}")) for k, h in
+                    enumerate(short + long)], RULE)  # fmt: skip
+    rows = {row["seconds"]: row for row in by_prefix(judged, 5, whole=True)}
+    assert list(rows) == [0.5, 1.0, 1.5, 2.0, 3.0, 4.0]
+    assert rows[1.0]["takes"] == {"live": 10, "recorded": 10}
+    assert rows[2.0]["takes"] == {"live": 5, "recorded": 5}
+    assert rows[2.0]["auc"]["value"] == 0
+    ends = {row["seconds"]: row for row in by_prefix(judged, 5, whole=False)}
+    assert ends[6.0]["takes"] == {"live": 10, "recorded": 10}
+
+
+def test_verdicts_are_counted_by_class() -> None:
+    made = decisions(judge(takes(-3, 3) + takes(0, 0), RULE))
+    for name, other in (("live", "recorded"), ("recorded", "live")):
+        assert made[name][name] == made[name]["unknown"] == 0.5
+        assert made[name][other] == 0
+        assert made[name]["decided_at"] == pytest.approx({"p10": 0.4, "median": 0.4, "p90": 0.4})
+        assert made[name]["decided_by"] == {"1": 0.5, "1.5": 0.5, "2": 0.5, "3": 0.5, "4": 0.5}
+    assert (made["live"]["flagged"], made["recorded"]["flagged"]) == (0, 0.5)
+
+
+def test_a_false_alarm_counts_whatever_the_end_says() -> None:
+    """``recorded`` at a moment and taken back: an alarm; a recording flagged late is no miss."""
+    taken_back = [heard.take([9.0] * 8 + [-9.0] * 8, 0, f"live{k}") for k in range(4)]
+    late = [heard.take([-9.0] * 8 + [9.0] * 8, 1, f"recorded{k}") for k in range(4)]
+    made = decisions(judge(taken_back + late + takes(-3, -3, n=4), RULE))
+    assert made["live"]["flagged"] == made["recorded"]["flagged"] == pytest.approx(0.5)
+    assert made["live"]["recorded"] == 0
+
+
+def test_nobody_decided() -> None:
+    made = decisions(judge(takes(0, 0), RULE))
+    assert made["live"]["decided_at"] is None
+    assert made["live"]["unknown"] == 1
+    assert made["live"]["decided_by"]["4"] == 0
+
+
+def test_one_class_alone_is_counted() -> None:
+    only = [h for h in takes(-3, 3) if h.label == 0]
+    assert decisions(judge(only, RULE)).keys() == {"live"}
+
+
+def test_a_corpus_is_measured_against_all_of_the_other_class() -> None:
+    rows = by_corpus(judge(takes(-3, 3) + takes(3, 3, n=2), RULE), 5)
+    assert [(row["label"], row["slice"], row["takes"]) for row in rows] == [
+        (0, "corpus0", 21), (0, "corpus1", 21), (1, "corpus0", 21), (1, "corpus1", 21),
+    ]  # fmt: skip
+    assert rows[0]["recorded"] == pytest.approx(1 / 21)
+    for row in rows:
+        assert sum(row[kind.value] for kind in VerdictKind) == pytest.approx(1)
+        of = {0: ("live", "recorded"), 1: ("recorded", "live")}[row["label"]]
+        assert row["errors"]["takes"] == {of[0]: 21, of[1]: 42}
+
+
+def test_a_language_is_measured_within_itself() -> None:
+    judged = judge(takes(-3, 3), RULE)
+    rows = by_language(judged, 5)
+    assert [(row["label"], row["slice"], row["takes"]) for row in rows] == [
+        (0, "", 30), (1, "", 30), (0, "sw", 10), (1, "sw", 10),
+    ]  # fmt: skip
+    assert rows[2]["errors"]["takes"] == {"live": 10, "recorded": 10}
+    only_live = [t for t in judged if t.heard.label == 0 or t.heard.clip.language == ""]
+    assert by_language(only_live, 5)[-1]["errors"] is None
+
+
+@pytest.fixture(scope="module")
+def part() -> Figures:
+    judged = {c: judge(takes(-3, 3), RULE) for c in ("raw", "matched", "line", "codec gsm")}
+    tones = [VerdictKind.UNKNOWN] * 3 + [VerdictKind.RECORDED]
+    return figures.of_part(judged, tones, 5)
+
+
+def test_a_part_is_plain_data(part: Figures) -> None:
+    assert json.loads(json.dumps(part, allow_nan=False)) == part
+    assert part.keys() == {"raw", "matched", "line", "slices", "tones"}
+    assert part["raw"]["takes"] == part["raw"]["groups"] == {"live": N, "recorded": N}
+    assert part["slices"].keys() == {"codec gsm"}
+    assert part["tones"] == {"takes": 4, "recorded": 0.25, "live": 0, "unknown": 0.75}
+
+
+def test_a_model_file_tells_a_part_of_them(part: Figures) -> None:
+    told = figures.summary({"a": part, "b": part})
+    assert told.keys() == {"a", "b"}
+    assert told["a"]["matched"]["errors"]["seconds"] == 3
+    assert len(json.dumps(told["a"])) < len(json.dumps(part)) / 5

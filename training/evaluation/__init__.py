@@ -1,0 +1,1 @@
+"""Measure a network: its answers, the decision fitted to them, figures, reports."""

@@ -1,0 +1,177 @@
+"""A network's answers to the clips that judge it, in every condition, kept beside its weights.
+
+Listening costs minutes, so it is done once, and everything that is fitted or measured afterwards
+(calibration, operating points, figures, the audit) reads the same answers.
+
+============== ==================================================================================
+``raw``        the clip as it was recorded
+``matched``    both classes through one channel: onset, level, noise floor, band, µ-law
+``line``       a line drawn at random for each take
+``codec NAME`` as matched, with another codec in place of µ-law
+``snr DB``     as matched, with a background bed at this signal-to-noise ratio
+``tones``      call-progress tones of the dev split through random lines: neither class
+============== ==================================================================================
+"""
+
+import io
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import TypeVar
+from zipfile import BadZipFile
+
+import numpy as np
+
+from audio_model.errors import ModelError
+from audio_model.steps import Steps
+from training.augment import Codec, MatchedChannel, Surroundings
+from training.checkpoint import Checkpoint
+from training.config import Config
+from training.data.corpus import Corpus
+from training.data.manifest import Clip
+from training.data.scenes import Sound
+from training.data.split import SplitName
+from training.evaluation.infer import HeardTake, Take, hear, listen, matched, raw, through_lines
+from training.files import write_atomically
+from training.network import Network
+
+T = TypeVar("T")
+MAIN_CONDITIONS = ("raw", "matched", "line")
+"""Those that thresholds are chosen on and every prefix is reported for."""
+TANDEM = "amr_nb+mulaw"
+"""A mobile caller who reaches a landline."""
+SNRS_DB = (20.0, 10.0, 5.0)
+FILE_NAME = "answers.npz"
+CLIPS_OF_A_CORPUS = 16
+"""Most clips of a corpus in the conditions that serve as slices alone: there are many of them."""
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What a network said of the clips that judge it."""
+
+    heard: Sequence[HeardTake]
+    tones: Sequence[Steps]
+    identity: str = ""
+    """What the answers depend on, as text: answers of the same identity are the same."""
+
+    def of(self, *conditions: str) -> list[HeardTake]:
+        return [take for take in self.heard if take.condition in conditions]
+
+
+def conditions(
+    sounds: Sequence[Sound], around: Surroundings, settings: Config, seed: int
+) -> Iterator[list[Take]]:
+    """The takes of one condition after another; ``seed`` draws the lines."""
+    lines = settings.calibration.lines
+    yield raw(sounds)
+    yield matched(sounds, MatchedChannel(), seed=seed)
+    yield through_lines(sounds, around, settings.line, lines=lines, seed=seed)
+    few = thinned(sounds)
+    for codec in [*sorted(set(Codec) - {MatchedChannel().codec}), TANDEM]:
+        channel = MatchedChannel(codec=codec)
+        yield matched(few, channel, seed=seed, condition=f"codec {codec}")
+    if around.beds:
+        for snr_db in SNRS_DB:
+            channel = MatchedChannel(snr_db=snr_db)
+            condition = f"snr {snr_db:g}"
+            yield matched(few, channel, seed=seed, condition=condition, beds=around.beds)
+
+
+def thinned(sounds: Sequence[Sound]) -> list[Sound]:
+    """Return some clips of each corpus, spread over all of its clips."""
+    corpora: dict[str, list[Sound]] = {}
+    for sound in sounds:
+        corpora.setdefault(sound.clip.corpus, []).append(sound)
+    return [sound for of in corpora.values() for sound in spread(of, CLIPS_OF_A_CORPUS)]
+
+
+def spread(items: Sequence[T], n: int) -> list[T]:
+    """At most ``n`` of the items, at even distances."""
+    n = min(n, len(items))
+    return [items[k * len(items) // n] for k in range(n)]
+
+
+def answers_of(trained: Checkpoint, corpus: Corpus, settings: Config, run: Path) -> Answers:
+    """Return a network's answers to the clips that judge it, listening only if none are kept.
+
+    Raises AudioError.
+    """
+    depends_on = (
+        trained.weights_hash,
+        corpus.judged_hash,
+        asdict(settings.line),
+        settings.train.seed,
+        settings.calibration.lines,
+        settings.data.max_seconds,
+    )
+    identity = json.dumps(depends_on)
+    file = run / FILE_NAME
+    if file.exists():
+        kept = load(file, corpus.judged)
+        if kept.identity == identity:
+            return kept
+    answers = listen_to(trained.build(), corpus, settings, identity)
+    save(answers, file)
+    return answers
+
+
+def listen_to(network: Network, corpus: Corpus, settings: Config, identity: str) -> Answers:
+    """Return answers to the clips that judge, and to the tones of dev. Raises AudioError."""
+    around = corpus.around(SplitName.DEV)
+    heard: list[HeardTake] = []
+    seed = settings.train.seed
+    for takes in conditions(corpus.load_sounds(corpus.judged), around, settings, seed):
+        heard += hear(network, takes)
+    tones = [sound for sound in corpus.sounds(SplitName.DEV) if sound.clip.label is None]
+    lines = settings.calibration.lines
+    takes = through_lines(tones, around, settings.line, lines=lines, seed=seed)
+    return Answers(heard, list(listen(network, takes)), identity)
+
+
+def save(answers: Answers, path: Path) -> None:
+    """Write to a temporary file, then rename."""
+    every = [*(take.steps for take in answers.heard), *answers.tones]
+    nothing = Steps(np.zeros(0, np.float32), np.zeros((0, 3), np.float32), np.zeros(0, np.float32))
+    file = io.BytesIO()
+    np.savez_compressed(
+        file,
+        identity=np.array(answers.identity),
+        clip=np.array([take.clip.name for take in answers.heard], str),
+        condition=np.array([take.condition for take in answers.heard], str),
+        seconds=np.array([take.seconds for take in answers.heard], float),
+        weight=np.array([take.weight for take in answers.heard], float),
+        end=np.cumsum([len(steps) for steps in every]),
+        logit=np.concatenate([nothing.logit, *(steps.logit for steps in every)]),
+        heard=np.concatenate([nothing.heard, *(steps.heard for steps in every)]),
+        level_db=np.concatenate([nothing.level_db, *(steps.level_db for steps in every)]),
+    )
+    write_atomically(path, file.getvalue())
+
+
+def load(path: Path, clips: Sequence[Clip]) -> Answers:
+    """Read what :func:`save` wrote. Raises ModelError if it is missing, damaged or foreign."""
+    named = {clip.name: clip for clip in clips}
+    try:
+        with np.load(io.BytesIO(path.read_bytes())) as file:
+            columns = {name: file[name] for name in file.files}
+        every = [
+            Steps(*(columns[name][start:end] for name in ("logit", "heard", "level_db")))
+            for start, end in pairwise([0, *columns["end"].tolist()])
+        ]
+        rows = zip(
+            *(columns[name].tolist() for name in ("clip", "condition", "seconds", "weight")),
+            every,
+            strict=False,
+        )
+        heard = [
+            HeardTake(named[name], condition, seconds, steps, weight)
+            for name, condition, seconds, weight, steps in rows
+        ]
+    except (OSError, ValueError, BadZipFile) as error:
+        raise ModelError(f"{path}: no readable answers: {error}") from error
+    except KeyError as error:
+        raise ModelError(f"{path}: answers to other clips: {error}") from error
+    return Answers(heard, every[len(heard) :], str(columns["identity"]))

@@ -1,0 +1,165 @@
+"""What the network says of whole clips, in each condition in which clips are heard."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from hashlib import blake2b
+
+import numpy as np
+import torch
+from numpy.random import Generator
+from numpy.typing import NDArray
+
+from audio_model.decision import DecisionRule
+from audio_model.frontend import HOP_LENGTH, SAMPLE_RATE, Samples, log_mel
+from audio_model.steps import STEP_SAMPLES, STEPS_PER_SECOND, Heard, Steps, level_db
+from training.augment import Line, MatchedChannel, Surroundings, simulate, stretch_of
+from training.data.manifest import Clip
+from training.data.scenes import IGNORED, SceneConfig, Sound, compose
+from training.evaluation.metrics import corpus_weights
+from training.network import Network
+
+BATCH_SIZE = 32
+
+
+@dataclass(frozen=True)
+class Take:
+    """A clip as it is listened to in an evaluation."""
+
+    clip: Clip
+    samples: Samples
+    condition: str
+    """``raw``, ``matched``, ``line``, or a name that :mod:`training.evaluation.answers` gives."""
+
+
+ONSET = SceneConfig(
+    seconds=6.4, tone_share=0, speed=(1.0, 1.0), run_in_seconds=0.1, onset_inside=0, lead=0
+)
+"""Scenes of an evaluation: the whole clip from less than 0.1 s before its first word.
+
+Most recorded clips hold no more before it. With a longer run-in, its length told the classes apart.
+"""
+
+
+def raw(sounds: Sequence[Sound]) -> list[Take]:
+    return [Take(sound.clip, sound.samples, "raw") for sound in sounds]
+
+
+def from_onset(sound: Sound, seed: int, number: int) -> tuple[Samples, Generator]:
+    """A clip by the onset rule, and the generator of what happens to it.
+
+    Both depend on the seed, the clip's name and a number alone.
+    """
+    name = int.from_bytes(blake2b(sound.clip.name.encode(), digest_size=8).digest())
+    rng = np.random.default_rng([seed, name, number])
+    samples, frames = compose(sound, [], ONSET, rng)
+    return samples[: int((frames != IGNORED).sum()) * HOP_LENGTH], rng
+
+
+def matched(
+    sounds: Sequence[Sound],
+    channel: MatchedChannel,
+    *,
+    seed: int,
+    condition: str = "matched",
+    beds: Sequence[Samples] = (),
+) -> list[Take]:
+    """Each clip through one channel, the same for all: onset, level, floor, band and codec.
+
+    With a signal-to-noise ratio the channel adds one of the ``beds``, drawn for each clip.
+    """
+    takes = []
+    for sound in sounds:
+        samples, rng = from_onset(sound, seed, 0)
+        bed = None
+        if channel.snr_db is not None:
+            bed = stretch_of(beds[int(rng.integers(len(beds)))], len(samples), rng)
+        takes.append(Take(sound.clip, channel(samples, rng, bed), condition))
+    return takes
+
+
+def through_lines(
+    sounds: Sequence[Sound], around: Surroundings, line: Line, *, lines: int, seed: int
+) -> list[Take]:
+    """Each clip through ``lines`` random lines, a new one each time."""
+    takes = []
+    for sound in sounds:
+        for number in range(lines):
+            samples, rng = from_onset(sound, seed, number)
+            takes.append(Take(sound.clip, simulate(samples, line, around, rng), "line"))
+    return takes
+
+
+@dataclass(frozen=True)
+class HeardTake:
+    """What the network said of a labelled take, and how much the take counts."""
+
+    clip: Clip
+    condition: str
+    seconds: float
+    """Length of the take."""
+    steps: Steps
+    weight: float
+    """Within a condition all corpora count alike, and within a corpus its sources."""
+
+    @property
+    def label(self) -> int:
+        assert self.clip.label is not None
+        return self.clip.label
+
+    @cached_property
+    def voice_seconds(self) -> NDArray[np.float64]:
+        """Voice heard up to each step's end, as the decision counts it. [shape=(n_steps,)]"""
+        heard = self.steps.heard
+        is_voice = heard[:, Heard.VOICE] == heard.max(axis=1)
+        return np.cumsum(is_voice) / STEPS_PER_SECOND
+
+    def last_step(self, seconds: float) -> int:
+        """Index of the last answer within ``seconds``; a shorter take is heard to its end."""
+        return min(len(self.steps), int(seconds * STEPS_PER_SECOND)) - 1
+
+    def log_odds(self, rule: DecisionRule) -> NDArray[np.float64]:
+        """Calibrated log odds of recorded at each step. [shape=(n_steps,)]"""
+        of = rule.calibration
+        slope = np.interp(self.voice_seconds, of.voice_seconds, of.slope)
+        offset = np.interp(self.voice_seconds, of.voice_seconds, of.offset)
+        log_odds: NDArray[np.float64] = slope * self.steps.logit + offset
+        return log_odds
+
+
+def hear(network: Network, takes: Sequence[Take]) -> list[HeardTake]:
+    """Listen to the labelled takes, and weigh them."""
+    labelled = [take for take in takes if take.clip.label is not None]
+    weights = corpus_weights(
+        [f"{take.condition}/{take.clip.label}/{take.clip.corpus}" for take in labelled],
+        [take.clip.source for take in labelled],
+    )
+    return [
+        HeardTake(
+            take.clip,
+            take.condition,
+            len(take.samples) / SAMPLE_RATE,
+            steps,
+            weight,
+        )
+        for take, steps, weight in zip(
+            labelled, listen(network, labelled), weights.tolist(), strict=True
+        )
+    ]
+
+
+@torch.no_grad()
+def listen(network: Network, takes: Sequence[Take]) -> Iterator[Steps]:
+    """The network's answers for each take."""
+    network.eval()
+    for start in range(0, len(takes), BATCH_SIZE):
+        batch = [take.samples for take in takes[start : start + BATCH_SIZE]]
+        n_steps = [len(samples) // STEP_SAMPLES for samples in batch]
+        size = max([1, *n_steps]) * STEP_SAMPLES
+        padded = [np.pad(s[:size], (0, max(0, size - len(s)))) for s in batch]
+        features = torch.from_numpy(np.stack([log_mel(samples) for samples in padded]))
+        logit, heard = network.whole(features)
+        probability = torch.softmax(heard, dim=1).transpose(1, 2)
+        for index, n in enumerate(n_steps):
+            steps = Steps(logit[index].numpy(), probability[index].numpy(), level_db(padded[index]))
+            yield steps.until(n)

@@ -1,0 +1,68 @@
+"""Answers as they are judged: the rule's score at each step, and the verdict it comes to."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from audio_model.decision import Change, DecisionRule, Verdict, VerdictKind, decide, sigmoid
+from audio_model.steps import STEPS_PER_SECOND
+from training.evaluation.infer import HeardTake
+from training.evaluation.rule import point_of
+
+ENOUGH_VOICE_SECONDS = 2.0
+"""Voice after which a verdict may be expected."""
+
+
+@dataclass(frozen=True)
+class JudgedTake:
+    """A take under the rule of its part. Takes of several parts can be counted together."""
+
+    heard: HeardTake
+    log_odds: NDArray[np.float64]
+    """Calibrated log odds of recorded at each step. [shape=(n_steps,)]"""
+    verdict: Verdict
+    """At the end of the take."""
+
+    @property
+    def changes(self) -> tuple[Change, ...]:
+        """What was said, in the order in which it was said."""
+        return self.verdict.evidence.changes
+
+    def said(self, kind: VerdictKind) -> bool:
+        """Whether this verdict was given at any moment."""
+        return any(change.verdict is kind for change in self.changes)
+
+    @property
+    def flagged(self) -> bool:
+        """Whether ``recorded`` was said at any moment."""
+        return self.said(VerdictKind.RECORDED)
+
+    @property
+    def has_enough_voice(self) -> bool:
+        """Whether the take holds ``ENOUGH_VOICE_SECONDS`` of voice."""
+        return self.verdict.speech_seconds >= ENOUGH_VOICE_SECONDS
+
+    def score(self, seconds: float) -> float:
+        """Calibrated probability after so many seconds; a shorter take is heard to its end."""
+        return sigmoid(float(self.log_odds[self.heard.last_step(seconds)]))
+
+    def score_after_voice(self, seconds: float) -> float | None:
+        """Calibrated probability once so many seconds held voice; None if they never do."""
+        enough = np.flatnonzero(self.heard.voice_seconds >= seconds)
+        return sigmoid(float(self.log_odds[enough[0]])) if len(enough) else None
+
+    def lasts(self, seconds: float) -> bool:
+        """Whether the take holds so many seconds, to the last step."""
+        return len(self.heard.steps) >= int(seconds * STEPS_PER_SECOND)
+
+
+def judge(heard: Sequence[HeardTake], rule: DecisionRule) -> list[JudgedTake]:
+    """Judge the takes that hold at least a step, by one rule."""
+    point = point_of(rule)
+    return [
+        JudgedTake(take, take.log_odds(rule), decide(take.steps, rule, point, take.seconds))
+        for take in heard
+        if len(take.steps)
+    ]

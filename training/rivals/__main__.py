@@ -1,0 +1,54 @@
+"""The rivals beside our network: ``python -m training.rivals RUN --config FILE``.
+
+Every rival learns from what the network learnt from (the training and dev splits) and hears the
+first three seconds of the clips that judge it. Writes ``rivals.json`` and ``rivals.md`` to the run.
+Some minutes of one core.
+"""
+
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from training import config
+from training.command import run_command
+from training.config import Config
+from training.data.corpus import Corpus
+from training.data.split import SplitName
+from training.files import write_atomically
+from training.rivals.compare import Figures, all_rivals, as_markdown, by_condition, compare
+from training.rivals.compare import figures_by_group as by_group
+from training.rivals.ours import NAME, Ours
+from training.rivals.rival import SECONDS, takes_of
+
+
+def compare_run(settings: Config, run: Path, draws: int = 200) -> None:
+    """Write the table of a trained run. Raises AudioModelError."""
+    torch.set_num_threads(settings.train.threads)
+    seed, groups = settings.train.seed, settings.unmet.groups
+    corpus = Corpus.load(settings)
+    ours = Ours.load(run, corpus.manifest)
+    learnt = [*corpus.sounds(SplitName.TRAIN), *corpus.sounds(SplitName.DEV)]
+    train = takes_of(learnt, seed)
+    judged = takes_of(corpus.load_sounds(corpus.judged), seed)
+    own: Figures = {}
+    for condition, takes in by_condition(judged).items():
+        scores = np.array([take.steps.logit[take.last_step(SECONDS)] for take in ours.hear(takes)])
+        own[condition] = by_group(takes, scores, groups, draws)
+    figures = {NAME: own} | compare(all_rivals(), train, judged, groups, seed=seed, draws=draws)
+    text = as_markdown(figures)
+    write_atomically(run / "rivals.json", (json.dumps(figures, indent=1) + "\n").encode())
+    write_atomically(run / "rivals.md", text.encode())
+    print(text, file=sys.stderr)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    return run_command(
+        "rivals", __doc__, arguments, lambda o: compare_run(config.load(o.config), o.run)
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())
