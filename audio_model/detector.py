@@ -2,7 +2,6 @@
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,10 +12,7 @@ from audio_model.decision import DecisionRule, OperatingPoint, Verdict
 from audio_model.errors import AudioError, UsageError
 from audio_model.frontend import SAMPLE_RATE
 from audio_model.model import DEFAULT_PATH, Model
-from audio_model.stream import StreamDetector
-
-if TYPE_CHECKING:
-    from audio_model.known.follow import KnownRecordings
+from audio_model.stream import Known, StreamDetector
 
 DEFAULT_MAX_FALSE_ALARM = 0.01
 
@@ -33,7 +29,7 @@ class Detector:
         self,
         model: Model,
         max_false_alarm: float = DEFAULT_MAX_FALSE_ALARM,
-        known: "KnownRecordings | None" = None,
+        known: Known | None = None,
     ) -> None:
         self._model, self._known = model, known
         self.operating_point: OperatingPoint = model.rule.operating_point(max_false_alarm)
@@ -44,7 +40,7 @@ class Detector:
         model: str | os.PathLike[str] | None = None,
         *,
         max_false_alarm: float = DEFAULT_MAX_FALSE_ALARM,
-        known: "KnownRecordings | None" = None,
+        known: Known | None = None,
     ) -> "Detector":
         """Load a model file, by default the one that comes with the package.
 
@@ -57,7 +53,7 @@ class Detector:
         path = Path(model) if model is not None else DEFAULT_PATH
         return cls(Model.load(path), max_false_alarm, known)
 
-    def knowing(self, known: "KnownRecordings") -> "Detector":
+    def knowing(self, known: Known) -> "Detector":
         """The same detector, of the same model in memory, with known recordings."""
         return Detector(self._model, self.operating_point.max_false_alarm, known)
 

@@ -1,7 +1,7 @@
 """Packets to a verdict: the same network and decision as for files, a step at a time."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,13 +15,40 @@ from audio_model.frontend import SAMPLE_RATE, Samples
 from audio_model.model import Model
 from audio_model.steps import STEP_SAMPLES, STEP_SECONDS, Steps, level_db
 
-if TYPE_CHECKING:
-    from audio_model.known.follow import Follower, KnownRecordings
-
 Packet = bytes | bytearray | memoryview | NDArray[np.floating]
 
 MAX_STEPS_A_RUN = 125
 """10 s: a longer stretch is heard in parts, so memory does not follow its length."""
+
+
+class Follower(Protocol):
+    """What hears one leg beside the network and may change its verdict."""
+
+    @property
+    def weighs(self) -> bool:
+        """Whether it may change the network's verdict now."""
+
+    def hear(self, samples: Samples) -> None:
+        """Hear the leg's next samples, at 8 kHz. [shape=(n_samples,)]"""
+
+    def flush(self) -> None:
+        """Hear what is left: the leg is over."""
+
+    def fuse(self, verdict: Verdict, point: OperatingPoint) -> Verdict:
+        """Return the network's verdict and what was found in one."""
+
+    def conclude(self, verdict: Verdict) -> None:
+        """Count or learn the leg, if that was asked for, by the network's own verdict."""
+
+
+class Known(Protocol):
+    """What calls may repeat; see :class:`audio_model.known.follow.KnownRecordings`."""
+
+    def follow(self, call: str = "") -> Follower:
+        """Follow one leg of a call, which has this name if it is learnt."""
+
+    def close(self) -> None:
+        """Let go of the file."""
 
 
 class StreamDetector:
@@ -40,7 +67,7 @@ class StreamDetector:
         point: OperatingPoint,
         raw_format: RawFormat,
         max_seconds: float,
-        known: "KnownRecordings | None" = None,
+        known: Known | None = None,
         call: str = "",
     ) -> None:
         if raw_format.channels != 1:

@@ -4,7 +4,6 @@ A process that dies (a crash in a decoder, the kernel's OOM killer) is replaced 
 again; concurrent.futures would give up all the others with it.
 """
 
-import math
 import multiprocessing
 import os
 import signal
@@ -16,19 +15,16 @@ from dataclasses import dataclass
 from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
-from pathlib import Path
 from typing import Self, cast
 
-from audio_model.batch.run import Tally
-from audio_model.batch.shards import Job, Shard, WorkerError, score_shard
-from audio_model.errors import AudioModelError
+from audio_model.batch.shards import Job, Shard, score_shard
+from audio_model.batch.tally import Tally
+from audio_model.errors import AudioModelError, WorkerError
 
 MOST_FAILED_STARTS = 3
 """Processes in a row that may die before they are ready for a first shard."""
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
-
-_CPU_QUOTA = Path("/sys/fs/cgroup/cpu.max")
 
 
 class LocalWorkers:
@@ -54,7 +50,7 @@ class LocalWorkers:
             worker.connection.close()
 
     def score(self, shards: Iterator[Shard]) -> Iterator[tuple[Shard, Tally]]:
-        """See :class:`audio_model.batch.shards.Engine`."""
+        """See :class:`audio_model.batch.shards.Workers`."""
         again: deque[Shard] = deque()
         while True:
             while len(self._busy) < self._count and (shard := _next(again, shards)) is not None:
@@ -124,16 +120,6 @@ class _Worker:
         # That it has died is seen where its answer is read.
         with suppress(OSError):
             self.connection.send(shard)
-
-
-def usable_cpus() -> int:
-    """The CPUs that this process may use: those it is bound to, within a container's quota."""
-    bound = len(os.sched_getaffinity(0))
-    try:
-        quota, period = _CPU_QUOTA.read_text().split()
-        return min(bound, max(1, math.ceil(int(quota) / int(period))))
-    except (OSError, ValueError):  # no control group of version 2, or "max"
-        return bound
 
 
 def _next(again: deque[Shard], shards: Iterator[Shard]) -> Shard | None:

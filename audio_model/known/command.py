@@ -5,14 +5,15 @@ import csv
 import math
 import sys
 from collections.abc import Callable, Iterable
-from datetime import UTC, datetime
 from pathlib import Path
 
 from audio_model.audio import check_seconds
-from audio_model.batch.rows import escape
+from audio_model.errors import StoreError
+from audio_model.known.fingerprint_files import fingerprint_files
 from audio_model.known.match import match_whole
-from audio_model.known.sources import hear
-from audio_model.known.store import Recording, Store, StoreError
+from audio_model.known.store import Store, StoredRecording
+from audio_model.tables.rows import escape
+from audio_model.times import iso
 
 EXIT_DONE = 0
 EXIT_SOME_ERRORS = 1
@@ -101,7 +102,7 @@ def _add(args: argparse.Namespace) -> int:
     check_seconds(args.max_seconds)
     errors = 0
     with Store(args.store) as store:
-        for heard in hear(args.paths, args.max_seconds):
+        for heard in fingerprint_files(args.paths, args.max_seconds):
             path = escape(heard.entry.path)
             if heard.fingerprint is None:
                 errors += 1
@@ -126,7 +127,7 @@ def _match(args: argparse.Namespace) -> int:
     rows = csv.writer(sys.stdout, lineterminator="\n")
     rows.writerow(_MATCH_COLUMNS)
     with Store(args.store, create=False) as store:
-        for heard in hear(args.paths, args.max_seconds):
+        for heard in fingerprint_files(args.paths, args.max_seconds):
             cells: Iterable[object] = [""] * 10
             if heard.fingerprint is None:
                 errors += 1
@@ -179,9 +180,5 @@ def _merge(args: argparse.Namespace) -> int:
     return EXIT_DONE
 
 
-def _heard(recording: Recording) -> tuple[object, ...]:
-    first, last = (
-        datetime.fromtimestamp(at, UTC).isoformat(timespec="seconds")
-        for at in (recording.first_heard, recording.last_heard)
-    )
-    return first, last, recording.times_heard
+def _heard(recording: StoredRecording) -> tuple[object, ...]:
+    return iso(recording.first_heard), iso(recording.last_heard), recording.times_heard

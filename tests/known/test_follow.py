@@ -8,10 +8,11 @@ import pytest
 
 from audio_model.decision import Verdict, VerdictKind
 from audio_model.detector import Detector
+from audio_model.errors import StoreError
 from audio_model.known import follow
 from audio_model.known.fingerprint import fingerprint
 from audio_model.known.follow import Follower, KnownRecordings
-from audio_model.known.store import Store, StoreError
+from audio_model.known.store import Store
 from tests.known.calls import Samples, cut, played, spoken
 from tests.known.test_fuse import LIVE, RECORDED, UNSURE
 from tests.verdicts import assert_same

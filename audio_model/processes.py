@@ -1,0 +1,49 @@
+"""Processes on this machine: how many there is room for, and work spread over them in order."""
+
+import math
+import os
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from itertools import islice
+from multiprocessing import get_context
+from pathlib import Path
+from typing import TypeVar
+
+Item = TypeVar("Item")
+Answer = TypeVar("Answer")
+
+_CPU_QUOTA = Path("/sys/fs/cgroup/cpu.max")
+_AT_ONCE = 512
+"""Items whose answers are held in memory."""
+_CHUNK = 8
+"""Items that a process is given at once."""
+
+
+def usable_cpus() -> int:
+    """Return the CPUs this process may use: those it is bound to, within a container's quota."""
+    bound = len(os.sched_getaffinity(0))
+    try:
+        quota, period = _CPU_QUOTA.read_text().split()
+        return min(bound, max(1, math.ceil(int(quota) / int(period))))
+    except (OSError, ValueError):  # no control group of version 2, or "max"
+        return bound
+
+
+def map_on_all_cpus(function: Callable[[Item], Answer], items: Iterable[Item]) -> Iterator[Answer]:
+    """Yield the function of each item in the order of the items.
+
+    A few items are done in this process; many are spread over all CPUs, where neither a function
+    nor an item may hold what can't be pickled.
+    """
+    waiting = iter(items)
+    some = list(islice(waiting, _AT_ONCE))
+    workers = min(usable_cpus(), len(some) // _CHUNK)
+    if workers < 2:
+        while some:
+            yield from map(function, some)
+            some = list(islice(waiting, _AT_ONCE))
+        return
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+        while some:
+            yield from pool.map(function, some, chunksize=_CHUNK)
+            some = list(islice(waiting, _AT_ONCE))
