@@ -76,7 +76,7 @@ class Exhibitor:
             return Exhibit(result, problem=" ".join(f"{type(error).__name__}: {error}".split()))
         if curve := parse_curve(result.curve):
             return Exhibit(result, samples, curve, parse_stretch(result.strongest))
-        verdict = self._detector.score(samples, SAMPLE_RATE, max_seconds=seconds)
+        verdict = self._detector.score_samples(samples, SAMPLE_RATE, max_seconds=seconds)
         if result.score is None or not abs(verdict.score - result.score) < _SAME_SCORE:
             return Exhibit(result, samples, score_now=verdict.score)
         evidence = verdict.evidence
