@@ -26,7 +26,7 @@ from audio_model.errors import UsageError
 from audio_model.formats import suffix_of
 from audio_model.processes import usable_cpus
 from audio_model.scoring import ScoreOptions, load_detector, score_entry
-from audio_model.sources.inputs import expand, survey
+from audio_model.sources.survey import survey
 from audio_model.tables.rows import Columns
 from audio_model.tables.screen import TableWriter
 from audio_model.tables.writers import OutputFormat, RowWriter, open_output, output_format
@@ -129,7 +129,7 @@ def _score_one_by_one(args: argparse.Namespace, options: ScoreOptions, stop: Sto
         disable=not sys.stderr.isatty() or (args.output is None and sys.stdout.isatty()),
     )
     with closing(writer), progress:
-        for entry in stop.until_stopped(expand(args.paths)):
+        for entry in stop.until_stopped(found):
             for row in score_entry(entry, detector, options):
                 writer.write(row)
                 tally.add(row)

@@ -6,13 +6,12 @@ import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path
 
 from audio_model.errors import AudioError
 from audio_model.formats import AUDIO_SUFFIXES, suffix_of
-from audio_model.sources.archives import is_compressed_tar, kind_of
+from audio_model.sources.archives import kind_of
 from audio_model.sources.manifests import is_manifest, read_manifest
 from audio_model.sources.open import MemberPath, is_remote, open_archive
 from audio_model.tables.rows import Entry
@@ -30,32 +29,6 @@ _AUDIO = re.compile(
     rb"RIFF.{4}WAVE|OggS\0\x02|fLaC\0\0\0\x22|ID3[\x02-\x04]\0|#!AMR(-WB)?\n", re.DOTALL
 )
 """How audio begins that was piped in instead of its path; hardly how a list of paths does."""
-
-
-@dataclass(frozen=True)
-class Survey:
-    """What a first, quick pass over the inputs tells."""
-
-    total: int | None
-    """How many entries there are; None when some inputs tell only by being read through: a list on
-    standard input, a compressed tar, a remote store."""
-    carried: tuple[str, ...]
-    """The columns that manifests carry through, in the order of their first appearance."""
-
-
-def survey(paths: Sequence[str]) -> Survey:
-    """Count the entries and gather the manifests' columns, without opening a recording."""
-    total = 0
-    carried: dict[str, None] = {}
-    quick = [
-        path
-        for path in paths
-        if not (path == STANDARD_INPUT or is_remote(path) or is_compressed_tar(path))
-    ]
-    for entry in expand(quick):
-        total += 1
-        carried.update(dict.fromkeys(entry.carried))
-    return Survey(total if len(quick) == len(paths) else None, tuple(carried))
 
 
 def expand(paths: Iterable[str]) -> Iterator[Entry]:

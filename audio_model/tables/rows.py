@@ -5,9 +5,10 @@ import math
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import cast
 
 from audio_model.audio import Channel
-from audio_model.decision import Reason, Verdict, VerdictKind
+from audio_model.decision import KnownRecording, Reason, Verdict, VerdictKind
 from audio_model.times import iso
 
 RESULT_COLUMNS = (
@@ -121,20 +122,23 @@ def result_values(row: Row) -> dict[str, Value]:
 
 
 def known_values(row: Row) -> dict[str, Value]:
-    """The value of each of KNOWN_COLUMNS for a row; None where nothing known was heard."""
+    """Return the value of each of KNOWN_COLUMNS for a row; None where nothing known was heard."""
     known = None if row.verdict is None else row.verdict.evidence.known
     if known is None:
         return dict.fromkeys(KNOWN_COLUMNS)
-    values = (
-        known.recording,
-        known.name,
-        round(known.offset, 3),
-        round(known.seconds, 3),
-        iso(known.first_heard),
-        iso(known.last_heard),
-        known.times_heard,
-    )
-    return dict(zip(KNOWN_COLUMNS, values, strict=True))
+    fields = known_fields(known)
+    return {column: fields[_field_of(column)] for column in KNOWN_COLUMNS}
+
+
+def known_fields(known: KnownRecording) -> dict[str, Value]:
+    """Return a known recording's fields as tables hold them: rounded, its times in ISO 8601."""
+    times = {"first_heard": iso(known.first_heard), "last_heard": iso(known.last_heard)}
+    return cast(dict[str, Value], known.as_dict()) | times
+
+
+def _field_of(column: str) -> str:
+    """The field of a known recording that a column holds; ``known`` alone is its number."""
+    return column.removeprefix("known").removeprefix("_") or "recording"
 
 
 def evidence_values(row: Row) -> dict[str, object]:

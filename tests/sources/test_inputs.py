@@ -6,7 +6,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from audio_model.sources.inputs import expand, read_list, survey, walk
+from audio_model.sources.inputs import expand, read_list, walk
 from audio_model.tables.rows import Entry
 
 
@@ -181,13 +181,3 @@ def test_a_closed_standard_input_says_so() -> None:
     os.close(writer)
     (entry,) = read_list(reader)
     assert entry.problem.startswith("standard input cannot be read: ")
-
-
-def test_a_survey_counts_and_gathers_columns(here: Path) -> None:
-    make("d/a.wav", "d/b.wav")
-    Path("m.csv").write_text("path,label\na.wav,1\n")
-    Path("n.jsonl").write_text('{"path": "a", "note": 1}\n{"path": "b", "label": 2, "x": 3}\n')
-    found = survey(["d", "m.csv", "n.jsonl", "missing"])
-    assert (found.total, found.carried) == (6, ("label", "note", "x"))
-    assert survey(["m.csv", "-"]).total is None
-    assert survey(["m.csv", "-"]).carried == ("label",)

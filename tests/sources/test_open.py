@@ -17,7 +17,7 @@ from audio_model.detector import Detector
 from audio_model.errors import AudioError
 from audio_model.scoring import ScoreOptions, score_entry
 from audio_model.sources import open as opening
-from audio_model.sources.inputs import expand, survey
+from audio_model.sources.inputs import expand
 from audio_model.sources.manifests import read_manifest
 from audio_model.sources.open import (
     MemberPath,
@@ -27,6 +27,7 @@ from audio_model.sources.open import (
     open_source,
     sequential_archive,
 )
+from audio_model.sources.survey import survey
 from audio_model.tables.rows import Entry, Row
 from tests import sounds
 
