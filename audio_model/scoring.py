@@ -27,7 +27,10 @@ class ScoreOptions:
 def load_detector(
     model: str | None, max_false_alarm: float, known: str | None, *, learn: bool
 ) -> Detector:
-    """A detector, with a store of known recordings if one is given. Raises AudioModelError."""
+    """Load a detector, with a store of known recordings if one is given.
+
+    Raises AudioModelError if either can't be used.
+    """
     if known is None:
         return Detector.load(model, max_false_alarm=max_false_alarm)
     # Imported here: few runs have a store.
@@ -38,7 +41,7 @@ def load_detector(
 
 
 def score_entry(entry: Entry, detector: Detector, options: ScoreOptions) -> Iterator[Row]:
-    """The rows for one entry: one, or one for each channel. An error is a row."""
+    """Yield the rows of one entry: one, or one for each channel. An error is a row, too."""
     if entry.problem:
         yield Row(entry, error=entry.problem)
         return

@@ -93,7 +93,7 @@ class SqliteStore:
         self._file = _identity(self.path)
 
     def is_there(self) -> bool:
-        """Whether the file still lies at its path: one that was removed can be read on."""
+        """Return whether the file still lies at its path: one that was removed can be read on."""
         return self._file is not None and _identity(self.path) == self._file
 
     def close(self) -> None:
@@ -131,7 +131,10 @@ class SqliteStore:
                 self._db.execute(f"PRAGMA user_version = {self.format.version}")
 
     def _is_ready(self) -> bool:
-        """Whether the schema is there. Raises ``error`` for another program's, or another one."""
+        """Return whether the schema is there.
+
+        Raises ``error`` for another program's database, or another version of ours.
+        """
         (tables,) = self._db.execute("SELECT count(*) FROM sqlite_schema").fetchone()
         application_id, version = self._pragma("application_id"), self._pragma("user_version")
         if not tables and application_id == 0:
@@ -185,7 +188,10 @@ class SqliteStore:
 
 
 def _uri(path: Path) -> str:
-    """SQLite's name of a store that is there. Where nothing can be written, it is read as it is."""
+    """Return SQLite's name of a store that is there.
+
+    Where nothing can be written, the file is read as it is.
+    """
     folder_is_fixed = not os.access(path.absolute().parent, os.W_OK)
     if folder_is_fixed and not Path(f"{path}-wal").exists():
         return f"{path.absolute().as_uri()}?immutable=1"
@@ -193,7 +199,7 @@ def _uri(path: Path) -> str:
 
 
 def _identity(path: str) -> tuple[int, int] | None:
-    """Which file lies at a path; None if there is none."""
+    """Return what tells the file at a path from any other; None if there is none."""
     try:
         found = os.stat(path)  # noqa: PTH116 (in a third of the time; asked for each leg)
     except OSError:
@@ -202,6 +208,7 @@ def _identity(path: str) -> tuple[int, int] | None:
 
 
 def _patiently(attempt: Callable[[], object], seconds: float) -> None:
+    """Try again for some seconds while SQLite says that it can't now."""
     until = time.monotonic() + seconds
     while True:
         try:

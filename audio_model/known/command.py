@@ -168,7 +168,7 @@ def _merge(args: argparse.Namespace) -> int:
 
 
 def _cell(name: str, value: object) -> object:
-    """A field with all its decimals, so that a column's numbers stand alike."""
+    """Write a field with all its decimals, so that the numbers of a column look alike."""
     if isinstance(value, float):
         return f"{value:.6f}" if name == "probability" else f"{value:.3f}"
     return value

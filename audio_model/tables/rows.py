@@ -137,7 +137,7 @@ def known_fields(known: KnownRecording) -> dict[str, Value]:
 
 
 def _field_of(column: str) -> str:
-    """The field of a known recording that a column holds; ``known`` alone is its number."""
+    """Return the field of a known recording that a column holds: of ``known``, its number."""
     return column.removeprefix("known").removeprefix("_") or "recording"
 
 
