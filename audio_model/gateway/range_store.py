@@ -13,7 +13,7 @@ from audio_model.ranges.store import RangeStore
 T = TypeVar("T")
 
 
-class SharedStore:
+class RangeStoreThread:
     """A store used in a thread of its own; made and asked in the event loop's.
 
     It is opened when it is needed, and again after an error that won't pass by itself, or when

@@ -23,7 +23,7 @@ from audio_model.gateway.events import Event, EventKind
 from audio_model.gateway.http.errors import HttpError
 from audio_model.gateway.outlets.metrics import Metrics
 from audio_model.gateway.outlets.security import NumberHasher
-from audio_model.gateway.range_store import SharedStore
+from audio_model.gateway.range_store import RangeStoreThread
 from audio_model.ranges.breaker import Change, Policy
 from audio_model.ranges.describe import advice_values, change_values, range_values
 from audio_model.ranges.rates import Mark, outcome
@@ -82,9 +82,9 @@ class Ranges:
         """
         self._metrics, self._hash_number, self._told = metrics, hash_number, told
         self._loop = asyncio.get_running_loop()
-        self._writer = SharedStore(path, policy, busy_seconds=WRITE_SECONDS)
-        self._reader = SharedStore(path, None, busy_seconds=READ_SECONDS)
-        self._failing: set[SharedStore] = set()
+        self._writer = RangeStoreThread(path, policy, busy_seconds=WRITE_SECONDS)
+        self._reader = RangeStoreThread(path, None, busy_seconds=READ_SECONDS)
+        self._failing: set[RangeStoreThread] = set()
         self._waiting: deque[RangeCall] = deque()
         self._more = asyncio.Event()
         self._lock = asyncio.Lock()
@@ -191,7 +191,7 @@ class Ranges:
             return False
         return True
 
-    async def _use(self, shared: SharedStore, job: Callable[[RangeStore], T]) -> T:
+    async def _use(self, shared: RangeStoreThread, job: Callable[[RangeStore], T]) -> T:
         try:
             answer = await shared.do(job)
         except RangeStoreError as error:
@@ -231,13 +231,13 @@ class Ranges:
             if self._told is not None:
                 self._told(msgspec.json.encode(change_values(change)))
 
-    def _failed(self, shared: SharedStore, error: RangeStoreError) -> None:
+    def _failed(self, shared: RangeStoreThread, error: RangeStoreError) -> None:
         self._metrics.range_errors.inc()
         if shared not in self._failing:
             self._failing.add(shared)
             logger.error("number ranges wait: %s", error)
 
-    async def _ask(self, shared: SharedStore, question: Callable[[RangeStore], T]) -> T:
+    async def _ask(self, shared: RangeStoreThread, question: Callable[[RangeStore], T]) -> T:
         try:
             async with asyncio.timeout(WRITE_SECONDS + READ_SECONDS):
                 return await self._use(shared, question)
