@@ -5,11 +5,16 @@
 >>> print(verdict.verdict, verdict.score, verdict.decided_at)
 """
 
+from typing import TYPE_CHECKING
+
 from audio_model.audio import Channel, Encoding, RawFormat
 from audio_model.decision import Evidence, OperatingPoint, Reason, Verdict, VerdictKind
 from audio_model.detector import Detector
-from audio_model.errors import AudioError, AudioModelError, ModelError, UsageError
+from audio_model.errors import AudioError, AudioModelError, ModelError, StoreError, UsageError
 from audio_model.stream import StreamDetector
+
+if TYPE_CHECKING:
+    from audio_model.known.follow import KnownRecordings
 
 __all__ = [
     "AudioError",
@@ -18,12 +23,23 @@ __all__ = [
     "Detector",
     "Encoding",
     "Evidence",
+    "KnownRecordings",
     "ModelError",
     "OperatingPoint",
     "RawFormat",
     "Reason",
+    "StoreError",
     "StreamDetector",
     "UsageError",
     "Verdict",
     "VerdictKind",
 ]
+
+
+def __getattr__(name: str) -> object:
+    """Import what few programs need when it is asked for: a store brings SQLite."""
+    if name == "KnownRecordings":
+        from audio_model.known.follow import KnownRecordings
+
+        return KnownRecordings
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

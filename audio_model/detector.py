@@ -2,7 +2,6 @@
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,12 +10,9 @@ from audio_model import audio
 from audio_model.audio import Channel, Encoding, RawFormat, SeekableFile
 from audio_model.decision import DecisionRule, OperatingPoint, Verdict
 from audio_model.errors import AudioError, UsageError
-from audio_model.frontend import SAMPLE_RATE
+from audio_model.frontend import SAMPLE_RATE, Samples
 from audio_model.model import DEFAULT_PATH, Model
-from audio_model.stream import StreamDetector
-
-if TYPE_CHECKING:
-    from audio_model.known.follow import KnownRecordings
+from audio_model.stream import Known, StreamDetector
 
 DEFAULT_MAX_FALSE_ALARM = 0.01
 
@@ -33,7 +29,7 @@ class Detector:
         self,
         model: Model,
         max_false_alarm: float = DEFAULT_MAX_FALSE_ALARM,
-        known: "KnownRecordings | None" = None,
+        known: Known | None = None,
     ) -> None:
         self._model, self._known = model, known
         self.operating_point: OperatingPoint = model.rule.operating_point(max_false_alarm)
@@ -44,7 +40,7 @@ class Detector:
         model: str | os.PathLike[str] | None = None,
         *,
         max_false_alarm: float = DEFAULT_MAX_FALSE_ALARM,
-        known: "KnownRecordings | None" = None,
+        known: Known | None = None,
     ) -> "Detector":
         """Load a model file, by default the one that comes with the package.
 
@@ -57,7 +53,7 @@ class Detector:
         path = Path(model) if model is not None else DEFAULT_PATH
         return cls(Model.load(path), max_false_alarm, known)
 
-    def knowing(self, known: "KnownRecordings") -> "Detector":
+    def knowing(self, known: Known) -> "Detector":
         """The same detector, of the same model in memory, with known recordings."""
         return Detector(self._model, self.operating_point.max_false_alarm, known)
 
@@ -77,8 +73,7 @@ class Detector:
 
     def score(
         self,
-        recording: str | os.PathLike[str] | SeekableFile | NDArray[np.floating],
-        sample_rate: int | None = None,
+        recording: str | os.PathLike[str] | SeekableFile,
         *,
         max_seconds: float | None = None,
         channel: Channel = Channel.MIX,
@@ -86,12 +81,10 @@ class Detector:
         name: str = "<file>",
         call: str = "",
     ) -> Verdict:
-        """The verdict on the first seconds of a recording.
+        """Return the verdict on the first seconds of a recording.
 
         Args:
-            recording: a file's path, a binary file that is open and can seek, or samples in
-                [-1, 1] at ``sample_rate``. [shape=(n_samples,)]
-            sample_rate: Hz; for samples alone.
+            recording: a file's path, or a binary file that is open and can seek.
             max_seconds: audio to hear, by default as much as the model was measured for.
             channel: the leg of a file with several channels.
             raw_format: how a file without a header is to be read.
@@ -101,35 +94,50 @@ class Detector:
         Raises AudioError if the recording can't be read or holds no usable samples, UsageError
         if the arguments do not fit together, StoreError if known recordings fail.
         """
-        seconds = self._checked_seconds(max_seconds)
         if isinstance(recording, np.ndarray):
-            if sample_rate is None:
-                raise UsageError("samples need their sample_rate")
-            if recording.ndim != 1:
-                raise UsageError(f"samples must have one dimension, not {recording.ndim}")
-            audio.check_rate(sample_rate)
-            samples = audio.to_model_rate(
-                recording[: int((seconds + 1) * sample_rate)], sample_rate
-            )
-            if len(samples) == 0:
-                raise AudioError("<samples>", "holds no samples")
-        elif isinstance(recording, str | os.PathLike | SeekableFile):
-            if sample_rate is not None:
-                raise UsageError(
-                    "a file tells its own sample rate; raw_format is for those without"
-                )
-            samples = audio.read(
-                recording,
-                max_seconds=seconds,
-                channel=channel,
-                raw_format=raw_format,
-                name=name,
-            )
-        else:
+            raise UsageError("samples are for score_samples, with their sample_rate")
+        if not isinstance(recording, str | os.PathLike | SeekableFile):
             raise UsageError(
-                "a recording is a path, an open binary file or a NumPy array, "
-                f"not {type(recording).__name__}"
+                f"a recording is a path or an open binary file, not {type(recording).__name__}"
             )
+        seconds = self._checked_seconds(max_seconds)
+        samples = audio.read(
+            recording, max_seconds=seconds, channel=channel, raw_format=raw_format, name=name
+        )
+        return self._score(samples, seconds, call)
+
+    def score_samples(
+        self,
+        samples: NDArray[np.floating],
+        sample_rate: int,
+        *,
+        max_seconds: float | None = None,
+        call: str = "",
+    ) -> Verdict:
+        """Return the verdict on the first seconds of one leg's samples.
+
+        Args:
+            samples: floats in [-1, 1]. [shape=(n_samples,)]
+            sample_rate: Hz.
+            max_seconds: audio to hear, by default as much as the model was measured for.
+            call: what known recordings are to call this one, if they learn it.
+
+        Raises AudioError if the samples are none or not finite, UsageError for arguments that
+        can't work, StoreError if known recordings fail.
+        """
+        if not isinstance(samples, np.ndarray):
+            raise UsageError(f"samples are a NumPy array, not {type(samples).__name__}")
+        if samples.ndim != 1:
+            raise UsageError(f"samples must have one dimension, not {samples.ndim}")
+        seconds = self._checked_seconds(max_seconds)
+        audio.check_rate(sample_rate)
+        heard = audio.to_model_rate(samples[: int((seconds + 1) * sample_rate)], sample_rate)
+        if len(heard) == 0:
+            raise AudioError("<samples>", "holds no samples")
+        return self._score(heard, seconds, call)
+
+    def _score(self, samples: Samples, seconds: float, call: str) -> Verdict:
+        """Hear samples at 8 kHz to their end, and teach the store if it learns."""
         stream = self.stream(max_seconds=seconds, call=call)
         stream.put(samples)
         verdict = stream.flush()

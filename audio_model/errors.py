@@ -33,6 +33,30 @@ class UsageError(AudioModelError):
     """An option or an argument has a value that can't work."""
 
 
+class StoreError(AudioModelError):
+    """A store (of known recordings, of number ranges) can't be used. The message names it.
+
+    Attributes:
+        passing: whether it may be over soon: the disk is full, or another process has it locked.
+    """
+
+    def __init__(self, message: str, *, passing: bool = False) -> None:
+        super().__init__(message)
+        self.passing = passing
+
+
+class RangeStoreError(StoreError):
+    """A store of number ranges can't be read or written."""
+
+
+class UnknownCallError(AudioModelError):
+    """No call is known by an id, or not any more."""
+
+
+class WorkerError(AudioModelError):
+    """The processes that score keep dying, and no recording is to blame."""
+
+
 class OutputError(AudioModelError):
     """Results cannot be written."""
 

@@ -1,11 +1,28 @@
-"""How a local file is opened that may hold a recording."""
+"""Local files: recordings opened safely, results written whole, names that any file may have.
+
+Every result is written beside its name and renamed when it is complete, so a reader never meets
+half of one. Where the name is a symbolic link, the file that it leads to is replaced and the link
+stays.
+"""
 
 import os
+import re
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from hashlib import blake2b
 from io import FileIO
 from pathlib import Path
+from typing import IO, Any, TextIO
 
-from audio_model.errors import AudioError
+from audio_model.errors import AudioError, OutputError, printable
+
+PARTIAL = ".partial"
+"""Ending of a file that is not complete yet."""
+
+_UNSAFE = re.compile(r"[^A-Za-z0-9_-]+")
+_NAME_LENGTH = 60
+_HASH_BYTES = 5
 
 
 def open_regular(path: str | os.PathLike[str]) -> FileIO:
@@ -26,3 +43,107 @@ def open_regular(path: str | os.PathLike[str]) -> FileIO:
         raise AudioError(name, error.strerror or str(error)) from error
     except ValueError as error:
         raise AudioError(name, f"not a possible file name ({error})") from error
+
+
+def write_whole(path: str | os.PathLike[str], content: str) -> None:
+    """Write a text file, complete or not at all. Raises OutputError."""
+    with replacing(path) as file:
+        file.write(content)
+
+
+@contextmanager
+def replacing(path: str | os.PathLike[str], *, errors: str = "strict") -> Iterator[TextIO]:
+    """Open a UTF-8 file for text that takes its name when the block ends without an error.
+
+    Lines end as they are written. After an error nothing is left of the new file, and a former one
+    is as it was.
+
+    Args:
+        path: where the file is to be.
+        errors: how text that UTF-8 can't hold is written; see :func:`open`.
+
+    Raises OutputError where the system refuses to write.
+    """
+    target = target_of(path)
+    partial = target.with_name(target.name + PARTIAL)
+    try:
+        with partial.open("w", encoding="utf-8", newline="", errors=errors) as file:
+            yield file
+            sync(file)
+        partial.replace(target)
+    except OSError as error:
+        partial.unlink(missing_ok=True)
+        raise OutputError(f"cannot write {printable(path)}: {error.strerror}") from error
+    except BaseException:
+        partial.unlink(missing_ok=True)
+        raise
+
+
+class PartialFile:
+    """A file that grows by whole pieces beside its target, and takes its name at the end.
+
+    Unlike :func:`replacing` it leaves the pieces of a run that failed where they are.
+    """
+
+    def __init__(self, target: Path, suffix: str = PARTIAL) -> None:
+        """Begin the file. Raises OutputError if it can't be made there."""
+        self._target = target_of(target)
+        self.path = self._target.with_name(self._target.name + suffix)
+        self._size = 0
+        try:
+            if self._target.is_dir():
+                raise OutputError(f"cannot write {target}: it is a folder")
+            self._file = self.path.open("wb", buffering=0)
+        except OSError as error:
+            raise OutputError(f"cannot write {self.path}: {error.strerror}") from error
+
+    def append(self, piece: bytes) -> None:
+        """Append all of a piece, or nothing of it. Raises OutputError."""
+        try:
+            left = memoryview(piece)
+            while left:
+                left = left[self._file.write(left) :]
+        except OSError as error:
+            with suppress(OSError):
+                self._file.truncate(self._size)
+            raise OutputError(f"cannot write {self.path}: {error.strerror}") from error
+        self._size += len(piece)
+
+    def rename(self) -> None:
+        """Give the file its target's name, in the place of any former one. Raises OutputError."""
+        try:
+            # Some file systems tell of a full disk only now.
+            sync(self._file)
+            self.path.replace(self._target)
+        except OSError as error:
+            raise OutputError(f"cannot write {self._target}: {error.strerror}") from error
+        self.close()
+
+    def remove(self) -> None:
+        """Close the file and delete it."""
+        self.close()
+        self.path.unlink()
+
+    def close(self) -> None:
+        """Close the file and leave it where it is."""
+        self._file.close()
+
+
+def target_of(path: str | os.PathLike[str]) -> Path:
+    """Return the file that writing to a path replaces: through a link, what it leads to."""
+    return Path(os.path.realpath(path))
+
+
+def sync(file: IO[Any]) -> None:
+    """Wait until all that was written to a file is on the disk. Raises OSError."""
+    file.flush()
+    os.fsync(file.fileno())
+
+
+def safe_name(text: str) -> str:
+    """Return a file name for any text: letters, digits, ``-`` and ``_``, different for each."""
+    short = _UNSAFE.sub("_", text)[:_NAME_LENGTH]
+    if short == text:
+        return short
+    digest = blake2b(text.encode("utf-8", "replace"), digest_size=_HASH_BYTES)
+    return f"{short}-{digest.hexdigest()}"

@@ -1,7 +1,7 @@
 """Packets to a verdict: the same network and decision as for files, a step at a time."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,13 +15,43 @@ from audio_model.frontend import SAMPLE_RATE, Samples
 from audio_model.model import Model
 from audio_model.steps import STEP_SAMPLES, STEP_SECONDS, Steps, level_db
 
-if TYPE_CHECKING:
-    from audio_model.known.follow import Follower, KnownRecordings
-
 Packet = bytes | bytearray | memoryview | NDArray[np.floating]
+
+State = NDArray[np.float32]
+"""What the network remembers of one leg. [shape=(n_values,)]"""
 
 MAX_STEPS_A_RUN = 125
 """10 s: a longer stretch is heard in parts, so memory does not follow its length."""
+
+
+class Follower(Protocol):
+    """What hears one leg beside the network and may change its verdict."""
+
+    @property
+    def weighs(self) -> bool:
+        """Whether it may change the network's verdict now."""
+
+    def hear(self, samples: Samples) -> None:
+        """Hear the leg's next samples, at 8 kHz. [shape=(n_samples,)]"""
+
+    def flush(self) -> None:
+        """Hear what is left: the leg is over."""
+
+    def fuse(self, verdict: Verdict, point: OperatingPoint) -> Verdict:
+        """Return the network's verdict and what was found in one."""
+
+    def conclude(self, verdict: Verdict) -> None:
+        """Count or learn the leg, if that was asked for, by the network's own verdict."""
+
+
+class Known(Protocol):
+    """What calls may repeat; see :class:`audio_model.known.follow.KnownRecordings`."""
+
+    def follow(self, call: str = "") -> Follower:
+        """Follow one leg of a call, which has this name if it is learnt."""
+
+    def close(self) -> None:
+        """Let go of the file."""
 
 
 class StreamDetector:
@@ -30,8 +60,8 @@ class StreamDetector:
     Packets of any size give the verdict of the whole recording. After ``max_seconds`` of audio
     the detector is ``finished``: further packets are ignored at no cost.
 
-    ``feed`` is for one leg. Who follows many calls ``receive``, which only puts packets aside, and
-    ``decode`` when several legs have enough for :func:`hear_together`.
+    Use ``feed`` for one leg. Use ``receive``, which only puts packets aside, to follow many calls,
+    and ``decode`` when several legs have enough for :func:`hear_together`.
     """
 
     def __init__(
@@ -40,12 +70,12 @@ class StreamDetector:
         point: OperatingPoint,
         raw_format: RawFormat,
         max_seconds: float,
-        known: "KnownRecordings | None" = None,
+        known: Known | None = None,
         call: str = "",
     ) -> None:
         if raw_format.channels != 1:
             raise UsageError("a stream is one leg: feed each channel to its own detector")
-        self._model, self._point, self._format = model, point, raw_format
+        self.model, self._point, self._format = model, point, raw_format
         self._known, self._call = known, call
         self._max_samples = round(max_seconds * SAMPLE_RATE)
         # Decoding and resampling cost per call, hardly per sample: bytes wait for a step's worth.
@@ -56,13 +86,13 @@ class StreamDetector:
     def reset(self) -> None:
         """Forget the call; the next packet begins another."""
         self._resampler = StreamResampler(self._format.sample_rate)
-        self._decider = Decider(self._model.rule, self._point)
+        self._decider = Decider(self.model.rule, self._point)
         self.follower: Follower | None = (
             None if self._known is None else self._known.follow(self._call)
         )
         """Matches the leg with what is known; None without known recordings."""
         self._told: Decision = (VerdictKind.UNKNOWN, None)
-        self._state = self._model.start()[0]
+        self._state = self.model.start()[0]
         self._bytes = bytearray()
         self._waiting: list[Samples] = []
         self._n_waiting = 0
@@ -106,8 +136,8 @@ class StreamDetector:
             self.put(self._resampler.feed(packet))
         else:
             raise UsageError(f"a packet is bytes or samples, not {type(packet).__name__}")
-        self._hear()
-        return self._changed()
+        self._hear_waiting()
+        return self.changed()
 
     def receive(self, packet: bytes) -> bool:
         """Put bytes aside, to be heard by :func:`hear_together`; whether a step may be whole."""
@@ -129,7 +159,7 @@ class StreamDetector:
         if not self.finished:
             self._decode()
             self.put(self._resampler.flush())
-        self._hear()
+        self._hear_waiting()
         if self.follower is not None:
             self.follower.flush()
         verdict = self.verdict()
@@ -157,20 +187,35 @@ class StreamDetector:
             samples = self._resampler.feed(samples)
         self.put(samples)
 
-    def _hear(self) -> None:
-        while n_steps := min(self.decode(), MAX_STEPS_A_RUN):
-            _run([self], n_steps)
+    def take(self, n_steps: int) -> tuple[Samples, State]:
+        """Take the next whole steps for a run of the network, and the state it goes on from.
 
-    def _take(self, n_steps: int) -> Samples:
-        waiting = self._waiting[0] if len(self._waiting) == 1 else np.concatenate(self._waiting)
+        What the run gives is for :meth:`hear`. Raises ValueError if fewer steps are decoded.
+        """
         n_samples = n_steps * STEP_SAMPLES
+        if n_samples > self._n_waiting:
+            raise ValueError(f"{n_steps} steps are not there yet")
+        waiting = self._waiting[0] if len(self._waiting) == 1 else np.concatenate(self._waiting)
         # A copy: a view of the rest, however short, would keep what was heard.
         self._waiting = [waiting[n_samples:].copy()]
         self._n_waiting -= n_samples
-        return waiting[:n_samples]
+        return waiting[:n_samples], self._state
 
-    def _changed(self) -> Verdict | None:
-        """The verdict if it is another one than was told."""
+    def hear(self, samples: Samples, steps: Steps, state: State) -> None:
+        """Hear what the network says of the steps that were taken.
+
+        Args:
+            samples: as :meth:`take` gave them.
+            steps: the network's answers to them.
+            state: the network's after them, of this leg alone.
+        """
+        self._state = state
+        self._decider.add(steps)
+        if self.follower is not None:
+            self.follower.hear(samples)
+
+    def changed(self) -> Verdict | None:
+        """Return the verdict if it is another one than was told last, or else None."""
         if self.follower is None or not self.follower.weighs:
             if self._decider.decided == self._told:
                 return None
@@ -183,6 +228,10 @@ class StreamDetector:
         self._told = decision
         return verdict
 
+    def _hear_waiting(self) -> None:
+        while n_steps := min(self.decode(), MAX_STEPS_A_RUN):
+            _run([self], n_steps)
+
 
 def hear_together(streams: Sequence[StreamDetector], n_steps: int) -> list[Verdict | None]:
     """Run the network once over the next ``n_steps`` of several legs.
@@ -194,21 +243,20 @@ def hear_together(streams: Sequence[StreamDetector], n_steps: int) -> list[Verdi
         For each leg its verdict if this has changed it, or else None.
     """
     _run(streams, n_steps)
-    return [stream._changed() for stream in streams]
+    return [stream.changed() for stream in streams]
 
 
 def _run(streams: Sequence[StreamDetector], n_steps: int) -> None:
-    """What :func:`hear_together` does, without asking what has changed."""
-    samples = _as_batch([stream._take(n_steps) for stream in streams])
-    state = _as_batch([stream._state for stream in streams])
-    logit, heard, next_state = streams[0]._model.run(samples, state)
+    """Do what :func:`hear_together` does, without asking what has changed."""
+    taken = [stream.take(n_steps) for stream in streams]
+    samples = _as_batch([samples for samples, _ in taken])
+    state = _as_batch([state for _, state in taken])
+    logit, heard, next_state = streams[0].model.run(samples, state)
     levels = level_db(samples.reshape(-1)).reshape(len(streams), n_steps)
     for row, stream in enumerate(streams):
         # A copy: a view would keep the states of all the others.
-        stream._state = next_state[row].copy()
-        stream._decider.add(Steps(logit[row], heard[row], levels[row]))
-        if stream.follower is not None:
-            stream.follower.hear(samples[row])
+        steps = Steps(logit[row], heard[row], levels[row])
+        stream.hear(samples[row], steps, next_state[row].copy())
 
 
 def _as_batch(legs: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:

@@ -29,13 +29,13 @@ from pathlib import Path
 from statistics import median
 
 from audio_model.batch.command import DEFAULT_SHARD_SIZE
-from audio_model.batch.inputs import expand, walk
 from audio_model.batch.plan import make_plan
-from audio_model.batch.readers import read_rows
-from audio_model.batch.rows import Columns
-from audio_model.batch.run import ScoreOptions
 from audio_model.batch.shards import Shard, score_shard
 from audio_model.detector import Detector
+from audio_model.scoring import ScoreOptions
+from audio_model.sources.inputs import expand, walk
+from audio_model.tables.readers import read_rows
+from audio_model.tables.rows import Columns
 from benchmarks.timing import Task, interleaved
 from benchmarks.watched import Watched, command, make_recordings, watch
 

@@ -33,7 +33,6 @@ class FakeDetector:
     def score(
         self,
         recording: str | SeekableFile,
-        sample_rate: int | None = None,
         *,
         max_seconds: float | None = None,
         channel: Channel = Channel.MIX,

@@ -10,16 +10,15 @@ import numpy as np
 import pytest
 import soundfile
 
-from audio_model import cli
+from audio_model import cli, scoring
 from audio_model.audio import Channel
-from audio_model.batch import sharded
 from audio_model.detector import Detector
 from tests.fake_detector import FakeDetector
 
 RUN = (
-    "import sys; from audio_model import cli; from audio_model.batch import sharded;"
+    "import sys; from audio_model import cli, scoring;"
     "from tests.fake_detector import FakeDetector;"
-    "sharded.Detector = FakeDetector; sys.exit(cli.main())"
+    "scoring.Detector = FakeDetector; sys.exit(cli.main())"
 )
 ROOT = Path(__file__).parent.parent
 
@@ -27,7 +26,7 @@ ROOT = Path(__file__).parent.parent
 @pytest.fixture
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sharded, "Detector", FakeDetector)
+    monkeypatch.setattr(scoring, "Detector", FakeDetector)
     for name in ("a.wav", "b.wav", "note.txt"):
         Path(name).touch()
     return tmp_path

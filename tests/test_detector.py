@@ -30,21 +30,25 @@ def write(path: Path, samples: np.ndarray, sample_rate: int = 8000, subtype: str
 
 def test_both_classes_are_told_apart(detector: Detector) -> None:
     for seed in range(5):
-        assert detector.score(sounds.voice(5, seed), 8000).verdict is VerdictKind.LIVE
-        recorded = detector.score(sounds.voice(5, seed, played=True), 8000)
+        assert detector.score_samples(sounds.voice(5, seed), 8000).verdict is VerdictKind.LIVE
+        recorded = detector.score_samples(sounds.voice(5, seed, played=True), 8000)
         assert recorded.verdict is VerdictKind.RECORDED
         assert recorded.score > 0.5
 
 
 def test_a_file_scores_like_its_samples(detector: Detector, tmp_path: Path) -> None:
     path = write(tmp_path / "call.wav", CALL)
-    assert_same(detector.score(path), detector.score(CALL, 8000))
+    assert_same(detector.score(path), detector.score_samples(CALL, 8000))
     assert detector.score(str(path)) == detector.score(path)
 
 
 def test_the_same_input_gives_the_same_verdict(detector: Detector, model_path: Path) -> None:
     again = Detector.load(model_path, max_false_alarm=0.1)
-    assert detector.score(CALL, 8000) == detector.score(CALL, 8000) == again.score(CALL, 8000)
+    assert (
+        detector.score_samples(CALL, 8000)
+        == detector.score_samples(CALL, 8000)
+        == again.score_samples(CALL, 8000)
+    )
 
 
 @given(n_samples=st.integers(1, len(CALL)))
@@ -52,12 +56,15 @@ def test_the_same_input_gives_the_same_verdict(detector: Detector, model_path: P
 def test_a_prefix_scores_like_the_beginning_of_the_whole(
     detector: Detector, n_samples: int
 ) -> None:
-    whole, prefix = detector.score(CALL, 8000), detector.score(CALL[:n_samples], 8000)
+    whole, prefix = (
+        detector.score_samples(CALL, 8000),
+        detector.score_samples(CALL[:n_samples], 8000),
+    )
     n_steps = n_samples // 640
     assert len(prefix.evidence.scores) == n_steps
     np.testing.assert_allclose(prefix.evidence.scores, whole.evidence.scores[:n_steps], atol=1e-5)
     assert prefix.seconds == n_samples / 8000
-    assert_same(prefix, detector.score(CALL, 8000, max_seconds=n_samples / 8000))
+    assert_same(prefix, detector.score_samples(CALL, 8000, max_seconds=n_samples / 8000))
 
 
 @pytest.mark.parametrize(("sample_rate", "subtype"), [(8000, "ULAW"), (16_000, "PCM_24")])
@@ -83,7 +90,7 @@ def test_a_long_file_is_heard_as_far_as_the_rule_goes(detector: Detector, tmp_pa
 def test_more_than_one_run_s_worth_of_steps(detector: Detector) -> None:
     """A long stretch is heard in parts; so it must not matter where they end."""
     long = np.tile(CALL, 5)
-    whole = detector.score(long, 8000, max_seconds=60)
+    whole = detector.score_samples(long, 8000, max_seconds=60)
     assert whole.seconds == 25
     stream = detector.stream(max_seconds=60)
     for start in range(0, len(long), 999):
@@ -107,7 +114,7 @@ def test_more_than_one_run_s_worth_of_steps(detector: Detector) -> None:
 def test_what_holds_no_voice_is_unknown(
     detector: Detector, samples: sounds.Samples, reason: Reason
 ) -> None:
-    verdict = detector.score(samples, 8000)
+    verdict = detector.score_samples(samples, 8000)
     assert (verdict.verdict, verdict.reason) == (VerdictKind.UNKNOWN, reason)
     assert verdict.seconds == len(samples) / 8000
 
@@ -118,19 +125,21 @@ def test_what_holds_no_voice_is_unknown(
     ids=["square", "clipped voice", "loud noise", "beyond full scale"],
 )
 def test_clipping_is_heard(detector: Detector, samples: np.ndarray) -> None:
-    verdict = detector.score(samples.astype(np.float32), 8000)
+    verdict = detector.score_samples(samples.astype(np.float32), 8000)
     assert 0 <= verdict.score <= 1
     assert math.isfinite(verdict.logit)
 
 
 def test_double_precision_samples(detector: Detector) -> None:
-    assert detector.score(CALL.astype(np.float64), 8000) == detector.score(CALL, 8000)
+    assert detector.score_samples(CALL.astype(np.float64), 8000) == detector.score_samples(
+        CALL, 8000
+    )
 
 
 def test_samples_need_not_be_contiguous(detector: Detector) -> None:
     stereo = np.stack([CALL, PLAYED], axis=1)
     for rate in (8000, 16_000):
-        assert detector.score(stereo[:, 1], rate) == detector.score(PLAYED, rate)
+        assert detector.score_samples(stereo[:, 1], rate) == detector.score_samples(PLAYED, rate)
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf, 100.0])
@@ -138,7 +147,7 @@ def test_samples_that_are_no_audio(detector: Detector, bad: float) -> None:
     samples = CALL.copy()
     samples[1234] = bad
     with pytest.raises(AudioError, match="sample 1234"):
-        detector.score(samples, 8000)
+        detector.score_samples(samples, 8000)
 
 
 @pytest.mark.parametrize(
@@ -153,18 +162,18 @@ def test_samples_that_are_no_audio(detector: Detector, bad: float) -> None:
 )
 def test_samples_of_another_shape(detector: Detector, samples: np.ndarray) -> None:
     with pytest.raises(UsageError, match="one dimension"):
-        detector.score(samples, 8000)
+        detector.score_samples(samples, 8000)
 
 
 @pytest.mark.parametrize("dtype", [np.int16, np.uint8, np.complex64, bool])
 def test_samples_of_another_type(detector: Detector, dtype: type) -> None:
     with pytest.raises(UsageError, match="floating point"):
-        detector.score(np.zeros(8000, dtype), 8000)
+        detector.score_samples(np.zeros(8000, dtype), 8000)
 
 
 def test_no_samples_at_all(detector: Detector, tmp_path: Path) -> None:
     with pytest.raises(AudioError, match="no samples"):
-        detector.score(np.zeros(0, np.float32), 8000)
+        detector.score_samples(np.zeros(0, np.float32), 8000)
     with pytest.raises(AudioError, match="no samples"):
         detector.score(write(tmp_path / "empty.wav", np.zeros(0)))
 
@@ -173,27 +182,29 @@ def test_samples_need_their_sample_rate_and_files_have_theirs(
     detector: Detector, tmp_path: Path
 ) -> None:
     with pytest.raises(UsageError, match="sample_rate"):
-        detector.score(CALL)
-    with pytest.raises(UsageError, match="sample rate"):
-        detector.score(write(tmp_path / "call.wav", CALL), 8000)
+        detector.score(CALL)  # type: ignore[arg-type]
+    with pytest.raises(UsageError, match="NumPy array"):
+        detector.score_samples(write(tmp_path / "call.wav", CALL), 8000)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("recording", [[0.0] * 8000, b"call.wav", None, 3])
 def test_what_is_neither_path_nor_array(detector: Detector, recording: Any) -> None:
-    with pytest.raises(UsageError, match="open binary file or a NumPy array"):
-        detector.score(recording, 8000)
+    with pytest.raises(UsageError, match="a path or an open binary file"):
+        detector.score(recording)
+    with pytest.raises(UsageError, match="a NumPy array"):
+        detector.score_samples(recording, 8000)
 
 
 @pytest.mark.parametrize("sample_rate", [0, -1, 100, 10**9, math.nan, math.inf])
 def test_an_absurd_sample_rate(detector: Detector, sample_rate: Any) -> None:
     with pytest.raises(UsageError, match="sample rate"):
-        detector.score(CALL, sample_rate)
+        detector.score_samples(CALL, sample_rate)
 
 
 @pytest.mark.parametrize("max_seconds", [0, -1, 1e-9, math.nan, math.inf])
 def test_an_absurd_length(detector: Detector, max_seconds: float) -> None:
     with pytest.raises(UsageError, match="max_seconds"):
-        detector.score(CALL, 8000, max_seconds=max_seconds)
+        detector.score_samples(CALL, 8000, max_seconds=max_seconds)
     with pytest.raises(UsageError, match="max_seconds"):
         detector.stream(max_seconds=max_seconds)
 
@@ -210,9 +221,9 @@ def test_what_cannot_be_read_is_an_error_and_no_verdict(
 
 def test_a_leg_can_be_chosen(detector: Detector, tmp_path: Path) -> None:
     path = write(tmp_path / "stereo.wav", np.stack([CALL, PLAYED], axis=1))
-    assert_same(detector.score(path, channel=Channel.LEFT), detector.score(CALL, 8000))
-    assert_same(detector.score(path, channel=Channel.RIGHT), detector.score(PLAYED, 8000))
-    assert_same(detector.score(path), detector.score((CALL + PLAYED) / 2, 8000))
+    assert_same(detector.score(path, channel=Channel.LEFT), detector.score_samples(CALL, 8000))
+    assert_same(detector.score(path, channel=Channel.RIGHT), detector.score_samples(PLAYED, 8000))
+    assert_same(detector.score(path), detector.score_samples((CALL + PLAYED) / 2, 8000))
 
 
 def test_a_file_without_header(detector: Detector, tmp_path: Path) -> None:
@@ -236,7 +247,7 @@ def test_a_stricter_budget_flags_no_sooner(model_path: Path) -> None:
     strict, lenient = (Detector.load(model_path, max_false_alarm=b) for b in (0.01, 0.1))
     for seed in range(4):
         call = sounds.voice(5, seed, played=True)
-        late, soon = strict.score(call, 8000), lenient.score(call, 8000)
+        late, soon = strict.score_samples(call, 8000), lenient.score_samples(call, 8000)
         assert soon.verdict is VerdictKind.RECORDED
         assert late.verdict is VerdictKind.UNKNOWN or late.decided_at >= soon.decided_at
         assert late.score == soon.score

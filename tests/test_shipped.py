@@ -73,7 +73,7 @@ def test_no_live_sample_is_called_recorded(shipped: Detector, name: str) -> None
 def test_what_holds_no_voice_is_unknown(
     shipped: Detector, samples: sounds.Samples, reason: Reason
 ) -> None:
-    verdict = shipped.score(samples, 8000)
+    verdict = shipped.score_samples(samples, 8000)
     assert verdict.verdict is VerdictKind.UNKNOWN
     assert verdict.reason is reason
 
@@ -96,4 +96,4 @@ def test_packets_and_the_whole_score_alike(shipped: Detector, samples: sounds.Sa
     stream = shipped.stream()
     for start in range(0, len(samples), 160):
         stream.feed(samples[start : start + 160])
-    assert_same(stream.flush(), shipped.score(samples, 8000))
+    assert_same(stream.flush(), shipped.score_samples(samples, 8000))

@@ -63,7 +63,7 @@ def test_bytes_may_be_cut_anywhere(detector: Detector, encoding: Encoding, cuts:
     stream = detector.stream(encoding=encoding)
     for packet in packets(wire, cuts):
         stream.feed(packet)
-    assert_same(stream.flush(), detector.score(samples, 8000))
+    assert_same(stream.flush(), detector.score_samples(samples, 8000))
 
 
 @pytest.mark.parametrize("size", [1, 3, PACKET_20_MS, 333, 10**6])
@@ -73,7 +73,7 @@ def test_packets_of_one_size(detector: Detector, encoding: Encoding, size: int) 
     stream = detector.stream(encoding=encoding)
     for packet in packets(wire, every(size, wire)):
         stream.feed(packet)
-    assert_same(stream.flush(), detector.score(samples, 8000))
+    assert_same(stream.flush(), detector.score_samples(samples, 8000))
 
 
 @given(cuts=cuts)
@@ -82,7 +82,7 @@ def test_float_samples_may_be_cut_anywhere(detector: Detector, cuts: list[int]) 
     stream = detector.stream()
     for packet in packets(CALL, cuts):
         stream.feed(packet)
-    assert_same(stream.flush(), detector.score(CALL, 8000))
+    assert_same(stream.flush(), detector.score_samples(CALL, 8000))
 
 
 @pytest.mark.parametrize("kind", [bytes, bytearray, memoryview])
@@ -90,7 +90,7 @@ def test_any_bytes_like_packet(detector: Detector, kind: Callable[[bytes], Packe
     wire, samples = coded(CALL, Encoding.S16LE)
     stream = detector.stream()
     stream.feed(kind(wire))
-    assert_same(stream.flush(), detector.score(samples, 8000))
+    assert_same(stream.flush(), detector.score_samples(samples, 8000))
 
 
 @pytest.mark.parametrize("packet", [160, [0.0] * 160, "audio", None])
@@ -106,7 +106,7 @@ def test_any_sample_rate(detector: Detector, sample_rate: int, size: int) -> Non
     samples = np.interp(t, sounds.times(len(CALL) / 8000), CALL).astype(np.float32)
     samples = samples[: sample_rate if size == 7 else None]
     wire, decoded = coded(samples, Encoding.S16LE)
-    expected = detector.score(decoded, sample_rate)
+    expected = detector.score_samples(decoded, sample_rate)
     for packet_source in (wire, decoded):
         stream = detector.stream(sample_rate)
         for packet in packets(packet_source, every(size, packet_source)):
@@ -148,7 +148,7 @@ def test_the_verdict_on_the_way_is_that_of_the_prefix(detector: Detector, n_samp
     expected = detector.stream()
     expected.feed(CALL[:n_samples])
     assert_same(stream.verdict(), expected.verdict())
-    scores = detector.score(CALL, 8000).evidence.scores
+    scores = detector.score_samples(CALL, 8000).evidence.scores
     n_steps = n_samples // 640
     np.testing.assert_allclose(stream.verdict().evidence.scores, scores[:n_steps], atol=1e-5)
 
@@ -168,7 +168,7 @@ def test_after_max_seconds_packets_are_ignored(detector: Detector, sample_rate: 
     assert stream.feed(sounds.voice(2, 3)) is None
     assert stream.feed(b"anything") is None
     assert stream.flush() == stream.verdict() == verdict
-    assert_same(verdict, detector.score(samples, sample_rate, max_seconds=1))
+    assert_same(verdict, detector.score_samples(samples, sample_rate, max_seconds=1))
 
 
 def test_max_seconds_need_not_end_with_a_packet_or_a_step(detector: Detector) -> None:
@@ -176,7 +176,7 @@ def test_max_seconds_need_not_end_with_a_packet_or_a_step(detector: Detector) ->
     for packet in packets(CALL, every(1000, CALL)):
         stream.feed(packet)
     assert stream.verdict().seconds == 1.23
-    assert_same(stream.flush(), detector.score(CALL, 8000, max_seconds=1.23))
+    assert_same(stream.flush(), detector.score_samples(CALL, 8000, max_seconds=1.23))
 
 
 @pytest.mark.parametrize("sample_rate", [8000, 16_000])
@@ -208,7 +208,7 @@ def test_streams_of_one_detector_do_not_touch(detector: Detector) -> None:
         for stream, call in zip(streams, calls, strict=True):
             stream.feed(call[start : start + 777])
     for stream, call in zip(streams, calls, strict=True):
-        assert_same(stream.flush(), detector.score(call, 8000))
+        assert_same(stream.flush(), detector.score_samples(call, 8000))
 
 
 def test_before_any_packet(detector: Detector) -> None:
@@ -242,7 +242,7 @@ def test_a_packet_that_is_refused_leaves_the_call_as_it_was(
     with pytest.raises(error):
         stream.feed(packet)
     stream.feed(CALL[9999:])
-    assert_same(stream.flush(), detector.score(CALL, 8000))
+    assert_same(stream.flush(), detector.score_samples(CALL, 8000))
 
 
 def test_a_stream_is_one_leg(model: Model) -> None:

@@ -1,1 +1,1 @@
-"""Scoring many recordings: find them, score them in order, write one row for each."""
+"""Runs over many recordings: planned, scored in order, stopped, and gone on with."""

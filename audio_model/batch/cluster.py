@@ -18,11 +18,12 @@ from typing import Any, Self
 import ray
 from ray.exceptions import RayError, RayTaskError
 
-from audio_model.batch.run import Tally
-from audio_model.batch.shards import Job, Shard, WorkerError, score_shard
-from audio_model.batch.workers import MOST_FAILED_STARTS, usable_cpus
+from audio_model.batch.shards import Job, Shard, score_shard
+from audio_model.batch.tally import Tally
+from audio_model.batch.workers import MOST_FAILED_STARTS
 from audio_model.detector import Detector
-from audio_model.errors import AudioModelError, UsageError
+from audio_model.errors import AudioModelError, UsageError, WorkerError
+from audio_model.processes import usable_cpus
 
 _POLL_SECONDS = 0.2
 _CONNECT_SECONDS = 10.0
@@ -64,7 +65,7 @@ class RayWorkers:
         ray.shutdown()
 
     def score(self, shards: Iterator[Shard]) -> Iterator[tuple[Shard, Tally]]:
-        """See :class:`audio_model.batch.shards.Engine`."""
+        """See :class:`audio_model.batch.shards.Workers`."""
         again: deque[Shard] = deque()
         exhausted = False
         while not exhausted or again or any(actor.shard for actor in self._busy.values()):

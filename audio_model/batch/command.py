@@ -11,24 +11,25 @@ from pathlib import Path
 from tqdm import tqdm
 
 from audio_model.audio import Channel, Encoding, RawFormat, check_seconds
-from audio_model.batch.inputs import expand, survey
-from audio_model.batch.memory import keep_freed_memory
-from audio_model.batch.rows import Columns
-from audio_model.batch.run import ScoreOptions, Tally, score_entry
-from audio_model.batch.sharded import (
+from audio_model.batch.malloc import keep_freed_memory
+from audio_model.batch.score_folder import (
     PROGRESS_AFTER_SECONDS,
     FolderRun,
-    load_detector,
     score_folder,
 )
-from audio_model.batch.shards import Engine, Job
+from audio_model.batch.shards import Job, Workers
 from audio_model.batch.stopping import Stopped, StopSignals
-from audio_model.batch.table import TableWriter
-from audio_model.batch.workers import LocalWorkers, usable_cpus
-from audio_model.batch.writers import OutputFormat, RowWriter, open_output, output_format
+from audio_model.batch.tally import Tally
+from audio_model.batch.workers import LocalWorkers
 from audio_model.detector import DEFAULT_MAX_FALSE_ALARM
 from audio_model.errors import UsageError
 from audio_model.formats import suffix_of
+from audio_model.processes import usable_cpus
+from audio_model.scoring import ScoreOptions, load_detector, score_entry
+from audio_model.sources.survey import survey
+from audio_model.tables.rows import Columns
+from audio_model.tables.screen import TableWriter
+from audio_model.tables.writers import OutputFormat, RowWriter, open_output, output_format
 
 EXIT_SCORED = 0
 EXIT_SOME_ERRORS = 1
@@ -128,7 +129,7 @@ def _score_one_by_one(args: argparse.Namespace, options: ScoreOptions, stop: Sto
         disable=not sys.stderr.isatty() or (args.output is None and sys.stdout.isatty()),
     )
     with closing(writer), progress:
-        for entry in stop.until_stopped(expand(args.paths)):
+        for entry in stop.until_stopped(found):
             for row in score_entry(entry, detector, options):
                 writer.write(row)
                 tally.add(row)
@@ -171,7 +172,7 @@ def _score_into_folder(args: argparse.Namespace, options: ScoreOptions, stop: St
     return EXIT_SOME_ERRORS if outcome.all.errors else EXIT_SCORED
 
 
-def _engine(args: argparse.Namespace, job: Job) -> Engine:
+def _engine(args: argparse.Namespace, job: Job) -> Workers:
     if args.engine == EngineKind.RAY:
         # Imported here: it takes a second, and is an extra.
         from audio_model.batch.cluster import RayWorkers

@@ -4,10 +4,10 @@ import json
 from contextlib import suppress
 from pathlib import Path
 
-from audio_model.batch.readers import NotATable, read_rows
-from audio_model.batch.run import Tally
+from audio_model.batch.tally import Tally
 from audio_model.decision import Reason, VerdictKind
 from audio_model.errors import OutputError
+from audio_model.tables.readers import NotATable, read_rows
 
 
 class CountsFile:

@@ -5,18 +5,18 @@ came or went in the meantime cannot shift one recording out and another in twice
 """
 
 import json
-import os
 import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
-from audio_model.batch.rows import Entry
-from audio_model.batch.sources import sequential_archive
 from audio_model.errors import OutputError
+from audio_model.files import PARTIAL, sync
+from audio_model.sources.open import sequential_archive
+from audio_model.tables.rows import Entry
 
 _SUMMARY = "plan.json"
 _JSON = json.JSONEncoder(default=str)
@@ -73,7 +73,7 @@ def make_plan(
     Raises:
         OutputError: the plan cannot be written.
     """
-    unfinished = folder.with_name(folder.name + ".partial")
+    unfinished = folder.with_name(folder.name + PARTIAL)
     sizes: list[int] = []
     carried: dict[str, None] = {}
     with _writing(unfinished):
@@ -84,7 +84,7 @@ def make_plan(
     with _writing(folder):
         with (unfinished / _SUMMARY).open("wb") as file:
             file.write(json.dumps({"shards": sizes, "carried": list(carried)}).encode())
-            _sync(file)
+            sync(file)
         unfinished.rename(folder)
     return Plan(folder, tuple(sizes), tuple(carried))
 
@@ -126,7 +126,7 @@ def _write_part(path: Path, entries: Iterable[Entry], carried: dict[str, None]) 
             file.write(_line(entry))
             carried.update(dict.fromkeys(entry.carried))
             count += 1
-        _sync(file)
+        sync(file)
     return count
 
 
@@ -140,11 +140,6 @@ def _line(entry: Entry) -> bytes:
         values["place"] = entry.place
     # ASCII alone, so that undecodable bytes of a name (lone surrogates) survive.
     return _JSON.encode(values).encode("ascii") + b"\n"
-
-
-def _sync(file: BinaryIO) -> None:
-    file.flush()
-    os.fsync(file.fileno())
 
 
 @contextmanager

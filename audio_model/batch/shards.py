@@ -16,11 +16,12 @@ from pathlib import Path
 from typing import Protocol, Self
 
 from audio_model.batch.plan import read_entries
-from audio_model.batch.rows import Columns, Row
-from audio_model.batch.run import ScoreOptions, Tally, score_entry
-from audio_model.batch.writers import open_output
+from audio_model.batch.tally import Tally
 from audio_model.detector import Detector
-from audio_model.errors import AudioModelError, OutputError
+from audio_model.errors import OutputError, WorkerError
+from audio_model.scoring import ScoreOptions, score_entry
+from audio_model.tables.rows import Columns, Row
+from audio_model.tables.writers import open_output
 
 DEADLY = "the process that scored it died of it, twice (out of memory, or a crash in a decoder)"
 
@@ -28,10 +29,6 @@ _MOST_DEATHS = 3
 """Processes that may die over a shard before its first recording or behind its last."""
 
 _POSITION = "position"
-
-
-class WorkerError(AudioModelError):
-    """The processes that score keep dying, and no recording is to blame."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +66,7 @@ class Job:
         return self.load()
 
 
-class Engine(Protocol):
+class Workers(Protocol):
     """Processes that score shards; entered, they are there, and left, they are gone."""
 
     def __enter__(self) -> Self: ...

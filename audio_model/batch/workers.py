@@ -4,31 +4,22 @@ A process that dies (a crash in a decoder, the kernel's OOM killer) is replaced 
 again; concurrent.futures would give up all the others with it.
 """
 
-import math
-import multiprocessing
-import os
-import signal
-import threading
 from collections import deque
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from multiprocessing import resource_tracker
+from multiprocessing import Pipe
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
-from pathlib import Path
 from typing import Self, cast
 
-from audio_model.batch.run import Tally
-from audio_model.batch.shards import Job, Shard, WorkerError, score_shard
-from audio_model.errors import AudioModelError
+from audio_model.batch.shards import Job, Shard, score_shard
+from audio_model.batch.tally import Tally
+from audio_model.errors import AudioModelError, WorkerError
+from audio_model.processes import be_a_worker, spawn
 
 MOST_FAILED_STARTS = 3
 """Processes in a row that may die before they are ready for a first shard."""
-
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)
-
-_CPU_QUOTA = Path("/sys/fs/cgroup/cpu.max")
 
 
 class LocalWorkers:
@@ -41,8 +32,6 @@ class LocalWorkers:
         self._failed_starts = 0
 
     def __enter__(self) -> Self:
-        # It unblocks the signals that it finds blocked when it starts by itself, with a worker.
-        resource_tracker.ensure_running()
         return self
 
     def __exit__(self, *exception: object) -> None:
@@ -54,7 +43,7 @@ class LocalWorkers:
             worker.connection.close()
 
     def score(self, shards: Iterator[Shard]) -> Iterator[tuple[Shard, Tally]]:
-        """See :class:`audio_model.batch.shards.Engine`."""
+        """See :class:`audio_model.batch.shards.Workers`."""
         again: deque[Shard] = deque()
         while True:
             while len(self._busy) < self._count and (shard := _next(again, shards)) is not None:
@@ -83,15 +72,8 @@ class LocalWorkers:
                     worker.give(shard)
 
     def _start(self, shard: Shard) -> None:
-        context = multiprocessing.get_context("spawn")
-        ours, theirs = context.Pipe()
-        process = context.Process(target=_work, args=(self._job, theirs), daemon=True)
-        # Ctrl-C goes to all processes of a terminal: none may end before it can ignore it.
-        former = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
-        try:
-            process.start()
-        finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, former)
+        ours, theirs = Pipe()
+        process = spawn(_work, self._job, theirs)
         theirs.close()
         self._busy[ours] = worker = _Worker(process, ours, shard)
         worker.give(shard)
@@ -126,26 +108,13 @@ class _Worker:
             self.connection.send(shard)
 
 
-def usable_cpus() -> int:
-    """The CPUs that this process may use: those it is bound to, within a container's quota."""
-    bound = len(os.sched_getaffinity(0))
-    try:
-        quota, period = _CPU_QUOTA.read_text().split()
-        return min(bound, max(1, math.ceil(int(quota) / int(period))))
-    except (OSError, ValueError):  # no control group of version 2, or "max"
-        return bound
-
-
 def _next(again: deque[Shard], shards: Iterator[Shard]) -> Shard | None:
     return again.popleft() if again else next(shards, None)
 
 
 def _work(job: Job, connection: "Connection") -> None:
     """The whole life of a worker: load, then a shard at a time until the other end closes."""
-    for number in _SIGNALS:
-        signal.signal(number, signal.SIG_IGN)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
-    threading.Thread(target=_die_with_parent, daemon=True).start()
+    be_a_worker()
     try:
         detector = job.begin()
         connection.send(None)
@@ -156,10 +125,3 @@ def _work(job: Job, connection: "Connection") -> None:
         return
     except AudioModelError as error:
         connection.send(error)
-
-
-def _die_with_parent() -> None:
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)

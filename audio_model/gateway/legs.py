@@ -5,16 +5,13 @@ import logging
 from collections.abc import Callable
 from dataclasses import replace
 from time import monotonic
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from audio_model.decision import Reason, Verdict, VerdictKind
 from audio_model.formats import Encoding, RawFormat
 from audio_model.gateway.events import EventKind
 from audio_model.gateway.order import PacketOrder
 from audio_model.stream import StreamDetector
-
-if TYPE_CHECKING:
-    from audio_model.gateway.engine import Engine
 
 logger = logging.getLogger(__name__)
 
@@ -34,6 +31,16 @@ Report = Callable[["Leg", EventKind, Verdict, str], None]
 
 Learn = Callable[[StreamDetector], None]
 """Is given what followed a leg that was heard to its end."""
+
+
+class Engine(Protocol):
+    """What runs legs' waiting steps; see :class:`audio_model.gateway.engine.Engine`."""
+
+    def queue(self, leg: "Leg", /) -> None:
+        """Hear a leg, which has steps waiting, within the next round."""
+
+    def conclude(self, leg: "Leg", /) -> None:
+        """Hear a leg, whose time is up, at once, and close it."""
 
 
 class Leg:
@@ -65,7 +72,7 @@ class Leg:
         name: str,
         raw_format: RawFormat,
         stream: StreamDetector,
-        engine: "Engine",
+        engine: Engine,
         report: Report,
         *,
         deadline_seconds: float,

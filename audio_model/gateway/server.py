@@ -26,11 +26,11 @@ from audio_model.gateway.config import settings
 from audio_model.gateway.config.settings import Access, Settings
 from audio_model.gateway.config.values import Address
 from audio_model.gateway.events import CallInfo
-from audio_model.gateway.heard_before import HeardBefore
 from audio_model.gateway.http.access import AccessControl
 from audio_model.gateway.http.api import Api, Phase
 from audio_model.gateway.http.scoring import Scoring
 from audio_model.gateway.http.websockets import WebSockets
+from audio_model.gateway.known import HeardBefore
 from audio_model.gateway.outlets import logs
 from audio_model.gateway.outlets.feed import EventSink, Feed
 from audio_model.gateway.outlets.history import History
@@ -39,11 +39,11 @@ from audio_model.gateway.outlets.metrics import Metrics
 from audio_model.gateway.outlets.publish import Publisher
 from audio_model.gateway.outlets.security import NumberHasher
 from audio_model.gateway.outlets.webhooks import Webhooks
+from audio_model.gateway.ranges import Ranges
 from audio_model.gateway.rtp.receiver import RtpPorts
 from audio_model.gateway.rtp.rtpengine import Rtpengine
 from audio_model.gateway.rtp.siprec import SiprecServer
 from audio_model.ranges.rates import DetectorRates
-from audio_model.ranges.web import Ranges
 
 logger = logging.getLogger(__name__)
 

@@ -22,7 +22,7 @@ LEAST_NEW_SECONDS = 1.6
 
 
 @dataclass(frozen=True)
-class Call:
+class CampaignCall:
     """One call of an archive, and where it stands."""
 
     index: int
@@ -42,9 +42,9 @@ class Campaign:
 
     number: int
     """From 1, in the order of their first calls."""
-    exemplar: Call
+    exemplar: CampaignCall
     """The longest of those that others were matched with; its offset is 0."""
-    calls: tuple[Call, ...]
+    calls: tuple[CampaignCall, ...]
 
     @property
     def first(self) -> float:
@@ -123,7 +123,7 @@ class Grouping:
         for call in members:
             node = self._calls[call]
             offset = self._root(call)[1] - zero
-            calls.append(Call(call, node.time, offset, node.matched_seconds, node.seconds))
+            calls.append(CampaignCall(call, node.time, offset, node.matched_seconds, node.seconds))
         return Campaign(number, calls[members.index(exemplar)], tuple(calls))
 
     def _join(self, call: int, match: Match) -> None:

@@ -3,20 +3,19 @@
 import argparse
 import csv
 import io
-import math
 import sys
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 
 from audio_model.audio import check_seconds
-from audio_model.batch.rows import escape
 from audio_model.errors import UsageError
+from audio_model.files import write_whole
 from audio_model.formats import suffix_of
-from audio_model.known.campaigns import Call, Campaign, Grouping
+from audio_model.known.campaigns import Campaign, CampaignCall, Grouping
+from audio_model.known.fingerprint_files import fingerprint_files
 from audio_model.known.picture import picture
-from audio_model.known.sources import hear
-from audio_model.report.output import write_whole
+from audio_model.tables.rows import escape
+from audio_model.times import iso
 
 EXIT_DONE = 0
 EXIT_SOME_ERRORS = 1
@@ -59,7 +58,7 @@ def run(args: argparse.Namespace) -> int:
     grouping = Grouping()
     paths: list[str] = []
     errors: list[str] = []
-    for heard in hear(args.paths, args.max_seconds):
+    for heard in fingerprint_files(args.paths, args.max_seconds):
         paths.append(escape(heard.entry.path))
         errors.append(escape(heard.error))
         grouping.add(heard.fingerprint, heard.time)
@@ -101,7 +100,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def _rows(
     campaigns: Sequence[Campaign], paths: Sequence[str], errors: Sequence[str]
 ) -> Iterable[Sequence[object]]:
-    placed: dict[int, tuple[int, Call]] = {
+    placed: dict[int, tuple[int, CampaignCall]] = {
         call.index: (campaign.number, call) for campaign in campaigns for call in campaign.calls
     }
     for index, (path, error) in enumerate(zip(paths, errors, strict=True)):
@@ -118,17 +117,11 @@ def _summary(campaigns: Sequence[Campaign], paths: Sequence[str]) -> Iterable[Se
         yield (
             campaign.number,
             len(campaign.calls),
-            _time(campaign.first),
-            _time(campaign.last),
+            iso(campaign.first),
+            iso(campaign.last),
             f"{exemplar.seconds:.2f}",
             paths[exemplar.index],
         )
-
-
-def _time(time: float) -> str:
-    if math.isnan(time):
-        return ""
-    return datetime.fromtimestamp(time, UTC).isoformat(timespec="seconds")
 
 
 def _csv(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:

@@ -4,15 +4,17 @@ import argparse
 import csv
 import math
 import sys
-from collections.abc import Callable, Iterable
-from datetime import UTC, datetime
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from audio_model.audio import check_seconds
-from audio_model.batch.rows import escape
+from audio_model.errors import StoreError
+from audio_model.known.fingerprint_files import fingerprint_files
+from audio_model.known.fuse import evidence_of
 from audio_model.known.match import match_whole
-from audio_model.known.sources import hear
-from audio_model.known.store import Recording, Store, StoreError
+from audio_model.known.store import Store, StoredRecording
+from audio_model.tables.rows import escape, known_fields
+from audio_model.times import iso
 
 EXIT_DONE = 0
 EXIT_SOME_ERRORS = 1
@@ -39,18 +41,13 @@ exit status:
   0 done, 1 some recordings could not be read, 2 wrong usage or a damaged store
 """
 
+_MATCH_FIELDS = (
+    *("recording", "name", "offset", "start", "end", "seconds", "probability"),
+    *("first_heard", "last_heard", "times_heard"),
+)
 _MATCH_COLUMNS = (
     "path",
-    "recording",
-    "name",
-    "offset",
-    "start",
-    "end",
-    "matched_seconds",
-    "probability",
-    "first_heard",
-    "last_heard",
-    "times_heard",
+    *("matched_seconds" if name == "seconds" else name for name in _MATCH_FIELDS),
     "error",
 )
 _LIST_COLUMNS = ("recording", "name", "seconds", "first_heard", "last_heard", "times_heard")
@@ -101,7 +98,7 @@ def _add(args: argparse.Namespace) -> int:
     check_seconds(args.max_seconds)
     errors = 0
     with Store(args.store) as store:
-        for heard in hear(args.paths, args.max_seconds):
+        for heard in fingerprint_files(args.paths, args.max_seconds):
             path = escape(heard.entry.path)
             if heard.fingerprint is None:
                 errors += 1
@@ -126,22 +123,13 @@ def _match(args: argparse.Namespace) -> int:
     rows = csv.writer(sys.stdout, lineterminator="\n")
     rows.writerow(_MATCH_COLUMNS)
     with Store(args.store, create=False) as store:
-        for heard in hear(args.paths, args.max_seconds):
-            cells: Iterable[object] = [""] * 10
+        for heard in fingerprint_files(args.paths, args.max_seconds):
+            cells: Sequence[object] = [""] * len(_MATCH_FIELDS)
             if heard.fingerprint is None:
                 errors += 1
             elif (match := match_whole(store, heard.fingerprint)) is not None and match.sure:
-                recording = match.recording
-                cells = (
-                    recording.id,
-                    recording.name,
-                    f"{match.offset:.3f}",
-                    f"{match.start:.3f}",
-                    f"{match.end:.3f}",
-                    f"{match.seconds:.3f}",
-                    f"{match.probability:.6f}",
-                    *_heard(recording),
-                )
+                fields = known_fields(evidence_of(match))
+                cells = [_cell(name, fields[name]) for name in _MATCH_FIELDS]
             rows.writerow([escape(heard.entry.path), *cells, escape(heard.error)])
     return EXIT_SOME_ERRORS if errors else EXIT_DONE
 
@@ -179,9 +167,12 @@ def _merge(args: argparse.Namespace) -> int:
     return EXIT_DONE
 
 
-def _heard(recording: Recording) -> tuple[object, ...]:
-    first, last = (
-        datetime.fromtimestamp(at, UTC).isoformat(timespec="seconds")
-        for at in (recording.first_heard, recording.last_heard)
-    )
-    return first, last, recording.times_heard
+def _cell(name: str, value: object) -> object:
+    """Write a field with all its decimals, so that the numbers of a column look alike."""
+    if isinstance(value, float):
+        return f"{value:.6f}" if name == "probability" else f"{value:.3f}"
+    return value
+
+
+def _heard(recording: StoredRecording) -> tuple[object, ...]:
+    return iso(recording.first_heard), iso(recording.last_heard), recording.times_heard

@@ -8,11 +8,12 @@ from pathlib import Path
 from time import monotonic
 
 from audio_model.decision import OperatingPoint, Verdict, VerdictKind
+from audio_model.errors import StoreError
 from audio_model.frontend import Samples
 from audio_model.known.fingerprint import NOTHING
 from audio_model.known.fuse import fuse
 from audio_model.known.match import WORTH_WEIGHING, Matcher, match_whole
-from audio_model.known.store import CODES_PER_POSITION, POSITIONS_PER_SECOND, Store, StoreError
+from audio_model.known.store import CODES_PER_POSITION, POSITIONS_PER_SECOND, Store
 
 logger = logging.getLogger(__name__)
 

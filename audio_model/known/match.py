@@ -23,7 +23,7 @@ from audio_model.known.fingerprint import (
     Fingerprint,
     Fingerprinter,
 )
-from audio_model.known.store import CODES_PER_POSITION, POSITIONS_PER_SECOND, Recording, Store
+from audio_model.known.store import CODES_PER_POSITION, POSITIONS_PER_SECOND, Store, StoredRecording
 from audio_model.known.stretch import Stretch, best_stretch
 
 PATCH_SECONDS = PATCH_SAMPLES / SAMPLE_RATE
@@ -88,7 +88,7 @@ anything is sure before, and a look-up costs nearly as much for little audio as 
 class Match:
     """A stretch of a call that repeats a known recording."""
 
-    recording: Recording
+    recording: StoredRecording
     offset: float
     """Second of the recording at which the call's audio begins; negative if it begins before."""
     start: float
@@ -228,7 +228,7 @@ class Matcher:
             self.sure_at = self._n_heard / SAMPLE_RATE
 
     def _compare(self) -> None:
-        found: dict[int, tuple[Recording, list[Stretch]]] = {}
+        found: dict[int, tuple[StoredRecording, list[Stretch]]] = {}
         for position, alignment in self._likely_alignments():
             known = self._store.at(position)
             if known is None:
@@ -306,7 +306,7 @@ def likely_codes(fingerprint: Fingerprint) -> tuple[NDArray[np.int64], Codes]:
     return looked_up[chosen], codes[chosen]
 
 
-def _match(recording: Recording, stretches: list[Stretch], telling: float) -> Match:
+def _match(recording: StoredRecording, stretches: list[Stretch], telling: float) -> Match:
     """One match of the stretches of a recording; where they overlap, the better one counts."""
     taken: list[Stretch] = []
     for stretch in sorted(stretches, key=lambda stretch: -stretch.evidence):

@@ -2,11 +2,11 @@
 
 import math
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from xml.etree import ElementTree
 
 from audio_model.errors import printable
 from audio_model.known.campaigns import Campaign
+from audio_model.times import utc
 
 MAX_CAMPAIGNS = 40
 """The largest; more are not told apart on one picture."""
@@ -103,7 +103,7 @@ def _draw_axis(root: ElementTree.Element, y: float, low: float, span: float) -> 
 
 def _written(time: float, span: float) -> str:
     """A time in UTC, as finely as the picture shows."""
-    at = datetime.fromtimestamp(time, UTC)
+    at = utc(time)
     if span < 180:
         return at.strftime("%H:%M:%S")
     return at.strftime("%d %b %H:%M" if span < 30 * 86_400 else "%d %b %Y")

@@ -4,29 +4,26 @@ A recording's codes, one each 80 ms, stand in its row; :mod:`audio_model.known.i
 All changes happen in transactions: a killed process leaves what was committed and nothing else.
 """
 
-import os
-import sqlite3
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 
-from audio_model.errors import AudioModelError
+from audio_model.errors import StoreError
 from audio_model.known.fingerprint import CODES_PER_SECOND, Codes
-from audio_model.known.index import POSITION_BITS, SCHEMA, Hits, Index
+from audio_model.known.index import POSITION_BITS, Hits, Index
+from audio_model.known.index import SCHEMA as INDEX_SCHEMA
+from audio_model.sqlite import Durability, Format, SqliteStore
 
 CODES_PER_POSITION = 5
 """One code in five is kept: one each 80 ms, a *position*."""
 
 POSITIONS_PER_SECOND = CODES_PER_SECOND / CODES_PER_POSITION
 
-_APPLICATION_ID = 0x6B6E6F77
-_VERSION = 2
 _MAPPED_BYTES = 1 << 40
 """All of the file may be mapped: pages in the system's cache are then read without being copied."""
 _CACHED_KIB = 1 << 16
@@ -47,15 +44,17 @@ CREATE TABLE recordings (
 );
 CREATE INDEX waiting ON recordings (id) WHERE waiting;
 """
+_FORMAT = Format(
+    kind="store of known recordings",
+    application_id=0x6B6E6F77,
+    version=2,
+    schema=_SCHEMA + INDEX_SCHEMA,
+)
 _COLUMNS = "id, name, first_position, n_positions, first_heard, last_heard, times_heard, learnt"
 
 
-class StoreError(AudioModelError):
-    """A store of known recordings is damaged, locked, full, or isn't one."""
-
-
 @dataclass(frozen=True)
-class Recording:
+class StoredRecording:
     """What a store tells of a recording."""
 
     id: int
@@ -75,12 +74,15 @@ class Recording:
         return self.n_positions / POSITIONS_PER_SECOND
 
 
-class Store:
+class Store(SqliteStore):
     """Known recordings. For one thread at a time; each process or thread opens its own.
 
     Any number of processes may read and write one file on a local disk. Raises StoreError from any
     method where the file is damaged, full, or locked for too long.
     """
+
+    format = _FORMAT
+    durability = Durability.LAST_SECONDS
 
     def __init__(
         self,
@@ -93,85 +95,30 @@ class Store:
         """Open a store; ``":memory:"`` is one that is never written.
 
         Args:
+            path: the store's file.
             create: whether it is made if there is none. If not, the file need not be writable.
-            busy_seconds: for which every method waits for a file that is locked.
-            mapped: whether the file is read through memory, which is faster. Who cuts the file off
-                then ends the process (SIGBUS), where otherwise a method raises StoreError.
+            busy_seconds: how long every method waits for a file that is locked.
+            mapped: whether the file is read through memory, which is faster. If somebody then cuts
+                the file off, the process ends (SIGBUS); otherwise a method raises StoreError.
 
         Raises StoreError if it is none, or if there is none and ``create`` is false.
         """
-        self.path = str(path)
-        if not create and not Path(path).is_file():
-            raise StoreError(f"{self.path}: no such store of known recordings")
-        with self._errors():
-            self._db = sqlite3.connect(
-                self.path if create else _uri(Path(path)),
-                timeout=busy_seconds,
-                isolation_level=None,
-                check_same_thread=False,
-                uri=not create,
-            )
+        self._mapped = mapped
+        super().__init__(path, create=create, busy_seconds=busy_seconds)
+
+    def _prepare(self, busy_seconds: float | None) -> None:
         self._index = Index(self._db)
-        try:
-            with self._errors():
-                self._db.execute(f"PRAGMA mmap_size = {_MAPPED_BYTES if mapped else 0}")
-                if not mapped:
-                    self._db.execute(f"PRAGMA cache_size = -{_CACHED_KIB}")
-                self._prepare()
-        except StoreError:
-            self._db.close()
-            raise
-        self._file = _identity(self.path)
-
-    def _prepare(self) -> None:
-        db = self._db
-        # Of a power failure the last seconds are lost at worst; of a kill, nothing.
-        db.execute("PRAGMA synchronous = NORMAL")
-        if self._pragma("application_id") == 0 and self._is_empty():
-            db.execute("PRAGMA journal_mode = WAL")
-            with self.writing():
-                # Another process may have made it meanwhile.
-                if self._is_empty():
-                    for statement in (_SCHEMA + SCHEMA).split(";"):
-                        db.execute(statement)
-                    db.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
-                    db.execute(f"PRAGMA user_version = {_VERSION}")
-        if self._pragma("application_id") != _APPLICATION_ID:
-            raise StoreError(f"{self.path}: not a store of known recordings")
-        if (version := self._pragma("user_version")) != _VERSION:
-            raise StoreError(f"{self.path}: made by another version of this program ({version})")
-
-    def _pragma(self, name: str) -> int:
-        return int(self._db.execute(f"PRAGMA {name}").fetchone()[0])
-
-    def _is_empty(self) -> bool:
-        return self._db.execute("SELECT 1 FROM sqlite_master").fetchone() is None
-
-    def is_there(self) -> bool:
-        """Whether the file still lies at its path: one that was removed can be read on."""
-        return self._file is not None and _identity(self.path) == self._file
-
-    def close(self) -> None:
-        """Let go of the file."""
-        self._db.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
+        self._db.execute(f"PRAGMA mmap_size = {_MAPPED_BYTES if self._mapped else 0}")
+        if not self._mapped:
+            self._db.execute(f"PRAGMA cache_size = -{_CACHED_KIB}")
+        super()._prepare(busy_seconds)
 
     def __len__(self) -> int:
         """The number of recordings."""
         with self._errors():
             return int(self._db.execute("SELECT count(*) FROM recordings").fetchone()[0])
 
-    def recordings(self) -> Iterator[Recording]:
+    def recordings(self) -> Iterator[StoredRecording]:
         """All recordings, in the order in which they were added."""
         last = 0
         while True:
@@ -186,20 +133,20 @@ class Store:
             last = rows[-1][0]
             yield from (_recording(row) for row in rows)
 
-    def recording(self, id: int) -> Recording | None:
+    def recording(self, id: int) -> StoredRecording | None:
         """One recording; None if there is no such one (any more)."""
         with self._errors():
             row = self._db.execute(f"SELECT {_COLUMNS} FROM recordings WHERE id = ?", (id,))
             found = row.fetchone()
         return None if found is None else _recording(found)
 
-    def named(self, name: str) -> list[Recording]:
+    def named(self, name: str) -> list[StoredRecording]:
         """The recordings of a name."""
         with self._errors():
             rows = self._db.execute(f"SELECT {_COLUMNS} FROM recordings WHERE name = ?", (name,))
             return [_recording(row) for row in rows]
 
-    def at(self, position: int) -> tuple[Recording, Codes] | None:
+    def at(self, position: int) -> tuple[StoredRecording, Codes] | None:
         """The recording at a position, and its codes; None if it was removed."""
         with self._errors():
             row = self._db.execute(
@@ -326,49 +273,11 @@ class Store:
         with self._errors():
             return self._index.search(codes, max_distance)
 
-    @contextmanager
-    def _transaction(self, begin: str) -> Iterator[None]:
-        with self._errors():
-            if self._db.in_transaction:
-                yield
-                return
-            self._db.execute(begin)
-            try:
-                yield
-                self._db.execute("COMMIT")
-            except BaseException:
-                # A full disk has ended the transaction already.
-                if self._db.in_transaction:
-                    self._db.execute("ROLLBACK")
-                # Ids that were taken back are given anew.
-                self._index.forget_waiting()
-                raise
-
-    @contextmanager
-    def _errors(self) -> Iterator[None]:
-        try:
-            yield
-        except sqlite3.Error as error:
-            raise StoreError(f"{self.path}: {error}") from error
+    def _rolled_back(self) -> None:
+        # Ids that were taken back are given anew.
+        self._index.forget_waiting()
 
 
-def _uri(path: Path) -> str:
-    """SQLite's name of a store that is there. Where nothing can be written, it is read as it is."""
-    folder_is_fixed = not os.access(path.absolute().parent, os.W_OK)
-    if folder_is_fixed and not Path(f"{path}-wal").exists():
-        return f"{path.absolute().as_uri()}?immutable=1"
-    return f"{path.absolute().as_uri()}?mode=rw"
-
-
-def _identity(path: str) -> tuple[int, int] | None:
-    """Which file lies at a path; None if there is none."""
-    try:
-        found = os.stat(path)  # noqa: PTH116
-    except OSError:
-        return None
-    return found.st_dev, found.st_ino
-
-
-def _recording(row: tuple[Any, ...]) -> Recording:
-    recording = Recording(*row)
+def _recording(row: tuple[Any, ...]) -> StoredRecording:
+    recording = StoredRecording(*row)
     return replace(recording, learnt=bool(recording.learnt))

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from audio_model.known.fingerprint import N_BITS, NOTHING, Codes
-from audio_model.known.store import CODES_PER_POSITION, POSITIONS_PER_SECOND, Recording
+from audio_model.known.store import CODES_PER_POSITION, POSITIONS_PER_SECOND, StoredRecording
 
 TOLERATED = 0.33
 """Share of wrong bits at which a code speaks neither for nor against a match."""
@@ -52,7 +52,7 @@ class Stretch:
     wander: float = 0.0
 
 
-def best_stretch(heard: Codes, recording: Recording, codes: Codes, alignment: int) -> Stretch:
+def best_stretch(heard: Codes, recording: StoredRecording, codes: Codes, alignment: int) -> Stretch:
     """The stretch that agrees best at an alignment or, where it does, a step of 16 ms beside it.
 
     Args:
@@ -68,7 +68,7 @@ def best_stretch(heard: Codes, recording: Recording, codes: Codes, alignment: in
     return replace(best, wander=wander, evidence=best.evidence if wander <= MAX_WANDER else 0.0)
 
 
-def _wander(heard: Codes, recording: Recording, codes: Codes, stretch: Stretch) -> float:
+def _wander(heard: Codes, recording: StoredRecording, codes: Codes, stretch: Stretch) -> float:
     begin, end = max(stretch.begin, WANDER_STEPS), min(stretch.end, len(heard) - WANDER_STEPS)
     begin += (stretch.begin - begin) % CODES_PER_POSITION
     times = np.arange(begin, end, CODES_PER_POSITION)
@@ -98,7 +98,9 @@ def _wander(heard: Codes, recording: Recording, codes: Codes, stretch: Stretch) 
     return float(means.std()) / (2 * rise)
 
 
-def _at_alignment(heard: Codes, recording: Recording, codes: Codes, alignment: int) -> Stretch:
+def _at_alignment(
+    heard: Codes, recording: StoredRecording, codes: Codes, alignment: int
+) -> Stretch:
     first = CODES_PER_POSITION * recording.first_position - alignment
     low = max(0, -(first // CODES_PER_POSITION))
     high = min(len(codes), -((first - len(heard)) // CODES_PER_POSITION))

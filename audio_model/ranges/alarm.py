@@ -14,7 +14,7 @@ import math
 from collections.abc import Mapping
 
 from audio_model.ranges.change import ChangeTest
-from audio_model.ranges.rates import Outcome, recorded_share
+from audio_model.ranges.rates import Answer, recorded_share
 from audio_model.ranges.tree import Node, Nodes, children
 
 SUSPECT = 0.2
@@ -36,19 +36,19 @@ def smallest_ranges(nodes: Nodes, alarmed: Node, test: ChangeTest, now: float) -
         counts = node.recent(now)
         if _above_honest(counts, test) >= SUSPECT:
             suspect.append(node)
-            k += counts[Outcome.RECORDED]
+            k += counts[Answer.RECORDED]
             for said, n in counts.items():
                 rest[said] = max(0.0, rest[said] - n)
     d = len(suspect)
     by_chance = math.comb(10, d) * (d / 10) ** k > CHANCE
-    whole = d > MOST and rest[Outcome.LIVE] < 1
+    whole = d > MOST and rest[Answer.LIVE] < 1
     if not suspect or by_chance or whole or _above_honest(rest, test) >= NOT_HONEST:
         return [alarmed]
     return [part for node in suspect for part in smallest_ranges(nodes, node, test, now)]
 
 
-def _above_honest(counts: Mapping[Outcome, float], test: ChangeTest) -> float:
+def _above_honest(counts: Mapping[Answer, float], test: ChangeTest) -> float:
     # Without a recorded call nobody is suspect; the posterior is asked only where it can matter.
-    if counts[Outcome.RECORDED] < 0.5:
+    if counts[Answer.RECORDED] < 0.5:
         return 0.0
     return recorded_share(counts, test.rates, above=test.honest).above

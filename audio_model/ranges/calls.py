@@ -4,14 +4,14 @@ import json
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime
 
-from audio_model.batch.readers import TABLE_SUFFIXES, NotATable, read_rows
+from audio_model import times
 from audio_model.decision import VerdictKind
 from audio_model.errors import ResultsError, UsageError, printable
 from audio_model.formats import suffix_of
 from audio_model.ranges.rates import outcome
 from audio_model.ranges.tree import RangeCall
+from audio_model.tables.readers import TABLE_SUFFIXES, NotATable, read_rows
 
 REQUIRED_COLUMNS = ("caller", "time", "verdict")
 OPTIONAL_COLUMNS = ("called", "reason", "score", "duration", "campaign", "known", "call", "path")
@@ -70,7 +70,7 @@ def parse_call(values: Mapping[str, object], place: str) -> RangeCall:
     return RangeCall(
         id=_text(values, "call") or path or place,
         caller=_text(values, "caller"),
-        time=_time(values.get("time")),
+        time=times.parse(values.get("time")),
         outcome=outcome(VerdictKind(str(verdict)), _text(values, "reason")),
         called=_text(values, "called"),
         duration=_number(values, "duration"),
@@ -105,19 +105,3 @@ def _number(values: Mapping[str, object], name: str) -> float | None:
     if not math.isfinite(number):
         raise ValueError(f"{name} is {json.dumps(value, default=str)}")
     return number
-
-
-def _time(value: object) -> float:
-    if isinstance(value, datetime):
-        return value.timestamp()
-    text = "" if value is None else str(value).strip()
-    try:
-        seconds = float(text)
-    except ValueError:
-        try:
-            return datetime.fromisoformat(text).timestamp()
-        except (ValueError, OverflowError, OSError):
-            seconds = math.nan
-    if not math.isfinite(seconds):
-        raise ValueError(f"time is {json.dumps(text)}: seconds since 1970 or ISO 8601")
-    return seconds

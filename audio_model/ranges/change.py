@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from audio_model.errors import UsageError
-from audio_model.ranges.rates import DetectorRates, Mark, Outcome
+from audio_model.ranges.rates import Answer, DetectorRates, Mark
 from audio_model.ranges.tree import Node
 
 _USUAL_CALLS = 20.0
@@ -52,7 +52,7 @@ class ChangeTest:
                 f"the share of a campaign {self.bad:g}, which must be below 1"
             )
 
-    def gain(self, said: Outcome, node: Node) -> float:
+    def gain(self, said: Answer, node: Node) -> float:
         """Nats that an answer adds for a range, by what was heard of it before.
 
         Against a range as it usually is stands a campaign whose message the detector hears as well
@@ -60,44 +60,44 @@ class ChangeTest:
         of their calls. Both are estimates from calls before this one alone, so the ratio stays a
         likelihood ratio.
         """
-        if said is Outcome.UNHEARD:
+        if said is Answer.UNHEARD:
             return 0.0
         usual, usual_live = self._usual(node)
         told, told_live = self._told(node, usual)
         match said:
-            case Outcome.RECORDED:
+            case Answer.RECORDED:
                 return math.log(told / usual)
-            case Outcome.LIVE:
+            case Answer.LIVE:
                 return min(0.0, math.log(told_live / usual_live))
             case _:
                 return math.log((1 - told - told_live) / (1 - usual - usual_live))
 
     def _usual(self, node: Node) -> tuple[float, float]:
         """Chances of the answers recorded and live while a range is as it usually is."""
-        may = self.rates.chance(Outcome.RECORDED, self.honest)
+        may = self.rates.chance(Answer.RECORDED, self.honest)
         plays = (_USUAL_CALLS * may + node.usual_recorded) / (_USUAL_CALLS + node.usual_heard)
         recorded = min(max(may, plays), _MOST_USUAL)
-        live = self.rates.chance(Outcome.LIVE, self.honest)
+        live = self.rates.chance(Answer.LIVE, self.honest)
         live = (_LIVE_CALLS * live + node.live) / (_LIVE_CALLS + node.heard)
         return recorded, min(live, 1 - recorded - _LEAST)
 
     def _told(self, node: Node, usual: float) -> tuple[float, float]:
         """The same of a campaign; its recordings are not heard less often than usual ones."""
-        live = self.rates.chance(Outcome.LIVE, self.bad)
-        recorded = self.rates.chance(Outcome.RECORDED, self.bad)
+        live = self.rates.chance(Answer.LIVE, self.bad)
+        recorded = self.rates.chance(Answer.RECORDED, self.bad)
         recorded = _MESSAGE_CALLS * recorded + node.recorded_since
         recorded /= _MESSAGE_CALLS + node.heard_since
         return min(max(recorded, usual), 1 - live - _LEAST), live
 
     @cached_property
-    def gains(self) -> Mapping[Outcome, float]:
+    def gains(self) -> Mapping[Answer, float]:
         """Nats that an answer adds for a range of which nothing was heard before, by the rates
         alone: what a person's mark takes back."""
         gains = {
             said: math.log(self.rates.chance(said, self.bad) / self.rates.chance(said, self.honest))
-            for said in Outcome
+            for said in Answer
         }
-        gains[Outcome.UNSURE] = min(0.0, gains[Outcome.UNSURE])
+        gains[Answer.UNSURE] = min(0.0, gains[Answer.UNSURE])
         return gains
 
     @cached_property

@@ -8,12 +8,13 @@ from contextlib import closing
 from itertools import islice
 from pathlib import Path
 
-from audio_model.errors import OutputError, UsageError, printable
+from audio_model.errors import UsageError
+from audio_model.files import write_whole
 from audio_model.ranges.breaker import Policy
 from audio_model.ranges.calls import DamagedRow, read_calls
 from audio_model.ranges.change import ChangeTest
 from audio_model.ranges.page import page
-from audio_model.ranges.rates import DetectorRates, Outcome
+from audio_model.ranges.rates import Answer, DetectorRates
 from audio_model.ranges.store import RangeStore
 from audio_model.ranges.tables import write_ranges
 from audio_model.ranges.tree import RangeCall
@@ -63,7 +64,7 @@ def run(args: argparse.Namespace) -> int:
         store.tick(last)
         n_ranges = write_ranges(args.output, store, args.min_calls)
         if args.page is not None:
-            _write(Path(args.page), page(store, last, args.min_calls))
+            write_whole(args.page, page(store, last, args.min_calls))
         held = sum(node.held for node in store.ranges())
         print(
             f"{len(calls)} calls in {n_ranges} ranges of {args.min_calls} calls or more: "
@@ -105,7 +106,7 @@ class _Calls:
 
     def __iter__(self) -> Iterator[RangeCall]:
         for row in self._db.execute("SELECT * FROM calls ORDER BY time, rowid"):
-            yield RangeCall(row[0], row[1], row[2], Outcome(row[3]), *row[4:])
+            yield RangeCall(row[0], row[1], row[2], Answer(row[3]), *row[4:])
 
     def add(self, call: RangeCall) -> None:
         self._n += 1
@@ -117,15 +118,6 @@ class _Calls:
 
     def close(self) -> None:
         self._db.close()
-
-
-def _write(path: Path, text: str) -> None:
-    try:
-        beside = path.with_name(f"{path.name}.partial")
-        beside.write_text(text, encoding="utf-8")
-        beside.replace(path)
-    except OSError as error:
-        raise OutputError(f"cannot write {printable(path)}: {error.strerror}") from error
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from audio_model.errors import UsageError, printable
-from audio_model.gateway.outlets.security import safe_name
+from audio_model.files import safe_name
 from audio_model.ranges.breaker import Change
 from audio_model.ranges.numbers import normalise
 from audio_model.ranges.rates import Mark

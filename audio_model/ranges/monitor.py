@@ -7,7 +7,7 @@ from audio_model.ranges import breaker, sketch
 from audio_model.ranges.alarm import MOST, smallest_ranges
 from audio_model.ranges.breaker import Change, Policy, Why
 from audio_model.ranges.numbers import Number, normalise
-from audio_model.ranges.rates import Mark, Outcome
+from audio_model.ranges.rates import Answer, Mark
 from audio_model.ranges.tree import Node, Nodes, RangeCall, State, children, path_of
 
 _SEVERITY = {State.CLOSED: 0, State.WARNED: 1, State.HALF_OPEN: 2, State.OPEN: 3}
@@ -60,10 +60,10 @@ class Monitor:
             node.count_mark(mark, before)
             return gain
 
-        return self._follow(call, now, count, Outcome.UNHEARD)
+        return self._follow(call, now, count, Answer.UNHEARD)
 
     def _follow(
-        self, call: RangeCall, now: float, count: Callable[[Node], float], said: Outcome
+        self, call: RangeCall, now: float, count: Callable[[Node], float], said: Answer
     ) -> list[Change]:
         """``count`` counts in a node and returns the evidence that it adds there."""
         number = call.number
@@ -124,7 +124,7 @@ class Monitor:
                 held = node
         return changes, held
 
-    def _weigh(self, node: Node, held: Node | None, said: Outcome, gain: float, now: float) -> None:
+    def _weigh(self, node: Node, held: Node | None, said: Answer, gain: float, now: float) -> None:
         """Add a call's evidence where it may count.
 
         A range that is held explains its calls: those above it hear no more of them. Below it, they

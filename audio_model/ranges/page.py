@@ -4,20 +4,17 @@ It is complete in one file, speaks English and Chinese, and is light or dark: th
 report's.
 """
 
-import tomllib
 from collections.abc import Sequence
-from datetime import UTC, datetime
-from functools import cache
-from importlib import resources
 
 from audio_model.errors import printable
+from audio_model.pages import frame
+from audio_model.pages.markup import Child, Element, element
+from audio_model.pages.texts import Text, Texts
 from audio_model.ranges.breaker import Change
 from audio_model.ranges.describe import range_values
 from audio_model.ranges.store import RangeStore
 from audio_model.ranges.tree import Node, State
-from audio_model.report.page import frame
-from audio_model.report.page.markup import Child, Element, element
-from audio_model.report.page.texts import Text
+from audio_model.times import utc
 
 MAX_RANGES = 200
 """In the tree; those that matter most."""
@@ -25,6 +22,8 @@ MAX_LANES = 40
 MAX_CHANGES = 200
 _SUSPECT = 0.95
 _LANE_HEIGHT = 18
+
+_text = Texts(__package__)
 
 _CLASSES = {State.WARNED: "unknown", State.OPEN: "recorded", State.HALF_OPEN: "live"}
 _HEADS = ("range", "state", "share", "calls", "called", "short", "campaigns")
@@ -67,7 +66,7 @@ def page(store: RangeStore, now: float, min_calls: int = 1) -> str:
             _text("tree"), element("figure", _tree(shown, values)), about=_text("tree_about")
         ),
         frame.section(_text("evidence"), _changes(changes)),
-        made=datetime.fromtimestamp(now, UTC),
+        made=utc(now),
     )
 
 
@@ -155,7 +154,7 @@ def _tree(
                 " · ",
                 _state(State(str(row["state"]))),
                 " · ",
-                _text("n_calls").format(n=int(row["calls"] or 0)),
+                _text("n_calls", n=int(row["calls"] or 0)),
                 f" · {_percent(row['share'])} "
                 f"({_percent(row['share_low'])}–{_percent(row['share_high'])})",
                 _bar(row),
@@ -241,22 +240,12 @@ def _changes(changes: Sequence[Change]) -> Element:
     return element("figure", element("div", table, class_="scroll"))
 
 
-def _text(key: str) -> Text:
-    return _texts()[key]
-
-
-@cache
-def _texts() -> dict[str, Text]:
-    source = resources.files(__package__).joinpath("texts.toml").read_text(encoding="utf-8")
-    return {key: Text(**languages) for key, languages in tomllib.loads(source).items()}
-
-
 def _state(state: State) -> Element:
     return element("span", _text(state), class_="named")
 
 
 def _why(change: Change) -> Text:
-    return _text(f"why_{change.why}").format(ranges=printable(", ".join(change.ranges)))
+    return _text(f"why_{change.why}", ranges=printable(", ".join(change.ranges)))
 
 
 def _percent(share: str | float | None) -> str:
@@ -264,4 +253,4 @@ def _percent(share: str | float | None) -> str:
 
 
 def _clock(moment: float) -> str:
-    return datetime.fromtimestamp(moment, UTC).strftime("%m-%d %H:%M:%S")
+    return utc(moment).strftime("%m-%d %H:%M:%S")

@@ -26,7 +26,7 @@ _SUREST, _RAREST = 0.9, 0.005
 _GRID = (np.arange(1000) + 0.5) / 1000
 
 
-class Outcome(StrEnum):
+class Answer(StrEnum):
     """What a call's verdict says to a range."""
 
     RECORDED = "recorded"
@@ -44,11 +44,11 @@ class Mark(StrEnum):
     LIVE = "live"
 
 
-def outcome(verdict: VerdictKind, reason: str = "") -> Outcome:
+def outcome(verdict: VerdictKind, reason: str = "") -> Answer:
     """What a verdict and its reason come to."""
     if verdict is VerdictKind.UNKNOWN:
-        return Outcome.UNSURE if reason in ("", Reason.UNSURE) else Outcome.UNHEARD
-    return Outcome(verdict.value)
+        return Answer.UNSURE if reason in ("", Reason.UNSURE) else Answer.UNHEARD
+    return Answer(verdict.value)
 
 
 @dataclass(frozen=True)
@@ -91,15 +91,15 @@ class DetectorRates:
             live_said_recorded=max(2 * point.false_alarm, _RAREST),
         )
 
-    def of_recorded(self, said: Outcome) -> float:
+    def of_recorded(self, said: Answer) -> float:
         """Chance of an answer to a recording; 1 where it tells nothing."""
         return _chance(said, self.recorded_said_recorded, self.recorded_said_live)
 
-    def of_live(self, said: Outcome) -> float:
+    def of_live(self, said: Answer) -> float:
         """Chance of an answer to a live caller; 1 where it tells nothing."""
         return _chance(said, self.live_said_recorded, self.live_said_live)
 
-    def chance(self, said: Outcome, share: float) -> float:
+    def chance(self, said: Answer, share: float) -> float:
         """Chance of an answer where ``share`` of the calls play a recording."""
         return share * self.of_recorded(said) + (1 - share) * self.of_live(said)
 
@@ -117,7 +117,7 @@ class Share:
 
 
 def recorded_share(
-    counts: Mapping[Outcome, float],
+    counts: Mapping[Answer, float],
     rates: DetectorRates,
     *,
     above: float,
@@ -136,7 +136,7 @@ def recorded_share(
     log_posterior = (a - 1 + marks.get(Mark.RECORDED, 0.0)) * np.log(_GRID)
     log_posterior += (b - 1 + marks.get(Mark.LIVE, 0.0)) * np.log1p(-_GRID)
     for said, n in counts.items():
-        if said is not Outcome.UNHEARD and n > 0:
+        if said is not Answer.UNHEARD and n > 0:
             log_posterior += n * np.log(
                 _GRID * rates.of_recorded(said) + (1 - _GRID) * rates.of_live(said)
             )
@@ -154,13 +154,13 @@ def recorded_share(
     )
 
 
-def _chance(said: Outcome, recorded: float, live: float) -> float:
+def _chance(said: Answer, recorded: float, live: float) -> float:
     match said:
-        case Outcome.RECORDED:
+        case Answer.RECORDED:
             return recorded
-        case Outcome.LIVE:
+        case Answer.LIVE:
             return live
-        case Outcome.UNSURE:
+        case Answer.UNSURE:
             return 1 - recorded - live
-        case Outcome.UNHEARD:
+        case Answer.UNHEARD:
             return 1.0

@@ -7,7 +7,7 @@ from typing import Any
 
 from audio_model.ranges.breaker import Change, Policy, Why
 from audio_model.ranges.change import ChangeTest
-from audio_model.ranges.rates import DetectorRates, Mark, Outcome
+from audio_model.ranges.rates import Answer, DetectorRates, Mark
 from audio_model.ranges.tree import Node, RangeCall, State
 
 NODE_COLUMNS = tuple(each.name for each in fields(Node))
@@ -70,7 +70,7 @@ def _storable(value: object) -> object:
 def call_of(row: Sequence[Any]) -> RangeCall:
     """A call from its row."""
     values = dict(zip(CALL_COLUMNS, row, strict=True))
-    values["outcome"] = Outcome(values["outcome"])
+    values["outcome"] = Answer(values["outcome"])
     return RangeCall(**values)
 
 

@@ -9,15 +9,13 @@ Numbers stand in it as they are, for ranges cannot be made of hashes; the file i
 to read.
 """
 
-import errno
 import os
-import sqlite3
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from audio_model.errors import AudioModelError, printable
+from audio_model.errors import RangeStoreError, UnknownCallError, printable
 from audio_model.ranges.breaker import Change, Policy
 from audio_model.ranges.monitor import Advice, Monitor
 from audio_model.ranges.numbers import normalise
@@ -44,17 +42,14 @@ from audio_model.ranges.tree import (
     Node,
     RangeCall,
 )
+from audio_model.sqlite import MEMORY, Durability, Format, SqliteStore
 
 MAX_CALLS = 1_000_000
 """Calls that are remembered one by one, for marks and against counting twice."""
 TIDY_SECONDS = 3600.0
 BUSY_SECONDS = 30.0
-"""For which a process waits until another has written."""
-_PASSING_CODES = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_FULL})
+"""How long a process waits until another has written."""
 
-_APPLICATION = 0x414D5247
-"""``AMRG``: the file is one of these."""
-_VERSION = 2
 _SCHEMA = f"""
 CREATE TABLE ranges (prefix TEXT PRIMARY KEY, {", ".join(NODE_COLUMNS[1:])}) WITHOUT ROWID;
 CREATE INDEX held ON ranges (state) WHERE state != 'closed';
@@ -64,25 +59,13 @@ CREATE INDEX changed ON changes (prefix);
 CREATE TABLE settings (n INTEGER PRIMARY KEY, policy);
 CREATE TABLE allowed (prefix TEXT PRIMARY KEY, note, time) WITHOUT ROWID;
 CREATE TABLE marks (id TEXT PRIMARY KEY, mark, marked, {", ".join(CALL_COLUMNS[1:])}) WITHOUT ROWID;
-PRAGMA application_id = {_APPLICATION};
-PRAGMA user_version = {_VERSION};
 """
-
-
-class RangeStoreError(AudioModelError):
-    """A store can't be read or written. The message names it.
-
-    Attributes:
-        passing: whether it may be over soon: the disk is full, or another process has it locked.
-    """
-
-    def __init__(self, message: str, *, passing: bool = False) -> None:
-        super().__init__(message)
-        self.passing = passing
-
-
-class UnknownCallError(AudioModelError):
-    """No call is known by an id, or not any more."""
+_FORMAT = Format(
+    kind="store of number ranges",
+    application_id=0x414D5247,  # AMRG
+    version=2,
+    schema=_SCHEMA,
+)
 
 
 @dataclass(frozen=True)
@@ -94,8 +77,13 @@ class Allowed:
     time: float
 
 
-class RangeStore:
+class RangeStore(SqliteStore):
     """A store that is open; for one thread at a time."""
+
+    format = _FORMAT
+    error = RangeStoreError
+    durability = Durability.NOTHING
+    private = True
 
     def __init__(
         self,
@@ -107,24 +95,22 @@ class RangeStore:
         """Open or make a store.
 
         Args:
-            path: of the file; None keeps it in memory.
+            path: the file's; None keeps the store in memory.
             policy: when breakers move, from now on; None: as before. All who share a store must
                 mean the same, so the last policy that was given is kept in it.
             busy_seconds: how long to wait until another process has written.
 
         Raises RangeStoreError.
         """
-        self.path = path
-        self._busy_seconds = busy_seconds
-        with self._errors():
-            self._db = self._connect()
-            self.policy = self._agree(policy)
-        self._nodes = StoredNodes(self._db)
+        super().__init__(MEMORY if path is None else path, busy_seconds=busy_seconds)
+        try:
+            with self._errors():
+                self.policy = self._agree(policy)
+        except RangeStoreError:
+            self.close()
+            raise
         self._monitor = Monitor(self._nodes, self.policy)
         self._tidy_at = 0.0
-
-    def close(self) -> None:
-        self._db.close()
 
     def hear(self, calls: Sequence[RangeCall]) -> list[Change]:
         """Count calls, in their order; those whose id is known already are left out."""
@@ -226,46 +212,9 @@ class RangeStore:
         with self._errors():
             return self._call(call_id)
 
-    def _connect(self) -> sqlite3.Connection:
-        if self.path is None:
-            name = ":memory:"
-        else:
-            name = os.fsdecode(self.path)
-            os.close(os.open(name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
-        db = sqlite3.connect(
-            name, timeout=self._busy_seconds, isolation_level=None, check_same_thread=False
-        )
-        try:
-            self._prepare(db)
-        except BaseException:
-            db.close()
-            raise
-        return db
-
-    def _prepare(self, db: sqlite3.Connection) -> None:
-        # Another program's database is left as it is, and one that is ready needs no lock.
-        ready = self._is_ready(db)
-        # Before write-ahead mode a reader can be in the way, and SQLite does not wait for it.
-        _patiently(lambda: db.execute("PRAGMA journal_mode = WAL"), self._busy_seconds)
-        db.execute("PRAGMA synchronous = FULL")
-        if ready:
-            return
-        db.execute("BEGIN IMMEDIATE")
-        if not self._is_ready(db):
-            for statement in filter(str.strip, _SCHEMA.split(";")):
-                db.execute(statement)
-        db.execute("COMMIT")
-
-    def _is_ready(self, db: sqlite3.Connection) -> bool:
-        """Whether the schema is there. Raises RangeStoreError for one that is another's."""
-        (tables,) = db.execute("SELECT count(*) FROM sqlite_schema").fetchone()
-        (application,) = db.execute("PRAGMA application_id").fetchone()
-        (version,) = db.execute("PRAGMA user_version").fetchone()
-        if tables and application != _APPLICATION:
-            raise self._error("is another program's database")
-        if tables and version != _VERSION:
-            raise self._error(f"is of version {version}, and this program writes {_VERSION}")
-        return bool(tables)
+    def _prepare(self, busy_seconds: float | None) -> None:
+        self._nodes = StoredNodes(self._db)
+        super()._prepare(busy_seconds)
 
     def _agree(self, policy: Policy | None) -> Policy:
         if policy is None:
@@ -277,19 +226,14 @@ class RangeStore:
 
     @contextmanager
     def _writing(self) -> Iterator[None]:
-        """One transaction: everything in it is on the disk at its end, or nothing."""
-        with self._errors():
-            self._db.execute("BEGIN IMMEDIATE")
-            try:
-                self._refresh()
-                yield
-                self._nodes.flush()
-                self._db.execute("COMMIT")
-            except BaseException:
-                self._nodes.forget()
-                if self._db.in_transaction:
-                    self._db.execute("ROLLBACK")
-                raise
+        """Run one transaction: everything in it is on the disk at its end, or nothing."""
+        with self._transaction("BEGIN IMMEDIATE"):
+            self._refresh()
+            yield
+            self._nodes.flush()
+
+    def _rolled_back(self) -> None:
+        self._nodes.forget()
 
     @contextmanager
     def _reading(self) -> Iterator[None]:
@@ -306,21 +250,6 @@ class RangeStore:
     def _read_allowed(self) -> None:
         rows = self._db.execute("SELECT prefix FROM allowed")
         self._monitor.allowed = frozenset(prefix for (prefix,) in rows)
-
-    @contextmanager
-    def _errors(self) -> Iterator[None]:
-        try:
-            yield
-        except sqlite3.Error as error:
-            code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-            raise self._error(str(error), passing=code in _PASSING_CODES) from error
-        except OSError as error:
-            passing = error.errno == errno.ENOSPC
-            raise self._error(error.strerror or str(error), passing=passing) from error
-
-    def _error(self, message: str, *, passing: bool = False) -> RangeStoreError:
-        name = "ranges in memory" if self.path is None else printable(self.path)
-        return RangeStoreError(f"{name}: {message}", passing=passing)
 
     def _insert(self, table: str, values: Sequence[object], *, replace: bool = False) -> int:
         places = ", ".join("?" * len(values))
@@ -359,15 +288,3 @@ class RangeStore:
         )
         self._db.execute("DELETE FROM calls WHERE n <= (SELECT max(n) FROM calls) - ?", [MAX_CALLS])
         self._nodes.forget()
-
-
-def _patiently(attempt: Callable[[], object], seconds: float) -> None:
-    until = time.monotonic() + seconds
-    while True:
-        try:
-            attempt()
-            return
-        except sqlite3.OperationalError:
-            if time.monotonic() > until:
-                raise
-            time.sleep(0.01)

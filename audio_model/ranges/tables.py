@@ -1,11 +1,10 @@
 """Tables that come out of a store: ranges, and marked calls as a manifest to train on."""
 
 import csv
-import os
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from audio_model.errors import OutputError, printable
+from audio_model.files import replacing
 from audio_model.ranges.describe import RANGE_COLUMNS, range_values
 from audio_model.ranges.rows import MarkedCall
 from audio_model.ranges.store import RangeStore
@@ -44,17 +43,10 @@ def write_manifest(path: str, marked: Iterable[MarkedCall]) -> int:
 def _write_csv(path: Path, header: Sequence[str], rows: Iterable[Iterable[object]]) -> int:
     """A CSV file, complete or not there at all; how many rows."""
     counted = _Counted(rows)
-    beside = path.with_name(f"{path.name}.partial")
-    try:
-        with beside.open("w", encoding="utf-8", newline="", errors="surrogateescape") as file:
-            writer = csv.writer(file, lineterminator="\n")
-            writer.writerow(header)
-            writer.writerows(counted)
-            file.flush()
-            os.fsync(file.fileno())
-        beside.replace(path)
-    except OSError as error:
-        raise OutputError(f"cannot write {printable(path)}: {error.strerror}") from error
+    with replacing(path, errors="surrogateescape") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(header)
+        writer.writerows(counted)
     return counted.n
 
 

@@ -13,7 +13,7 @@ from typing import Protocol
 
 from audio_model.ranges import sketch
 from audio_model.ranges.numbers import Number, normalise
-from audio_model.ranges.rates import Mark, Outcome
+from audio_model.ranges.rates import Answer, Mark
 
 RECENT_SECONDS = 3600.0
 """Calls lose 63 % of their weight in the recent counts in so long."""
@@ -52,7 +52,7 @@ class RangeCall:
     """As the gateway or the call record writes it."""
     time: float
     """Seconds since 1970."""
-    outcome: Outcome
+    outcome: Answer
     called: str = ""
     duration: float | None = None
     """Seconds from answer to hang-up, where known."""
@@ -129,16 +129,16 @@ class Node:
         """Count a call; ``called`` is the fingerprint of its called number."""
         self.fade(call.time)
         match call.outcome:
-            case Outcome.RECORDED:
+            case Answer.RECORDED:
                 self.recorded += 1
                 self.recent_recorded += 1
-            case Outcome.LIVE:
+            case Answer.LIVE:
                 self.live += 1
                 self.recent_live += 1
-            case Outcome.UNSURE:
+            case Answer.UNSURE:
                 self.unsure += 1
                 self.recent_unsure += 1
-            case Outcome.UNHEARD:
+            case Answer.UNHEARD:
                 self.unheard += 1
         if call.duration is not None:
             self.timed += 1
@@ -165,21 +165,21 @@ class Node:
             self.recent_unsure *= kept
             self.last = now
 
-    def recent(self, now: float) -> dict[Outcome, float]:
+    def recent(self, now: float) -> dict[Answer, float]:
         """The recent counts at a moment."""
         kept = math.exp(min(0.0, (self.last - now) / RECENT_SECONDS))
         return {
-            Outcome.RECORDED: self.recent_recorded * kept,
-            Outcome.LIVE: self.recent_live * kept,
-            Outcome.UNSURE: self.recent_unsure * kept,
+            Answer.RECORDED: self.recent_recorded * kept,
+            Answer.LIVE: self.recent_live * kept,
+            Answer.UNSURE: self.recent_unsure * kept,
         }
 
-    def totals(self) -> dict[Outcome, float]:
+    def totals(self) -> dict[Answer, float]:
         """The counts of all calls that told something."""
         return {
-            Outcome.RECORDED: self.recorded,
-            Outcome.LIVE: self.live,
-            Outcome.UNSURE: self.unsure,
+            Answer.RECORDED: self.recorded,
+            Answer.LIVE: self.live,
+            Answer.UNSURE: self.unsure,
         }
 
     def marks(self) -> dict[Mark, float]:
@@ -195,10 +195,10 @@ class Node:
             self.usual_heard += self.heard_since
             self.recorded_since = self.heard_since = 0
 
-    def note(self, said: Outcome) -> None:
+    def note(self, said: Answer) -> None:
         """Note an answer that is about to count for the evidence."""
-        self.recorded_since += said is Outcome.RECORDED
-        self.heard_since += said is not Outcome.UNHEARD
+        self.recorded_since += said is Answer.RECORDED
+        self.heard_since += said is not Answer.UNHEARD
 
     def drop_evidence(self, much: float = math.inf) -> None:
         """Take evidence back that something else explains; the calls of it are not usual."""

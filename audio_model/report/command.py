@@ -7,13 +7,13 @@ from pathlib import Path
 
 from audio_model.detector import Detector
 from audio_model.errors import UsageError
+from audio_model.files import write_whole
 from audio_model.formats import suffix_of
 from audio_model.model import DEFAULT_PATH
 from audio_model.report.exhibits import Exhibit, Exhibitor
-from audio_model.report.output import write_whole
 from audio_model.report.page.run_page import Exhibits, Gallery, run_page
-from audio_model.report.results import Outcome, Result, Results
 from audio_model.report.summary import Smallest, Summary, summarise
+from audio_model.tables.results import Outcome, Result, Results
 
 _SHOWN_UNCERTAIN, _SHOWN_SURE = 12, 2
 

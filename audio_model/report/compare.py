@@ -6,7 +6,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import chain, islice, zip_longest
 
-from audio_model.report.results import Outcome, Result
 from audio_model.report.slices import (
     MAX_FOLDERS,
     MAX_GROUPS,
@@ -17,6 +16,7 @@ from audio_model.report.slices import (
     guess_slices,
 )
 from audio_model.report.summary import Smallest
+from audio_model.tables.results import Outcome, Result
 
 LARGEST_SHIFTS = 20
 EXAMPLES_MISSING = 10

@@ -7,17 +7,17 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import tee
 from pathlib import Path
 
-from audio_model.batch.inputs import expand
-from audio_model.batch.rows import Row, json_value, result_values
-from audio_model.batch.run import ScoreOptions, score_entry
 from audio_model.detector import DEFAULT_MAX_FALSE_ALARM, Detector
 from audio_model.errors import UsageError, printable
+from audio_model.files import write_whole
 from audio_model.formats import suffix_of
 from audio_model.report.compare import Comparison, compare
 from audio_model.report.compare_text import as_text, as_values
-from audio_model.report.output import write_whole
 from audio_model.report.page.compare_page import compare_page
-from audio_model.report.results import Result, Results, parse_result
+from audio_model.scoring import ScoreOptions, score_entry
+from audio_model.sources.inputs import expand
+from audio_model.tables.results import Result, Results, parse_result
+from audio_model.tables.rows import Row, json_value, result_values
 
 EXIT_WITHIN, EXIT_TOO_MANY_FLIPS = 0, 1
 _OUTPUTS = (".html", ".json")

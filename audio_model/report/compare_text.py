@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 
-from audio_model.batch.table import display_width
 from audio_model.errors import printable
 from audio_model.report.compare import Comparison, Missing, Shifts
-from audio_model.report.results import Outcome, Result
 from audio_model.report.slices import SliceBy, SliceKind
+from audio_model.tables.results import Outcome, Result
+from audio_model.tables.screen import display_width
 
 QUANTILES = (0.05, 0.5, 0.95)
 _SHOWN_GROUPS, _SHOWN_SHIFTS, _HELD_GROUPS = 10, 10, 1000

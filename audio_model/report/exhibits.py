@@ -6,12 +6,12 @@ from pathlib import Path
 
 from audio_model import audio
 from audio_model.audio import Channel, Encoding, RawFormat
-from audio_model.batch.rows import unescape
-from audio_model.batch.sources import from_folder, open_source
 from audio_model.detector import Detector
 from audio_model.errors import AudioError
 from audio_model.frontend import SAMPLE_RATE, Samples
-from audio_model.report.results import Result
+from audio_model.sources.open import from_folder, open_source
+from audio_model.tables.results import Result
+from audio_model.tables.rows import unescape
 
 MAX_SHOWN_SECONDS = 30.0
 _SAME_SCORE = 1e-3
@@ -76,7 +76,7 @@ class Exhibitor:
             return Exhibit(result, problem=" ".join(f"{type(error).__name__}: {error}".split()))
         if curve := parse_curve(result.curve):
             return Exhibit(result, samples, curve, parse_stretch(result.strongest))
-        verdict = self._detector.score(samples, SAMPLE_RATE, max_seconds=seconds)
+        verdict = self._detector.score_samples(samples, SAMPLE_RATE, max_seconds=seconds)
         if result.score is None or not abs(verdict.score - result.score) < _SAME_SCORE:
             return Exhibit(result, samples, score_now=verdict.score)
         evidence = verdict.evidence

@@ -9,11 +9,12 @@ from bisect import bisect_right
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
+from datetime import date
 from enum import StrEnum
 from statistics import fmean
 
-from audio_model.report.results import Outcome, Result
+from audio_model.tables.results import Outcome, Result
+from audio_model.times import utc
 
 SAMPLE_ROWS = 1000
 """Rows from which columns are guessed."""
@@ -126,7 +127,7 @@ def day_of(value: object) -> date | None:
             seconds = float(text)
             if seconds > _LATEST_SECONDS:
                 seconds /= 1000
-            return datetime.fromtimestamp(seconds, UTC).date()
+            return utc(seconds).date()
     except (ValueError, OverflowError):
         return None
     return None

@@ -9,9 +9,9 @@ from itertools import chain, islice
 from typing import Generic, TypeVar
 
 from audio_model.decision import Reason
-from audio_model.report.results import Outcome, Result
 from audio_model.report.slices import SAMPLE_ROWS, Slice, guess_slices
 from audio_model.steps import STEPS_PER_SECOND
+from audio_model.tables.results import Outcome, Result
 
 SCORE_BINS = 50
 MOST_UNCERTAIN, MOST_SURE = 60, 10

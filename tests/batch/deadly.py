@@ -9,7 +9,7 @@ import signal
 from pathlib import Path
 from typing import Any
 
-from audio_model.batch.sharded import FolderRun
+from audio_model.batch.score_folder import FolderRun
 from audio_model.decision import Verdict
 from tests.fake_detector import FakeDetector
 
@@ -26,5 +26,5 @@ class DeadlyDetector(FakeDetector):
 
 
 def load(given: FolderRun, sha256: str) -> DeadlyDetector:
-    """In the place of `audio_model.batch.sharded._load_same`, in any process."""
+    """In the place of `audio_model.batch.score_folder._load_same`, in any process."""
     return DeadlyDetector()

@@ -6,9 +6,9 @@ FAKE_SECONDS is how long each recording takes.
 import sys
 
 from audio_model import cli
-from audio_model.batch import sharded
+from audio_model.batch import score_folder
 from tests.batch import deadly
 
 if __name__ == "__main__":
-    sharded._load_same = deadly.load  # type: ignore[assignment]
+    score_folder._load_same = deadly.load  # type: ignore[assignment]
     sys.exit(cli.main())

@@ -5,15 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from audio_model import cli
-from audio_model.batch import sharded
+from audio_model import cli, scoring
 from tests.fake_detector import FakeDetector
 
 
 @pytest.fixture
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sharded, "Detector", FakeDetector)
+    monkeypatch.setattr(scoring, "Detector", FakeDetector)
     Path("a.wav").touch()
     return tmp_path
 

@@ -3,10 +3,10 @@ from pathlib import Path
 import pytest
 
 from audio_model.batch.counts import CountsFile, count_rows
-from audio_model.batch.rows import Columns, Entry, Row
-from audio_model.batch.run import Tally
-from audio_model.batch.writers import OutputFormat, open_output
+from audio_model.batch.tally import Tally
 from audio_model.errors import OutputError
+from audio_model.tables.rows import Columns, Entry, Row
+from audio_model.tables.writers import OutputFormat, open_output
 from tests.fake_detector import VERDICT
 
 

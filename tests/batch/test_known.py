@@ -11,8 +11,8 @@ import soundfile
 from audio_model import cli
 from audio_model.audio import read
 from audio_model.known.fingerprint import fingerprint
-from audio_model.known.store import Recording, Store
-from audio_model.report.results import Results
+from audio_model.known.store import Store, StoredRecording
+from audio_model.tables.results import Results
 from tests.known.calls import played
 
 SAMPLES = Path(__file__).parents[2] / "samples"
@@ -38,7 +38,7 @@ def rows(path: str) -> dict[str, dict[str, str]]:
         return {Path(row["path"]).stem: row for row in csv.DictReader(file)}
 
 
-def recordings() -> list[Recording]:
+def recordings() -> list[StoredRecording]:
     with Store("known.db", create=False) as store:
         return list(store.recordings())
 

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from audio_model.batch.plan import Plan, make_plan, read_entries
-from audio_model.batch.rows import Columns, Entry, Row
 from audio_model.errors import OutputError
+from audio_model.tables.rows import Columns, Entry, Row
 
 # Any file name of POSIX as Python holds it: undecodable bytes are lone surrogates.
 PATHS = st.binary(min_size=1, max_size=20).map(os.fsdecode)
@@ -93,7 +93,7 @@ def test_a_folder_of_a_million_names_is_planned_in_little_memory(tmp_path: Path)
     program = """
 import resource, sys
 from pathlib import Path
-from audio_model.batch.inputs import expand
+from audio_model.sources.inputs import expand
 from audio_model.batch.plan import make_plan
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 plan = make_plan(Path(sys.argv[2]), expand([sys.argv[1]]), 2000)

@@ -4,11 +4,12 @@ from pathlib import Path
 import pytest
 
 from audio_model.batch.plan import make_plan
-from audio_model.batch.rows import Columns, Entry
-from audio_model.batch.run import ScoreOptions, Tally
-from audio_model.batch.shards import Job, Shard, WorkerError, score_shard
+from audio_model.batch.shards import Job, Shard, score_shard
+from audio_model.batch.tally import Tally
 from audio_model.decision import VerdictKind
-from audio_model.errors import OutputError
+from audio_model.errors import OutputError, WorkerError
+from audio_model.scoring import ScoreOptions
+from audio_model.tables.rows import Columns, Entry
 from tests.fake_detector import FakeDetector
 
 NAMES = ("a.wav", "b.wav", "c.wav")

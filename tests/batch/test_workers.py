@@ -5,14 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from audio_model.batch import workers
 from audio_model.batch.plan import make_plan
-from audio_model.batch.rows import Columns, Entry
-from audio_model.batch.run import ScoreOptions, Tally
-from audio_model.batch.shards import Job, Shard, WorkerError
-from audio_model.batch.workers import LocalWorkers, usable_cpus
+from audio_model.batch.shards import Job, Shard
+from audio_model.batch.tally import Tally
+from audio_model.batch.workers import LocalWorkers
 from audio_model.detector import Detector
-from audio_model.errors import ModelError
+from audio_model.errors import ModelError, WorkerError
+from audio_model.scoring import ScoreOptions
+from audio_model.tables.rows import Columns, Entry
 from tests.fake_detector import FakeDetector
 
 
@@ -76,17 +76,3 @@ def test_processes_that_die_at_their_start_are_not_replaced_for_ever(tmp_path: P
         pytest.raises(WorkerError, match=r"3 processes in a row .* \(exit status -9\)"),
     ):
         list(engine.score(iter(shards(tmp_path, 3))))
-
-
-@pytest.mark.parametrize(
-    ("quota", "expected"),
-    [("max 100000", 64), ("150000 100000", 2), ("20000 100000", 1), ("9900000 100000", 64)],
-)
-def test_a_containers_quota_counts(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, quota: str, expected: int
-) -> None:
-    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(64)))
-    monkeypatch.setattr(workers, "_CPU_QUOTA", tmp_path / "cpu.max")
-    assert usable_cpus() == 64
-    (tmp_path / "cpu.max").write_text(quota)
-    assert usable_cpus() == expected

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from audio_model.batch.rows import Columns
-from audio_model.batch.writers import open_output
 from audio_model.model import Model
+from audio_model.tables.rows import Columns
+from audio_model.tables.writers import open_output
 from benchmarks import cost, throughput
 from benchmarks.throughput import DEFAULT, FAIR, FORMATS, LOG_MEL, MODEL, OURS, SGEMM
 from benchmarks.timing import Timing, interleaved

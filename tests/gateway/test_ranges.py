@@ -1,290 +1,339 @@
-"""Number ranges inside a server: calls over the loopback address in, advice and webhooks out."""
-
 import asyncio
-import base64
-import hashlib
-import hmac
 import json
 import sqlite3
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, closing
+import time
+from collections.abc import Awaitable, Callable
+from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import aiohttp
-import numpy as np
 import pytest
-import uvloop
-from aiohttp import web
 
-from audio_model.cli import main
-from audio_model.companding import mulaw_encode
-from audio_model.gateway.outlets import logs
-from audio_model.ranges import web as ranges_web
+from audio_model.decision import KnownRecording, VerdictKind
+from audio_model.errors import RangeStoreError
+from audio_model.gateway import ranges
+from audio_model.gateway.asterisk.amd import range_variables
+from audio_model.gateway.events import CallInfo, Event, EventKind
+from audio_model.gateway.http.errors import HttpError
+from audio_model.gateway.outlets.metrics import Metrics
+from audio_model.gateway.outlets.security import NumberHasher
+from audio_model.gateway.ranges import Ranges
+from audio_model.ranges.breaker import Policy
 from audio_model.ranges.store import RangeStore
-from tests import sounds
-from tests.gateway.process import ServerProcess
-from tests.gateway.serving import Running, serving
+from tests.gateway.fakes import verdict
 
-SECRET = "hook-secret"
+BLOCK = [f"952137{37 * n % 100:02d}" for n in range(40)]
 
 
-def mulaw(samples: sounds.Samples) -> bytes:
-    return mulaw_encode(np.rint(samples * 32767).astype(np.int16)).tobytes()
+def event(n: int, kind: EventKind = EventKind.FINAL, leg: str = "caller") -> Event:
+    info = CallInfo(f"call-{n}", "twilio", caller=BLOCK[n % len(BLOCK)], called=f"138{n:08d}")
+    return Event(kind, info, leg, verdict(), time=time.time())
 
 
-PLAYED = mulaw(sounds.voice(3, 9, played=True))
-PERSON = mulaw(sounds.voice(3, 2))
-BLOCK = [f"9521370{n}" for n in range(10)]
-NEIGHBOUR = "95213899"
-KEPT = 'audio_model_range_calls_total{outcome="kept"}'
+def counted(metrics: Metrics) -> dict[str, float]:
+    """What was counted of ranges."""
+    lines = [line for line in metrics.text().decode().splitlines() if line[:1] != "#"]
+    values = (line.removeprefix("audio_model_range_").rpartition(" ") for line in lines)
+    return {name: float(value) for name, _, value in values if "_created" not in name}
 
 
-@pytest.fixture
-def flags(model_path: Path, tmp_path: Path) -> list[str]:
-    store = str(tmp_path / "ranges.db")
-    return ["--model", str(model_path), "--max-false-alarm", "0.1", "--ranges", store]
-
-
-@asynccontextmanager
-async def hook(tmp_path: Path) -> AsyncIterator[tuple[list[str], list[dict[str, Any]]]]:
-    """Flags of a webhook, and the changes of ranges that came, their signatures verified."""
-    changes: list[dict[str, Any]] = []
-
-    async def handle(request: web.Request) -> web.Response:
-        body = await request.read()
-        signed = request.headers["X-Audio-Model-Signature"]
-        fields = dict(each.split("=", 1) for each in signed.split(","))
-        payload = fields["t"].encode() + b"." + body
-        expected = hmac.new(SECRET.encode(), payload, hashlib.sha256).hexdigest()
-        assert hmac.compare_digest(expected, fields["v1"])
-        event = json.loads(body)
-        if event["event"] == "range":
-            changes.append(event)
-        return web.Response()
-
-    application = web.Application()
-    application.router.add_post("/", handle)
-    runner = web.AppRunner(application, access_log=None, shutdown_timeout=0.1)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    secret = tmp_path / "hook-secret"
-    secret.write_text(SECRET)
-    url = f"http://127.0.0.1:{runner.addresses[0][1]}/"
-    try:
-        yield ["--webhook-url", url, "--webhook-secret-file", str(secret)], changes
-    finally:
-        await runner.cleanup()
-
-
-async def by_stream(client: aiohttp.ClientSession, caller: str, call: str, audio: bytes) -> str:
-    """A call by the plain stream; its verdict."""
-    query = {"encoding": "mulaw", "call": call, "caller": caller, "called": f"138{call}"}
-    async with client.ws_connect("/v1/stream", params=query) as socket:
-        await socket.send_bytes(audio)
-        await socket.send_str('{"event": "stop"}')
-        events = [json.loads(message.data) async for message in socket]
-    return str(events[-1]["verdict"])
-
-
-async def by_twilio(client: aiohttp.ClientSession, caller: str, call: str, audio: bytes) -> None:
-    start = {
-        "streamSid": f"MZ{call}",
-        "start": {
-            "streamSid": f"MZ{call}",
-            "callSid": call,
-            "tracks": ["inbound"],
-            "mediaFormat": {"encoding": "audio/x-mulaw", "sampleRate": 8000, "channels": 1},
-            "customParameters": {"caller": caller},
-        },
-    }
-    payload = base64.b64encode(audio).decode()
-    media = {"event": "media", "media": {"track": "inbound", "payload": payload}}
-    async with client.ws_connect("/twilio") as socket:
-        for message in ({"event": "start", **start}, media, {"event": "stop"}):
-            await socket.send_json(message)
-
-
-async def play(client: aiohttp.ClientSession, n: int, name: str, audio: bytes = PLAYED) -> None:
-    """Calls from all over the block, by both ways in turn."""
-    for index in range(n):
-        call = by_twilio if index % 2 else by_stream
-        await call(client, BLOCK[index % len(BLOCK)], f"{name}{index}", audio)
-
-
-async def get(client: aiohttp.ClientSession, number: str, status: int = 200) -> dict[str, Any]:
-    async with client.get(f"/v1/ranges/{number}") as response:
-        assert response.status == status
-        answer: dict[str, Any] = await response.json()
-        return answer
-
-
-async def until_act(client: aiohttp.ClientSession, number: str, act: str) -> dict[str, Any]:
-    async with asyncio.timeout(5):
-        while (answer := await get(client, number))["act"] != act:
-            await asyncio.sleep(0.02)
-    return answer
-
-
-def test_a_campaign_opens_its_range_and_a_restart_keeps_it_open(
-    flags: list[str], tmp_path: Path, caplog: pytest.LogCaptureFixture
+def run(
+    path: Path,
+    test: Callable[[Ranges, list[Any]], Awaitable[None]],
+    metrics: Metrics | None = None,
 ) -> None:
-    async def test() -> None:
-        async with hook(tmp_path) as (hook_flags, changes):
-            async with serving(*flags, *hook_flags) as here:
-                for n in range(20):
-                    assert await by_stream(here.client, NEIGHBOUR, f"good{n}", PERSON) == "live"
-                await play(here.client, 40, "bad")
-                answer = await until_act(here.client, BLOCK[3], "block")
-                assert answer["state"] == "open"
-                assert NEIGHBOUR[:6] != answer["range"] == BLOCK[0][: len(answer["range"])]
-                opened = answer["changes"][0]
-                assert (opened["after"], opened["evidence"]["live"]) == ("open", 0)
-                assert opened["evidence"]["evidence"] >= opened["evidence"]["open_at"]
-                assert opened["evidence"]["recorded"] <= 30
-                assert (await get(here.client, NEIGHBOUR))["act"] == "pass"
-                async with asyncio.timeout(5):
-                    while (metrics := await here.metrics()).get(KEPT) != 60:
-                        await asyncio.sleep(0.02)
-                assert metrics['audio_model_range_changes_total{state="open"}'] >= 1
-            assert [each["after"] for each in changes][-1] == "open"
-            assert changes[-1] == opened
-        async with serving(*flags) as again:
-            answer = await get(again.client, BLOCK[3])
-            assert (answer["act"], answer["changes"][0]) == ("block", opened)
-            assert (await get(again.client, NEIGHBOUR))["act"] == "pass"
+    async def whole() -> None:
+        told: list[Any] = []
+        ranges = Ranges(
+            path,
+            metrics or Metrics(),
+            NumberHasher(),
+            told=lambda body: told.append(json.loads(body)),
+        )
+        try:
+            await test(ranges, told)
+        finally:
+            await ranges.close()
 
-    uvloop.run(test())
-    assert BLOCK[0][:5] not in caplog.text
+    asyncio.run(whole())
 
 
-def test_who_is_allowed_always_passes(flags: list[str], tmp_path: Path) -> None:
-    async def test() -> None:
-        async with serving(*flags) as here:
-            with closing(RangeStore(tmp_path / "ranges.db")) as other:
-                other.allow(BLOCK[3], "the bank")
-            await play(here.client, 40, "bad")
-            await until_act(here.client, BLOCK[4], "block")
-            answer = await get(here.client, BLOCK[3])
-            assert (answer["act"], answer["allowed"]) == ("pass", BLOCK[3])
+def test_final_events_open_a_range_and_each_change_is_told(tmp_path: Path) -> None:
+    async def test(ranges: Ranges, told: list[Any]) -> None:
+        for n in range(40):
+            ranges.add(event(n), b"")
+        answer = await ranges.feedback(b'{"call": "call-0", "mark": "recorded"}')
+        assert answer["mark"] == "recorded"
+        assert [(each["event"], each["prefix"], each["after"]) for each in told] == [
+            ("range", "952137", "warned"),
+            ("range", "952137", "open"),
+        ]
+        advice = await ranges.advise("95213700")
+        assert advice is not None
+        assert range_variables(advice) == {
+            "AUDIOMODEL_RANGE_ACT": "block",
+            "AUDIOMODEL_RANGE_STATE": "open",
+            "AUDIOMODEL_RANGE": "952137",
+        }
 
-    uvloop.run(test())
+    run(tmp_path / "r.db", test)
 
 
-def test_what_a_person_says_counts_and_is_exported(
-    flags: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+def test_a_number_is_described_with_its_ranges_and_changes(tmp_path: Path) -> None:
+    async def test(ranges: Ranges, told: list[Any]) -> None:
+        for n in range(40):
+            ranges.add(event(n), b"")
+        await ranges.feedback(b'{"call": "call-0", "mark": "recorded"}')
+        answer = json.loads(json.dumps(await ranges.range("95213799")))
+        assert (answer["act"], answer["range"], answer["kind"]) == ("block", "952137", "service")
+        assert [each["prefix"] for each in answer["ranges"]][:2] == ["952", "9521"]
+        assert answer["changes"][0]["after"] == "open"
+        unknown = await ranges.range("9521300112233")
+        assert (unknown["act"], unknown["implausible"]) == ("pass", "too_long")
+
+    run(tmp_path / "r.db", test)
+
+
+def test_only_the_final_event_of_the_callers_leg_counts(tmp_path: Path) -> None:
+    async def test(ranges: Ranges, told: list[Any]) -> None:
+        ranges.add(event(0, EventKind.VERDICT), b"")
+        ranges.add(event(1, leg="callee"), b"")
+        ranges.add(event(2), b"")
+        ranges.add(event(2), b"")
+
+    run(tmp_path / "r.db", test)
+    store = RangeStore(tmp_path / "r.db")
+    assert store.chain("95213799")[0].calls == 1
+    store.close()
+
+
+def test_what_waits_at_the_end_is_written(tmp_path: Path) -> None:
+    async def test(ranges: Ranges, told: list[Any]) -> None:
+        for n in range(3000):
+            ranges.add(event(n), b"")
+
+    run(tmp_path / "r.db", test)
+    store = RangeStore(tmp_path / "r.db")
+    assert store.chain("95213799")[0].calls == 3000
+    store.close()
+
+
+def test_a_disk_that_refuses_keeps_calls_waiting_and_is_told_of_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    kept = tmp_path / "kept"
+    monkeypatch.setattr(ranges, "RETRY_SECONDS", 0.01)
+    metrics = Metrics()
 
-    async def test() -> None:
-        async with serving(*flags, "--keep-audio", str(kept)) as here:
-            await by_stream(here.client, BLOCK[0], "short", PLAYED[:3200])
-            mark = {"call": "short", "mark": "recorded"}
-            async with here.client.post("/v1/feedback", json=mark) as response:
-                assert (response.status, (await response.json())["changes"]) == (200, [])
-            chain = (await get(here.client, BLOCK[0]))["ranges"]
-            assert {each["marked_recorded"] for each in chain} == {1}
+    async def test(ranges: Ranges, told: list[Any]) -> None:
+        hear = RangeStore.hear
 
-    uvloop.run(test())
-    manifest = tmp_path / "marks.csv"
-    store = str(tmp_path / "ranges.db")
-    assert main(["feedback", store, "--export", str(manifest), "--audio", str(kept)]) == 0
-    assert "1 marked calls" in capsys.readouterr().err
-    (sound,) = kept.glob("*.wav")
-    assert f"{sound.absolute()},recorded,recorded {BLOCK[0]}," in manifest.read_text()
+        def refuse(*_: object) -> None:
+            raise RangeStoreError("the disk is full", passing=True)
+
+        monkeypatch.setattr(RangeStore, "hear", refuse)
+        ranges.add(event(0), b"")
+        ranges.add(event(1), b"")
+        await asyncio.sleep(0.1)
+        with pytest.raises(HttpError) as refused:
+            await ranges.feedback(b'{"call": "call-0", "mark": "live"}')
+        assert refused.value.status == 503
+        monkeypatch.setattr(RangeStore, "hear", hear)
+        async with asyncio.timeout(5):
+            while counted(metrics).get('calls_total{outcome="kept"}') != 2:
+                await asyncio.sleep(0.01)
+
+    run(tmp_path / "r.db", test, metrics)
+    assert [record.message for record in caplog.records] == [
+        "number ranges wait: the disk is full",
+        "the store of number ranges works again",
+    ]
+    assert counted(metrics)["errors_total"] > 2
+    store = RangeStore(tmp_path / "r.db")
+    assert store.chain("95213799")[0].calls == 2
+    store.close()
 
 
-def test_without_a_store_there_are_no_ranges(model_path: Path) -> None:
-    async def test() -> None:
-        async with serving("--model", str(model_path), "--max-false-alarm", "0.1") as here:
-            answer = await get(here.client, BLOCK[0], 404)
-            assert answer["error"]["code"] == "no_ranges"
-
-    uvloop.run(test())
-
-
-def test_a_store_that_fails_costs_no_call_its_answer(
-    flags: list[str],
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    caplog: pytest.LogCaptureFixture,
+def test_beyond_the_limit_the_oldest_waiting_are_lost_and_counted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ranges_web, "WRITE_SECONDS", 0.05)
-    monkeypatch.setattr(ranges_web, "RETRY_SECONDS", 0.05)
+    monkeypatch.setattr(ranges, "MAX_WAITING", 10)
+    metrics = Metrics()
 
-    async def mark(here: Running, call: str) -> int:
-        async with here.client.post("/v1/feedback", json={"call": call, "mark": "live"}) as answer:
-            return answer.status
+    async def test(ranges: Ranges, told: list[Any]) -> None:
+        for n in range(25):
+            ranges.add(event(n), b"")
 
-    async def test() -> None:
-        async with serving(*flags) as here:
-            with closing(sqlite3.connect(tmp_path / "ranges.db", isolation_level=None)) as other:
-                other.execute("BEGIN IMMEDIATE")
-                for n in range(3):
-                    assert await by_stream(here.client, BLOCK[n], f"c{n}", PLAYED) == "recorded"
-                assert await mark(here, "c0") == 503
-                assert (await get(here.client, BLOCK[0]))["act"] == "pass"
-                assert (await here.metrics())["audio_model_range_errors_total"] > 0
-            async with asyncio.timeout(5):
-                while await mark(here, "c0") != 200:
-                    await asyncio.sleep(0.02)
-            assert (await here.metrics())[KEPT] == 3
-
-    uvloop.run(test())
-    assert caplog.text.count("number ranges wait") == 1
+    run(tmp_path / "r.db", test, metrics)
+    assert counted(metrics)['calls_total{outcome="lost"}'] == 15
+    assert counted(metrics)['calls_total{outcome="kept"}'] == 10
 
 
-def test_two_servers_share_a_store_and_their_ends_lose_nothing(
-    flags: list[str], tmp_path: Path
+def test_whoever_is_gone_before_the_store_has_written_loses_no_change(tmp_path: Path) -> None:
+    async def test(ranges: Ranges, told: list[Any]) -> None:
+        for n in range(40):
+            ranges.add(event(n), b"")
+        asking = asyncio.create_task(ranges.feedback(b'{"call": "call-0", "mark": "recorded"}'))
+        await asyncio.sleep(0)
+        asking.cancel()
+        await asyncio.gather(asking, return_exceptions=True)
+        async with asyncio.timeout(5):
+            while len(told) < 2:
+                await asyncio.sleep(0.01)
+        await asyncio.sleep(0.05)
+        assert [each["after"] for each in told] == ["warned", "open"]
+
+    run(tmp_path / "r.db", test)
+
+
+def test_a_locked_store_refuses_marks_and_advises_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    first, second = (ServerProcess(tmp_path, *flags) for _ in range(2))
+    monkeypatch.setattr(ranges, "WRITE_SECONDS", 0.02)
+    path = tmp_path / "r.db"
 
-    async def test() -> None:
-        async with (
-            aiohttp.ClientSession(first.url) as one,
-            aiohttp.ClientSession(second.url) as other,
-        ):
-            await asyncio.gather(play(one, 20, "one"), play(other, 20, "other"))
-            for client in (one, other):
-                assert (await until_act(client, BLOCK[7], "block"))["state"] == "open"
-            # Calls that are open when the servers are told to end.
-            for n, client in enumerate((one, other)):
-                socket = await client.ws_connect(
-                    "/v1/stream", params={"encoding": "mulaw", "caller": NEIGHBOUR, "call": f"o{n}"}
-                )
-                await socket.send_bytes(PERSON[:8000])
-            await asyncio.sleep(0.2)
-            assert [await asyncio.to_thread(each.stop) for each in (first, second)] == [0, 0]
+    async def test(ranges: Ranges, told: list[Any]) -> None:
+        ranges.add(event(0), b"")
+        await ranges.feedback(b'{"call": "call-0", "mark": "recorded"}')
+        with closing(sqlite3.connect(path, isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            with pytest.raises(HttpError) as refused:
+                await ranges.feedback(b'{"call": "call-0", "mark": "live"}')
+            assert refused.value.status == 503
+            assert (await ranges.range("95213700"))["act"] == "pass"
+            ranges.add(event(1), b"")
+            await asyncio.sleep(0.1)
+            other.execute("ROLLBACK")
 
-    try:
-        uvloop.run(test())
-        with closing(RangeStore(tmp_path / "ranges.db")) as store:
-            assert store.chain(NEIGHBOUR)[0].calls == 42
-            assert {store.call(f"o{n}").caller for n in range(2)} == {NEIGHBOUR}
-        assert BLOCK[0][:5] not in first.log + second.log
-    finally:
-        first.close()
-        second.close()
+    run(path, test)
+    with closing(RangeStore(path)) as store:
+        assert store.chain("95213799")[0].calls == 2
 
 
-def test_shares_that_cannot_be_told_apart_are_refused_at_the_start(
-    flags: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+def test_a_store_that_is_locked_at_the_start_is_opened_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(logs, "set_up", lambda _: None)
-    wrong = ["--ranges-honest-share", "0.96"]
-    assert main(["serve", "--port", "0", *flags, *wrong]) == 2
-    assert "honest share 0.96" in capsys.readouterr().err
+    monkeypatch.setattr(ranges, "WRITE_SECONDS", 0.02)
+    path = tmp_path / "r.db"
+    RangeStore(path).close()
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+
+    async def test(ranges: Ranges, told: list[Any]) -> None:
+        ranges.add(event(0), b"")
+        other.execute("ROLLBACK")
+        other.close()
+
+    async def whole() -> None:
+        ranges = Ranges(path, Metrics(), NumberHasher(), Policy(openings=0.02))
+        await test(ranges, [])
+        await ranges.close()
+
+    asyncio.run(whole())
+    with closing(RangeStore(path)) as store:
+        assert store.chain("95213799")[0].calls == 1
+        assert store.policy.openings == 0.02
 
 
-def test_a_file_that_is_no_store_is_refused_at_the_start(
-    model_path: Path,
-    tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
+@pytest.mark.parametrize("damage", ["removed", "junk"])
+def test_a_store_that_is_taken_away_costs_nothing_but_what_it_held(
+    tmp_path: Path, damage: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(logs, "set_up", lambda _: None)
-    path = tmp_path / "notes.txt"
-    path.write_text("no database " * 1000)
-    flags = ["--model", str(model_path), "--max-false-alarm", "0.1", "--ranges", str(path)]
-    assert main(["serve", "--port", "0", *flags]) == 2
-    assert "notes.txt: file is not a database" in capsys.readouterr().err
+    monkeypatch.setattr(ranges, "RETRY_SECONDS", 0.01)
+    path = tmp_path / "r.db"
+
+    async def test(ranges: Ranges, told: list[Any]) -> None:
+        ranges.add(event(0), b"")
+        await ranges.feedback(b'{"call": "call-0", "mark": "recorded"}')
+        for each in tmp_path.iterdir():
+            each.unlink()
+        if damage == "junk":
+            path.write_bytes(b"no database" * 1000)
+            with pytest.raises(HttpError) as refused:
+                await ranges.range("95213700")
+            assert refused.value.status == 503
+            assert await ranges.advise("95213700") is None
+            ranges.add(event(1), b"")
+            await asyncio.sleep(0.05)
+            path.unlink()
+        ranges.add(event(2), b"")
+        await ranges.feedback(b'{"call": "call-2", "mark": "recorded"}')
+        assert (await ranges.range("95213700"))["ranges"]
+
+    run(path, test)
+
+
+def test_a_store_that_is_none_is_refused_at_the_start(tmp_path: Path) -> None:
+    path = tmp_path / "r.db"
+    path.write_bytes(b"no database" * 1000)
+
+    async def whole() -> None:
+        with pytest.raises(RangeStoreError, match=r"r\.db: .*not a database"):
+            Ranges(path, Metrics(), NumberHasher())
+
+    asyncio.run(whole())
+
+
+def test_numbers_are_hashed_in_the_log(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    async def test(ranges: Ranges, told: list[Any]) -> None:
+        for n in range(40):
+            ranges.add(event(n), b"")
+
+    run(tmp_path / "r.db", test)
+    assert "open" in caplog.text
+    assert "95213" not in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        (b"", 400),
+        (b"[]", 400),
+        (b'{"call": "x"}', 400),
+        (b'{"call": "x", "mark": "maybe"}', 400),
+        (b'{"call": "", "mark": "live"}', 400),
+        (b'{"call": "nobody", "mark": "live"}', 404),
+    ],
+)
+def test_feedback_that_cannot_be_meant_is_refused(tmp_path: Path, body: bytes, status: int) -> None:
+    async def test(ranges: Ranges, told: list[Any]) -> None:
+        with pytest.raises(HttpError) as refused:
+            await ranges.feedback(body)
+        assert refused.value.status == status
+
+    run(tmp_path / "r.db", test)
+
+
+def test_a_number_too_long_is_refused(tmp_path: Path) -> None:
+    async def test(ranges: Ranges, told: list[Any]) -> None:
+        with pytest.raises(HttpError):
+            await ranges.range("9" * 65)
+
+    run(tmp_path / "r.db", test)
+
+
+def test_states_end_by_the_clock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ranges, "TICK_SECONDS", 0.01)
+
+    async def test(ranges: Ranges, told: list[Any]) -> None:
+        for n in range(40):
+            ranges.add(replace(event(n), time=time.time() - 2000), b"")
+        for _ in range(200):
+            await asyncio.sleep(0.01)
+            if told and told[-1]["after"] == "half_open":
+                return
+        raise AssertionError(told)
+
+    run(tmp_path / "r.db", test)
+
+
+def test_an_unknown_verdict_is_unsure_or_unheard() -> None:
+    unknown = replace(event(0), verdict=verdict(VerdictKind.UNKNOWN))
+    assert ranges.call_of(unknown).outcome == "unsure"
+
+
+def test_the_known_recording_is_the_campaign() -> None:
+    said = verdict()
+    known = KnownRecording(17, "offer.wav", 0.0, 0.5, 3.0, 2.5, 0.999, 1.0, 2.0, 40)
+    heard = replace(event(0), verdict=replace(said, evidence=replace(said.evidence, known=known)))
+    assert (ranges.call_of(event(0)).campaign, ranges.call_of(heard).campaign) == ("", "17")

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import soundfile
 
-from audio_model.errors import UsageError
+from audio_model.errors import StoreError, UsageError
 from audio_model.known import campaigns_command, command
-from audio_model.known.store import Store, StoreError
+from audio_model.known.store import Store
 from tests.known.calls import cut, played, spoken
 from tests.sounds import SAMPLE_RATE, tone
 

@@ -8,10 +8,11 @@ import pytest
 
 from audio_model.decision import Verdict, VerdictKind
 from audio_model.detector import Detector
+from audio_model.errors import StoreError
 from audio_model.known import follow
 from audio_model.known.fingerprint import fingerprint
 from audio_model.known.follow import Follower, KnownRecordings
-from audio_model.known.store import Store, StoreError
+from audio_model.known.store import Store
 from tests.known.calls import Samples, cut, played, spoken
 from tests.known.test_fuse import LIVE, RECORDED, UNSURE
 from tests.verdicts import assert_same
@@ -48,20 +49,20 @@ def times_heard(path: Path) -> list[int]:
 
 def test_a_known_recording_is_recorded_and_told(knowing: Detector, detector: Detector) -> None:
     call = played(cut(SPOKEN, 1, 4), seed=1)
-    verdict = knowing.score(call, 8000)
+    verdict = knowing.score_samples(call, 8000)
     assert verdict.verdict is VerdictKind.RECORDED and verdict.score > 0.98
     known = verdict.evidence.known
     assert known is not None
     assert (known.name, known.times_heard, known.first_heard) == ("campaign.wav", 1, 100.0)
     assert known.offset == pytest.approx(1, abs=0.02)
-    assert replace(verdict.evidence, known=None) == detector.score(call, 8000).evidence
+    assert replace(verdict.evidence, known=None) == detector.score_samples(call, 8000).evidence
 
 
 def test_what_is_not_known_is_heard_as_without_a_store(
     knowing: Detector, detector: Detector
 ) -> None:
     call = spoken(5, seed=9)
-    assert_same(knowing.score(call, 8000), detector.score(call, 8000))
+    assert_same(knowing.score_samples(call, 8000), detector.score_samples(call, 8000))
 
 
 @pytest.mark.parametrize("size", [160, 999, 5000, 10**6])
@@ -72,7 +73,7 @@ def test_packets_of_any_size_give_the_verdict_of_the_whole(knowing: Detector, si
     for start in range(0, len(call), size):
         if (changed := stream.feed(call[start : start + size])) is not None:
             said.append((start, changed))
-    final, whole = stream.flush(), knowing.score(call, 8000)
+    final, whole = stream.flush(), knowing.score_samples(call, 8000)
     assert (final.verdict, final.decided_at, final.score) == (
         whole.verdict,
         whole.decided_at,
@@ -94,7 +95,7 @@ def test_a_stream_begins_anew(knowing: Detector) -> None:
 
 
 def test_reading_changes_nothing(path: Path, knowing: Detector) -> None:
-    knowing.score(played(SPOKEN, seed=1), 8000, call="a")
+    knowing.score_samples(played(SPOKEN, seed=1), 8000, call="a")
     assert times_heard(path) == [1]
 
 
@@ -191,16 +192,16 @@ class TestFailures:
         caplog: pytest.LogCaptureFixture,
     ) -> None:
         knowing = detector.knowing(guarded)
-        assert knowing.score(SPOKEN, 8000).evidence.known is not None
+        assert knowing.score_samples(SPOKEN, 8000).evidence.known is not None
         path.rename(path.with_name("away.db"))
         for _ in range(3):
-            assert_same(knowing.score(SPOKEN, 8000), detector.score(SPOKEN, 8000))
+            assert_same(knowing.score_samples(SPOKEN, 8000), detector.score_samples(SPOKEN, 8000))
         clock[0] = 6.0
-        assert_same(knowing.score(SPOKEN, 8000), detector.score(SPOKEN, 8000))
+        assert_same(knowing.score_samples(SPOKEN, 8000), detector.score_samples(SPOKEN, 8000))
         assert len(failures) == 2
         path.with_name("away.db").rename(path)
         clock[0] = 12.0
-        assert knowing.score(SPOKEN, 8000).evidence.known is not None
+        assert knowing.score_samples(SPOKEN, 8000).evidence.known is not None
         assert [record.levelno for record in caplog.records] == [logging.ERROR, logging.WARNING]
 
     def test_a_store_that_breaks_within_a_call_costs_it_nothing(
@@ -212,14 +213,14 @@ class TestFailures:
             file.truncate(4096)
             file.write(b"\xff" * 4096)
         stream.feed(SPOKEN[8000:])
-        assert_same(stream.flush(), detector.score(SPOKEN, 8000))
+        assert_same(stream.flush(), detector.score_samples(SPOKEN, 8000))
         assert failures == [None]
 
     def test_without_on_failure_it_is_raised(self, path: Path, detector: Detector) -> None:
         knowing = detector.knowing(KnownRecordings(path))
         path.write_bytes(b"\xff" * 8192)
         with pytest.raises(StoreError, match=r"known\.db"):
-            knowing.score(SPOKEN, 8000)
+            knowing.score_samples(SPOKEN, 8000)
         knowing.close()
 
     def test_learning_that_fails_is_counted(

@@ -10,9 +10,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from audio_model.errors import StoreError
 from audio_model.known import index
 from audio_model.known.fingerprint import Codes
-from audio_model.known.store import CODES_PER_POSITION, Store, StoreError
+from audio_model.known.store import CODES_PER_POSITION, Store
 
 EVERY = CODES_PER_POSITION
 ROOT = Path(__file__).parents[2]

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from audio_model.errors import OutputError, UsageError
+from audio_model.errors import OutputError, UnknownCallError, UsageError
 from audio_model.ranges import command, feedback_command
 from audio_model.ranges.describe import RANGE_COLUMNS
-from audio_model.ranges.rates import Outcome
-from audio_model.ranges.store import RangeStore, UnknownCallError
+from audio_model.ranges.rates import Answer
+from audio_model.ranges.store import RangeStore
 from audio_model.ranges.tree import RangeCall
 from tests.ranges_made import calls
 from training.data import manifest
@@ -16,10 +16,10 @@ from training.data import manifest
 BLOCK = [f"952137{n:02d}" for n in range(100)]
 HONEST = [f"952131{n:02d}" for n in range(5)]
 VERDICTS = {
-    Outcome.RECORDED: ("recorded", ""),
-    Outcome.LIVE: ("live", ""),
-    Outcome.UNSURE: ("unknown", "unsure"),
-    Outcome.UNHEARD: ("unknown", "silence"),
+    Answer.RECORDED: ("recorded", ""),
+    Answer.LIVE: ("live", ""),
+    Answer.UNSURE: ("unknown", "unsure"),
+    Answer.UNHEARD: ("unknown", "silence"),
 }
 
 
@@ -111,7 +111,7 @@ def marked_store(tmp_path: Path) -> str:
     for name in ("a", "b", "unheard"):
         (tmp_path / f"{name}.wav").touch()
         kept = str(tmp_path / f"{name}.wav") if name != "unheard" else ""
-        store.hear([RangeCall(name, "95213001", 1e6, Outcome.UNSURE, path=kept)])
+        store.hear([RangeCall(name, "95213001", 1e6, Answer.UNSURE, path=kept)])
     store.close()
     return path
 

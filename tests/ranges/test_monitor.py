@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from audio_model.ranges.breaker import Change, Policy, Why
 from audio_model.ranges.monitor import Monitor
-from audio_model.ranges.rates import Mark, Outcome
+from audio_model.ranges.rates import Answer, Mark
 from audio_model.ranges.tree import Node, RangeCall, State
 from tests.ranges_made import calls
 
@@ -150,13 +150,13 @@ def test_a_network_is_never_opened_for_forged_numbers_all_over_it() -> None:
 
 
 def test_unheard_calls_move_nothing() -> None:
-    unheard = [RangeCall(str(n), BLOCK[0], float(n), Outcome.UNHEARD) for n in range(1000)]
+    unheard = [RangeCall(str(n), BLOCK[0], float(n), Answer.UNHEARD) for n in range(1000)]
     assert hear(monitor(), unheard) == []
 
 
 def test_marks_of_a_person_count_and_can_be_taken_back() -> None:
     into = monitor()
-    unsure = [RangeCall(str(n), BLOCK[0], float(n), Outcome.UNSURE) for n in range(40)]
+    unsure = [RangeCall(str(n), BLOCK[0], float(n), Answer.UNSURE) for n in range(40)]
     hear(into, unsure)
     changes = [c for call in unsure for c in into.mark(call, Mark.RECORDED, None, 100.0)]
     assert changes[0].after is State.WARNED
@@ -171,14 +171,14 @@ def test_marks_of_a_person_count_and_can_be_taken_back() -> None:
     st.lists(
         st.tuples(
             st.sampled_from(["95213701", "95213702", "95588", "13912345678", "9521300112", "x"]),
-            st.sampled_from(list(Outcome)),
+            st.sampled_from(list(Answer)),
             st.floats(0, 20_000),
         ),
         max_size=200,
     )
 )
 def test_whatever_comes_states_and_counts_stay_sound(
-    heard: list[tuple[str, Outcome, float]],
+    heard: list[tuple[str, Answer, float]],
 ) -> None:
     nodes: dict[str, Node] = {}
     into = Monitor(nodes, POLICY)

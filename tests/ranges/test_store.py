@@ -11,11 +11,12 @@ from pathlib import Path
 
 import pytest
 
+from audio_model.errors import RangeStoreError, UnknownCallError
 from audio_model.ranges.breaker import Policy
 from audio_model.ranges.change import ChangeTest
 from audio_model.ranges.monitor import Monitor
-from audio_model.ranges.rates import DetectorRates, Mark, Outcome
-from audio_model.ranges.store import RangeStore, RangeStoreError, UnknownCallError
+from audio_model.ranges.rates import Answer, DetectorRates, Mark
+from audio_model.ranges.store import RangeStore
 from audio_model.ranges.tree import (
     FORGOTTEN_SECONDS,
     IDLE_SECONDS,
@@ -160,7 +161,7 @@ def test_a_full_disk_is_told_and_harms_nothing(store: RangeStore, path: Path) ->
     try:
         with pytest.raises(RangeStoreError, match=r"ranges\.db"):
             for n in range(200):
-                store.hear([RangeCall(f"x{n}-{i}", "95588", 2e6, Outcome.LIVE) for i in range(50)])
+                store.hear([RangeCall(f"x{n}-{i}", "95588", 2e6, Answer.LIVE) for i in range(50)])
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     after = nodes_of(store)
@@ -227,8 +228,8 @@ def test_allowing_closes_what_is_held_below_and_is_recorded(store: RangeStore) -
 
 def test_ticks_end_states_and_let_go_of_what_is_not_needed(store: RangeStore) -> None:
     store.hear(CAMPAIGN)
-    one = RangeCall("one", "13912345678", 1e6, Outcome.RECORDED)
-    people = [RangeCall(f"p{n}", "13912345678", 1e6, Outcome.LIVE) for n in range(20)]
+    one = RangeCall("one", "13912345678", 1e6, Answer.RECORDED)
+    people = [RangeCall(f"p{n}", "13912345678", 1e6, Answer.LIVE) for n in range(20)]
     store.hear([one, *people])
     assert "+86139123456" in nodes_of(store)
     now = CAMPAIGN[-1].time + 2 * IDLE_SECONDS
@@ -266,14 +267,14 @@ def test_a_thousand_calls_are_written_in_a_moment(path: Path) -> None:
 
 def test_texts_that_are_no_unicode_are_kept_all_the_same(tmp_path: Path) -> None:
     with closing(RangeStore(tmp_path / "r.db")) as store:
-        store.hear([RangeCall("\ud800 1", "\ud800", 1.0, Outcome.RECORDED, called="\udfff")])
+        store.hear([RangeCall("\ud800 1", "\ud800", 1.0, Answer.RECORDED, called="\udfff")])
         assert store.call("? 1").caller == "?"
         assert store.chain("\ud800")[0].recorded == 1
 
 
 def test_a_clock_that_was_set_back_holds_no_range_for_long(tmp_path: Path) -> None:
     with closing(RangeStore(tmp_path / "r.db")) as store:
-        store.hear([RangeCall(str(n), "95213700", 2e9 + n, Outcome.RECORDED) for n in range(80)])
+        store.hear([RangeCall(str(n), "95213700", 2e9 + n, Answer.RECORDED) for n in range(80)])
         assert store.advise("95213700", 2e9 + 80).state is State.OPEN
         assert store.advise("95213700", 1e9).state is State.HALF_OPEN
         (change,) = store.tick(1e9)

@@ -8,7 +8,7 @@ from xml.etree.ElementTree import Element
 
 import html5lib
 
-from audio_model.report.results import Outcome, Result
+from audio_model.tables.results import Outcome, Result
 
 XHTML = "{http://www.w3.org/1999/xhtml}"
 

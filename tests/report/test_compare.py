@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from audio_model.report.compare import Comparison, compare, join
 from audio_model.report.compare_text import as_text, as_values
-from audio_model.report.results import Outcome, Result
+from audio_model.tables.results import Outcome, Result
 from tests.report import made
 
 names = st.sampled_from(["a", "b", "c", "d"])

@@ -8,7 +8,7 @@ from audio_model.audio import Encoding, RawFormat
 from audio_model.companding import mulaw_encode
 from audio_model.detector import Detector
 from audio_model.report.exhibits import Exhibitor, parse_curve, parse_raw_format, parse_stretch
-from audio_model.report.results import Outcome, Result
+from audio_model.tables.results import Outcome, Result
 from tests import sounds
 from tests.report import made
 

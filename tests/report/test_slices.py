@@ -5,7 +5,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from audio_model.report import slices
-from audio_model.report.results import Outcome
 from audio_model.report.slices import (
     Slice,
     SliceBy,
@@ -15,6 +14,7 @@ from audio_model.report.slices import (
     group_folders,
     guess_slices,
 )
+from audio_model.tables.results import Outcome
 from tests.report import made
 
 FOLDERS = SliceBy(SliceKind.FOLDER)

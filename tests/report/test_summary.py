@@ -8,7 +8,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from audio_model.report import slices
-from audio_model.report.results import Outcome, Result
 from audio_model.report.summary import (
     SCORE_BINS,
     Smallest,
@@ -16,6 +15,7 @@ from audio_model.report.summary import (
     median_seconds,
     summarise,
 )
+from audio_model.tables.results import Outcome, Result
 from tests.report import made
 
 results = st.lists(

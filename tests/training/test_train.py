@@ -157,7 +157,9 @@ def test_the_model_file_scores_what_it_learnt(run: Path) -> None:
     assert detector.about["manifest_hash"] == trained.manifest_hash
     assert [p.max_false_alarm for p in detector.rule.operating_points] == [0.2, 0.5]
     said = {
-        played: [detector.score(sounds.voice(3, s, played=played), 8000) for s in range(50, 58)]
+        played: [
+            detector.score_samples(sounds.voice(3, s, played=played), 8000) for s in range(50, 58)
+        ]
         for played in (False, True)
     }
     mean = {played: np.mean([v.logit for v in verdicts]) for played, verdicts in said.items()}

@@ -20,10 +20,10 @@ from audio_model.gateway.http.websockets import WebSockets
 from audio_model.gateway.outlets.feed import Feed, Filter
 from audio_model.gateway.outlets.history import History
 from audio_model.gateway.outlets.metrics import Metrics
+from audio_model.gateway.ranges import Ranges
 from audio_model.gateway.rtp.ng import RtpengineError
 from audio_model.gateway.rtp.receiver import NoPortError
 from audio_model.gateway.rtp.rtpengine import Rtpengine
-from audio_model.ranges.web import Ranges
 
 logger = logging.getLogger(__name__)
 

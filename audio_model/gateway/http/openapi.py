@@ -5,7 +5,6 @@ from importlib import metadata
 from typing import Any
 
 from audio_model.audio import Channel
-from audio_model.batch.rows import KNOWN_COLUMNS, RESULT_COLUMNS
 from audio_model.decision import Reason, VerdictKind
 from audio_model.gateway.events import EventKind
 from audio_model.gateway.http.scoring import MAX_BYTES, RAW_TYPES
@@ -14,6 +13,7 @@ from audio_model.ranges.describe import RANGE_COLUMNS, Act
 from audio_model.ranges.numbers import Flag, NumberKind
 from audio_model.ranges.rates import Mark
 from audio_model.ranges.tree import State
+from audio_model.tables.rows import KNOWN_COLUMNS, RESULT_COLUMNS
 
 Json = dict[str, Any]
 

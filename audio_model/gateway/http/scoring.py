@@ -15,14 +15,14 @@ from aiohttp import BodyPartReader, web
 from aiohttp.http_exceptions import HttpProcessingError
 
 from audio_model.audio import AUDIO_SUFFIXES, Channel
-from audio_model.batch.rows import Columns, Entry, Row, evidence_values
-from audio_model.batch.run import ScoreOptions, score_entry
 from audio_model.detector import Detector
 from audio_model.errors import UsageError
 from audio_model.formats import Encoding, RawFormat, suffix_of
 from audio_model.gateway.http.errors import HttpError, json_response
 from audio_model.gateway.outlets.metrics import Metrics
 from audio_model.known.follow import KnownRecordings
+from audio_model.scoring import ScoreOptions, score_entry
+from audio_model.tables.rows import Columns, Entry, Row, evidence_values
 
 MAX_BYTES = 16 * 1024 * 1024
 """Of a recording: 17 minutes of 16-bit telephone audio. It is held in memory."""
@@ -53,7 +53,7 @@ _HINT = "send curl -F file=@call.wav, or the body with -H 'Content-Type: audio/w
 
 
 @dataclass(frozen=True)
-class Recording:
+class Upload:
     """What was sent."""
 
     name: str
@@ -102,7 +102,7 @@ class Scoring:
         self._executor.shutdown(cancel_futures=True)
         self._detector.close()
 
-    def _score(self, recording: Recording, channel: Channel) -> Row:
+    def _score(self, recording: Upload, channel: Channel) -> Row:
         options = ScoreOptions(channel=channel, raw_format=recording.raw_format)
         with _in_memory(recording) as path:
             (row,) = score_entry(Entry(path), self._detector, options)
@@ -115,7 +115,7 @@ def _give_way() -> None:
 
 
 @contextmanager
-def _in_memory(recording: Recording) -> Iterator[str]:
+def _in_memory(recording: Upload) -> Iterator[str]:
     """A path to a recording that is on no disk: nobody asked for it to be stored."""
     suffix = suffix_of(recording.name)
     with (
@@ -130,7 +130,7 @@ def _in_memory(recording: Recording) -> Iterator[str]:
         yield str(link)
 
 
-async def _receive(request: web.Request) -> Recording:
+async def _receive(request: web.Request) -> Upload:
     if (request.content_length or 0) > MAX_BYTES + _CHUNK_BYTES:
         raise _too_large()
     if request.headers.get("Content-Encoding", _PLAIN) != _PLAIN:
@@ -140,12 +140,12 @@ async def _receive(request: web.Request) -> Recording:
             return await _receive_part(request)
         raw_format, swapped = raw_format_of(request.headers.get("Content-Type", ""))
         content = await _gather(request.content.iter_chunked(_CHUNK_BYTES))
-        return Recording("", _ordered(content, swapped), raw_format)
+        return Upload("", _ordered(content, swapped), raw_format)
     except (ValueError, HttpProcessingError, web.RequestPayloadError) as error:
         raise HttpError(400, "bad_body", f"the body can't be read: {error}") from error
 
 
-async def _receive_part(request: web.Request) -> Recording:
+async def _receive_part(request: web.Request) -> Upload:
     reader = await request.multipart()
     while (part := await reader.next()) is not None:
         if not isinstance(part, BodyPartReader):
@@ -157,7 +157,7 @@ async def _receive_part(request: web.Request) -> Recording:
         raw_format, swapped = raw_format_of(kind)
         content = await _gather(_chunks(part))
         name = (part.filename or "")[-_NAME_LENGTH:]
-        return Recording(name, _ordered(content, swapped), raw_format)
+        return Upload(name, _ordered(content, swapped), raw_format)
     raise HttpError(400, "bad_body", f"the form has no file; {_HINT}")
 
 

@@ -10,7 +10,6 @@ import os
 import wave
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
 from io import BytesIO
 from pathlib import Path
 from threading import BoundedSemaphore
@@ -19,10 +18,12 @@ import numpy as np
 
 from audio_model.companding import alaw_decode, mulaw_decode
 from audio_model.errors import UsageError, printable
+from audio_model.files import safe_name
 from audio_model.formats import Encoding, RawFormat
 from audio_model.gateway.events import Event
 from audio_model.gateway.outlets.metrics import Metrics
-from audio_model.gateway.outlets.security import NumberHasher, safe_name
+from audio_model.gateway.outlets.security import NumberHasher
+from audio_model.times import utc
 
 logger = logging.getLogger(__name__)
 
@@ -76,7 +77,7 @@ class AudioKeeper:
 
     def _make_files(self, event: Event, raw_format: RawFormat, payload: bytes) -> None:
         call = event.call
-        moment = datetime.fromtimestamp(event.time, UTC).strftime("%Y%m%dT%H%M%S.%f")[:-3]
+        moment = utc(event.time).strftime("%Y%m%dT%H%M%S.%f")[:-3]
         name = f"{_PREFIX}{moment}Z-{safe_name(call.gateway)}-{safe_name(call.id)}-"
         name += safe_name(event.leg)
         values = event.as_dict()

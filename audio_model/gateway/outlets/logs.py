@@ -4,13 +4,13 @@ import json
 import logging
 import math
 import sys
-from datetime import UTC, datetime
 
 from aiohttp.http_exceptions import HttpProcessingError
 
 from audio_model.errors import printable
 from audio_model.gateway.config.settings import Records
 from audio_model.gateway.config.values import LogFormat
+from audio_model.times import utc
 
 _PACKAGE = "audio_model."
 _WEBSOCKET_LOGGER = "aiohttp.websocket"
@@ -79,5 +79,5 @@ def _plain(value: object) -> str:
 
 
 def _time(record: logging.LogRecord) -> str:
-    moment = datetime.fromtimestamp(record.created, UTC)
+    moment = utc(record.created)
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -1,14 +1,11 @@
-"""Secrets compared, numbers hidden, names made safe."""
+"""Secrets compared, and numbers hidden."""
 
 import hmac
-import re
 import secrets
 from hashlib import blake2b
 
 from audio_model.gateway.config.values import Secret
 
-_UNSAFE = re.compile(r"[^A-Za-z0-9_-]+")
-_NAME_LENGTH = 60
 _HASH_BYTES = 5
 _KEY_BYTES = 32
 
@@ -39,12 +36,3 @@ class NumberHasher:
             return number
         digest = blake2b(number.encode("utf-8", "replace"), digest_size=_HASH_BYTES, key=self._key)
         return f"#{digest.hexdigest()}"
-
-
-def safe_name(text: str) -> str:
-    """A file name for any text: of letters, digits, ``-`` and ``_``, different for each."""
-    short = _UNSAFE.sub("_", text)[:_NAME_LENGTH]
-    if short == text:
-        return short
-    digest = blake2b(text.encode("utf-8", "replace"), digest_size=_HASH_BYTES)
-    return f"{short}-{digest.hexdigest()}"

@@ -42,7 +42,7 @@ MAX_WAIT_SECONDS = 60.0
 _RETRIED = frozenset({408, 425, 429})
 
 
-class Outcome(StrEnum):
+class Delivery(StrEnum):
     """What became of an event, or of one attempt (RETRIED)."""
 
     DELIVERED = "delivered"
@@ -95,7 +95,7 @@ class Webhooks:
         """Have JSON posted; the oldest one waiting is dropped if too many are."""
         if len(self._waiting) >= self._max_waiting:
             self._waiting.popleft()
-            self._count(Outcome.DROPPED)
+            self._count(Delivery.DROPPED)
         self._waiting.append((uuid.uuid4().hex, body))
         self._idle.clear()
         self._more.set()
@@ -110,7 +110,7 @@ class Webhooks:
         for worker in self._workers:
             worker.cancel()
         await asyncio.gather(*self._workers, return_exceptions=True)
-        self._metrics.webhooks.labels(Outcome.DROPPED).inc(len(self))
+        self._metrics.webhooks.labels(Delivery.DROPPED).inc(len(self))
         self._waiting.clear()
         await self._session.close()
 
@@ -127,21 +127,21 @@ class Webhooks:
             if len(self) == 0:
                 self._idle.set()
 
-    async def _deliver(self, key: str, body: bytes) -> Outcome:
+    async def _deliver(self, key: str, body: bytes) -> Delivery:
         for attempt in range(self._retries + 1):
             answer = await self._attempt(key, body)
-            if isinstance(answer, Outcome):
+            if isinstance(answer, Delivery):
                 return answer
             if attempt == self._retries:
                 break
-            self._count(Outcome.RETRIED)
+            self._count(Delivery.RETRIED)
             # Full jitter on the upper half: receivers that come back aren't met by all at once.
             wait = self._first_wait_seconds * 2**attempt * random.uniform(0.5, 1)
             await asyncio.sleep(min(max(wait, answer), MAX_WAIT_SECONDS))
         logger.warning("the webhook failed %d times; its event is given up", self._retries + 1)
-        return Outcome.GIVEN_UP
+        return Delivery.GIVEN_UP
 
-    async def _attempt(self, key: str, body: bytes) -> Outcome | float:
+    async def _attempt(self, key: str, body: bytes) -> Delivery | float:
         """An outcome that holds, or the seconds for which the receiver asks us to wait."""
         headers = {
             "Content-Type": "application/json",
@@ -158,13 +158,13 @@ class Webhooks:
             logger.info("the webhook failed: %s: %s", type(error).__name__, error)
             return 0.0
         if 200 <= status < 300:
-            return Outcome.DELIVERED
+            return Delivery.DELIVERED
         if status in _RETRIED or status >= 500:
             return _seconds(after)
         logger.warning("the webhook refused an event: HTTP %d", status)
-        return Outcome.REFUSED
+        return Delivery.REFUSED
 
-    def _count(self, outcome: Outcome) -> None:
+    def _count(self, outcome: Delivery) -> None:
         self._metrics.webhooks.labels(outcome).inc()
 
 

@@ -4,12 +4,13 @@ import posixpath
 from collections.abc import Sequence
 
 from audio_model.frontend import SAMPLE_RATE, Samples, log_mel
+from audio_model.pages.markup import Element, element, name_text
+from audio_model.pages.texts import Text
 from audio_model.report.exhibits import Exhibit
 from audio_model.report.page.drawing import named
-from audio_model.report.page.markup import Element, element, name_text
 from audio_model.report.page.media import spectrogram_uri, wav_uri
-from audio_model.report.page.texts import Text, text
-from audio_model.report.results import Result
+from audio_model.report.page.texts import text
+from audio_model.tables.results import Result
 
 
 def card(exhibit: Exhibit) -> Element:

@@ -2,6 +2,9 @@
 
 from collections.abc import Iterable, Mapping
 
+from audio_model.pages.frame import page, section, tile
+from audio_model.pages.markup import Child, Element, element, name_text
+from audio_model.pages.texts import Text
 from audio_model.report.compare import (
     CLASSES,
     SHIFT_STEPS,
@@ -22,11 +25,9 @@ from audio_model.report.page.drawing import (
     stacked_bar,
     table_of,
 )
-from audio_model.report.page.frame import page, section, tile
-from audio_model.report.page.markup import Child, Element, element, name_text
-from audio_model.report.page.texts import Text, text
-from audio_model.report.results import Outcome, Result
+from audio_model.report.page.texts import text
 from audio_model.report.slices import SliceKind
+from audio_model.tables.results import Outcome, Result
 
 _SHOWN_GROUPS = 20
 _BINS_A_SIDE = 40

@@ -7,9 +7,10 @@ name beside the colour.
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from audio_model.report.page.markup import Child, Element, element
-from audio_model.report.page.texts import Text, text
-from audio_model.report.results import Outcome
+from audio_model.pages.markup import Child, Element, element
+from audio_model.pages.texts import Text
+from audio_model.report.page.texts import text
+from audio_model.tables.results import Outcome
 
 _LEAST_BAR = 2.0
 """Percent of a chart's height, so that one among a million is seen."""

@@ -6,6 +6,9 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 
 from audio_model.decision import Reason
+from audio_model.pages.frame import page, section, tile
+from audio_model.pages.markup import Child, Element, element, name_text
+from audio_model.pages.texts import Text
 from audio_model.report.exhibits import Exhibit
 from audio_model.report.page.cards import card, path_of
 from audio_model.report.page.drawing import (
@@ -20,13 +23,11 @@ from audio_model.report.page.drawing import (
     stacked_bar,
     table_of,
 )
-from audio_model.report.page.frame import page, section, tile
-from audio_model.report.page.markup import Child, Element, element, name_text
-from audio_model.report.page.texts import Text, text
-from audio_model.report.results import Outcome, Results
+from audio_model.report.page.texts import text
 from audio_model.report.slices import MAX_FOLDERS, Slice, SliceKind, group_folders
 from audio_model.report.summary import SCORE_BINS, Summary, median_seconds
 from audio_model.steps import STEPS_PER_SECOND
+from audio_model.tables.results import Outcome, Results
 
 _SHOWN_GROUPS = _SHOWN_UNREADABLE = 20
 _MAX_DAYS = 120

@@ -216,7 +216,7 @@ def without_slips(pcm: Pcm, sent: Pcm) -> Pcm:
 
 
 def assert_scored_as_offline(event: Event, heard: Heard, shipped: Detector) -> None:
-    expected = shipped.score(heard.pcm().astype(np.float32) / np.float32(32768), 8000)
+    expected = shipped.score_samples(heard.pcm().astype(np.float32) / np.float32(32768), 8000)
     assert event.verdict.score == pytest.approx(expected.score, abs=1e-3)
     assert event.verdict.verdict is expected.verdict
 
@@ -381,7 +381,7 @@ def test_eagi_in_the_place_of_amd(pbx: Asterisk, shipped: Detector) -> None:
     heard = np.fromfile(pbx.eagi_heard, np.int16)
     assert_same_audio(heard, played.pcm)
     scored = heard[: int(milliseconds) * 8].astype(np.float32) / np.float32(32768)
-    assert float(score) == pytest.approx(shipped.score(scored, 8000).score, abs=1e-3)
+    assert float(score) == pytest.approx(shipped.score_samples(scored, 8000).score, abs=1e-3)
 
 
 def test_eagi_of_a_caller_who_hangs_up(pbx: Asterisk) -> None:

@@ -104,7 +104,9 @@ def _check_heard(heard: bytes, sent: bytes, codec: Codec, final: dict[str, Any])
     assert 0 <= offset < 8000, "what was heard was not sent, or too late"
     assert heard == sent[offset : offset + len(heard)]
     assert len(heard) >= LISTEN_SECONDS * 8000
-    offline = Detector.load().score(codec.samples(sent[offset:]), 8000, max_seconds=LISTEN_SECONDS)
+    offline = Detector.load().score_samples(
+        codec.samples(sent[offset:]), 8000, max_seconds=LISTEN_SECONDS
+    )
     assert final["score"] == pytest.approx(offline.score, abs=1e-5)
     assert final["verdict"] == str(offline.verdict)
     assert final["waited_seconds"] < DEADLINE_SECONDS

@@ -107,7 +107,7 @@ def check(server: ServerProcess, placed: Placed, audio: bytes) -> None:
     heard = round(final["seconds"] * 8000)
     assert heard > 2 * 8000
     samples = mulaw_decode(np.frombuffer(audio, np.uint8)[:heard]).astype(np.float32) / 32768
-    offline = Detector.load().score(samples, 8000)
+    offline = Detector.load().score_samples(samples, 8000)
     assert final["score"] == pytest.approx(offline.score, abs=1e-5)
     assert final["verdict"] == offline.verdict
 

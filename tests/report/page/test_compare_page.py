@@ -4,9 +4,9 @@ from hypothesis import strategies as st
 
 from audio_model.report.compare import compare
 from audio_model.report.page.compare_page import compare_page
-from audio_model.report.results import Outcome
+from audio_model.tables.results import Outcome
+from tests.pages.test_markup import NASTY
 from tests.report import made
-from tests.report.page.test_markup import NASTY
 from tests.report.test_compare import drifted
 
 

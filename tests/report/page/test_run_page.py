@@ -7,14 +7,14 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 
+from audio_model.pages.markup import name_text
 from audio_model.report.exhibits import Exhibit
-from audio_model.report.page.markup import name_text
 from audio_model.report.page.run_page import Exhibits, Gallery, run_page
-from audio_model.report.results import Outcome, Result, Results
 from audio_model.report.summary import summarise
+from audio_model.tables.results import Outcome, Result, Results
 from tests import sounds
+from tests.pages.test_markup import NASTY
 from tests.report import made
-from tests.report.page.test_markup import NASTY
 
 NOTHING_OF_RUN = Results(Path("r.csv"), (Path("r.csv"),), {})
 

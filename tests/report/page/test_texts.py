@@ -6,9 +6,10 @@ from string import Formatter
 import pytest
 
 from audio_model.decision import Reason
+from audio_model.pages.texts import Text
 from audio_model.report.page import texts
-from audio_model.report.page.texts import Text, text
-from audio_model.report.results import Outcome
+from audio_model.report.page.texts import text
+from audio_model.tables.results import Outcome
 
 FOLDER = Path(texts.__file__).parent
 TABLE = tomllib.loads((FOLDER / "texts.toml").read_text(encoding="utf-8"))

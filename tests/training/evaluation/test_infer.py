@@ -40,7 +40,7 @@ def test_the_detector_says_the_same(
     """Evaluation by PyTorch, deployment by ONNX Runtime: one and the same score."""
     takes = raw(voices)
     for of, take in zip(takes, hear(network, takes), strict=True):
-        verdict = detector.score(of.samples, 8000, max_seconds=10)
+        verdict = detector.score_samples(of.samples, 8000, max_seconds=10)
         assert take.seconds == len(of.samples) / 8000
         odds = take.log_odds(readout.RULE)
         np.testing.assert_allclose(1 / (1 + np.exp(-odds)), verdict.evidence.scores, atol=1e-4)

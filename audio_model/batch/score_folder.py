@@ -1,0 +1,150 @@
+"""Score into a run folder: plan, hand out shards, count, and go on where a former run ended."""
+
+import hashlib
+import sys
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from tqdm import tqdm
+
+from audio_model.batch.malloc import keep_freed_memory
+from audio_model.batch.request import RunRequest
+from audio_model.batch.run_state import open_run
+from audio_model.batch.shards import Job, Workers
+from audio_model.batch.stopping import StopSignals
+from audio_model.batch.tally import Tally
+from audio_model.detector import Detector
+from audio_model.errors import ModelError, printable
+from audio_model.model import DEFAULT_PATH
+from audio_model.scoring import ScoreOptions, load_detector
+from audio_model.sources.inputs import STANDARD_INPUT, expand
+from audio_model.sources.open import from_folder, is_remote
+from audio_model.tables.rows import Columns
+from audio_model.tables.writers import OutputFormat
+
+PROGRESS_AFTER_SECONDS = 2
+
+
+@dataclass(frozen=True)
+class FolderRun:
+    """What a run into a folder is given."""
+
+    folder: Path
+    paths: tuple[str, ...]
+    """As for :func:`audio_model.sources.inputs.expand`."""
+    options: ScoreOptions
+    max_false_alarm: float
+    model: str | None
+    """A model file; None: the one that is shipped."""
+    format: OutputFormat
+    shard_size: int
+    known: str | None = None
+    """A store of known recordings."""
+    learn: bool = False
+
+    def request(self) -> RunRequest:
+        """What the result depends on. Raises ModelError if the model cannot be read."""
+        here = Path.cwd()
+        raw = self.options.raw_format
+        return RunRequest(
+            paths=tuple(p if p == STANDARD_INPUT else from_folder(here, p) for p in self.paths),
+            model=_model_hash(self.model),
+            max_false_alarm=self.max_false_alarm,
+            channel="each" if self.options.channel is None else self.options.channel,
+            max_seconds=self.options.max_seconds,
+            raw=None if raw is None else f"{raw.encoding} {raw.sample_rate} {raw.channels}",
+            format=self.format,
+            shard_size=self.shard_size,
+            known=self.known,
+            learn=self.learn,
+        )
+
+    def start(self) -> Path:
+        """The folder that a process has to be in for the paths; the root if it is all the same."""
+        absolute = all(is_remote(path) or Path(path).is_absolute() for path in self.paths)
+        return Path("/") if absolute else Path.cwd()
+
+
+@dataclass(frozen=True)
+class FolderResult:
+    """What a run into a folder came to, by now."""
+
+    now: Tally
+    """What was scored this time."""
+    all: Tally
+    """Everything in the folder."""
+    planned: int
+    """Recordings that are to be there in the end."""
+
+
+def score_folder(
+    given: FolderRun,
+    engine_of: Callable[[Job], Workers],
+    how: dict[str, object],
+    stop: StopSignals,
+) -> FolderResult:
+    """Score what is not yet scored, up to a signal.
+
+    Args:
+        given: what to score and where to.
+        engine_of: makes the engine for a job.
+        how: what the run manifest is to say of this session beside its time and place.
+        stop: entered. The first signal lets the shards at hand be finished.
+
+    Raises:
+        AudioModelError: see `open_run` and `Workers.score`.
+        Stopped: a signal came before there was a shard at hand, or a second one.
+    """
+    load = partial(_load_same, given, _model_hash(given.model))
+    with stop.raising():
+        load().close()
+    with open_run(given.folder, given.request(), given.start()) as run:
+        with stop.raising():
+            run.make_plan(lambda: expand(given.paths))
+        if run.finished:
+            return FolderResult(Tally(), run.tally, run.plan.recordings)
+        run.begin(how)
+        columns = Columns(
+            each_channel=given.options.channel is None,
+            known=given.known is not None,
+            carried=run.plan.carried,
+        )
+        job = Job(load, given.options, columns, run.start)
+        progress = tqdm(
+            total=run.plan.recordings,
+            initial=run.tally.recordings,
+            unit=" recordings",
+            delay=PROGRESS_AFTER_SECONDS,
+            disable=not sys.stderr.isatty(),
+        )
+        with ExitStack() as stack:
+            with stop.raising():
+                engine = stack.enter_context(engine_of(job))
+            now = Tally()
+            stack.enter_context(progress)
+            for shard, tally in engine.score(stop.until_stopped(run.to_do())):
+                run.add(shard, tally)
+                now.merge(tally)
+                progress.update(tally.recordings)
+        return FolderResult(now, run.tally, run.plan.recordings)
+
+
+def _model_hash(model: str | None) -> str:
+    path = DEFAULT_PATH if model is None else Path(model)
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise ModelError(f"{printable(path)}: the model can't be read: {error.strerror}") from error
+
+
+def _load_same(given: FolderRun, sha256: str) -> Detector:
+    """A detector by the model file of that hash, in whichever process and on whichever machine."""
+    if _model_hash(given.model) != sha256:
+        where = "the shipped model" if given.model is None else printable(given.model)
+        raise ModelError(f"{where} is not the same here as where the run was begun")
+    keep_freed_memory()
+    return load_detector(given.model, given.max_false_alarm, given.known, learn=given.learn)

@@ -1,0 +1,68 @@
+"""Counts over a run: recordings, verdicts, errors, and the audio that was heard."""
+
+import time
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from audio_model.decision import VerdictKind
+from audio_model.tables.rows import Row
+
+
+@dataclass
+class Tally:
+    """Counts over a run."""
+
+    recordings: int = 0
+    errors: int = 0
+    verdicts: Counter[VerdictKind] = field(default_factory=Counter)
+    audio_seconds: float = 0.0
+    started: float = field(default_factory=time.monotonic)
+
+    def add(self, row: Row) -> None:
+        if row.verdict is None:
+            self.errors += 1
+        else:
+            self.verdicts[row.verdict.verdict] += 1
+            self.audio_seconds += row.verdict.seconds
+
+    def merge(self, other: "Tally") -> None:
+        """Count what another one counted, too."""
+        self.recordings += other.recordings
+        self.errors += other.errors
+        self.verdicts += other.verdicts
+        self.audio_seconds += other.audio_seconds
+
+    @property
+    def counts(self) -> dict[str, float]:
+        """The counts as plain values."""
+        return {
+            "recordings": self.recordings,
+            **{kind.value: self.verdicts[kind] for kind in VerdictKind},
+            "errors": self.errors,
+            "audio_seconds": self.audio_seconds,
+        }
+
+    @classmethod
+    def of_counts(cls, counts: Mapping[str, float]) -> "Tally":
+        """What `counts` gave. Raises KeyError if one is missing."""
+        return cls(
+            recordings=int(counts["recordings"]),
+            errors=int(counts["errors"]),
+            verdicts=Counter({kind: int(counts[kind.value]) for kind in VerdictKind}),
+            audio_seconds=counts["audio_seconds"],
+        )
+
+    @property
+    def summary(self) -> str:
+        counts = [f"{self.verdicts[kind]} {kind}" for kind in VerdictKind]
+        counts.append(f"{self.errors} error{'s' * (self.errors != 1)}")
+        return (
+            f"{self.recordings} recording{'s' * (self.recordings != 1)}: {', '.join(counts)}; "
+            f"{self.audio_seconds / 3600:.3f} hours of audio heard"
+        )
+
+    def __str__(self) -> str:
+        elapsed = time.monotonic() - self.started
+        rate = self.recordings / max(elapsed, 1e-9)
+        return f"{self.summary} in {elapsed:.1f} s, {rate:.0f} recordings a second"

@@ -1,0 +1,65 @@
+"""Recordings from paths to fingerprints, on all CPUs, in the order of the input."""
+
+import math
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from audio_model import audio, times
+from audio_model.errors import AudioError
+from audio_model.known.fingerprint import Fingerprint, fingerprint
+from audio_model.processes import map_on_all_cpus
+from audio_model.sources.inputs import expand
+from audio_model.sources.open import name_of, open_source
+from audio_model.tables.rows import Entry
+
+TIME_COLUMN = "time"
+
+
+@dataclass(frozen=True)
+class FileFingerprint:
+    """One recording's fingerprint, or why it has none."""
+
+    entry: Entry
+    fingerprint: Fingerprint | None
+    error: str
+    time: float
+    """Seconds since 1970: the manifest's column ``time``, or when the file was last changed;
+    nan if neither is known."""
+
+
+def fingerprint_files(paths: Iterable[str], max_seconds: float) -> Iterator[FileFingerprint]:
+    """The fingerprints of recordings, folders, patterns and manifests.
+
+    Args:
+        max_seconds: audio that is heard of each.
+    """
+    return map_on_all_cpus(partial(_fingerprint_file, max_seconds=max_seconds), expand(paths))
+
+
+def _fingerprint_file(entry: Entry, max_seconds: float) -> FileFingerprint:
+    time = _time(entry)
+    if entry.problem:
+        return FileFingerprint(entry, None, entry.problem, time)
+    try:
+        with open_source(entry.path, entry.place) as file:
+            samples = audio.read(file, max_seconds=max_seconds, name=name_of(entry.path))
+    except AudioError as error:
+        return FileFingerprint(entry, None, error.message, time)
+    except OSError as error:
+        return FileFingerprint(entry, None, error.strerror or str(error), time)
+    return FileFingerprint(entry, fingerprint(samples), "", time)
+
+
+def _time(entry: Entry) -> float:
+    given = entry.carried.get(TIME_COLUMN)
+    if given is not None:
+        try:
+            return times.parse(given)
+        except ValueError:
+            return math.nan
+    try:
+        return Path(entry.path).stat().st_mtime
+    except (OSError, ValueError):  # it lies in an archive, or is remote
+        return math.nan

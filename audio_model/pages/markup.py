@@ -1,0 +1,73 @@
+"""Elements of a page. They are a tree until they are written, so text cannot become markup."""
+
+from collections.abc import Iterable
+from xml.etree import ElementTree
+
+from audio_model.errors import printable
+from audio_model.pages.texts import Text
+
+Element = ElementTree.Element
+Child = Element | Text | str | None
+
+
+def element(
+    tag: str, *children: Child | Iterable[Child], **attributes: str | int | float | Text | None
+) -> Element:
+    """An HTML or SVG element.
+
+    Texts that know languages show the first; the page's script switches to the others, which
+    stand in ``data-zh`` (content) and ``data-zh-label`` (``aria_label``).
+
+    Args:
+        tag: its name.
+        children: elements and texts in order; None is left out.
+        attributes: by their names, with ``_`` for ``-`` and ``class_`` for ``class``; None is
+            left out.
+    """
+    made = ElementTree.Element(tag)
+    for name, value in attributes.items():
+        name = name.rstrip("_").replace("_", "-")
+        if isinstance(value, Text):
+            made.set(name, value.en)
+            made.set("data-zh-label", value.zh)
+        elif value is not None:
+            made.set(name, _attribute(value))
+    flat = [child for child in _flatten(children) if child is not None]
+    if len(flat) == 1 and isinstance(flat[0], Text):
+        made.text = flat[0].en
+        made.set("data-zh", flat[0].zh)
+        return made
+    for child in flat:
+        if isinstance(child, Text):
+            made.append(element("span", child))
+        elif isinstance(child, Element):
+            made.append(child)
+        elif len(made):
+            made[-1].tail = (made[-1].tail or "") + child
+        else:
+            made.text = (made.text or "") + child
+    return made
+
+
+def name_text(path: str) -> str:
+    """A path, or other text from outside, as it may stand on a page: one line, nothing unseen."""
+    return printable(path)
+
+
+def render(root: Element) -> str:
+    """A whole page."""
+    return "<!DOCTYPE html>\n" + ElementTree.tostring(root, encoding="unicode", method="html")
+
+
+def _attribute(value: str | int | float) -> str:
+    if isinstance(value, float):
+        return f"{value:.4f}".rstrip("0").rstrip(".")
+    return str(value)
+
+
+def _flatten(children: Iterable[Child | Iterable[Child]]) -> Iterable[Child]:
+    for child in children:
+        if child is None or isinstance(child, str | Text | Element):
+            yield child
+        else:
+            yield from child

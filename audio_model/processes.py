@@ -1,0 +1,83 @@
+"""Processes on this machine: how many there is room for, how one is started, work for them all."""
+
+import math
+import multiprocessing
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from itertools import islice
+from multiprocessing import get_context, resource_tracker
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from typing import TypeVar
+
+Item = TypeVar("Item")
+Answer = TypeVar("Answer")
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_CPU_QUOTA = Path("/sys/fs/cgroup/cpu.max")
+_AT_ONCE = 512
+"""Items whose answers are held in memory."""
+_CHUNK = 8
+"""Items that a process is given at once."""
+
+
+def usable_cpus() -> int:
+    """Return the CPUs this process may use: those it is bound to, within a container's quota."""
+    bound = len(os.sched_getaffinity(0))
+    try:
+        quota, period = _CPU_QUOTA.read_text().split()
+        return min(bound, max(1, math.ceil(int(quota) / int(period))))
+    except (OSError, ValueError):  # no control group of version 2, or "max"
+        return bound
+
+
+def map_on_all_cpus(function: Callable[[Item], Answer], items: Iterable[Item]) -> Iterator[Answer]:
+    """Yield the function of each item in the order of the items.
+
+    A few items are done in this process; many are spread over all CPUs, where neither a function
+    nor an item may hold what can't be pickled.
+    """
+    waiting = iter(items)
+    some = list(islice(waiting, _AT_ONCE))
+    workers = min(usable_cpus(), len(some) // _CHUNK)
+    if workers < 2:
+        while some:
+            yield from map(function, some)
+            some = list(islice(waiting, _AT_ONCE))
+        return
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+        while some:
+            yield from pool.map(function, some, chunksize=_CHUNK)
+            some = list(islice(waiting, _AT_ONCE))
+
+
+def spawn(work: Callable[..., None], *arguments: object) -> BaseProcess:
+    """Start a process for work that begins with :func:`be_a_worker`. It ends with this one."""
+    process = get_context("spawn").Process(target=work, args=arguments, daemon=True)
+    # It unblocks the signals that it finds blocked when it starts by itself, with a process.
+    resource_tracker.ensure_running()
+    # Ctrl-C goes to all processes of a terminal: none may end before it can ignore it.
+    former = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+    try:
+        process.start()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, former)
+    return process
+
+
+def be_a_worker() -> None:
+    """Leave Ctrl-C and SIGTERM to the process that started this one, and end when it is gone."""
+    for number in _SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)

@@ -1,0 +1,89 @@
+"""Score one entry after the other: whatever happens to one of them, the others are scored."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from io import RawIOBase
+
+from audio_model.audio import Channel, RawFormat, channel_count
+from audio_model.detector import Detector
+from audio_model.errors import AudioError, AudioModelError
+from audio_model.sources.open import name_of, open_source
+from audio_model.tables.rows import Entry, Row, escape
+
+
+@dataclass(frozen=True)
+class ScoreOptions:
+    """How each recording is heard."""
+
+    channel: Channel | None = Channel.MIX
+    """None: each channel apart, one row for each."""
+    max_seconds: float | None = None
+    """None: as long as the model was measured for."""
+    raw_format: RawFormat | None = None
+    """What headerless files hold, if their names don't say."""
+
+
+def load_detector(
+    model: str | None, max_false_alarm: float, known: str | None, *, learn: bool
+) -> Detector:
+    """Load a detector, with a store of known recordings if one is given.
+
+    Raises AudioModelError if either can't be used.
+    """
+    if known is None:
+        return Detector.load(model, max_false_alarm=max_false_alarm)
+    # Imported here: few runs have a store.
+    from audio_model.known.follow import KnownRecordings
+
+    recordings = KnownRecordings(known, learn=learn)
+    return Detector.load(model, max_false_alarm=max_false_alarm, known=recordings)
+
+
+def score_entry(entry: Entry, detector: Detector, options: ScoreOptions) -> Iterator[Row]:
+    """Yield the rows of one entry: one, or one for each channel. An error is a row, too."""
+    if entry.problem:
+        yield Row(entry, error=entry.problem)
+        return
+    name = name_of(entry.path)
+    channels: list[Channel | None] = [options.channel]
+    file: RawIOBase | None = None
+    with ExitStack() as source:
+        while channels:
+            channel = channels.pop(0)
+            try:
+                if file is None:
+                    file = source.enter_context(open_source(entry.path, entry.place))
+                if channel is None:
+                    channels += _channels(file, name, options.raw_format)
+                    continue
+                verdict = detector.score(
+                    file,
+                    max_seconds=options.max_seconds,
+                    channel=channel,
+                    raw_format=options.raw_format,
+                    name=name,
+                    call=escape(entry.path),
+                )
+            except AudioError as error:
+                row = Row(entry, channel=channel, error=error.message)
+            except AudioModelError:
+                raise
+            # The boundary: a decoder may fail in ways of its own on a file that nobody has seen
+            # yet, and the thousand files behind it are still to be scored.
+            except Exception as error:
+                message = " ".join(f"{type(error).__name__}: {error}".split())
+                row = Row(entry, channel=channel, error=message)
+            else:
+                row = Row(entry, verdict, channel)
+            yield row
+
+
+def _channels(file: RawIOBase, name: str, raw_format: RawFormat | None) -> list[Channel]:
+    match channel_count(file, raw_format, name=name):
+        case 1:
+            return [Channel.MIX]
+        case 2:
+            return [Channel.LEFT, Channel.RIGHT]
+        case count:
+            raise AudioError(name, f"has {count} channels; left and right are scored apart of two")

@@ -1,0 +1,53 @@
+"""Manifests: tables of recordings, with a `path` column and others that are carried through."""
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from audio_model.formats import suffix_of
+from audio_model.sources.open import from_folder
+from audio_model.tables.readers import TABLE_SUFFIXES, NotATable, read_rows
+from audio_model.tables.rows import Entry, unescape
+
+
+def is_manifest(path: str) -> bool:
+    """Whether a path that was given by name is a manifest."""
+    try:
+        return suffix_of(path) in TABLE_SUFFIXES and Path(path).is_file()
+    except OSError:  # a name too long, a parent that is closed to us
+        return False
+
+
+def read_manifest(path: str) -> Iterator[Entry]:
+    """The entries of a manifest, row by row; what cannot be read becomes an entry saying so.
+
+    Relative paths are taken from the manifest's folder, a member's archive among them. A path that
+    does not exist as written is tried with the escapes of our own result tables undone, so that
+    these are manifests too.
+    """
+    empty = True
+    try:
+        for where, values in read_rows(path, required=("path",)):
+            empty = False
+            yield _entry(path, where, values)
+    except OSError as error:
+        empty = False
+        yield Entry(path, problem=f"the manifest cannot be read: {error.strerror or error}")
+    except NotATable as error:
+        empty = False
+        yield Entry(path, problem=f"the manifest {error}")
+    if empty:
+        yield Entry(path, problem="the manifest holds no rows")
+
+
+def _entry(manifest: str, where: str, values: dict[str, object] | str) -> Entry:
+    if isinstance(values, str):
+        return Entry(manifest, problem=f"{where}: {values}")
+    path = values.get("path")
+    if not isinstance(path, str) or not path:
+        return Entry(manifest, problem=f"{where}: path is {json.dumps(path, default=str)}")
+    full = from_folder(Path(manifest).parent, path)
+    if "\\" in path and not os.path.lexists(full):
+        full = from_folder(Path(manifest).parent, unescape(path))
+    return Entry(full, {name: value for name, value in values.items() if name != "path"})

@@ -1,0 +1,220 @@
+"""A store in one SQLite file: opened, recognised, locked and told of in one way.
+
+Several processes may use one file on a local disk. All changes happen in transactions: a process
+that is killed leaves what was committed and nothing else.
+"""
+
+import errno
+import os
+import sqlite3
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from types import TracebackType
+from typing import ClassVar, Self
+
+from audio_model.errors import StoreError, printable
+
+MEMORY = ":memory:"
+"""The path of a store that is never written."""
+
+_PASSING_CODES = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_FULL})
+
+
+@dataclass(frozen=True)
+class Format:
+    """What makes a SQLite file a store of one kind."""
+
+    kind: str
+    """What messages call it: ``store of known recordings``."""
+    application_id: int
+    version: int
+    schema: str
+    """Statements that make an empty file such a store, parted by semicolons."""
+
+
+class Durability(StrEnum):
+    """What a power failure may take. A process that is killed loses nothing in either case."""
+
+    LAST_SECONDS = "NORMAL"
+    """The last seconds at worst."""
+    NOTHING = "FULL"
+    """Nothing that was committed."""
+
+
+class SqliteStore:
+    """A store that is open. For one thread at a time; each process or thread opens its own."""
+
+    format: ClassVar[Format]
+    error: ClassVar[type[StoreError]] = StoreError
+    durability: ClassVar[Durability]
+    private: ClassVar[bool] = False
+    """Whether a new file is its owner's alone to read."""
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        create: bool = True,
+        busy_seconds: float,
+    ) -> None:
+        """Open a store.
+
+        Args:
+            path: the file's, or MEMORY.
+            create: whether it is made if there is none. If not, the file need not be writable.
+            busy_seconds: how long every method waits for a file that another process has locked.
+
+        Raises ``error`` if it is no such store, or if there is none and ``create`` is false.
+        """
+        self.path = os.fsdecode(path)
+        if not create and not Path(self.path).is_file():
+            raise self._error(f"no such {self.format.kind}")
+        with self._errors():
+            if create and self.private and self.path != MEMORY:
+                os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+            self._db = sqlite3.connect(
+                self.path if create else _uri(Path(self.path)),
+                timeout=busy_seconds,
+                isolation_level=None,
+                check_same_thread=False,
+                uri=not create,
+            )
+        try:
+            with self._errors():
+                self._db.execute(f"PRAGMA synchronous = {self.durability}")
+                self._prepare(busy_seconds if create else None)
+        except BaseException:
+            self._db.close()
+            raise
+        self._file = _identity(self.path)
+
+    def is_there(self) -> bool:
+        """Return whether the file still lies at its path: one that was removed can be read on."""
+        return self._file is not None and _identity(self.path) == self._file
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._db.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _prepare(self, busy_seconds: float | None) -> None:
+        """Recognise the file, and make it a store if it is empty and may be made.
+
+        Another program's database is left as it is, and a store that is ready needs no lock.
+        """
+        ready = self._is_ready()
+        if busy_seconds is not None:
+            # Before write-ahead mode a reader can be in the way, and SQLite does not wait for it.
+            _patiently(lambda: self._db.execute("PRAGMA journal_mode = WAL"), busy_seconds)
+        if ready:
+            return
+        with self._transaction("BEGIN IMMEDIATE"):
+            # Another process may have made it meanwhile.
+            if not self._is_ready():
+                for statement in filter(str.strip, self.format.schema.split(";")):
+                    self._db.execute(statement)
+                self._db.execute(f"PRAGMA application_id = {self.format.application_id}")
+                self._db.execute(f"PRAGMA user_version = {self.format.version}")
+
+    def _is_ready(self) -> bool:
+        """Return whether the schema is there.
+
+        Raises ``error`` for another program's database, or another version of ours.
+        """
+        (tables,) = self._db.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+        application_id, version = self._pragma("application_id"), self._pragma("user_version")
+        if not tables and application_id == 0:
+            return False
+        if application_id != self.format.application_id:
+            raise self._error(f"not a {self.format.kind}, but another program's database")
+        if version != self.format.version:
+            raise self._error(
+                f"made by another version of this program (of format {version}, not "
+                f"{self.format.version})"
+            )
+        return True
+
+    def _pragma(self, name: str) -> int:
+        return int(self._db.execute(f"PRAGMA {name}").fetchone()[0])
+
+    @contextmanager
+    def _transaction(self, begin: str) -> Iterator[None]:
+        """Run one transaction: all of it or, after an error, nothing. Within another, be part."""
+        with self._errors():
+            if self._db.in_transaction:
+                yield
+                return
+            self._db.execute(begin)
+            try:
+                yield
+                self._db.execute("COMMIT")
+            except BaseException:
+                # A full disk has ended the transaction already.
+                if self._db.in_transaction:
+                    self._db.execute("ROLLBACK")
+                self._rolled_back()
+                raise
+
+    def _rolled_back(self) -> None:
+        """Forget what is remembered of a transaction that was taken back."""
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as error:
+            code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+            raise self._error(str(error), passing=code in _PASSING_CODES) from error
+        except OSError as error:
+            passing = error.errno == errno.ENOSPC
+            raise self._error(error.strerror or str(error), passing=passing) from error
+
+    def _error(self, message: str, *, passing: bool = False) -> StoreError:
+        return self.error(f"{printable(self.path)}: {message}", passing=passing)
+
+
+def _uri(path: Path) -> str:
+    """Return SQLite's name of a store that is there.
+
+    Where nothing can be written, the file is read as it is.
+    """
+    folder_is_fixed = not os.access(path.absolute().parent, os.W_OK)
+    if folder_is_fixed and not Path(f"{path}-wal").exists():
+        return f"{path.absolute().as_uri()}?immutable=1"
+    return f"{path.absolute().as_uri()}?mode=rw"
+
+
+def _identity(path: str) -> tuple[int, int] | None:
+    """Return what tells the file at a path from any other; None if there is none."""
+    try:
+        found = os.stat(path)  # noqa: PTH116 (in a third of the time; asked for each leg)
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+def _patiently(attempt: Callable[[], object], seconds: float) -> None:
+    """Try again for some seconds while SQLite says that it can't now."""
+    until = time.monotonic() + seconds
+    while True:
+        try:
+            attempt()
+            return
+        except sqlite3.OperationalError:
+            if time.monotonic() > until:
+                raise
+            time.sleep(0.01)

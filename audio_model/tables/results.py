@@ -1,0 +1,193 @@
+"""Results as they were written: a file of any format, or a run folder with its shards."""
+
+import json
+import math
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, Self
+
+from audio_model.decision import VerdictKind
+from audio_model.errors import ResultsError, printable
+from audio_model.formats import suffix_of
+from audio_model.tables.readers import TABLE_SUFFIXES, NotATable, read_rows
+from audio_model.tables.rows import EVIDENCE_KEYS, KNOWN_COLUMNS, RESULT_COLUMNS
+
+RUN = "run.json"
+"""The file of a run folder that tells of its run."""
+REQUIRED_COLUMNS = ("path", "verdict", "score")
+_PART = re.compile(r"part-\d+\.(?:csv|jsonl|parquet)")
+_NOT_CARRIED = {*RESULT_COLUMNS, *EVIDENCE_KEYS, *KNOWN_COLUMNS} - {"known_name"}
+"""Which known recordings calls repeat is told as a manifest's column is."""
+
+
+class Outcome(StrEnum):
+    """What a row of results says: its verdict, but an error apart from an honest unknown."""
+
+    RECORDED = "recorded"
+    UNKNOWN = "unknown"
+    LIVE = "live"
+    ERROR = "error"
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """One row of results."""
+
+    path: str
+    """As it stands in the row: undecodable bytes are escaped."""
+    outcome: Outcome
+    channel: str = ""
+    score: float | None = None
+    seconds: float | None = None
+    speech_seconds: float | None = None
+    decided_at: float | None = None
+    reason: str = ""
+    error: str = ""
+    carried: Mapping[str, object] = field(default_factory=dict)
+    curve: object = None
+    """The score over time of JSON lines, unchecked; None in other formats."""
+    strongest: object = None
+    """So with the stretch that spoke most for the verdict."""
+
+
+@dataclass(frozen=True)
+class Results:
+    """Where rows of results are, and what is known of the run that wrote them."""
+
+    path: Path
+    parts: tuple[Path, ...]
+    run: Mapping[str, Any]
+    """What a run folder tells of its run; empty for a single file."""
+
+    @property
+    def planned(self) -> int:
+        """How many files there are to be when the run is finished."""
+        return int((self.run.get("planned") or {}).get("shards", len(self.parts)))
+
+    @property
+    def rate(self) -> float | None:
+        """Recordings that were scored a second, over all sessions; None if that is not told."""
+        try:
+            seconds = sum(
+                (
+                    datetime.fromisoformat(each["ended"]) - datetime.fromisoformat(each["started"])
+                ).total_seconds()
+                for each in self.run["sessions"]
+            )
+            return float(self.run["counts"]["recordings"] / seconds)
+        except (KeyError, TypeError, ValueError, ZeroDivisionError):
+            return None
+
+    @property
+    def start(self) -> Path:
+        """Where the relative paths of recordings start."""
+        return Path(self.run.get("folder", ""))
+
+    @classmethod
+    def open(cls, path: str) -> Self:
+        """Find the files of results. Raises ResultsError if there are none."""
+        found = Path(path)
+        if found.is_dir():
+            parts = sorted(part for part in found.iterdir() if _PART.fullmatch(part.name))
+            if not parts:
+                raise ResultsError(f"{printable(path)}: the folder holds no results (part-*)")
+            return cls(found, tuple(parts), _read_run(found / RUN))
+        if suffix_of(path) not in TABLE_SUFFIXES:
+            endings = ", ".join(TABLE_SUFFIXES)
+            raise ResultsError(
+                f"{printable(path)}: results are a run folder or a file that ends in {endings}"
+            )
+        if not found.is_file():
+            raise ResultsError(f"{printable(path)}: no such file")
+        return cls(found, (found,), {})
+
+    def __iter__(self) -> Iterator[Result]:
+        """The rows, read as they are asked for; one that is damaged is an error of its file.
+
+        Raises ResultsError for a file that cannot be read as a whole.
+        """
+        for part in self.parts:
+            try:
+                for where, values in read_rows(str(part), REQUIRED_COLUMNS):
+                    yield _result(str(part), where, values)
+            except OSError as error:
+                message = error.strerror or str(error)
+                raise ResultsError(f"{printable(part)}: cannot be read: {message}") from error
+            except NotATable as error:
+                raise ResultsError(f"{printable(part)}: {error}") from error
+
+
+def _read_run(path: Path) -> Mapping[str, Any]:
+    try:
+        run = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as error:
+        raise ResultsError(f"{printable(path)}: cannot be read: {error}") from error
+    if not isinstance(run, dict):
+        raise ResultsError(f"{printable(path)}: not a JSON object")
+    return run
+
+
+def _result(file: str, where: str, values: dict[str, object] | str) -> Result:
+    if isinstance(values, str):
+        return _damaged(file, where, values)
+    try:
+        return parse_result(values)
+    except ValueError as error:
+        return _damaged(file, where, str(error))
+
+
+def _damaged(file: str, where: str, problem: str) -> Result:
+    return Result(file, Outcome.ERROR, error=f"a row of the results is damaged, {where}: {problem}")
+
+
+def parse_result(values: Mapping[str, object]) -> Result:
+    """A row's values, text or numbers, as a result. Raises ValueError if they are none."""
+    path, verdict = values.get("path"), values.get("verdict")
+    if not isinstance(path, str) or not path:
+        raise ValueError(f"path is {json.dumps(path, default=str)}")
+    if verdict not in list(VerdictKind):
+        raise ValueError(f"verdict is {json.dumps(verdict, default=str)}")
+    error, reason = _text(values, "error"), _text(values, "reason")
+    score = _number(values, "score")
+    if score is not None and not 0 <= score <= 1:
+        raise ValueError(f"score is {score:g}")
+    return Result(
+        path=path,
+        outcome=Outcome.ERROR if error or reason == "error" else Outcome(str(verdict)),
+        channel=_text(values, "channel"),
+        score=score,
+        seconds=_number(values, "seconds"),
+        speech_seconds=_number(values, "speech_seconds"),
+        decided_at=_number(values, "decided_at"),
+        reason=reason,
+        error=error,
+        carried={name: value for name, value in values.items() if name not in _NOT_CARRIED},
+        curve=values.get("curve"),
+        strongest=values.get("strongest"),
+    )
+
+
+def _text(values: Mapping[str, object], name: str) -> str:
+    value = values.get(name)
+    return "" if value is None else str(value)
+
+
+def _number(values: Mapping[str, object], name: str) -> float | None:
+    value = values.get(name)
+    if value is None or value == "":
+        return None
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        raise ValueError(f"{name} is {json.dumps(value, default=str)}")
+    try:
+        number = float(value)
+    except (ValueError, OverflowError):
+        raise ValueError(f"{name} is {json.dumps(value)[:40]}") from None
+    if not math.isfinite(number):
+        raise ValueError(f"{name} is {number:g}")
+    return number

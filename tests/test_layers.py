@@ -1,0 +1,105 @@
+"""Imports point one way: a room knows the rooms below it, and none beside or above it.
+
+Imports inside functions count as those at the top do, and so do those for type checkers alone: who
+needs another's types knows it.
+"""
+
+import ast
+from collections.abc import Iterator
+from graphlib import TopologicalSorter
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PACKAGE = "audio_model"
+
+LAYERS = (
+    {"errors", "frontend", "companding", "processes", "times"},
+    {"files", "formats", "sqlite", "steps", "pages"},
+    {"decoders", "decision"},
+    {"audio", "model"},
+    {"stream"},
+    {"detector"},
+    {"tables"},
+    {"sources"},
+    {"known", "ranges"},
+    {"scoring"},
+    {"batch", "report", "gateway"},
+    {"cli"},
+    {"__init__", "__main__"},
+)
+"""The rooms of the package, the lowest first. Those of one layer know nothing of each other."""
+
+OF_AN_EXTRA = {
+    "gateway": {"aiohttp", "msgspec", "prometheus_client", "uvloop", "yarl"},
+    "batch.cluster": {"ray"},
+    "sources.remote": {"fsspec", "s3fs"},
+}
+"""What only an extra installs, and the one room or module that may import it."""
+
+
+def modules() -> dict[str, Path]:
+    """All modules by their names."""
+    found = {}
+    for path in (ROOT / PACKAGE).rglob("*.py"):
+        parts = path.relative_to(ROOT).with_suffix("").parts
+        found[".".join(parts).removesuffix(".__init__")] = path
+    return found
+
+
+MODULES = modules()
+
+
+def imported(path: Path) -> Iterator[str]:
+    """The names of the modules that a module imports, anywhere in it."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0 and node.module is not None, f"{path}: relative imports"
+            for alias in node.names:
+                name = f"{node.module}.{alias.name}"
+                yield name if name in MODULES else node.module
+
+
+IMPORTS = {name: set(imported(path)) for name, path in MODULES.items()}
+
+
+def room_of(module: str) -> str:
+    return module.split(".")[1] if "." in module else "__init__"
+
+
+def test_every_room_has_its_layer() -> None:
+    rooms = [room for layer in LAYERS for room in layer]
+    assert sorted(rooms) == sorted({room_of(name) for name in MODULES})
+
+
+@pytest.mark.parametrize("module", sorted(MODULES))
+def test_imports_point_down(module: str) -> None:
+    height = {room: number for number, layer in enumerate(LAYERS) for room in layer}
+    own = room_of(module)
+    up = {
+        name
+        for name in IMPORTS[module] & MODULES.keys()
+        if room_of(name) != own and height[room_of(name)] >= height[own]
+    }
+    assert not up, f"{module} imports what is above or beside it"
+
+
+def test_no_modules_import_each_other_in_a_circle() -> None:
+    # Raises CycleError, which names the circle.
+    TopologicalSorter({name: IMPORTS[name] & MODULES.keys() - {name} for name in MODULES}).prepare()
+
+
+def test_only_its_own_room_imports_what_an_extra_brings() -> None:
+    for own, brought in OF_AN_EXTRA.items():
+        allowed = f"{PACKAGE}.{own}"
+        elsewhere = {
+            name
+            for name, found in IMPORTS.items()
+            if name != allowed
+            and not name.startswith(f"{allowed}.")
+            and brought & {each.partition(".")[0] for each in found}
+        }
+        assert not elsewhere, f"{brought} are imported"

@@ -1,0 +1,76 @@
+"""What the two stores have in common; each one's own is tested with it."""
+
+import sqlite3
+import stat
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from audio_model.errors import RangeStoreError, StoreError
+from audio_model.known.store import Store
+from audio_model.ranges.store import RangeStore
+from audio_model.sqlite import SqliteStore
+
+STORES = pytest.mark.parametrize("kind", [Store, RangeStore])
+
+
+@STORES
+def test_a_store_of_the_other_kind_is_refused_and_left_as_it_is(
+    tmp_path: Path, kind: type[SqliteStore]
+) -> None:
+    other = RangeStore if kind is Store else Store
+    other(tmp_path / "a.db").close()
+    before = (tmp_path / "a.db").read_bytes()
+    with pytest.raises(kind.error, match=f"not a {kind.format.kind}, but another program's"):
+        kind(tmp_path / "a.db")
+    assert (tmp_path / "a.db").read_bytes() == before
+
+
+@STORES
+def test_another_version_is_refused(tmp_path: Path, kind: type[SqliteStore]) -> None:
+    kind(tmp_path / "a.db").close()
+    with closing(sqlite3.connect(tmp_path / "a.db")) as db:
+        db.execute("PRAGMA user_version = 1")
+    with pytest.raises(kind.error, match=r"another version .*\(of format 1, not 2\)"):
+        kind(tmp_path / "a.db")
+
+
+@STORES
+def test_whether_it_may_be_over_soon_is_told(tmp_path: Path, kind: type[SqliteStore]) -> None:
+    with kind(tmp_path / "a.db", busy_seconds=0.01) as store:
+        with closing(sqlite3.connect(tmp_path / "a.db")) as db:
+            db.execute("BEGIN IMMEDIATE")
+            with (
+                pytest.raises(StoreError, match="locked") as locked,
+                store._transaction("BEGIN IMMEDIATE"),
+            ):
+                pass
+        assert locked.value.passing
+        with (
+            pytest.raises(StoreError, match="no such table") as damaged,
+            store._transaction("BEGIN"),
+        ):
+            store._db.execute("SELECT * FROM missing")
+        assert not damaged.value.passing
+    assert isinstance(locked.value, RangeStoreError) == (kind is RangeStore)
+
+
+@STORES
+def test_who_may_read_a_new_file(tmp_path: Path, kind: type[SqliteStore]) -> None:
+    kind(tmp_path / "a.db").close()
+    private = stat.S_IMODE((tmp_path / "a.db").stat().st_mode) & 0o077 == 0
+    assert private or not kind.private
+
+
+@STORES
+def test_a_transaction_within_another_is_part_of_it(
+    tmp_path: Path, kind: type[SqliteStore]
+) -> None:
+    with kind(tmp_path / "a.db") as store:
+        with pytest.raises(KeyError), store._transaction("BEGIN IMMEDIATE"):
+            with store._transaction("BEGIN IMMEDIATE"):
+                store._db.execute("CREATE TABLE more (x)")
+            raise KeyError
+        with pytest.raises(StoreError), store._transaction("BEGIN"):
+            store._db.execute("SELECT * FROM more")
