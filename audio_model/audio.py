@@ -168,10 +168,11 @@ class StreamResampler:
     packets joined. At rates other than 8 kHz the results lag behind, by at most 0.2 s.
     """
 
-    def __init__(self, sample_rate: int) -> None:
+    def __init__(self, sample_rate: int, to_rate: int = SAMPLE_RATE) -> None:
         """
         Args:
             sample_rate: of the packets, in Hz.
+            to_rate: of what they become; other than 8 kHz where something else comes after.
 
         Raises:
             UsageError: an absurd rate.
@@ -179,9 +180,9 @@ class StreamResampler:
         check_rate(sample_rate)
         self._stream = (
             None
-            if sample_rate == SAMPLE_RATE
+            if sample_rate == to_rate
             else soxr.ResampleStream(
-                sample_rate, SAMPLE_RATE, 1, dtype="float32", quality=_SOXR_QUALITY
+                sample_rate, to_rate, 1, dtype="float32", quality=_SOXR_QUALITY
             )
         )
 

@@ -160,12 +160,16 @@ class Leg:
             if self._order is not None:
                 for packet in self._order.rest():
                     self.feed(packet)
+            heard = stream.seconds_received > 0
             verdict = stream.flush()
         except Exception:
             # Whatever broke, the leg owes its answer and the other legs must not hear of it.
             logger.exception("a leg could not be heard to its end")
             self.fail(INTERNAL_ERROR)
         else:
+            if not heard:
+                self.fail("", Reason.NO_AUDIO)
+                return
             self._finish(verdict, "")
             if self._learn is not None:
                 self._learn(stream)

@@ -39,13 +39,25 @@ class Monitor:
         """
         self.nodes, self.policy, self.allowed = nodes, policy, allowed
 
-    def hear(self, call: RangeCall) -> list[Change]:
-        """Count a call; the changes that came of it, in order."""
+    def hear(self, call: RangeCall, before: RangeCall | None = None) -> list[Change]:
+        """Count a call; the changes that came of it, in order.
+
+        ``before`` is the same call as it was counted with a less sure verdict: it is taken back.
+        """
         called = sketch.fingerprint(call.called) if call.called else 0
         test = self.policy.test
+        counted: set[str] = set()
+        if before is not None:
+            for prefix in before.number.prefixes:
+                if (node := self.nodes.get(prefix)) is None:
+                    break
+                node.take_back(before)
+                counted.add(prefix)
 
         def count(node: Node) -> float:
             gain = test.gain(call.outcome, node)
+            if before is not None and node.prefix in counted:
+                gain -= test.gain(before.outcome, node)
             node.count(call, called)
             return gain
 

@@ -113,12 +113,17 @@ class RangeStore(SqliteStore):
         self._tidy_at = 0.0
 
     def hear(self, calls: Sequence[RangeCall]) -> list[Change]:
-        """Count calls, in their order; those whose id is known already are left out."""
+        """Count calls, in their order; of those whose id is known already, the surest verdict.
+
+        A call that a person has marked stays as it was marked.
+        """
         changes: list[Change] = []
         with self._writing():
             for call in calls:
                 if self._remember(call):
                     changes += self._monitor.hear(call)
+                elif (before := self._less_sure(call)) is not None:
+                    changes += self._monitor.hear(call, before)
             self._record(changes)
         return changes
 
@@ -258,6 +263,16 @@ class RangeStore(SqliteStore):
 
     def _remember(self, call: RangeCall) -> bool:
         return self._insert("calls", (None, *call_row(call))) > 0
+
+    def _less_sure(self, call: RangeCall) -> RangeCall | None:
+        """Put a call in the place of itself with a less sure verdict; that one, if there is one."""
+        before = self._call(call.id)
+        if not call.surer_than(before) or self._marked(call.id) is not None:
+            return None
+        columns = ", ".join(f"{name} = ?" for name in CALL_COLUMNS[1:])
+        id, *values = call_row(call)
+        self._db.execute(f"UPDATE calls SET {columns} WHERE id = ?", [*values, id])
+        return before
 
     def _record(self, changes: Sequence[Change]) -> None:
         for change in changes:

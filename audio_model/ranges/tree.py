@@ -66,6 +66,24 @@ class RangeCall:
     def number(self) -> Number:
         return normalise(self.caller)
 
+    def surer_than(self, other: "RangeCall") -> bool:
+        """Whether this final verdict of a call is the one to count of the two.
+
+        A call has several where its stream broke and another one took its place.
+        """
+        return self._sureness() > other._sureness()
+
+    def _sureness(self) -> tuple[int, float]:
+        match self.outcome:
+            case Answer.UNHEARD:
+                return 0, 0.0
+            case Answer.UNSURE:
+                return 1, 0.0
+            case Answer.RECORDED:
+                return 2, 0.5 if self.score is None else self.score
+            case Answer.LIVE:
+                return 2, 0.5 if self.score is None else 1 - self.score
+
 
 @dataclass(slots=True)
 class Node:
@@ -147,6 +165,26 @@ class Node:
             sketch.add(self.called, called)
         if call.campaign:
             self._count_campaign(call.campaign)
+
+    def take_back(self, call: RangeCall) -> None:
+        """Forget the answer of a call that was counted, because a surer one takes its place."""
+        self.fade(call.time)
+        kept = math.exp(min(0.0, (call.time - self.last) / RECENT_SECONDS))
+        match call.outcome:
+            case Answer.RECORDED:
+                self.recorded = max(0, self.recorded - 1)
+                self.recent_recorded = max(0.0, self.recent_recorded - kept)
+            case Answer.LIVE:
+                self.live = max(0, self.live - 1)
+                self.recent_live = max(0.0, self.recent_live - kept)
+            case Answer.UNSURE:
+                self.unsure = max(0, self.unsure - 1)
+                self.recent_unsure = max(0.0, self.recent_unsure - kept)
+            case Answer.UNHEARD:
+                self.unheard = max(0, self.unheard - 1)
+        if call.duration is not None:
+            self.timed = max(0, self.timed - 1)
+            self.short = max(0, self.short - (call.duration < SHORT_SECONDS))
 
     def count_mark(self, mark: Mark, before: Mark | None) -> None:
         """Count what a person says of a call, in the place of what was said ``before``."""

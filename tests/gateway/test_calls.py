@@ -231,6 +231,18 @@ def test_a_machine_that_is_full_takes_no_leg(
     run(detector, scene)
 
 
+def test_a_leg_that_closes_without_audio_says_so(detector: Detector) -> None:
+    async def scene(calls: Calls) -> None:
+        for raw_format in (MULAW, RawFormat(Encoding.S16LE, 16_000)):
+            told = Told(calls)
+            told.call.open_leg("caller", raw_format)
+            told.call.close()
+            assert told.final.verdict.reason is Reason.NO_AUDIO
+            assert told.final.verdict.verdict is VerdictKind.UNKNOWN and told.final.detail == ""
+
+    run(detector, scene)
+
+
 def test_closing_answers_every_leg_and_takes_no_other(detector: Detector) -> None:
     async def scene(calls: Calls) -> None:
         told = [Told(calls, str(n)) for n in range(5)]

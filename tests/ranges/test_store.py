@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -119,6 +120,40 @@ def writer(path: Path, name: str, n: int) -> subprocess.Popen[str]:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("together", [True, False])
+@pytest.mark.parametrize("poor", [Answer.UNHEARD, Answer.UNSURE, Answer.LIVE])
+def test_the_surest_final_of_a_call_counts_once(path: Path, poor: Answer, together: bool) -> None:
+    """A stream breaks at 0.4 s, and a second one of the same call id has the rest."""
+    sure = CAMPAIGN[:60]
+    sure = [replace(call, outcome=Answer.RECORDED, score=0.99) for call in sure]
+    broken = [replace(call, outcome=poor, score=0.3, time=call.time - 1) for call in sure]
+    with closing(RangeStore(None)) as alone, closing(RangeStore(path)) as store:
+        alone.hear(sure)
+        for pair in zip(broken, sure, strict=True):
+            for batch in [pair] if together else [pair[:1], pair[1:]]:
+                store.hear(batch)
+        # What comes after is not as sure, and changes nothing.
+        assert store.hear(broken) == []
+        expected = nodes_of(alone)
+        for prefix, node in nodes_of(store).items():
+            told = (node.recorded, node.live, node.unsure, node.unheard)
+            assert told == (node.recorded, 0, 0, 0)
+            if prefix in expected and len(prefix) <= WIDE_LENGTH:
+                assert node.recorded == expected[prefix].recorded
+        assert store.call(sure[0].id).outcome is Answer.RECORDED
+        asked = sure[-1].caller
+        states = [each.advise(asked, sure[-1].time).state for each in (store, alone)]
+        assert states[0] is states[1] is not State.CLOSED
+
+
+def test_a_mark_is_surer_than_any_verdict(store: RangeStore) -> None:
+    call = replace(CAMPAIGN[0], outcome=Answer.UNHEARD)
+    store.hear([call])
+    store.mark(call.id, Mark.LIVE)
+    store.hear([replace(call, outcome=Answer.RECORDED, score=0.99)])
+    assert store.call(call.id).outcome is Answer.UNHEARD
+
+
 def test_processes_that_write_at_once_lose_no_call(path: Path) -> None:
     processes = [writer(path, f"process-{n}", 150) for n in range(3)]
     for process in processes:

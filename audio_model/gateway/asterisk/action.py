@@ -8,6 +8,26 @@ from audio_model.gateway.asterisk.amd import channel_variables
 from audio_model.gateway.events import Event, EventKind
 
 
+class HangUp(StrEnum):
+    """When the server ends a connection, which then ends the application in the dialplan."""
+
+    NEVER = "never"
+    """Audio goes on being taken and thrown away until Asterisk ends the call."""
+    RECORDED = "recorded"
+    """As soon as the verdict is recorded; it is final then."""
+    ALWAYS = "always"
+    """As soon as the verdict is recorded or live, or final: the dialplan goes on."""
+
+    def asks(self, event: Event) -> bool:
+        """Whether an event is what the connection was to last for."""
+        verdict = event.verdict.verdict
+        final = event.kind is EventKind.FINAL
+        stands = event.kind is EventKind.VERDICT and verdict is not VerdictKind.UNKNOWN
+        if self is HangUp.RECORDED:
+            return (final or stands) and verdict is VerdictKind.RECORDED
+        return self is HangUp.ALWAYS and (final or stands)
+
+
 class Action(StrEnum):
     """What Asterisk is asked to do about a verdict."""
 

@@ -1,19 +1,19 @@
 """Asterisk's AudioSocket: a TCP connection for each call, audio in, at most a hangup out.
 
 While ``AudioSocket()`` or ``Dial(AudioSocket/...)`` runs, the dialplan waits for this connection to
-end. Asterisk needs no audio back. :class:`HangUp` says what ends it.
+end. Asterisk needs no audio back. ``HangUp`` says what ends it.
 """
 
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from enum import StrEnum
+from time import monotonic
 from typing import cast
 from uuid import UUID
 
-from audio_model.decision import VerdictKind
 from audio_model.formats import Encoding, RawFormat
+from audio_model.gateway.asterisk.action import HangUp
 from audio_model.gateway.asterisk.frames import (
     CALLER_HUNG_UP,
     HANGUP_FRAME,
@@ -24,8 +24,9 @@ from audio_model.gateway.asterisk.frames import (
 )
 from audio_model.gateway.asterisk.guess import G711_PAYLOADS, GUESS_BYTES, guess_encoding
 from audio_model.gateway.calls import Call, Calls
-from audio_model.gateway.events import CallInfo, Event, EventKind
+from audio_model.gateway.events import CallInfo, Event
 from audio_model.gateway.legs import Leg
+from audio_model.gateway.pace import GIVE_UP_SECONDS, Pace, is_doubtful
 
 logger = logging.getLogger(__name__)
 
@@ -44,17 +45,6 @@ TOLD_SECONDS = 1.0
 
 Describe = Callable[[str], CallInfo | None]
 Told = Callable[[str], Awaitable[None]]
-
-
-class HangUp(StrEnum):
-    """When the server ends a connection, which then ends ``AudioSocket()`` in the dialplan."""
-
-    NEVER = "never"
-    """Audio goes on being taken and thrown away until Asterisk ends the call."""
-    RECORDED = "recorded"
-    """As soon as the verdict is recorded; it is final then."""
-    ALWAYS = "always"
-    """As soon as the verdict is recorded or live, or final: the dialplan goes on."""
 
 
 class AudioSocketServer:
@@ -163,6 +153,8 @@ class AudioSocketProtocol(asyncio.Protocol):
         self._leg: Leg | None = None
         self._leg_kind = 0
         self._guessing = bytearray()
+        self._pace: Pace | None = None
+        """Of audio typed 8 kHz whose frames look like another rate's, until that is known."""
         self._ending = False
         self._hanging_up: asyncio.Task[None] | None = None
         self._bad_frames = 0
@@ -272,8 +264,14 @@ class AudioSocketProtocol(asyncio.Protocol):
     def _begin_audio(self) -> None:
         if not self._leg_kind:
             self._leg_kind = self._kind
-            if self._kind != 0x10 or self._length not in G711_PAYLOADS:
-                self._open_leg(RawFormat(Encoding.S16LE, SAMPLE_RATES[self._kind]))
+            if self._kind == 0x10 and self._length in G711_PAYLOADS:
+                return
+            if self._kind == 0x10 and is_doubtful(self._length):
+                # Asterisk before it had types for other rates sent them all as this one.
+                self._pace = Pace(self._length)
+                self._after(GIVE_UP_SECONDS, self._no_audio)
+                return
+            self._open_leg(RawFormat(Encoding.S16LE, SAMPLE_RATES[self._kind]))
         elif self._kind != self._leg_kind:
             self._bad_frame(f"audio of type 0x{self._kind:02x} after 0x{self._leg_kind:02x}")
 
@@ -282,8 +280,25 @@ class AudioSocketProtocol(asyncio.Protocol):
             self._leg.feed(piece)
             return
         self._guessing += piece
-        if len(self._guessing) >= GUESS_BYTES:
+        if self._pace is not None:
+            self._pace.add(len(piece))
+            if self._pace.settled(monotonic()):
+                self._open_paced_leg(self._pace)
+        elif len(self._guessing) >= GUESS_BYTES:
             self._open_guessed_leg()
+
+    def _open_paced_leg(self, pace: Pace) -> None:
+        rate = pace.sample_rate()
+        leg = self._open_leg(_SLIN if rate is None else RawFormat(Encoding.S16LE, rate))
+        if rate is None:
+            assert self._call is not None
+            self._call.fail(
+                f"frames of {pace.frame_bytes} bytes, typed 8 kHz, whose pace tells no rate"
+            )
+        else:
+            logger.info("audiosocket: audio typed 8 kHz is heard as %d Hz, by its pace", rate)
+            leg.feed(bytes(self._guessing))
+        self._guessing.clear()
 
     def _open_guessed_leg(self) -> None:
         assert self._call is not None
@@ -330,7 +345,9 @@ class AudioSocketProtocol(asyncio.Protocol):
 
     def _no_audio(self) -> None:
         # The leg's deadline runs from here, and later audio of the usual kind is heard.
-        if self._guessing:
+        if self._pace is not None and self._leg is None:
+            self._open_paced_leg(self._pace)
+        elif self._guessing:
             self._open_guessed_leg()
         elif self._leg is None:
             self._leg_kind = 0x10
@@ -347,13 +364,7 @@ class AudioSocketProtocol(asyncio.Protocol):
     # The call
 
     def _on_event(self, event: Event) -> None:
-        verdict, hang_up = event.verdict.verdict, self._server.hang_up
-        final = event.kind is EventKind.FINAL
-        stands = event.kind is EventKind.VERDICT and verdict is not VerdictKind.UNKNOWN
-        asked = hang_up is HangUp.ALWAYS or (
-            hang_up is HangUp.RECORDED and verdict is VerdictKind.RECORDED
-        )
-        if asked and (final or stands) and self._hanging_up is None:
+        if self._hanging_up is None and self._server.hang_up.asks(event):
             # A task, because the leg that tells may be in the middle of a frame, and others are
             # still to be told.
             self._hanging_up = self._loop.create_task(self._hang_up(event.call.id))

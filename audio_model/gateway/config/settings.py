@@ -9,8 +9,7 @@ from typing import Annotated
 
 from audio_model.detector import DEFAULT_MAX_FALSE_ALARM
 from audio_model.errors import UsageError
-from audio_model.gateway.asterisk.action import Action
-from audio_model.gateway.asterisk.audiosocket import HangUp
+from audio_model.gateway.asterisk.action import Action, HangUp
 from audio_model.gateway.config import options, values
 from audio_model.gateway.config.options import Given, Titled
 from audio_model.gateway.config.values import Address, LogFormat, LogLevel, PortRange, Secret

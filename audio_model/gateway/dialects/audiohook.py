@@ -122,7 +122,8 @@ class AudioHook(StreamDialect):
         # Digits, playback and types of later protocols don't concern us.
 
     def binary(self, message: bytes) -> None:
-        if not self._ended:
+        # Of a connection probe, which is no call, nothing is heard.
+        if not self._ended and (self.begun or not self._opened):
             super().binary(message)
 
     def fail(self, detail: str) -> None:

@@ -2,12 +2,23 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import ClassVar, Protocol
+from time import monotonic
+from typing import Any, ClassVar, Protocol
 from uuid import uuid4
 
 from audio_model.errors import AudioModelError
 from audio_model.gateway.calls import Call, Calls
 from audio_model.gateway.events import CallInfo
+
+EARLY_SECONDS = 3.0
+"""For which audio waits for the message that says what it is; then its call is answered."""
+MAX_EARLY_BYTES = 262_144
+"""What may wait of a call; of more, the oldest goes."""
+
+UNSAID = "audio came, but not the message that says what it is"
+
+_EARLY_COST = 64
+"""Bytes that a message costs beyond its own."""
 
 
 class ProtocolError(AudioModelError):
@@ -45,6 +56,10 @@ class Dialect(ABC):
         self.connection = connection
         self.calls = calls
         self._call: Call | None = None
+        self._early: list[Any] = []
+        self._early_bytes = 0
+        self._early_since: float | None = None
+        """When the first audio came that had to wait."""
 
     @abstractmethod
     def text(self, message: str) -> None:
@@ -58,8 +73,34 @@ class Dialect(ABC):
     def refuse(self, info: CallInfo, detail: str) -> None:
         """The call can't be heard: begin it, and tell whoever waits for its verdict at once."""
 
+    def hold(self, message: Any, n_bytes: int) -> None:
+        """Keep audio that came before the message that says what it is."""
+        if self._early_since is None:
+            self._early_since = monotonic()
+        self._early_bytes += n_bytes + _EARLY_COST
+        if self._early_bytes > MAX_EARLY_BYTES:
+            self._early.clear()
+            self._early_bytes = n_bytes + _EARLY_COST
+        self._early.append(message)
+
+    def early(self) -> list[Any]:
+        """Hand over what was kept, in its order: it can be heard now, or never."""
+        kept, self._early, self._early_bytes = self._early, [], 0
+        return kept
+
+    def look(self, now: float) -> None:
+        """Look after the call, every second or so; ``now`` is of :func:`time.monotonic`.
+
+        A call whose audio came, and which was never begun, is answered: somebody may wait for it.
+        """
+        since = self._early_since
+        if self._call is None and since is not None and now - since >= EARLY_SECONDS:
+            self._refuse_unsaid()
+
     def lost(self) -> None:
         """The connection is gone, cleanly or not: close the call, if one was begun."""
+        if self._call is None and self._early_since is not None:
+            self._refuse_unsaid()
         if self._call is not None:
             self._call.close()
 
@@ -69,6 +110,10 @@ class Dialect(ABC):
             self.refuse(CallInfo(call_id(), self.name), detail)
         else:
             self._call.fail(detail)
+
+    def _refuse_unsaid(self) -> None:
+        self.early()
+        self.refuse(CallInfo(call_id(), self.name), UNSAID)
 
 
 def call_id(given: str = "") -> str:

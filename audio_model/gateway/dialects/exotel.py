@@ -37,7 +37,7 @@ _ENCODINGS = {
 
 class _Format(msgspec.Struct):
     encoding: str = "audio/x-raw"
-    sample_rate: Count = 8000
+    sample_rate: Count | None = None
 
 
 class _Start(msgspec.Struct):

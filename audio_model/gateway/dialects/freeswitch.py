@@ -5,14 +5,19 @@ the modules' behaviour: linear PCM of 16 bits, little-endian; in ``stereo`` the 
 FreeSWITCH reads from the channel that the module is attached to, the right what it writes to it
 (``SMBF_STEREO``). Neither module says rate or channels: they stand in the URL or in the metadata.
 
+mod_audio_stream's first frames may overtake its metadata, so audio waits a moment for it. Where no
+metadata comes and the URL has no rate, frames of 20 ms at 8 kHz are what they are documented to be;
+others tell their rate by their pace, or the call's verdict is unknown.
+
 Text that we send becomes an event, ``mod_audio_stream::json`` whatever it is, save for the type
 ``streamAudio``; ``mod_audio_fork::json`` only if it is an object of the type ``json``.
 """
 
 import json
+from time import monotonic
 
 from audio_model.gateway.calls import Calls
-from audio_model.gateway.dialects.base import Connection, ProtocolError, call_id
+from audio_model.gateway.dialects.base import EARLY_SECONDS, Connection, ProtocolError, call_id
 from audio_model.gateway.dialects.streams import (
     CALLER,
     StreamDialect,
@@ -23,6 +28,9 @@ from audio_model.gateway.dialects.streams import (
     whole_number,
 )
 from audio_model.gateway.events import CallInfo, Event, EventKind
+from audio_model.gateway.pace import PACE_SECONDS, Pace
+
+_NO_RATE = "nobody said the sample rate, and the audio does not tell it: put rate into the URL"
 
 _SETTINGS = ("rate", "channels", "call", "caller", "called")
 
@@ -45,24 +53,64 @@ class FreeSwitch(StreamDialect):
         self._settings = {key: query[key] for key in _SETTINGS if key in query}
         self._settings |= {key: number_in(query, key) for key in ("caller", "called")}
         self._check()
+        self._pace: Pace | None = None
+        self._details: dict[str, str] | None = None
+        """From metadata that say no rate, nor does the query."""
+        self._text_at: float | None = None
 
     def text(self, message: str) -> None:
+        first = self._text_at is None
+        self._text_at = self._text_at or monotonic()
         if self.begun:
+            if first:
+                self._check_late(message)
             return
         details = {"metadata": message}
         try:
             if message.lstrip().startswith("{"):
                 details = self._read(scalars(json_object(message)))
-            self._begin(details)
+            self._check()
+            if "rate" in self._settings:
+                self._begin(details)
+            elif self._details is None:
+                self._details = details
+                self.look(monotonic())
         except ProtocolError as error:
             # Without its settings the audio would be taken for something that it is not.
             self.refuse(self._info(details), str(error))
             raise
 
     def binary(self, message: bytes) -> None:
+        if self.begun:
+            super().binary(message)
+            return
+        self.hold(message, len(message))
+        if self._pace is None:
+            self._pace = Pace(len(message), self._check()[1])
+        else:
+            self._pace.add(len(message))
+        self.look(monotonic())
+
+    def look(self, now: float) -> None:
+        if self.begun:
+            return
+        if self._pace is None:
+            if self._details is not None and now - (self._text_at or now) >= EARLY_SECONDS:
+                self._begin(self._details)
+            return
+        told = self._text_at is not None
+        if told or now - (self._early_since or now) >= PACE_SECONDS:
+            plain = "rate" in self._settings or (told and self._pace.is_usual)
+            if plain or self._pace.settled(now):
+                self._begin_untold(self._pace)
+
+    def lost(self) -> None:
         if not self.begun:
-            self._begin({})
-        super().binary(message)
+            if self._pace is not None:
+                self._begin_untold(self._pace)
+            elif self._details is not None:
+                self._begin(self._details)
+        super().lost()
 
     def tell(self, event: Event) -> None:
         if event.kind is not EventKind.PROGRESS:
@@ -78,6 +126,34 @@ class FreeSwitch(StreamDialect):
     def _begin(self, details: dict[str, str]) -> None:
         rate, channels = self._check()
         self.begin(self._info(details), pcm(rate), (CALLER, None)[:channels])
+
+    def _begin_untold(self, pace: Pace) -> None:
+        """Begin the call without metadata that say its rate."""
+        details = self._details or {}
+        if "rate" not in self._settings:
+            rate = pace.sample_rate()
+            if rate is None:
+                self.refuse(self._info(details), _NO_RATE)
+                return
+            self._settings["rate"] = str(rate)
+        self._begin(details)
+
+    def _check_late(self, message: str) -> None:
+        """Give the call up if its metadata, which came late, say that it was heard wrongly."""
+        if not message.lstrip().startswith("{"):
+            return
+        heard = self._check()
+        try:
+            self._read(scalars(json_object(message)))
+            said = self._check()
+        except ProtocolError:
+            # A text of the user's, then.
+            return
+        if said != heard:
+            self.fail(
+                f"metadata came after audio was heard as {heard[0]} Hz of {heard[1]} channels, "
+                f"and say {said[0]} Hz of {said[1]}"
+            )
 
     def _check(self) -> tuple[int, int]:
         rate = whole_number("rate", self._settings.get("rate", "8000"))

@@ -9,7 +9,7 @@ Back, ``listen`` knows only commands for its media (``playAudio``, ``killAudio``
 marks): the verdict goes by webhook, or through the application that gets it.
 """
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 
@@ -17,7 +17,8 @@ from audio_model.gateway.dialects.base import ProtocolError, call_id
 from audio_model.gateway.dialects.streams import CALLER, StreamDialect, json_object, pcm, scalars
 from audio_model.gateway.events import CallInfo
 
-_OWN = ("callSid", "from", "to", "sampleRate", "mixType")
+_TEXTS = ("callSid", "from", "to")
+_OWN = (*_TEXTS, "sampleRate", "mixType")
 
 
 class _Start(msgspec.Struct, rename="camel"):
@@ -41,7 +42,8 @@ class Jambonz(StreamDialect):
         values = json_object(message)
         details = {key: value for key, value in scalars(values).items() if key not in _OWN}
         try:
-            start = msgspec.convert(values, _Start)
+            # Not strict: a number may come as a string, and a string as a number.
+            start = msgspec.convert(values | _texts(values), _Start, strict=False)
             raw_format = pcm(start.sample_rate)
         except (msgspec.ValidationError, ProtocolError) as error:
             # Without these the audio would be taken for something that it is not.
@@ -53,3 +55,8 @@ class Jambonz(StreamDialect):
             raw_format,
             (CALLER, None) if start.mix_type == "stereo" else (CALLER,),
         )
+
+
+def _texts(values: dict[str, Any]) -> dict[str, str]:
+    """Return the fields that are texts, also those that were sent as numbers."""
+    return {key: value for key, value in scalars(values).items() if key in _TEXTS}

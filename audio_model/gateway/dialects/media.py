@@ -21,11 +21,12 @@ from typing import Annotated, Any, ClassVar, Generic, TypeVar
 import msgspec
 
 from audio_model.formats import Encoding, RawFormat
+from audio_model.frontend import SAMPLE_RATE
 from audio_model.gateway.calls import Call, Calls
 from audio_model.gateway.codecs import DecodeError
 from audio_model.gateway.dialects.base import Connection, Dialect, ProtocolError, call_id
 from audio_model.gateway.dialects.numbers import PacketNumbers
-from audio_model.gateway.dialects.streams import CALLER, pcm, scalars, shown
+from audio_model.gateway.dialects.streams import CALLER, pcm, scalars, shown, whole_number
 from audio_model.gateway.events import CallInfo, Event
 from audio_model.gateway.legs import Leg
 
@@ -122,6 +123,8 @@ class MediaDialect(Dialect, Generic[S]):
             raise
         self._decode = stream.decode
         self._open(info, stream.raw_format)
+        for media in self.early():
+            self._hear(media)
 
     def _open(self, info: CallInfo, raw_format: RawFormat) -> Call:
         self._call = self.calls.open(info, _keep_silent)
@@ -131,16 +134,18 @@ class MediaDialect(Dialect, Generic[S]):
         return self._call
 
     def refuse(self, info: CallInfo, detail: str) -> None:
+        self.early()
         self._open(info, RawFormat(Encoding.MULAW)).fail(detail)
 
     def _hear(self, media: Media | None) -> None:
         leg = self._leg
-        if leg is None:
-            raise ProtocolError(f"{self.name}: media before start")
-        if leg.finished:
+        if leg is not None and leg.finished:
             return
         if media is None:
             raise ProtocolError(f"{self.name}: a media message without media")
+        if leg is None:
+            self.hold(media, len(media.payload))
+            return
         if media.track not in (None, INBOUND):
             self._numbers.other_track(media.chunk)
             return
@@ -157,20 +162,41 @@ class MediaDialect(Dialect, Generic[S]):
 
 
 def stream_in(
-    encodings: Mapping[str, Encoding], encoding: str, sample_rate: int, channels: int = 1
+    encodings: Mapping[str, Encoding],
+    encoding: str,
+    sample_rate: int | None,
+    channels: int | None = None,
 ) -> Stream:
-    """The stream of a vendor whose packets are samples as they stand.
+    """Return the stream of a vendor whose packets are samples as they stand.
 
     Args:
         encodings: the vendor's names in lower case.
+        encoding: what the vendor says, perhaps a media type with its parameters:
+            ``audio/x-mulaw;rate=8000``.
+        sample_rate: Hz; None where the vendor says none. Then the media type's ``rate`` holds, or
+            8000.
+        channels: the same, with the media type's ``channels``, or 1.
 
-    Raises ProtocolError for another name, an impossible rate, several channels.
+    Raises ProtocolError for another name, an impossible rate, a rate that contradicts the media
+    type's, and several channels.
     """
-    check_mono(channels)
-    known = encodings.get(encoding.lower())
+    name, *parameters = (part.strip().lower() for part in encoding.split(";"))
+    said = dict(parameter.partition("=")[::2] for parameter in parameters)
+    check_mono(_agreed("channels", said, channels, 1))
+    known = encodings.get(name)
     if known is None:
         raise ProtocolError(f"encoding is {shown(encoding)}, not {' or '.join(encodings)}")
-    return Stream(pcm(sample_rate, known))
+    return Stream(pcm(_agreed("rate", said, sample_rate, SAMPLE_RATE), known))
+
+
+def _agreed(name: str, said: Mapping[str, str], number: int | None, default: int) -> int:
+    """Return a number that stands in a media type, in a field of its own, or in neither."""
+    if name not in said:
+        return default if number is None else number
+    in_type = whole_number(name, said[name].strip().strip('"'))
+    if number not in (None, in_type):
+        raise ProtocolError(f"the media type's {name} is {in_type}, and another field's {number}")
+    return in_type
 
 
 def check_mono(channels: int) -> None:

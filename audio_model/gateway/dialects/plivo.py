@@ -3,9 +3,10 @@
 Source: Plivo documentation, "Audio Streaming" (messages) and "The Stream element" (contentType,
 extraHeaders). Audio is µ-law of 8 kHz or linear PCM of 8 or 16 kHz, which is the default. Plivo
 doesn't document the byte order of ``audio/x-l16``; its own examples hand the bytes to recognisers
-that want little-endian, so that it is. Numbers come as numbers. There is no ``stop``: the
-connection ends with the call. The user's extraHeaders come as one string of ``key=value``, apart by
-commas or semicolons.
+that want little-endian, so that it is. Its rate may stand in ``sampleRate`` or in the encoding, as
+``audio/x-mulaw;rate=8000``. Numbers come as numbers. There is no ``stop``: the connection ends with
+the call. The user's extraHeaders come as one string of ``key=value``, apart by commas or
+semicolons, or as ``{X-PH-key=value}``, with braces and the prefix of Plivo's SIP headers.
 
 What Plivo takes (``playAudio``, ``checkpoint``, ``clearAudio``) is for the far end to hear.
 """
@@ -25,12 +26,18 @@ from audio_model.gateway.dialects.media import (
 )
 from audio_model.gateway.events import CallInfo
 
+_PAIR = re.compile(
+    r"""\s*["']?(?:X-PH-)?([^="':\s]+)["']?\s*[=:]\s*["']?(.*?)["']?\s*""",
+    re.IGNORECASE | re.DOTALL,
+)
+"""A parameter; also as JSON writes it."""
+
 _ENCODINGS = {"audio/x-mulaw": Encoding.MULAW, "audio/x-l16": Encoding.S16LE}
 
 
 class _Format(msgspec.Struct, rename="camel"):
     encoding: str
-    sample_rate: Count = 8000
+    sample_rate: Count | None = None
 
 
 class _Start(msgspec.Struct, rename="camel"):
@@ -55,5 +62,7 @@ class Plivo(MediaDialect[_Start]):
 
 
 def _parameters(extra_headers: str) -> dict[str, str]:
-    pairs = (pair.partition("=") for pair in re.split("[,;]", extra_headers))
-    return {key.strip(): value.strip() for key, equals, value in pairs if equals}
+    """Return the user's parameters, by their names without Plivo's prefix."""
+    text = extra_headers.strip().removeprefix("{").removesuffix("}")
+    pairs = (_PAIR.fullmatch(pair) for pair in re.split("[,;]", text))
+    return {pair[1]: pair[2] for pair in pairs if pair is not None}

@@ -60,7 +60,7 @@ class StreamDialect(Dialect):
     def begin(
         self, info: CallInfo, raw_format: RawFormat, legs: Sequence[str | None] = (CALLER,)
     ) -> None:
-        """The call and its legs are opened; binary messages may come.
+        """The call and its legs are opened; binary messages may come, and are heard that have.
 
         Args:
             raw_format: of one channel.
@@ -71,8 +71,11 @@ class StreamDialect(Dialect):
             [None if name is None else call.open_leg(name, raw_format) for name in legs],
             raw_format.encoding,
         )
+        if early := self.early():
+            self.binary(b"".join(early))
 
     def refuse(self, info: CallInfo, detail: str) -> None:
+        self.early()
         self.begin(info, RawFormat(Encoding.MULAW))
         self.fail(detail)
 
@@ -87,8 +90,9 @@ class StreamDialect(Dialect):
 
     def binary(self, message: bytes) -> None:
         if self._stream is None:
-            raise ProtocolError("audio came before the message that says what it is")
-        self._stream.feed(message)
+            self.hold(message, len(message))
+        else:
+            self._stream.feed(message)
 
     def tell(self, event: Event) -> None:
         """An event of the call, to be sent the gateway's own way where there is one."""

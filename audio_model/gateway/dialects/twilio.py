@@ -30,8 +30,8 @@ _ENCODINGS = {"audio/x-mulaw": Encoding.MULAW}
 
 class _Format(msgspec.Struct, rename="camel"):
     encoding: str = "audio/x-mulaw"
-    sample_rate: Count = 8000
-    channels: Count = 1
+    sample_rate: Count | None = None
+    channels: Count | None = None
 
 
 class _Start(msgspec.Struct, rename="camel"):

@@ -21,7 +21,9 @@ from audio_model.gateway.dialects.base import ProtocolError
 from audio_model.gateway.dialects.media import call_info
 from audio_model.gateway.dialects.streams import StreamDialect, json_object, pcm, scalars, shown
 
-_CONTENT_TYPE = re.compile(r"audio/l16\s*;\s*rate=([0-9]{1,9})\s*", re.IGNORECASE)
+_CONTENT_TYPE = re.compile(
+    r'audio/l16\s*;\s*rate="?([0-9]{1,9})"?\s*(?:;\s*channels="?1"?\s*)?', re.IGNORECASE
+)
 _OWN = ("event", "content-type")
 
 

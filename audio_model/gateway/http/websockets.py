@@ -145,7 +145,7 @@ class WebSockets:
 
     def __init__(self, calls: Calls, metrics: Metrics, limits: Limits) -> None:
         self._calls, self._metrics, self._limits = calls, metrics, limits
-        self._open: set[Socket] = set()
+        self._open: dict[Socket, Dialect] = {}
 
     def __len__(self) -> int:
         return len(self._open)
@@ -171,7 +171,7 @@ class WebSockets:
             speaker = dialect(socket, self._calls)
         except AudioModelError as error:
             raise HttpError(400, "bad_request", str(error)) from error
-        self._open.add(socket)
+        self._open[socket] = speaker
         gauge = self._metrics.connections.labels(dialect.name)
         gauge.inc()
         try:
@@ -179,7 +179,7 @@ class WebSockets:
             socket.start()
             await self._listen(response, socket, speaker)
         finally:
-            self._open.discard(socket)
+            self._open.pop(socket, None)
             gauge.dec()
             self._end_call(speaker)
             await socket.end()
@@ -190,8 +190,9 @@ class WebSockets:
         while True:
             await asyncio.sleep(min(1.0, self._limits.idle_seconds / 4))
             now = monotonic()
-            for socket in list(self._open):
+            for socket, speaker in list(self._open.items()):
                 socket.look(now, self._limits)
+                self._look_after(speaker, now)
 
     async def close(self) -> None:
         """Send what is to be sent and end all connections."""
@@ -240,6 +241,14 @@ class WebSockets:
                 self._metrics.internal_errors.inc()
                 speaker.fail("internal error: the log has its traceback")
                 text = binary = _ignore
+
+    def _look_after(self, speaker: Dialect, now: float) -> None:
+        try:
+            speaker.look(now)
+        except Exception:
+            # The others are to be looked after as well.
+            logger.exception("%s: a call could not be looked after", speaker.name)
+            self._metrics.internal_errors.inc()
 
     def _end_call(self, speaker: Dialect) -> None:
         try:

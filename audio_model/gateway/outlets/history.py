@@ -1,11 +1,13 @@
 """What was said of calls that are over, or begun: for a time, and as far as there is room."""
 
+import math
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from time import monotonic
 
 import msgspec
 
+from audio_model.decision import Reason, VerdictKind
 from audio_model.gateway.events import Event, EventKind
 
 MAX_CALLS = 10_000
@@ -16,14 +18,37 @@ kilobyte."""
 
 
 class CallRecord:
-    """The latest event of each leg of a call, as JSON."""
+    """The latest event of each leg of a call, as JSON; of several final ones, the surest.
 
-    __slots__ = ("final", "heard_at", "legs")
+    A leg has several where its stream broke and another one of the same call took its place.
+    """
+
+    __slots__ = ("final", "heard_at", "legs", "surest")
 
     def __init__(self) -> None:
         self.legs: dict[str, bytes] = {}
         self.final: set[str] = set()
+        self.surest: dict[str, tuple[tuple[int, float, float], bytes]] = {}
+        """How sure a leg's surest final event is, and itself."""
         self.heard_at = 0.0
+
+    def add(self, event: Event, body: bytes) -> None:
+        """Take an event, and itself as JSON."""
+        leg = event.leg
+        if event.kind is not EventKind.FINAL:
+            self.final.discard(leg)
+            self.legs[leg] = body
+            return
+        self.final.add(leg)
+        sureness = _sureness(event)
+        if leg not in self.surest or sureness >= self.surest[leg][0]:
+            self.surest[leg] = sureness, body
+        self.legs[leg] = self.surest[leg][1]
+
+    @property
+    def n_bytes(self) -> int:
+        finals = (body for leg, (_, body) in self.surest.items() if body is not self.legs[leg])
+        return sum(map(len, self.legs.values())) + sum(map(len, finals))
 
     def as_dict(self, call_id: str) -> dict[str, object]:
         return {
@@ -52,15 +77,12 @@ class History:
         return len(self._calls)
 
     def add(self, event: Event, body: bytes) -> None:
-        """An event, and itself as JSON. A leg that begins again replaces the one before."""
+        """Take an event, and itself as JSON."""
         record = self._calls.setdefault(event.call.id, CallRecord())
         record.heard_at = self._clock()
-        self._bytes += len(body) - len(record.legs.get(event.leg, b""))
-        record.legs[event.leg] = body
-        if event.kind is EventKind.FINAL:
-            record.final.add(event.leg)
-        else:
-            record.final.discard(event.leg)
+        before = record.n_bytes
+        record.add(event, body)
+        self._bytes += record.n_bytes - before
         self._calls.move_to_end(event.call.id)
         self._forget()
 
@@ -88,4 +110,17 @@ class History:
             ):
                 return
             del self._calls[call_id]
-            self._bytes -= sum(map(len, record.legs.values()))
+            self._bytes -= record.n_bytes
+
+
+def _sureness(event: Event) -> tuple[int, float, float]:
+    """Return what orders final events: decided or not, how surely, and on how much speech."""
+    verdict = event.verdict
+    match verdict.verdict:
+        case VerdictKind.RECORDED:
+            rank, surely = 2, verdict.score
+        case VerdictKind.LIVE:
+            rank, surely = 2, 1 - verdict.score
+        case VerdictKind.UNKNOWN:
+            rank, surely = int(verdict.reason is Reason.UNSURE), 0.0
+    return rank, 0.0 if math.isnan(surely) else surely, verdict.speech_seconds

@@ -33,9 +33,10 @@ class Metadata:
     def caller(self) -> str:
         """Id of the participant who called.
 
-        The metadata don't say it. Clients list the caller first, so the first who sends is taken.
+        The metadata don't say it. Clients list the caller first, so the first who sends is taken;
+        where nobody is said to send, the first.
         """
-        sending = set(self.senders.values())
+        sending = set(self.senders.values()) & set(self.participants) or set(self.participants)
         return next((id for id in self.participants if id in sending), "")
 
 
@@ -81,25 +82,34 @@ def parse(text: str) -> Metadata:
         raise ProtocolError(f"recording metadata: {error}") from None
     participants: dict[str, str] = {}
     labels: dict[str, str] = {}
-    senders: dict[str, str] = {}
+    sends: dict[str, str] = {}
+    receives: dict[str, set[str]] = {}
     session = sip_session = ""
     for element in root:
         match _name(element):
             case "session":
-                session = session or element.get("session_id", "")
-                sip_session = sip_session or _child(element, "sipSessionID")
+                session = session or _id(element, "session")
+                sip_session = sip_session or _child(element, "sipsessionid")
             case "participant":
-                id = element.get("participant_id", "")
-                participants[id] = _address(element)
+                participants[_id(element, "participant")] = _address(element)
             case "stream":
-                labels[element.get("stream_id", "")] = _child(element, "label")
+                labels[_id(element, "stream")] = _child(element, "label")
     for element in root:
         # Early drafts have it within the participant.
         if _name(element) in ("participantstreamassoc", "participant"):
+            participant = _id(element, "participant")
             for child in element:
-                label = labels.get((child.text or "").strip(), "")
-                if _name(child) == "send" and label:
-                    senders[label] = element.get("participant_id", "")
+                stream = (child.text or "").strip() or _id(child, "stream")
+                if _name(child) == "send":
+                    sends[stream] = participant
+                elif _name(child) == "recv":
+                    receives.setdefault(stream, set()).add(participant)
+    for stream, receivers in receives.items():
+        # Of two parties, what one receives the other sends.
+        others = set(participants) - receivers
+        if stream not in sends and len(participants) == 2 and len(others) == 1:
+            sends[stream] = others.pop()
+    senders = {labels[stream]: who for stream, who in sends.items() if labels.get(stream)}
     return Metadata(session, sip_session, participants, senders)
 
 
@@ -110,18 +120,28 @@ def number(aor: str) -> str:
 
 def _address(participant: ElementTree.Element) -> str:
     for child in participant:
-        if _name(child) == "nameID":
-            return child.get("aor", "")
-    return ""
+        if _name(child) == "nameid":
+            return child.get("aor", "") or _child(child, "aor")
+    return _child(participant, "aor") or participant.get("aor", "")
 
 
 def _name(element: ElementTree.Element) -> str:
-    """Without its namespace: drafts and products differ in it."""
-    return element.tag.rpartition("}")[2]
+    """Return its name without what drafts and products differ in: namespace, case, ``-`` and ``_``."""
+    return _plain(element.tag)
+
+
+def _id(element: ElementTree.Element, kind: str) -> str:
+    """Return the id of a session, participant or stream: ``participant_id``, in drafts ``id``."""
+    ids = {_plain(name): value for name, value in element.items()}
+    return (ids.get(f"{kind}id") or ids.get("id") or "").strip()
 
 
 def _child(element: ElementTree.Element, name: str) -> str:
     return next(((child.text or "").strip() for child in element if _name(child) == name), "")
+
+
+def _plain(name: str) -> str:
+    return re.sub("[-_]", "", name.rpartition("}")[2]).lower()
 
 
 def _text(content: bytes) -> str:

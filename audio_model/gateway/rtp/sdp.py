@@ -15,6 +15,8 @@ MAX_LINES = 2000
 
 _DIRECTIONS = ("sendrecv", "sendonly", "recvonly", "inactive")
 _RTPMAP = re.compile(r"(\d{1,3}) +([^\s/]+)/(\d{1,9})(?:/(\d{1,9}))?", re.ASCII)
+_HOST = re.compile(r"(?=.*[A-Za-z])[A-Za-z0-9_](?:[A-Za-z0-9._-]{0,252})", re.ASCII)
+"""A host's name; digits and dots alone are an address that is none."""
 _PLAIN_RTP = ("RTP/AVP", "RTP/AVPF")
 
 
@@ -28,7 +30,8 @@ class Media:
     protocol: str
     formats: tuple[str, ...]
     host: str
-    """Address of ``c=``, the session's if it has none of its own; empty if there is none."""
+    """Address of ``c=``, the session's if it has none of its own; empty if there is none, or a
+    host's name in its place."""
     direction: str
     attributes: tuple[tuple[str, str], ...]
     rtpmaps: Mapping[int, tuple[str, int, int]]
@@ -116,7 +119,7 @@ def _media(section: Sequence[tuple[str, str]], host: str, direction: str) -> Med
         port=_number(fields[1].partition("/")[0]),
         protocol=fields[2].upper(),
         formats=tuple(fields[3:]),
-        host=_host(section) or host,
+        host=_host(section) if any(key == "c" for key, _ in section) else host,
         direction=_direction(attributes) or direction,
         attributes=attributes,
         rtpmaps=_rtpmaps(attributes),
@@ -143,7 +146,11 @@ def _direction(attributes: Sequence[tuple[str, str]]) -> str:
 
 
 def _host(section: Sequence[tuple[str, str]]) -> str:
-    """The address of ``c=IN IP4 address/ttl``; a name is not looked up."""
+    """Return the address of ``c=IN IP4 address/ttl``; empty for a host's name.
+
+    A name (RFC 8866, 5.7) is not looked up: that would take a while, and what it stands for may
+    change. Its sender is known by the address that its messages come from.
+    """
     for key, value in section:
         if key == "c":
             fields = value.split()
@@ -152,7 +159,9 @@ def _host(section: Sequence[tuple[str, str]]) -> str:
                 try:
                     return str(ip_address(address))
                 except ValueError:
-                    raise ProtocolError(f"not an IP address in SDP: {address[:40]!r}") from None
+                    if _HOST.fullmatch(address):
+                        return ""
+                    raise ProtocolError(f"no host in SDP: {address[:40]!r}") from None
             raise ProtocolError(f"an SDP connection line that is none: {value[:40]!r}")
     return ""
 

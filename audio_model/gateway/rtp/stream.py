@@ -5,10 +5,10 @@ from collections.abc import Callable, Mapping
 import numpy as np
 
 from audio_model.audio import StreamResampler
-from audio_model.companding import alaw_decode, mulaw_decode
+from audio_model.companding import alaw_decode, alaw_encode, mulaw_decode, mulaw_encode
 from audio_model.formats import Encoding, RawFormat
 from audio_model.frontend import SAMPLE_RATE
-from audio_model.gateway.codecs import Codec, DecodeError
+from audio_model.gateway.codecs import Codec, DecodeError, by_payload_type
 from audio_model.gateway.legs import SILENCE
 from audio_model.gateway.rtp.packet import RtpPacket, advance
 
@@ -45,7 +45,8 @@ class RtpStream:
     ) -> None:
         """
         Args:
-            codecs: by payload type; packets of other types hold no voice.
+            codecs: by payload type. Packets of other types are heard if RFC 3551 says what they
+                are, for senders change their codec without a word; the rest hold no voice.
             raw_format: of what is delivered; see :func:`leg_format`.
         """
         self._raw_format, self._deliver = raw_format, deliver
@@ -62,10 +63,14 @@ class RtpStream:
         self._without_voice = 0
 
     def update(self, codecs: Mapping[int, Codec]) -> None:
-        """Payload types have a new meaning from now on; the leg goes on in its own format."""
-        if codecs != self._codecs:
-            self._codecs = dict(codecs)
-            self._decoders.clear()
+        """Give payload types a new meaning from now on; the leg goes on in its own format.
+
+        A type that is not among them keeps the meaning it had: its packets may still be on the way.
+        """
+        for payload_type, codec in codecs.items():
+            if self._codecs.get(payload_type) != codec:
+                self._codecs[payload_type] = codec
+                self._decoders.pop(payload_type, None)
 
     def put(self, packet: RtpPacket) -> None:
         """Take a packet as it comes."""
@@ -127,7 +132,7 @@ class RtpStream:
         voice_sequence, timestamp, ticks = self._voice
         sent = sequence - voice_sequence - self._without_voice
         pause = advance(timestamp, packet.timestamp, 32) - sent * ticks
-        clock_rate = self._codecs[packet.payload_type].clock_rate
+        clock_rate = self._decoders[packet.payload_type].clock_rate
         if 0 < pause <= MAX_PAUSE_SECONDS * clock_rate:
             samples = pause * self._raw_format.sample_rate // clock_rate
             self._deliver(sequence + self._shift, SILENCE[self._raw_format.encoding] * samples)
@@ -139,7 +144,7 @@ class RtpStream:
         payload_type = packet.payload_type
         decoder = self._decoders.get(payload_type)
         if decoder is None:
-            codec = self._codecs.get(payload_type)
+            codec = self._codecs.get(payload_type) or by_payload_type(payload_type)
             if codec is None:
                 return b"", 0
             decoder = self._decoders[payload_type] = _Decoder(codec, self._raw_format)
@@ -154,7 +159,10 @@ class _Decoder:
 
     def __init__(self, codec: Codec, raw_format: RawFormat) -> None:
         self._codec, self._decode = codec, codec.decoder()
-        self._convert = None if codec.raw_format == raw_format else _Converter(codec.raw_format)
+        self.clock_rate = codec.clock_rate
+        self._convert = (
+            None if codec.raw_format == raw_format else _Converter(codec.raw_format, raw_format)
+        )
 
     def __call__(self, payload: bytes) -> tuple[bytes, int]:
         decoded = self._decode(payload)
@@ -163,19 +171,31 @@ class _Decoder:
 
 
 class _Converter:
-    """Payloads of any raw format to 16-bit PCM at the model's rate."""
+    """Payloads of one raw format to another."""
 
-    def __init__(self, raw_format: RawFormat) -> None:
-        self._encoding = raw_format.encoding
-        self._resampler = StreamResampler(raw_format.sample_rate)
+    def __init__(self, source: RawFormat, target: RawFormat) -> None:
+        self._source, self._target = source.encoding, target.encoding
+        self._resampler = (
+            None
+            if source.sample_rate == target.sample_rate
+            else StreamResampler(source.sample_rate, target.sample_rate)
+        )
 
     def __call__(self, payload: bytes) -> bytes:
-        match self._encoding:
+        match self._source:
             case Encoding.MULAW:
                 pcm = mulaw_decode(np.frombuffer(payload, np.uint8))
             case Encoding.ALAW:
                 pcm = alaw_decode(np.frombuffer(payload, np.uint8))
             case Encoding.S16LE:
                 pcm = np.frombuffer(payload, "<i2")
-        samples = self._resampler.feed(pcm.astype(np.float32) / np.float32(32768))
-        return np.rint(np.clip(samples * 32768, -32768, 32767)).astype("<i2").tobytes()
+        if self._resampler is not None:
+            samples = self._resampler.feed(pcm.astype(np.float32) / np.float32(32768))
+            pcm = np.rint(np.clip(samples * 32768, -32768, 32767)).astype(np.int16)
+        match self._target:
+            case Encoding.MULAW:
+                return mulaw_encode(pcm).tobytes()
+            case Encoding.ALAW:
+                return alaw_encode(pcm).tobytes()
+            case Encoding.S16LE:
+                return pcm.astype("<i2").tobytes()

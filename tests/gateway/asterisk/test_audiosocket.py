@@ -20,13 +20,15 @@ from audio_model.companding import alaw_encode, mulaw_encode
 from audio_model.decision import Reason, VerdictKind
 from audio_model.detector import Detector
 from audio_model.formats import Encoding, RawFormat
+from audio_model.gateway import pace
+from audio_model.gateway.asterisk import audiosocket
+from audio_model.gateway.asterisk.action import HangUp
 from audio_model.gateway.asterisk.audiosocket import (
     HANGUP_FRAME,
     MAX_BAD_FRAMES,
     SAMPLE_RATES,
     AudioSocketProtocol,
     AudioSocketServer,
-    HangUp,
     serve_audiosocket,
 )
 from audio_model.gateway.asterisk.guess import GUESS_BYTES, guess_encoding
@@ -175,6 +177,45 @@ def test_what_160_bytes_typed_as_16_bit_really_are(
         caller = Caller()
         caller.send(ID_FRAME + audio_frames(audio, G711_20_MS))
         assert caller.hears() == (RawFormat(encoding), audio)
+
+    alone(test)
+
+
+@pytest.mark.parametrize(
+    ("frame_bytes", "frame_ms", "rate"),
+    [(640, 20, 16000), (640, 40, 8000), (960, 20, 24000), (960, 60, 8000), (1920, 20, 48000)],
+)
+def test_audio_of_another_rate_that_is_typed_8_khz_is_known_by_its_pace(
+    monkeypatch: pytest.MonkeyPatch, frame_bytes: int, frame_ms: int, rate: int
+) -> None:
+    """CyCore/audiosocket#27: slin16 of an older Asterisk, a prompt called live at half speed."""
+    now = 100.0
+    for module in (audiosocket, pace):
+        monkeypatch.setattr(module, "monotonic", lambda: now)
+
+    def test() -> None:
+        nonlocal now
+        caller = Caller()
+        caller.send(ID_FRAME)
+        payload = bytes(range(256)) * 10
+        for n in range(60):
+            caller.send(frame(0x10, payload[:frame_bytes]), cuts=[n])
+            now += frame_ms / 1000 + (0.006 if n % 2 else -0.006)
+        assert caller.hears() == (
+            RawFormat(Encoding.S16LE, rate),
+            payload[:frame_bytes] * 60,
+        )
+        assert not caller.call.failures
+
+    alone(test)
+
+
+def test_audio_whose_rate_can_not_be_told_gets_no_verdict() -> None:
+    def test() -> None:
+        caller = Caller()
+        caller.send(ID_FRAME + audio_frames(bytes(64_000), 640) + HANGUP_FRAME)
+        (failure,) = caller.call.failures
+        assert "640 bytes" in failure and not caller.call.legs[0].payloads
 
     alone(test)
 

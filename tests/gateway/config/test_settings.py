@@ -7,8 +7,7 @@ from hypothesis import strategies as st
 
 from audio_model.cli import main
 from audio_model.errors import UsageError
-from audio_model.gateway.asterisk.action import Action
-from audio_model.gateway.asterisk.audiosocket import HangUp
+from audio_model.gateway.asterisk.action import Action, HangUp
 from audio_model.gateway.config import options
 from audio_model.gateway.config.settings import Settings, add_arguments
 from audio_model.gateway.config.values import Address, LogFormat, PortRange

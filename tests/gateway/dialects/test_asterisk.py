@@ -1,10 +1,16 @@
 import json
+from time import monotonic
 
 import pytest
 
 from audio_model.formats import Encoding, RawFormat
 from audio_model.gateway.dialects.asterisk import Asterisk
-from audio_model.gateway.dialects.base import ProtocolError
+from audio_model.gateway.dialects.base import (
+    EARLY_SECONDS,
+    MAX_EARLY_BYTES,
+    UNSAID,
+    ProtocolError,
+)
 from tests.gateway.dialects.hostile import survives
 from tests.gateway.fakes import FakeCalls, FakeConnection
 
@@ -159,6 +165,44 @@ def test_what_is_no_event_is_refused(text: str) -> None:
     with pytest.raises(ProtocolError):
         dialect.text(text)
     assert not calls.opened
+
+
+@pytest.mark.parametrize("n_frames", [1, 25, 50])
+@pytest.mark.parametrize("start", [PLAIN, JSON])
+def test_frames_before_the_start_are_heard_from_it_on(start: str, n_frames: int) -> None:
+    """asterisk/asterisk#1712."""
+    dialect, calls, _ = connect()
+    frames = [bytes([n]) * 160 for n in range(n_frames + 5)]
+    for frame in frames[:n_frames]:
+        dialect.binary(frame)
+    assert not calls.opened
+    dialect.text(start)
+    for frame in frames[n_frames:]:
+        dialect.binary(frame)
+    (call,) = calls.opened
+    assert b"".join(call.legs[0].payloads) == b"".join(frames) and not call.failures
+
+
+def test_of_frames_without_end_before_the_start_the_last_are_kept() -> None:
+    dialect, calls, _ = connect()
+    for n in range(2 * MAX_EARLY_BYTES // 160):
+        dialect.binary(bytes([n % 256]) * 160)
+    dialect.text(PLAIN)
+    kept = b"".join(calls.opened[0].legs[0].payloads)
+    assert 160 <= len(kept) <= MAX_EARLY_BYTES and kept.endswith(bytes([n % 256]) * 160)
+
+
+def test_a_start_that_never_comes_is_answered_in_time() -> None:
+    for end in (lambda d: d.look(monotonic() + EARLY_SECONDS), lambda d: d.lost()):
+        dialect, calls, _ = connect()
+        dialect.look(monotonic() + 100)
+        dialect.binary(b"\xff" * 160)
+        dialect.look(monotonic())
+        assert not calls.opened
+        end(dialect)
+        end(dialect)
+        (call,) = calls.opened
+        assert call.failures == [UNSAID] and not call.legs[0].payloads
 
 
 def test_an_answered_call_is_not_even_decoded() -> None:

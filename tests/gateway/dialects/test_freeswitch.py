@@ -4,6 +4,8 @@ from typing import Any
 import pytest
 
 from audio_model.formats import Encoding, RawFormat
+from audio_model.gateway import pace
+from audio_model.gateway.dialects import base, freeswitch
 from audio_model.gateway.dialects.base import ProtocolError
 from audio_model.gateway.dialects.freeswitch import FreeSwitch
 from audio_model.gateway.events import EventKind
@@ -13,6 +15,23 @@ from tests.gateway.fakes import FakeCalls, FakeConnection, FakeLeg
 # 20 ms of one channel at 8 kHz, as mod_audio_stream sends it.
 PACKET = bytes(range(160)) * 2
 METADATA = '{"rate": 16000, "call": "6f2b", "caller": "+15551234", "campaign": "may"}'
+
+
+class Clock:
+    """Of frames that come each 20 ms."""
+
+    now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    made = Clock()
+    for module in (freeswitch, base, pace):
+        monkeypatch.setattr(module, "monotonic", made)
+    return made
 
 
 def connect(**query: str) -> tuple[FreeSwitch, FakeCalls, FakeConnection]:
@@ -25,19 +44,21 @@ def only_leg(calls: FakeCalls) -> FakeLeg:
     return leg
 
 
-def test_audio_alone_is_8_khz_of_one_channel() -> None:
+def test_audio_alone_is_8_khz_of_one_channel(clock: Clock) -> None:
     dialect, calls, _ = connect()
     dialect.binary(PACKET)
+    clock.now += 0.6
     dialect.binary(PACKET)
     leg = only_leg(calls)
     assert (leg.name, leg.raw_format) == ("caller", RawFormat(Encoding.S16LE, 8000))
-    assert leg.payloads == [PACKET, PACKET]
+    assert leg.payloads == [PACKET + PACKET]
     assert calls.opened[0].info.id
 
 
 def test_the_query_says_rate_and_whose_call() -> None:
     dialect, calls, _ = connect(rate="16000", call="6f2b", caller="100", called="200")
     dialect.binary(PACKET)
+    dialect.lost()
     assert only_leg(calls).raw_format.sample_rate == 16000
     info = calls.opened[0].info
     assert (info.gateway, info.id, info.caller, info.called) == ("freeswitch", "6f2b", "100", "200")
@@ -46,6 +67,7 @@ def test_the_query_says_rate_and_whose_call() -> None:
 def test_a_number_keeps_the_plus_that_a_query_makes_a_space() -> None:
     dialect, calls, _ = connect(caller=" 4930123", called="200")
     dialect.binary(b"audio")
+    dialect.lost()
     info = calls.opened[0].info
     assert (info.caller, info.called) == ("+4930123", "200")
 
@@ -62,19 +84,21 @@ def test_metadata_is_stronger_than_the_query() -> None:
 def test_plain_metadata_is_a_detail() -> None:
     dialect, calls, _ = connect()
     dialect.text("campaign may")
-    assert calls.opened[0].info.details == {"metadata": "campaign may"}
     dialect.binary(PACKET)
+    assert calls.opened[0].info.details == {"metadata": "campaign may"}
     assert only_leg(calls).payloads == [PACKET]
 
 
 def test_of_stereo_the_read_side_is_heard() -> None:
     dialect, calls, _ = connect(channels="2")
     dialect.binary(b"r0w0r1w1")
+    dialect.lost()
     assert only_leg(calls).payloads == [b"r0r1"]
 
 
 def test_later_texts_are_not_ours() -> None:
     dialect, calls, _ = connect()
+    dialect.text('{"rate": 8000}')
     dialect.binary(PACKET)
     dialect.text('{"rate": 48000}')
     dialect.text("bye")
@@ -103,6 +127,7 @@ def test_a_bad_query_is_told_at_once(query: dict[str, str]) -> None:
 @pytest.mark.parametrize("kind", [EventKind.VERDICT, EventKind.FINAL])
 def test_verdicts_are_sent_in_a_form_that_both_modules_pass_on(kind: EventKind) -> None:
     dialect, calls, connection = connect(call="6f2b")
+    dialect.text('{"rate": 8000}')
     dialect.binary(PACKET)
     event = calls.opened[0].tell(kind)
     (sent,) = connection.sent
@@ -114,6 +139,7 @@ def test_verdicts_are_sent_in_a_form_that_both_modules_pass_on(kind: EventKind) 
 
 def test_progress_is_not_sent() -> None:
     dialect, calls, connection = connect()
+    dialect.text('{"rate": 8000}')
     dialect.binary(PACKET)
     calls.opened[0].tell(EventKind.PROGRESS)
     assert not connection.sent
@@ -121,6 +147,7 @@ def test_progress_is_not_sent() -> None:
 
 def test_the_connection_is_never_closed_from_here() -> None:
     dialect, calls, connection = connect()
+    dialect.text('{"rate": 8000}')
     dialect.binary(PACKET)
     calls.opened[0].tell()
     dialect.fail("too many bad messages")
@@ -133,6 +160,76 @@ def test_a_call_that_never_began_is_answered_too() -> None:
     dialect, calls, _ = connect()
     dialect.fail("too many bad messages")
     assert calls.opened[0].failures == ["too many bad messages"]
+
+
+@pytest.mark.parametrize("n_frames", [1, 2, 10])
+@pytest.mark.parametrize("query", [{}, {"rate": "8000", "call": "query"}])
+def test_frames_that_overtake_the_metadata_wait_for_it(
+    query: dict[str, str], n_frames: int
+) -> None:
+    """mod_audio_stream#121: heard at half speed, a prompt was called live, and its ids were lost."""
+    dialect, calls, _ = connect(**query)
+    for _ in range(n_frames):
+        dialect.binary(b"\1\0" * 320)
+    assert not calls.opened
+    dialect.text(METADATA)
+    dialect.binary(b"\2\0" * 320)
+    leg = only_leg(calls)
+    assert leg.raw_format == RawFormat(Encoding.S16LE, 16000)
+    assert b"".join(leg.payloads) == b"\1\0" * 320 * n_frames + b"\2\0" * 320
+    info = calls.opened[0].info
+    assert (info.id, info.caller, info.details) == ("6f2b", "+15551234", {"campaign": "may"})
+
+
+@pytest.mark.parametrize("text", [None, "campaign may", '{"campaign": "may"}'])
+@pytest.mark.parametrize(
+    ("frame_bytes", "frame_ms", "rate"),
+    [(320, 20, 8000), (640, 20, 16000), (640, 40, 8000), (960, 20, 24000), (1920, 20, 48000)],
+)
+def test_a_rate_that_nobody_says_is_told_by_length_and_pace(
+    clock: Clock, text: str | None, frame_bytes: int, frame_ms: int, rate: int
+) -> None:
+    dialect, calls, _ = connect()
+    if text is not None:
+        dialect.text(text)
+    for n in range(40):
+        dialect.binary(bytes(frame_bytes))
+        clock.now += frame_ms / 1000 + (0.006 if n % 2 else -0.006)
+    leg = only_leg(calls)
+    assert leg.raw_format == RawFormat(Encoding.S16LE, rate)
+    assert sum(map(len, leg.payloads)) == 40 * frame_bytes and not calls.opened[0].failures
+
+
+@pytest.mark.parametrize("n_frames", [1, 50])
+def test_a_rate_that_can_not_be_told_gives_unknown(clock: Clock, n_frames: int) -> None:
+    dialect, calls, _ = connect(call="6f2b")
+    for _ in range(n_frames):
+        # At once: as a recording is sent, not as a call is spoken.
+        dialect.binary(bytes(640))
+    dialect.lost()
+    (call,) = calls.opened
+    assert call.info.id == "6f2b" and "rate" in call.failures[0]
+    assert not call.legs[0].payloads
+
+
+def test_metadata_that_come_too_late_end_a_verdict_at_a_wrong_rate(clock: Clock) -> None:
+    dialect, calls, _ = connect(rate="8000")
+    for _ in range(40):
+        dialect.binary(bytes(640))
+        clock.now += 0.02
+    assert only_leg(calls).raw_format.sample_rate == 8000
+    dialect.text(METADATA)
+    (failure,) = calls.opened[0].failures
+    assert "8000 Hz" in failure and "16000 Hz" in failure
+
+
+def test_a_call_without_audio_is_begun_when_none_comes(clock: Clock) -> None:
+    for end in (lambda d: d.look(clock.now + 3), lambda d: d.lost()):
+        dialect, calls, _ = connect(call="6f2b")
+        dialect.text("campaign may")
+        assert not calls.opened
+        end(dialect)
+        assert calls.opened[0].info.id == "6f2b"
 
 
 def test_hostile_input() -> None:

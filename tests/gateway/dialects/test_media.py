@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from audio_model.formats import Encoding, RawFormat
-from audio_model.gateway.dialects.base import ProtocolError
+from audio_model.gateway.dialects.base import UNSAID, ProtocolError
 from audio_model.gateway.dialects.exotel import Exotel
 from audio_model.gateway.dialects.media import MediaDialect
 from audio_model.gateway.dialects.plivo import Plivo
@@ -144,10 +144,30 @@ def test_bad_messages_are_named_and_change_nothing(make: Make, message: str, say
 
 
 @every
-def test_media_before_start_and_binary_are_refused(make: Make) -> None:
+def test_media_before_start_is_heard_from_it_on(make: Make) -> None:
     session = Session(make)
-    with pytest.raises(ProtocolError, match="before start"):
-        session.dialect.text(media(b"early"))
+    for n in range(25):
+        session.dialect.text(media(b"%02d" % n))
+    assert session.calls.opened == []
+    call = session(start(make), media(b"on"))
+    assert [payload for _, payload in call.legs[0].numbered] == [
+        *(b"%02d" % n for n in range(25)),
+        b"on",
+    ]
+
+
+@every
+def test_a_start_that_never_comes_is_answered(make: Make) -> None:
+    session = Session(make)
+    session.dialect.text(media(b"early"))
+    session.dialect.lost()
+    (call,) = session.calls.opened
+    assert call.failures == [UNSAID] and not call.legs[0].numbered
+
+
+@every
+def test_binary_messages_are_refused(make: Make) -> None:
+    session = Session(make)
     with pytest.raises(ProtocolError, match="not binary"):
         session.dialect.binary(b"\0" * 160)
     assert session.calls.opened == []

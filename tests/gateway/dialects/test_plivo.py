@@ -47,6 +47,12 @@ CLEARED = """{
 }"""
 
 
+def start_with(media_format: dict[str, object]) -> str:
+    said = json.loads(START)
+    said["start"]["mediaFormat"] = media_format
+    return json.dumps(said)
+
+
 def test_the_documented_messages() -> None:
     session = Session(Plivo)
     call = session(START, MEDIA, DTMF, PLAYED, CLEARED)
@@ -64,7 +70,16 @@ def test_the_documented_messages() -> None:
     assert call.closed == 1
 
 
-@pytest.mark.parametrize("headers", ["caller=+1,called=+2", "caller=+1; called=+2;;nothing"])
+@pytest.mark.parametrize(
+    "headers",
+    [
+        "caller=+1,called=+2",
+        "caller=+1; called=+2;;nothing",
+        "{X-PH-caller=+1, X-PH-called=+2}",
+        "{x-ph-caller=+1;x-ph-called=+2}",
+        "{'X-PH-caller': '+1', 'X-PH-called': '+2'}",
+    ],
+)
 def test_extra_headers_name_the_parties(headers: str) -> None:
     info = Session(Plivo)(START.replace("userId=12345;sessionId=abc-xyz", headers)).info
     assert (info.caller, info.called) == ("+1", "+2")
@@ -78,6 +93,41 @@ def test_linear_pcm_is_little_endian(rate: int) -> None:
     call = Session(Plivo)(json.dumps(said), media(b"\x01\x00\xff\xff"))
     assert call.legs[0].raw_format == RawFormat(Encoding.S16LE, rate)
     assert call.legs[0].numbered[0][1] == b"\x01\x00\xff\xff"
+
+
+@pytest.mark.parametrize(
+    ("format_", "expected"),
+    [
+        ({"encoding": "audio/x-mulaw;rate=8000"}, RawFormat(Encoding.MULAW, 8000)),
+        ({"encoding": "audio/x-l16; rate=16000"}, RawFormat(Encoding.S16LE, 16000)),
+        (
+            {"encoding": 'audio/x-l16;rate="16000"', "sampleRate": "16000"},
+            RawFormat(Encoding.S16LE, 16000),
+        ),
+        ({"encoding": "audio/x-mulaw;rate=8000;channels=1"}, RawFormat(Encoding.MULAW, 8000)),
+    ],
+)
+def test_the_rate_may_stand_in_the_encoding(
+    format_: dict[str, object], expected: RawFormat
+) -> None:
+    call = Session(Plivo)(start_with(format_), media(b"\x01\x00"))
+    assert call.legs[0].raw_format == expected and not call.failures
+
+
+@pytest.mark.parametrize(
+    ("format_", "why"),
+    [
+        ({"encoding": "audio/x-l16;rate=16000", "sampleRate": 8000}, "rate is 16000"),
+        ({"encoding": "audio/x-l16;rate=fast"}, "rate must be"),
+        ({"encoding": "audio/x-l16;rate=8000;channels=2"}, "one channel"),
+    ],
+)
+def test_rates_that_contradict_each_other_give_no_verdict(
+    format_: dict[str, object], why: str
+) -> None:
+    session = Session(Plivo)
+    with pytest.raises(ProtocolError, match=why):
+        session(start_with(format_))
 
 
 def test_a_start_without_a_format_is_refused() -> None:

@@ -1,6 +1,11 @@
-import msgspec
+import math
+from dataclasses import replace
+from typing import Any
 
-from audio_model.decision import VerdictKind
+import msgspec
+import pytest
+
+from audio_model.decision import Reason, VerdictKind
 from audio_model.gateway.events import CallInfo, Event, EventKind
 from audio_model.gateway.outlets.history import History
 from tests.gateway.fakes import verdict
@@ -63,3 +68,22 @@ def test_the_oldest_calls_are_forgotten_by_size() -> None:
     assert [call["call"] for call in history.recent(10)] == ["d", "c"]
     add(history, "e")
     assert [call["call"] for call in history.recent(10)] == ["e", "d"]
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2, 3), (3, 2, 1, 0), (2, 3, 0, 1)])
+def test_of_a_call_whose_stream_broke_the_surest_final_stands(order: tuple[int, ...]) -> None:
+    """mod_audio_stream#82: a second stream of the same call had the rest."""
+    finals = [
+        replace(verdict(VerdictKind.UNKNOWN), reason=Reason.NO_AUDIO, score=math.nan),
+        replace(verdict(VerdictKind.UNKNOWN), reason=Reason.UNSURE),
+        verdict(VerdictKind.LIVE, 0.2),
+        verdict(VerdictKind.RECORDED, 0.97),
+    ]
+    history = History()
+    for n in order:
+        add(history, "a", kind=EventKind.PROGRESS)
+        assert not history.get("a")["finished"]  # type: ignore[index]
+        event = Event(EventKind.FINAL, CallInfo("a", "freeswitch"), "caller", finals[n])
+        history.add(event, msgspec.json.encode(event.as_dict()))
+    call: Any = read(history, "a")
+    assert call["finished"] and call["legs"]["caller"]["verdict"] == "recorded"

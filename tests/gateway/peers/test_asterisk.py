@@ -20,8 +20,7 @@ from audio_model.companding import alaw_decode, alaw_encode, mulaw_decode, mulaw
 from audio_model.decision import VerdictKind
 from audio_model.detector import Detector
 from audio_model.formats import Encoding, RawFormat
-from audio_model.gateway.asterisk.action import Action
-from audio_model.gateway.asterisk.audiosocket import HangUp
+from audio_model.gateway.asterisk.action import Action, HangUp
 from audio_model.gateway.calls import Call
 from audio_model.gateway.events import CallInfo, Event, EventKind
 from tests.gateway.peers import asterisk

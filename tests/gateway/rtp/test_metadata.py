@@ -1,5 +1,7 @@
 """RFC 7865's metadata, and the bodies that carry them."""
 
+from collections.abc import Callable
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -60,6 +62,63 @@ def test_the_caller_is_one_who_sends() -> None:
     reversed_order = RFC.replace("<send>UAAM", "<recv>UAAM").replace("rFw==</send>", "rFw==</recv>")
     about = metadata.parse(reversed_order)
     assert about.participants[about.caller] == "tel:+4930654321"
+
+
+# OpenSIPS/opensips#3287, drachtio-siprec-recording-server#79: nobody is said to send.
+NO_SEND = """<recording xmlns='urn:ietf:params:xml:ns:recording:1'><session session_id="S"/>
+<participant participant_id="A"><nameID aor="sip:95213742@h"/></participant>
+<participant participant_id="B"><nameID aor="sip:13900001111@h"/></participant>
+<participantstreamassoc participant_id="A"></participantstreamassoc>
+<participantstreamassoc participant_id="B"></participantstreamassoc></recording>"""
+
+# Of the drafts, which session border controllers still send: ``id``, and the streams within.
+DRAFT = """<recording xmlns='urn:ietf:params:xml:ns:recording'><dataMode>complete</dataMode>
+<session id="S"><sip-session-id>ab30</sip-session-id></session>
+<participant id="A" session="S"><aor>sip:95213742@h</aor><send>1</send><recv>2</recv></participant>
+<participant id="B" session="S"><nameID><aor>sip:13900001111@h</aor></nameID><send>2</send>
+</participant>
+<stream id="1" session="S"><label>main</label></stream>
+<stream id="2" session="S"><label>other</label></stream></recording>"""
+
+
+def test_where_nobody_is_said_to_send_the_first_is_the_caller() -> None:
+    about = metadata.parse(NO_SEND)
+    assert (about.caller, about.senders) == ("A", {})
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda text: text,
+        lambda text: text.replace("participant_id", "participantID"),
+        lambda text: text.replace("participant_id", "id").replace("session_id", "id"),
+        lambda text: text.replace("participant_id", "participant-id"),
+        lambda text: text.replace("nameID", "nameid").replace("participants", "participant-s"),
+    ],
+)
+def test_other_makers_spellings_of_the_ids(change: Callable[[str], str]) -> None:
+    about = metadata.parse(change(NO_SEND))
+    assert about.session == "S"
+    assert list(about.participants.items()) == [
+        ("A", "sip:95213742@h"),
+        ("B", "sip:13900001111@h"),
+    ]
+
+
+def test_metadata_of_the_drafts_tell_the_same() -> None:
+    about = metadata.parse(DRAFT)
+    assert (about.session, about.sip_session, about.caller) == ("S", "ab30", "A")
+    assert about.senders == {"main": "A", "other": "B"}
+    assert [metadata.number(aor) for aor in about.participants.values()] == [
+        "95213742",
+        "13900001111",
+    ]
+
+
+def test_what_one_of_two_receives_the_other_sends() -> None:
+    about = metadata.parse(RFC.replace("<send>", "<x>").replace("</send>", "</x>"))
+    bob, paul = about.participants
+    assert about.senders == {"96": bob, "97": paul}
 
 
 def test_metadata_without_participants_name_no_caller() -> None:

@@ -118,6 +118,15 @@ def test_a_stream_on_hold_is_answered_as_such() -> None:
     assert "a=inactive" in sdp.answer(offer, {0: Accepted(4000, (0,))}, "::1")
 
 
+@pytest.mark.parametrize("name", ["example.com", "host", "pbx-1.local", "a_b.example.org."])
+def test_a_hosts_name_is_no_reason_to_refuse_a_call(name: str) -> None:
+    (media,) = sdp.parse(f"v=0\nc=IN IP4 {name}\nm=audio 5 RTP/AVP 0\n")
+    assert (media.host, media.port) == ("", 5)
+    # The session's address is not that of a stream which has a name of its own.
+    (media,) = sdp.parse(f"v=0\nc=IN IP4 10.0.0.1\nm=audio 5 RTP/AVP 0\nc=IN IP4 {name}\n")
+    assert media.host == ""
+
+
 @pytest.mark.parametrize(
     "text",
     [
@@ -128,7 +137,8 @@ def test_a_stream_on_hold_is_answered_as_such() -> None:
         "v=0\nm=audio\n",
         "v=0\nm=audio x RTP/AVP 0\n",
         "v=0\nm=audio 9999999999 RTP/AVP 0\n",
-        "v=0\nc=IN IP4 example.com\nm=audio 5 RTP/AVP 0\n",
+        "v=0\nc=IN IP4 1.2.3\nm=audio 5 RTP/AVP 0\n",
+        "v=0\nc=IN IP4 ex/ample com\nm=audio 5 RTP/AVP 0\n",
         "v=0\nc=IN\n",
         "v=0\n" + "a=x\n" * 100_000,
         "v=0\n" + "m=audio 5 RTP/AVP 0\n" * 100,

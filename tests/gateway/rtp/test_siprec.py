@@ -19,6 +19,7 @@ from audio_model.gateway.rtp.receiver import RtpPorts
 from audio_model.gateway.rtp.siprec import SiprecServer
 from tests.gateway.fakes import FakeCall, FakeCalls
 from tests.gateway.rtp.packets import free_even_port, rtp
+from tests.gateway.rtp.test_metadata import NO_SEND
 from tests.gateway.rtp.test_metadata import RFC as METADATA
 
 LOCAL = "127.0.0.1"
@@ -166,6 +167,34 @@ def test_the_streams_become_the_parties_legs(transport: str) -> None:
         "+4930654321",
     )
     assert call.info.details["sip_call_id"] == "call-1"
+
+
+def test_a_hosts_name_in_the_offer_is_heard_from_the_clients_own_address() -> None:
+    """sipwise/rtpengine#58, #1763."""
+
+    async def scenario(client: Client, calls: FakeCalls) -> None:
+        reply = await client.begin(BODY.replace(f"IN IP4 {LOCAL}", "IN IP4 sbc.example.org"))
+        assert reply.status == 200
+        _, caller = sdp.parse(reply.body.decode())
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+            sender.bind((LOCAL, 0))
+            sender.sendto(rtp(1, b"caller"), (LOCAL, caller.port))
+        await asyncio.sleep(0.05)
+
+    heard = {leg.name: leg.numbered for leg in _only(_run(scenario)).legs}
+    assert [payload for _, payload in heard["caller"]] == [b"caller"]
+
+
+def test_of_metadata_without_senders_the_first_participant_is_the_caller() -> None:
+    """OpenSIPS/opensips#3287, drachtio-siprec-recording-server#79."""
+    body = _multipart(("application/sdp", OFFER), ("application/rs-metadata+xml", NO_SEND))
+
+    async def scenario(client: Client, calls: FakeCalls) -> None:
+        assert (await client.begin(body)).status == 200
+
+    call = _only(_run(scenario))
+    assert (call.info.caller, call.info.called) == ("95213742", "13900001111")
+    assert [leg.name for leg in call.legs] == ["caller", "callee"]
 
 
 def test_without_metadata_the_first_stream_is_the_callers() -> None:

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from audio_model.companding import alaw_encode, mulaw_decode, mulaw_encode
+from audio_model.decoders.headerless import to_samples
 from audio_model.formats import Encoding, RawFormat
 from audio_model.gateway.codecs import CODECS, Codec, by_payload_type, by_rtpmap
 from audio_model.gateway.order import MAX_AHEAD, PacketOrder
@@ -22,6 +23,7 @@ assert PCMU and PCMA and G722
 MULAW = RawFormat(Encoding.MULAW)
 SILENCE = b"\xff"
 EVENT, NOISE = 101, 13
+SILENCES = {Encoding.MULAW: b"\xff", Encoding.ALAW: b"\xd5", Encoding.S16LE: b"\0\0"}
 
 
 class Heard:
@@ -31,7 +33,7 @@ class Heard:
         codecs = codecs or {0: PCMU}
         self.raw_format = leg_format(codecs)
         self.numbers: list[int] = []
-        self.order = PacketOrder(SILENCE if self.raw_format == MULAW else b"\0\0")
+        self.order = PacketOrder(SILENCES[self.raw_format.encoding])
         self.audio = b""
         self.stream = RtpStream(codecs, self.raw_format, self._deliver)
 
@@ -187,6 +189,58 @@ def test_payload_types_can_change_their_meaning() -> None:
     heard.put(rtp(0, bytes([0xF8, 0xFF, 0xFE]), payload_type=96))
     heard.stream.update({96: l16})
     assert heard.put(rtp(1, b"\1\2", payload_type=96))[-2:] == b"\2\1"
+
+
+@pytest.mark.parametrize("told", [True, False], ids=["re-INVITE", "without a word"])
+@pytest.mark.parametrize(
+    ("first", "second"), [(8, 0), (0, 8), (0, 9), (9, 0), (8, 9), (0, 11), (11, 8)]
+)
+def test_a_codec_that_changes_is_heard_in_the_format_of_the_leg(
+    first: int, second: int, told: bool
+) -> None:
+    """``rtp_codec_change.py``: what a leg of A-law heard of 160 bytes of mu-law were 320 of PCM."""
+    before, after = by_payload_type(first), by_payload_type(second)
+    assert before and after
+    heard = Heard({first: before})
+    silent = SILENCES[after.raw_format.encoding]
+    sample_bytes = len(SILENCES[before.raw_format.encoding])
+    heard.put(rtp(0, b"", payload_type=first))
+    if told:
+        heard.stream.update({second: after})
+    seconds = 0.0
+    for index in range(1, 101):
+        payload = silent * (after.raw_format.sample_rate // 50)
+        payload = b"\xfa" * 160 if second == 9 else payload
+        heard.put(rtp(index, payload, payload_type=second, timestamp=160 * index))
+        seconds += 0.02
+    # A resampler holds back at most 0.2 s.
+    got = len(heard.rest()) / sample_bytes / before.raw_format.sample_rate
+    assert seconds - 0.2 <= got <= seconds + 0.001
+
+
+@pytest.mark.parametrize(("first", "second"), [(8, 0), (0, 8), (9, 0), (11, 8)])
+def test_what_is_said_in_another_codec_sounds_the_same(first: int, second: int) -> None:
+    before, after = by_payload_type(first), by_payload_type(second)
+    assert before and after
+    heard = Heard({first: before})
+    heard.stream.update({second: after})
+    pcm = np.rint(8000 * np.sin(2 * np.pi * 400 * np.arange(16_000) / 8000)).astype(np.int16)
+    encode = mulaw_encode if second == 0 else alaw_encode
+    for index in range(100):
+        packet = pcm[160 * index : 160 * (index + 1)]
+        heard.put(rtp(index, encode(packet).tobytes(), payload_type=second, timestamp=160 * index))
+    samples = to_samples(heard.rest(), before.raw_format.encoding)
+    rate = before.raw_format.sample_rate
+    tone = np.abs(np.fft.rfft(samples[-rate:]))
+    assert abs(np.argmax(tone) * rate / len(samples[-rate:]) - 400) <= 2
+    assert 0.9 * 8000 < 32768 * samples[-rate // 2 :].std() * 2**0.5 < 1.1 * 8000
+
+
+def test_a_packet_of_the_codec_before_may_still_be_on_its_way() -> None:
+    heard = Heard({8: PCMA})
+    heard.stream.update({0: PCMU})
+    heard.put(rtp(0, b"\xff" * 160), rtp(1, b"\x55" * 160, payload_type=8))
+    assert heard.rest()[160:] == b"\x55" * 160
 
 
 _packets = st.builds(
