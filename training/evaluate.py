@@ -40,11 +40,14 @@ def quick_check(network: Network, takes: Sequence[Take]) -> dict[str, float]:
     }
 
 
-def judgement_of(settings: Config, run: Path) -> Judgement:
-    """Judge a trained run by rules that are cross-fitted to its answers. Raises AudioModelError."""
+def judgement_of(settings: Config, run: Path, corpus: Corpus | None = None) -> Judgement:
+    """Judge a trained run by rules that are cross-fitted to its answers.
+
+    ``corpus`` is the run's data, read from its manifests unless given. Raises AudioModelError.
+    """
     torch.set_num_threads(settings.train.threads)
     trained = checkpoint.load(run / CHECKPOINT)
-    corpus = Corpus.load(settings)
+    corpus = corpus or Corpus.load(settings)
     trained.check_manifest(corpus.manifest)
     return cross_fit(answers_of(trained, corpus, settings, run), settings.calibration)
 

@@ -1,8 +1,8 @@
 """Audit a run for shortcuts: ``python -m training.audit RUN --config FILE``.
 
-Reads the networks of a run whose answers are kept, and the clips that they never met. Writes
-``audit.json`` and ``audit.md`` to the run, and names the bounds that are exceeded. Some minutes of
-one core a fold.
+The network's kept answers to the clips that judge it are read, under rules that other corpora chose,
+and clips are heard again after one change each, by the rule that ships. Writes ``audit.json`` and
+``audit.md`` to the run, and names the bounds that are exceeded. Some minutes of one core.
 """
 
 import json
@@ -10,9 +10,12 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from tqdm import tqdm
 
+from audio_model.frontend import SAMPLE_RATE
 from training import config
 from training.audit.bounds import exceeded
 from training.audit.changes import CHANGES, played_back
@@ -20,42 +23,40 @@ from training.audit.report import as_markdown
 from training.audit.scores import by_pitch, correlations, matched_subset
 from training.audit.separability import KEYS, separability
 from training.audit.verdicts import Figures, changed, choose, effect
+from training.augment import MatchedChannel
 from training.command import run_command
 from training.config import Config
 from training.data import nuisance
 from training.data.corpus import Corpus
-from training.evaluation.answers import parts_of
-from training.evaluation.infer import Take, raw
+from training.data.scenes import Sound
+from training.evaluate import judgement_of
+from training.evaluation.crossfit import Judgement
+from training.evaluation.figures import SLICE_SECONDS, by_language
+from training.evaluation.infer import Take, matched, raw
 from training.files import write_atomically
 from training.rivals.compare import by_condition
 from training.rivals.ours import Ours
 from training.rivals.rival import takes_of
 
 TAKES_EACH = 200
-"""Of each class and fold that every change is heard with."""
+"""Takes of each class that every change is heard with."""
 
 
 def audit_run(settings: Config, run: Path, takes_each: int = TAKES_EACH, draws: int = 200) -> None:
-    """Write the audit of a run whose answers are kept. Raises AudioModelError."""
+    """Write the audit of an evaluated run. Raises AudioModelError."""
     torch.set_num_threads(settings.train.threads)
-    starts: list[Take] = []
-    folds: dict[str, Figures] = {}
+    seed = settings.train.seed
     corpus = Corpus.load(settings)
-    for part in parts_of(settings, run, corpus):
-        sounds = corpus.load_sounds([take.clip for take in part.tested.of("raw")])
-        ours = Ours.load(settings, run, part, corpus.manifest)
-        starts_of_part = takes_of(sounds, settings.train.seed)
-        folds[part.name] = {
-            **changes_figures(ours, choose(raw(sounds), takes_each)),
-            **scores_figures(ours, starts_of_part, draws),
-        }
-        starts += starts_of_part
+    ours = Ours.load(run, corpus.manifest)
+    judgement = judgement_of(settings, run, corpus)
+    sounds = corpus.load_sounds(corpus.judged)
     report: Figures = {
         "separability": {
             condition: {by: separability(takes, by) for by in KEYS}
-            for condition, takes in by_condition(starts).items()
+            for condition, takes in by_condition(takes_of(sounds, seed)).items()
         },
-        "folds": folds,
+        **changes_figures(ours, choose(raw(sounds), takes_each)),
+        **scores_figures(judgement, sounds, seed, draws),
     }
     report["exceeded"] = exceeded(report)
     text = as_markdown(report)
@@ -65,7 +66,7 @@ def audit_run(settings: Config, run: Path, takes_each: int = TAKES_EACH, draws: 
 
 
 def changes_figures(ours: Ours, takes: Sequence[Take]) -> Figures:
-    """Verdicts and scores of whole clips after each change, and after playback."""
+    """Return what each change, and playback, does to verdicts and scores of whole clips."""
     before = ours.hear(takes)
     changes = tqdm((CHANGES | {"playback": played_back}).items(), desc="changes", disable=None)
     effects = {
@@ -75,16 +76,29 @@ def changes_figures(ours: Ours, takes: Sequence[Take]) -> Figures:
     return {"playback": effects.pop("playback"), "changes": effects}
 
 
-def scores_figures(ours: Ours, takes: Sequence[Take], draws: int) -> Figures:
-    """Scores against nuisances in each condition."""
-    figures: Figures = {"subsets": {}, "pitch": {}, "correlations": {}}
-    for condition, each in by_condition(takes).items():
-        judged = ours.judge(each)
-        table = nuisance.table([take.samples for take in each])
+def scores_figures(judgement: Judgement, sounds: Sequence[Sound], seed: int, draws: int) -> Figures:
+    """Return figures of the judged takes beside the nuisances of what was heard of them.
+
+    ``sounds`` are the judged clips, and ``seed`` the one that their answers were given with.
+    """
+    figures: Figures = {"subsets": {}, "pitch": {}, "language": {}, "correlations": {}}
+    for heard in (raw(sounds), matched(sounds, MatchedChannel(), seed=seed)):
+        condition = heard[0].condition
+        judged = judgement.takes[condition]
+        measured = nuisances_of(heard)
+        table = np.stack([measured[take.heard.clip.name] for take in judged])
         figures["subsets"][condition] = matched_subset(judged, table, draws)
         figures["pitch"][condition] = by_pitch(judged, table, draws)
+        figures["language"][condition] = by_language(judged, draws)
         figures["correlations"][condition] = correlations(judged, table)
     return figures
+
+
+def nuisances_of(takes: Sequence[Take]) -> dict[str, NDArray[np.float64]]:
+    """Return a row of nuisances for each clip, by its name, of what is heard in the figures."""
+    n_samples = round(SLICE_SECONDS * SAMPLE_RATE)
+    table = nuisance.table([take.samples[:n_samples] for take in takes])
+    return {take.clip.name: row for take, row in zip(takes, table, strict=True)}
 
 
 def main(arguments: list[str] | None = None) -> int:

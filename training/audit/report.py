@@ -1,39 +1,86 @@
 """The figures of an audit for people."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from audio_model.decision import VerdictKind
-from training.audit.bounds import MAX_AUC_ALONE, MAX_AUC_TOGETHER, MAX_CHANGED, changed_in_mean
+from training.audit.bounds import MAX_AUC_ALONE, MAX_AUC_TOGETHER, MAX_CHANGED
 from training.audit.scores import HIGH_PITCH_HZ
-from training.evaluation.figures import CLASSES
+from training.evaluation.figures import CLASSES, SLICE_SECONDS
+from training.evaluation.report import CONDITIONS, interval, percent, table
 
 WORST = 3
 """Correlations shown of each class."""
+VOICES = {"low": "low (men)", "high": "high (women)"}
 
 
 def as_markdown(report: Mapping[str, Any]) -> str:
-    """The whole of ``audit.json`` as tables, and which bounds it exceeds."""
+    """Return the whole of ``audit.json`` as tables, and which bounds it exceeds."""
     problems = [f"- {problem}" for problem in report["exceeded"]] or ["None."]
-    return "\n".join(
-        [
-            "### Bounds exceeded",
-            "",
-            *problems,
-            "",
-            *_separability(report["separability"]),
-            *_changes(report),
-            *_playback(report["folds"]),
-            *_subsets(report["folds"]),
-            *_pitch(report["folds"]),
-            *_correlations(report["folds"]),
-        ]
+    sections = [
+        ("Bounds exceeded", problems),
+        ("Can the label be told from nuisances alone?", _separability(report["separability"])),
+        ("One thing changed: which verdicts change?", _changes(report["changes"])),
+        ("The same voice, live and played back", _playback(report["playback"])),
+        ("Classes that speak as much, as loudly", _subsets(report["subsets"])),
+        ("Low voices and high ones", [*_about_pitch(), *by_pitch(report["pitch"])]),
+        ("Languages", _languages(report["language"])),
+        ("What the score follows within a class (Spearman)", _correlations(report["correlations"])),
+    ]
+    lines = [line for title, of in sections for line in (f"### {title}", "", *of, "")]
+    return "\n".join(lines)
+
+
+def by_pitch(conditions: Mapping[str, Any]) -> list[str]:
+    """Return one row for the low and one for the high voices of each condition."""
+    return _slices(
+        "voices",
+        (
+            (condition, VOICES[name], of)
+            for condition, halves in conditions.items()
+            for name, of in halves.items()
+        ),
     )
 
 
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
-    lines = ["| " + " | ".join(cells) + " |" for cells in (head, *rows)]
-    return [lines[0], "|" + "---|" * len(head), *lines[1:], ""]
+def _about_pitch() -> list[str]:
+    return [
+        f"Below and from {HIGH_PITCH_HZ:g} Hz on. Nobody noted who is a man and who is a woman: the "
+        "median pitch stands for it.",
+        "",
+    ]
+
+
+def _languages(conditions: Mapping[str, Any]) -> list[str]:
+    return _slices(
+        "language",
+        (
+            (condition, of["slice"] or "-", of)
+            for condition, rows in conditions.items()
+            for of in rows
+        ),
+    )
+
+
+def _slices(what: str, rows: Iterable[tuple[str, str, Mapping[str, Any]]]) -> list[str]:
+    """Return a table of slices: errors, and what was said of each class at any moment."""
+
+    def said(of: Mapping[str, Any], name: str, verdict: str) -> str:
+        return percent(of["decision"][name][f"said_{verdict}"]) if name in of["decision"] else "-"
+
+    return table(
+        [
+            "condition", what, "takes", f"EER after {SLICE_SECONDS:g} s",
+            *("live flagged", "live said live", "recordings caught", "recordings said live"),
+        ],
+        (
+            [
+                CONDITIONS[condition], name, str(of["takes"]), interval(of["errors"], "eer"),
+                *(said(of, name, verdict) for name in CLASSES for verdict in CLASSES[::-1]),
+            ]
+            for condition, name, of in rows
+        ),
+    )  # fmt: skip
 
 
 def _separability(conditions: Mapping[str, Any]) -> list[str]:
@@ -44,125 +91,70 @@ def _separability(conditions: Mapping[str, Any]) -> list[str]:
         return [name, *(f"{of['auc']:.2f} ({of['eer']:.0%})" for of in each)]
 
     return [
-        "### Can the label be told from nuisances alone?",
-        "",
         "AUC (EER) of trees that learn from some groups or corpora and are asked on others. "
         f"Bounds, matched, by corpus: AUC {MAX_AUC_ALONE:g} alone, {MAX_AUC_TOGETHER:g} together.",
         "",
-        *_table(
-            ["nuisance", *columns],
-            map(row, next(iter(columns.values()))),
+        *table(["nuisance", *columns], map(row, next(iter(columns.values())))),
+    ]
+
+
+def _changes(changes: Mapping[str, Any]) -> list[str]:
+    def row(name: str, of: Mapping[str, Any]) -> list[str]:
+        shares = (of["changed"], of["opposed"], *(of[each]["changed"] for each in CLASSES))
+        return [name, *map(percent, shares), f"{of['score_change']:.3f}"]
+
+    return [
+        "Verdicts at the end of a clip, before and after. *Opposed* goes from recorded to live or "
+        f"back; the rest goes into or out of unknown. Bound: {MAX_CHANGED:.0%} changed.",
+        "",
+        *table(
+            ["change", "changed", "opposed", *CLASSES, "mean move of the score"],
+            (row(name, of) for name, of in changes.items()),
         ),
     ]
 
 
-def _changes(report: Mapping[str, Any]) -> list[str]:
-    folds = {fold: of["changes"] for fold, of in report["folds"].items()}
-
-    def row(name: str, mean: float) -> list[str]:
-        each = [changes[name] for changes in folds.values()]
-        cells = [f"{of['changed']:.1%} ({of['opposed']:.1%})" for of in each]
-        moved = sum(of["score_change"] for of in each) / len(each)
-        return [name, *cells, f"{mean:.1%}", f"{moved:.3f}"]
+def _playback(playback: Mapping[str, Any]) -> list[str]:
+    def row(name: str) -> list[str]:
+        of = playback[name]
+        shares = (f"{of['before'][kind]:.1%} → {of['after'][kind]:.1%}" for kind in VerdictKind)
+        return [name, f"{of['log_odds_change']:+.2f}", *shares]
 
     return [
-        "### One thing changed: which verdicts change?",
-        "",
-        "In brackets the part that goes from recorded to live or back; the rest goes into or out "
-        f"of unknown. Bound: {MAX_CHANGED:.0%} in the mean of the folds.",
-        "",
-        *_table(
-            ["change", *folds, "mean", "mean move of the score"],
-            (row(name, mean) for name, mean in changed_in_mean(report).items()),
-        ),
-    ]
-
-
-def _playback(folds: Mapping[str, Any]) -> list[str]:
-    return [
-        "### The same voice, live and played back",
-        "",
         "Shares of verdicts of the clip and of its playback (MP3, loudspeaker, room), and the mean "
         "move of the log odds towards recorded.",
         "",
-        *_table(
-            ["fold", "class", "log odds", *(f"{kind} before → after" for kind in VerdictKind)],
-            (
-                [
-                    fold,
-                    name,
-                    f"{of['playback'][name]['log_odds_change']:+.2f}",
-                    *(
-                        f"{of['playback'][name]['before'][kind]:.1%} → "
-                        f"{of['playback'][name]['after'][kind]:.1%}"
-                        for kind in VerdictKind
-                    ),
-                ]
-                for fold, of in folds.items()
-                for name in CLASSES
-            ),
+        *table(
+            ["class", "log odds", *(f"{kind} before → after" for kind in VerdictKind)],
+            map(row, CLASSES),
         ),
     ]
 
 
-def _eer(figures: Mapping[str, Any] | None) -> str:
-    if figures is None:
-        return "too few sources"
-    value, takes = figures["eer"], sum(figures["takes"].values())
-    return f"{value['value']:.1%} ({value['low']:.1%} to {value['high']:.1%}), {takes} takes"
+def _subsets(conditions: Mapping[str, Any]) -> list[str]:
+    def eer(figures: Mapping[str, Any] | None) -> str:
+        if figures is None:
+            return "too few sources"
+        return f"{interval(figures, 'eer')}, {sum(figures['takes'].values())} takes"
 
-
-def _subsets(folds: Mapping[str, Any]) -> list[str]:
-    return [
-        "### Classes that speak as much, as loudly",
-        "",
-        *_table(
-            ["fold", "condition", "EER of all", "EER of the matched subset"],
-            (
-                [fold, condition, _eer(subset["all"]), _eer(subset["subset"])]
-                for fold, of in folds.items()
-                for condition, subset in of["subsets"].items()
-            ),
+    return table(
+        ["condition", "EER of all", "EER of the matched subset"],
+        (
+            [CONDITIONS[condition], eer(of["all"]), eer(of["subset"])]
+            for condition, of in conditions.items()
         ),
-    ]
+    )
 
 
-def _pitch(folds: Mapping[str, Any]) -> list[str]:
-    def share(value: float | None) -> str:
-        return "-" if value is None else f"{value:.1%}"
-
-    return [
-        "### Low voices and high ones",
-        "",
-        f"Below and from {HIGH_PITCH_HZ:g} Hz on; the last columns are the takes that were flagged "
-        "as recorded at some moment.",
-        "",
-        *_table(
-            ["fold", "condition", "voices", "EER", *CLASSES],
-            (
-                [fold, condition, name, _eer(of["errors"]), *map(share, of["flagged"].values())]
-                for fold, figures in folds.items()
-                for condition, halves in figures["pitch"].items()
-                for name, of in halves.items()
-            ),
-        ),
-    ]
-
-
-def _correlations(folds: Mapping[str, Any]) -> list[str]:
+def _correlations(conditions: Mapping[str, Any]) -> list[str]:
     def worst(of_class: Mapping[str, float]) -> str:
         ranked = sorted(of_class.items(), key=lambda pair: -abs(pair[1]))
         return ", ".join(f"{name} {value:+.2f}" for name, value in ranked[:WORST])
 
-    return [
-        "### What the score follows within a class (Spearman)",
-        "",
-        *_table(
-            ["fold", "condition", *CLASSES],
-            (
-                [fold, condition, *(worst(correlations[name]) for name in CLASSES)]
-                for fold, of in folds.items()
-                for condition, correlations in of["correlations"].items()
-            ),
+    return table(
+        ["condition", *CLASSES],
+        (
+            [CONDITIONS[condition], *(worst(of[name]) for name in CLASSES)]
+            for condition, of in conditions.items()
         ),
-    ]
+    )

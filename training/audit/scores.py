@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scipy.stats import spearmanr
 
 from training.data import nuisance
-from training.evaluation.figures import CLASSES, SLICE_SECONDS, after
+from training.evaluation.figures import CLASSES, SLICE_SECONDS, after, of_slice
 from training.evaluation.judge import JudgedTake
 
 Figures = dict[str, Any]
@@ -50,27 +50,16 @@ def matched_subset(takes: Sequence[JudgedTake], table: NDArray[np.float64], draw
 
 
 def by_pitch(takes: Sequence[JudgedTake], table: NDArray[np.float64], draws: int) -> Figures:
-    """Error rates among low voices and among high ones, and how many of each were flagged.
+    """Return figures among low voices and among high ones, which stand for men and for women.
 
     Most prompts are spoken by women. Where the score follows the pitch, rates over all voices look
     better than those within either half, and the false alarms fall on women.
     """
     pitch = table[:, nuisance.NAMES.index("pitch_hz")]
-    figures: Figures = {}
-    for name, within in (("low", pitch < HIGH_PITCH_HZ), ("high", pitch >= HIGH_PITCH_HZ)):
-        chosen = [take for take, each in zip(takes, within.tolist(), strict=True) if each]
-        figures[name] = {
-            "errors": after(chosen, SLICE_SECONDS, draws),
-            "flagged": {
-                of: _mean([t.flagged for t in chosen if t.heard.label == label])
-                for label, of in enumerate(CLASSES)
-            },
-        }
-    return figures
-
-
-def _mean(values: Sequence[float]) -> float | None:
-    return float(np.mean(values)) if values else None
+    return {
+        name: of_slice([t for t, is_in in zip(takes, within, strict=True) if is_in], [], draws)
+        for name, within in (("low", pitch < HIGH_PITCH_HZ), ("high", pitch >= HIGH_PITCH_HZ))
+    }
 
 
 def correlations(takes: Sequence[JudgedTake], table: NDArray[np.float64]) -> Figures:

@@ -1,6 +1,7 @@
 """The data of a run in memory: manifest, split, sounds, and the surroundings of lines."""
 
 import csv
+import json
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
@@ -68,8 +69,16 @@ class Corpus:
 
     @property
     def judged_hash(self) -> str:
-        """Hex digest of what the figures depend on beside the network. Raises AudioError."""
-        return (self.unmet or self.manifest).hash
+        """Hex digest of what answers depend on beside the network: clips, tones, beds and rooms.
+
+        Raises AudioError.
+        """
+        manifests_of = [of.hash for of in (self.unmet, self.manifest) if of]
+        heard = [[clip.name for clip in clips] for clips in (self.judged, self.split.dev)]
+        digest = blake2b(json.dumps([*manifests_of, *heard]).encode("ascii"), digest_size=16)
+        for bed in self._beds:
+            digest.update(f"{bed.kind} {bed.held_out}".encode() + bed.samples.tobytes())
+        return digest.hexdigest()
 
     def clips(self, name: SplitName) -> Sequence[Clip]:
         """Return the clips of a split."""

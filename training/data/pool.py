@@ -1,8 +1,7 @@
 """Scenes drawn once and learnt from many times.
 
 Simulating a line costs more than learning from what came through it. So a run draws a large pool
-of scenes first, keeps their features on disk, and passes over them several times; and every fold's
-network learns from the scenes of the pool that it may learn from.
+of scenes first, keeps their features on disk, and passes over them several times.
 """
 
 import json

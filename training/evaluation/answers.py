@@ -99,6 +99,17 @@ def answers_of(trained: Checkpoint, corpus: Corpus, settings: Config, run: Path)
 
     Raises AudioError.
     """
+    identity = identity_of(trained, corpus, settings)
+    file = run / FILE_NAME
+    if identity_in(file) == identity:
+        return load(file, corpus.judged)
+    answers = listen_to(trained.build(), corpus, settings, identity)
+    save(answers, file)
+    return answers
+
+
+def identity_of(trained: Checkpoint, corpus: Corpus, settings: Config) -> str:
+    """Return what the answers depend on, as text. Raises AudioError."""
     depends_on = (
         trained.weights_hash,
         corpus.judged_hash,
@@ -107,15 +118,16 @@ def answers_of(trained: Checkpoint, corpus: Corpus, settings: Config, run: Path)
         settings.calibration.lines,
         settings.data.max_seconds,
     )
-    identity = json.dumps(depends_on)
-    file = run / FILE_NAME
-    if file.exists():
-        kept = load(file, corpus.judged)
-        if kept.identity == identity:
-            return kept
-    answers = listen_to(trained.build(), corpus, settings, identity)
-    save(answers, file)
-    return answers
+    return json.dumps(depends_on)
+
+
+def identity_in(path: Path) -> str | None:
+    """Return the identity of the answers that a file keeps; None if it keeps none."""
+    try:
+        with np.load(io.BytesIO(path.read_bytes())) as file:
+            return str(file["identity"])
+    except (OSError, ValueError, KeyError, BadZipFile):
+        return None
 
 
 def listen_to(network: Network, corpus: Corpus, settings: Config, identity: str) -> Answers:

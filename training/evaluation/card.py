@@ -1,117 +1,225 @@
 """The model card of a finished run: ``python -m training.evaluation.card RUN --config FILE``.
 
 Fills ``model_card.md`` beside this file with the figures of the run, and writes ``MODEL_CARD.md``.
+The card is short, at most ``MAX_LINES``; every other figure is in the run's ``report.md``,
+``rivals.md`` and ``audit.md``.
 """
 
 import json
 import sys
 from argparse import Namespace
 from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from string import Template
+from typing import Any
 
-from audio_model.decision import DecisionRule
+from audio_model.decision import PREVALENCE, DecisionRule
 from audio_model.errors import UsageError
 from audio_model.frontend import FRAMES_PER_SECOND
 from training import checkpoint, config
+from training.audit import report as audit_report
 from training.checkpoint import CHECKPOINT
 from training.command import run_command
-from training.config import Config, SplitConfig
+from training.config import Config
 from training.data.corpus import Corpus
 from training.data.manifest import Clip
 from training.data.split import CLASS_NAMES, SplitName
 from training.evaluation import report
+from training.evaluation.figures import CLASSES, SLICE_SECONDS
+from training.evaluation.report import percent, table
+from training.evaluation.rule import point_of
 from training.export import front_end_flops
 from training.files import write_atomically
 from training.network import count_flops
+from training.rivals.compare import ALL
+from training.rivals.rival import SECONDS as RIVAL_SECONDS
 
 TEMPLATE = Path(__file__).with_name("model_card.md")
 OUTPUT = Path("MODEL_CARD.md")
 SECONDS = 4.0
-
-
-def operating_points(rule: DecisionRule) -> str:
-    lines = [
-        "| budget of false alarms | recorded at | live at | false alarms | missed |",
-        "|---|---|---|---|---|",
-    ]
-    for p in rule.operating_points:
-        lines.append(
-            f"| {p.max_false_alarm:.1%} | {p.recorded_at:.4f} | {p.live_at:.4f} "
-            f"| {p.false_alarm:.2%} | {p.miss:.1%} |"
-        )
-    return "\n".join(lines)
-
-
-def data(corpus: Corpus, settings: SplitConfig) -> str:
-    """A row a corpus: class, kinds, languages, fold, clips learnt from and left out, licences."""
-    folds_of: dict[str, list[str]] = defaultdict(list)
-    for fold in settings.folds:
-        for name in {clip.corpus for clip in corpus.in_fold(fold).clips(SplitName.TEST)}:
-            folds_of[name].append(fold)
-    learnt = {clip.name for clip in corpus.clips(SplitName.TRAIN)}
-    rows: dict[tuple[str, str], list[Clip]] = defaultdict(list)
-    for clip in corpus.manifest.clips:
-        rows[CLASS_NAMES[clip.label], clip.corpus].append(clip)
-    lines = [
-        "| class | corpus | what | languages | voices | clips | learnt from | fold | licence |",
-        "|---|---|---|---|---|---|---|---|---|",
-    ]
-    for (label, name), clips in sorted(rows.items()):
-        spoken = sorted({clip.language for clip in clips})
-        cells = [
-            label,
-            name,
-            "; ".join(sorted({clip.kind for clip in clips})),
-            ", ".join(spoken) if len(spoken) <= 4 else f"{len(spoken)} languages",
-            str(len({clip.group for clip in clips})),
-            str(len(clips)),
-            str(sum(clip.name in learnt for clip in clips)),
-            ", ".join(folds_of[name]) or "-",
-            "; ".join(sorted({clip.licence for clip in clips})),
-        ]
-        lines.append("| " + " | ".join(cells) + " |")
-    return "\n".join(lines)
+"""Audio that the network's cost is told for."""
+MAX_LINES = 150
+MOST_LANGUAGES = 8
+"""Languages in the card, those with most takes."""
+MOST_CORPORA = 8
+"""Corpora of a class with a row of their own, those with most clips; the others share a row."""
+MOST_BOUNDS = 6
+"""Bounds exceeded that the card names."""
 
 
 def make(settings: Config, run: Path) -> str:
-    """The text of the card. Raises UsageError if the run is not finished."""
+    """Return the text of the card. Raises UsageError if the run is not finished."""
     trained = checkpoint.load(run / CHECKPOINT)
-    metrics = run / "metrics.json"
-    if trained.decision is None or not trained.metrics or not metrics.exists():
-        raise UsageError(f"{run}: not calibrated and evaluated yet")
-    measured = json.loads(metrics.read_text(encoding="utf-8"))
-    told = {
-        name: (run / f"{name}.md").read_text(encoding="utf-8")
-        if (run / f"{name}.md").exists()
-        else f"Not measured: run `python -m training.{name}`."
-        for name in ("peers", "audit")
-    }
+    measured = _figures(run, "metrics")
+    if trained.decision is None or measured is None:
+        raise UsageError(f"{run}: not evaluated yet: run training.evaluate first")
     corpus = Corpus.load(settings)
     trained.check_manifest(corpus.manifest)
-    recorded = {clip.group for clip in corpus.clips(SplitName.TRAIN) if clip.label == 1}
-    n_frames = round(SECONDS * FRAMES_PER_SECOND)
+    conditions = measured["conditions"]
     return Template(TEMPLATE.read_text(encoding="utf-8")).substitute(
         parameters=sum(p.numel() for p in trained.build().parameters()),
         mflop=f"{count_flops(trained.network, SECONDS) / 1e6:.0f}",
-        front_end_mflop=f"{front_end_flops() * n_frames / 1e6:.0f}",
+        front_end_mflop=f"{front_end_flops() * round(SECONDS * FRAMES_PER_SECOND) / 1e6:.0f}",
         kilobytes=round((run / "model.onnx").stat().st_size / 1000),
         weights_hash=f"`{trained.weights_hash}`",
         manifest_hash=f"`{trained.manifest_hash}`",
-        report=report.as_markdown(measured, parts=[list(measured)[-1]]),
-        points=operating_points(trained.decision),
-        data=data(corpus, settings.split),
-        recorded_voices=len(recorded),
-        **told,
+        prevalence=f"{PREVALENCE:.0%}",
+        judged=judged(conditions["raw"], is_unmet=corpus.unmet is not None),
+        note=report.NOTE,
+        overview=_lines(report.overview(conditions)),
+        point=point(trained.decision),
+        seconds=f"{SLICE_SECONDS:g}",
+        groups=_lines(groups(conditions)),
+        languages=_lines(report.by_language(conditions, MOST_LANGUAGES)),
+        prefixes=_lines(report.by_prefix(conditions)),
+        rivals=_lines(rivals(_figures(run, "rivals"))),
+        audit=_lines(audit(_figures(run, "audit"))),
+        data=_lines(data(corpus)),
+        learnt=learnt(corpus),
+        tones=report.tones(measured["tones"]),
+    )
+
+
+def _figures(run: Path, name: str) -> dict[str, Any] | None:
+    """Return the figures in a JSON file of the run; None if it has none of that name."""
+    file = run / f"{name}.json"
+    if not file.exists():
+        return None
+    figures: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+    return figures
+
+
+def _lines(lines: Iterable[str]) -> str:
+    return "\n".join(lines)
+
+
+def judged(condition: Mapping[str, Any], *, is_unmet: bool) -> str:
+    """Return a sentence on the clips that the figures are measured on."""
+    of_each = (
+        f"{condition['takes'][name]} {clips} of {condition['groups'][name]} {voices} "
+        f"in {condition['corpora'][name]} corpora"
+        for name, clips, voices in zip(
+            CLASSES, ("live clips", "recorded clips"), ("callers", "voices"), strict=True
+        )
+    )
+    of_what = "corpora that the network has not met" if is_unmet else "voices held out of training"
+    return f"Measured on {of_what}: {' and '.join(of_each)}."
+
+
+def point(rule: DecisionRule) -> str:
+    """Return a sentence on the operating point that the verdicts are given at."""
+    of = point_of(rule)
+    return (
+        f"Verdicts are given at a budget of {of.max_false_alarm:.1%} false alarms. The rule that "
+        f"ships says recorded from a score of {of.recorded_at:.3f} and live up to "
+        f"{of.live_at:.3f}, with margins that shrink as voice is heard. On the clips that it was "
+        f"fitted to it flags {of.false_alarm:.1%} of live callers, misses {of.miss:.1%} of "
+        f"recordings and says live of {of.passed:.1%}."
+    )
+
+
+def groups(conditions: Mapping[str, Any]) -> list[str]:
+    """Return the table by group of corpora, or a line where the config names none."""
+    if not any(condition["by_group"] for condition in conditions.values()):
+        return ["The run's config names no groups of corpora (`[unmet.groups]`)."]
+    return report.by_group(conditions)
+
+
+def rivals(figures: Mapping[str, Any] | None) -> list[str]:
+    """Return the table of rivals: EER as recorded and matched, of each group of corpora."""
+    if figures is None:
+        return ["Not measured: run `python -m training.rivals`."]
+    raw = next(iter(figures.values()))["raw"]
+    names = [name for name in raw if name != "decides"]
+
+    def cell(of: Mapping[str, Any], name: str) -> str:
+        shown = ("raw", "matched")
+        return " / ".join(
+            percent(of[each][name]["eer"]["value"]) if name in of.get(each, {}) else "-"
+            for each in shown
+        )
+
+    head = [f"EER after {RIVAL_SECONDS:g} s, as recorded / matched"]
+    head += ["all corpora" if name == ALL else name for name in names]
+    return table(
+        head, ([rival, *(cell(of, name) for name in names)] for rival, of in figures.items())
+    )
+
+
+def audit(figures: Mapping[str, Any] | None) -> list[str]:
+    """Return which bounds the audit found exceeded, and its table of low and high voices."""
+    if figures is None:
+        return ["Not measured: run `python -m training.audit`."]
+    problems: Sequence[str] = figures["exceeded"]
+    told = list(problems[:MOST_BOUNDS])
+    if len(problems) > MOST_BOUNDS:
+        told.append(f"and {len(problems) - MOST_BOUNDS} more")
+    return [
+        f"Bounds exceeded: {'; '.join(told) or 'none'}.",
+        "",
+        *audit_report.by_pitch(figures["pitch"]),
+    ]
+
+
+def data(corpus: Corpus) -> list[str]:
+    """Return a row for each of the larger corpora, and one of each class for the others."""
+    learnt = {clip.name for clip in corpus.clips(SplitName.TRAIN)}
+    of_class: dict[str, dict[str, list[Clip]]] = defaultdict(lambda: defaultdict(list))
+    for clip in corpus.manifest.clips:
+        of_class[CLASS_NAMES[clip.label]][clip.corpus].append(clip)
+    rows = []
+    for name, corpora in sorted(of_class.items()):
+        ranked = sorted(corpora.items(), key=lambda each: (-len(each[1]), each[0]))
+        if len(ranked) > MOST_CORPORA:
+            shown, others = ranked[: MOST_CORPORA - 1], ranked[MOST_CORPORA - 1 :]
+        else:
+            shown, others = ranked, []
+        for of, clips in sorted(shown):
+            rows.append([of, name, _told(clips, "kind"), _count(clips, learnt)])
+            rows[-1].append(_told(clips, "licence"))
+        if others:
+            clips = [clip for _, of in others for clip in of]
+            licences = (f"{of}: {_told(each, 'licence')}" for of, each in sorted(others))
+            rows.append(
+                [
+                    f"{len(others)} smaller ones",
+                    name,
+                    "",
+                    _count(clips, learnt),
+                    "; ".join(licences),
+                ]
+            )
+    return table(["corpus", "class", "what", "clips learnt from", "licence"], rows)
+
+
+def _told(clips: Iterable[Clip], column: str) -> str:
+    """Return what the clips say in a column, each once; a cell of a table."""
+    values = sorted({getattr(clip, column) for clip in clips} - {""})
+    return "; ".join(values).replace("|", "/") or "-"
+
+
+def _count(clips: Iterable[Clip], learnt: set[str]) -> str:
+    return str(sum(clip.name in learnt for clip in clips))
+
+
+def learnt(corpus: Corpus) -> str:
+    """Return a sentence on how much was learnt from."""
+    clips = corpus.clips(SplitName.TRAIN)
+    voices = [len({clip.group for clip in clips if clip.label == label}) for label in (0, 1)]
+    return (
+        f"{len(clips)} clips were learnt from, of {voices[0]} live callers and {voices[1]} "
+        "recorded voices."
     )
 
 
 def write_card(options: Namespace) -> None:
+    """Write ``MODEL_CARD.md`` to the working folder. Raises AudioModelError."""
     write_atomically(OUTPUT, make(config.load(options.config), options.run).encode())
 
 
 def main(arguments: list[str] | None = None) -> int:
-    return run_command("card", __doc__, arguments, write_card)
+    return run_command("evaluation.card", __doc__, arguments, write_card)
 
 
 if __name__ == "__main__":

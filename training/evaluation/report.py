@@ -87,23 +87,33 @@ def _titles(names: Iterable[str]) -> list[str]:
 
 
 def by_group(conditions: Mapping[str, Any]) -> list[str]:
-    """One row a group of corpora, EER and misses in each condition."""
+    """One row a group of corpora: EER and misses, as recorded and matched."""
     return _each_slice(conditions, "by_group")
 
 
-def by_language(conditions: Mapping[str, Any]) -> list[str]:
-    """One row a language that both classes speak."""
-    return _each_slice(conditions, "by_language")
+def by_language(conditions: Mapping[str, Any], most: int | None = None) -> list[str]:
+    """One row a language that both classes speak; at ``most`` so many, those with most takes."""
+    return _each_slice(conditions, "by_language", most)
 
 
-def _each_slice(conditions: Mapping[str, Any], key: str) -> list[str]:
+def _each_slice(conditions: Mapping[str, Any], key: str, most: int | None = None) -> list[str]:
     chosen = ("raw", "matched")
-    rows = []
-    for of_each in zip(*(conditions[name][key] for name in chosen), strict=True):
-        if any(of["errors"] is None for of in of_each):
-            continue
-        cells = [interval(of["errors"], e) for of in of_each for e in ("eer", "miss_at_1")]
-        rows.append([of_each[0]["slice"] or "-", str(of_each[0]["takes"]), *cells])
+    raw, matched = ({row["slice"]: row for row in conditions[name][key]} for name in chosen)
+    measured = [
+        (row, matched[name])
+        for name, row in raw.items()
+        if row["errors"] and name in matched and matched[name]["errors"]
+    ]
+    shown = sorted(measured, key=lambda pair: -pair[0]["takes"])[:most]
+    rows = [
+        [
+            pair[0]["slice"] or "not noted",
+            str(pair[0]["takes"]),
+            *(interval(of["errors"], error) for of in pair for error in ("eer", "miss_at_1")),
+        ]
+        for pair in measured
+        if pair in shown
+    ]
     return table(["", "clips", *_titles(chosen)], rows)
 
 

@@ -46,7 +46,7 @@ class FeatureTrees(ABC):
         return np.asarray(self._trees.predict_proba(self._remembered(clips))[:, 1])
 
     def _remembered(self, clips: Sequence[Samples]) -> NDArray[np.float64]:
-        """The features of what is heard, computed once: the folds share their clips."""
+        """The features of what is heard, computed once, however often a clip is heard."""
         starts = [heard(samples) for samples in clips]
         keys = [blake2b(samples.tobytes(), digest_size=16).digest() for samples in starts]
         new = {k: s for k, s in zip(keys, starts, strict=True) if k not in self._features_of}
