@@ -66,8 +66,8 @@ def test_a_file_is_scored_as_the_command_does() -> None:
             assert await score(here, form) == (200, offline(PROMPT, "call 1.wav"))
             body = PROMPT.read_bytes()
             assert await score(here, body, "audio/wav") == (200, offline(PROMPT, ""))
-            body = (SAMPLES / "live-introduction.amr").read_bytes()
-            expected = offline(SAMPLES / "live-introduction.amr", "")
+            body = (SAMPLES / "live-story.amr").read_bytes()
+            expected = offline(SAMPLES / "live-story.amr", "")
             assert await score(here, body, "application/octet-stream") == (200, expected)
 
     uvloop.run(test())
