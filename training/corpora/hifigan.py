@@ -108,7 +108,7 @@ class HifiGan:
 
 
 def start_of(clip: Clip) -> Samples:
-    """Return at most ``MAX_SECONDS`` of a clip from just before its first word. Raises AudioError."""
+    """Return at most ``MAX_SECONDS`` from just before the first word. Raises AudioError."""
     sound = load_sound(clip, MAX_SECONDS + 2.5)
     first = max(0, int(np.argmax(sound.active)) * HOP_LENGTH - LEAD_SAMPLES)
     return sound.samples[first:][: round(MAX_SECONDS * SAMPLE_RATE)]
