@@ -90,6 +90,7 @@ class Server:
                 settings.webhook.secret,
                 self.metrics,
                 retries=settings.webhook.retries,
+                connections=settings.webhook.connections,
             )
             sinks.append(self._webhooks.add)
         self._ranges: Ranges | None = None
