@@ -221,6 +221,7 @@ class Server:
             advise = None if self._ranges is None else self._ranges.advise
             self._ami = Ami(host, port, ami.user, ami.secret.value, ami.action, advise)
             self.calls.listeners += (self._ami.add,)
+            self.calls.told = self._ami.told
 
     async def _start_audiosocket(self, where: Address) -> None:
         limits, ari = self.settings.limits, self.settings.ari
