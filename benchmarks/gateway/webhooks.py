@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -89,11 +90,15 @@ async def _post(url: str, calls: int, rate: float, connections: int) -> None:
         await asyncio.sleep(began + n / rate - time.monotonic())
         if int(n * WITH_VERDICT) != int((n - 1) * WITH_VERDICT):
             hooks.add(*_event(EventKind.VERDICT, n))
-            loop.call_later(FINAL_SECONDS, lambda n=n: hooks.add(*_event(EventKind.FINAL, n)))
+            loop.call_later(FINAL_SECONDS, partial(_add_final, hooks, n))
         else:
             hooks.add(*_event(EventKind.FINAL, n))
     await asyncio.sleep(FINAL_SECONDS + 0.1)
     await hooks.close(DRAIN_SECONDS)
+
+
+def _add_final(hooks: Webhooks, n: int) -> None:
+    hooks.add(*_event(EventKind.FINAL, n))
 
 
 def _event(kind: EventKind, n: int) -> tuple[Event, bytes]:
