@@ -33,7 +33,7 @@ KNOWN_COLUMNS = (
     "known_times_heard",
 )
 """Of the known recording that a call repeats, behind the others where a store is asked."""
-EVIDENCE_KEYS = ("curve", "voice", "strongest")
+EVIDENCE_KEYS = ("curve", "voice", "strongest", "changes")
 
 Value = str | float | None
 
@@ -142,10 +142,11 @@ def _field_of(column: str) -> str:
 
 
 def evidence_values(row: Row) -> dict[str, object]:
-    """The evidence behind a row's verdict, by EVIDENCE_KEYS; empty when there is an error.
+    """Return the evidence behind a row's verdict, by EVIDENCE_KEYS; empty when there is an error.
 
     ``curve`` is [[seconds, score], ...], ``voice`` the probability of voice for each of these, and
     ``strongest`` the start and end in seconds of what spoke most for the verdict, or None.
+    ``changes`` holds the first decision and what changed it later, with its second.
     """
     if row.verdict is None:
         return {}
@@ -154,6 +155,7 @@ def evidence_values(row: Row) -> dict[str, object]:
         "curve": [list(point) for point in zip(evidence.times, evidence.scores, strict=True)],
         "voice": list(evidence.voice),
         "strongest": None if evidence.strongest is None else list(evidence.strongest),
+        "changes": [change.as_dict() for change in evidence.changes],
     }
 
 
