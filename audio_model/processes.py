@@ -1,7 +1,12 @@
-"""Processes on this machine: how many there is room for, and work spread over them in order."""
+"""Processes on this machine: how many there is room for, and work spread over them in order.
+
+A worker process ends when its parent does, even if the parent is killed and can't say so.
+"""
 
 import math
+import multiprocessing
 import os
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from itertools import islice
@@ -43,7 +48,25 @@ def map_on_all_cpus(function: Callable[[Item], Answer], items: Iterable[Item]) -
             yield from map(function, some)
             some = list(islice(waiting, _AT_ONCE))
         return
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+    spawn = get_context("spawn")
+    with ProcessPoolExecutor(workers, mp_context=spawn, initializer=die_with_parent) as pool:
         while some:
             yield from pool.map(function, some, chunksize=_CHUNK)
             some = list(islice(waiting, _AT_ONCE))
+
+
+def die_with_parent() -> None:
+    """End this worker process as soon as the process that started it is gone.
+
+    The parent holds one end of a pipe (the sentinel of ``multiprocessing``), which the system
+    closes however the parent ends. In a process without such a parent nothing happens.
+    """
+    parent = multiprocessing.parent_process()
+    if parent is None:
+        return
+
+    def wait() -> None:
+        parent.join()
+        os._exit(1)
+
+    threading.Thread(target=wait, name="die with parent", daemon=True).start()

@@ -7,7 +7,6 @@ again; concurrent.futures would give up all the others with it.
 import multiprocessing
 import os
 import signal
-import threading
 from collections import deque
 from collections.abc import Iterator
 from contextlib import suppress
@@ -20,6 +19,7 @@ from typing import Self, cast
 from audio_model.batch.shards import Job, Shard, score_shard
 from audio_model.batch.tally import Tally
 from audio_model.errors import AudioModelError, WorkerError
+from audio_model.processes import die_with_parent
 
 MOST_FAILED_STARTS = 3
 """Processes in a row that may die before they are ready for a first shard."""
@@ -131,7 +131,7 @@ def _work(job: Job, connection: "Connection") -> None:
     for number in _SIGNALS:
         signal.signal(number, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
-    threading.Thread(target=_die_with_parent, daemon=True).start()
+    die_with_parent()
     try:
         detector = job.begin()
         connection.send(None)
@@ -142,10 +142,3 @@ def _work(job: Job, connection: "Connection") -> None:
         return
     except AudioModelError as error:
         connection.send(error)
-
-
-def _die_with_parent() -> None:
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)
