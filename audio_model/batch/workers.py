@@ -5,7 +5,6 @@ again; concurrent.futures would give up all the others with it.
 """
 
 import multiprocessing
-import os
 import signal
 from collections import deque
 from collections.abc import Iterator
