@@ -77,15 +77,8 @@ class Columns:
         self.own = tuple(name for name in RESULT_COLUMNS if each_channel or name != "channel")
         if known:
             self.own += KNOWN_COLUMNS
-        self.carried: dict[str, str] = {}
+        self.carried = free_names(carried, {*RESULT_COLUMNS, *EVIDENCE_KEYS, *KNOWN_COLUMNS})
         """A manifest's column name to its name in the result."""
-        taken = {*RESULT_COLUMNS, *EVIDENCE_KEYS, *KNOWN_COLUMNS}
-        for name in carried:
-            free = escape(name)
-            while free in taken:
-                free = f"manifest_{free}"
-            taken.add(free)
-            self.carried[name] = free
 
     @property
     def names(self) -> list[str]:
@@ -102,6 +95,22 @@ class Columns:
         return {
             free: json_value(row.entry.carried.get(name)) for name, free in self.carried.items()
         }
+
+
+def free_names(carried: Iterable[str], taken: Iterable[str]) -> dict[str, str]:
+    """Return each carried column's name in a table that has columns of its own.
+
+    A name that is taken gets ``manifest_`` before it.
+    """
+    names: dict[str, str] = {}
+    used = set(taken)
+    for name in carried:
+        free = escape(name)
+        while free in used:
+            free = f"manifest_{free}"
+        used.add(free)
+        names[name] = free
+    return names
 
 
 def result_values(row: Row) -> dict[str, Value]:
