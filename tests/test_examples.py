@@ -460,6 +460,14 @@ def test_every_option_that_is_named_is_one() -> None:
     assert named <= known, named - known
 
 
+class _NoWebhooks:
+    def __len__(self) -> int:
+        return 0
+
+    def oldest_seconds(self) -> float:
+        return 0.0
+
+
 class _NoCalls:
     open_legs = 0
 
@@ -470,6 +478,7 @@ class _NoCalls:
 def test_every_metric_that_is_named_is_one() -> None:
     metrics = Metrics()
     metrics.watch(_NoCalls())
+    metrics.watch_webhooks(_NoWebhooks())
     families = set(re.findall(r"^# TYPE (\w+)", metrics.text().decode(), re.MULTILINE))
     section = PAGE.partition("### Metrics")[2]
     named = set(re.findall(r"audio_model_\w+", section))

@@ -40,6 +40,10 @@ MAX_LOAD, MAX_AGE, MAX_LAG = 0.98, 1.0, 0.25
 """Share of the core, seconds that a leg waits for its turn, and seconds that the event loop is
 late, beyond which no leg is taken."""
 
+STOLEN = 0.2
+"""Share of the time that others took of a ready thread, beyond which no leg is taken from BUSY on:
+they may take more at any moment."""
+
 LAGS_AHEAD = 2.0
 """By how many times the loop's lag legs are concluded earlier: a timer is late by one, and what it
 sends is by another."""
@@ -57,8 +61,8 @@ class Engine:
         """Whether a round is to come or goes on."""
         self._due: list[Leg] = []
         self._lag = LoopLag()
-        self._measured = (monotonic(), _wanted())
-        self._load = 0.0
+        self._measured = (monotonic(), thread_time(), waited_for_a_core())
+        self._load = self._stolen = 0.0
         self.rest = 0.0
         """Seconds for which a connection may rest after a read, 0 on a machine that is not busy.
 
@@ -84,11 +88,13 @@ class Engine:
     def full(self) -> bool:
         """Whether another leg would make all of them late."""
         load, age, lag = self.load(), self.queue_age(), self._lag.seconds
-        return load > MAX_LOAD or age > MAX_AGE or lag > MAX_LAG
+        most = BUSY if self._stolen > STOLEN else MAX_LOAD
+        return load > most or age > MAX_AGE or lag > MAX_LAG
 
     def ahead(self) -> float:
         """Return by how many seconds legs are to be concluded earlier than on an idle machine."""
-        return LAGS_AHEAD * self._lag.peak
+        pause = self._beyond_busy() * LONGEST_PAUSE if self._stolen > STOLEN else 0.0
+        return LAGS_AHEAD * self._lag.peak + pause
 
     def queue_age(self) -> float:
         """Seconds for which the first in the queue has waited."""
@@ -104,10 +110,12 @@ class Engine:
         now = monotonic()
         seconds = now - self._measured[0]
         if seconds >= LOAD_SECONDS:
-            used = _wanted()
+            used, waited = thread_time(), waited_for_a_core()
+            wanted = used - self._measured[1] + waited - self._measured[2]
+            self._stolen = (self._stolen + (waited - self._measured[2]) / seconds) / 2
             # The mean with the last one, so that pause and load do not chase each other.
-            self._load = (self._load + (used - self._measured[1]) / seconds) / 2
-            self._measured = now, used
+            self._load = (self._load + wanted / seconds) / 2
+            self._measured = now, used, waited
             self.rest = self._beyond_busy() * LONGEST_REST
         return self._load
 
@@ -172,11 +180,6 @@ class Engine:
             return
         for leg, verdict in zip(legs, verdicts, strict=True):
             leg.heard(verdict)
-
-
-def _wanted() -> float:
-    """Return the seconds for which this thread used a core or waited for one."""
-    return thread_time() + waited_for_a_core()
 
 
 def _decode(leg: Leg) -> int:
