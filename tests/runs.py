@@ -1,24 +1,29 @@
-"""A run of two folds whose networks were fitted without training, for commands that read it."""
+"""A run whose network was fitted without training, for commands that read it."""
 
 import csv
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from tests import clips, readout, sounds
-from training import config
-from training.checkpoint import CHECKPOINT, network_folder
+from training import config, evaluate
+from training.checkpoint import CHECKPOINT
 from training.data.corpus import Corpus
-from training.evaluation import answers
 
 CONFIG = """
 [data]
-manifests = ["manifest.csv"]
+manifests = ["learnt.csv"]
 
 [split]
-dev = 0.2
-[split.folds]
-one = ["live0", "recorded0"]
-two = ["live1", "recorded1"]
+dev = 0.3
+test = 0.0
+
+[unmet]
+manifest = "unmet.csv"
+
+[unmet.groups]
+lines = ["live0", "live1"]
+prompts = ["recorded0", "recorded1"]
 
 [calibration]
 budgets = [0.2]
@@ -30,27 +35,35 @@ workers = 1
 
 
 def write(folder: Path, *, voices: int = 5, seconds: float = 3.2) -> tuple[Path, Path]:
-    """Four corpora of so many voices, and the answers to them; the run and its config."""
-    rows = []
-    for label, played in (("live", False), ("recorded", True)):
-        for number in range(2 * voices):
-            corpus = f"{label}{number % 2}"
-            name = f"{corpus}/{number}.wav"
-            clips.write(folder / name, sounds.voice(seconds, 50 + number, played=played))
-            rows.append({"path": name, "label": label, "source": f"{label}-{number}"})
-    with (folder / "manifest.csv").open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, ["path", "label", "source"])
-        writer.writeheader()
-        writer.writerows(rows)
+    """Four corpora of so many voices that judge, four voices to learn from, and what came of it.
+
+    Returns the evaluated run and its config.
+    """
+    _write_manifest(folder, "learnt", range(900, 904), seconds)
+    _write_manifest(folder, "unmet", range(2 * voices), seconds)
     file_of_config = folder / "config.toml"
     file_of_config.write_text(CONFIG, encoding="utf-8")
     settings = config.load(file_of_config)
+    run = folder / "run"
+    run.mkdir()
     trained = replace(
         readout.checkpoint(), manifest_hash=Corpus.load(settings).manifest.hash, decision=None
     )
-    run = folder / "run"
-    for fold in (None, *settings.split.folds):
-        network_folder(run, fold).mkdir(parents=True, exist_ok=True)
-        trained.save(network_folder(run, fold) / CHECKPOINT)
-    answers.answer_run(settings, run)
+    trained.save(run / CHECKPOINT)
+    evaluate.evaluate_run(settings, run, draws=10)
     return run, file_of_config
+
+
+def _write_manifest(folder: Path, name: str, numbers: Sequence[int], seconds: float) -> None:
+    rows = []
+    for label, played in (("live", False), ("recorded", True)):
+        for number in numbers:
+            corpus = f"{label}{number % 2}"
+            path = f"{name}/{corpus}/{number}.wav"
+            clips.write(folder / path, sounds.voice(seconds, 50 + number, played=played))
+            source = f"{label}-{number}"
+            rows.append({"path": path, "label": label, "source": source, "corpus": corpus})
+    with (folder / f"{name}.csv").open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, ["path", "label", "source", "corpus"])
+        writer.writeheader()
+        writer.writerows(rows)

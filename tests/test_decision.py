@@ -113,7 +113,7 @@ def test_a_verdict_ends_where_the_score_contradicts_it(
 
 
 def test_caution_asks_for_more_while_little_was_heard() -> None:
-    """With log odds of 3 against a threshold of 2, a margin of 2 / s is met after 2 s of voice."""
+    """With log odds of 3 against a threshold of 2, a margin of c / s is met after c s of voice."""
     rule = DecisionRule(
         AS_IS,
         (
@@ -122,11 +122,12 @@ def test_caution_asks_for_more_while_little_was_heard() -> None:
             ),
         ),
         caution=2.0,
+        live_caution=1.0,
     )
-    for logit, kind in ((3.0, VerdictKind.RECORDED), (-3.0, VerdictKind.LIVE)):
+    for logit, kind, at in ((3.0, VerdictKind.RECORDED, 2.0), (-3.0, VerdictKind.LIVE, 1.04)):
         verdict = judged(steps([logit] * 40), rule)
         assert verdict.verdict is kind
-        assert verdict.decided_at == pytest.approx(2.0)
+        assert verdict.decided_at == pytest.approx(at)
         assert verdict.score == pytest.approx(sigmoid(logit))
     assert judged(steps([1.9] * 1000), rule).verdict is VerdictKind.UNKNOWN
 
@@ -157,6 +158,28 @@ def test_a_score_on_a_threshold_decides() -> None:
     assert judged(steps([beside["+"]] * FIRST), rule).verdict is VerdictKind.UNKNOWN
     assert judged(steps([-2.0] * FIRST), rule).verdict is VerdictKind.LIVE
     assert judged(steps([beside["-"]] * FIRST), rule).verdict is VerdictKind.UNKNOWN
+
+
+def test_the_first_decision_is_told_and_what_changed_it() -> None:
+    rule = DecisionRule(AS_IS, (POINT,))
+    verdict = judged(steps([9.0] * FIRST + [-0.5] * 4 + [-9.0] * 4), rule)
+    first, back, last = verdict.evidence.changes
+    assert [c.verdict for c in (first, back, last)] == [
+        VerdictKind.RECORDED, VerdictKind.UNKNOWN, VerdictKind.LIVE,
+    ]  # fmt: skip
+    assert first.at == pytest.approx(0.4)
+    assert back.at == pytest.approx(0.48)
+    assert (last.at, last.verdict) == (verdict.decided_at, verdict.verdict)
+
+
+@given(logits=st.lists(st.sampled_from([-9.0, -0.5, 0.5, 9.0]), min_size=1, max_size=40))
+def test_changes_end_in_the_verdict_and_never_repeat(logits: list[float]) -> None:
+    verdict = judged(steps(logits), DecisionRule(AS_IS, (POINT,)))
+    kinds = [VerdictKind.UNKNOWN, *(change.verdict for change in verdict.evidence.changes)]
+    assert kinds[-1] is verdict.verdict
+    assert all(one is not other for one, other in pairwise(kinds))
+    times = [change.at for change in verdict.evidence.changes]
+    assert times == sorted(set(times))
 
 
 def test_a_threshold_above_one_is_never_reached() -> None:

@@ -17,4 +17,5 @@ def assert_same(one: Verdict, other: Verdict, atol: float = 1e-5) -> None:
     assert one.evidence.times == other.evidence.times
     np.testing.assert_allclose(one.evidence.scores, other.evidence.scores, rtol=0, atol=atol)
     np.testing.assert_allclose(one.evidence.voice, other.evidence.voice, rtol=0, atol=atol)
+    assert one.evidence.changes == other.evidence.changes
     assert (one.evidence.strongest is None) == (other.evidence.strongest is None)

@@ -1,53 +1,18 @@
-"""Each part is judged by a rule that was fitted on other sources; what comes of it is written."""
+"""One command fits the decision and measures a run; what comes of it is written."""
 
+import json
 import math
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 
-from audio_model.decision import VerdictKind
-from audio_model.steps import Heard
-from tests import clips, heard, readout, sounds
-from training import evaluate
-from training.config import CalibrationConfig
-from training.evaluate import judged_part, quick_check
-from training.evaluation.answers import Answers, Part
-from training.evaluation.infer import HeardTake, raw
-
-SETTINGS = CalibrationConfig(voice_seconds=(0.4,), budgets=(0.05,), cautions=(0.0,))
-
-
-def takes(centre: float, n: int = 60) -> list[HeardTake]:
-    """Scores around ``centre``: which value tells the classes apart depends on it."""
-    rng = np.random.default_rng(0)
-    return [
-        heard.take(
-            [centre + float(rng.normal(2 * (2 * label - 1)))] * 40,
-            label,
-            f"{label}{k}",
-            condition="matched" if k % 2 else "raw",
-        )
-        for label in (0, 1)
-        for k in range(n)
-    ]
-
-
-def test_the_rule_of_a_part_comes_from_the_others() -> None:
-    """Fitted elsewhere, the middle lies elsewhere; the ranks, and so the EER, stay."""
-    tone = heard.take([9.0] * 20, 0, "t", kinds=[Heard.TONE] * 20).steps
-    answers = Answers(takes(0.0), [tone])
-    own, _ = judged_part(Part("own", takes(0.0), answers), SETTINGS)
-    shifted, tones = judged_part(Part("shifted", takes(6.0), answers), SETTINGS)
-    assert own.keys() == shifted.keys() == {"raw", "matched"}
-    assert tones == [VerdictKind.UNKNOWN]
-    flagged = {
-        name: np.mean([t.flagged for t in judged["raw"] if t.heard.label == 1])
-        for name, judged in (("own", own), ("shifted", shifted))
-    }
-    assert flagged["own"] > 0.5
-    assert flagged["shifted"] < 0.05
+from tests import clips, readout, runs, sounds
+from training import checkpoint, config, evaluate
+from training.checkpoint import CHECKPOINT
+from training.evaluate import judgement_of, quick_check
+from training.evaluation import figures
+from training.evaluation.infer import raw
 
 
 def test_a_quick_check_of_a_network_that_can() -> None:
@@ -62,9 +27,48 @@ def test_a_quick_check_of_a_network_that_can() -> None:
     assert all(math.isfinite(rate) for rate in rates.values())
 
 
-def test_main_needs_a_calibrated_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    config = tmp_path / "c.toml"
-    config.write_text("[data]\nmanifests = ['m.csv']", encoding="utf-8")
-    replace(readout.checkpoint(), decision=None).save(tmp_path / "checkpoint.safetensors")
-    assert evaluate.main([str(tmp_path), "--config", str(config)]) == 2
-    assert "training.evaluation.calibrate" in capsys.readouterr().err
+@pytest.mark.slow
+def test_a_run_gets_its_rule_and_its_figures(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run, file = runs.write(tmp_path)
+    settings = config.load(file)
+    trained = checkpoint.load(run / CHECKPOINT)
+    measured = json.loads((run / "metrics.json").read_text(encoding="utf-8"))
+    assert trained.decision == judgement_of(settings, run).final
+    assert trained.metrics == figures.summary(measured)
+    assert measured["conditions"]["raw"]["takes"] == {"live": 10, "recorded": 10}
+    assert [row["slice"] for row in measured["conditions"]["raw"]["by_group"]] == [
+        "lines", "prompts",
+    ]  # fmt: skip
+    assert (run / "report.md").read_text(encoding="utf-8") in capsys.readouterr().err
+    # The network was fitted to voices of these kinds: played ones and live ones.
+    assert trained.metrics["raw"]["errors"]["eer"]["value"] < 0.25
+
+
+@pytest.mark.slow
+def test_measured_again_it_says_the_same(tmp_path: Path) -> None:
+    run, file = runs.write(tmp_path, voices=3, seconds=1.5)
+    before = {path.name: path.read_bytes() for path in run.iterdir() if path.suffix != ".png"}
+    evaluate.evaluate_run(config.load(file), run, draws=10)
+    assert {name: (run / name).read_bytes() for name in before} == before
+
+
+def test_a_checkpoint_of_other_data_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    clips.write_corpus(tmp_path, voices=6, seconds=0.2, n_tones=0)
+    file = tmp_path / "c.toml"
+    file.write_text(
+        "[data]\nmanifests = ['manifest.csv']\n[split]\ndev = 0.3\ntest = 0.3", encoding="utf-8"
+    )
+    replace(readout.checkpoint(), decision=None).save(tmp_path / CHECKPOINT)
+    assert evaluate.main([str(tmp_path), "--config", str(file)]) == 2
+    assert "not the manifest" in capsys.readouterr().err
+
+
+def test_a_missing_run_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "c.toml"
+    file.write_text("[data]\nmanifests = ['m.csv']", encoding="utf-8")
+    assert evaluate.main([str(tmp_path / "run"), "--config", str(file)]) == 2
+    assert CHECKPOINT in capsys.readouterr().err

@@ -14,7 +14,7 @@ from audio_model.decision import VerdictKind
 from audio_model.detector import Detector
 from tests import clips, sounds
 from training import checkpoint, config, evaluate, train
-from training.evaluation import card, figures
+from training.evaluation import card, figures, report
 from training.learning import Trainer
 from training.network import NetworkConfig
 from training.train import RunLog
@@ -69,30 +69,34 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         yield path
 
 
-FOLDS = """
-[split.folds]
-even = ["live0", "recorded0"]
-odd = ["live1", "recorded1"]
+UNMET = """
+[unmet]
+manifest = "unmet.csv"
+[unmet.groups]
+lines = ["live0"]
 """
 
 
 @pytest.fixture(scope="module")
-def in_folds(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """Two corpora of each class, and a config with a fold for each pair."""
-    path = tmp_path_factory.mktemp("folds")
+def met_by_none(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Two corpora of each class, the first of which judge; and a config that says so."""
+    path = tmp_path_factory.mktemp("unmet")
     clips.write_corpus(path, voices=12)
     with (path / "manifest.csv").open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
-    with (path / "manifest.csv").open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, [*rows[0], "corpus"])
-        writer.writeheader()
-        for row in rows:
-            number = int(re.sub(r"\D", "", row["source"]))
-            writer.writerow(row | {"corpus": f"{row['label'] or 'tone'}{number % 2}"})
-    toy = TOY.replace("dev = 0.3\ntest = 0.3", "dev = 0.2\ntest = 0").replace(
-        "workers = 0", "workers = 2"
-    )
-    (path / "toy.toml").write_text(toy + FOLDS, encoding="utf-8")
+    for row in rows:
+        number = int(re.sub(r"\D", "", row["source"]))
+        row["corpus"] = f"{row['label'] or 'tone'}{number % 3}"
+    for name in ("manifest", "unmet"):
+        with (path / f"{name}.csv").open("w", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, [*rows[0]])
+            writer.writeheader()
+            judged = [r["label"] != "" and r["corpus"][-1] != "2" for r in rows]
+            writer.writerows(
+                row for row, of in zip(rows, judged, strict=True) if of == (name == "unmet")
+            )
+    toy = TOY.replace("dev = 0.3\ntest = 0.3", "dev = 0.3\ntest = 0.0")
+    (path / "toy.toml").write_text(toy + UNMET, encoding="utf-8")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(evaluate, "evaluate_run", partial(evaluate.evaluate_run, draws=10))
         yield path
@@ -132,7 +136,9 @@ def test_the_model_card_holds_the_run_s_figures(
     monkeypatch.chdir(folder)
     assert card.main([str(run), "--config", str(folder / "toy.toml")]) == 0
     text = (folder / "MODEL_CARD.md").read_text(encoding="utf-8")
-    assert (run / "report.md").read_text(encoding="utf-8").strip() in text
+    assert len(text.splitlines()) <= card.MAX_LINES
+    shown = report.overview(json.loads((run / "metrics.json").read_text("utf-8"))["conditions"])
+    assert "\n".join(shown) in text
     assert checkpoint.load(run / "checkpoint.safetensors").weights_hash in text
     assert "$" not in text
     assert card.main([str(folder / "none"), "--config", str(folder / "toy.toml")]) == 2
@@ -170,27 +176,33 @@ def test_the_model_file_scores_what_it_learnt(run: Path) -> None:
 
 
 @pytest.mark.slow
-def test_folds_train_side_by_side_and_judge_the_model(in_folds: Path) -> None:
-    assert run_main(in_folds, "run") == 0
-    run = in_folds / "run"
-    networks = [run, run / "folds" / "even", run / "folds" / "odd"]
-    weights = {checkpoint.load(path / "checkpoint.safetensors").weights_hash for path in networks}
-    assert len(weights) == 3
+def test_corpora_that_nobody_met_judge_the_model(
+    met_by_none: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert run_main(met_by_none, "run") == 0
+    run = met_by_none / "run"
     metrics = json.loads((run / "metrics.json").read_text(encoding="utf-8"))
-    assert metrics.keys() == {"even", "odd", "all"}
-    for fold, number in (("even", "0"), ("odd", "1")):
-        of = metrics[fold]["matched"]
-        assert {row["slice"][-1] for row in of["by_corpus"]} == {number}
-        assert of["takes"] == {"live": 6, "recorded": 6}
-    assert metrics["all"]["raw"]["takes"] == {"live": 12, "recorded": 12}
-    assert Detector.load(run / "model.onnx", max_false_alarm=0.5).about["metrics"]["all"]
-    told = card.make(config.load(in_folds / "toy.toml"), run)
-    assert "| live | live0 |  |  | 6 | 6 |" in told
-    assert "| even |" in told
-    assert "training.rivals" in told
-    before = {path: path.stat().st_mtime_ns for path in run.rglob("state.pt")}
-    assert run_main(in_folds, "run") == 0
-    assert {path: path.stat().st_mtime_ns for path in run.rglob("state.pt")} == before
+    raw = metrics["conditions"]["raw"]
+    assert raw["takes"] == {"live": 8, "recorded": 8}
+    assert {row["slice"] for row in raw["by_corpus"]} == {
+        "live0", "live1", "recorded0", "recorded1",
+    }  # fmt: skip
+    assert [row["slice"] for row in raw["by_group"]] == ["lines"]
+    assert Detector.load(run / "model.onnx", max_false_alarm=0.5).about["metrics"]["raw"]
+    told = card.make(config.load(met_by_none / "toy.toml"), run)
+    assert len(told.splitlines()) <= card.MAX_LINES
+    assert "corpora that the network has not met" in told
+    # What judges can change without another training.
+    toy = (met_by_none / "toy.toml").read_text(encoding="utf-8")
+    other = toy.replace("budgets = [0.2, 0.5]", "budgets = [0.5]").replace('["live0"]', '["live1"]')
+    (met_by_none / "other.toml").write_text(other, encoding="utf-8")
+    monkeypatch.setattr(Trainer, "run_epoch", lambda _: pytest.fail("it was trained again"))
+    before = checkpoint.load(run / "checkpoint.safetensors").weights_hash
+    assert run_main(met_by_none, "run", "other.toml") == 0
+    trained = checkpoint.load(run / "checkpoint.safetensors")
+    assert trained.weights_hash == before
+    assert trained.decision is not None
+    assert [p.max_false_alarm for p in trained.decision.operating_points] == [0.5]
 
 
 @pytest.mark.slow

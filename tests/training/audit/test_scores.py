@@ -50,13 +50,16 @@ def test_a_score_that_follows_the_pitch_is_found_out_within_each_half() -> None:
     figures = by_pitch(takes, table(pitch_hz=np.where(high, 210.0, 120.0)), draws=5)
     for half in figures.values():
         assert half["errors"]["eer"]["value"] == pytest.approx(0.5, abs=0.15)
-    assert figures["high"]["flagged"] == {"live": 1.0, "recorded": 1.0}
-    assert figures["low"]["flagged"] == {"live": 0.0, "recorded": 0.0}
+    for half, share in (("high", 1.0), ("low", 0.0)):
+        said = figures[half]["decision"]
+        for of_class in ("live", "recorded"):
+            assert said[of_class]["said_recorded"] == pytest.approx(share)
 
 
 def test_voices_of_one_half_alone_leave_the_other_empty() -> None:
     figures = by_pitch(judged([0.0] * 4, [0, 1] * 2), table(pitch_hz=np.full(4, 100.0)), draws=5)
-    assert figures["high"] == {"errors": None, "flagged": {"live": None, "recorded": None}}
+    assert figures["high"]["takes"] == 0
+    assert (figures["high"]["errors"], figures["high"]["decision"]) == (None, {})
 
 
 def test_a_score_that_hears_presence_keeps_its_errors() -> None:

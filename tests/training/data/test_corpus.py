@@ -8,7 +8,7 @@ import pytest
 from audio_model.errors import AudioError, UsageError
 from tests import clips, sounds
 from training.data import corpus as corpus_module
-from training.config import Config, DataConfig, SplitConfig
+from training.config import Config, DataConfig, SplitConfig, UnmetConfig
 from training.data.corpus import Corpus, load_beds
 from training.data.manifest import ManifestError
 from training.data.split import SplitName
@@ -137,43 +137,62 @@ def test_beds_that_are_not_there(folder: Path) -> None:
         load_beds(write_beds(folder, "path,kind", "gone.wav,bed"))
 
 
-def in_folds(folder: Path) -> Corpus:
-    """Two corpora of each class; ``live0`` and ``recorded0`` are one fold."""
-    rows = ["path,label,source,corpus,text"]
-    for label in ("live", "recorded"):
-        for voice in range(8):
-            text = f"script{voice}" if label == "recorded" and voice % 4 == 0 else ""
-            corpus = f"{label}{voice % 2}"
-            rows.append(f"{label}/{voice}-0.wav,{label},{label}{voice},{corpus},{text}")
-    (folder / "manifest.csv").write_text("\n".join(rows) + "\n", encoding="utf-8")
-    split = SplitConfig(dev=0.25, test=0, folds={
-        "even": ("live0", "recorded0"), "odd": ("live1", "recorded1"),
-    })  # fmt: skip
-    return Corpus.load(Config(DataConfig((folder / "manifest.csv",)), split=split))
-
-
-def test_a_fold_holds_its_corpora_out(folder: Path) -> None:
-    corpus = in_folds(folder)
-    for fold, number in (("even", "0"), ("odd", "1")):
-        of_fold = corpus.in_fold(fold)
-        test = of_fold.clips(SplitName.TEST)
-        assert {clip.corpus for clip in test} == {f"live{number}", f"recorded{number}"}
-        assert len(test) == 8
-        for name in (SplitName.TRAIN, SplitName.DEV):
-            assert not any(clip.corpus[-1] == number for clip in of_fold.clips(name))
-            assert {clip.label for clip in of_fold.clips(name)} == {0, 1}
-    assert corpus.clips(SplitName.TEST) == ()
-    assert {clip.name for clip in corpus.learnt_from} >= {
-        clip.name for clip in corpus.clips(SplitName.TRAIN)
-    }
-    assert len(corpus.learnt_from) > len(corpus.in_fold("odd").clips(SplitName.TRAIN))
-
-
-def test_a_fold_of_one_class_is_refused(folder: Path) -> None:
-    in_folds(folder)
-    split = SplitConfig(
-        dev=0.25, test=0, folds={"half": ("live0",), "rest": ("live1", "recorded1")}
+def judged_by(folder: Path, unmet: list[str], *, learnt: list[str]) -> Corpus:
+    """The corpus of two manifests, their rows given as lines."""
+    head = "path,label,source,group,call"
+    for name, rows in (("unmet", unmet), ("learnt", learnt)):
+        text = "\n".join([head, *rows]) + "\n"
+        (folder / f"{name}.csv").write_text(text, encoding="utf-8")
+    return Corpus.load(
+        Config(
+            DataConfig((folder / "learnt.csv",)),
+            split=SplitConfig(dev=0.0, test=0.0),
+            unmet=UnmetConfig(folder / "unmet.csv"),
+        )
     )
-    settings = Config(DataConfig((folder / "manifest.csv",)), split=split)
-    with pytest.raises(UsageError, match="half holds out no clips of one class"):
-        Corpus.load(settings, "half")
+
+
+def test_what_shares_anything_with_unmet_is_not_learnt_from(folder: Path) -> None:
+    copy = folder / "live" / "copy.wav"
+    copy.write_bytes((folder / "live" / "0-0.wav").read_bytes())
+    corpus = judged_by(
+        folder,
+        ["live/0-0.wav,live,l0,g0,c0", "recorded/0-0.wav,recorded,r0,h0,"],
+        learnt=[
+            "live/1-0.wav,live,l0,other,",  # the same source
+            "live/2-0.wav,live,l2,g0,",  # the same group
+            "live/3-0.wav,live,l3,g3,c0",  # the same call
+            "live/copy.wav,live,l4,g4,",  # the same audio
+            "live/5-0.wav,live,l5,g5,",
+            "recorded/5-0.wav,recorded,r5,h5,",
+        ],
+    )
+    assert {clip.source for clip in corpus.clips(SplitName.TRAIN)} == {"l5", "r5"}
+    assert {clip.source for clip in corpus.judged} == {"l0", "r0"}
+
+
+def test_calls_without_an_id_are_not_one_call(folder: Path) -> None:
+    corpus = judged_by(
+        folder,
+        ["live/0-0.wav,live,l0,g0,", "recorded/0-0.wav,recorded,r0,h0,"],
+        learnt=["live/1-0.wav,live,l1,g1,", "recorded/1-0.wav,recorded,r1,h1,"],
+    )
+    assert len(corpus.clips(SplitName.TRAIN)) == 2
+
+
+def test_unmet_that_holds_everything_is_refused(folder: Path) -> None:
+    rows = ["live/0-0.wav,live,l0,g0,", "recorded/0-0.wav,recorded,r0,h0,"]
+    with pytest.raises(UsageError, match=r"unmet\.csv"):
+        judged_by(folder, rows, learnt=rows)
+
+
+def test_without_unmet_the_test_split_judges(folder: Path) -> None:
+    corpus = loaded(folder)
+    assert list(corpus.judged) == [c for c in corpus.clips(SplitName.TEST) if c.label is not None]
+
+
+def test_what_is_left_out_is_nowhere(folder: Path) -> None:
+    corpus = loaded(folder, leave_out=("live0", "recorded3"))
+    assert not {"live0", "recorded3"} & {clip.source for clip in corpus.manifest.clips}
+    with pytest.raises(UsageError, match="'nobody'"):
+        loaded(folder, leave_out=("nobody",))

@@ -1,4 +1,4 @@
-"""Answers are kept as they were given, and shared out so that no part is fitted on itself."""
+"""Answers are kept as they were given, and given anew when they depend on something else."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -8,14 +8,14 @@ import pytest
 
 from audio_model.errors import ModelError
 from tests import clips, heard, readout, sounds
+from training import config as configs
 from training.augment import Codec, Surroundings
-from training.checkpoint import network_folder
-from training.config import CalibrationConfig, Config, DataConfig, SplitConfig
+from training.checkpoint import Checkpoint
+from training.config import CalibrationConfig, Config, DataConfig
 from training.data.corpus import Corpus
-from training.data.manifest import Manifest
-from training.data.split import Split, SplitName
+from training.data.split import SplitName
 from training.evaluation import answers
-from training.evaluation.answers import Answers, conditions, fitted_on, parts_of, thinned
+from training.evaluation.answers import Answers, answers_of, conditions, thinned
 
 SETTINGS = Config(DataConfig((Path("m.csv"),)), calibration=CalibrationConfig(lines=2))
 
@@ -26,14 +26,18 @@ def some_answers(*names: str) -> Answers:
         for n, name in enumerate(names)
         for condition in ("raw", "codec gsm")
     ]
-    return Answers(takes, [heard.take([1.0] * 4, 0, "tone").steps])
+    return Answers(takes, [heard.take([1.0] * 4, 0, "tone").steps], "their identity")
 
 
 def equal(one: Answers, other: Answers) -> bool:
     def plain(of: Answers) -> list[object]:
         rows = [[t.clip.name, t.condition, t.seconds, t.weight] for t in of.heard]
         steps = [*(t.steps for t in of.heard), *of.tones]
-        return [rows, [[s.logit.tolist(), s.heard.tolist(), s.level_db.tolist()] for s in steps]]
+        return [
+            of.identity,
+            rows,
+            [[s.logit.tolist(), s.heard.tolist(), s.level_db.tolist()] for s in steps],
+        ]
 
     return plain(one) == plain(other)
 
@@ -74,76 +78,65 @@ def test_every_condition_comes_with_the_same_clips() -> None:
         del slices[name]
     assert slices.keys() >= {"codec gsm", "codec amr_nb+mulaw", "snr 5"}
     assert len(slices) == len(Codec) + len(answers.SNRS_DB)
-    assert set(slices.values()) == {2 * answers.CLIPS_OF_A_SOURCE}
+    assert set(slices.values()) == {len(voices)}
     without = Surroundings([], [], [])
     assert not any(
         takes[0].condition.startswith("snr") for takes in conditions(voices, without, SETTINGS, 0)
     )
 
 
-def test_thinning_spreads_over_a_source() -> None:
+def test_thinning_spreads_over_a_corpus() -> None:
     x = np.zeros(640, np.float32)
-    many = [clips.sound(x, clips.clip(f"{n:02}", 1, source="a")) for n in range(30)]
-    few = [clips.sound(x, clips.clip("b0", 0, source="b"))]
-    assert [s.clip.name for s in thinned(many + few)] == ["00", "10", "20", "b0"]
-    crowd = [clips.sound(x, clips.clip(f"{n:03}", n % 2)) for n in range(400)]
-    chosen = [s.clip for s in thinned(crowd)]
-    assert [sum(clip.label == label for clip in chosen) for label in (0, 1)] == [120, 120]
-    assert chosen[0].name == "000"
-    assert chosen[119].name > "390"
+    many = [clips.sound(x, clips.clip(f"{n:03}", 1, corpus="many")) for n in range(160)]
+    few = [clips.sound(x, clips.clip("b0", 0, corpus="few"))]
+    chosen = [sound.clip.name for sound in thinned(many + few)]
+    assert chosen == [*(f"{n:03}" for n in range(0, 160, 10)), "b0"]
 
 
-def corpus_of(given: dict[str, Answers], settings: Config) -> Corpus:
-    of = [t.clip for answered in given.values() for t in answered.heard]
-    manifest = Manifest(Path("m.csv"), tuple(dict.fromkeys(of)))
-    return Corpus(settings, manifest, Split((), (), (), ()))
-
-
-def test_a_fold_is_fitted_on_the_others(tmp_path: Path) -> None:
-    given = {name: some_answers(f"{name}1", f"{name}2") for name in "abc"}
-    folds = {name: (f"corpus {name}",) for name in given}
-    settings = replace(SETTINGS, split=SplitConfig(folds=folds))
-    for name, answered in given.items():
-        folder = network_folder(tmp_path, name)
-        folder.mkdir(parents=True)
-        answers.save(answered, folder / answers.file_name(SplitName.TEST))
-    parts = parts_of(settings, tmp_path, corpus_of(given, settings))
-    assert [part.name for part in parts] == ["a", "b", "c"]
-    for part in parts:
-        assert equal(part.tested, given[part.name])
-        fitted = {take.clip.name[0] for take in part.fitted_on}
-        assert fitted == {"a", "b", "c"} - {part.name}
-        assert {take.condition for take in part.fitted_on} == {"raw"}
-    assert {take.clip.name[0] for take in fitted_on(settings, parts)} == {"a", "b", "c"}
-
-
-def test_without_folds_test_is_fitted_on_dev(tmp_path: Path) -> None:
-    given = {"dev": some_answers("dev"), "test": some_answers("test")}
-    for name, answered in given.items():
-        answers.save(answered, tmp_path / answers.file_name(SplitName(name)))
-    parts = parts_of(SETTINGS, tmp_path, corpus_of(given, SETTINGS))
-    assert [part.name for part in parts] == ["test"]
-    assert [take.clip.name for take in parts[0].fitted_on] == ["dev"]
-    assert fitted_on(SETTINGS, parts) == parts[0].fitted_on
-
-
-def test_a_run_answers_for_itself(tmp_path: Path) -> None:
-    clips.write_corpus(tmp_path, voices=12, seconds=1.0)
-    config = tmp_path / "c.toml"
+def judged_run(folder: Path) -> tuple[Config, Corpus, Checkpoint]:
+    """A run whose test split judges it, and its network."""
+    clips.write_corpus(folder, voices=6, seconds=0.8)
+    config = folder / "c.toml"
     config.write_text(
         "[data]\nmanifests = ['manifest.csv']\n[split]\ndev = 0.3\ntest = 0.3\n"
-        "[calibration]\nlines = 1\n[train]\nworkers = 0",
+        "[calibration]\nlines = 1",
         encoding="utf-8",
     )
-    from training import config as configs
-
     settings = configs.load(config)
     corpus = Corpus.load(settings)
-    trained = replace(readout.checkpoint(), manifest_hash=corpus.manifest.hash)
-    trained.save(tmp_path / "checkpoint.safetensors")
-    assert answers.main([str(tmp_path), "--config", str(config)]) == 0
-    (part,) = parts_of(settings, tmp_path, corpus)
-    assert {t.clip for t in part.tested.of("raw")} == set(corpus.clips(SplitName.TEST)) - {
-        c for c in corpus.clips(SplitName.TEST) if c.label is None
-    }
-    assert len(part.tested.tones) == sum(c.label is None for c in corpus.clips(SplitName.DEV))
+    return settings, corpus, replace(readout.checkpoint(), manifest_hash=corpus.manifest.hash)
+
+
+def test_the_clips_that_judge_are_listened_to_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings, corpus, trained = judged_run(tmp_path)
+    listened = []
+    listen_to = answers.listen_to
+    monkeypatch.setattr(answers, "listen_to", lambda *a: (listened.append(1), listen_to(*a))[1])
+    first = answers_of(trained, corpus, settings, tmp_path)
+    assert {take.clip for take in first.of("raw")} == set(corpus.judged)
+    assert len(first.tones) == sum(c.label is None for c in corpus.clips(SplitName.DEV))
+    assert equal(answers_of(trained, corpus, settings, tmp_path), first)
+    assert len(listened) == 1
+
+
+@pytest.mark.parametrize("change", ["weights", "line", "seed", "damaged"])
+def test_they_are_given_anew_when_they_depend_on_something_else(
+    tmp_path: Path, change: str
+) -> None:
+    settings, corpus, trained = judged_run(tmp_path)
+    answers_of(trained, corpus, settings, tmp_path)
+    file = tmp_path / answers.FILE_NAME
+    if change == "weights":
+        trained = replace(readout.checkpoint(seed=1), manifest_hash=trained.manifest_hash)
+    elif change == "line":
+        settings = replace(settings, line=replace(settings.line, room=1.0))
+    elif change == "seed":
+        settings = replace(settings, train=replace(settings.train, seed=9))
+    else:
+        file.write_bytes(file.read_bytes()[:-40])
+    before = file.read_bytes()
+    anew = answers_of(trained, corpus, settings, tmp_path)
+    assert file.read_bytes() != before
+    assert equal(answers.load(file, corpus.judged), anew)

@@ -7,15 +7,21 @@ import numpy as np
 import pytest
 
 from audio_model.decision import Calibration, DecisionRule, OperatingPoint, VerdictKind
+from audio_model.steps import Heard
 from tests import heard
 from training.evaluation import figures
+from training.evaluation.crossfit import Judgement
 from training.evaluation.figures import (
+    EVERY_METRIC,
     Figures,
+    after,
     by_corpus,
+    by_group,
     by_language,
     by_prefix,
+    by_voice,
     decisions,
-    error_rates,
+    weights,
 )
 from training.evaluation.infer import HeardTake
 from training.evaluation.judge import judge
@@ -49,14 +55,13 @@ def noise(apart: float, seed: int = 0, n: int = 1000) -> list[HeardTake]:
 
 
 def figures_at(takes: list[HeardTake], seconds: float, draws: int) -> Figures:
-    made = error_rates(judge(takes, RULE), seconds, draws)
+    made = after(judge(takes, RULE), seconds, draws, EVERY_METRIC)
     assert made is not None
     return made
 
 
 def test_perfect_scores() -> None:
     figures = figures_at(takes(-12, 12), 1.0, draws=20)
-    assert figures["seconds"] == 1.0
     assert figures["auc"] == {"value": 1, "low": 1, "high": 1}
     for name in ("eer", "miss_at_1", "miss_at_5"):
         assert figures[name] == {"value": 0, "low": 0, "high": 0}
@@ -122,8 +127,8 @@ def test_sources_weigh_alike() -> None:
 def test_a_class_of_one_voice_has_no_error_rates() -> None:
     alone = [heard.take([9.0] * 10, 1, f"r{k}", source="one") for k in range(5)]
     live = [heard.take([-9.0] * 10, 0, f"l{k}") for k in range(5)]
-    assert error_rates(judge(alone + live, RULE), 1.0, 5) is None
-    assert error_rates(judge(live, RULE), 1.0, 5) is None
+    assert after(judge(alone + live, RULE), 1.0, 5) is None
+    assert after(judge(live, RULE), 1.0, 5) is None
 
 
 def test_classes_count_alike_in_what_depends_on_their_shares() -> None:
@@ -149,11 +154,14 @@ def test_where_lengths_are_matched_short_takes_are_left_out() -> None:
 def test_verdicts_are_counted_by_class() -> None:
     made = decisions(judge(takes(-3, 3) + takes(0, 0), RULE))
     for name, other in (("live", "recorded"), ("recorded", "live")):
-        assert made[name][name] == made[name]["unknown"] == 0.5
-        assert made[name][other] == 0
-        assert made[name]["decided_at"] == pytest.approx({"p10": 0.4, "median": 0.4, "p90": 0.4})
-        assert made[name]["decided_by"] == {"1": 0.5, "1.5": 0.5, "2": 0.5, "3": 0.5, "4": 0.5}
-    assert (made["live"]["flagged"], made["recorded"]["flagged"]) == (0, 0.5)
+        assert made[name][name] == pytest.approx(0.5)
+        assert made[name]["unknown"] == made[name]["unknown_of_enough_voice"] == pytest.approx(0.5)
+        assert made[name][other] == made[name]["changed_later"] == 0
+        assert made[name]["first_at"] == pytest.approx({"p10": 0.4, "median": 0.4, "p90": 0.4})
+        assert set(made[name]["first_by"]) == {"1", "1.5", "2", "3", "4"}
+        assert made[name]["first_by"]["1"] == pytest.approx(0.5)
+    assert made["live"]["said_recorded"] == 0
+    assert made["recorded"]["said_recorded"] == pytest.approx(0.5)
 
 
 def test_a_false_alarm_counts_whatever_the_end_says() -> None:
@@ -161,15 +169,23 @@ def test_a_false_alarm_counts_whatever_the_end_says() -> None:
     taken_back = [heard.take([9.0] * 8 + [-9.0] * 8, 0, f"live{k}") for k in range(4)]
     late = [heard.take([-9.0] * 8 + [9.0] * 8, 1, f"recorded{k}") for k in range(4)]
     made = decisions(judge(taken_back + late + takes(-3, -3, n=4), RULE))
-    assert made["live"]["flagged"] == made["recorded"]["flagged"] == pytest.approx(0.5)
+    # Each half is a corpus of its own: "own", and corpus0 with corpus1.
+    for name in ("live", "recorded"):
+        assert made[name]["said_recorded"] == pytest.approx(1 / 3)
+        assert made[name]["changed_later"] == pytest.approx(1 / 3)
     assert made["live"]["recorded"] == 0
 
 
 def test_nobody_decided() -> None:
     made = decisions(judge(takes(0, 0), RULE))
-    assert made["live"]["decided_at"] is None
-    assert made["live"]["unknown"] == 1
-    assert made["live"]["decided_by"]["4"] == 0
+    assert made["live"]["first_at"] is None
+    assert made["live"]["unknown"] == pytest.approx(1)
+    assert made["live"]["first_by"]["4"] == 0
+
+
+def test_without_enough_voice_no_verdict_is_missed() -> None:
+    made = decisions(judge(takes(0, 0, steps=20), RULE))
+    assert made["live"]["unknown_of_enough_voice"] is None
 
 
 def test_one_class_alone_is_counted() -> None:
@@ -177,46 +193,86 @@ def test_one_class_alone_is_counted() -> None:
     assert decisions(judge(only, RULE)).keys() == {"live"}
 
 
+def test_corpora_weigh_alike_and_then_their_sources() -> None:
+    small = [heard.take([0.0] * 10, 0, "s", corpus="small")]
+    one = [heard.take([0.0] * 10, 0, f"a{k}", corpus="large", source="a") for k in range(9)]
+    other = [heard.take([0.0] * 10, 0, "b", corpus="large", source="b")]
+    weight = weights(judge(small + one + other, RULE))
+    assert weight[0] == pytest.approx(0.5)
+    assert weight[1:10].sum() == pytest.approx(weight[10]) == pytest.approx(0.25)
+
+
 def test_a_corpus_is_measured_against_all_of_the_other_class() -> None:
     rows = by_corpus(judge(takes(-3, 3) + takes(3, 3, n=2), RULE), 5)
     assert [(row["label"], row["slice"], row["takes"]) for row in rows] == [
         (0, "corpus0", 21), (0, "corpus1", 21), (1, "corpus0", 21), (1, "corpus1", 21),
     ]  # fmt: skip
-    assert rows[0]["recorded"] == pytest.approx(1 / 21)
     for row in rows:
-        assert sum(row[kind.value] for kind in VerdictKind) == pytest.approx(1)
-        of = {0: ("live", "recorded"), 1: ("recorded", "live")}[row["label"]]
-        assert row["errors"]["takes"] == {of[0]: 21, of[1]: 42}
+        name, other = ("recorded", "live") if row["label"] else ("live", "recorded")
+        said = row["decision"][name]
+        assert sum(said[kind.value] for kind in VerdictKind) == pytest.approx(1)
+        assert row["errors"]["takes"] == {name: 21, other: 42}
+
+
+def test_a_group_of_one_class_is_measured_against_all_of_the_other() -> None:
+    judged = judge(takes(-3, 3), RULE)
+    live = [t for t in judged if t.heard.label == 0]
+    (row, both) = by_group(
+        [*live, *(t for t in judged if t.heard.label == 1 and t.heard.clip.corpus == "corpus1")],
+        {"zeros": ["corpus0"], "none": ["nowhere"], "ones": ["corpus1"]},
+        5,
+    )
+    assert (row["slice"], row["takes"]) == ("zeros", N // 2)
+    assert row["errors"]["takes"] == {"live": N // 2, "recorded": N // 2}
+    assert both["errors"]["takes"] == {"live": N // 2, "recorded": N // 2}
 
 
 def test_a_language_is_measured_within_itself() -> None:
     judged = judge(takes(-3, 3), RULE)
     rows = by_language(judged, 5)
-    assert [(row["label"], row["slice"], row["takes"]) for row in rows] == [
-        (0, "", 30), (1, "", 30), (0, "sw", 10), (1, "sw", 10),
-    ]  # fmt: skip
-    assert rows[2]["errors"]["takes"] == {"live": 10, "recorded": 10}
+    assert [(row["slice"], row["takes"]) for row in rows] == [("", 60), ("sw", 20)]
+    assert rows[1]["errors"]["takes"] == {"live": 10, "recorded": 10}
     only_live = [t for t in judged if t.heard.label == 0 or t.heard.clip.language == ""]
     assert by_language(only_live, 5)[-1]["errors"] is None
 
 
+def test_regions_and_scripts_are_one_language() -> None:
+    names = ("zh", "zh-TW", "zh/en", "en-IN")
+    spoken = [figures.spoken(heard.take([], 0, "a", language=name).clip) for name in names]
+    assert spoken == ["zh", "zh", "zh", "en"]
+
+
+def test_voice_is_counted_and_not_audio() -> None:
+    quiet = [Heard.BACKGROUND] * 25 + [Heard.VOICE] * 25
+    given = [
+        heard.take([9 - 18.0 * (label == 0)] * 50, label, f"{label}{k}", kinds=quiet)
+        for label in (0, 1)
+        for k in range(4)
+    ]
+    rows = by_voice(judge(given, RULE), 5)
+    assert [row["seconds"] for row in rows] == [0.5, 1.0, 2.0]
+
+
 @pytest.fixture(scope="module")
-def part() -> Figures:
+def measured() -> Figures:
     judged = {c: judge(takes(-3, 3), RULE) for c in ("raw", "matched", "line", "codec gsm")}
     tones = [VerdictKind.UNKNOWN] * 3 + [VerdictKind.RECORDED]
-    return figures.of_part(judged, tones, 5)
+    judgement = Judgement(judged, tones, {}, RULE)
+    return figures.of_judgement(judgement, {"zeros": ["corpus0"]}, 5)
 
 
-def test_a_part_is_plain_data(part: Figures) -> None:
-    assert json.loads(json.dumps(part, allow_nan=False)) == part
-    assert part.keys() == {"raw", "matched", "line", "slices", "tones"}
-    assert part["raw"]["takes"] == part["raw"]["groups"] == {"live": N, "recorded": N}
-    assert part["slices"].keys() == {"codec gsm"}
-    assert part["tones"] == {"takes": 4, "recorded": 0.25, "live": 0, "unknown": 0.75}
+def test_figures_are_plain_data(measured: Figures) -> None:
+    assert json.loads(json.dumps(measured, allow_nan=False)) == measured
+    assert measured["conditions"].keys() == {"raw", "matched", "line"}
+    raw = measured["conditions"]["raw"]
+    assert raw["takes"] == raw["groups"] == {"live": N, "recorded": N}
+    assert raw["corpora"] == {"live": 2, "recorded": 2}
+    assert measured["slices"].keys() == {"codec gsm"}
+    assert measured["tones"] == {"takes": 4, "recorded": 0.25, "live": 0, "unknown": 0.75}
 
 
-def test_a_model_file_tells_a_part_of_them(part: Figures) -> None:
-    told = figures.summary({"a": part, "b": part})
-    assert told.keys() == {"a", "b"}
-    assert told["a"]["matched"]["errors"]["seconds"] == 3
-    assert len(json.dumps(told["a"])) < len(json.dumps(part)) / 5
+def test_a_model_file_tells_some_of_them(measured: Figures) -> None:
+    told = figures.summary(measured)
+    assert told.keys() == {"raw", "matched", "line"}
+    assert told["matched"]["errors"]["eer"]["value"] == 0
+    assert len(json.dumps(told)) < len(json.dumps(measured)) / 5

@@ -5,54 +5,66 @@ from pathlib import Path
 import pytest
 
 from audio_model.decision import VerdictKind
-from tests.training.test_figures import RULE, N, takes
+from tests import heard
+from tests.training.evaluation.test_judge import RULE
 from training.evaluation import figures, report
+from training.evaluation.crossfit import Judgement
 from training.evaluation.figures import Figures
 from training.evaluation.judge import JudgedTake, judge
 
 CONDITIONS = ("raw", "matched", "line", "codec gsm")
+N = 40
 
 
 @pytest.fixture(scope="module")
 def judged() -> dict[str, list[JudgedTake]]:
-    return {condition: judge(takes(-3, 3), RULE) for condition in CONDITIONS}
+    takes = [
+        heard.take(
+            [3.0 * (2 * label - 1)] * 80, label, f"{label}{k}",
+            corpus=f"corpus{k % 2}", language="" if k % 4 else "sw",
+        )
+        for label in (0, 1)
+        for k in range(N)
+    ]  # fmt: skip
+    return {condition: judge(takes, RULE) for condition in CONDITIONS}
 
 
 @pytest.fixture(scope="module")
-def measured(judged: dict[str, list[JudgedTake]]) -> dict[str, Figures]:
-    part = figures.of_part(judged, [VerdictKind.UNKNOWN], 5)
-    return {"telephone": part, "all": part}
+def measured(judged: dict[str, list[JudgedTake]]) -> Figures:
+    judgement = Judgement(judged, [VerdictKind.UNKNOWN], {}, RULE)
+    return figures.of_judgement(judgement, {"zeros": ["corpus0"]}, 5)
 
 
-def test_the_report_tells_them_all(measured: dict[str, Figures]) -> None:
+def test_the_report_tells_them_all(measured: Figures) -> None:
     text = report.as_markdown(measured)
-    for part in ("telephone", "all"):
-        for title in report.CONDITIONS.values():
-            assert f"### {part}, {title}" in text
-            assert f"| {part} | {title} | {N} | {N} | 0.0%" in text
-    assert text.count("| codec gsm |") == 2
+    for title in report.CONDITIONS.values():
+        assert f"### Corpora, {title}" in text
+        assert f"| {title} | 0.0% (0% to 0%) | 0.0% (0% to 0%)" in text
+        assert f"| {title}, live | 0.0% | 100.0% | 0.0% | 0.0% | 100.0% | 0.40, 0.40, 0.40" in text
+    assert text.count("| codec gsm |") == 1
+    assert "| zeros | 40 |" in text
+    assert "| sw | 20 |" in text
     assert "1 takes): 100.0% unknown" in text
     for block in text.split("\n\n"):
         widths = {line.count("|") for line in block.splitlines() if line.startswith("|")}
         assert len(widths) <= 1, block
 
 
-def test_some_parts_may_do(measured: dict[str, Figures]) -> None:
-    text = report.as_markdown(measured, parts=["all"])
-    assert "| telephone | as recorded |" in text
-    assert "### telephone" not in text
-    assert "### all, matched channel" in text
+def test_a_slice_without_figures_has_dashes(measured: Figures) -> None:
+    raw = measured["conditions"]["raw"]
+    rows = [row | {"errors": None} for row in raw["by_corpus"]]
+    lines = report.by_corpus(raw | {"by_corpus": rows})
+    assert "| live | corpus0 | 20 | 0.0% | 100.0% | 0.0% | - | - |" in lines
 
 
-def test_a_slice_without_figures_has_dashes(measured: dict[str, Figures]) -> None:
-    part = measured["all"]
-    rows = [row | {"errors": None} for row in part["raw"]["by_corpus"]]
-    text = report.as_markdown({"all": part | {"raw": part["raw"] | {"by_corpus": rows}}})
-    assert "| live | corpus0 | 20 | 0.0% | 100.0% | 0.0% | - | - |" in text
+def test_small_slices_are_left_to_the_json(measured: Figures) -> None:
+    raw = measured["conditions"]["raw"]
+    rows = [row | {"takes": report.MIN_TAKES - 1} for row in raw["by_corpus"]]
+    assert len(report.by_corpus(raw | {"by_corpus": rows})) == 2
 
 
 def test_plots_are_drawn(
-    judged: dict[str, list[JudgedTake]], measured: dict[str, Figures], tmp_path: Path
+    judged: dict[str, list[JudgedTake]], measured: Figures, tmp_path: Path
 ) -> None:
     report.draw(judged, measured, tmp_path)
     drawn = {path.name for path in tmp_path.iterdir()}

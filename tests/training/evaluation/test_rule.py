@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 from itertools import pairwise
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,16 +17,16 @@ from audio_model.decision import (
     sigmoid,
 )
 from audio_model.steps import Heard
-from tests import clips, heard, readout
+from tests import heard
 from training.config import CalibrationConfig
-from training.evaluation import calibrate
-from training.evaluation.calibrate import (
+from training.evaluation.infer import HeardTake
+from training.evaluation.rule import (
+    NEVER_LIVE,
     extreme_scores,
     fit_calibration,
     fit_rule,
     operating_points,
 )
-from training.evaluation.infer import HeardTake
 
 AS_IS = DecisionRule(Calibration((0.4,), (1.0,), (0.0,)), ())
 SETTINGS = CalibrationConfig(budgets=(0.01, 0.05, 0.1, 0.2, 0.5))
@@ -137,7 +136,7 @@ def test_a_budget_is_never_overdrawn(seed: int, live: int, recorded: int, apart:
     assert [p.max_false_alarm for p in points] == [b for b in SETTINGS.budgets if b * live >= 1]
     for point in points:
         assert point.false_alarm <= point.max_false_alarm + 1e-9
-        assert calibrate.NEVER_LIVE <= point.live_at < point.recorded_at
+        assert NEVER_LIVE <= point.live_at < point.recorded_at
         assert point.live_at <= 0.5 <= point.recorded_at
     for strict, lenient in pairwise(points):
         assert strict.recorded_at >= lenient.recorded_at
@@ -167,7 +166,7 @@ def test_the_rates_are_those_of_the_decision_itself(seed: int) -> None:
 
 def test_live_is_seldom_said_of_recordings() -> None:
     takes = random_takes(0, 60, 60)
-    config = CalibrationConfig(budgets=(0.1,), max_miss=0.1)
+    config = CalibrationConfig(budgets=(0.1,), max_passed=0.1)
     (point,) = operating_points(takes, AS_IS, config)
     weight = sum(h.weight for h in takes if h.label == 1)
     wrong = sum(
@@ -210,21 +209,28 @@ def test_the_caution_is_what_misses_least(early: float, chosen: float) -> None:
     assert fit_rule(live + recorded, config).caution == chosen
 
 
-def test_main_tells_of_a_missing_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    config = tmp_path / "c.toml"
-    config.write_text("[data]\nmanifests = ['m.csv']", encoding="utf-8")
-    assert calibrate.main([str(tmp_path / "run"), "--config", str(config)]) == 2
-    assert "checkpoint.safetensors" in capsys.readouterr().err
+@pytest.mark.parametrize(("early", "chosen"), [(-4.0, 1.0), (4.0, 0.0)])
+def test_the_caution_of_live_is_what_tells_most_callers(early: float, chosen: float) -> None:
+    """Recordings that sound live at first ask for caution; where they don't, it only delays."""
+    recorded = [heard.take([early] * 6 + [6.0] * 10, 1, f"r{n}") for n in range(40)]
+    live = [heard.take([-3.0] * 16, 0, f"l{n}") for n in range(40)]
+    config = CalibrationConfig(voice_seconds=(0.4,), budgets=(0.05,), cautions=(0.0, 1.0))
+    rule = fit_rule(live + recorded, config)
+    assert rule.live_caution == chosen
+    assert rule.operating_points[0].passed <= config.max_passed + 1e-9
 
 
-def test_main_refuses_a_checkpoint_of_other_data(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    clips.write_corpus(tmp_path, voices=6, seconds=0.2, n_tones=0)
-    config = tmp_path / "c.toml"
-    config.write_text(
-        "[data]\nmanifests = ['manifest.csv']\n[split]\ndev = 0.3\ntest = 0.3", encoding="utf-8"
-    )
-    readout.checkpoint().save(tmp_path / "checkpoint.safetensors")
-    assert calibrate.main([str(tmp_path), "--config", str(config)]) == 2
-    assert "not the manifest" in capsys.readouterr().err
+@given(seed=st.integers(0, 10**6), max_passed=st.sampled_from([0.0, 0.05, 0.2]))
+@settings(max_examples=15)
+def test_the_budget_of_live_is_kept_by_the_decision_itself(seed: int, max_passed: float) -> None:
+    takes = random_takes(seed, 30, 20)
+    rule = DecisionRule(AS_IS.calibration, (), live_caution=0.5)
+    for point in operating_points(takes, rule, replace(SETTINGS, max_passed=max_passed)):
+        said = total = 0.0
+        for take in takes:
+            if take.label == 1:
+                changes = decide(take.steps, rule, point, take.seconds).evidence.changes
+                said += take.weight * any(c.verdict is VerdictKind.LIVE for c in changes)
+                total += take.weight
+        assert said / total <= point.passed + 1e-9
+        assert point.passed <= max_passed + 1e-9

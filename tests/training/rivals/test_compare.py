@@ -45,16 +45,16 @@ HELD_OUT = [
 
 def test_each_condition_has_its_figures() -> None:
     rival = Loud()
-    figures = compare([rival], [take(0, 0.1, "t")], HELD_OUT, seed=7, draws=10)["loud"]
+    figures = compare([rival], [take(0, 0.1, "t")], HELD_OUT, {}, seed=7, draws=10)["loud"]
     assert rival.fitted == (["t"], 7)
-    assert figures["raw"]["eer"] == {"value": 0, "low": 0, "high": 0}
-    assert figures["matched"]["eer"]["value"] == 0.5
-    assert figures["matched"]["miss_at_5"]["value"] == 1
-    assert figures["raw"]["takes"] == 40
+    assert figures["raw"]["all"]["eer"] == {"value": 0, "low": 0, "high": 0}
+    assert figures["matched"]["all"]["eer"]["value"] == 0.5
+    assert figures["matched"]["all"]["miss_at_1"]["value"] == 1
+    assert figures["raw"]["all"]["takes"] == 40
     assert "decides" not in figures["raw"]
 
 
-def test_a_peer_with_a_rule_of_its_own_has_an_operating_point() -> None:
+def test_a_rival_with_a_rule_of_its_own_has_an_operating_point() -> None:
     class Decided(Loud):
         thresholds = Thresholds(live_at=0.25, recorded_at=0.75)
 
@@ -62,7 +62,7 @@ def test_a_peer_with_a_rule_of_its_own_has_an_operating_point() -> None:
         *(take(0, level, f"live{n}") for n, level in enumerate([0.1, 0.1, 0.5, 0.75])),
         *(take(1, level, f"recorded{n}") for n, level in enumerate([0.9, 0.5, 0.5, 0.25])),
     ]
-    figures = compare([Decided()], [], takes, seed=0, draws=5)["loud"]["raw"]
+    figures = compare([Decided()], [], takes, {}, seed=0, draws=5)["loud"]["raw"]
     assert figures["decides"] == pytest.approx(
         {"false_alarm": 0.25, "miss": 0.75, "unsure_live": 0.25, "unsure_recorded": 0.5}
     )
@@ -75,8 +75,8 @@ def test_sources_count_alike() -> None:
         for k in range(9)
     ]
     takes = [take(0, 0.5, f"live{k}") for k in range(30)] + [take(1, 0.9, "right"), *wrong]
-    figures = compare([Loud()], [], takes, seed=0, draws=5)["loud"]["raw"]
-    assert figures["miss_at_5"]["value"] == pytest.approx(0.5)
+    figures = compare([Loud()], [], takes, {}, seed=0, draws=5)["loud"]["raw"]
+    assert figures["all"]["miss_at_1"]["value"] == pytest.approx(0.5)
 
 
 def test_takes_are_three_seconds_and_matched_ones_last_so_long() -> None:
@@ -98,30 +98,51 @@ def test_takes_are_three_seconds_and_matched_ones_last_so_long() -> None:
         np.testing.assert_array_equal(one.samples, other.samples)
 
 
+def test_a_group_of_one_class_stands_against_the_other() -> None:
+    takes = [
+        Take(clips.clip(f"l{k}", 0, corpus="calls"), np.full(8000, 0.1, np.float32), "raw")
+        for k in range(9)
+    ]
+    takes += [
+        Take(clips.clip(f"p{k}", 1, corpus="good"), np.full(8000, 0.9, np.float32), "raw")
+        for k in range(9)
+    ]
+    takes += [
+        Take(clips.clip(f"q{k}", 1, corpus="bad"), np.full(8000, 0.0, np.float32), "raw")
+        for k in range(9)
+    ]
+    groups = {"prompts": ["good"], "engines": ["bad"], "lines": ["calls"]}
+    figures = compare([Loud()], [], takes, groups, seed=0, draws=5)["loud"]["raw"]
+    assert {name: of["takes"] for name, of in figures.items()} == {
+        "all": 27, "prompts": 18, "engines": 18, "lines": 27,
+    }  # fmt: skip
+    assert figures["prompts"]["eer"]["value"] == 0
+    assert figures["engines"]["eer"]["value"] == 1
+    assert figures["all"]["miss_at_1"]["value"] == pytest.approx(0.5)
+
+
 @pytest.fixture(scope="module")
-def folds() -> dict[str, Figures]:
-    return {
-        fold: compare([Loud(), Amd()], [], HELD_OUT, seed=0, draws=5) for fold in ("one", "two")
-    }
+def compared() -> Figures:
+    return compare([Loud(), Amd()], [], HELD_OUT, {}, seed=0, draws=5)
 
 
-def test_figures_are_plain_data(folds: dict[str, Figures]) -> None:
-    assert json.loads(json.dumps(folds, allow_nan=False)) == folds
+def test_figures_are_plain_data(compared: Figures) -> None:
+    assert json.loads(json.dumps(compared, allow_nan=False)) == compared
 
 
-def test_markdown_tells_them_all(folds: dict[str, Figures]) -> None:
-    text = as_markdown(folds)
-    assert text.count("| loud | 0.0% (0.0% to 0.0%) | 0.0% (0.0% to 0.0%) | 0.0% |") == 3
-    assert text.count("| Asterisk AMD rules | one |") == 2
+def test_markdown_tells_them_all(compared: Figures) -> None:
+    text = as_markdown(compared)
+    assert "| loud | 0.0% (0% to 0%) / 0% |" in text
+    assert text.count("| Asterisk AMD rules | raw |") == 1
     assert "Measured elsewhere" in text
     for each in PUBLISHED:
         assert each.source in text
     blocks = [block for block in text.split("\n\n") if block.startswith("|")]
-    assert len(blocks) == 2 * 4 + 1
+    assert len(blocks) == 2 + 1 + 1
     for block in blocks:
         assert len({line.count("|") for line in block.splitlines()}) == 1
 
 
-def test_the_peers_have_names_of_their_own() -> None:
+def test_the_rivals_have_names_of_their_own() -> None:
     names = [rival.name for rival in all_rivals()]
     assert len(set(names)) == 4
