@@ -109,10 +109,13 @@ class Monitor:
         if allowed:
             return Advice(number, State.CLOSED, number.key, allowed)
         advice = Advice(number, State.CLOSED, number.key)
-        for prefix in number.prefixes:
+        for depth, prefix in enumerate(number.prefixes):
             node = self.nodes.get(prefix)
             if node is None:
                 break
+            if depth < number.too_wide:
+                # A store of an earlier version may hold one for what has no breaker.
+                continue
             state = breaker.expired(node, now) or node.state
             if _SEVERITY[state] > _SEVERITY[advice.state]:
                 until = node.until if state is node.state else 0.0
@@ -126,12 +129,14 @@ class Monitor:
         """
         changes: list[Change] = []
         held: Node | None = None
-        for prefix in number.prefixes:
+        for depth, prefix in enumerate(number.prefixes):
             node = self.nodes.get(prefix)
             if node is None:
                 break
             if node.held:
                 changes += self._expire(node, now)
+            if depth < number.too_wide:
+                continue
             if node.held and (held is None or held.state is State.WARNED):
                 held = node
         return changes, held
