@@ -1,11 +1,12 @@
 """Phone numbers, made comparable: one key for each number, and what is implausible about it.
 
 What is written becomes digits in ``written.py``. Behind ``+`` or ``00`` the country comes first, so
-+95 588 is Myanmar's, never the bank 95588. Other numbers are read as China's: those that the library ``phonenumbers`` knows become E.164, and the
-service numbers that have no E.164 form (95 and 96, and 1 for the operators) stay as they are
-dialled, with the digits that a call centre appends. What no number can look like goes to a branch
-of its own, whose keys begin with ``?``: a forged number must not speak against the range that it
-borrows. What can't be read, like what was withheld, is counted and has no breaker: it is nobody's.
++95 588 is Myanmar's, never the bank 95588. Other numbers are read as China's: those that the
+library ``phonenumbers`` knows become E.164, and the service numbers that have no E.164 form (95 and
+96, and 1 for the operators) stay as they are dialled, with the digits that a call centre appends.
+What no number can look like goes to a branch of its own, whose keys begin with ``?``: a forged
+number must not speak against the range that it borrows. What can't be read, like what was withheld,
+is counted and has no breaker: it is nobody's.
 """
 
 from dataclasses import dataclass, field

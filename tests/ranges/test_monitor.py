@@ -34,7 +34,7 @@ def mixed(n: int, start: float, name: str = "mixed") -> list[RangeCall]:
 def test_a_campaign_opens_its_block_and_its_neighbours_stay_open() -> None:
     into = monitor()
     hear(into, calls(HONEST, 2000, share=0.03, gap=5.0, name="before"))
-    changes = hear(into, mixed(200, start=1_010_000.0))
+    changes = hear(into, mixed(200, start=1_000_010_000.0))
     assert (changes[-1].prefix, changes[-1].after) == ("952137", State.OPEN)
     assert [node.prefix for node in _held(into)] == ["952137"]
     now = changes[-1].time + 1
