@@ -197,7 +197,7 @@ class Monitor:
     def _judge_one(self, node: Node, now: float) -> Iterator[Change]:
         policy, evidence = self.policy, node.evidence
         match node.state:
-            case State.CLOSED if evidence >= policy.warn_at(node):
+            case State.CLOSED if evidence >= policy.warn_at(node) and breaker.is_heard(node):
                 yield from self._hold(node, State.WARNED, now)
             case State.WARNED if evidence >= policy.open_at(node) and breaker.is_told(node):
                 yield from self._hold(node, State.OPEN, now)
@@ -209,7 +209,8 @@ class Monitor:
                 yield breaker.enter(node, State.CLOSED, Why.PASSED, now, policy)
 
     def _hold(self, alarmed: Node, state: State, now: float) -> Iterator[Change]:
-        parts = smallest_ranges(self.nodes, alarmed, self.policy.test, now)
+        found = smallest_ranges(self.nodes, alarmed, self.policy.test, now)
+        parts = [part for part in found if breaker.is_heard(part) or part.held] or [alarmed]
         if parts == [alarmed]:
             yield breaker.enter(alarmed, state, Why.EVIDENCE, now, self.policy)
             return
