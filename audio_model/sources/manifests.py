@@ -50,4 +50,9 @@ def _entry(manifest: str, where: str, values: dict[str, object] | str) -> Entry:
     full = from_folder(Path(manifest).parent, path)
     if "\\" in path and not os.path.lexists(full):
         full = from_folder(Path(manifest).parent, unescape(path))
+    if not (path.isascii() or os.path.lexists(full)):
+        # A table in GBK, from a system whose file names were in GBK, too.
+        name = os.fsdecode(path.encode("gb18030", "surrogateescape"))
+        if os.path.lexists(named := from_folder(Path(manifest).parent, name)):
+            full = named
     return Entry(full, {name: value for name, value in values.items() if name != "path"})
