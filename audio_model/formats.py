@@ -55,6 +55,7 @@ class Container(Enum):
     FFMPEG = auto()
     GSM = auto()
     G722 = auto()
+    VOX = auto()
     RAW = auto()
 
 
@@ -74,7 +75,7 @@ RAW_SUFFIXES = {
 }
 """Names of headerless files, and what they mean when nothing else is said."""
 
-_CODEC_SUFFIXES = {".gsm": Container.GSM, ".g722": Container.G722}
+_CODEC_SUFFIXES = {".gsm": Container.GSM, ".g722": Container.G722, ".vox": Container.VOX}
 
 # fmt: off
 _HEADER_SUFFIXES = frozenset({

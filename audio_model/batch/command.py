@@ -26,7 +26,7 @@ from audio_model.errors import UsageError
 from audio_model.formats import suffix_of
 from audio_model.processes import usable_cpus
 from audio_model.scoring import ScoreOptions, load_detector, score_entry
-from audio_model.sources.survey import survey
+from audio_model.sources.survey import left_out_text, survey
 from audio_model.tables.rows import Columns
 from audio_model.tables.screen import TableWriter
 from audio_model.tables.writers import OutputFormat, RowWriter, open_output, output_format
@@ -137,6 +137,8 @@ def _score_one_by_one(args: argparse.Namespace, options: ScoreOptions, stop: Sto
             progress.update()
         writer.finish()
     print(tally, file=sys.stdout if args.output is None else sys.stderr, flush=True)
+    if rest := left_out_text(found.left_out):
+        _say(rest)
     if stop.received is not None:
         total = "" if found.total is None else f" of {found.total}"
         where = "were scored" if args.output is None else f"are in {args.output}"
@@ -166,6 +168,8 @@ def _score_into_folder(args: argparse.Namespace, options: ScoreOptions, stop: St
         if outcome.now.recordings:
             print(f"now: {outcome.now}", file=sys.stderr)
         print(f"in {args.output}: {outcome.all.summary}", file=sys.stderr)
+    if rest := left_out_text(outcome.left_out):
+        _say(rest)
     if outcome.all.recordings < outcome.planned:
         _say(f"interrupted: {outcome.all.recordings} of {outcome.planned} recordings{_GOES_ON}")
         return stop.exit_code

@@ -2,9 +2,10 @@
 
 import hashlib
 import sys
+from collections import Counter
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
@@ -78,6 +79,8 @@ class FolderResult:
     """Everything in the folder."""
     planned: int
     """Recordings that are to be there in the end."""
+    left_out: Counter[str] = field(default_factory=Counter)
+    """Files that are taken for no recordings, by their endings, where the plan was made by now."""
 
 
 def score_folder(
@@ -101,11 +104,12 @@ def score_folder(
     load = partial(_load_same, given, _model_hash(given.model))
     with stop.raising():
         load().close()
+    left_out: Counter[str] = Counter()
     with open_run(given.folder, given.request(), given.start()) as run:
         with stop.raising():
-            run.make_plan(lambda: expand(given.paths))
+            run.make_plan(lambda: expand(given.paths, left_out))
         if run.finished:
-            return FolderResult(Tally(), run.tally, run.plan.recordings)
+            return FolderResult(Tally(), run.tally, run.plan.recordings, left_out)
         run.begin(how)
         columns = Columns(
             each_channel=given.options.channel is None,
@@ -129,7 +133,7 @@ def score_folder(
                 run.add(shard, tally)
                 now.merge(tally)
                 progress.update(tally.recordings)
-        return FolderResult(now, run.tally, run.plan.recordings)
+        return FolderResult(now, run.tally, run.plan.recordings, left_out)
 
 
 def _model_hash(model: str | None) -> str:

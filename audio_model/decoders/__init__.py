@@ -71,6 +71,8 @@ def decode(
             if head[0] >> 4 != _GSM_SIGNATURE:
                 raise AudioError(path, "not GSM 06.10: its first frame lacks the signature")
             opened = sndfile.open_gsm(bounded, seconds)
+        case Container.VOX:
+            opened = sndfile.open_vox(bounded, seconds)
         case Container.RAW:
             raw_format = raw_format or RAW_SUFFIXES[suffix]
             opened = nullcontext(headerless.decode(file, raw_format, seconds))

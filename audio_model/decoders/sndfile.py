@@ -57,6 +57,13 @@ def open_gsm(file: BoundedFile, seconds: float) -> Iterator[Decoded]:
         yield Decoded(sound.samplerate, sound.channels, _read_blocks(sound, seconds))
 
 
+@contextmanager
+def open_vox(file: BoundedFile, seconds: float) -> Iterator[Decoded]:
+    """Decode headerless Dialogic ADPCM at 8 kHz: the files of voice boards and old call centres."""
+    with _open(file, format="RAW", subtype="VOX_ADPCM", samplerate=8000, channels=1) as sound:
+        yield Decoded(sound.samplerate, sound.channels, _read_blocks(sound, seconds))
+
+
 def _open(file: BoundedFile, **options: object) -> _Sound:
     descriptor = file.descriptor()
     return _Sound(file if descriptor is None else descriptor, closefd=False, **options)

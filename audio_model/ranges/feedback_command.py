@@ -50,7 +50,7 @@ def run(args: argparse.Namespace) -> int:
         marked = list(_with_audio(store.marks(), args.audio))
     n = write_manifest(args.export, marked)
     left_out = len(marked) - n
-    rest = f"; of {left_out} more no recording is known" if left_out else ""
+    rest = f"; of {left_out} more no recording is found" if left_out else ""
     print(f"{n} marked calls are in {printable(args.export)}{rest}", file=sys.stderr)
     return 0
 

@@ -1,6 +1,7 @@
 """Tables that come out of a store: ranges, and marked calls as a manifest to train on."""
 
 import csv
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
@@ -8,6 +9,7 @@ from audio_model.files import replacing
 from audio_model.ranges.describe import RANGE_COLUMNS, range_values
 from audio_model.ranges.rows import MarkedCall
 from audio_model.ranges.store import RangeStore
+from audio_model.sources.open import MemberPath, from_folder, is_remote
 
 MANIFEST_COLUMNS = ("path", "label", "source", "corpus", "call")
 MANIFEST_CORPUS = "feedback"
@@ -24,20 +26,28 @@ def write_manifest(path: str, marked: Iterable[MarkedCall]) -> int:
 
     A recording's source is its campaign, if it is known, or its caller: a message that is played
     twice must not cross a split, and neither must a voice. Who was heard live and with recordings
-    is two sources. Raises OutputError.
+    is two sources. What lies in a remote store or an archive keeps its notation; what is not there
+    any more is left out. Raises OutputError.
     """
     rows = (
         (
-            str(Path(each.call.path).absolute()),
+            from_folder(Path.cwd(), each.call.path),
             each.mark.value,
             f"{each.mark} {each.call.campaign or each.call.number.key}",
             MANIFEST_CORPUS,
             each.call.id,
         )
         for each in marked
-        if each.call.path
+        if _is_there(each.call.path)
     )
     return _write_csv(Path(path), MANIFEST_COLUMNS, rows)
+
+
+def _is_there(path: str) -> bool:
+    """Return whether a recording is known and, as far as a look at local disks tells, there."""
+    at = MemberPath.parse(path)
+    whole = path if at is None else at.archive
+    return bool(path) and (is_remote(whole) or os.path.lexists(whole))
 
 
 def _write_csv(path: Path, header: Sequence[str], rows: Iterable[Iterable[object]]) -> int:

@@ -4,6 +4,7 @@ import codecs
 import fnmatch
 import os
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from itertools import chain, islice
@@ -31,48 +32,52 @@ _AUDIO = re.compile(
 """How audio begins that was piped in instead of its path; hardly how a list of paths does."""
 
 
-def expand(paths: Iterable[str]) -> Iterator[Entry]:
-    """Entries for files, folders, archives, manifests, glob patterns, URLs, and "-".
+def expand(paths: Iterable[str], left_out: Counter[str] | None = None) -> Iterator[Entry]:
+    """Yield entries for files, folders, archives, manifests, glob patterns, URLs, and "-".
 
     "-" is a list on standard input. A URL that ends in / is a folder; archives are expanded where
     they are named, and left aside in folders. The members of an archive come in its order.
 
-    What cannot be found or read among them becomes an entry with a problem, in its place.
+    What cannot be found or read among them becomes an entry with a problem, in its place. Files in
+    folders and archives that are not taken for recordings are counted in ``left_out`` by the ending
+    of their names.
     """
+    if left_out is None:
+        left_out = Counter()
     for path in paths:
         if path == STANDARD_INPUT:
             yield from read_list(descriptor=0)
         elif is_remote(path):
-            yield from _expand_url(path)
+            yield from _expand_url(path, left_out)
         elif MemberPath.parse(path) is not None:
             yield Entry(path)
         elif _has_magic(path) and not os.path.lexists(path):
-            yield from _expand_pattern(path)
+            yield from _expand_pattern(path, left_out)
         else:
-            yield from _expand_name(path)
+            yield from _expand_name(path, left_out)
 
 
-def _expand_name(path: str) -> Iterator[Entry]:
+def _expand_name(path: str, left_out: Counter[str]) -> Iterator[Entry]:
     if is_manifest(path):
         yield from read_manifest(path)
     elif _is_folder(Path(path)):
-        yield from walk(path)
+        yield from walk(path, left_out)
     elif (kind := kind_of(path)) is not None:
-        yield from _expand_archive(kind, path)
+        yield from _expand_archive(kind, path, left_out)
     else:
         yield Entry(path)
 
 
-def _expand_url(url: str) -> Iterator[Entry]:
+def _expand_url(url: str, left_out: Counter[str]) -> Iterator[Entry]:
     if url.endswith("/") or "/" not in url.partition("://")[2]:
-        yield from _walk_remote(url)
+        yield from _walk_remote(url, left_out)
     elif (kind := kind_of(url)) is not None:
-        yield from _expand_archive(kind, url)
+        yield from _expand_archive(kind, url, left_out)
     else:
         yield Entry(url)
 
 
-def _walk_remote(url: str) -> Iterator[Entry]:
+def _walk_remote(url: str, left_out: Counter[str]) -> Iterator[Entry]:
     # Imported here: it is of use to few, and slow to load what it imports.
     from audio_model.sources.remote import list_objects
 
@@ -82,6 +87,8 @@ def _walk_remote(url: str) -> Iterator[Entry]:
             if suffix_of(found) in AUDIO_SUFFIXES:
                 empty = False
                 yield Entry(found)
+            elif not found.endswith("/"):
+                left_out[suffix_of(found)] += 1
     except AudioError as error:
         yield Entry(url, problem=f"the folder cannot be listed: {error.message}")
     else:
@@ -89,7 +96,7 @@ def _walk_remote(url: str) -> Iterator[Entry]:
             yield Entry(url, problem="the folder holds no audio files")
 
 
-def _expand_archive(kind: str, path: str) -> Iterator[Entry]:
+def _expand_archive(kind: str, path: str, left_out: Counter[str]) -> Iterator[Entry]:
     if MemberPath.parse(str(MemberPath(kind, "", path))) != MemberPath(kind, "", path):
         yield Entry(path, problem='has "::" in its name, which parts a member from its archive')
         return
@@ -100,7 +107,10 @@ def _expand_archive(kind: str, path: str) -> Iterator[Entry]:
                 problem = member.problem
                 if kind_of(member.name) is not None:
                     problem = problem or "is an archive within an archive: unpack it"
-                elif suffix_of(member.name) not in AUDIO_SUFFIXES or _is_apples(member.name):
+                elif _is_apples(member.name):
+                    continue
+                elif suffix_of(member.name) not in AUDIO_SUFFIXES:
+                    left_out[suffix_of(member.name)] += 1
                     continue
                 empty = False
                 member_path = str(MemberPath(kind, member.name, path))
@@ -119,7 +129,7 @@ def _is_apples(member: str) -> bool:
     return member.startswith("__MACOSX/")
 
 
-def walk(folder: str) -> Iterator[Entry]:
+def walk(folder: str, left_out: Counter[str] | None = None) -> Iterator[Entry]:
     """The recordings in a folder and below, known by their endings, sorted by path.
 
     Of a folder with more than 100,000 names each 100,000 are sorted apart, as the disk lists them,
@@ -127,7 +137,8 @@ def walk(folder: str) -> Iterator[Entry]:
     lead there.
     """
     visited: set[tuple[int, int]] = set()
-    within = [(folder, _children(Path(folder), visited))]
+    left_out = Counter() if left_out is None else left_out
+    within = [(folder, _children(Path(folder), visited, left_out))]
     empty = True
     while within:
         path, children = within[-1]
@@ -142,7 +153,7 @@ def walk(folder: str) -> Iterator[Entry]:
             problem = f"the folder cannot be listed: {error.strerror}"
         else:
             if is_folder:
-                within.append((path, _children(Path(path), visited)))
+                within.append((path, _children(Path(path), visited, left_out)))
                 continue
         empty = False
         yield Entry(path, problem=problem)
@@ -150,7 +161,9 @@ def walk(folder: str) -> Iterator[Entry]:
         yield Entry(folder, problem="the folder holds no audio files")
 
 
-def _children(folder: Path, visited: set[tuple[int, int]]) -> Iterator[tuple[str, bool]]:
+def _children(
+    folder: Path, visited: set[tuple[int, int]], left_out: Counter[str]
+) -> Iterator[tuple[str, bool]]:
     """The recordings and folders in a folder, and whether each is a folder. Raises OSError."""
     status = folder.stat()
     if (status.st_dev, status.st_ino) in visited:
@@ -159,23 +172,27 @@ def _children(folder: Path, visited: set[tuple[int, int]]) -> Iterator[tuple[str
     # A small folder is closed before those below it are opened, however deep they go.
     with os.scandir(folder) as entries:
         while len(listed := list(islice(entries, _SORTED_AT_ONCE))) == _SORTED_AT_ONCE:
-            yield from _sorted(folder, listed)
-    yield from _sorted(folder, listed)
+            yield from _sorted(folder, listed, left_out)
+    yield from _sorted(folder, listed, left_out)
 
 
-def _sorted(folder: Path, listed: list["os.DirEntry[str]"]) -> Iterator[tuple[str, bool]]:
+def _sorted(
+    folder: Path, listed: list["os.DirEntry[str]"], left_out: Counter[str]
+) -> Iterator[tuple[str, bool]]:
     children = []
     for entry in listed:
         is_folder = _is_folder(entry)
         if is_folder or suffix_of(entry.name) in AUDIO_SUFFIXES:
             children.append((entry.name, is_folder))
+        else:
+            left_out[suffix_of(entry.name)] += 1
     # With the separator behind folders, names sort as the whole paths do.
     children.sort(key=lambda child: child[0] + os.sep * child[1])
     for name, is_folder in children:
         yield str(folder / name), is_folder
 
 
-def _expand_pattern(pattern: str) -> Iterator[Entry]:
+def _expand_pattern(pattern: str, left_out: Counter[str]) -> Iterator[Entry]:
     path = Path(pattern)
     parts = path.parts[1:] if path.anchor else path.parts
     found = False
@@ -184,7 +201,7 @@ def _expand_pattern(pattern: str) -> Iterator[Entry]:
         if "**" in parts and _has_magic(parts[-1]) and _is_folder(match):
             continue
         found = True
-        yield from _expand_name(str(match))
+        yield from _expand_name(str(match), left_out)
     if not found:
         yield Entry(pattern, problem="no such file, and no file matches this pattern")
 

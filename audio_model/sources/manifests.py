@@ -68,6 +68,11 @@ def _entry(manifest: str, where: str, values: dict[str, object] | str, column: s
     if "\\" in path and not os.path.lexists(full):
         path = unescape(path)
         full = from_folder(Path(manifest).parent, path)
+    if not (path.isascii() or os.path.lexists(full)):
+        # A table in GBK, from a system whose file names were in GBK, too.
+        name = os.fsdecode(path.encode("gb18030", "surrogateescape"))
+        if os.path.lexists(named := from_folder(Path(manifest).parent, name)):
+            full = named
     if column == EXEMPLAR_COLUMN and not os.path.lexists(full):
         full = path
     return Entry(full, {name: value for name, value in values.items() if name != column})

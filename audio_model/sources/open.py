@@ -20,6 +20,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import unquote
 
 from audio_model.errors import AudioError
 from audio_model.files import open_regular
@@ -28,6 +29,8 @@ from audio_model.sources.archives import Archive
 
 _SCHEME = re.compile(r"[a-z][a-z0-9+.-]*://")
 _MEMBER = re.compile(r"(zip|tar)://(.*)::(.*)", re.DOTALL)
+
+_LOCAL_URL = "file://"
 
 _MAX_OPEN_ARCHIVES = 4
 
@@ -95,9 +98,7 @@ def open_source(path: str, place: int | None = None) -> Iterator[io.RawIOBase]:
         place: of a member, what listing its archive told, or None; without it, a tar is looked
             through.
 
-    Raises:
-        AudioError: it cannot be opened.
-        UsageError: it is remote, and fsspec or its part for this kind of store isn't installed.
+    Raises AudioError: it cannot be opened.
     """
     at = MemberPath.parse(path)
     if at is None:
@@ -124,12 +125,22 @@ def open_archive(kind: str, path: str) -> Archive:
 
 
 def _open_file(path: str) -> io.RawIOBase:
+    if path.startswith(_LOCAL_URL):
+        return open_regular(_local(path))
     if not is_remote(path):
         return open_regular(path)
     # Imported here: fsspec takes a tenth of a second, and most recordings are local.
     from audio_model.sources import remote
 
     return remote.open_object(path)
+
+
+def _local(url: str) -> str:
+    """Return the path of a ``file://`` URL, of this machine's host or none."""
+    path = url.removeprefix(_LOCAL_URL).removeprefix("localhost")
+    if not path.startswith("/"):
+        raise AudioError(url, "names another machine's file (three slashes begin a local path)")
+    return unquote(path)
 
 
 @dataclass

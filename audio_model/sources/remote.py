@@ -27,11 +27,10 @@ _S3_ATTEMPTS = 3
 def open_object(url: str) -> io.RawIOBase:
     """Open an object for reading with seeks; blocks of it are fetched as they are read.
 
-    Raises:
-        AudioError: there is none, or it cannot be had.
-        UsageError: fsspec, or its part for this kind of store, isn't installed.
+    Raises AudioError: there is none, or it cannot be had, not even by what is installed: a table
+    of many recordings may name one such store.
     """
-    with _errors_naming(url):
+    with _errors_naming(url, AudioError):
         store, path = _store(url)
         file = store.open(path, "rb", block_size=_BLOCK_BYTES, cache_type="blockcache")
         if getattr(file, "details", {}).get("type") == "directory":
@@ -44,7 +43,9 @@ def open_object(url: str) -> io.RawIOBase:
 def list_objects(url: str) -> Iterator[str]:
     """The URLs of all objects below a prefix, sorted; of S3 page by page, in flat memory.
 
-    Raises as open_object does, for the prefix.
+    Raises:
+        AudioError: there is none, or it cannot be had.
+        UsageError: fsspec, or its part for this kind of store, isn't installed.
     """
     scheme = url.partition("://")[0]
     urls: Iterator[str]
@@ -91,13 +92,17 @@ def _s3_keys(store: Any, path: str) -> Iterator[str]:
 
 
 @contextmanager
-def _errors_naming(url: str) -> Iterator[None]:
+def _errors_naming(url: str, lacking: type[AudioError | UsageError] = UsageError) -> Iterator[None]:
+    """Turn whatever a store raises into errors of ours; ``lacking`` is for what isn't installed."""
     try:
         yield
     except AudioError:
         raise
     except ImportError as error:
-        raise UsageError(f'{url}: {error}: pip install "audio-model[remote]"') from error
+        message = f'{error}: pip install "audio-model[remote]"'
+        if lacking is AudioError:
+            raise AudioError(url, message) from error
+        raise UsageError(f"{url}: {message}") from error
     except FileNotFoundError as error:
         raise AudioError(url, "no such object or bucket") from error
     except PermissionError as error:

@@ -6,16 +6,19 @@ with it, and files that come or go meanwhile change neither the count nor the co
 
 import pickle
 import weakref
+from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from tempfile import TemporaryFile, gettempdir
 from typing import IO
 
-from audio_model.errors import OutputError
+from audio_model.errors import OutputError, printable
 from audio_model.sources.archives import is_compressed_tar
 from audio_model.sources.inputs import STANDARD_INPUT, expand
 from audio_model.sources.open import is_remote
 from audio_model.tables.rows import Entry
+
+_KINDS_SHOWN = 12
 
 
 @dataclass(frozen=True)
@@ -31,6 +34,9 @@ class Survey:
     """The inputs in order, each with its number of entries, or None if it is yet to be listed."""
     listed: IO[bytes]
     """The entries of those that were listed, one after the other."""
+    left_out: Counter[str] = field(default_factory=Counter)
+    """Files in folders and archives that are taken for no recordings, by the ending of their names;
+    complete when all was read through."""
 
     def __iter__(self) -> Iterator[Entry]:
         """Yield all entries, in the order of the inputs."""
@@ -38,7 +44,7 @@ class Survey:
             listed.seek(0)
             for path, count in self.paths:
                 if count is None:
-                    yield from expand([path])
+                    yield from expand([path], self.left_out)
                 else:
                     # Written by this process, in a file without a name.
                     yield from (pickle.load(listed) for _ in range(count))
@@ -51,20 +57,21 @@ def survey(paths: Sequence[str]) -> Survey:
     """
     carried: dict[str, None] = {}
     seen: list[tuple[str, int | None]] = []
+    left_out: Counter[str] = Counter()
     listed = TemporaryFile()  # noqa: SIM115 (closed with the survey)
     for path in paths:
         if path == STANDARD_INPUT or is_remote(path) or is_compressed_tar(path):
             seen.append((path, None))
             continue
         count = 0
-        for entry in expand([path]):
+        for entry in expand([path], left_out):
             _hold(entry, listed)
             count += 1
             carried.update(dict.fromkeys(entry.carried))
         seen.append((path, count))
     counts = [count for _, count in seen if count is not None]
     total = sum(counts) if len(counts) == len(seen) else None
-    found = Survey(total, tuple(carried), tuple(seen), listed)
+    found = Survey(total, tuple(carried), tuple(seen), listed, left_out)
     weakref.finalize(found, listed.close)
     return found
 
@@ -76,3 +83,17 @@ def _hold(entry: Entry, listed: IO[bytes]) -> None:
         raise OutputError(
             f"the list of inputs cannot be held in {gettempdir()}: {error.strerror}"
         ) from error
+
+
+def left_out_text(left_out: Counter[str]) -> str:
+    """Return what was left out as a line for people; empty if nothing was."""
+    if not left_out:
+        return ""
+    counted = sorted(left_out.items(), key=lambda each: (-each[1], each[0] or "~"))
+    kinds = [f"{n:,} {suffix or 'without an ending'}" for suffix, n in counted[:_KINDS_SHOWN]]
+    if rest := sum(n for _, n in counted[_KINDS_SHOWN:]):
+        kinds.append(f"{rest:,} of other kinds")
+    total = left_out.total()
+    return f"{total:,} other {'file was' if total == 1 else 'files were'} left out: " + ", ".join(
+        printable(kind) for kind in kinds
+    )

@@ -8,7 +8,7 @@ from audio_model.errors import OutputError, UnknownCallError, UsageError
 from audio_model.ranges import command, feedback_command
 from audio_model.ranges.describe import RANGE_COLUMNS
 from audio_model.ranges.page import page
-from audio_model.ranges.rates import Answer
+from audio_model.ranges.rates import Answer, Mark
 from audio_model.ranges.store import RangeStore
 from audio_model.ranges.tree import RangeCall
 from tests.ranges_made import calls
@@ -117,6 +117,21 @@ def marked_store(tmp_path: Path) -> str:
     return path
 
 
+def test_a_manifest_of_marks_names_what_exists(tmp_path: Path) -> None:
+    (tmp_path / "a.zip").touch()
+    (tmp_path / "b.wav").touch()
+    there = ["s3://b/3.wav", f"zip://x.wav::{tmp_path}/a.zip", f"{tmp_path}/b.wav"]
+    store = RangeStore(str(tmp_path / "r.db"))
+    for n, path in enumerate([*there, "gone.wav"]):
+        store.hear([RangeCall(str(n), "95213001", 1e9, Answer.UNSURE, path=path)])
+        store.mark(str(n), Mark.LIVE, 1e9)
+    store.close()
+    marks = tmp_path / "m.csv"
+    assert run(feedback_command, str(tmp_path / "r.db"), "--export", str(marks)) == 0
+    with marks.open(newline="") as file:
+        assert [row["path"] for row in csv.DictReader(file)] == there
+
+
 def test_marks_become_a_manifest_that_training_reads(tmp_path: Path) -> None:
     store = marked_store(tmp_path)
     for call, mark in (("a", "recorded"), ("b", "live"), ("unheard", "live")):
@@ -201,6 +216,7 @@ def test_it_says_how_times_were_read_and_takes_other_names(
 @pytest.mark.parametrize("moment", [-1e18, -1e6, 0.0, 1.76e12, 1e300])
 def test_a_page_is_made_of_whatever_times_a_store_holds(tmp_path: Path, moment: float) -> None:
     store = RangeStore(str(tmp_path / "r.db"))
-    store.hear(RangeCall(f"c{n}", "95213001", moment + n, Answer.RECORDED) for n in range(30))
+    heard = [RangeCall(f"c{n}", "95213001", moment + n, Answer.RECORDED) for n in range(30)]
+    store.hear(heard)
     assert page(store, moment).startswith("<!")
     store.close()

@@ -6,9 +6,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from audio_model.scoring import ScoreOptions, score_entry
 from audio_model.sources.manifests import is_manifest, read_manifest
 from audio_model.tables.rows import Columns, Entry, Row
 from audio_model.tables.writers import open_output
+from tests import clips, sounds
+from tests.fake_detector import FakeDetector
 
 
 def entries(path: Path) -> list[Entry]:
@@ -76,7 +79,11 @@ def test_a_bad_json_line_is_reported_by_its_number(tmp_path: Path, line: str, pr
 @pytest.mark.parametrize(
     ("name", "content", "problem"),
     [
-        ("m.csv", b"file;label\n", 'the manifest has no column named "path", but ["file;label"]'),
+        (
+            "m.csv",
+            b"file;label\n",
+            'the manifest has no column named "path", but ["file", "label"]',
+        ),
         ("m.csv", b"path,x,x\na,1,2\n", "the manifest has two columns of one name"),
         ("m.csv", b"", 'the manifest has no column named "path", but []'),
         ("m.csv", b"path\n", "the manifest holds no rows"),
@@ -145,3 +152,24 @@ def test_a_summary_of_campaigns_names_their_exemplars(
         Entry("calls/a.wav", {"campaign": "1", "calls": "9"}),
         Entry(str(tmp_path / "out" / "beside.wav"), {"campaign": "2", "calls": "3"}),
     ]
+
+
+def test_a_row_of_a_url_is_one_error_and_the_rest_is_scored(tmp_path: Path) -> None:
+    clips.write(tmp_path / "a.wav", sounds.tone(1.0))
+    local = (tmp_path / "a.wav").as_uri()
+    rows = ("http://127.0.0.1:9/x.wav", "a.wav", local, "ftp2://h/x.wav", "file://other/x.wav")
+    (tmp_path / "m.csv").write_text("Path;caller\n" + "".join(f"{row};1\n" for row in rows))
+    scored = [
+        row
+        for entry in entries(tmp_path / "m.csv")
+        for row in score_entry(entry, FakeDetector(), ScoreOptions())
+    ]
+    assert [bool(row.error) for row in scored] == [True, False, False, True, True]
+
+
+def test_paths_in_gbk_are_found_by_their_names_or_their_bytes(tmp_path: Path) -> None:
+    for name in ("\u5f55\u97f3.wav", os.fsdecode("\u6d4b\u8bd5.wav".encode("gbk"))):
+        (tmp_path / name).touch()
+    table = "path,caller\n\u5f55\u97f3.wav,1\n\u6d4b\u8bd5.wav,2\n"
+    (tmp_path / "m.csv").write_bytes(table.encode("gbk"))
+    assert all(os.path.lexists(entry.path) for entry in entries(tmp_path / "m.csv"))

@@ -1,9 +1,11 @@
+import zipfile
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
 from audio_model.sources.inputs import expand
-from audio_model.sources.survey import survey
+from audio_model.sources.survey import left_out_text, survey
 
 
 @pytest.fixture
@@ -43,3 +45,17 @@ def test_what_cannot_be_listed_quickly_is_listed_in_its_place(here: Path) -> Non
     found = survey(["d/a.wav", "none.tar.gz", "d/b.wav"])
     assert found.total is None
     assert [entry.path for entry in found] == ["d/a.wav", "none.tar.gz", "d/b.wav"]
+
+
+def test_what_was_left_out_is_counted_by_kind(tmp_path: Path) -> None:
+    for name in ("a.wav", "b.vox", "c.G729", "d.g729", "e.nmf", "README"):
+        (tmp_path / name).touch()
+    with zipfile.ZipFile(tmp_path / "z.zip", "w") as packed:
+        for name in ("a.wav", "b.nmf", "folder/", "__MACOSX/a.wav"):
+            packed.writestr(name, b"")
+    found = survey([str(tmp_path), str(tmp_path / "z.zip")])
+    assert found.total == 3
+    assert left_out_text(found.left_out) == (
+        "6 other files were left out: 2 .g729, 2 .nmf, 1 .zip, 1 without an ending"
+    )
+    assert left_out_text(Counter()) == ""
