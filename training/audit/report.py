@@ -45,8 +45,8 @@ def by_pitch(conditions: Mapping[str, Any]) -> list[str]:
 
 def _about_pitch() -> list[str]:
     return [
-        f"Below and from {HIGH_PITCH_HZ:g} Hz on. Nobody noted who is a man and who is a woman: the "
-        "median pitch stands for it.",
+        f"Below and from {HIGH_PITCH_HZ:g} Hz on. Nobody noted who is a man and who is a woman: "
+        "the median pitch stands for it.",
         "",
     ]
 
