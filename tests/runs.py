@@ -1,14 +1,12 @@
-"""A run of two folds whose networks were fitted without training, for commands that read it."""
+"""A run whose network was fitted without training, for commands that read a finished run."""
 
-import csv
 from dataclasses import replace
 from pathlib import Path
 
-from tests import clips, readout, sounds
-from training import config
-from training.checkpoint import CHECKPOINT, network_folder
+from tests import clips, readout
+from training import config, evaluate
+from training.checkpoint import CHECKPOINT
 from training.data.corpus import Corpus
-from training.evaluation import answers
 
 CONFIG = """
 [data]
@@ -16,9 +14,13 @@ manifests = ["manifest.csv"]
 
 [split]
 dev = 0.2
-[split.folds]
-one = ["live0", "recorded0"]
-two = ["live1", "recorded1"]
+test = 0.0
+
+[unmet]
+manifest = "unmet.csv"
+[unmet.groups]
+even = ["live0", "recorded0"]
+odd = ["live1", "recorded1"]
 
 [calibration]
 budgets = [0.2]
@@ -29,28 +31,21 @@ workers = 1
 """
 
 
-def write(folder: Path, *, voices: int = 5, seconds: float = 3.2) -> tuple[Path, Path]:
-    """Four corpora of so many voices, and the answers to them; the run and its config."""
-    rows = []
-    for label, played in (("live", False), ("recorded", True)):
-        for number in range(2 * voices):
-            corpus = f"{label}{number % 2}"
-            name = f"{corpus}/{number}.wav"
-            clips.write(folder / name, sounds.voice(seconds, 50 + number, played=played))
-            rows.append({"path": name, "label": label, "source": f"{label}-{number}"})
-    with (folder / "manifest.csv").open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, ["path", "label", "source"])
-        writer.writeheader()
-        writer.writerows(rows)
+def write(folder: Path, *, voices: int = 10, seconds: float = 3.2) -> tuple[Path, Path]:
+    """Write so many voices of each class to learn from, and so many to be judged by.
+
+    Those of the manifest are of a corpus each, those of ``unmet`` of two corpora a class. The run
+    is evaluated. Returns its folder and its config.
+    """
+    clips.write_corpus(folder, voices=voices, corpora=voices, seconds=seconds)
+    unmet = {"corpora": 2, "first": 50, "n_tones": 0, "name": "unmet.csv"}
+    clips.write_corpus(folder, voices=voices, seconds=seconds, **unmet)
     file_of_config = folder / "config.toml"
     file_of_config.write_text(CONFIG, encoding="utf-8")
     settings = config.load(file_of_config)
-    trained = replace(
-        readout.checkpoint(), manifest_hash=Corpus.load(settings).manifest.hash, decision=None
-    )
     run = folder / "run"
-    for fold in (None, *settings.split.folds):
-        network_folder(run, fold).mkdir(parents=True, exist_ok=True)
-        trained.save(network_folder(run, fold) / CHECKPOINT)
-    answers.answer_run(settings, run)
+    run.mkdir()
+    manifest = Corpus.load(settings).manifest
+    replace(readout.checkpoint(), manifest_hash=manifest.hash).save(run / CHECKPOINT)
+    evaluate.evaluate_run(settings, run, draws=5)
     return run, file_of_config

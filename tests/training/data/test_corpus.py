@@ -1,6 +1,8 @@
 """The data of a run: split, decoded once, with surroundings that dev and test do not share."""
 
+from dataclasses import replace
 from pathlib import Path
+from zlib import crc32
 
 import numpy as np
 import pytest
@@ -8,7 +10,7 @@ import pytest
 from audio_model.errors import AudioError, UsageError
 from tests import clips, sounds
 from training.data import corpus as corpus_module
-from training.config import Config, DataConfig, SplitConfig
+from training.config import Config, DataConfig, SplitConfig, UnmetConfig
 from training.data.corpus import Corpus, load_beds
 from training.data.manifest import ManifestError
 from training.data.split import SplitName
@@ -66,7 +68,7 @@ def test_the_same_audio_counts_once(folder: Path) -> None:
     copy = folder / "live" / "copy.wav"
     copy.write_bytes((folder / "live" / "0-0.wav").read_bytes())
     with (folder / "manifest.csv").open("a", encoding="utf-8") as file:
-        file.write("live/copy.wav,live,live0,\n")
+        file.write("live/copy.wav,live,live0,,\n")
     assert len(loaded(folder).manifest.clips) == before
 
 
@@ -137,43 +139,107 @@ def test_beds_that_are_not_there(folder: Path) -> None:
         load_beds(write_beds(folder, "path,kind", "gone.wav,bed"))
 
 
-def in_folds(folder: Path) -> Corpus:
-    """Two corpora of each class; ``live0`` and ``recorded0`` are one fold."""
-    rows = ["path,label,source,corpus,text"]
-    for label in ("live", "recorded"):
-        for voice in range(8):
-            text = f"script{voice}" if label == "recorded" and voice % 4 == 0 else ""
-            corpus = f"{label}{voice % 2}"
-            rows.append(f"{label}/{voice}-0.wav,{label},{label}{voice},{corpus},{text}")
-    (folder / "manifest.csv").write_text("\n".join(rows) + "\n", encoding="utf-8")
-    split = SplitConfig(dev=0.25, test=0, folds={
-        "even": ("live0", "recorded0"), "odd": ("live1", "recorded1"),
-    })  # fmt: skip
-    return Corpus.load(Config(DataConfig((folder / "manifest.csv",)), split=split))
+def written(folder: Path, name: str, *rows: str) -> Path:
+    """A manifest whose every row has a sound of its own, unless its file is there."""
+    for row in rows:
+        path = folder / row.split(",")[0]
+        if not path.exists():
+            clips.write(path, sounds.noise(0.1, crc32(path.name.encode())))
+    return write_lines(folder / name, "path,label,source,group,call", *rows)
 
 
-def test_a_fold_holds_its_corpora_out(folder: Path) -> None:
-    corpus = in_folds(folder)
-    for fold, number in (("even", "0"), ("odd", "1")):
-        of_fold = corpus.in_fold(fold)
-        test = of_fold.clips(SplitName.TEST)
-        assert {clip.corpus for clip in test} == {f"live{number}", f"recorded{number}"}
-        assert len(test) == 8
-        for name in (SplitName.TRAIN, SplitName.DEV):
-            assert not any(clip.corpus[-1] == number for clip in of_fold.clips(name))
-            assert {clip.label for clip in of_fold.clips(name)} == {0, 1}
-    assert corpus.clips(SplitName.TEST) == ()
-    assert {clip.name for clip in corpus.learnt_from} >= {
-        clip.name for clip in corpus.clips(SplitName.TRAIN)
-    }
-    assert len(corpus.learnt_from) > len(corpus.in_fold("odd").clips(SplitName.TRAIN))
+def write_lines(path: Path, *lines: str) -> Path:
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return path
 
 
-def test_a_fold_of_one_class_is_refused(folder: Path) -> None:
-    in_folds(folder)
-    split = SplitConfig(
-        dev=0.25, test=0, folds={"half": ("live0",), "rest": ("live1", "recorded1")}
-    )
-    settings = Config(DataConfig((folder / "manifest.csv",)), split=split)
-    with pytest.raises(UsageError, match="half holds out no clips of one class"):
-        Corpus.load(settings, "half")
+LEARNT = [
+    *(f"l{n}.wav,live,speaker{n},caller{n},call{n}" for n in range(8)),
+    *(f"r{n}.wav,recorded,engine{n},,"for n in range(8)),
+]
+
+
+def judged_by(folder: Path, *rows: str) -> Corpus:
+    """Eight voices of each class to learn from, and the rows to judge by."""
+    manifest = written(folder, "manifest.csv", *LEARNT)
+    settings = DataConfig((manifest,))
+    unmet = UnmetConfig(written(folder, "unmet.csv", *rows))
+    return Corpus.load(Config(settings, SplitConfig(dev=0.25, test=0), unmet))
+
+
+@pytest.mark.parametrize(
+    ("row", "gone"),
+    [
+        ("u.wav,live,speaker3,,", {"l3.wav"}),
+        ("u.wav,live,other,caller3,", {"l3.wav"}),
+        ("u.wav,live,caller3,,", {"l3.wav"}),
+        ("u.wav,live,other,speaker3,", {"l3.wav"}),
+        ("u.wav,live,other,,call3", {"l3.wav"}),
+        ("u.wav,,engine5,,", {"r5.wav"}),
+        ("copy.wav,recorded,other,,", {"r5.wav"}),
+        ("u.wav,live,other,,", set()),
+    ],
+    ids=["source", "group", "source of a group", "group of a source", "call", "tone", "audio", "-"],
+)
+def test_what_shares_anything_with_unmet_is_never_learnt_from(
+    tmp_path: Path, row: str, gone: set[str]
+) -> None:
+    written(tmp_path, "manifest.csv", *LEARNT)
+    (tmp_path / "copy.wav").write_bytes((tmp_path / "r5.wav").read_bytes())
+    corpus = judged_by(tmp_path, row)
+    left = {clip.name for name in SplitName for clip in corpus.clips(name)}
+    assert {clip.name for clip in corpus.manifest.clips} == left
+    assert {line.split(",")[0] for line in LEARNT} - left == gone
+
+
+def test_unmet_clips_judge_and_their_tones_do_not(tmp_path: Path) -> None:
+    corpus = judged_by(tmp_path, "a.wav,live,a,,", "b.wav,recorded,b,,", "t.wav,,t,,")
+    assert [clip.name for clip in corpus.judged] == ["a.wav", "b.wav"]
+
+
+def test_without_unmet_clips_the_test_split_judges(folder: Path) -> None:
+    corpus = loaded(folder)
+    assert corpus.unmet is None
+    test = [clip for clip in corpus.clips(SplitName.TEST) if clip.label is not None]
+    assert test
+    assert list(corpus.judged) == test
+
+
+def test_an_unmet_manifest_that_leaves_nothing_is_refused(folder: Path) -> None:
+    manifest = folder / "manifest.csv"
+    settings = Config(DataConfig((manifest,)), unmet=UnmetConfig(manifest))
+    with pytest.raises(UsageError, match=r"manifest\.csv.*every clip"):
+        Corpus.load(settings)
+
+
+def test_corpora_and_sources_can_be_left_out(tmp_path: Path) -> None:
+    clips.write_corpus(tmp_path, voices=8, seconds=0.2, corpora=2)
+    before = {clip.name for clip in loaded(tmp_path).manifest.clips}
+    corpus = loaded(tmp_path, leave_out=("live1", "recorded2"))
+    left = {clip.name: clip for clip in corpus.manifest.clips}
+    assert {f"live/{n}-0.wav" for n in (1, 3, 5, 7)} | {"recorded/2-0.wav"} == before - set(left)
+    assert not any(clip.corpus == "live1" or clip.source == "recorded2" for clip in left.values())
+
+
+def test_a_corpus_to_leave_out_that_is_not_there_is_named(folder: Path) -> None:
+    with pytest.raises(UsageError, match=r"leave_out.*'nobody'"):
+        loaded(folder, leave_out=("live0", "nobody"))
+
+
+def test_the_hash_of_what_judges_follows_all_that_is_heard(tmp_path: Path) -> None:
+    rows = ["a.wav,live,a,,", "b.wav,recorded,b,,"]
+
+    def digest(**changed: object) -> str:
+        corpus = judged_by(tmp_path, *rows)
+        settings = replace(corpus._settings, **changed)
+        return Corpus.load(settings).judged_hash
+
+    first = digest()
+    assert digest() == first
+    clips.write(tmp_path / "bed.wav", sounds.noise(0.2))
+    beds = write_beds(tmp_path, "path,kind", "bed.wav,bed")
+    data = DataConfig((tmp_path / "manifest.csv",), beds=beds)
+    others = {digest(data=data), digest(split=SplitConfig(dev=0.5, test=0))}
+    rows[0] = "c.wav,live,a,,"
+    others.add(digest())
+    assert len(others | {first}) == 4
