@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 from itertools import pairwise
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,23 +10,24 @@ from hypothesis import strategies as st
 
 from audio_model.decision import (
     Calibration,
-    Decider,
     DecisionRule,
+    OperatingPoint,
     VerdictKind,
     decide,
     sigmoid,
 )
 from audio_model.steps import Heard
-from tests import clips, heard, readout
+from tests import heard
 from training.config import CalibrationConfig
-from training.evaluation import calibrate
-from training.evaluation.calibrate import (
+from training.evaluation import rule as rules
+from training.evaluation.infer import HeardTake
+from training.evaluation.rule import (
     extreme_scores,
     fit_calibration,
     fit_rule,
     operating_points,
+    point_of,
 )
-from training.evaluation.infer import HeardTake
 
 AS_IS = DecisionRule(Calibration((0.4,), (1.0,), (0.0,)), ())
 SETTINGS = CalibrationConfig(budgets=(0.01, 0.05, 0.1, 0.2, 0.5))
@@ -137,37 +137,37 @@ def test_a_budget_is_never_overdrawn(seed: int, live: int, recorded: int, apart:
     assert [p.max_false_alarm for p in points] == [b for b in SETTINGS.budgets if b * live >= 1]
     for point in points:
         assert point.false_alarm <= point.max_false_alarm + 1e-9
-        assert calibrate.NEVER_LIVE <= point.live_at < point.recorded_at
+        assert rules.NEVER_LIVE <= point.live_at < point.recorded_at
         assert point.live_at <= 0.5 <= point.recorded_at
     for strict, lenient in pairwise(points):
         assert strict.recorded_at >= lenient.recorded_at
         assert strict.miss >= lenient.miss
 
 
-@given(seed=st.integers(0, 10**6))
-@settings(max_examples=10)
-def test_the_rates_are_those_of_the_decision_itself(seed: int) -> None:
+@given(seed=st.integers(0, 10**6), cautions=st.tuples(st.floats(0, 3), st.floats(0, 3)))
+@settings(max_examples=15)
+def test_the_rates_are_those_of_the_decision_itself(
+    seed: int, cautions: tuple[float, float]
+) -> None:
     """Said at any moment, whatever is said afterwards, by the class that decides calls."""
     takes = random_takes(seed, 30, 20)
-    for point in operating_points(takes, AS_IS, SETTINGS):
-        said = {label: [0.0, 0.0] for label in (0, 1)}
+    rule = replace(AS_IS, caution=cautions[0], live_caution=cautions[1])
+    for point in operating_points(takes, rule, SETTINGS):
+        said = {(label, kind): 0.0 for label in (0, 1) for kind in VerdictKind}
         for take in takes:
-            decider, flagged = Decider(AS_IS, point), False
-            for n in range(len(take.steps)):
-                decider.add(replace(take.steps, **{
-                    name: getattr(take.steps, name)[n : n + 1]
-                    for name in ("logit", "heard", "level_db")
-                }))  # fmt: skip
-                flagged |= decider.decided[0] is VerdictKind.RECORDED
-            said[take.label][0] += take.weight * flagged
-            said[take.label][1] += take.weight
-        assert point.false_alarm == pytest.approx(said[0][0] / said[0][1])
-        assert point.miss == pytest.approx(1 - said[1][0] / said[1][1])
+            changes = decide(take.steps, rule, point, take.seconds).evidence.changes
+            for kind in {change.verdict for change in changes}:
+                said[take.label, kind] += take.weight
+        live, recorded = (sum(t.weight for t in takes if t.label == label) for label in (0, 1))
+        assert point.false_alarm == pytest.approx(said[0, VerdictKind.RECORDED] / live)
+        assert point.miss == pytest.approx(1 - said[1, VerdictKind.RECORDED] / recorded)
+        assert point.passed == pytest.approx(said[1, VerdictKind.LIVE] / recorded)
+        assert point.passed <= SETTINGS.max_passed + 1e-9
 
 
 def test_live_is_seldom_said_of_recordings() -> None:
     takes = random_takes(0, 60, 60)
-    config = CalibrationConfig(budgets=(0.1,), max_miss=0.1)
+    config = CalibrationConfig(budgets=(0.1,), max_passed=0.1)
     (point,) = operating_points(takes, AS_IS, config)
     weight = sum(h.weight for h in takes if h.label == 1)
     wrong = sum(
@@ -210,21 +210,38 @@ def test_the_caution_is_what_misses_least(early: float, chosen: float) -> None:
     assert fit_rule(live + recorded, config).caution == chosen
 
 
-def test_main_tells_of_a_missing_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    config = tmp_path / "c.toml"
-    config.write_text("[data]\nmanifests = ['m.csv']", encoding="utf-8")
-    assert calibrate.main([str(tmp_path / "run"), "--config", str(config)]) == 2
-    assert "checkpoint.safetensors" in capsys.readouterr().err
+@pytest.mark.parametrize(("early", "chosen"), [(-4.0, 1.0), (4.0, 0.0)])
+def test_the_caution_for_live_is_what_tells_most_callers(early: float, chosen: float) -> None:
+    """Recordings whose scores are low at first ask for it; where they are not, it only delays."""
+    live = [heard.take([-3.0] * 16, 0, f"l{n}") for n in range(40)]
+    recorded = [heard.take([early] * 6 + [6.0] * 10, 1, f"r{n}") for n in range(40)]
+    config = CalibrationConfig(voice_seconds=(0.4,), budgets=(0.05,), cautions=(0.0, 1.0))
+    rule = fit_rule(live + recorded, config)
+    assert rule.live_caution == chosen
+    point = point_of(rule)
+    assert point.passed <= config.max_passed
+    told = [decide(take.steps, rule, point, 1).verdict for take in live]
+    assert set(told) == {VerdictKind.LIVE}
 
 
-def test_main_refuses_a_checkpoint_of_other_data(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+def test_each_caution_is_for_its_own_verdict() -> None:
+    lowest, highest = extreme_scores(heard.take([-2.0, 2.0] * 5, 1, "a"), AS_IS)
+    rule = replace(AS_IS, caution=0.8)
+    assert extreme_scores(heard.take([-2.0, 2.0] * 5, 1, "a"), rule) == (
+        lowest, pytest.approx(sigmoid(2.0 - 0.8 / 0.8)),
+    )  # fmt: skip
+    rule = replace(AS_IS, live_caution=0.8)
+    assert extreme_scores(heard.take([-2.0, 2.0] * 5, 1, "a"), rule) == (
+        pytest.approx(sigmoid(-2.0 + 0.8 / 0.72)), highest,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("budgets", "chosen"), [((0.001, 0.01, 0.1), 0.01), ((0.2, 0.5), 0.2), ((0.001,), 0.001)]
+)
+def test_the_point_that_is_tuned_is_the_nearest_to_one_per_cent(
+    budgets: tuple[float, ...], chosen: float
 ) -> None:
-    clips.write_corpus(tmp_path, voices=6, seconds=0.2, n_tones=0)
-    config = tmp_path / "c.toml"
-    config.write_text(
-        "[data]\nmanifests = ['manifest.csv']\n[split]\ndev = 0.3\ntest = 0.3", encoding="utf-8"
-    )
-    readout.checkpoint().save(tmp_path / "checkpoint.safetensors")
-    assert calibrate.main([str(tmp_path), "--config", str(config)]) == 2
-    assert "not the manifest" in capsys.readouterr().err
+    points = [OperatingPoint(b, 0.9, 0.1, false_alarm=0, miss=0, passed=0) for b in budgets]
+    assert point_of(points).max_false_alarm == chosen
+    assert point_of(replace(AS_IS, operating_points=tuple(points))).max_false_alarm == chosen
