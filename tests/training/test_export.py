@@ -141,7 +141,7 @@ def test_a_checkpoint_without_operating_points_is_refused(
     trained: Checkpoint, tmp_path: Path
 ) -> None:
     bare = Checkpoint(trained.network, trained.weights, "h", {})
-    with pytest.raises(UsageError, match=r"training\.calibrate"):
+    with pytest.raises(UsageError, match=r"training\.evaluate"):
         export.export_model(bare, tmp_path / "model.onnx")
     assert not list(tmp_path.iterdir())
 

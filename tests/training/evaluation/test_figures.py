@@ -7,15 +7,22 @@ import numpy as np
 import pytest
 
 from audio_model.decision import Calibration, DecisionRule, OperatingPoint, VerdictKind
+from audio_model.steps import Heard
 from tests import heard
 from training.evaluation import figures
+from training.evaluation.crossfit import Judgement
 from training.evaluation.figures import (
+    EVERY_METRIC,
     Figures,
+    after,
     by_corpus,
+    by_group,
     by_language,
     by_prefix,
+    by_voice,
     decisions,
-    error_rates,
+    of_slice,
+    weights,
 )
 from training.evaluation.infer import HeardTake
 from training.evaluation.judge import judge
@@ -49,14 +56,13 @@ def noise(apart: float, seed: int = 0, n: int = 1000) -> list[HeardTake]:
 
 
 def figures_at(takes: list[HeardTake], seconds: float, draws: int) -> Figures:
-    made = error_rates(judge(takes, RULE), seconds, draws)
+    made = after(judge(takes, RULE), seconds, draws, EVERY_METRIC)
     assert made is not None
     return made
 
 
 def test_perfect_scores() -> None:
     figures = figures_at(takes(-12, 12), 1.0, draws=20)
-    assert figures["seconds"] == 1.0
     assert figures["auc"] == {"value": 1, "low": 1, "high": 1}
     for name in ("eer", "miss_at_1", "miss_at_5"):
         assert figures[name] == {"value": 0, "low": 0, "high": 0}
@@ -119,11 +125,26 @@ def test_sources_weigh_alike() -> None:
     assert figures["miss_at_5"]["value"] == pytest.approx(0.5)
 
 
+def test_corpora_weigh_alike() -> None:
+    """One corpus of nine wrong voices is half of the class beside one of a single right voice."""
+    wrong = [heard.take([-9.0] * 10, 1, f"w{k}", corpus="wrong") for k in range(9)]
+    right = [heard.take([9.0] * 10, 1, "right", corpus="right")]
+    live = [heard.take([0.0] * 10, 0, f"l{k}", corpus=f"l{k % 3}") for k in range(200)]
+    given = judge(wrong + right + live, RULE)
+    of = after(given, 1.0, 5)
+    assert of is not None
+    assert of["miss_at_5"]["value"] == pytest.approx(0.5)
+    assert decisions(given)["recorded"]["said_recorded"] == pytest.approx(0.5)
+    weight = weights(given)
+    assert weight[:9].sum() == pytest.approx(weight[9]) == pytest.approx(0.5)
+    assert weight[10:].sum() == pytest.approx(1)
+
+
 def test_a_class_of_one_voice_has_no_error_rates() -> None:
     alone = [heard.take([9.0] * 10, 1, f"r{k}", source="one") for k in range(5)]
     live = [heard.take([-9.0] * 10, 0, f"l{k}") for k in range(5)]
-    assert error_rates(judge(alone + live, RULE), 1.0, 5) is None
-    assert error_rates(judge(live, RULE), 1.0, 5) is None
+    assert after(judge(alone + live, RULE), 1.0, 5) is None
+    assert after(judge(live, RULE), 1.0, 5) is None
 
 
 def test_classes_count_alike_in_what_depends_on_their_shares() -> None:
@@ -146,14 +167,32 @@ def test_where_lengths_are_matched_short_takes_are_left_out() -> None:
     assert ends[6.0]["takes"] == {"live": 10, "recorded": 10}
 
 
+def test_a_score_after_voice_is_of_takes_that_hold_so_much() -> None:
+    """Wrong until a second of voice was heard, right then; silence between counts for nothing."""
+    kinds = [Heard.VOICE, Heard.BACKGROUND] * 20
+    mixed = [
+        heard.take([-9.0 * sign] * 24 + [9.0 * sign] * 16, label, f"{label}{k}", kinds=kinds)
+        for label, sign in ((0, -1), (1, 1))
+        for k in range(5)
+    ]
+    rows = {row["seconds"]: row for row in by_voice(judge(mixed, RULE), 5)}
+    assert list(rows) == [0.5, 1.0]
+    assert rows[0.5]["eer"]["value"] == 1
+    assert rows[1.0]["eer"]["value"] == 0
+
+
 def test_verdicts_are_counted_by_class() -> None:
     made = decisions(judge(takes(-3, 3) + takes(0, 0), RULE))
     for name, other in (("live", "recorded"), ("recorded", "live")):
-        assert made[name][name] == made[name]["unknown"] == 0.5
-        assert made[name][other] == 0
-        assert made[name]["decided_at"] == pytest.approx({"p10": 0.4, "median": 0.4, "p90": 0.4})
-        assert made[name]["decided_by"] == {"1": 0.5, "1.5": 0.5, "2": 0.5, "3": 0.5, "4": 0.5}
-    assert (made["live"]["flagged"], made["recorded"]["flagged"]) == (0, 0.5)
+        assert made[name][name] == made[name]["unknown"] == pytest.approx(0.5)
+        assert made[name][f"said_{name}"] == pytest.approx(0.5)
+        assert made[name][other] == made[name][f"said_{other}"] == 0
+        assert made[name]["first_at"] == pytest.approx({"p10": 0.4, "median": 0.4, "p90": 0.4})
+        assert made[name]["first_by"] == pytest.approx(
+            {"1": 0.5, "1.5": 0.5, "2": 0.5, "3": 0.5, "4": 0.5}
+        )
+        assert made[name]["unknown_of_enough_voice"] == pytest.approx(0.5)
+        assert made[name]["changed_later"] == 0
 
 
 def test_a_false_alarm_counts_whatever_the_end_says() -> None:
@@ -161,62 +200,111 @@ def test_a_false_alarm_counts_whatever_the_end_says() -> None:
     taken_back = [heard.take([9.0] * 8 + [-9.0] * 8, 0, f"live{k}") for k in range(4)]
     late = [heard.take([-9.0] * 8 + [9.0] * 8, 1, f"recorded{k}") for k in range(4)]
     made = decisions(judge(taken_back + late + takes(-3, -3, n=4), RULE))
-    assert made["live"]["flagged"] == made["recorded"]["flagged"] == pytest.approx(0.5)
+    # Four of one corpus, "own", beside two corpora of two each.
+    for name in ("live", "recorded"):
+        assert made[name]["said_recorded"] == pytest.approx(1 / 3)
+        assert made[name]["changed_later"] == pytest.approx(1 / 3)
     assert made["live"]["recorded"] == 0
+    assert made["recorded"]["recorded"] == pytest.approx(1 / 3)
+    assert made["recorded"]["said_live"] == 1
+    assert made["recorded"]["first_at"]["median"] == pytest.approx(0.4)
+
+
+def test_unknown_is_counted_apart_where_there_was_enough_voice() -> None:
+    short = [heard.take([0.0] * 10, 0, f"s{k}") for k in range(3)]
+    long = [heard.take([-9.0] * 30, 0, "l0"), heard.take([0.0] * 30, 0, "l1")]
+    made = decisions(judge(short + long, RULE))["live"]
+    assert made["unknown"] == pytest.approx(0.8)
+    assert made["unknown_of_enough_voice"] == pytest.approx(0.5)
+    assert decisions(judge(short, RULE))["live"]["unknown_of_enough_voice"] is None
 
 
 def test_nobody_decided() -> None:
     made = decisions(judge(takes(0, 0), RULE))
-    assert made["live"]["decided_at"] is None
-    assert made["live"]["unknown"] == 1
-    assert made["live"]["decided_by"]["4"] == 0
+    assert made["live"]["first_at"] is None
+    assert made["live"]["unknown"] == pytest.approx(1)
+    assert made["live"]["first_by"]["4"] == 0
 
 
 def test_one_class_alone_is_counted() -> None:
     only = [h for h in takes(-3, 3) if h.label == 0]
     assert decisions(judge(only, RULE)).keys() == {"live"}
+    assert decisions([]) == {}
+    assert of_slice([], [], 5) == {"takes": 0, "groups": 0, "decision": {}, "errors": None}
 
 
 def test_a_corpus_is_measured_against_all_of_the_other_class() -> None:
-    rows = by_corpus(judge(takes(-3, 3) + takes(3, 3, n=2), RULE), 5)
+    wrong = [heard.take([3.0] * 80, 0, "wrong", corpus="corpus0")]
+    rows = by_corpus(judge(takes(-3, 3) + wrong, RULE), 5)
     assert [(row["label"], row["slice"], row["takes"]) for row in rows] == [
-        (0, "corpus0", 21), (0, "corpus1", 21), (1, "corpus0", 21), (1, "corpus1", 21),
+        (0, "corpus0", 21), (0, "corpus1", 20), (1, "corpus0", 20), (1, "corpus1", 20),
     ]  # fmt: skip
-    assert rows[0]["recorded"] == pytest.approx(1 / 21)
+    assert rows[0]["decision"]["live"]["recorded"] == pytest.approx(1 / 21)
     for row in rows:
-        assert sum(row[kind.value] for kind in VerdictKind) == pytest.approx(1)
-        of = {0: ("live", "recorded"), 1: ("recorded", "live")}[row["label"]]
-        assert row["errors"]["takes"] == {of[0]: 21, of[1]: 42}
+        (decision,) = row["decision"].values()
+        assert sum(decision[kind.value] for kind in VerdictKind) == pytest.approx(1)
+        own, other = ("recorded", "live") if row["label"] else ("live", "recorded")
+        assert row["errors"]["takes"] == {own: row["takes"], other: 40 if row["label"] == 0 else 41}
+
+
+def test_a_group_is_measured_within_itself_or_against_the_other_class() -> None:
+    live = [heard.take([-3.0] * 60, 0, f"l{k}", corpus="calls") for k in range(4)]
+    recorded = [
+        heard.take([value] * 60, 1, f"{corpus}{k}", corpus=corpus)
+        for corpus, value in (("robocalls", 3.0), ("engines", -5.0))
+        for k in range(4)
+    ]
+    groups = {"line": ("calls", "robocalls"), "made": ("engines", "absent"), "none": ("absent",)}
+    line, made = by_group(judge(live + recorded, RULE), groups, 5)
+    assert (line["slice"], line["takes"], line["groups"]) == ("line", 8, 8)
+    assert line["errors"]["takes"] == {"live": 4, "recorded": 4}
+    assert line["errors"]["eer"]["value"] == 0
+    assert (made["slice"], made["takes"]) == ("made", 4)
+    assert made["errors"]["takes"] == {"live": 4, "recorded": 4}
+    assert made["errors"]["eer"]["value"] == 1
+    assert made["decision"].keys() == {"recorded"}
 
 
 def test_a_language_is_measured_within_itself() -> None:
     judged = judge(takes(-3, 3), RULE)
     rows = by_language(judged, 5)
-    assert [(row["label"], row["slice"], row["takes"]) for row in rows] == [
-        (0, "", 30), (1, "", 30), (0, "sw", 10), (1, "sw", 10),
-    ]  # fmt: skip
-    assert rows[2]["errors"]["takes"] == {"live": 10, "recorded": 10}
+    assert [(row["slice"], row["takes"]) for row in rows] == [("", 60), ("sw", 20)]
+    assert rows[1]["errors"]["takes"] == {"live": 10, "recorded": 10}
     only_live = [t for t in judged if t.heard.label == 0 or t.heard.clip.language == ""]
     assert by_language(only_live, 5)[-1]["errors"] is None
 
 
+def test_regions_and_scripts_are_one_language() -> None:
+    of = [
+        heard.take([0.0] * 9, n % 2, f"{n}", language=language)
+        for n, language in enumerate(("zh-TW", "zh", "zh-Hant-HK", "zh/en", "yue"))
+    ]
+    assert [(row["slice"], row["takes"]) for row in by_language(judge(of, RULE), 5)] == [
+        ("yue", 1), ("zh", 4),
+    ]  # fmt: skip
+
+
 @pytest.fixture(scope="module")
-def part() -> Figures:
-    judged = {c: judge(takes(-3, 3), RULE) for c in ("raw", "matched", "line", "codec gsm")}
+def measured() -> Figures:
+    of = {c: judge(takes(-3, 3), RULE) for c in ("raw", "matched", "line", "codec gsm")}
     tones = [VerdictKind.UNKNOWN] * 3 + [VerdictKind.RECORDED]
-    return figures.of_part(judged, tones, 5)
+    groups = {"first": ("corpus0",), "second": ("corpus1",)}
+    return figures.of_judgement(Judgement(of, tones, {}, RULE), groups, 5)
 
 
-def test_a_part_is_plain_data(part: Figures) -> None:
-    assert json.loads(json.dumps(part, allow_nan=False)) == part
-    assert part.keys() == {"raw", "matched", "line", "slices", "tones"}
-    assert part["raw"]["takes"] == part["raw"]["groups"] == {"live": N, "recorded": N}
-    assert part["slices"].keys() == {"codec gsm"}
-    assert part["tones"] == {"takes": 4, "recorded": 0.25, "live": 0, "unknown": 0.75}
+def test_the_figures_are_plain_data(measured: Figures) -> None:
+    assert json.loads(json.dumps(measured, allow_nan=False)) == measured
+    assert measured["conditions"].keys() == {"raw", "matched", "line"}
+    raw = measured["conditions"]["raw"]
+    assert raw["takes"] == raw["groups"] == {"live": N, "recorded": N}
+    assert raw["corpora"] == {"live": 2, "recorded": 2}
+    assert [row["slice"] for row in raw["by_group"]] == ["first", "second"]
+    assert raw["all"]["errors"].keys() >= EVERY_METRIC.keys()
+    assert measured["slices"].keys() == {"codec gsm"}
+    assert measured["tones"] == {"takes": 4, "recorded": 0.25, "live": 0, "unknown": 0.75}
 
 
-def test_a_model_file_tells_a_part_of_them(part: Figures) -> None:
-    told = figures.summary({"a": part, "b": part})
-    assert told.keys() == {"a", "b"}
-    assert told["a"]["matched"]["errors"]["seconds"] == 3
-    assert len(json.dumps(told["a"])) < len(json.dumps(part)) / 5
+def test_a_model_file_tells_a_part_of_them(measured: Figures) -> None:
+    told = figures.summary(measured)
+    assert told == {c: of["all"] for c, of in measured["conditions"].items()}
+    assert len(json.dumps(told)) < len(json.dumps(measured)) / 5
