@@ -45,16 +45,16 @@ HELD_OUT = [
 
 def test_each_condition_has_its_figures() -> None:
     rival = Loud()
-    figures = compare([rival], [take(0, 0.1, "t")], HELD_OUT, seed=7, draws=10)["loud"]
+    figures = compare([rival], [take(0, 0.1, "t")], HELD_OUT, {}, seed=7, draws=10)["loud"]
     assert rival.fitted == (["t"], 7)
-    assert figures["raw"]["eer"] == {"value": 0, "low": 0, "high": 0}
-    assert figures["matched"]["eer"]["value"] == 0.5
-    assert figures["matched"]["miss_at_5"]["value"] == 1
-    assert figures["raw"]["takes"] == 40
+    assert figures["raw"]["all"]["eer"] == {"value": 0, "low": 0, "high": 0}
+    assert figures["matched"]["all"]["eer"]["value"] == 0.5
+    assert figures["matched"]["all"]["miss_at_1"]["value"] == 1
+    assert figures["raw"]["all"]["takes"] == 40
     assert "decides" not in figures["raw"]
 
 
-def test_a_peer_with_a_rule_of_its_own_has_an_operating_point() -> None:
+def test_a_rival_with_a_rule_of_its_own_has_an_operating_point() -> None:
     class Decided(Loud):
         thresholds = Thresholds(live_at=0.25, recorded_at=0.75)
 
@@ -62,7 +62,7 @@ def test_a_peer_with_a_rule_of_its_own_has_an_operating_point() -> None:
         *(take(0, level, f"live{n}") for n, level in enumerate([0.1, 0.1, 0.5, 0.75])),
         *(take(1, level, f"recorded{n}") for n, level in enumerate([0.9, 0.5, 0.5, 0.25])),
     ]
-    figures = compare([Decided()], [], takes, seed=0, draws=5)["loud"]["raw"]
+    figures = compare([Decided()], [], takes, {}, seed=0, draws=5)["loud"]["raw"]
     assert figures["decides"] == pytest.approx(
         {"false_alarm": 0.25, "miss": 0.75, "unsure_live": 0.25, "unsure_recorded": 0.5}
     )
@@ -75,8 +75,37 @@ def test_sources_count_alike() -> None:
         for k in range(9)
     ]
     takes = [take(0, 0.5, f"live{k}") for k in range(30)] + [take(1, 0.9, "right"), *wrong]
-    figures = compare([Loud()], [], takes, seed=0, draws=5)["loud"]["raw"]
-    assert figures["miss_at_5"]["value"] == pytest.approx(0.5)
+    figures = compare([Loud()], [], takes, {}, seed=0, draws=5)["loud"]["raw"]
+    assert figures["all"]["miss_at_1"]["value"] == pytest.approx(0.5)
+
+
+def of_corpus(label: int, level: float, corpus: str, n: int) -> list[Take]:
+    samples = np.full(800, level, np.float32)
+    return [
+        Take(clips.clip(f"{corpus}{k}", label, corpus=corpus), samples, "raw") for k in range(n)
+    ]
+
+
+def test_corpora_count_alike() -> None:
+    """Nine wrong voices of one corpus are half of the class beside one right voice of another."""
+    takes = [
+        *of_corpus(0, 0.5, "calls", 30), *of_corpus(1, 0.0, "wrong", 9),
+        *of_corpus(1, 0.9, "right", 1),
+    ]  # fmt: skip
+    figures = compare([Loud()], [], takes, {}, seed=0, draws=5)["loud"]["raw"]
+    assert figures["all"]["miss_at_1"]["value"] == pytest.approx(0.5)
+
+
+def test_a_group_of_one_class_is_measured_against_the_whole_other_class() -> None:
+    takes = [
+        *of_corpus(0, 0.5, "calls", 4), *of_corpus(0, 0.1, "rooms", 4),
+        *of_corpus(1, 0.3, "engines", 4), *of_corpus(1, 0.9, "robocalls", 4),
+    ]  # fmt: skip
+    groups = {"line": ["calls", "robocalls"], "engines": ["engines"], "none": ["absent"]}
+    of = compare([Loud()], [], takes, groups, seed=0, draws=5)["loud"]["raw"]
+    assert {name: (row["takes"], row["eer"]["value"]) for name, row in of.items()} == {
+        "all": (16, pytest.approx(1 / 3, abs=0.2)), "line": (8, 0), "engines": (12, 0.5),
+    }  # fmt: skip
 
 
 def test_takes_are_three_seconds_and_matched_ones_last_so_long() -> None:
@@ -99,29 +128,30 @@ def test_takes_are_three_seconds_and_matched_ones_last_so_long() -> None:
 
 
 @pytest.fixture(scope="module")
-def folds() -> dict[str, Figures]:
-    return {
-        fold: compare([Loud(), Amd()], [], HELD_OUT, seed=0, draws=5) for fold in ("one", "two")
-    }
+def figures() -> dict[str, Figures]:
+    groups = {"lines": ("own",)}
+    return compare([Loud(), Amd()], [], HELD_OUT, groups, seed=0, draws=5)
 
 
-def test_figures_are_plain_data(folds: dict[str, Figures]) -> None:
-    assert json.loads(json.dumps(folds, allow_nan=False)) == folds
+def test_figures_are_plain_data(figures: dict[str, Figures]) -> None:
+    assert json.loads(json.dumps(figures, allow_nan=False)) == figures
 
 
-def test_markdown_tells_them_all(folds: dict[str, Figures]) -> None:
-    text = as_markdown(folds)
-    assert text.count("| loud | 0.0% (0.0% to 0.0%) | 0.0% (0.0% to 0.0%) | 0.0% |") == 3
-    assert text.count("| Asterisk AMD rules | one |") == 2
+def test_markdown_tells_them_all(figures: dict[str, Figures]) -> None:
+    text = as_markdown(figures)
+    assert text.count("| loud | 0.0% (0% to 0%) / 0% | 0.0% (0% to 0%) / 0% |") == 1
+    assert text.count("| loud |") == 2
+    assert text.count("| Asterisk AMD rules |") == 4
+    assert text.count("|  | all | lines |") == 2
     assert "Measured elsewhere" in text
     for each in PUBLISHED:
         assert each.source in text
     blocks = [block for block in text.split("\n\n") if block.startswith("|")]
-    assert len(blocks) == 2 * 4 + 1
+    assert len(blocks) == 4
     for block in blocks:
         assert len({line.count("|") for line in block.splitlines()}) == 1
 
 
-def test_the_peers_have_names_of_their_own() -> None:
+def test_the_rivals_have_names_of_their_own() -> None:
     names = [rival.name for rival in all_rivals()]
     assert len(set(names)) == 4
