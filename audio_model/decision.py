@@ -162,6 +162,10 @@ class Change:
     """Seconds from the start of the audio."""
     verdict: VerdictKind
 
+    def as_dict(self) -> dict[str, object]:
+        """Return the change for JSON."""
+        return {"at": self.at, "verdict": self.verdict.value}
+
 
 @dataclass(frozen=True)
 class Evidence:

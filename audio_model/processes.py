@@ -1,4 +1,7 @@
-"""Processes on this machine: how many there is room for, how one is started, work for them all."""
+"""Processes on this machine: how many there is room for, how one is started, work for them all.
+
+A worker process ends when its parent does, even if the parent is killed and can't say so.
+"""
 
 import math
 import multiprocessing
@@ -48,7 +51,8 @@ def map_on_all_cpus(function: Callable[[Item], Answer], items: Iterable[Item]) -
             yield from map(function, some)
             some = list(islice(waiting, _AT_ONCE))
         return
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+    context = get_context("spawn")
+    with ProcessPoolExecutor(workers, mp_context=context, initializer=die_with_parent) as pool:
         while some:
             yield from pool.map(function, some, chunksize=_CHUNK)
             some = list(islice(waiting, _AT_ONCE))
@@ -73,11 +77,21 @@ def be_a_worker() -> None:
     for number in _SIGNALS:
         signal.signal(number, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    die_with_parent()
 
 
-def _end_with_parent() -> None:
+def die_with_parent() -> None:
+    """End this worker process as soon as the process that started it is gone.
+
+    The parent holds one end of a pipe (the sentinel of ``multiprocessing``), which the system
+    closes however the parent ends. In a process without such a parent nothing happens.
+    """
     parent = multiprocessing.parent_process()
-    if parent is not None:
+    if parent is None:
+        return
+
+    def wait() -> None:
         parent.join()
         os._exit(1)
+
+    threading.Thread(target=wait, name="die with parent", daemon=True).start()

@@ -65,18 +65,25 @@ def score_entry(entry: Entry, detector: Detector, options: ScoreOptions) -> Iter
                     name=name,
                     call=escape(entry.path),
                 )
-            except AudioError as error:
-                row = Row(entry, channel=channel, error=error.message)
-            except AudioModelError:
-                raise
             # The boundary: a decoder may fail in ways of its own on a file that nobody has seen
             # yet, and the thousand files behind it are still to be scored.
             except Exception as error:
-                message = " ".join(f"{type(error).__name__}: {error}".split())
-                row = Row(entry, channel=channel, error=message)
+                row = error_row(entry, channel, error)
             else:
                 row = Row(entry, verdict, channel)
             yield row
+
+
+def error_row(entry: Entry, channel: Channel | None, error: Exception) -> Row:
+    """Return the row of a recording that could not be scored.
+
+    Raises the error again if it is of the settings, and not of the recording.
+    """
+    if isinstance(error, AudioError):
+        return Row(entry, channel=channel, error=error.message)
+    if isinstance(error, AudioModelError):
+        raise error
+    return Row(entry, channel=channel, error=" ".join(f"{type(error).__name__}: {error}".split()))
 
 
 def _channels(file: RawIOBase, name: str, raw_format: RawFormat | None) -> list[Channel]:

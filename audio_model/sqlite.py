@@ -21,6 +21,11 @@ from audio_model.errors import StoreError, printable
 MEMORY = ":memory:"
 """The path of a store that is never written."""
 
+_CANNOT_WRITE = frozenset(
+    {sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY}
+)
+"""What opening a file says where nothing can be written beside it."""
+
 _PASSING_CODES = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_FULL})
 
 
@@ -65,7 +70,8 @@ class SqliteStore:
 
         Args:
             path: the file's, or MEMORY.
-            create: whether it is made if there is none. If not, the file need not be writable.
+            create: whether it is made if there is none. If not, neither the file nor the disk need
+                be writable.
             busy_seconds: how long every method waits for a file that another process has locked.
 
         Raises ``error`` if it is no such store, or if there is none and ``create`` is false.
@@ -76,20 +82,10 @@ class SqliteStore:
         with self._errors():
             if create and self.private and self.path != MEMORY:
                 os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
-            self._db = sqlite3.connect(
-                self.path if create else _uri(Path(self.path)),
-                timeout=busy_seconds,
-                isolation_level=None,
-                check_same_thread=False,
-                uri=not create,
-            )
-        try:
-            with self._errors():
-                self._db.execute(f"PRAGMA synchronous = {self.durability}")
-                self._prepare(busy_seconds if create else None)
-        except BaseException:
-            self._db.close()
-            raise
+            if create:
+                self._open(self.path, busy_seconds, create=True)
+            else:
+                self._open_to_read(busy_seconds)
         self._file = _identity(self.path)
 
     def is_there(self) -> bool:
@@ -110,6 +106,37 @@ class SqliteStore:
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+    def _open_to_read(self, busy_seconds: float) -> None:
+        """Open a file that is there. It may be written if that is possible, and is read if not."""
+        path = Path(self.path).absolute()
+        # Beside a file with a log SQLite reads the log, too, and needs room for its index.
+        may_be_fixed = not Path(f"{path}-wal").exists()
+        fixed = f"{path.as_uri()}?immutable=1"
+        if may_be_fixed and not os.access(path.parent, os.W_OK):
+            self._open(fixed, busy_seconds, create=False)
+            return
+        try:
+            self._open(f"{path.as_uri()}?mode=rw", busy_seconds, create=False)
+        except sqlite3.OperationalError as error:
+            if not may_be_fixed or error.sqlite_errorcode & 0xFF not in _CANNOT_WRITE:
+                raise
+            self._open(fixed, busy_seconds, create=False)
+
+    def _open(self, name: str, busy_seconds: float, *, create: bool) -> None:
+        self._db = sqlite3.connect(
+            name,
+            timeout=busy_seconds,
+            isolation_level=None,
+            check_same_thread=False,
+            uri=not create,
+        )
+        try:
+            self._db.execute(f"PRAGMA synchronous = {self.durability}")
+            self._prepare(busy_seconds if create else None)
+        except BaseException:
+            self._db.close()
+            raise
 
     def _prepare(self, busy_seconds: float | None) -> None:
         """Recognise the file, and make it a store if it is empty and may be made.
@@ -185,17 +212,6 @@ class SqliteStore:
 
     def _error(self, message: str, *, passing: bool = False) -> StoreError:
         return self.error(f"{printable(self.path)}: {message}", passing=passing)
-
-
-def _uri(path: Path) -> str:
-    """Return SQLite's name of a store that is there.
-
-    Where nothing can be written, the file is read as it is.
-    """
-    folder_is_fixed = not os.access(path.absolute().parent, os.W_OK)
-    if folder_is_fixed and not Path(f"{path}-wal").exists():
-        return f"{path.absolute().as_uri()}?immutable=1"
-    return f"{path.absolute().as_uri()}?mode=rw"
 
 
 def _identity(path: str) -> tuple[int, int] | None:

@@ -8,11 +8,8 @@ on the machine raises every figure, so the load is printed with them; the ratio 
 
 import argparse
 import json
-import os
-import platform
 import sys
 from dataclasses import asdict, dataclass
-from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -26,6 +23,7 @@ from audio_model.detector import Detector
 from audio_model.frontend import FRAMES_PER_SECOND, SAMPLE_RATE, log_mel
 from audio_model.model import Model
 from audio_model.steps import STEP_SAMPLES, Steps, level_db
+from benchmarks.machine import Machine, machine
 from benchmarks.naive import NaivePipeline
 from benchmarks.startup import Start, fresh_processes
 from benchmarks.timing import Task, Timing, interleaved
@@ -51,16 +49,6 @@ class Sizes:
     network_mflop: float
     front_end_mflop: float
     model_bytes: int
-
-
-@dataclass(frozen=True)
-class Machine:
-    processor: str
-    cores: int
-    load: float
-    """Processes that wanted to run, mean of the last minute, this one included."""
-    python: str
-    libraries: dict[str, str]
 
 
 @dataclass(frozen=True)
@@ -159,19 +147,7 @@ def measure(rounds: int, starts: int) -> Costs:
         with threadpool_limits(1):
             stages = interleaved(stages_of(model, folder), rounds)
         started = fresh_processes(programs(folder, network_config(model)), starts)
-    return Costs(machine(), sizes_of(model), stages, started)
-
-
-def machine() -> Machine:
-    described = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    names = (line.split(":")[1].strip() for line in described if line.startswith("model name"))
-    return Machine(
-        processor=next(names, platform.machine()),
-        cores=os.cpu_count() or 1,
-        load=os.getloadavg()[0],
-        python=platform.python_version(),
-        libraries={name: version(name) for name in LIBRARIES},
-    )
+    return Costs(machine(LIBRARIES), sizes_of(model), stages, started)
 
 
 def as_markdown(costs: Costs) -> str:

@@ -55,14 +55,14 @@ from benchmarks import naive
 from benchmarks.cost import (
     CLIP_SECONDS,
     FILE_SECONDS,
+    LIBRARIES,
     WIDE_RATE,
-    Machine,
     Sizes,
     at_least_one,
-    machine,
     network_config,
     sizes_of,
 )
+from benchmarks.machine import Machine, machine
 from benchmarks.timing import Task, Timing, interleaved
 from training.export import StreamingLogMel
 
@@ -241,7 +241,7 @@ def measure(rounds: int) -> Throughput:
     for name, pipeline in whole:
         by_format[name][pipeline] = timings[f"{name} {pipeline}"]
     return Throughput(
-        machine(), sizes_of(model), by_format, {stage: timings[stage] for stage in stages}
+        machine(LIBRARIES), sizes_of(model), by_format, {stage: timings[stage] for stage in stages}
     )
 
 

@@ -28,10 +28,11 @@ def read_wav(path: str) -> tuple[dict[str, str | int], int, bytes]:
         name, size = struct.unpack_from("<4sI", content, at)
         chunks[name] = content[at + 8 : at + 8 + size]
         at += 8 + size + size % 2
+    # Of a chunk that was cut short, what is missing reads as zero.
     kind, channels, sample_rate, _, frame_bytes, bits = struct.unpack_from(
-        "<HHIIHH", chunks.get(b"fmt ", bytes(16))
+        "<HHIIHH", chunks.get(b"fmt ", b"") + bytes(16)
     )
-    if (kind, bits) not in ENCODINGS:
+    if (kind, bits) not in ENCODINGS or b"data" not in chunks:
         sys.exit(f"{path}: neither 16-bit PCM nor G.711")
     query = {"encoding": ENCODINGS[kind, bits], "sample_rate": sample_rate, "channels": channels}
     return query, frame_bytes, chunks[b"data"]
@@ -62,9 +63,15 @@ async def main(path: str, url: str = URL) -> int:
 
 
 if __name__ == "__main__":
+    if {"-h", "--help"} & set(sys.argv[1:]):
+        print(__doc__)
+        sys.exit(0)
     if len(sys.argv) not in (2, 3):
         sys.exit(__doc__)
     try:
         sys.exit(asyncio.run(main(*sys.argv[1:])))
-    except aiohttp.ClientError as error:
+    except OSError as error:
+        # The recording can't be read, or nobody listens.
         sys.exit(str(error))
+    except (aiohttp.ClientError, ValueError) as error:
+        sys.exit(f"{sys.argv[-1]}: {type(error).__name__}: {error}")

@@ -79,11 +79,23 @@ VE9QRP = Origin(
     "usr/share/codec2/wav/ve9qrp.wav",
     "d242333c60d551e010965e591f65ed77372207f36852b98adceb713975c590a0",
 )
-G3PLX = Origin(
+CQ = Origin(
     "apt",
     "codec2-examples",
-    "usr/share/codec2/raw/g3plx.raw",
-    "946317fb29a576c86b0eeae3b64bd8e19bb02c0378b665a494732ef9d0c40950",
+    "usr/share/codec2/raw/cq_ref.raw",
+    "f99d138f7ae80ff833b93ef65274d72387529b7f3d2500f550481e7c13da939d",
+)
+SOMETHING = Origin(
+    "apt",
+    "pocketsphinx-testdata",
+    "usr/share/pocketsphinx/test/data/something.raw",
+    "eb95b74ce3f3037487e49dcfd935bbcf8c158b5f4083dd19451729c3ee694f5f",
+)
+CARDS = Origin(
+    "apt",
+    "pocketsphinx-testdata",
+    "usr/share/pocketsphinx/test/data/cards/005.wav",
+    "090f18f5f76cf8b2b43cd9e6b07823f4685a4742d9a36cd98b174a6586c18cf9",
 )
 KRISTOFF = Origin(
     "apt",
@@ -157,11 +169,13 @@ def only(folder: Path, pattern: str) -> Path:
     return path
 
 
-def recorded(packages: Packages, origin: Origin, start: float, seconds: float) -> Samples:
-    """A stretch of a packaged sound file at 8 kHz; headerless ones are 16-bit, 8 kHz."""
+def recorded(
+    packages: Packages, origin: Origin, start: float, seconds: float, raw_rate: int = SAMPLE_RATE
+) -> Samples:
+    """A stretch of a packaged sound file at 8 kHz; headerless ones are 16-bit at `raw_rate`."""
     path = packages.path(origin)
     if path.suffix == ".raw":
-        samples, rate = np.fromfile(path, "<i2") / 32768.0, SAMPLE_RATE
+        samples, rate = np.fromfile(path, "<i2") / 32768.0, raw_rate
     else:
         samples, rate = soundfile.read(path)
     stretch = samples[round(start * rate) : round((start + seconds) * rate)]
@@ -275,12 +289,23 @@ class Sample:
 
 SAMPLES = (
     Sample(
-        "live-counting.wav", "0", "live", "codec2:g3plx", "en", "WAV A-law", "LGPL-2.1",
-        lambda p: encoded(telephone(recorded(p, G3PLX, 0.0, 5.7)), "WAV", "ALAW"),
+        "live-cards.wav", "0", "live", "pocketsphinx:cards", "en", "WAV µ-law", "BSD-2-Clause",
+        lambda p: encoded(telephone(recorded(p, CARDS, 0.0, 3.5)), "WAV", "ULAW"),
     ),
     Sample(
-        "live-introduction.amr", "0", "live", "codec2:ve9qrp", "en", "AMR-NB", "LGPL-2.1",
-        lambda p: amr(telephone(recorded(p, VE9QRP, 6.2, 6.6))),
+        "live-question.wav", "0", "live", "pocketsphinx:something", "en", "WAV PCM 16-bit",
+        "BSD-2-Clause",
+        lambda p: encoded(
+            telephone(recorded(p, SOMETHING, 0.0, 3.0, raw_rate=16000)), "WAV", "PCM_16"
+        ),
+    ),
+    Sample(
+        "live-radio.wav", "0", "live", "codec2:cq_ref", "en", "WAV A-law", "LGPL-2.1",
+        lambda p: encoded(telephone(recorded(p, CQ, 0.0, 6.5)), "WAV", "ALAW"),
+    ),
+    Sample(
+        "live-story.amr", "0", "live", "codec2:ve9qrp", "en", "AMR-NB", "LGPL-2.1",
+        lambda p: amr(telephone(recorded(p, VE9QRP, 20.0, 6.6))),
     ),
     Sample(
         "live-testing.ulaw", "0", "live", "codec2:vk5qi", "en", "headerless µ-law", "LGPL-2.1",

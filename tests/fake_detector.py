@@ -5,7 +5,7 @@ import time
 from pathlib import Path
 
 from audio_model.audio import Channel, RawFormat, SeekableFile
-from audio_model.decision import Evidence, Reason, Verdict, VerdictKind
+from audio_model.decision import Change, Evidence, Reason, Verdict, VerdictKind
 from audio_model.errors import AudioError
 
 VERDICT = Verdict(
@@ -16,7 +16,13 @@ VERDICT = Verdict(
     speech_seconds=1.5,
     decided_at=0.48,
     reason=Reason.NONE,
-    evidence=Evidence((0.08, 0.16), (0.5, 0.1 + 0.2), (0.25, 1.0), (0.0, 0.8)),
+    evidence=Evidence(
+        (0.08, 0.16),
+        (0.5, 0.1 + 0.2),
+        (0.25, 1.0),
+        (0.0, 0.8),
+        changes=(Change(0.48, VerdictKind.RECORDED),),
+    ),
 )
 
 

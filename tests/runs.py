@@ -1,26 +1,29 @@
-"""A run whose network was fitted without training, for commands that read a finished run."""
+"""A run whose network was fitted without training, for commands that read it."""
 
+import csv
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from tests import clips, readout
+from tests import clips, readout, sounds
 from training import config, evaluate
 from training.checkpoint import CHECKPOINT
 from training.data.corpus import Corpus
 
 CONFIG = """
 [data]
-manifests = ["manifest.csv"]
+manifests = ["learnt.csv"]
 
 [split]
-dev = 0.2
+dev = 0.3
 test = 0.0
 
 [unmet]
 manifest = "unmet.csv"
+
 [unmet.groups]
-even = ["live0", "recorded0"]
-odd = ["live1", "recorded1"]
+lines = ["live0", "live1"]
+prompts = ["recorded0", "recorded1"]
 
 [calibration]
 budgets = [0.2]
@@ -31,21 +34,36 @@ workers = 1
 """
 
 
-def write(folder: Path, *, voices: int = 10, seconds: float = 3.2) -> tuple[Path, Path]:
-    """Write so many voices of each class to learn from, and so many to be judged by.
+def write(folder: Path, *, voices: int = 5, seconds: float = 3.2) -> tuple[Path, Path]:
+    """Four corpora of so many voices that judge, four voices to learn from, and what came of it.
 
-    Those of the manifest are of a corpus each, those of ``unmet`` of two corpora a class. The run
-    is evaluated. Returns its folder and its config.
+    Returns the evaluated run and its config.
     """
-    clips.write_corpus(folder, voices=voices, corpora=voices, seconds=seconds)
-    unmet = {"corpora": 2, "first": 50, "n_tones": 0, "name": "unmet.csv"}
-    clips.write_corpus(folder, voices=voices, seconds=seconds, **unmet)
+    _write_manifest(folder, "learnt", range(900, 904), seconds)
+    _write_manifest(folder, "unmet", range(2 * voices), seconds)
     file_of_config = folder / "config.toml"
     file_of_config.write_text(CONFIG, encoding="utf-8")
     settings = config.load(file_of_config)
     run = folder / "run"
     run.mkdir()
-    manifest = Corpus.load(settings).manifest
-    replace(readout.checkpoint(), manifest_hash=manifest.hash).save(run / CHECKPOINT)
-    evaluate.evaluate_run(settings, run, draws=5)
+    trained = replace(
+        readout.checkpoint(), manifest_hash=Corpus.load(settings).manifest.hash, decision=None
+    )
+    trained.save(run / CHECKPOINT)
+    evaluate.evaluate_run(settings, run, draws=10)
     return run, file_of_config
+
+
+def _write_manifest(folder: Path, name: str, numbers: Sequence[int], seconds: float) -> None:
+    rows = []
+    for label, played in (("live", False), ("recorded", True)):
+        for number in numbers:
+            corpus = f"{label}{number % 2}"
+            path = f"{name}/{corpus}/{number}.wav"
+            clips.write(folder / path, sounds.voice(seconds, 50 + number, played=played))
+            source = f"{label}-{number}"
+            rows.append({"path": path, "label": label, "source": source, "corpus": corpus})
+    with (folder / f"{name}.csv").open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, ["path", "label", "source", "corpus"])
+        writer.writeheader()
+        writer.writerows(rows)

@@ -97,6 +97,23 @@ def test_the_client_says_what_it_cant_send(server: ServerProcess) -> None:
     assert "neither 16-bit PCM nor G.711" in done.stderr
 
 
+@pytest.mark.parametrize("flag", ["--help", "-h"])
+def test_the_client_says_how_it_is_used(flag: str) -> None:
+    done = run_client(flag)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "python client.py call.wav" in done.stdout
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["missing.wav"], [__file__], [str(SAMPLES / "recorded-prompt-en.wav"), "nonsense"]],
+)
+def test_the_client_has_a_line_for_what_goes_wrong(arguments: list[str]) -> None:
+    done = run_client(*arguments)
+    assert done.returncode == 1
+    assert len(done.stderr.splitlines()) == 1 and "Traceback" not in done.stderr
+
+
 # Twilio: what is received
 
 
@@ -225,7 +242,7 @@ def module_events(kind: VerdictKind) -> list[dict[str, str]]:
     """What mod_audio_stream makes of the texts that it is sent, first a verdict, then the final."""
     calls, connection = FakeCalls(), FakeConnection({"call": "channel-1"})
     dialect = FreeSwitch(connection, calls)  # type: ignore[arg-type]
-    dialect.binary(b"\0\0")
+    dialect.text('{"rate": 8000}')
     for event in (EventKind.VERDICT, EventKind.FINAL):
         calls.opened[0].tell(event, verdict(kind))
     return [
@@ -241,7 +258,7 @@ def test_a_recording_is_transferred_once_and_the_stream_ends() -> None:
     assert list(verdicts.commands(first, transferred)) == [
         "uuid_setvar channel-1 audio_model_verdict recorded",
         "uuid_setvar channel-1 audio_model_score 0.97",
-        "uuid_setvar channel-1 audio_model_reason ",
+        "uuid_setvar channel-1 audio_model_reason",
         "uuid_transfer channel-1 recorded XML default",
     ]
     assert list(verdicts.commands(last, transferred))[3:] == ["uuid_audio_stream channel-1 stop"]
@@ -262,6 +279,45 @@ def test_mod_audio_fork_that_passes_on_the_data_alone() -> None:
     commands = list(load("freeswitch/verdicts.py").commands(event, set()))
     assert commands[0].endswith("audio_model_verdict live")
     assert commands[-1] == "uuid_audio_fork channel-1 stop"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "",
+        "not JSON",
+        "[]",
+        "null",
+        "17",
+        "{}",
+        '{"type": "json", "data": 5}',
+        '{"type": "transcript", "text": "hello"}',
+        '{"event": "final"}',
+        '{"event": "final", "verdict": "live\\n\\napi shutdown", "reason": ""}',
+        '{"event": "final", "verdict": "live", "reason": "", "score": "1\\n\\napi shutdown"}',
+        "[" * 100_000,
+    ],
+)
+def test_other_json_of_the_modules_is_let_alone(body: str) -> None:
+    event = module_events(VerdictKind.LIVE)[0] | {"_body": body}
+    assert list(load("freeswitch/verdicts.py").commands(event, set())) == []
+    assert list(load("freeswitch/verdicts.py").commands({}, set())) == []
+
+
+def test_a_score_that_is_null_is_an_empty_variable() -> None:
+    _, last = module_events(VerdictKind.UNKNOWN)
+    body = json.loads(last["_body"])
+    body["data"]["score"] = None
+    event = last | {"_body": json.dumps(body)}
+    told = list(load("freeswitch/verdicts.py").commands(event, set()))
+    assert told[1] == "uuid_setvar channel-1 audio_model_score"
+
+
+def test_the_dialplans_first_command_has_the_modules_that_it_needs() -> None:
+    """The sound demo-congrats comes as GSM."""
+    assert "demo-congrats" in (EXAMPLES / "asterisk/extensions.conf").read_text()
+    loaded = re.findall(r"^load=(\S+)$", (EXAMPLES / "asterisk/modules.conf").read_text(), re.M)
+    assert {"format_gsm.so", "codec_gsm.so", "app_playback.so"} <= set(loaded)
 
 
 def test_the_script_speaks_with_an_event_socket() -> None:
@@ -327,7 +383,7 @@ def test_the_dialplan_starts_a_stream_that_is_understood() -> None:
     assert (parts.scheme, parts.path) == ("ws", "/freeswitch")
     calls = FakeCalls()
     dialect = FreeSwitch(FakeConnection(dict(parse_qsl(parts.query))), calls)  # type: ignore[arg-type]
-    dialect.binary(b"\0\0")
+    dialect.text('{"rate": 8000}')
     (call,) = calls.opened
     assert call.legs[0].raw_format.sample_rate == 8000
     assert (call.info.id, call.info.caller) == ("${uuid}", "${caller_id_number}")
@@ -404,6 +460,14 @@ def test_every_option_that_is_named_is_one() -> None:
     assert named <= known, named - known
 
 
+class _NoWebhooks:
+    def __len__(self) -> int:
+        return 0
+
+    def oldest_seconds(self) -> float:
+        return 0.0
+
+
 class _NoCalls:
     open_legs = 0
 
@@ -414,6 +478,7 @@ class _NoCalls:
 def test_every_metric_that_is_named_is_one() -> None:
     metrics = Metrics()
     metrics.watch(_NoCalls())
+    metrics.watch_webhooks(_NoWebhooks())
     families = set(re.findall(r"^# TYPE (\w+)", metrics.text().decode(), re.MULTILINE))
     section = PAGE.partition("### Metrics")[2]
     named = set(re.findall(r"audio_model_\w+", section))

@@ -1,4 +1,8 @@
 import os
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -28,3 +32,30 @@ def test_answers_come_in_order_from_however_many_processes(
 ) -> None:
     monkeypatch.setattr(processes, "usable_cpus", lambda: cpus)
     assert list(map_on_all_cpus(abs, range(-count, 0))) == list(range(count, 0, -1))
+
+
+def test_a_killed_parent_takes_its_workers_along() -> None:
+    parent = subprocess.Popen(
+        [sys.executable, "-m", "tests.orphans"],
+        cwd=Path(__file__).parents[1],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert parent.stdout is not None
+    workers = {int(parent.stdout.readline()) for _ in range(8)} - {parent.pid}
+    assert workers
+    os.kill(parent.pid, signal.SIGKILL)
+    parent.wait()
+    parent.stdout.close()
+    until = time.monotonic() + 10
+    while (left := {pid for pid in workers if _runs(pid)}) and time.monotonic() < until:
+        time.sleep(0.02)
+    assert not left
+
+
+def _runs(pid: int) -> bool:
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except FileNotFoundError:
+        return False
+    return state != "Z"

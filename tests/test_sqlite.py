@@ -32,7 +32,7 @@ def test_another_version_is_refused(tmp_path: Path, kind: type[SqliteStore]) -> 
     kind(tmp_path / "a.db").close()
     with closing(sqlite3.connect(tmp_path / "a.db")) as db:
         db.execute("PRAGMA user_version = 1")
-    with pytest.raises(kind.error, match=r"another version .*\(of format 1, not 2\)"):
+    with pytest.raises(kind.error, match=r"another version .*\(of format 1, not \d+\)"):
         kind(tmp_path / "a.db")
 
 

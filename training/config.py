@@ -1,6 +1,7 @@
 """One TOML file describes a run, from the manifest to the shipped weights."""
 
 import tomllib
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -139,7 +140,7 @@ def load(path: Path) -> Config:
 
 def from_dict(kind: type[T], values: dict[str, Any]) -> T:
     """Rebuild a config dataclass from plain data. Raises UsageError that names the setting."""
-    hooks = {float: _as_float, Path: _as_path}
+    hooks: dict[type[Any], Callable[[Any], Any]] = {float: _as_float, Path: _as_path}
     rules = dacite.Config(strict=True, cast=[tuple], type_hooks=hooks)
     try:
         return dacite.from_dict(kind, values, rules)

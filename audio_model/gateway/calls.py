@@ -1,7 +1,7 @@
 """The calls of this process: each has its legs, each leg its one final event."""
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from time import monotonic
 
 from audio_model.decision import Reason, Verdict, VerdictKind
@@ -15,6 +15,8 @@ from audio_model.gateway.pacer import Pacer
 logger = logging.getLogger(__name__)
 
 Listener = Callable[[Event], None]
+Told = Callable[[str], Awaitable[None]]
+"""Waits until a gateway has taken all that it was told of a call, by the call's id."""
 Keep = Callable[[Event, RawFormat, bytes], None]
 """Is given a final event of unknown, and the leg's audio as it came."""
 
@@ -47,6 +49,8 @@ class Calls:
         self.deadline_seconds, self.listen_seconds = deadline_seconds, listen_seconds
         self.max_legs, self.progress_seconds = max_legs, progress_seconds
         self.listeners, self.keep, self.learn = tuple(listeners), keep, learn
+        self.told: Told | None = None
+        """Awaited before a gateway's channel is ended: its variables are to be set by then."""
         self.engine = Engine()
         self.pacer = Pacer(self.engine)
         self.open_legs = 0

@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from itertools import islice
 from time import monotonic, thread_time
 
+from audio_model.gateway.lag import LoopLag, waited_for_a_core
 from audio_model.gateway.legs import INTERNAL_ERROR, Leg
 from audio_model.stream import MAX_STEPS_A_RUN, hear_together
 
@@ -35,8 +36,17 @@ SLICE_SECONDS = 0.01
 LOAD_SECONDS = 0.5
 """Over how long the load is measured."""
 
-MAX_LOAD, MAX_AGE = 0.98, 1.0
-"""Share of the core, and seconds that a leg waits for its turn, beyond which no leg is taken."""
+MAX_LOAD, MAX_AGE, MAX_LAG = 0.98, 1.0, 0.25
+"""Share of the core, seconds that a leg waits for its turn, and seconds that the event loop is
+late, beyond which no leg is taken."""
+
+STOLEN = 0.2
+"""Share of the time that others took of a ready thread, beyond which no leg is taken from BUSY on:
+they may take more at any moment."""
+
+LAGS_AHEAD = 2.0
+"""By how many times the loop's lag legs are concluded earlier: a timer is late by one, and what it
+sends is by another."""
 
 
 class Engine:
@@ -50,8 +60,9 @@ class Engine:
         self._scheduled = False
         """Whether a round is to come or goes on."""
         self._due: list[Leg] = []
-        self._measured = (monotonic(), thread_time())
-        self._load = 0.0
+        self._lag = LoopLag()
+        self._measured = (monotonic(), thread_time(), waited_for_a_core())
+        self._load = self._stolen = 0.0
         self.rest = 0.0
         """Seconds for which a connection may rest after a read, 0 on a machine that is not busy.
 
@@ -76,7 +87,14 @@ class Engine:
     @property
     def full(self) -> bool:
         """Whether another leg would make all of them late."""
-        return self.load() > MAX_LOAD or self.queue_age() > MAX_AGE
+        load, age, lag = self.load(), self.queue_age(), self._lag.seconds
+        most = BUSY if self._stolen > STOLEN else MAX_LOAD
+        return load > most or age > MAX_AGE or lag > MAX_LAG
+
+    def ahead(self) -> float:
+        """Return by how many seconds legs are to be concluded earlier than on an idle machine."""
+        pause = self._beyond_busy() * LONGEST_PAUSE if self._stolen > STOLEN else 0.0
+        return LAGS_AHEAD * self._lag.peak + pause
 
     def queue_age(self) -> float:
         """Seconds for which the first in the queue has waited."""
@@ -84,13 +102,20 @@ class Engine:
         return monotonic() - first[0][1] if first else 0.0
 
     def load(self) -> float:
-        """Share of one core that this thread used lately; files are scored in other threads."""
-        now, used = monotonic(), thread_time()
+        """Return the share of one core that this thread used lately, or would have used.
+
+        What other programs took while the thread was ready counts as well: a starved thread is not
+        idle. Files are scored in other threads.
+        """
+        now = monotonic()
         seconds = now - self._measured[0]
         if seconds >= LOAD_SECONDS:
+            used, waited = thread_time(), waited_for_a_core()
+            wanted = used - self._measured[1] + waited - self._measured[2]
+            self._stolen = (self._stolen + (waited - self._measured[2]) / seconds) / 2
             # The mean with the last one, so that pause and load do not chase each other.
-            self._load = (self._load + (used - self._measured[1]) / seconds) / 2
-            self._measured = now, used
+            self._load = (self._load + wanted / seconds) / 2
+            self._measured = now, used, waited
             self.rest = self._beyond_busy() * LONGEST_REST
         return self._load
 
@@ -103,10 +128,13 @@ class Engine:
         return SHORTEST_PAUSE + self._beyond_busy() * (LONGEST_PAUSE - SHORTEST_PAUSE)
 
     def _conclude(self) -> None:
-        due, self._due = self._due, []
-        self._hear(due)
-        for leg in due:
-            leg.close()
+        due, self._due = sorted(self._due, key=lambda leg: leg.answer_by), []
+        for at in range(0, len(due), LEGS_A_RUN):
+            together = due[at : at + LEGS_A_RUN]
+            # Whose time is over has waited long enough: what was heard so far is the answer.
+            self._hear([leg for leg in together if monotonic() < leg.answer_by])
+            for leg in together:
+                leg.close(at_once=monotonic() >= leg.answer_by)
 
     def _schedule(self) -> None:
         if not self._scheduled:

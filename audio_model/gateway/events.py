@@ -102,6 +102,7 @@ class Event:
                 "times": [round(value, 2) for value in evidence.times],
                 "scores": [round(value, 4) for value in evidence.scores],
                 "voice": [round(value, 3) for value in evidence.voice],
+                "changes": [change.as_dict() for change in evidence.changes],
             }
         return values
 

@@ -21,6 +21,9 @@ LEAD_SECONDS, LEAD_SHARE = 0.25, 0.1
 Many calls may end at one moment, and hearing the rest of each and telling of it takes a while: the
 deadline is when the last of them is to be answered.
 """
+TOGETHER_SECONDS = 0.01
+MAX_AHEAD_SHARE = 0.25
+"""By what share of the deadline a machine that is behind may conclude legs earlier still."""
 
 INTERNAL_ERROR = "internal error: the log has its traceback"
 
@@ -42,6 +45,9 @@ class Engine(Protocol):
     def conclude(self, leg: "Leg", /) -> None:
         """Hear a leg, whose time is up, at once, and close it."""
 
+    def ahead(self) -> float:
+        """Return by how many seconds legs are to be concluded earlier than on an idle machine."""
+
 
 class Leg:
     """One party's media in a live call. Made by :meth:`audio_model.gateway.calls.Call.open_leg`.
@@ -55,11 +61,14 @@ class Leg:
         "_deadline",
         "_engine",
         "_kept",
+        "_lead",
         "_learn",
+        "_max_ahead",
         "_order",
         "_progress_at",
         "_progress_seconds",
         "_report",
+        "answer_by",
         "name",
         "queued",
         "raw_format",
@@ -98,9 +107,12 @@ class Leg:
         self.started = monotonic()
         self.queued = False
         """Whether the engine has it in its queue."""
-        lead = min(LEAD_SECONDS, LEAD_SHARE * deadline_seconds)
+        self.answer_by = self.started + deadline_seconds
+        """When the final event is due, by the clock of ``started``."""
+        self._lead = min(LEAD_SECONDS, LEAD_SHARE * deadline_seconds)
+        self._max_ahead = MAX_AHEAD_SHARE * deadline_seconds
         self._deadline = asyncio.get_running_loop().call_later(
-            deadline_seconds - lead, self._at_deadline
+            deadline_seconds - self._lead - self._max_ahead, self._near_deadline
         )
 
     @property
@@ -151,8 +163,12 @@ class Leg:
             self._progress_at += self._progress_seconds
             self._report(self, EventKind.PROGRESS, stream.verdict(), "")
 
-    def close(self) -> None:
-        """No more audio will come: hear the rest and give the final event."""
+    def close(self, *, at_once: bool = False) -> None:
+        """No more audio will come: hear the rest and give the final event.
+
+        ``at_once`` leaves whole steps unheard, because there is no time for them: the verdict so
+        far holds, or else it is ``unknown: overload``.
+        """
         stream = self.stream
         if stream is None:
             return
@@ -161,7 +177,8 @@ class Leg:
                 for packet in self._order.rest():
                     self.feed(packet)
             heard = stream.seconds_received > 0
-            verdict = stream.flush()
+            at_once = at_once and stream.decode() > 0
+            verdict = stream.verdict() if at_once else stream.flush()
         except Exception:
             # Whatever broke, the leg owes its answer and the other legs must not hear of it.
             logger.exception("a leg could not be heard to its end")
@@ -170,8 +187,11 @@ class Leg:
             if not heard:
                 self.fail("", Reason.NO_AUDIO)
                 return
+            if at_once and verdict.verdict is VerdictKind.UNKNOWN:
+                self.fail("", Reason.OVERLOAD)
+                return
             self._finish(verdict, "")
-            if self._learn is not None:
+            if self._learn is not None and not at_once:
                 self._learn(stream)
 
     def fail(self, detail: str, reason: Reason = Reason.ERROR) -> None:
@@ -182,6 +202,21 @@ class Leg:
             self.stream.verdict(), verdict=VerdictKind.UNKNOWN, decided_at=None, reason=reason
         )
         self._finish(unknown, detail)
+
+    def _near_deadline(self) -> None:
+        """Conclude now if the machine is so far behind, or else as late as may be."""
+        if self.stream is None:
+            return
+        left = (
+            self.answer_by - monotonic() - self._lead - min(self._engine.ahead(), self._max_ahead)
+        )
+        if left > 0:
+            loop = asyncio.get_running_loop()
+            at = loop.time() + left
+            # Legs whose time is up at about the same moment are concluded together.
+            self._deadline = loop.call_at(at - at % TOGETHER_SECONDS, self._at_deadline)
+        else:
+            self._at_deadline()
 
     def _at_deadline(self) -> None:
         if self.stream is not None and self.stream.seconds_received == 0:

@@ -1,7 +1,7 @@
 """The sample rate of 16-bit audio that nobody has named: told by its frames' length and its pace.
 
-Gateways send a call's audio as it is spoken, so bytes a second tell the rate. A wrong rate would give
-a wrong verdict, so where length and pace do not tell it, nothing is assumed.
+Gateways send a call's audio as it is spoken, so bytes a second tell the rate. A wrong rate would
+give a wrong verdict, so where length and pace do not tell it, nothing is assumed.
 """
 
 from math import log

@@ -90,6 +90,7 @@ class Server:
                 settings.webhook.secret,
                 self.metrics,
                 retries=settings.webhook.retries,
+                connections=settings.webhook.connections,
             )
             sinks.append(self._webhooks.add)
         self._ranges: Ranges | None = None
@@ -220,6 +221,7 @@ class Server:
             advise = None if self._ranges is None else self._ranges.advise
             self._ami = Ami(host, port, ami.user, ami.secret.value, ami.action, advise)
             self.calls.listeners += (self._ami.add,)
+            self.calls.told = self._ami.told
 
     async def _start_audiosocket(self, where: Address) -> None:
         limits, ari = self.settings.limits, self.settings.ari

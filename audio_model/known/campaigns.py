@@ -7,11 +7,12 @@ campaign as soon as something overlaps, and a name or digits spoken inside a tem
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from audio_model.known.fingerprint import NOTHING, Fingerprint
 from audio_model.known.match import PATCH_SECONDS, Match, Matcher
 from audio_model.known.store import CODES_PER_POSITION, POSITIONS_PER_SECOND, Store
+from audio_model.sqlite import MEMORY
 
 LEAST_SHARE = 0.4
 """Of the seconds in which call and recording overlap that must match. Two messages that share a
@@ -61,6 +62,28 @@ class Campaign:
         )
 
 
+@dataclass(frozen=True)
+class Link:
+    """An earlier call that a call matches."""
+
+    call: int
+    offset: float
+    """Second of that call at which this one begins."""
+    seconds: float
+    """That both have."""
+
+
+@dataclass(frozen=True)
+class HeardCall:
+    """What hearing one call told of it; with it the call takes its place again."""
+
+    time: float
+    seconds: float
+    links: tuple[Link, ...] = ()
+    recording: int | None = None
+    """Its number in the store, if it is remembered."""
+
+
 @dataclass
 class _Node:
     """A call in a tree of calls that match; its root stands for the campaign."""
@@ -74,35 +97,53 @@ class _Node:
     remembered: bool = False
 
 
-@dataclass
 class Grouping:
     """Groups calls as they come; :meth:`campaigns` at the end."""
 
-    _store: Store = field(default_factory=lambda: Store(":memory:"))
-    _calls: list[_Node] = field(default_factory=list)
-    _call_of: dict[int, int] = field(default_factory=dict)
-    """The call behind each recording of the store."""
+    def __init__(self, store: Store | None = None) -> None:
+        """
+        Args:
+            store: an empty one, or one with what :meth:`add` put into it; in memory by default.
+        """
+        self._store = Store(MEMORY) if store is None else store
+        self._calls: list[_Node] = []
+        self._call_of: dict[int, int] = {}
+        """The call behind each recording of the store."""
 
-    def add(self, fingerprint: Fingerprint | None, time: float = math.nan) -> None:
-        """The next call; None for one that could not be heard."""
+    def add(self, fingerprint: Fingerprint | None, time: float = math.nan) -> HeardCall:
+        """Hear the next call; None stands for one that could not be heard. Raises StoreError."""
+        heard = self._hear(fingerprint, time)
+        self.take(heard)
+        return heard
+
+    def take(self, heard: HeardCall) -> None:
+        """Give the next call its place; its recording, if it has one, is in the store."""
         call = len(self._calls)
+        node = _Node(heard.time, heard.seconds, call, remembered=heard.recording is not None)
+        self._calls.append(node)
+        for link in heard.links:
+            self._join(call, link)
+        if heard.links:
+            node.matched_seconds = heard.links[0].seconds
+        if heard.recording is not None:
+            self._call_of[heard.recording] = call
+
+    def _hear(self, fingerprint: Fingerprint | None, time: float) -> HeardCall:
         if fingerprint is None or not fingerprint.codes[::CODES_PER_POSITION].any():
-            self._calls.append(_Node(time, 0.0, call))
-            return
+            return HeardCall(time, 0.0)
         telling = (fingerprint.codes[::CODES_PER_POSITION] != NOTHING).sum()
         seconds = float(telling) / POSITIONS_PER_SECOND + PATCH_SECONDS
-        node = _Node(time, seconds, call)
-        self._calls.append(node)
         matcher = Matcher(self._store)
         matcher.add(fingerprint)
-        matches = [match for match in matcher.matches if is_same(match)]
-        for match in matches:
-            self._join(call, match)
-        if matches:
-            node.matched_seconds = matches[0].seconds
-        if not matches or seconds - node.matched_seconds >= LEAST_NEW_SECONDS:
-            node.remembered = True
-            self._call_of[self._store.add("", fingerprint.codes, 0.0)] = call
+        links = tuple(
+            Link(self._call_of[match.recording.id], match.offset, match.seconds)
+            for match in matcher.matches
+            if is_same(match)
+        )
+        recording = None
+        if not links or seconds - links[0].seconds >= LEAST_NEW_SECONDS:
+            recording = self._store.add("", fingerprint.codes, 0.0)
+        return HeardCall(time, seconds, links, recording)
 
     def campaigns(self) -> list[Campaign]:
         """The campaigns of two or more calls."""
@@ -126,15 +167,14 @@ class Grouping:
             calls.append(CampaignCall(call, node.time, offset, node.matched_seconds, node.seconds))
         return Campaign(number, calls[members.index(exemplar)], tuple(calls))
 
-    def _join(self, call: int, match: Match) -> None:
-        other = self._call_of[match.recording.id]
+    def _join(self, call: int, link: Link) -> None:
         root, offset = self._root(call)
-        other_root, other_offset = self._root(other)
-        node = self._calls[other]
-        node.matched_seconds = max(node.matched_seconds, min(match.seconds, node.seconds))
+        other_root, other_offset = self._root(link.call)
+        node = self._calls[link.call]
+        node.matched_seconds = max(node.matched_seconds, min(link.seconds, node.seconds))
         if root != other_root:
             self._calls[root].parent = other_root
-            self._calls[root].offset = other_offset + match.offset - offset
+            self._calls[root].offset = other_offset + link.offset - offset
 
     def _root(self, call: int) -> tuple[int, float]:
         """The root of a call's tree, and the root's second at which the call begins."""

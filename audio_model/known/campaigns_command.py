@@ -4,7 +4,9 @@ import argparse
 import csv
 import io
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 
 from audio_model.audio import check_seconds
@@ -12,9 +14,11 @@ from audio_model.errors import UsageError
 from audio_model.files import write_whole
 from audio_model.formats import suffix_of
 from audio_model.known.campaigns import Campaign, CampaignCall, Grouping
-from audio_model.known.fingerprint_files import fingerprint_files
+from audio_model.known.fingerprint_files import fingerprint_entries
 from audio_model.known.picture import picture
-from audio_model.tables.rows import escape
+from audio_model.known.progress import SUFFIX, Heard, Progress, digest_of
+from audio_model.sources.inputs import expand
+from audio_model.tables.rows import Entry, escape, free_names, json_value, text_value
 from audio_model.times import iso
 
 EXIT_DONE = 0
@@ -34,13 +38,17 @@ examples:
                                                             since 1970, or ISO 8601) tells when
 
 writes
-  campaigns.csv            path, campaign, offset, matched_seconds, error: a row for each call;
-                           campaign is empty for a call that is alone, offset is the second of the
-                           campaign's exemplar at which the call begins (negative: before it)
-  campaigns.summary.csv    campaign, calls, first, last, seconds, exemplar: the largest first
+  campaigns.csv            path, campaign, offset, matched_seconds, error, and the other columns of
+                           a manifest: a row for each call; campaign is empty for a call that is
+                           alone, offset is the second of the campaign's exemplar at which the call
+                           begins (negative: before it)
+  campaigns.summary.csv    campaign, calls, first, last, seconds, exemplar: the largest first.
+                           ``audio-model known add known.db campaigns.summary.csv`` takes it
   campaigns.svg            the largest campaigns over time
 
-Without a column time, the time of a call is when its file was last changed.
+Killed or stopped, it goes on where it was when the same command is given again: until the tables
+are written, campaigns.heard.partial has what was heard. Without a column time, the time of a call
+is when its file was last changed.
 
 exit status:
   0 done, 1 some recordings could not be read, 2 wrong usage, 3 the output cannot be written
@@ -55,20 +63,17 @@ def run(args: argparse.Namespace) -> int:
     if suffix_of(args.output) != ".csv":
         raise UsageError(f"the output's name must end in .csv: {args.output}")
     check_seconds(args.max_seconds)
-    grouping = Grouping()
-    paths: list[str] = []
-    errors: list[str] = []
-    for heard in fingerprint_files(args.paths, args.max_seconds):
-        paths.append(escape(heard.entry.path))
-        errors.append(escape(heard.error))
-        grouping.add(heard.fingerprint, heard.time)
-    campaigns = grouping.campaigns()
-    by_size = sorted(campaigns, key=lambda campaign: (-len(campaign.calls), campaign.number))
     stem = str(Path(args.output).with_suffix(""))
+    archive = _hear(args.paths, args.max_seconds, f"{stem}{SUFFIX}")
+    campaigns = archive.grouping.campaigns()
+    by_size = sorted(campaigns, key=lambda campaign: (-len(campaign.calls), campaign.number))
+    paths = [escape(entry.path) for entry in archive.entries]
     write_whole(f"{stem}.svg", picture(by_size, paths))
     write_whole(f"{stem}.summary.csv", _csv(_SUMMARY_COLUMNS, _summary(by_size, paths)))
-    write_whole(args.output, _csv(_COLUMNS, _rows(campaigns, paths, errors)))
-    n_errors = sum(map(bool, errors))
+    names = free_names(dict.fromkeys(chain(*(e.carried for e in archive.entries))), _COLUMNS)
+    write_whole(args.output, _csv([*_COLUMNS, *names.values()], _rows(campaigns, archive, names)))
+    archive.progress.delete()
+    n_errors = sum(map(bool, archive.errors))
     grouped = sum(len(campaign.calls) for campaign in campaigns)
     print(
         f"{len(paths)} calls: {grouped} in {len(campaigns)} campaigns, "
@@ -76,6 +81,44 @@ def run(args: argparse.Namespace) -> int:
         file=sys.stderr,
     )
     return EXIT_SOME_ERRORS if n_errors else EXIT_DONE
+
+
+@dataclass
+class _Archive:
+    """The calls of an archive, each heard now or by a run that was cut off."""
+
+    progress: Progress
+    grouping: Grouping
+    entries: list[Entry] = field(default_factory=list)
+    errors: list[str] = field(default_factory=list)
+
+
+def _hear(paths: Sequence[str], max_seconds: float, progress_path: str) -> _Archive:
+    progress = Progress(progress_path)
+    archive = _Archive(progress, Grouping(progress))
+    entries = expand(paths)
+    for known in progress.calls_heard():
+        entry = next(entries, None)
+        if entry is None or digest_of(entry, max_seconds) != known.asked:
+            # Other calls were asked for then: nothing of it helps.
+            entries = chain(archive.entries, [] if entry is None else [entry], entries)
+            progress.delete()
+            progress = Progress(progress_path)
+            archive = _Archive(progress, Grouping(progress))
+            break
+        archive.entries.append(entry)
+        archive.errors.append(known.error)
+        archive.grouping.take(known.call)
+    if archive.entries:
+        print(f"goes on behind {len(archive.entries)} calls heard before", file=sys.stderr)
+    for heard in fingerprint_entries(entries, max_seconds):
+        error = escape(heard.error)
+        with progress.writing():
+            call = archive.grouping.add(heard.fingerprint, heard.time)
+            progress.note(Heard(digest_of(heard.entry, max_seconds), call, error))
+        archive.entries.append(heard.entry)
+        archive.errors.append(error)
+    return archive
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -98,17 +141,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _rows(
-    campaigns: Sequence[Campaign], paths: Sequence[str], errors: Sequence[str]
+    campaigns: Sequence[Campaign], archive: _Archive, names: Mapping[str, str]
 ) -> Iterable[Sequence[object]]:
     placed: dict[int, tuple[int, CampaignCall]] = {
         call.index: (campaign.number, call) for campaign in campaigns for call in campaign.calls
     }
-    for index, (path, error) in enumerate(zip(paths, errors, strict=True)):
+    for index, (entry, error) in enumerate(zip(archive.entries, archive.errors, strict=True)):
+        cells: tuple[object, ...] = ("", "", "")
         if index in placed:
             number, call = placed[index]
-            yield path, number, f"{call.offset:.3f}", f"{call.matched_seconds:.3f}", error
-        else:
-            yield path, "", "", "", error
+            cells = (number, f"{call.offset:.3f}", f"{call.matched_seconds:.3f}")
+        carried = (text_value(json_value(entry.carried.get(name))) for name in names)
+        yield escape(entry.path), *cells, error, *carried
 
 
 def _summary(campaigns: Sequence[Campaign], paths: Sequence[str]) -> Iterable[Sequence[object]]:

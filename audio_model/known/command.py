@@ -4,16 +4,15 @@ import argparse
 import csv
 import math
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from audio_model.audio import check_seconds
 from audio_model.errors import StoreError
 from audio_model.known.fingerprint_files import fingerprint_files
-from audio_model.known.fuse import evidence_of
-from audio_model.known.match import match_whole
-from audio_model.known.store import Store, StoredRecording
-from audio_model.tables.rows import escape, known_fields
+from audio_model.known.match import Match, match_whole
+from audio_model.known.store import Mark, Store, StoredRecording
+from audio_model.tables.rows import escape
 from audio_model.times import iso
 
 EXIT_DONE = 0
@@ -32,7 +31,13 @@ examples:
   audio-model known match known.db calls/ > matches.csv     a row for each call
   audio-model known list known.db
   audio-model known remove known.db 17 greeting.wav         by number or by name
-  audio-model known merge known.db branch-office.db         take all of another store
+  audio-model known add known.db campaigns.summary.csv      what ``audio-model campaigns`` found
+  audio-model known mark known.db 17 allowed                an announcement, which tells nothing
+  audio-model known merge known.db branch-office.db         take what is new in another store
+
+``known match`` says for each call which recording it repeats, and in the column repeats whether
+that is the message itself or a part that both share, such as a jingle. Where the line slipped, the
+column pieces has each piece: its begin and end in the call, and its offset in the recording.
 
 PATH is a recording, a folder, a pattern in quotes, a manifest (its column time tells when a call
 was), or - for a list on standard input. Several processes may use a store at once.
@@ -41,16 +46,26 @@ exit status:
   0 done, 1 some recordings could not be read, 2 wrong usage or a damaged store
 """
 
-_MATCH_FIELDS = (
-    *("recording", "name", "offset", "start", "end", "seconds", "probability"),
-    *("first_heard", "last_heard", "times_heard"),
-)
 _MATCH_COLUMNS = (
     "path",
-    *("matched_seconds" if name == "seconds" else name for name in _MATCH_FIELDS),
+    "recording",
+    "name",
+    "offset",
+    "start",
+    "end",
+    "matched_seconds",
+    "probability",
+    "first_heard",
+    "last_heard",
+    "times_heard",
+    "mark",
+    "repeats",
+    "speed",
+    "pieces",
     "error",
 )
-_LIST_COLUMNS = ("recording", "name", "seconds", "first_heard", "last_heard", "times_heard")
+_LIST_COLUMNS = ("recording", "name", "seconds", "first_heard", "last_heard", "times_heard", "mark")
+_MARKS = (Mark.ALLOWED, Mark.CAMPAIGN)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -78,7 +93,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     _action(actions, "list", _list, "list what is known, as CSV")
     removing = _action(actions, "remove", _remove, "forget recordings")
     removing.add_argument("recordings", nargs="+", metavar="RECORDING", help="its number or name")
-    merging = _action(actions, "merge", _merge, "take all recordings of other stores")
+    marking = _action(actions, "mark", _mark, "say what recordings of a name or number are")
+    marking.add_argument("recording", metavar="RECORDING", help="its number or name")
+    marking.add_argument(
+        "mark",
+        type=Mark,
+        choices=_MARKS,
+        metavar="|".join(_MARKS),
+        help="allowed: it may recur, and a call that holds it is heard as if it were unknown; "
+        "campaign: it is one, as every recording without a mark is taken to be",
+    )
+    merging = _action(actions, "merge", _merge, "take the recordings of other stores that are new")
     merging.add_argument("others", nargs="+", metavar="OTHER")
 
 
@@ -124,12 +149,11 @@ def _match(args: argparse.Namespace) -> int:
     rows.writerow(_MATCH_COLUMNS)
     with Store(args.store, create=False) as store:
         for heard in fingerprint_files(args.paths, args.max_seconds):
-            cells: Sequence[object] = [""] * len(_MATCH_FIELDS)
+            cells: Iterable[object] = [""] * (len(_MATCH_COLUMNS) - 2)
             if heard.fingerprint is None:
                 errors += 1
-            elif (match := match_whole(store, heard.fingerprint)) is not None and match.sure:
-                fields = known_fields(evidence_of(match))
-                cells = [_cell(name, fields[name]) for name in _MATCH_FIELDS]
+            elif (match := match_whole(store, heard.fingerprint)) is not None and match.repeats:
+                cells = _matched(match)
             rows.writerow([escape(heard.entry.path), *cells, escape(heard.error)])
     return EXIT_SOME_ERRORS if errors else EXIT_DONE
 
@@ -147,14 +171,26 @@ def _list(args: argparse.Namespace) -> int:
 def _remove(args: argparse.Namespace) -> int:
     with Store(args.store, create=False) as store, store.writing():
         for asked in args.recordings:
-            ids = [recording.id for recording in store.named(asked)]
-            if not ids and asked.isdecimal() and store.recording(int(asked)) is not None:
-                ids = [int(asked)]
-            if not ids:
-                raise StoreError(f"{args.store}: no recording {asked}")
-            for id in ids:
+            for id in _ids(store, asked):
                 store.remove(id)
     return EXIT_DONE
+
+
+def _mark(args: argparse.Namespace) -> int:
+    with Store(args.store, create=False) as store, store.writing():
+        for id in _ids(store, args.recording):
+            store.mark(id, args.mark)
+    return EXIT_DONE
+
+
+def _ids(store: Store, asked: str) -> list[int]:
+    """Ids of the recordings of a name or, if there are none, of a number. Raises StoreError."""
+    ids = [recording.id for recording in store.named(asked)]
+    if not ids and asked.isdecimal() and store.recording(int(asked)) is not None:
+        ids = [int(asked)]
+    if not ids:
+        raise StoreError(f"{store.path}: no recording {asked}")
+    return ids
 
 
 def _merge(args: argparse.Namespace) -> int:
@@ -163,16 +199,27 @@ def _merge(args: argparse.Namespace) -> int:
             if Path(path).resolve() == Path(args.store).resolve():
                 raise StoreError(f"{path}: a store cannot be merged into itself")
             with Store(path, create=False) as other:
-                print(f"{path}: {store.merge(other)} recordings")
+                new = store.merge(other)
+                print(f"{path}: {new} recordings, {len(other) - new} known already")
     return EXIT_DONE
 
 
-def _cell(name: str, value: object) -> object:
-    """Write a field with all its decimals, so that the numbers of a column look alike."""
-    if isinstance(value, float):
-        return f"{value:.6f}" if name == "probability" else f"{value:.3f}"
-    return value
+def _matched(match: Match) -> Iterator[object]:
+    yield match.recording.id
+    yield match.recording.name
+    for seconds in (match.offset, match.start, match.end, match.seconds):
+        yield f"{seconds:.3f}"
+    yield f"{match.probability:.6f}"
+    yield from _heard(match.recording)
+    yield match.repeats
+    yield f"{match.speed:g}"
+    yield " ".join(f"{part.start:.2f}-{part.end:.2f}@{part.offset:.3f}" for part in match.pieces)
 
 
 def _heard(recording: StoredRecording) -> tuple[object, ...]:
-    return iso(recording.first_heard), iso(recording.last_heard), recording.times_heard
+    return (
+        iso(recording.first_heard),
+        iso(recording.last_heard),
+        recording.times_heard,
+        recording.mark.value,
+    )

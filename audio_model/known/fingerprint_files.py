@@ -15,6 +15,10 @@ from audio_model.sources.open import name_of, open_source
 from audio_model.tables.rows import Entry
 
 TIME_COLUMN = "time"
+FIRST_COLUMN = "first"
+"""When a campaign's first call was."""
+
+_SUMMARY_COLUMNS = {"campaign", "calls", FIRST_COLUMN}
 
 
 @dataclass(frozen=True)
@@ -25,17 +29,22 @@ class FileFingerprint:
     fingerprint: Fingerprint | None
     error: str
     time: float
-    """Seconds since 1970: the manifest's column ``time``, or when the file was last changed;
-    nan if neither is known."""
+    """Seconds since 1970: the manifest's column ``time``, of a summary of campaigns ``first``, or
+    when the file was last changed; nan if none is known."""
 
 
 def fingerprint_files(paths: Iterable[str], max_seconds: float) -> Iterator[FileFingerprint]:
-    """The fingerprints of recordings, folders, patterns and manifests.
+    """Yield the fingerprints of recordings, folders, patterns and manifests.
 
     Args:
         max_seconds: audio that is heard of each.
     """
-    return map_on_all_cpus(partial(_fingerprint_file, max_seconds=max_seconds), expand(paths))
+    return fingerprint_entries(expand(paths), max_seconds)
+
+
+def fingerprint_entries(entries: Iterable[Entry], max_seconds: float) -> Iterator[FileFingerprint]:
+    """Yield the fingerprints of entries, in their order."""
+    return map_on_all_cpus(partial(_fingerprint_file, max_seconds=max_seconds), entries)
 
 
 def _fingerprint_file(entry: Entry, max_seconds: float) -> FileFingerprint:
@@ -54,6 +63,8 @@ def _fingerprint_file(entry: Entry, max_seconds: float) -> FileFingerprint:
 
 def _time(entry: Entry) -> float:
     given = entry.carried.get(TIME_COLUMN)
+    if given is None and entry.carried.keys() >= _SUMMARY_COLUMNS:
+        given = entry.carried[FIRST_COLUMN]
     if given is not None:
         try:
             return times.parse(given)

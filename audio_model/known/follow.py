@@ -12,7 +12,7 @@ from audio_model.errors import StoreError
 from audio_model.frontend import Samples
 from audio_model.known.fingerprint import NOTHING
 from audio_model.known.fuse import fuse
-from audio_model.known.match import WORTH_WEIGHING, Matcher, match_whole
+from audio_model.known.match import WORTH_WEIGHING, Matcher
 from audio_model.known.store import CODES_PER_POSITION, POSITIONS_PER_SECOND, Store
 
 logger = logging.getLogger(__name__)
@@ -71,7 +71,9 @@ class KnownRecordings:
             self._store = None
 
     def conclude(self, follower: "Follower", verdict: Verdict, at: float | None = None) -> None:
-        """A leg is over: count it or learn it, if that was asked for.
+        """A leg is over: count its call or learn it, if that was asked for.
+
+        A call is counted once, however many legs it has and however often it is scored.
 
         Args:
             follower: of any store in this file.
@@ -87,14 +89,17 @@ class KnownRecordings:
         try:
             # Another leg may have taught it since this one was heard, or it was removed.
             with store.writing():
-                match = match_whole(store, matcher.fingerprint)
+                now_known = Matcher(store)
+                now_known.add(matcher.fingerprint)
+                match = now_known.match
                 if match is None or match.probability < WORTH_WEIGHING:
-                    if _is_worth_learning(matcher, verdict):
+                    # What it learnt would hold the allowed recording, too.
+                    if _is_worth_learning(matcher, verdict) and not now_known.allowed:
                         store.add(follower.call, matcher.codes, now, learnt=True)
                 elif match.sure and not (
                     match.recording.learnt and match.recording.name == follower.call
                 ):
-                    store.heard(match.recording.id, now)
+                    store.heard(match.recording.id, now, follower.call)
         # As in Follower.
         except Exception as error:
             self.failed(error)

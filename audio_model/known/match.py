@@ -1,12 +1,14 @@
 """A call's audio to the known recording that it repeats: which, from where, how much, how sure.
 
 A code of the call whose key the store has tells where the call's audio could be in a recording.
-Most such hits are chance; those of a recording that plays share one *alignment*, and there the
-codes of call and recording are compared, one each 80 ms, for the stretch in which they agree.
+Most such hits are chance; those of a recording that plays share one *alignment*, or a few close
+ones where a jitter buffer slipped. There the codes of call and recording are compared, one each
+80 ms, for the stretch in which they agree.
 """
 
 import math
 from dataclasses import dataclass
+from enum import StrEnum
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,8 +25,14 @@ from audio_model.known.fingerprint import (
     Fingerprint,
     Fingerprinter,
 )
-from audio_model.known.store import CODES_PER_POSITION, POSITIONS_PER_SECOND, Store, StoredRecording
-from audio_model.known.stretch import Stretch, best_stretch
+from audio_model.known.store import (
+    CODES_PER_POSITION,
+    POSITIONS_PER_SECOND,
+    Mark,
+    Store,
+    StoredRecording,
+)
+from audio_model.known.stretch import MAX_STEP, STEADY_PIECES, WANDER, Stretch, best_stretch
 
 PATCH_SECONDS = PATCH_SAMPLES / SAMPLE_RATE
 
@@ -47,7 +55,6 @@ MIN_SHARE_OF_HITS = 0.2
 """Alignments with less than this share of the hits that the first has are not compared."""
 
 CONTRARY = 0.25
-WANDER = 0.65
 EVEN_ODDS_AT = 0.12
 ODDS_SLOPE = 39.0
 """``log odds = ODDS_SLOPE * (evidence - CONTRARY * contrary seconds - WANDER * wander -
@@ -84,6 +91,26 @@ ROUND_SECONDS = 1.12
 anything is sure before, and a look-up costs nearly as much for little audio as for more."""
 
 
+class Repeats(StrEnum):
+    """What a call has in common with a recording."""
+
+    MESSAGE = "message"
+    """The recording itself, cut anywhere, or a template with another name in it."""
+    PART = "part"
+    """The same samples in a part of it, such as a jingle: both go on differently."""
+
+
+@dataclass(frozen=True)
+class MatchedPiece:
+    """A part of a call in which a recording plays without a slip."""
+
+    start: float
+    end: float
+    """In seconds of the call."""
+    offset: float
+    """Second of the recording at which the call's audio would begin, if this were all of it."""
+
+
 @dataclass(frozen=True)
 class Match:
     """A stretch of a call that repeats a known recording."""
@@ -105,6 +132,22 @@ class Match:
     wander: float
     """By how much the time of the call wanders about that of the recording: a standard deviation,
     in steps of 16 ms times a constant."""
+    pieces: tuple[MatchedPiece, ...] = ()
+    """The stretch between the slips of the line, in the order of the call."""
+    speed: float = 1.0
+    """Of the call, in speeds of the recording, as nearly as it was tried: to a percent."""
+
+    @property
+    def repeats(self) -> Repeats | None:
+        """Whether the call is the recording, or shares a part with it; None if neither is sure.
+
+        A part changes no verdict and joins no campaign.
+        """
+        if self.sure:
+            return Repeats.MESSAGE
+        against = WANDER * self.wander + EVEN_ODDS_AT
+        alike = sigmoid(ODDS_SLOPE * (self.evidence - against)) >= SURE
+        return Repeats.PART if alike and self.wander <= STEADY_PIECES else None
 
     @property
     def log_odds(self) -> float:
@@ -155,8 +198,16 @@ class Matcher:
 
     @property
     def match(self) -> Match | None:
-        """The likeliest match so far, however unlikely."""
-        return self.matches[0] if self.matches else None
+        """The likeliest match so far, however unlikely, that says something of the call.
+
+        A recording that is allowed says nothing.
+        """
+        return next((m for m in self.matches if m.recording.mark is not Mark.ALLOWED), None)
+
+    @property
+    def allowed(self) -> bool:
+        """Whether the call surely holds a recording that is allowed."""
+        return any(m.sure for m in self.matches if m.recording.mark is Mark.ALLOWED)
 
     @property
     def fingerprint(self) -> Fingerprint:
@@ -229,28 +280,31 @@ class Matcher:
 
     def _compare(self) -> None:
         found: dict[int, tuple[StoredRecording, list[Stretch]]] = {}
-        for position, alignment in self._likely_alignments():
+        for position, alignments in self._likely_alignments():
             known = self._store.at(position)
             if known is None:
                 continue
             recording, codes = known
             if recording.learnt and recording.name == self._own:
                 continue
-            stretch = best_stretch(self.codes, recording, codes, alignment)
-            if stretch.evidence > 0:
+            stretch = best_stretch(self.codes, recording, codes, alignments)
+            if stretch.evidence > 0 and stretch.pieces:
                 found.setdefault(recording.id, (recording, []))[1].append(stretch)
         telling = float((self.codes != NOTHING).sum()) / CODES_PER_SECOND + PATCH_SECONDS
         matches = [_match(recording, parts, telling) for recording, parts in found.values()]
         self.matches = tuple(sorted(matches, key=lambda match: -match.log_odds))
 
-    def _likely_alignments(self) -> list[tuple[int, int]]:
-        """Alignments with the most hits, and a position of each, the one with most hits first."""
+    def _likely_alignments(self) -> list[tuple[int, tuple[int, int]]]:
+        """Bands of alignments with the most hits: a position, the lowest and the highest of each.
+
+        The one with most hits comes first.
+        """
         if len(self._alignments) == 0:
             return []
         order = np.argsort(self._alignments, kind="stable")
         sorted_ = self._alignments[order]
-        # The hits of one code to its neighbours in time are a step or two apart.
-        starts = np.flatnonzero(np.diff(sorted_, prepend=sorted_[0] - 9) > 1)
+        # Pieces of one stretch are a step of a jitter buffer's apart.
+        starts = np.flatnonzero(np.diff(sorted_, prepend=sorted_[0] - 2 * MAX_STEP) > MAX_STEP)
         sizes = np.diff(starts, append=len(sorted_))
         times = self._times[order]
         spans = np.maximum.reduceat(times, starts) - np.minimum.reduceat(times, starts)
@@ -259,19 +313,21 @@ class Matcher:
         most = most[sizes[most] > 0]
         likely = []
         for group in most[sizes[most] >= MIN_SHARE_OF_HITS * sizes.max()].tolist():
-            middle = starts[group] + sizes[group] // 2
-            likely.append((int(self._positions[order[middle]]), int(sorted_[middle])))
+            begin, end = starts[group], starts[group] + sizes[group]
+            position = int(self._positions[order[(begin + end) // 2]])
+            likely.append((position, (int(sorted_[begin]), int(sorted_[end - 1]))))
         return likely
 
 
 def match_whole(store: Store, fingerprint: Fingerprint, own: str = "") -> Match | None:
     """The likeliest match of a whole recording, however unlikely; None if there is no trace of one.
 
-    ``own`` as for a :class:`Matcher`. Raises StoreError.
+    Recordings that are allowed count like all others. ``own`` as for a :class:`Matcher`. Raises
+    StoreError.
     """
     matcher = Matcher(store, own)
     matcher.add(fingerprint)
-    return matcher.match
+    return matcher.matches[0] if matcher.matches else None
 
 
 def likely_codes(fingerprint: Fingerprint) -> tuple[NDArray[np.int64], Codes]:
@@ -315,16 +371,27 @@ def _match(recording: StoredRecording, stretches: list[Stretch], telling: float)
     best = taken[0]
     # A cut part counts only if it could stand alone; the many weak ones are chance.
     parts = [best, *(other for other in taken[1:] if other.evidence >= EVEN_ODDS_AT)]
-    offset = best.alignment - CODES_PER_POSITION * recording.first_position
+    zero = CODES_PER_POSITION * recording.first_position
+    pieces = [
+        MatchedPiece(
+            piece.begin / CODES_PER_SECOND,
+            (piece.end - 1) / CODES_PER_SECOND + PATCH_SECONDS,
+            (piece.alignment - zero) / CODES_PER_SECOND,
+        )
+        for part in parts
+        for piece in part.pieces
+    ]
     return Match(
         recording=recording,
-        offset=offset / CODES_PER_SECOND,
+        offset=(best.alignment - zero) / CODES_PER_SECOND,
         start=min(part.begin for part in parts) / CODES_PER_SECOND,
         end=(max(part.end for part in parts) - 1) / CODES_PER_SECOND + PATCH_SECONDS,
-        seconds=sum((part.end - 1 - part.begin) / CODES_PER_SECOND for part in parts)
+        seconds=sum((part.n_codes - 1) / CODES_PER_SECOND for part in parts)
         + PATCH_SECONDS * len(parts),
         overlap=best.overlap / POSITIONS_PER_SECOND + PATCH_SECONDS,
         telling=telling,
         evidence=sum(part.evidence for part in parts),
         wander=best.wander,
+        pieces=tuple(sorted(pieces, key=lambda piece: piece.start)),
+        speed=best.speed,
     )

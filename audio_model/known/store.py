@@ -5,9 +5,11 @@ All changes happen in transactions: a killed process leaves what was committed a
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from enum import StrEnum
+from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
@@ -40,17 +42,36 @@ CREATE TABLE recordings (
     last_heard REAL NOT NULL,
     times_heard INTEGER NOT NULL,
     learnt INTEGER NOT NULL,
+    mark TEXT NOT NULL,
     waiting INTEGER NOT NULL
 );
+CREATE TABLE calls (
+    recording INTEGER NOT NULL,
+    call BLOB NOT NULL,
+    PRIMARY KEY (recording, call)
+) WITHOUT ROWID;
 CREATE INDEX waiting ON recordings (id) WHERE waiting;
 """
 _FORMAT = Format(
     kind="store of known recordings",
     application_id=0x6B6E6F77,
-    version=2,
+    version=3,
     schema=_SCHEMA + INDEX_SCHEMA,
 )
-_COLUMNS = "id, name, first_position, n_positions, first_heard, last_heard, times_heard, learnt"
+_COLUMNS = (
+    "id, name, first_position, n_positions, first_heard, last_heard, times_heard, learnt, mark"
+)
+_DIGEST_BYTES = 8
+"""Of a call's name: two of a million calls have one digest with a probability of 3e-8."""
+
+
+class Mark(StrEnum):
+    """What a person has said of a recording."""
+
+    NONE = ""
+    ALLOWED = "allowed"
+    """It may recur: an announcement of the network, music on hold. It says nothing of a call."""
+    CAMPAIGN = "campaign"
 
 
 @dataclass(frozen=True)
@@ -67,6 +88,7 @@ class StoredRecording:
     times_heard: int
     learnt: bool
     """Whether it is a call that was learnt, and so has the name of that call."""
+    mark: Mark = Mark.NONE
 
     @property
     def seconds(self) -> float:
@@ -96,7 +118,8 @@ class Store(SqliteStore):
 
         Args:
             path: the store's file.
-            create: whether it is made if there is none. If not, the file need not be writable.
+            create: whether it is made if there is none. If not, neither the file nor the disk need
+                be writable.
             busy_seconds: how long every method waits for a file that is locked.
             mapped: whether the file is read through memory, which is faster. If somebody then cuts
                 the file off, the process ends (SIGBUS); otherwise a method raises StoreError.
@@ -186,11 +209,14 @@ class Store(SqliteStore):
         Raises StoreError.
         """
         now = time.time() if heard_at is None else heard_at
-        return self._add(name, codes[::CODES_PER_POSITION], now, now, 1, learnt=learnt)
+        with self.writing():
+            id = self._add(name, codes[::CODES_PER_POSITION], now, now)
+            if learnt:
+                self._db.execute("UPDATE recordings SET learnt = 1 WHERE id = ?", (id,))
+                self._count(id, [_digest(name)])
+        return id
 
-    def _add(
-        self, name: str, codes: Codes, first: float, last: float, times: int, *, learnt: bool
-    ) -> int:
+    def _add(self, name: str, codes: Codes, first: float, last: float) -> int:
         if not codes.any():
             raise StoreError(f"{name}: nothing in it to know it by (too short, silent, or tones)")
         with self.writing():
@@ -203,26 +229,27 @@ class Store(SqliteStore):
                 raise StoreError(f"{self.path}: the store is full")
             id = self._db.execute(
                 "INSERT INTO recordings (name, first_position, n_positions, codes, first_heard, "
-                "last_heard, times_heard, learnt, waiting) VALUES (?, ?, ?, ?, ?, ?, ?, ?, 1)",
-                (
-                    name,
-                    start,
-                    len(codes),
-                    codes.astype("<u8").tobytes(),
-                    first,
-                    last,
-                    times,
-                    learnt,
-                ),
+                "last_heard, times_heard, learnt, mark, waiting) "
+                "VALUES (?, ?, ?, ?, ?, ?, 1, 0, '', 1)",
+                (name, start, len(codes), codes.astype("<u8").tobytes(), first, last),
             ).lastrowid
             self._index.added()
         assert id is not None
         return id
 
-    def heard(self, id: int, at: float | None = None) -> None:
-        """Count that a recording was heard once more, at seconds since 1970, by default now."""
+    def heard(self, id: int, at: float | None = None, call: str = "") -> None:
+        """Count that a recording was heard in one more call.
+
+        Args:
+            id: the recording's.
+            at: seconds since 1970, by default now.
+            call: the call's name. A call of a name is counted once, however often it is scored; one
+                without a name, each time.
+        """
         now = time.time() if at is None else at
         with self.writing():
+            if call and not self._count(id, [_digest(call)]):
+                return
             self._db.execute(
                 "UPDATE recordings SET first_heard = min(first_heard, ?), "
                 "last_heard = max(last_heard, ?), times_heard = times_heard + 1 WHERE id = ?",
@@ -238,18 +265,77 @@ class Store(SqliteStore):
             ).fetchone()
             self._index.remove(codes, first, waiting)
             self._db.execute("DELETE FROM recordings WHERE id = ?", (id,))
+            self._db.execute("DELETE FROM calls WHERE recording = ?", (id,))
+
+    def mark(self, id: int, mark: Mark) -> None:
+        """Keep what a person says of a recording. Raises StoreError if there is no such one."""
+        with self.writing():
+            changed = self._db.execute("UPDATE recordings SET mark = ? WHERE id = ?", (mark, id))
+            if not changed.rowcount:
+                raise StoreError(f"{self.path}: no recording {id}")
 
     def merge(self, other: "Store") -> int:
-        """Take all recordings of another store, or none; how many they are. Raises StoreError."""
+        """Take the recordings of another store that this one lacks: all of them, or none.
+
+        A recording of exactly the codes that one here has is that one. The calls of both are
+        counted, those that both have heard once. So merging a store again changes nothing.
+
+        Returns:
+            how many recordings are new.
+
+        Raises StoreError.
+        """
         n = 0
         with self.writing():
-            for recording in other.recordings():
-                codes = other.codes(recording.id)
-                first, last = recording.first_heard, recording.last_heard
-                times, learnt = recording.times_heard, recording.learnt
-                self._add(recording.name, codes, first, last, times, learnt=learnt)
-                n += 1
+            ids = {_digest(codes): id for id, codes in self._all_codes()}
+            for theirs in other.recordings():
+                codes = other.codes(theirs.id)
+                id = ids.get(digest := _digest(codes.tobytes()))
+                if id is None:
+                    n += 1
+                    first, last = theirs.first_heard, theirs.last_heard
+                    id = ids[digest] = self._add(theirs.name, codes, first, last)
+                    self._join(replace(theirs, id=id, times_heard=0), theirs, other)
+                else:
+                    ours = self.recording(id)
+                    assert ours is not None
+                    self._join(ours, theirs, other)
         return n
+
+    def calls(self, id: int) -> set[bytes]:
+        """Digests of the names of the calls in which a recording was counted."""
+        with self._errors():
+            rows = self._db.execute("SELECT call FROM calls WHERE recording = ?", (id,))
+            return {call for (call,) in rows}
+
+    def _join(self, ours: StoredRecording, theirs: StoredRecording, other: "Store") -> None:
+        """Tell of one of our recordings what another store tells of the same one, too."""
+        our_calls, their_calls = self.calls(ours.id), other.calls(theirs.id)
+        # Those without a name can't be told apart.
+        nameless = max(ours.times_heard - len(our_calls), theirs.times_heard - len(their_calls))
+        self._count(ours.id, their_calls)
+        self._db.execute(
+            "UPDATE recordings SET first_heard = ?, last_heard = ?, times_heard = ?, learnt = ?, "
+            "mark = ? WHERE id = ?",
+            (
+                min(ours.first_heard, theirs.first_heard),
+                max(ours.last_heard, theirs.last_heard),
+                nameless + len(our_calls | their_calls),
+                ours.learnt,
+                ours.mark or theirs.mark,
+                ours.id,
+            ),
+        )
+
+    def _count(self, id: int, calls: Iterable[bytes]) -> int:
+        """Note the calls in which a recording was heard; how many of them are new."""
+        return self._db.executemany(
+            "INSERT OR IGNORE INTO calls VALUES (?, ?)", ((id, call) for call in calls)
+        ).rowcount
+
+    def _all_codes(self) -> Iterator[tuple[int, bytes]]:
+        with self._errors():
+            yield from self._db.execute("SELECT id, codes FROM recordings")
 
     @contextmanager
     def reading(self) -> Iterator[None]:
@@ -280,4 +366,9 @@ class Store(SqliteStore):
 
 def _recording(row: tuple[Any, ...]) -> StoredRecording:
     recording = StoredRecording(*row)
-    return replace(recording, learnt=bool(recording.learnt))
+    return replace(recording, learnt=bool(recording.learnt), mark=Mark(recording.mark))
+
+
+def _digest(content: str | bytes) -> bytes:
+    content = content.encode("utf-8", "surrogatepass") if isinstance(content, str) else content
+    return blake2b(content, digest_size=_DIGEST_BYTES).digest()

@@ -1,4 +1,7 @@
-"""Manifests: tables of recordings, with a `path` column and others that are carried through."""
+"""Manifests: tables of recordings, with a `path` column and others that are carried through.
+
+The summary that ``audio-model campaigns`` writes is one, too: its paths are the exemplars.
+"""
 
 import json
 import os
@@ -9,6 +12,10 @@ from audio_model.formats import suffix_of
 from audio_model.sources.open import from_folder
 from audio_model.tables.readers import TABLE_SUFFIXES, NotATable, read_rows
 from audio_model.tables.rows import Entry, unescape
+
+PATH_COLUMN = "path"
+EXEMPLAR_COLUMN = "exemplar"
+"""In place of the path, in a summary of campaigns."""
 
 
 def is_manifest(path: str) -> bool:
@@ -24,13 +31,14 @@ def read_manifest(path: str) -> Iterator[Entry]:
 
     Relative paths are taken from the manifest's folder, a member's archive among them. A path that
     does not exist as written is tried with the escapes of our own result tables undone, so that
-    these are manifests too.
+    these are manifests too; an exemplar, also from the working folder, as campaigns wrote it.
     """
     empty = True
     try:
-        for where, values in read_rows(path, required=("path",)):
+        column = EXEMPLAR_COLUMN if _is_summary(path) else PATH_COLUMN
+        for where, values in read_rows(path, required=(column,)):
             empty = False
-            yield _entry(path, where, values)
+            yield _entry(path, where, values, column)
     except OSError as error:
         empty = False
         yield Entry(path, problem=f"the manifest cannot be read: {error.strerror or error}")
@@ -41,13 +49,25 @@ def read_manifest(path: str) -> Iterator[Entry]:
         yield Entry(path, problem="the manifest holds no rows")
 
 
-def _entry(manifest: str, where: str, values: dict[str, object] | str) -> Entry:
+def _is_summary(path: str) -> bool:
+    """Whether a file is a summary of campaigns: CSV whose header has exemplars and no paths."""
+    if suffix_of(path) != ".csv":
+        return False
+    with Path(path).open(encoding="utf-8-sig", errors="surrogateescape") as file:
+        header = file.readline().strip().split(",")
+    return EXEMPLAR_COLUMN in header and PATH_COLUMN not in header
+
+
+def _entry(manifest: str, where: str, values: dict[str, object] | str, column: str) -> Entry:
     if isinstance(values, str):
         return Entry(manifest, problem=f"{where}: {values}")
-    path = values.get("path")
+    path = values.get(column)
     if not isinstance(path, str) or not path:
-        return Entry(manifest, problem=f"{where}: path is {json.dumps(path, default=str)}")
+        return Entry(manifest, problem=f"{where}: {column} is {json.dumps(path, default=str)}")
     full = from_folder(Path(manifest).parent, path)
     if "\\" in path and not os.path.lexists(full):
-        full = from_folder(Path(manifest).parent, unescape(path))
-    return Entry(full, {name: value for name, value in values.items() if name != "path"})
+        path = unescape(path)
+        full = from_folder(Path(manifest).parent, path)
+    if column == EXEMPLAR_COLUMN and not os.path.lexists(full):
+        full = path
+    return Entry(full, {name: value for name, value in values.items() if name != column})

@@ -33,7 +33,7 @@ KNOWN_COLUMNS = (
     "known_times_heard",
 )
 """Of the known recording that a call repeats, behind the others where a store is asked."""
-EVIDENCE_KEYS = ("curve", "voice", "strongest")
+EVIDENCE_KEYS = ("curve", "voice", "strongest", "changes")
 
 Value = str | float | None
 
@@ -77,15 +77,8 @@ class Columns:
         self.own = tuple(name for name in RESULT_COLUMNS if each_channel or name != "channel")
         if known:
             self.own += KNOWN_COLUMNS
-        self.carried: dict[str, str] = {}
+        self.carried = free_names(carried, {*RESULT_COLUMNS, *EVIDENCE_KEYS, *KNOWN_COLUMNS})
         """A manifest's column name to its name in the result."""
-        taken = {*RESULT_COLUMNS, *EVIDENCE_KEYS, *KNOWN_COLUMNS}
-        for name in carried:
-            free = escape(name)
-            while free in taken:
-                free = f"manifest_{free}"
-            taken.add(free)
-            self.carried[name] = free
 
     @property
     def names(self) -> list[str]:
@@ -102,6 +95,22 @@ class Columns:
         return {
             free: json_value(row.entry.carried.get(name)) for name, free in self.carried.items()
         }
+
+
+def free_names(carried: Iterable[str], taken: Iterable[str]) -> dict[str, str]:
+    """Return each carried column's name in a table that has columns of its own.
+
+    A name that is taken gets ``manifest_`` before it.
+    """
+    names: dict[str, str] = {}
+    used = set(taken)
+    for name in carried:
+        free = escape(name)
+        while free in used:
+            free = f"manifest_{free}"
+        used.add(free)
+        names[name] = free
+    return names
 
 
 def result_values(row: Row) -> dict[str, Value]:
@@ -142,10 +151,11 @@ def _field_of(column: str) -> str:
 
 
 def evidence_values(row: Row) -> dict[str, object]:
-    """The evidence behind a row's verdict, by EVIDENCE_KEYS; empty when there is an error.
+    """Return the evidence behind a row's verdict, by EVIDENCE_KEYS; empty when there is an error.
 
     ``curve`` is [[seconds, score], ...], ``voice`` the probability of voice for each of these, and
     ``strongest`` the start and end in seconds of what spoke most for the verdict, or None.
+    ``changes`` holds the first decision and what changed it later, with its second.
     """
     if row.verdict is None:
         return {}
@@ -154,6 +164,7 @@ def evidence_values(row: Row) -> dict[str, object]:
         "curve": [list(point) for point in zip(evidence.times, evidence.scores, strict=True)],
         "voice": list(evidence.voice),
         "strongest": None if evidence.strongest is None else list(evidence.strongest),
+        "changes": [change.as_dict() for change in evidence.changes],
     }
 
 

@@ -1,4 +1,8 @@
-"""Prints what live calls cost, as Markdown; ``--output`` also writes JSON."""
+"""Prints what live calls cost, as Markdown; ``--output`` also writes JSON.
+
+It runs in the gateway's own environment. Where ``silero_vad`` is installed, its network is timed
+beside ours. ``OMP_NUM_THREADS=1`` keeps numpy to one thread, as the server's is.
+"""
 
 import argparse
 import json
@@ -9,12 +13,10 @@ from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
 
-from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
-
-from benchmarks.cost import Machine, machine
 from benchmarks.gateway import network
 from benchmarks.gateway.caller import FRAMES
 from benchmarks.gateway.load import Load, serving
+from benchmarks.machine import Machine, machine
 from benchmarks.timing import Timing
 
 CONTINUOUS = ("--max-legs", "100000", "--listen-seconds", "3000", "--deadline-seconds", "3000")
@@ -32,6 +34,8 @@ LATE_SECONDS = 0.1
 
 STARTS = 5
 
+LIBRARIES = ("numpy", "onnxruntime", "aiohttp", "uvloop")
+
 
 @dataclass(frozen=True)
 class Figures:
@@ -45,8 +49,7 @@ class Figures:
 
 
 def measure(rounds: int, seconds: float, legs: list[int]) -> Figures:
-    with threadpool_limits(1):
-        alone = network.measure(rounds)
+    alone = network.measure(rounds)
     continuous: dict[str, list[Load]] = {name: [] for name in FRAMES}
     for n_legs in legs:
         for protocol, loads in continuous.items():
@@ -64,7 +67,9 @@ def measure(rounds: int, seconds: float, legs: list[int]) -> Figures:
             starts.append(server.seconds_to_ready)
     with serving("--deadline-seconds", str(DEADLINE_SECONDS)) as server:
         held = server.carry("stream", HELD_LEGS, HELD_SECONDS)
-    return Figures(machine(), alone, continuous, new_calls, latency(seconds), held, median(starts))
+    return Figures(
+        machine(LIBRARIES), alone, continuous, new_calls, latency(seconds), held, median(starts)
+    )
 
 
 def latency(seconds: float) -> dict[str, float]:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from functools import partial
 from importlib import resources
+from importlib.util import find_spec
 
 import numpy as np
 import onnxruntime
@@ -33,7 +34,8 @@ def tasks(model: Model) -> Mapping[str, Task]:
         found[name_of(legs, steps)] = Task(
             partial(model.run, samples, state), units=legs * steps * STEP_SECONDS
         )
-    found[SILERO] = Task(silero(), units=_SILERO_SAMPLES / 8000)
+    if find_spec("silero_vad") is not None:
+        found[SILERO] = Task(silero(), units=_SILERO_SAMPLES / 8000)
     return found
 
 

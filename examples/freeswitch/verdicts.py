@@ -8,12 +8,15 @@ a recording goes to the extension "recorded". Others are let alone. Needs nothin
 """
 
 import json
+import re
 import socket
 import sys
 from collections.abc import Iterator
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 EVENTS = "mod_audio_stream::json mod_audio_fork::json"
+UUID = re.compile(r"[\w-]{1,100}", re.ASCII)
+WORD = re.compile(r"\w{0,40}", re.ASCII)
 RECORDED = "recorded XML default"
 """The extension, dialplan and context for recordings."""
 
@@ -26,25 +29,49 @@ def read_message(file: BinaryIO) -> tuple[dict[str, str], str]:
         headers[name] = value
     if not headers:
         raise EOFError("FreeSWITCH has closed the event socket")
-    return headers, file.read(int(headers.get("Content-Length", 0))).decode()
+    return headers, file.read(int(headers.get("Content-Length", 0))).decode(errors="replace")
 
 
-def commands(event: dict[str, str], transferred: set[str]) -> Iterator[str]:
+def json_object(text: object) -> dict[str, Any] | None:
+    """A JSON object, or None for anything else."""
+    try:
+        value = json.loads(text) if isinstance(text, str) else None
+    except (ValueError, RecursionError):
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def verdict_in(body: object) -> dict[str, Any] | None:
+    """Ours in a module's event; None for other JSON, which the modules pass on alike."""
+    said = json_object(body) or {}
+    verdict = said.get("data", said)
+    if not isinstance(verdict, dict) or verdict.get("event") not in ("verdict", "final"):
+        return None
+    # What stands in a command must not begin another one.
+    words = (verdict.get("verdict"), verdict.get("reason"))
+    plain = all(isinstance(word, str) and WORD.fullmatch(word) for word in words)
+    return verdict if plain and isinstance(verdict.get("score"), float | None) else None
+
+
+def commands(event: dict[str, Any], transferred: set[str]) -> Iterator[str]:
     """What FreeSWITCH is to do about an event of the module, whose body is ours.
 
     ``transferred`` holds the channels that were, while more events of them may come.
     """
-    channel, said = event["Unique-ID"], json.loads(event["_body"])
-    verdict = said.get("data", said)
+    channel, verdict = str(event.get("Unique-ID", "")), verdict_in(event.get("_body"))
+    if verdict is None or not UUID.fullmatch(channel):
+        return
     for name in ("verdict", "score", "reason"):
-        yield f"uuid_setvar {channel} audio_model_{name} {verdict[name]}"
+        value = verdict.get(name)
+        yield f"uuid_setvar {channel} audio_model_{name} {'' if value is None else value}".rstrip()
     if verdict["verdict"] == "recorded" and channel not in transferred:
         transferred.add(channel)
         yield f"uuid_transfer {channel} {RECORDED}"
     if verdict["event"] == "final":
         # Nothing more will be said, so nothing more need be sent.
         transferred.discard(channel)
-        module = "audio_fork" if "audio_fork" in event["Event-Subclass"] else "audio_stream"
+        fork = "audio_fork" in str(event.get("Event-Subclass"))
+        module = "audio_fork" if fork else "audio_stream"
         yield f"uuid_{module} {channel} stop"
 
 
@@ -62,7 +89,7 @@ def main(host: str = "127.0.0.1", port: str = "8021", password: str = "ClueCon")
             headers, body = read_message(file)
             if headers.get("Content-Type") != "text/event-json":
                 continue
-            for command in commands(json.loads(body), transferred):
+            for command in commands(json_object(body) or {}, transferred):
                 print(command, flush=True)
                 connection.sendall(f"api {command}\n\n".encode())
 

@@ -1,6 +1,6 @@
 """Stand-ins for the calls and the socket around a dialect: they write down what reaches them."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 
 from audio_model.decision import Evidence, Reason, Verdict, VerdictKind
@@ -86,6 +86,7 @@ class FakePacer:
 class FakeCalls:
     opened: list[FakeCall] = field(default_factory=list)
     pacer: FakePacer = field(default_factory=FakePacer)
+    told: Callable[[str], Awaitable[None]] | None = None
 
     def open(self, info: CallInfo, on_event: Callable[[Event], None]) -> FakeCall:
         call = FakeCall(info, on_event)

@@ -44,3 +44,15 @@ def played(samples: Samples, seed: int, *, gain: float = 0.4, snr_db: float = 15
 def cut(samples: Samples, begin: float, seconds: float) -> Samples:
     """From one second of it, some seconds."""
     return samples[round(begin * SAMPLE_RATE) :][: round(seconds * SAMPLE_RATE)]
+
+
+def slipped(samples: Samples, at: float, slip_ms: float) -> Samples:
+    """Slipped once at a second of it: audio played twice or, if negative, left out."""
+    place, n = round(at * SAMPLE_RATE), round(slip_ms * SAMPLE_RATE / 1000)
+    return np.concatenate([samples[:place], samples[place - n :]])
+
+
+def faster(samples: Samples, speed: float) -> Samples:
+    """Played at another speed, as by another sample clock."""
+    at = np.arange(0, len(samples) - 1, speed)
+    return np.interp(at, np.arange(len(samples)), samples).astype(np.float32)

@@ -1,6 +1,7 @@
 import csv
 import io
 from argparse import ArgumentParser
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -10,7 +11,9 @@ import soundfile
 
 from audio_model.errors import StoreError, UsageError
 from audio_model.known import campaigns_command, command
+from audio_model.known.fingerprint_files import FileFingerprint
 from audio_model.known.store import Store
+from audio_model.tables.rows import Entry
 from tests.known.calls import cut, played, spoken
 from tests.sounds import SAMPLE_RATE, tone
 
@@ -115,8 +118,46 @@ def test_merge(store: Path, one: Path, tmp_path: Path, capsys: pytest.CaptureFix
     assert "other.db: 1 recordings" in capsys.readouterr().out
     with Store(store) as opened:
         assert len(opened) == 2
+    assert known("merge", store, other) == 0
+    assert "other.db: 0 recordings, 1 known already" in capsys.readouterr().out
+    with Store(store) as opened:
+        assert len(opened) == 2
     with pytest.raises(StoreError, match="into itself"):
         known("merge", store, store)
+
+
+def test_mark(store: Path, one: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    known("add", store, one)
+    assert known("mark", store, "1", "allowed") == 0
+    capsys.readouterr()
+    known("list", store)
+    assert [row["mark"] for row in table(capsys.readouterr().out)] == ["allowed"]
+    known("match", store, one)
+    (row,) = table(capsys.readouterr().out)
+    assert (row["mark"], row["repeats"], row["speed"]) == ("allowed", "message", "1")
+    assert row["pieces"].endswith("@0.000")
+    assert known("mark", store, one, "campaign") == 0
+    with Store(store) as opened:
+        assert [recording.mark for recording in opened.recordings()] == ["campaign"]
+    with pytest.raises(StoreError, match="no recording 17"):
+        known("mark", store, "17", "allowed")
+
+
+def test_the_summary_of_campaigns_is_added(
+    store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("calls").mkdir()
+    Path("out").mkdir()
+    for n in range(2):
+        write(Path(f"calls/{n}.wav"), played(ONE, n))
+    Path("calls.csv").write_text("path,time\ncalls/0.wav,500\ncalls/1.wav,100\n")
+    assert campaigns("calls.csv", "--output", "out/campaigns.csv") == 0
+    assert known("add", store, "out/campaigns.summary.csv") == 0
+    with Store(store) as opened:
+        (recording,) = opened.recordings()
+    assert Path(recording.name).name in ("0.wav", "1.wav")
+    assert recording.first_heard == 100
 
 
 @pytest.mark.parametrize("action", [("match", "x.wav"), ("list",), ("remove", "1")])
@@ -141,7 +182,7 @@ def test_campaigns_of_a_manifest(tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert "4 calls: 2 in 1 campaigns, 1 alone, 1 errors" in capsys.readouterr().err
 
     rows = table(output.read_text())
-    assert list(rows[0]) == ["path", "campaign", "offset", "matched_seconds", "error"]
+    assert list(rows[0]) == ["path", "campaign", "offset", "matched_seconds", "error", "time"]
     assert [Path(row["path"]).name for row in rows] == ["a.wav", "b.wav", "c.wav", "d.wav"]
     assert [row["campaign"] for row in rows] == ["1", "", "1", ""]
     assert float(rows[0]["offset"]) == 0
@@ -157,6 +198,64 @@ def test_campaigns_of_a_manifest(tmp_path: Path, capsys: pytest.CaptureFixture[s
     root = ElementTree.parse(tmp_path / "campaigns.svg").getroot()
     bars = root.findall("{http://www.w3.org/2000/svg}rect")
     assert len(bars) == 2
+
+
+def test_the_manifests_columns_are_kept(tmp_path: Path) -> None:
+    write(tmp_path / "a.wav", played(ONE, 0))
+    manifest = tmp_path / "calls.csv"
+    manifest.write_text("path,caller,called,score,error\na.wav,100,200,0.7,\nb.wav,,201,,old\n")
+    output = tmp_path / "campaigns.csv"
+    assert campaigns(manifest, "--output", output) == 1
+    first, second = table(output.read_text())
+    assert [first[name] for name in ("caller", "called", "score")] == ["100", "200", "0.7"]
+    assert second["error"] == "no such file" and second["manifest_error"] == "old"
+    assert second["called"] == "201"
+
+
+def test_campaigns_go_on_where_they_were(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "calls").mkdir()
+    for n in range(6):
+        write(tmp_path / "calls" / f"{n}.wav", played(ONE if n % 3 else cut(ONE, n / 3, 4), n))
+    once, again = tmp_path / "once.csv", tmp_path / "again.csv"
+    assert campaigns(tmp_path / "calls", "--output", once) == 0
+    hear = campaigns_command.fingerprint_entries
+
+    def heard(limit: int) -> list[str]:
+        """Hear so many calls, then stop; the paths of those that were heard."""
+        paths: list[str] = []
+
+        def some(entries: Iterable[Entry], max_seconds: float) -> Iterator[FileFingerprint]:
+            for one in hear(entries, max_seconds):
+                if len(paths) == limit:
+                    raise KeyboardInterrupt
+                paths.append(one.entry.path)
+                yield one
+
+        monkeypatch.setattr(campaigns_command, "fingerprint_entries", some)
+        return paths
+
+    first = heard(4)
+    with pytest.raises(KeyboardInterrupt):
+        campaigns(tmp_path / "calls", "--output", again)
+    assert not again.exists() and (tmp_path / "again.heard.partial").exists()
+    rest = heard(100)
+    assert campaigns(tmp_path / "calls", "--output", again) == 0
+    assert (len(first), len(rest)) == (4, 2)
+    assert "goes on behind 4 calls" in capsys.readouterr().err
+    for ending in ("csv", "summary.csv", "svg"):
+        one, two = once.with_suffix(f".{ending}"), again.with_suffix(f".{ending}")
+        assert one.read_text() == two.read_text()
+    assert not list(tmp_path.glob("*.partial*"))
+
+    # What was heard for other calls is of no use.
+    heard(2)
+    with pytest.raises(KeyboardInterrupt):
+        campaigns(tmp_path / "calls", "--output", again)
+    everything = heard(100)
+    assert campaigns(tmp_path / "calls", "--output", again, "--max-seconds", "5") == 0
+    assert len(everything) == 6
 
 
 def test_an_archive_without_campaigns_has_an_empty_picture(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from audio_model.errors import StoreError
 from audio_model.known import follow
 from audio_model.known.fingerprint import fingerprint
 from audio_model.known.follow import Follower, KnownRecordings
-from audio_model.known.store import Store
+from audio_model.known.store import Mark, Store
 from tests.known.calls import Samples, cut, played, spoken
 from tests.known.test_fuse import LIVE, RECORDED, UNSURE
 from tests.verdicts import assert_same
@@ -129,6 +129,29 @@ def test_too_little_is_not_learnt(path: Path) -> None:
     known = KnownRecordings(path, learn=True)
     known.conclude(heard(known, spoken(1.5, seed=5)), RECORDED)
     known.close()
+    assert times_heard(path) == [1]
+
+
+def test_a_call_is_counted_once(path: Path) -> None:
+    for _ in range(2):
+        known = KnownRecordings(path, learn=True)
+        for call, seed in (("a", 1), ("b", 2), ("a", 3)):
+            follower = heard(known, played(cut(SPOKEN, 1, 4), seed), call)
+            known.conclude(follower, LIVE, at=200.0)
+        known.close()
+    assert times_heard(path) == [3]
+
+
+def test_what_is_allowed_says_nothing_and_teaches_nothing(
+    path: Path, knowing: Detector, detector: Detector
+) -> None:
+    with Store(path) as store:
+        store.mark(1, Mark.ALLOWED)
+    call = played(cut(SPOKEN, 1, 4), seed=1)
+    assert_same(knowing.score_samples(call, 8000), detector.score_samples(call, 8000))
+    pupil = KnownRecordings(path, learn=True)
+    pupil.conclude(heard(pupil, call), RECORDED)
+    pupil.close()
     assert times_heard(path) == [1]
 
 

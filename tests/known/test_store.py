@@ -13,7 +13,7 @@ import pytest
 from audio_model.errors import StoreError
 from audio_model.known import index
 from audio_model.known.fingerprint import Codes
-from audio_model.known.store import CODES_PER_POSITION, Store
+from audio_model.known.store import CODES_PER_POSITION, Mark, Store
 
 EVERY = CODES_PER_POSITION
 ROOT = Path(__file__).parents[2]
@@ -118,6 +118,43 @@ def test_what_was_learnt_stays_so_when_it_is_merged(tmp_path: Path) -> None:
             two.add(name, codes(len(name)), learnt=learnt)
         one.merge(two)
         assert [(r.name, r.learnt) for r in one.recordings()] == [("call", True), ("prompt", False)]
+
+
+def test_a_call_is_counted_once_however_often_it_is_scored(path: Path) -> None:
+    with Store(path) as store:
+        id = store.add("learnt", codes(1), 1.0, learnt=True)
+        for at, call in enumerate(["a.wav", "b.wav", "a.wav", "learnt", "", ""], start=10):
+            store.heard(id, float(at), call)
+        recording = store.recording(id)
+        assert recording is not None
+        # The one that was learnt, two with a name, and two that nobody can tell apart.
+        assert (recording.times_heard, recording.last_heard) == (5, 15.0)
+        assert len(store.calls(id)) == 3
+
+
+def test_merging_again_changes_nothing(tmp_path: Path) -> None:
+    with Store(tmp_path / "a.db") as one, Store(tmp_path / "b.db") as two:
+        for store, calls in ((one, ("x", "y")), (two, ("y", "z"))):
+            id = store.add("prompt", codes(1), 5.0)
+            for call in calls:
+                store.heard(id, 9.0, call)
+        two.add("other", codes(2), 1.0)
+        assert one.merge(two) == 1
+        merged = list(one.recordings())
+        assert [(r.name, r.times_heard) for r in merged] == [("prompt", 4), ("other", 1)]
+        assert one.merge(two) == 0
+        assert two.merge(one) == 0
+        assert list(one.recordings()) == merged
+        assert [r.times_heard for r in two.recordings()] == [4, 1]
+
+
+def test_a_mark_stays_and_goes_along(tmp_path: Path) -> None:
+    with Store(tmp_path / "a.db") as one, Store(tmp_path / "b.db") as two:
+        two.mark(two.add("ringback", codes(1)), Mark.ALLOWED)
+        one.merge(two)
+        assert [recording.mark for recording in one.recordings()] == [Mark.ALLOWED]
+        with pytest.raises(StoreError, match="no recording 7"):
+            one.mark(7, Mark.CAMPAIGN)
 
 
 def test_merge_takes_all_or_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -256,3 +293,25 @@ def test_a_store_that_is_replaced_is_not_there(path: Path) -> None:
         assert not store.is_there()
         path.touch()
         assert not store.is_there()
+
+
+def test_reading_needs_no_room_on_the_disk(path: Path) -> None:
+    """A limit on the size of files stands for a full disk: nothing can be written anywhere."""
+    with Store(path) as store:
+        store.add("one", codes(1))
+    program = """
+import resource, sys
+from audio_model.known.store import Store
+resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+with Store(sys.argv[1], create=False, busy_seconds=1) as store:
+    print(store.recordings().__next__().name)
+"""
+    reader = subprocess.run(
+        [sys.executable, "-c", program, str(path)],
+        cwd=ROOT,
+        check=True,
+        timeout=60,
+        capture_output=True,
+        text=True,
+    )
+    assert reader.stdout == "one\n"

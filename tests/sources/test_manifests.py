@@ -129,3 +129,19 @@ def test_only_existing_files_of_known_endings_are_manifests(tmp_path: Path) -> N
     assert not is_manifest(str(tmp_path / "folder.csv"))
     assert not is_manifest(str(tmp_path / "missing.csv"))
     assert not is_manifest("x" * 5000 + ".csv")
+
+
+def test_a_summary_of_campaigns_names_their_exemplars(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "calls").mkdir()
+    (tmp_path / "calls" / "a.wav").touch()
+    (tmp_path / "out" / "beside.wav").touch()
+    summary = tmp_path / "out" / "campaigns.summary.csv"
+    summary.write_text("campaign,calls,exemplar\n1,9,calls/a.wav\n2,3,beside.wav\n")
+    monkeypatch.chdir(tmp_path)
+    assert entries(summary) == [
+        Entry("calls/a.wav", {"campaign": "1", "calls": "9"}),
+        Entry(str(tmp_path / "out" / "beside.wav"), {"campaign": "2", "calls": "3"}),
+    ]

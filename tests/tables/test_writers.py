@@ -87,6 +87,7 @@ def test_json_lines_hold_the_evidence(tmp_path: Path) -> None:
             "curve": [[0.08, 0.5], [0.16, 0.1 + 0.2]],
             "voice": [0.25, 1.0],
             "strongest": [0.0, 0.8],
+            "changes": [{"at": 0.48, "verdict": "recorded"}],
             "label": 1,
         },
         {

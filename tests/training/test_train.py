@@ -1,7 +1,8 @@
-"""A toy from manifest to model file, interrupted and not, with unmet clips and without."""
+"""A toy from manifest to model file, interrupted and not, with folds and without."""
 
 import csv
 import json
+import re
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -13,10 +14,7 @@ from audio_model.decision import VerdictKind
 from audio_model.detector import Detector
 from tests import clips, sounds
 from training import checkpoint, config, evaluate, train
-from training.data.corpus import Corpus
-from training.data.split import SplitName
-from training.evaluation import card, figures
-from training.evaluation.figures import CLASSES
+from training.evaluation import card, figures, report
 from training.learning import Trainer
 from training.network import NetworkConfig
 from training.train import RunLog
@@ -71,28 +69,37 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         yield path
 
 
-@pytest.fixture(scope="module")
-def with_unmet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """Clips that no network learns from, in two corpora a class; one of them shares a voice."""
-    path = tmp_path_factory.mktemp("unmet")
-    clips.write_corpus(path, voices=14)
-    clips.write_corpus(path, voices=8, first=40, corpora=2, n_tones=0, name="unmet.csv")
-    with (path / "unmet.csv").open("a", encoding="utf-8") as file:
-        file.write(f"{clips.write(path / 'shared.wav', sounds.voice(2, 9))},live,live3,live1,\n")
-    toy = TOY.replace("dev = 0.3\ntest = 0.3", "dev = 0.2\ntest = 0")
-    (path / "toy.toml").write_text(toy.replace("workers = 0", "workers = 2") + UNMET, "utf-8")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(evaluate, "evaluate_run", partial(evaluate.evaluate_run, draws=10))
-        yield path
-
-
 UNMET = """
 [unmet]
 manifest = "unmet.csv"
 [unmet.groups]
-even = ["live0", "recorded0"]
-odd = ["live1", "recorded1"]
+lines = ["live0"]
 """
+
+
+@pytest.fixture(scope="module")
+def met_by_none(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Two corpora of each class, the first of which judge; and a config that says so."""
+    path = tmp_path_factory.mktemp("unmet")
+    clips.write_corpus(path, voices=12)
+    with (path / "manifest.csv").open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    for row in rows:
+        number = int(re.sub(r"\D", "", row["source"]))
+        row["corpus"] = f"{row['label'] or 'tone'}{number % 3}"
+    for name in ("manifest", "unmet"):
+        with (path / f"{name}.csv").open("w", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, [*rows[0]])
+            writer.writeheader()
+            judged = [r["label"] != "" and r["corpus"][-1] != "2" for r in rows]
+            writer.writerows(
+                row for row, of in zip(rows, judged, strict=True) if of == (name == "unmet")
+            )
+    toy = TOY.replace("dev = 0.3\ntest = 0.3", "dev = 0.3\ntest = 0.0")
+    (path / "toy.toml").write_text(toy + UNMET, encoding="utf-8")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(evaluate, "evaluate_run", partial(evaluate.evaluate_run, draws=10))
+        yield path
 
 
 def run_main(folder: Path, run: str, config: str = "toy.toml") -> int:
@@ -120,6 +127,22 @@ def test_the_run_folder_holds_everything(run: Path, folder: Path) -> None:
     assert trained.config["train"]["epochs"] == 4
     assert str(folder) not in json.dumps(trained.config)
     assert not list(folder.rglob("*.partial"))
+
+
+@pytest.mark.slow
+def test_the_model_card_holds_the_run_s_figures(
+    run: Path, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(folder)
+    assert card.main([str(run), "--config", str(folder / "toy.toml")]) == 0
+    text = (folder / "MODEL_CARD.md").read_text(encoding="utf-8")
+    assert len(text.splitlines()) <= card.MAX_LINES
+    shown = report.overview(json.loads((run / "metrics.json").read_text("utf-8"))["conditions"])
+    assert "\n".join(shown) in text
+    assert checkpoint.load(run / "checkpoint.safetensors").weights_hash in text
+    assert "$" not in text
+    assert card.main([str(folder / "none"), "--config", str(folder / "toy.toml")]) == 2
+    assert "none" in capsys.readouterr().err
 
 
 @pytest.mark.slow
@@ -153,50 +176,43 @@ def test_the_model_file_scores_what_it_learnt(run: Path) -> None:
 
 
 @pytest.mark.slow
-def test_without_unmet_clips_the_test_split_judges(run: Path, folder: Path) -> None:
-    measured = json.loads((run / "metrics.json").read_text(encoding="utf-8"))
-    test = Corpus.load(config.load(folder / "toy.toml")).clips(SplitName.TEST)
-    raw = measured["conditions"]["raw"]
-    assert raw["takes"] == {
-        name: sum(clip.label == label for clip in test) for label, name in enumerate(CLASSES)
-    }
-    assert raw["by_group"] == []
-    assert "voices held out of training" in card.make(config.load(folder / "toy.toml"), run)
-
-
-@pytest.mark.slow
-def test_unmet_clips_judge_the_model(with_unmet: Path) -> None:
-    assert run_main(with_unmet, "run") == 0
-    run = with_unmet / "run"
-    raw = json.loads((run / "metrics.json").read_text(encoding="utf-8"))["conditions"]["raw"]
-    assert raw["takes"] == {"live": 9, "recorded": 8}
-    assert raw["corpora"] == {"live": 2, "recorded": 2}
-    assert [(row["slice"], row["takes"]) for row in raw["by_group"]] == [("even", 8), ("odd", 9)]
+def test_corpora_that_nobody_met_judge_the_model(
+    met_by_none: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert run_main(met_by_none, "run") == 0
+    run = met_by_none / "run"
+    metrics = json.loads((run / "metrics.json").read_text(encoding="utf-8"))
+    raw = metrics["conditions"]["raw"]
+    assert raw["takes"] == {"live": 8, "recorded": 8}
+    assert {row["slice"] for row in raw["by_corpus"]} == {
+        "live0", "live1", "recorded0", "recorded1",
+    }  # fmt: skip
+    assert [row["slice"] for row in raw["by_group"]] == ["lines"]
+    assert Detector.load(run / "model.onnx", max_false_alarm=0.5).about["metrics"]["raw"]
+    told = card.make(config.load(met_by_none / "toy.toml"), run)
+    assert len(told.splitlines()) <= card.MAX_LINES
+    assert "corpora that the network has not met" in told
+    # What judges can change without another training.
+    toy = (met_by_none / "toy.toml").read_text(encoding="utf-8")
+    other = toy.replace("budgets = [0.2, 0.5]", "budgets = [0.5]").replace('["live0"]', '["live1"]')
+    (met_by_none / "other.toml").write_text(other, encoding="utf-8")
+    monkeypatch.setattr(Trainer, "run_epoch", lambda _: pytest.fail("it was trained again"))
+    before = checkpoint.load(run / "checkpoint.safetensors").weights_hash
+    assert run_main(met_by_none, "run", "other.toml") == 0
     trained = checkpoint.load(run / "checkpoint.safetensors")
-    detector = Detector.load(run / "model.onnx", max_false_alarm=0.5)
-    assert detector.rule == trained.decision
-    assert detector.about["metrics"].keys() == {"raw", "matched", "line"}
-    assert 0 <= detector.score_samples(sounds.voice(3, 1), 8000).score <= 1
-    learnt = np.load(run / "scenes" / "sound.npy")
-    corpus = Corpus.load(config.load(with_unmet / "toy.toml"))
-    train_clips = corpus.clips(SplitName.TRAIN)
-    heard = {train_clips[n].source for n in learnt.tolist()}
-    assert "live3" not in heard
-    assert "live3" not in {clip.source for clip in corpus.manifest.clips}
-    before = {path: path.stat().st_mtime_ns for path in run.glob("*.np[yz]")}
-    before |= {run / "state.pt": (run / "state.pt").stat().st_mtime_ns}
-    assert len(before) == 2
-    assert run_main(with_unmet, "run") == 0
-    assert {path: path.stat().st_mtime_ns for path in before} == before
+    assert trained.weights_hash == before
+    assert trained.decision is not None
+    assert [p.max_false_alarm for p in trained.decision.operating_points] == [0.5]
 
 
 @pytest.mark.slow
-def test_nobody_need_be_dealt_to_dev(with_unmet: Path) -> None:
-    toy = (with_unmet / "toy.toml").read_text(encoding="utf-8")
-    few = toy.replace("dev = 0.2", "dev = 0").replace("epochs = 4", "epochs = 1")
-    (with_unmet / "no_dev.toml").write_text(few, encoding="utf-8")
-    assert run_main(with_unmet, "no_dev", "no_dev.toml") == 0
-    with (with_unmet / "no_dev" / "log.csv").open(newline="", encoding="utf-8") as file:
+def test_nobody_need_be_dealt_to_dev(met_by_none: Path) -> None:
+    toy = (met_by_none / "toy.toml").read_text(encoding="utf-8")
+    assert "dev = 0.3" in toy
+    few = toy.replace("dev = 0.3", "dev = 0").replace("epochs = 4", "epochs = 1")
+    (met_by_none / "no_dev.toml").write_text(few, encoding="utf-8")
+    assert run_main(met_by_none, "no_dev", "no_dev.toml") == 0
+    with (met_by_none / "no_dev" / "log.csv").open(newline="", encoding="utf-8") as file:
         (row,) = csv.DictReader(file)
     assert not any(name.startswith("dev_") for name in row)
 

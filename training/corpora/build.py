@@ -35,7 +35,7 @@ class Resources:
 
     downloads: Path
     known: Sequence[Clip] = ()
-    """Clips that need not be made again."""
+    """Clips that need not be made again, and live ones to copy."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +48,13 @@ class Builder:
 
 def _kokoro(name: str, *languages: str) -> Callable[[Resources], Engine]:
     return lambda given: Kokoro(f"made_{name}", languages, given.downloads)
+
+
+def _hifigan(given: Resources) -> Engine:
+    # The only builder that needs PyTorch.
+    from training.corpora.hifigan import HifiGan
+
+    return HifiGan(given.known)
 
 
 def _prompts(package: Package) -> Callable[[Resources], Engine]:
@@ -73,6 +80,7 @@ BUILDERS = {
     "flite": Builder(lambda _: Flite(), 30),
     "festival": Builder(lambda _: Festival(), 56),
     "espeak": Builder(lambda _: Espeak(), 20),
+    "hifigan": Builder(_hifigan, 600),
     **{
         package.voice.corpus.removeprefix("debian_"): Builder(_prompts(package), package.n_clips)
         for package in PACKAGES
@@ -111,7 +119,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         help=f"default: all but {', '.join(GAMES)}",
     )
     parser.add_argument("--clips", type=_count, help="of each engine, instead of its own number")
-    parser.add_argument("--known", type=Path, help="manifest whose prompts are not taken again")
+    parser.add_argument(
+        "--known",
+        type=Path,
+        help="manifest whose prompts are not taken again, and whose live clips are copied",
+    )
     options = parser.parse_args(arguments)
     try:
         _build_all(options)

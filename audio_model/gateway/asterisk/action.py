@@ -7,6 +7,9 @@ from audio_model.decision import VerdictKind
 from audio_model.gateway.asterisk.amd import channel_variables
 from audio_model.gateway.events import Event, EventKind
 
+TOLD_SECONDS = 1.0
+"""For which a connection's end waits until the channel's variables are set."""
+
 
 class HangUp(StrEnum):
     """When the server ends a connection, which then ends the application in the dialplan."""

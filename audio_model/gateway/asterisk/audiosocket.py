@@ -6,14 +6,14 @@ end. Asterisk needs no audio back. ``HangUp`` says what ends it.
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from contextlib import suppress
 from time import monotonic
 from typing import cast
 from uuid import UUID
 
 from audio_model.formats import Encoding, RawFormat
-from audio_model.gateway.asterisk.action import HangUp
+from audio_model.gateway.asterisk.action import TOLD_SECONDS, HangUp
 from audio_model.gateway.asterisk.frames import (
     CALLER_HUNG_UP,
     HANGUP_FRAME,
@@ -23,7 +23,7 @@ from audio_model.gateway.asterisk.frames import (
     Kind,
 )
 from audio_model.gateway.asterisk.guess import G711_PAYLOADS, GUESS_BYTES, guess_encoding
-from audio_model.gateway.calls import Call, Calls
+from audio_model.gateway.calls import Call, Calls, Told
 from audio_model.gateway.events import CallInfo, Event
 from audio_model.gateway.legs import Leg
 from audio_model.gateway.pace import GIVE_UP_SECONDS, Pace, is_doubtful
@@ -41,10 +41,7 @@ MAX_BAD_FRAMES = 20
 LINGER_SECONDS = 2.0
 """How long the other side may take to close its end once it was told to."""
 
-TOLD_SECONDS = 1.0
-
 Describe = Callable[[str], CallInfo | None]
-Told = Callable[[str], Awaitable[None]]
 
 
 class AudioSocketServer:

@@ -125,13 +125,15 @@ def load(
         prefix: of the variables' names.
         config: the TOML file.
 
-    Raises UsageError, which names the option and where it was given.
+    Raises UsageError, which names the option and where it was given: also for a variable with the
+    prefix, or a line of the file, that is no option.
     """
     lines = {} if config is None else _read_toml(config)
     known = {one.name for each in groups(settings) for one in each.options}
     for key in lines:
         if key not in known:
             raise UsageError(f"{_file(config)}: there is no option {key!r}{_nearest(key, known)}")
+    _check_variables(environ, prefix, known | {"config"})
     made: dict[str, Any] = {}
     for each in groups(settings):
         chosen: dict[str, Any] = {}
@@ -146,6 +148,20 @@ def load(
                 raise UsageError(f"{origin}: {error}") from error
         made[each.field] = each.make(**chosen)
     return settings(**made)
+
+
+def _check_variables(environ: Mapping[str, str], prefix: str, known: set[str]) -> None:
+    """Refuse variables that nobody reads: a token whose name is misspelt guards nothing.
+
+    Raises UsageError, which names the variable.
+    """
+    known = known | {name.removesuffix("_file") for name in known}
+    upper = {name.upper() for name in known}
+    for variable, value in environ.items():
+        name = variable.removeprefix(prefix)
+        if name != variable and value and name not in upper:
+            near = _nearest(name.lower(), known, prefix)
+            raise UsageError(f"{printable(variable)}: there is no option of this name{near}")
 
 
 def _given(
@@ -202,12 +218,13 @@ def _file(path: Path | None) -> str:
     return "" if path is None else printable(path)
 
 
-def _nearest(key: str, known: set[str]) -> str:
+def _nearest(key: str, known: set[str], prefix: str = "") -> str:
     # Only needed on the way to an error.
     from difflib import get_close_matches
 
     near = get_close_matches(key.replace("-", "_"), known, n=1)
-    return f"; {near[0]} is meant?" if near else ""
+    name = prefix + near[0].upper() if prefix and near else "".join(near)
+    return f"; {name} is meant?" if near else ""
 
 
 def _name(name: str, given: Given) -> str:

@@ -242,6 +242,9 @@ class Webhook:
     retries: Annotated[
         int, Given(values.integer(0, 20), "N", "further attempts when one fails")
     ] = 5
+    connections: Annotated[
+        int, Given(values.integer(1, 10_000), "N", "requests at once, at most")
+    ] = 64
 
 
 _ActionOption = Annotated[

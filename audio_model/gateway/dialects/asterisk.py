@@ -5,20 +5,27 @@ Source: Asterisk documentation, "WebSocket" (Channel Drivers). Texts are events,
 first and names the format. Binary messages are the codec's bytes and nothing else.
 
 The driver answers its channel itself once we are connected; with the dial option ``n`` somebody
-else means to. So nothing is sent back: commands concern the channel and its media, none could carry
-a verdict. It goes by webhook, or through ARI or AMI.
+else means to. Commands concern the channel and its media, none could carry a verdict: it goes by
+webhook, or through ARI or AMI. One command is sent, if the dialplan asks for it by the variable
+``hangup``: ``HANGUP``, in the form of the events. It ends ``Dial()`` as soon as there is a verdict.
 """
 
+import asyncio
+import logging
+from contextlib import suppress
 from typing import Any
 
 import msgspec
 
 from audio_model.formats import Encoding, RawFormat
+from audio_model.gateway.asterisk.action import TOLD_SECONDS, HangUp
 from audio_model.gateway.calls import Calls
 from audio_model.gateway.codecs import DecodeError, PayloadDecoder, by_rtpmap
 from audio_model.gateway.dialects.base import Connection, ProtocolError, call_id
 from audio_model.gateway.dialects.streams import StreamDialect, json_object, scalars, shown
-from audio_model.gateway.events import CallInfo
+from audio_model.gateway.events import CallInfo, Event
+
+logger = logging.getLogger(__name__)
 
 # Asterisk's names; slin alone is 8 kHz.
 _RAW = {
@@ -33,6 +40,9 @@ _RAW = {
 _CODED = {"g722": by_rtpmap("G722", 8_000), "opus": by_rtpmap("OPUS", 48_000, 2)}
 
 
+_WHEN = " or ".join(HangUp)
+
+
 class _MediaStart(msgspec.Struct):
     format: str
     connection_id: str = ""
@@ -45,8 +55,9 @@ class Asterisk(StreamDialect):
     """``MEDIA_START``, then audio. Heard is whoever the WebSocket channel is bridged with.
 
     A call has the WebSocket channel's id, or its name where the id isn't told. In JSON the
-    channel's variables come along: ``call``, ``caller`` and ``called`` say whose call it is, the
-    others become its details. The query of the URL would not do: what one call puts there with the
+    channel's variables come along: ``call``, ``caller`` and ``called`` say whose call it is,
+    ``hangup`` when the channel is to end (``never``, ``recorded`` or ``always``), and the others
+    become the call's details. The query of the URL would not do: what one call puts there with the
     dial option ``v()`` was seen on later calls' connections (Asterisk 22.10).
     """
 
@@ -56,6 +67,9 @@ class Asterisk(StreamDialect):
     def __init__(self, connection: Connection, calls: Calls) -> None:
         super().__init__(connection, calls)
         self._decode: PayloadDecoder = bytes
+        self._hang_up = HangUp.NEVER
+        self._in_json = False
+        self._hanging_up: asyncio.Task[None] | None = None
 
     def text(self, message: str) -> None:
         event, values = _parse(message)
@@ -64,6 +78,7 @@ class Asterisk(StreamDialect):
             return
         if self.begun:
             raise ProtocolError("a second MEDIA_START")
+        self._in_json = message.startswith("{")
         try:
             self._start(msgspec.convert(values, _MediaStart))
         except msgspec.ValidationError as error:
@@ -78,10 +93,28 @@ class Asterisk(StreamDialect):
             raise ProtocolError(str(error)) from error
         super().binary(message)
 
+    def tell(self, event: Event) -> None:
+        if self._hanging_up is None and self._hang_up.asks(event):
+            # A task, because others are still to be told, who set the channel's variables.
+            self._hanging_up = asyncio.create_task(self._end(event.call.id))
+
+    async def _end(self, call_id: str) -> None:
+        if self._call is not None:
+            self._call.close()
+        if self.calls.told is not None:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(TOLD_SECONDS):
+                    await self.calls.told(call_id)
+        self.connection.send_text('{"command": "HANGUP"}' if self._in_json else "HANGUP")
+
     def _start(self, start: _MediaStart) -> None:
         variables = scalars(start.channel_variables)
         call = variables.pop("call", "") or start.channel_id or start.channel
         caller, called = variables.pop("caller", ""), variables.pop("called", "")
+        if (hangup := variables.pop("hangup", "")) in list(HangUp):
+            self._hang_up = HangUp(hangup)
+        elif hangup:
+            logger.warning("asterisk: the variable hangup is %s, not %s", shown(hangup), _WHEN)
         ids = {
             "connection_id": start.connection_id,
             "channel": start.channel,

@@ -28,7 +28,10 @@ from audio_model.gateway.dialects.streams import (
     whole_number,
 )
 from audio_model.gateway.events import CallInfo, Event, EventKind
-from audio_model.gateway.pace import PACE_SECONDS, Pace
+from audio_model.gateway.pace import Pace
+
+METADATA_SECONDS = 0.2
+"""For which audio waits for metadata that it may have overtaken."""
 
 _NO_RATE = "nobody said the sample rate, and the audio does not tell it: put rate into the URL"
 
@@ -99,8 +102,8 @@ class FreeSwitch(StreamDialect):
                 self._begin(self._details)
             return
         told = self._text_at is not None
-        if told or now - (self._early_since or now) >= PACE_SECONDS:
-            plain = "rate" in self._settings or (told and self._pace.is_usual)
+        if told or now - (self._early_since or now) >= METADATA_SECONDS:
+            plain = "rate" in self._settings or self._pace.is_usual
             if plain or self._pace.settled(now):
                 self._begin_untold(self._pace)
 

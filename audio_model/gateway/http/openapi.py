@@ -17,9 +17,11 @@ from audio_model.tables.rows import KNOWN_COLUMNS, RESULT_COLUMNS
 
 Json = dict[str, Any]
 
+_NUMBERS: Json = {"type": "array", "items": {"type": "number"}}
 _NUMBER_OR_NULL: Json = {"type": ["number", "null"]}
 _STRING_OR_NULL: Json = {"type": ["string", "null"]}
 _PAIR_OR_NULL: Json = {"type": ["array", "null"], "items": {"type": "number"}}
+_CHANGES: Json = {"type": "array", "items": {"type": "object"}}  # at (s) and verdict
 
 
 def document(gateways: Iterable[str], stream_path: str) -> Json:
@@ -158,9 +160,8 @@ def _schemas() -> Json:
     }
     evidence: Json = {
         "strongest": _PAIR_OR_NULL,
-        "times": {"type": "array", "items": {"type": "number"}},
-        "scores": {"type": "array", "items": {"type": "number"}},
-        "voice": {"type": "array", "items": {"type": "number"}},
+        **dict.fromkeys(("times", "scores", "voice"), _NUMBERS),
+        "changes": _CHANGES,
     }
     row: Json = {
         "path": {"type": "string", "description": "the file's name, where one was sent"},
@@ -168,9 +169,10 @@ def _schemas() -> Json:
         "logit": _NUMBER_OR_NULL,
         "reason": {"enum": [reason.value or None for reason in Reason]},
         "error": {"type": ["string", "null"], "description": "why it can't be read"},
-        "curve": {"type": "array", "items": {"type": "array", "items": {"type": "number"}}},
-        "voice": {"type": "array", "items": {"type": "number"}},
+        "curve": {"type": "array", "items": _NUMBERS},
+        "voice": _NUMBERS,
         "strongest": _PAIR_OR_NULL,
+        "changes": _CHANGES,
         **{
             name: {"description": "of the recording of the store --known"} for name in KNOWN_COLUMNS
         },

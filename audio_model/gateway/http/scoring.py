@@ -2,12 +2,10 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterable, AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from pathlib import Path
-from tempfile import TemporaryDirectory
+from dataclasses import dataclass
+from io import BytesIO
 from threading import get_native_id
 
 import numpy as np
@@ -21,14 +19,20 @@ from audio_model.formats import Encoding, RawFormat, suffix_of
 from audio_model.gateway.http.errors import HttpError, json_response
 from audio_model.gateway.outlets.metrics import Metrics
 from audio_model.known.follow import KnownRecordings
-from audio_model.scoring import ScoreOptions, score_entry
+from audio_model.scoring import error_row
 from audio_model.tables.rows import Columns, Entry, Row, evidence_values
 
 MAX_BYTES = 16 * 1024 * 1024
 """Of a recording: 17 minutes of 16-bit telephone audio. It is held in memory."""
 MAX_QUEUED = 8
-"""Requests at once: one is scored while the others are received or wait."""
+"""Recordings that are there at once: one is scored while the others wait."""
+MAX_RECEIVING = 64
+"""Recordings that are on their way at once. Beyond them the slowest has to go."""
+MAX_RECEIVING_BYTES = 8 * MAX_BYTES
+"""What all of them may hold together."""
 RECEIVE_SECONDS = 30.0
+SLOW_SECONDS = 1.0
+"""A recording that is on its way for longer may have to go."""
 
 _CHUNK_BYTES = 65_536
 _PLAIN = "identity"
@@ -52,6 +56,10 @@ _BY_HEADER = ("audio/", "video/", "application/octet-stream", "application/ogg")
 _HINT = "send curl -F file=@call.wav, or the body with -H 'Content-Type: audio/wav'"
 
 
+Came = Callable[[int], None]
+"""Is told how many bytes of a recording came just now. It may raise HttpError."""
+
+
 @dataclass(frozen=True)
 class Upload:
     """What was sent."""
@@ -59,6 +67,15 @@ class Upload:
     name: str
     content: bytes
     raw_format: RawFormat | None
+
+
+@dataclass(eq=False)
+class _Receiving:
+    """A recording on its way."""
+
+    began: float
+    timeout: asyncio.Timeout
+    n_bytes: int = 0
 
 
 class Scoring:
@@ -73,23 +90,18 @@ class Scoring:
             self._detector = detector.knowing(known)
         self._columns = Columns(each_channel=False, known=known is not None)
         self._queued = 0
+        self._receiving: set[_Receiving] = set()
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="score", initializer=_give_way)
 
     async def handle(self, request: web.Request) -> web.Response:
         """The row that ``audio-model score --output rows.jsonl`` writes. Raises HttpError."""
-        if self._queued >= MAX_QUEUED:
-            self._metrics.refused.labels("score_queue").inc()
-            raise HttpError(503, "busy", "too many recordings are waiting", {"Retry-After": "1"})
+        self._check_room()
         channel = _channel(request.query)
+        recording = await self._receive(request)
+        # While it came, others did, too.
+        self._check_room()
         self._queued += 1
         try:
-            try:
-                async with asyncio.timeout(RECEIVE_SECONDS):
-                    recording = await _receive(request)
-            except TimeoutError:
-                raise HttpError(
-                    408, "too_slow", f"the recording did not come within {RECEIVE_SECONDS:g} s"
-                ) from None
             row = await asyncio.get_running_loop().run_in_executor(
                 self._executor, self._score, recording, channel
             )
@@ -97,16 +109,64 @@ class Scoring:
             self._queued -= 1
         return json_response({**self._columns.own_values(row), **evidence_values(row)})
 
+    def _check_room(self) -> None:
+        """Raise HttpError if too many recordings wait to be scored."""
+        if self._queued >= MAX_QUEUED:
+            raise self._busy()
+
+    def _busy(self) -> HttpError:
+        self._metrics.refused.labels("score_queue").inc()
+        return HttpError(503, "busy", "too many recordings are waiting", {"Retry-After": "1"})
+
+    async def _receive(self, request: web.Request) -> Upload:
+        """Receive a recording; one that comes slowly makes way for others. Raises HttpError."""
+        loop = asyncio.get_running_loop()
+        self._make_way(loop.time())
+        try:
+            async with asyncio.timeout(RECEIVE_SECONDS) as timeout:
+                receiving = _Receiving(loop.time(), timeout)
+                self._receiving.add(receiving)
+                try:
+                    return await _receive(request, lambda n_bytes: self._came(receiving, n_bytes))
+                finally:
+                    self._receiving.discard(receiving)
+        except TimeoutError:
+            raise HttpError(408, "too_slow", "the recording came too slowly") from None
+
+    def _came(self, receiving: _Receiving, n_bytes: int) -> None:
+        receiving.n_bytes += n_bytes
+        if sum(each.n_bytes for each in self._receiving) > MAX_RECEIVING_BYTES:
+            raise self._busy()
+
+    def _make_way(self, now: float) -> None:
+        """Let the slowest recording go if too many are on their way. Raises HttpError."""
+        if len(self._receiving) < MAX_RECEIVING:
+            return
+        slow = [each for each in self._receiving if now - each.began > SLOW_SECONDS]
+        if not slow:
+            raise self._busy()
+        slowest = min(slow, key=lambda each: each.n_bytes / (now - each.began))
+        self._receiving.discard(slowest)
+        slowest.timeout.reschedule(now)
+
     def close(self) -> None:
         """Finish what is being scored; nothing more is."""
         self._executor.shutdown(cancel_futures=True)
         self._detector.close()
 
     def _score(self, recording: Upload, channel: Channel) -> Row:
-        options = ScoreOptions(channel=channel, raw_format=recording.raw_format)
-        with _in_memory(recording) as path:
-            (row,) = score_entry(Entry(path), self._detector, options)
-        return replace(row, entry=Entry(recording.name))
+        entry, suffix = Entry(recording.name), suffix_of(recording.name)
+        try:
+            verdict = self._detector.score(
+                BytesIO(recording.content),
+                channel=channel,
+                raw_format=recording.raw_format,
+                # Formats without a header are known by their names.
+                name=f"recording{suffix if suffix in AUDIO_SUFFIXES else ''}",
+            )
+        except Exception as error:
+            return error_row(entry, channel, error)
+        return Row(entry, verdict, channel)
 
 
 def _give_way() -> None:
@@ -114,38 +174,22 @@ def _give_way() -> None:
     os.setpriority(os.PRIO_PROCESS, get_native_id(), _NICENESS)
 
 
-@contextmanager
-def _in_memory(recording: Upload) -> Iterator[str]:
-    """A path to a recording that is on no disk: nobody asked for it to be stored."""
-    suffix = suffix_of(recording.name)
-    with (
-        open(os.memfd_create("recording"), "wb") as file,  # noqa: PTH123
-        TemporaryDirectory(prefix="audio-model-") as folder,
-    ):
-        file.write(recording.content)
-        file.flush()
-        # Formats without a header are known by their names.
-        link = Path(folder) / f"recording{suffix if suffix in AUDIO_SUFFIXES else ''}"
-        link.symlink_to(f"/proc/self/fd/{file.fileno()}")
-        yield str(link)
-
-
-async def _receive(request: web.Request) -> Upload:
+async def _receive(request: web.Request, came: Came) -> Upload:
     if (request.content_length or 0) > MAX_BYTES + _CHUNK_BYTES:
         raise _too_large()
     if request.headers.get("Content-Encoding", _PLAIN) != _PLAIN:
         raise HttpError(415, "packed", "a recording is sent as it is, without Content-Encoding")
     try:
         if request.content_type == "multipart/form-data":
-            return await _receive_part(request)
+            return await _receive_part(request, came)
         raw_format, swapped = raw_format_of(request.headers.get("Content-Type", ""))
-        content = await _gather(request.content.iter_chunked(_CHUNK_BYTES))
+        content = await _gather(request.content.iter_chunked(_CHUNK_BYTES), came)
         return Upload("", _ordered(content, swapped), raw_format)
     except (ValueError, HttpProcessingError, web.RequestPayloadError) as error:
         raise HttpError(400, "bad_body", f"the body can't be read: {error}") from error
 
 
-async def _receive_part(request: web.Request) -> Upload:
+async def _receive_part(request: web.Request, came: Came) -> Upload:
     reader = await request.multipart()
     while (part := await reader.next()) is not None:
         if not isinstance(part, BodyPartReader):
@@ -155,7 +199,7 @@ async def _receive_part(request: web.Request) -> Upload:
             continue
         kind = part.headers.get("Content-Type", "application/octet-stream")
         raw_format, swapped = raw_format_of(kind)
-        content = await _gather(_chunks(part))
+        content = await _gather(_chunks(part), came)
         name = (part.filename or "")[-_NAME_LENGTH:]
         return Upload(name, _ordered(content, swapped), raw_format)
     raise HttpError(400, "bad_body", f"the form has no file; {_HINT}")
@@ -166,10 +210,11 @@ async def _chunks(part: BodyPartReader) -> AsyncIterator[bytes]:
         yield chunk
 
 
-async def _gather(chunks: AsyncIterable[bytes]) -> bytes:
+async def _gather(chunks: AsyncIterable[bytes], came: Came) -> bytes:
     content = bytearray()
     async for chunk in chunks:
         content += chunk
+        came(len(chunk))
         if len(content) > MAX_BYTES:
             raise _too_large()
     return bytes(content)

@@ -19,6 +19,7 @@ from audio_model.gateway.events import Event, EventKind
 
 _AUDIO_BUCKETS = (0.5, 1, 1.5, 2, 2.5, 3, 4, 5, 6)
 _WALL_BUCKETS = (0.5, 1, 1.5, 2, 2.5, 3, 3.5, 4, 5, 6, 10)
+_AGE_BUCKETS = (0.05, 0.1, 0.2, 0.3, 0.5, 1, 2, 5, 10, 30, 60)
 _LAG_BUCKETS = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5)
 
 
@@ -28,6 +29,14 @@ class _Calls(Protocol):
     open_legs: int
 
     def queue_age(self) -> float: ...
+
+
+class _Webhooks(Protocol):
+    """What is read of :class:`audio_model.gateway.outlets.webhooks.Webhooks`."""
+
+    def __len__(self) -> int: ...
+
+    def oldest_seconds(self) -> float: ...
 
 
 class Metrics:
@@ -91,6 +100,13 @@ class Metrics:
             ("outcome",),
             registry=registry,
         )
+        self.webhook_age = Histogram(
+            "audio_model_webhook_age_seconds",
+            "Seconds from an event to its delivery; urgent: verdicts that nothing before has told.",
+            ("kind",),
+            buckets=_AGE_BUCKETS,
+            registry=registry,
+        )
         self.slow_readers = Counter(
             "audio_model_slow_readers",
             "Readers of /v1/events that were dropped for reading too slowly.",
@@ -136,6 +152,10 @@ class Metrics:
         """Report the state of calls whenever it is asked for."""
         self._registry.register(_State(self, calls))
 
+    def watch_webhooks(self, webhooks: _Webhooks) -> None:
+        """Report what waits to be delivered whenever it is asked for."""
+        self._registry.register(_Waiting(webhooks))
+
     def count(self, event: Event) -> None:
         verdict = event.verdict
         self._lag.observe(max(0.0, event.waited_seconds - verdict.seconds))
@@ -180,4 +200,21 @@ class _State(Collector):
             "audio_model_queue_age_seconds",
             "For how long the leg that is next to be heard has waited.",
             value=self._calls.queue_age(),
+        )
+
+
+class _Waiting(Collector):
+    def __init__(self, webhooks: _Webhooks) -> None:
+        self._webhooks = webhooks
+
+    def collect(self) -> Iterator[Metric]:
+        yield GaugeMetricFamily(
+            "audio_model_webhooks_waiting",
+            "Webhook events that are not delivered yet.",
+            value=len(self._webhooks),
+        )
+        yield GaugeMetricFamily(
+            "audio_model_webhook_oldest_seconds",
+            "For how long the webhook event has waited that has waited longest.",
+            value=self._webhooks.oldest_seconds(),
         )

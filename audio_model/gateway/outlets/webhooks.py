@@ -7,8 +7,9 @@ The receiver verifies a request so:
     recent = abs(time.time() - int(fields["t"])) < 300
     genuine = recent and hmac.compare_digest(expected, fields["v1"])
 
-An event may come more than once: its ``Idempotency-Key`` is then the same. Of a leg's events a
-later one may overtake one that had to be sent again; ``time`` tells. Any 2xx answer is thanks;
+An event may come more than once: its ``Idempotency-Key`` is then the same. Verdicts go before the
+final events that only repeat them; where both wait, the final one alone is sent. Of a leg's events
+a later one may overtake one that had to be sent again; ``time`` tells. Any 2xx answer is thanks;
 408, 425, 429, 5xx, no answer and no connection are tried again, other answers, redirects among
 them, are not.
 """
@@ -19,22 +20,25 @@ import logging
 import random
 import time
 import uuid
-from collections import deque
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from enum import StrEnum
+from time import monotonic
 
 import aiohttp
 
 from audio_model.gateway.config.values import Secret
 from audio_model.gateway.events import Event, EventKind
 from audio_model.gateway.outlets.metrics import Metrics
+from audio_model.gateway.outlets.waiting import Waiting, WaitingRoom
 
 logger = logging.getLogger(__name__)
 
 SIGNATURE_HEADER = "X-Audio-Model-Signature"
-MAX_WAITING = 1000
-WORKERS = 8
+MAX_WAITING = 10_000
+"""Events that wait, about a kilobyte each; beyond them those are lost that nobody acts on."""
+CONNECTIONS = 64
+"""Requests at once: 800 a second into a receiver that takes 80 ms."""
 ATTEMPT_SECONDS = 5.0
 FIRST_WAIT_SECONDS = 0.5
 MAX_WAIT_SECONDS = 60.0
@@ -55,7 +59,11 @@ class Delivery(StrEnum):
 
 
 class Webhooks:
-    """Posts VERDICT and FINAL events, and other JSON; used in the event loop's thread alone."""
+    """Posts VERDICT and FINAL events, and other JSON; used in the event loop's thread alone.
+
+    Requests are made side by side, as many as there is something to post, up to a limit. One that
+    failed waits for its next attempt without holding a place.
+    """
 
     def __init__(
         self,
@@ -64,41 +72,50 @@ class Webhooks:
         metrics: Metrics,
         *,
         retries: int,
+        connections: int = CONNECTIONS,
         max_waiting: int = MAX_WAITING,
         first_wait_seconds: float = FIRST_WAIT_SECONDS,
         attempt_seconds: float = ATTEMPT_SECONDS,
     ) -> None:
+        """
+        Args:
+            retries: further attempts when one fails.
+            connections: requests at once, at most.
+        """
         self._url, self._secret, self._metrics = url, secret, metrics
-        self._retries, self._max_waiting = retries, max_waiting
+        self._retries, self._connections = retries, connections
         self._first_wait_seconds = first_wait_seconds
+        self._loop = asyncio.get_running_loop()
         self._session = aiohttp.ClientSession(
             timeout=aiohttp.ClientTimeout(total=attempt_seconds),
+            connector=aiohttp.TCPConnector(limit=connections),
             # A receiver's cookies would tie events to each other.
             cookie_jar=aiohttp.DummyCookieJar(),
         )
-        self._waiting: deque[tuple[str, bytes]] = deque()
-        self._more = asyncio.Event()
+        self._room = WaitingRoom(max_waiting)
+        self._workers: set[asyncio.Task[None]] = set()
+        self._alarm: asyncio.TimerHandle | None = None
         self._under_way = 0
         self._idle = asyncio.Event()
         self._idle.set()
-        self._workers = [asyncio.create_task(self._work()) for _ in range(WORKERS)]
+        self._closed = False
+        metrics.watch_webhooks(self)
 
     def __len__(self) -> int:
-        return len(self._waiting) + self._under_way
+        return len(self._room) + self._under_way
+
+    def oldest_seconds(self) -> float:
+        """For how long the event has waited that has waited longest."""
+        return self._room.oldest(monotonic())
 
     def add(self, event: Event, body: bytes) -> None:
         """Have an event posted, if it is one to act on."""
         if event.kind is not EventKind.PROGRESS:
-            self.post(body)
+            self._added(self._room.add(event, uuid.uuid4().hex, body))
 
     def post(self, body: bytes) -> None:
-        """Have JSON posted; the oldest one waiting is dropped if too many are."""
-        if len(self._waiting) >= self._max_waiting:
-            self._waiting.popleft()
-            self._count(Delivery.DROPPED)
-        self._waiting.append((uuid.uuid4().hex, body))
-        self._idle.clear()
-        self._more.set()
+        """Have JSON posted that somebody acts on."""
+        self._added(self._room.put(Waiting(uuid.uuid4().hex, body, urgent=True)))
 
     async def close(self, within: float) -> None:
         """Post what is waiting, for at most so many seconds; count the rest as dropped."""
@@ -107,39 +124,78 @@ class Webhooks:
                 await self._idle.wait()
         except TimeoutError:
             logger.warning("%d webhook events were not delivered before the end", len(self))
-        for worker in self._workers:
+        self._closed = True
+        if self._alarm is not None:
+            self._alarm.cancel()
+        workers = list(self._workers)
+        n_lost = len(self)
+        for worker in workers:
             worker.cancel()
-        await asyncio.gather(*self._workers, return_exceptions=True)
-        self._metrics.webhooks.labels(Delivery.DROPPED).inc(len(self))
-        self._waiting.clear()
+        await asyncio.gather(*workers, return_exceptions=True)
+        self._metrics.webhooks.labels(Delivery.DROPPED).inc(n_lost)
+        self._room.clear()
         await self._session.close()
 
-    async def _work(self) -> None:
-        while True:
-            while not self._waiting:
-                self._more.clear()
-                await self._more.wait()
-            key, body = self._waiting.popleft()
-            self._under_way += 1
-            outcome = await self._deliver(key, body)
-            self._under_way -= 1
-            self._count(outcome)
-            if len(self) == 0:
-                self._idle.set()
+    def _added(self, lost: Waiting | None) -> None:
+        if lost is not None:
+            self._count(Delivery.DROPPED)
+        self._idle.clear()
+        self._start()
 
-    async def _deliver(self, key: str, body: bytes) -> Delivery:
-        for attempt in range(self._retries + 1):
-            answer = await self._attempt(key, body)
-            if isinstance(answer, Delivery):
-                return answer
-            if attempt == self._retries:
-                break
+    def _start(self) -> None:
+        """Let requests be made, one for each event that waits, as far as there are places."""
+        while not self._closed and len(self._workers) < min(len(self._room), self._connections):
+            worker = self._loop.create_task(self._work())
+            self._workers.add(worker)
+            worker.add_done_callback(self._ended)
+
+    async def _work(self) -> None:
+        while (waiting := self._room.next(monotonic())) is not None:
+            self._under_way += 1
+            try:
+                answer = await self._attempt(waiting.key, waiting.body)
+            finally:
+                self._under_way -= 1
+            self._answered(waiting, answer)
+
+    def _answered(self, waiting: Waiting, answer: Delivery | float) -> None:
+        waiting.attempts += 1
+        if isinstance(answer, Delivery):
+            self._count(answer)
+            if answer is Delivery.DELIVERED:
+                kind = "urgent" if waiting.urgent else "other"
+                self._metrics.webhook_age.labels(kind).observe(monotonic() - waiting.since)
+        elif waiting.attempts > self._retries:
+            n_times = self._retries + 1
+            logger.warning("the webhook failed %d times; its event is given up", n_times)
+            self._count(Delivery.GIVEN_UP)
+        else:
             self._count(Delivery.RETRIED)
             # Full jitter on the upper half: receivers that come back aren't met by all at once.
-            wait = self._first_wait_seconds * 2**attempt * random.uniform(0.5, 1)
-            await asyncio.sleep(min(max(wait, answer), MAX_WAIT_SECONDS))
-        logger.warning("the webhook failed %d times; its event is given up", self._retries + 1)
-        return Delivery.GIVEN_UP
+            wait = self._first_wait_seconds * 2 ** (waiting.attempts - 1) * random.uniform(0.5, 1)
+            at = monotonic() + min(max(wait, answer), MAX_WAIT_SECONDS)
+            if self._room.again(waiting, at) is not None:
+                self._count(Delivery.DROPPED)
+        if len(self) == 0:
+            self._idle.set()
+
+    def _ended(self, worker: asyncio.Task[None]) -> None:
+        self._workers.discard(worker)
+        self._wake_later()
+
+    def _wake_later(self) -> None:
+        """Wake up when an event is to be tried again, unless a request's end comes before."""
+        due_at = self._room.due_at()
+        if due_at is None or self._closed or self._workers:
+            return
+        if self._alarm is not None:
+            self._alarm.cancel()
+        self._alarm = self._loop.call_later(max(0.0, due_at - monotonic()) + 0.001, self._wake)
+
+    def _wake(self) -> None:
+        self._alarm = None
+        # A request that finds nothing to post after all ends, and sets the alarm anew.
+        self._start()
 
     async def _attempt(self, key: str, body: bytes) -> Delivery | float:
         """An outcome that holds, or the seconds for which the receiver asks us to wait."""

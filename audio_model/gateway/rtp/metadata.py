@@ -126,7 +126,7 @@ def _address(participant: ElementTree.Element) -> str:
 
 
 def _name(element: ElementTree.Element) -> str:
-    """Return its name without what drafts and products differ in: namespace, case, ``-`` and ``_``."""
+    """Return its name without that in which products differ: namespace, case, ``-``, ``_``."""
     return _plain(element.tag)
 
 

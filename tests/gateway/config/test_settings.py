@@ -226,3 +226,24 @@ def test_any_text_is_a_value_or_a_usage_error(value: str) -> None:
                 one.given.parse(value)
             except ValueError as error:
                 assert "\n" not in str(error) or "\n" in value
+
+
+@pytest.mark.parametrize(
+    ("variable", "meant"),
+    [
+        ("MAX_LEG", "AUDIO_MODEL_SERVE_MAX_LEGS"),
+        ("TOKEN_FIEL", "AUDIO_MODEL_SERVE_TOKEN_FILE"),
+        ("WEBHOOK_SECRT", "AUDIO_MODEL_SERVE_WEBHOOK_SECRET"),
+        ("max_legs", "AUDIO_MODEL_SERVE_MAX_LEGS"),
+    ],
+)
+def test_a_variable_that_nobody_reads_is_refused_by_name(variable: str, meant: str) -> None:
+    name = f"AUDIO_MODEL_SERVE_{variable}"
+    if variable.islower():
+        # Read by nobody, too: names of variables have their case.
+        with pytest.raises(UsageError, match=f"{name}: .*{meant}"):
+            settings_of(environ={name: "5"})
+        return
+    with pytest.raises(UsageError, match=f"{name}: .*{meant} is meant"):
+        settings_of(environ={name: "5"})
+    assert settings_of(environ={name: "", "AUDIO_MODEL_SERVER": "x"}) == settings_of()

@@ -1,8 +1,10 @@
+import asyncio
 import json
 from time import monotonic
 
 import pytest
 
+from audio_model.decision import VerdictKind
 from audio_model.formats import Encoding, RawFormat
 from audio_model.gateway.dialects.asterisk import Asterisk
 from audio_model.gateway.dialects.base import (
@@ -11,8 +13,9 @@ from audio_model.gateway.dialects.base import (
     UNSAID,
     ProtocolError,
 )
+from audio_model.gateway.events import EventKind
 from tests.gateway.dialects.hostile import survives
-from tests.gateway.fakes import FakeCalls, FakeConnection
+from tests.gateway.fakes import FakeCalls, FakeConnection, verdict
 
 PLAIN = (
     "MEDIA_START connection_id:media_connection1 channel:WebSocket/media_connection1/0x5140001a0040"
@@ -203,6 +206,47 @@ def test_a_start_that_never_comes_is_answered_in_time() -> None:
         end(dialect)
         (call,) = calls.opened
         assert call.failures == [UNSAID] and not call.legs[0].payloads
+
+
+@pytest.mark.parametrize(
+    ("hangup", "of", "kind", "ends"),
+    [
+        ("always", VerdictKind.RECORDED, EventKind.VERDICT, True),
+        ("always", VerdictKind.LIVE, EventKind.VERDICT, True),
+        ("always", VerdictKind.UNKNOWN, EventKind.VERDICT, False),
+        ("always", VerdictKind.UNKNOWN, EventKind.FINAL, True),
+        ("recorded", VerdictKind.RECORDED, EventKind.VERDICT, True),
+        ("recorded", VerdictKind.LIVE, EventKind.FINAL, False),
+        ("never", VerdictKind.RECORDED, EventKind.FINAL, False),
+        ("sometimes", VerdictKind.RECORDED, EventKind.FINAL, False),
+        ("", VerdictKind.RECORDED, EventKind.FINAL, False),
+    ],
+)
+def test_the_channel_ends_when_the_dialplan_wants_it_to(
+    hangup: str, of: VerdictKind, kind: EventKind, ends: bool
+) -> None:
+    order: list[str] = []
+
+    async def told(call_id: str) -> None:
+        await asyncio.sleep(0.01)
+        order.append(f"{call_id} {connection.sent}")
+
+    async def scene() -> None:
+        calls.told = told
+        variables = {"call": "1761245640.0", "hangup": hangup}
+        dialect.text(json.dumps(json.loads(JSON) | {"channel_variables": variables}))
+        calls.opened[0].tell(kind, verdict(of))
+        assert not connection.sent
+        calls.opened[0].tell(kind, verdict(of))
+        await asyncio.sleep(0.1)
+
+    dialect, calls, connection = connect()
+    asyncio.run(scene())
+    # Its variables are set before, and it is told once.
+    assert order == (["1761245640.0 []"] if ends else [])
+    assert connection.sent == (['{"command": "HANGUP"}'] if ends else [])
+    assert calls.opened[0].closed == int(ends) and connection.closed_with is None
+    assert "hangup" not in calls.opened[0].info.details
 
 
 def test_an_answered_call_is_not_even_decoded() -> None:

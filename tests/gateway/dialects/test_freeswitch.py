@@ -167,7 +167,7 @@ def test_a_call_that_never_began_is_answered_too() -> None:
 def test_frames_that_overtake_the_metadata_wait_for_it(
     query: dict[str, str], n_frames: int
 ) -> None:
-    """mod_audio_stream#121: heard at half speed, a prompt was called live, and its ids were lost."""
+    """mod_audio_stream#121: at half speed a prompt was called live, and its ids were lost."""
     dialect, calls, _ = connect(**query)
     for _ in range(n_frames):
         dialect.binary(b"\1\0" * 320)

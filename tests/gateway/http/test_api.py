@@ -66,8 +66,8 @@ def test_a_file_is_scored_as_the_command_does() -> None:
             assert await score(here, form) == (200, offline(PROMPT, "call 1.wav"))
             body = PROMPT.read_bytes()
             assert await score(here, body, "audio/wav") == (200, offline(PROMPT, ""))
-            body = (SAMPLES / "live-introduction.amr").read_bytes()
-            expected = offline(SAMPLES / "live-introduction.amr", "")
+            body = (SAMPLES / "live-story.amr").read_bytes()
+            expected = offline(SAMPLES / "live-story.amr", "")
             assert await score(here, body, "application/octet-stream") == (200, expected)
 
     uvloop.run(test())
@@ -211,6 +211,49 @@ def test_a_body_that_comes_too_slowly_is_given_up(monkeypatch: pytest.MonkeyPatc
             writer.close()
             await writer.wait_closed()
             assert (await score(here, PROMPT.read_bytes(), "audio/wav"))[0] == 200
+
+    uvloop.run(test())
+
+
+def test_slow_uploads_block_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scoring, "MAX_RECEIVING", 9)
+    monkeypatch.setattr(scoring, "SLOW_SECONDS", 0.05)
+    head = (
+        b"POST /v1/score HTTP/1.1\r\nHost: x\r\nContent-Type: audio/wav\r\n"
+        b"Content-Length: 1000\r\n\r\nRI"
+    )
+    body = PROMPT.read_bytes()
+
+    async def test() -> None:
+        async with serving() as here:
+            slow = [await asyncio.open_connection("127.0.0.1", here.port) for _ in range(9)]
+            for _, writer in slow[:8]:
+                writer.write(head)
+            await asyncio.sleep(0.1)
+            # Eight of them leave room, and of more than there is room for the slowest goes.
+            assert (await score(here, body, "audio/wav"))[0] == 200
+            slow[8][1].write(head + b"F" * 100)
+            await asyncio.sleep(0.1)
+            assert (await score(here, body, "audio/wav"))[0] == 200
+            answers = [asyncio.create_task(reader.readline()) for reader, _ in slow]
+            await asyncio.wait(answers, timeout=0.2)
+            told = [answer.result() for answer in answers if answer.done()]
+            assert len(told) == 1 and b" 408 " in told[0] and not answers[8].done()
+            for answer in answers:
+                answer.cancel()
+            for _, writer in slow:
+                writer.close()
+
+    uvloop.run(test())
+
+
+def test_no_temporary_folder_is_needed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "mkdtemp", None)
+
+    async def test() -> None:
+        async with serving() as here:
+            expected = offline(PROMPT, "")
+            assert await score(here, PROMPT.read_bytes(), "audio/wav") == (200, expected)
 
     uvloop.run(test())
 

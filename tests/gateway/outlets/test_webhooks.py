@@ -15,11 +15,13 @@ from aiohttp import web
 from hypothesis import given
 from hypothesis import strategies as st
 
+from audio_model.decision import VerdictKind
 from audio_model.gateway.config.values import Secret
 from audio_model.gateway.events import CallInfo, Event, EventKind
 from audio_model.gateway.outlets import webhooks
 from audio_model.gateway.outlets.metrics import Metrics
 from audio_model.gateway.outlets.webhooks import Webhooks, signature
+from benchmarks.gateway.webhooks import measure
 from tests.gateway.fakes import verdict
 
 SECRET = Secret("hook-sécret")
@@ -67,8 +69,10 @@ async def receiver() -> AsyncIterator[Receiver]:
         await runner.cleanup()
 
 
-def event(kind: EventKind = EventKind.FINAL, call: str = "a") -> tuple[Event, bytes]:
-    made = Event(kind, CallInfo(call, "twilio"), "caller", verdict())
+def event(
+    kind: EventKind = EventKind.FINAL, call: str = "a", of: VerdictKind = VerdictKind.RECORDED
+) -> tuple[Event, bytes]:
+    made = Event(kind, CallInfo(call, "twilio"), "caller", verdict(of))
     return made, json.dumps(made.as_dict()).encode()
 
 
@@ -112,7 +116,7 @@ def test_verdicts_and_finals_alone_are_posted() -> None:
     async def test(here: Receiver) -> None:
         hooks = here.hooks()
         for kind in EventKind:
-            hooks.add(*event(kind))
+            hooks.add(*event(kind, kind))
         await hooks.close(2)
         kinds = sorted(json.loads(body)["event"] for _, body in here.requests)
         assert kinds == ["final", "verdict"]
@@ -173,27 +177,21 @@ def test_a_refusal_or_a_redirect_is_final(status: int) -> None:
     run(test)
 
 
-def test_retry_after_is_obeyed(monkeypatch: pytest.MonkeyPatch) -> None:
-    waits = []
-    sleep = asyncio.sleep
-
-    async def watched(seconds: float) -> None:
-        waits.append(seconds)
-        await sleep(0)
-
+@pytest.mark.parametrize(
+    ("retry_after", "least", "most"),
+    [("7", 6.8, 7.0), ("999999999999", 59.8, 60.0), ("soon", 0.0, 0.081)],
+)
+def test_retry_after_is_obeyed(retry_after: str, least: float, most: float) -> None:
     async def test(here: Receiver) -> None:
-        for retry_after in ("7", "999999999999", "soon"):
-            here.answers.append(web.Response(status=503, headers={"Retry-After": retry_after}))
-        hooks = here.hooks()
-        with monkeypatch.context() as patched:
-            patched.setattr(webhooks.asyncio, "sleep", watched)
-            hooks.add(*event())
-            await hooks.close(2)
+        here.answers = [web.Response(status=503, headers={"Retry-After": retry_after})] * 2
+        hooks = here.hooks(first_wait_seconds=0.08)
+        hooks.add(*event())
+        while (due_at := hooks._room.due_at()) is None:
+            await asyncio.sleep(0.005)
+        assert least <= due_at - time.monotonic() <= most
+        await hooks.close(0)
 
     run(test)
-    waits = [wait for wait in waits if wait]
-    assert waits[:2] == [7.0, webhooks.MAX_WAIT_SECONDS]
-    assert 0.04 <= waits[2] <= 0.08
 
 
 def test_a_receiver_that_does_not_answer_is_tried_again() -> None:
@@ -219,18 +217,128 @@ def test_nobody_there_is_tried_again() -> None:
     run(test)
 
 
-def test_the_oldest_are_dropped_when_too_many_wait() -> None:
+def test_verdicts_go_before_finals_that_repeat_them() -> None:
+    async def test(here: Receiver) -> None:
+        here.pause = 0.02
+        hooks = here.hooks(connections=1)
+        told = []
+        for n in range(5):
+            hooks.add(*event(EventKind.VERDICT, f"told {n}"))
+            told.append(f"told {n}")
+        while len(here.requests) < 5:
+            await asyncio.sleep(0.005)
+        for n in range(5):
+            hooks.add(*event(EventKind.FINAL, f"told {n}"))
+        for n in range(5):
+            hooks.add(*event(EventKind.FINAL, f"unheard {n}", VerdictKind.UNKNOWN))
+        hooks.add(*event(EventKind.VERDICT, "new"))
+        hooks.add(*event(EventKind.FINAL, "only a final"))
+        await hooks.close(2)
+        calls = [json.loads(body)["call"] for _, body in here.requests]
+        assert calls[:5] == told
+        assert set(calls[5:8]) & {"new", "only a final"} == {"new", "only a final"}
+        assert set(calls[7:]) - {"new", "only a final"} == {
+            *told,
+            *(f"unheard {n}" for n in range(5)),
+        }
+        assert here.outcomes() == {"delivered": 17, "dropped": 0}
+
+    run(test)
+
+
+def test_a_final_that_only_repeats_its_waiting_verdict_takes_its_place() -> None:
+    async def test(here: Receiver) -> None:
+        hooks = here.hooks()
+        hooks.add(*event(EventKind.VERDICT, "same"))
+        hooks.add(*event(EventKind.VERDICT, "changed"))
+        hooks.add(*event(EventKind.FINAL, "same"))
+        hooks.add(*event(EventKind.FINAL, "changed", VerdictKind.LIVE))
+        assert len(hooks) == 3
+        await hooks.close(2)
+        said = [json.loads(body) for _, body in here.requests]
+        assert sorted((each["call"], each["event"], each["verdict"]) for each in said) == [
+            ("changed", "final", "live"),
+            ("changed", "verdict", "recorded"),
+            ("same", "final", "recorded"),
+        ]
+
+    run(test)
+
+
+def test_verdicts_to_act_on_are_lost_last() -> None:
     async def test(here: Receiver) -> None:
         hooks = here.hooks(max_waiting=5)
-        for n in range(20):
-            hooks.add(*event(call=str(n)))
+        for n in range(4):
+            hooks.add(*event(EventKind.VERDICT, f"verdict {n}"))
+        for n in range(4):
+            hooks.add(*event(EventKind.FINAL, f"unheard {n}", VerdictKind.UNKNOWN))
+        hooks.post(b'{"call": "a change of a range"}')
+        for n in range(4, 8):
+            hooks.add(*event(EventKind.VERDICT, f"verdict {n}"))
         assert len(hooks) == 5
         await hooks.close(2)
         calls = sorted(json.loads(body)["call"] for _, body in here.requests)
-        assert calls == ["15", "16", "17", "18", "19"]
-        assert here.outcomes() == {"delivered": 5, "dropped": 15}
+        assert calls == ["a change of a range", *(f"verdict {n}" for n in range(4))]
+        assert here.outcomes() == {"delivered": 5, "dropped": 8}
 
     run(test)
+
+
+def test_requests_are_made_side_by_side_up_to_the_limit() -> None:
+    async def test(here: Receiver) -> None:
+        here.pause = 0.1
+        hooks = here.hooks(connections=10)
+        for n in range(30):
+            hooks.add(*event(call=str(n)))
+        await asyncio.sleep(0.08)
+        assert len(here.requests) == 10
+        began = time.monotonic()
+        await hooks.close(3)
+        assert len(here.requests) == 30 and time.monotonic() - began < 1
+        assert not hooks._workers
+
+    run(test)
+
+
+def test_failed_events_do_not_block_others_and_all_come() -> None:
+    async def test(here: Receiver) -> None:
+        here.answers = [web.Response(status=503) for _ in range(40)]
+        hooks = here.hooks(connections=4, first_wait_seconds=0.3)
+        for n in range(60):
+            hooks.add(*event(call=str(n)))
+        began = time.monotonic()
+        while here.outcomes().get("delivered", 0) < 20:
+            await asyncio.sleep(0.005)
+        assert time.monotonic() - began < 0.15 or here.times[59] - here.times[0] < 0.15
+        await hooks.close(5)
+        assert here.outcomes()["delivered"] == 60 and here.outcomes()["dropped"] == 0
+
+    run(test)
+
+
+def test_age_and_what_waits_are_measured() -> None:
+    async def test(here: Receiver) -> None:
+        here.pause = 0.2
+        hooks = here.hooks()
+        hooks.add(*event(EventKind.VERDICT))
+        await asyncio.sleep(0.05)
+        hooks.add(*event(EventKind.FINAL, "b", VerdictKind.UNKNOWN))
+        text = here.metrics.text().decode()
+        assert "audio_model_webhooks_waiting 2.0" in text
+        await hooks.close(2)
+        text = here.metrics.text().decode()
+        assert "audio_model_webhooks_waiting 0.0" in text
+        for kind in ("urgent", "other"):
+            assert f'audio_model_webhook_age_seconds_count{{kind="{kind}"}} 1.0' in text
+
+    run(test)
+
+
+@pytest.mark.slow
+def test_the_advertised_load_loses_nothing_and_comes_in_time() -> None:
+    told = measure(calls=1500, rate=300, seconds=0.08, connections=64)
+    assert told.lost == 0 and told.legs == 1500
+    assert told.verdict_age_median <= 0.3
 
 
 def test_a_slow_event_holds_no_other_up() -> None:

@@ -323,7 +323,7 @@ def test_the_dialplan_turns_a_recording_away_within_a_second_of_the_verdict(
 
 
 def test_the_dialplan_passes_on_whoever_is_no_recording(pbx: Asterisk) -> None:
-    played = recording(pbx, "live-introduction.amr")
+    played = recording(pbx, "live-story.amr")
 
     async def test() -> None:
         async with listening(pbx, hang_up=HangUp.ALWAYS, deadline_seconds=4) as heard:
@@ -384,7 +384,7 @@ def test_eagi_in_the_place_of_amd(pbx: Asterisk, shipped: Detector) -> None:
 
 
 def test_eagi_of_a_caller_who_hangs_up(pbx: Asterisk) -> None:
-    played = recording(pbx, "live-introduction.amr")
+    played = recording(pbx, "live-story.amr")
 
     async def test() -> None:
         pbx.cli("agi set debug on")

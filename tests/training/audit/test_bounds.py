@@ -2,17 +2,21 @@
 
 from typing import Any
 
-from training.audit.bounds import MAX_AUC_ALONE, MAX_AUC_TOGETHER, MAX_CHANGED, exceeded
+from training.audit.bounds import (
+    MAX_AUC_ALONE,
+    MAX_AUC_TOGETHER,
+    MAX_CHANGED,
+    exceeded,
+)
 
 
 def report(alone: float, together: float, changed: float) -> dict[str, Any]:
-    """A nuisance and a change; what has no bound is as bad as can be."""
+    """A nuisance, and one change."""
     by = {"level_db": {"auc": alone}, "all": {"auc": together}}
     loose = {"level_db": {"auc": 1.0}, "all": {"auc": 1.0}}
     return {
         "separability": {"raw": {"corpus": loose}, "matched": {"group": loose, "corpus": by}},
-        "changes": {"a room": {"changed": changed}, "a codec": {"changed": 0.0}},
-        "playback": {"changed": 1.0},
+        "changes": {"a room": {"changed": changed}},
     }
 
 

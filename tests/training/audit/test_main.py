@@ -12,9 +12,10 @@ from tests import runs
 from training import checkpoint, config
 from training.audit import __main__ as command
 from training.audit.changes import CHANGES
+from training.augment import from_db
 from training.checkpoint import CHECKPOINT
 from training.data.corpus import Corpus
-from training.data.nuisance import NAMES
+from training.data.nuisance import NAMES, measure
 from training.evaluate import judgement_of
 
 
@@ -33,7 +34,6 @@ def report(run: Path) -> dict[str, Any]:
 
 @pytest.mark.slow
 def test_every_question_is_answered(report: dict[str, Any]) -> None:
-    both = {"raw", "matched"}
     assert {c: list(of) for c, of in report["separability"].items()} == {
         "raw": ["group", "corpus"], "matched": ["group", "corpus"],
     }  # fmt: skip
@@ -42,19 +42,14 @@ def test_every_question_is_answered(report: dict[str, Any]) -> None:
     assert list(report["changes"]) == list(CHANGES)
     assert all(of["takes"] == 20 for of in report["changes"].values())
     assert report["playback"]["live"]["takes"] == 10
-    assert report["subsets"].keys() == report["correlations"].keys() == both
-    for part in ("pitch", "language"):
-        assert report[part].keys() == both
-    for condition in both:
-        halves = report["pitch"][condition].values()
-        assert sum(half["takes"] for half in halves) == 20
-        assert [row["takes"] for row in report["language"][condition]] == [20]
+    for part in ("subsets", "pitch", "language", "correlations"):
+        assert set(report[part]) == {"raw", "matched"}
 
 
 @pytest.mark.slow
 def test_the_report_tells_them_all(run: Path, report: dict[str, Any]) -> None:
     text = (run / "audit.md").read_text(encoding="utf-8")
-    assert text.count("### ") == 8
+    assert text.count("\n### ") == 7
     for name in (*NAMES, *CHANGES):
         assert f"| {name} |" in text
     for problem in report["exceeded"]:
@@ -71,10 +66,10 @@ def test_nuisances_stand_beside_the_take_that_they_were_measured_of(run: Path) -
     settings = config.load(run.parent / "config.toml")
     corpus = Corpus.load(settings)
     judgement = judgement_of(settings, run, corpus)
-    louder_and_louder = [
-        replace(sound, samples=sound.samples * np.float32(1e-3 * 1.4**n))
-        for n, sound in enumerate(corpus.load_sounds(corpus.judged))
-    ]
+    louder_and_louder = []
+    for n, sound in enumerate(corpus.load_sounds(corpus.judged)):
+        gain = from_db(-60 + 2 * n - measure(sound.samples).level_db)
+        louder_and_louder.append(replace(sound, samples=sound.samples * np.float32(gain)))
     place = {sound.clip.name: n for n, sound in enumerate(louder_and_louder)}
     scored = [
         replace(take, log_odds=np.full(len(take.log_odds), place[take.heard.clip.name] / 10))
@@ -84,7 +79,7 @@ def test_nuisances_stand_beside_the_take_that_they_were_measured_of(run: Path) -
     followed = replace(judgement, takes=judgement.takes | {"raw": scored})
     figures = command.scores_figures(followed, louder_and_louder, 1, 5)
     for of_class in figures["correlations"]["raw"].values():
-        assert of_class["level_db"] > 0.95
+        assert of_class["level_db"] == pytest.approx(1)
 
 
 def test_a_run_that_was_not_evaluated_is_refused(

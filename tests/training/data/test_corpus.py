@@ -1,8 +1,6 @@
 """The data of a run: split, decoded once, with surroundings that dev and test do not share."""
 
-from dataclasses import replace
 from pathlib import Path
-from zlib import crc32
 
 import numpy as np
 import pytest
@@ -139,107 +137,96 @@ def test_beds_that_are_not_there(folder: Path) -> None:
         load_beds(write_beds(folder, "path,kind", "gone.wav,bed"))
 
 
-def written(folder: Path, name: str, *rows: str) -> Path:
-    """A manifest whose every row has a sound of its own, unless its file is there."""
-    for row in rows:
-        path = folder / row.split(",")[0]
-        if not path.exists():
-            clips.write(path, sounds.noise(0.1, crc32(path.name.encode())))
-    return write_lines(folder / name, "path,label,source,group,call", *rows)
+def judged_by(folder: Path, unmet: list[str], *, learnt: list[str]) -> Corpus:
+    """The corpus of two manifests, their rows given as lines."""
+    head = "path,label,source,group,call"
+    for name, rows in (("unmet", unmet), ("learnt", learnt)):
+        text = "\n".join([head, *rows]) + "\n"
+        (folder / f"{name}.csv").write_text(text, encoding="utf-8")
+    return Corpus.load(
+        Config(
+            DataConfig((folder / "learnt.csv",)),
+            split=SplitConfig(dev=0.0, test=0.0),
+            unmet=UnmetConfig(folder / "unmet.csv"),
+        )
+    )
 
 
-def write_lines(path: Path, *lines: str) -> Path:
-    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    return path
+def test_what_shares_anything_with_unmet_is_not_learnt_from(folder: Path) -> None:
+    copy = folder / "live" / "copy.wav"
+    copy.write_bytes((folder / "live" / "0-0.wav").read_bytes())
+    corpus = judged_by(
+        folder,
+        ["live/0-0.wav,live,l0,g0,c0", "recorded/0-0.wav,recorded,r0,h0,"],
+        learnt=[
+            "live/1-0.wav,live,l0,other,",  # the same source
+            "live/2-0.wav,live,l2,g0,",  # the same group
+            "live/3-0.wav,live,l3,g3,c0",  # the same call
+            "live/copy.wav,live,l4,g4,",  # the same audio
+            "live/5-0.wav,live,l5,g5,",
+            "recorded/5-0.wav,recorded,r5,h5,",
+        ],
+    )
+    assert {clip.source for clip in corpus.clips(SplitName.TRAIN)} == {"l5", "r5"}
+    assert {clip.source for clip in corpus.judged} == {"l0", "r0"}
 
 
-LEARNT = [
-    *(f"l{n}.wav,live,speaker{n},caller{n},call{n}" for n in range(8)),
-    *(f"r{n}.wav,recorded,engine{n},,"for n in range(8)),
-]
+def test_calls_without_an_id_are_not_one_call(folder: Path) -> None:
+    corpus = judged_by(
+        folder,
+        ["live/0-0.wav,live,l0,g0,", "recorded/0-0.wav,recorded,r0,h0,"],
+        learnt=["live/1-0.wav,live,l1,g1,", "recorded/1-0.wav,recorded,r1,h1,"],
+    )
+    assert len(corpus.clips(SplitName.TRAIN)) == 2
 
 
-def judged_by(folder: Path, *rows: str) -> Corpus:
-    """Eight voices of each class to learn from, and the rows to judge by."""
-    manifest = written(folder, "manifest.csv", *LEARNT)
-    settings = DataConfig((manifest,))
-    unmet = UnmetConfig(written(folder, "unmet.csv", *rows))
-    return Corpus.load(Config(settings, SplitConfig(dev=0.25, test=0), unmet))
+def test_unmet_that_holds_everything_is_refused(folder: Path) -> None:
+    rows = ["live/0-0.wav,live,l0,g0,", "recorded/0-0.wav,recorded,r0,h0,"]
+    with pytest.raises(UsageError, match=r"unmet\.csv"):
+        judged_by(folder, rows, learnt=rows)
+
+
+def test_without_unmet_the_test_split_judges(folder: Path) -> None:
+    corpus = loaded(folder)
+    assert list(corpus.judged) == [c for c in corpus.clips(SplitName.TEST) if c.label is not None]
+
+
+def test_what_is_left_out_is_nowhere(folder: Path) -> None:
+    corpus = loaded(folder, leave_out=("live0", "recorded3"))
+    assert not {"live0", "recorded3"} & {clip.source for clip in corpus.manifest.clips}
+    with pytest.raises(UsageError, match="'nobody'"):
+        loaded(folder, leave_out=("nobody",))
 
 
 @pytest.mark.parametrize(
     ("row", "gone"),
-    [
-        ("u.wav,live,speaker3,,", {"l3.wav"}),
-        ("u.wav,live,other,caller3,", {"l3.wav"}),
-        ("u.wav,live,caller3,,", {"l3.wav"}),
-        ("u.wav,live,other,speaker3,", {"l3.wav"}),
-        ("u.wav,live,other,,call3", {"l3.wav"}),
-        ("u.wav,,engine5,,", {"r5.wav"}),
-        ("copy.wav,recorded,other,,", {"r5.wav"}),
-        ("u.wav,live,other,,", set()),
-    ],
-    ids=["source", "group", "source of a group", "group of a source", "call", "tone", "audio", "-"],
+    [("live/0-0.wav,live,g2,,", "l2"), ("live/0-0.wav,live,l0,l2,", "l2"), ("live/0-0.wav,,r5,,", "r5")],
+    ids=["a source named as a group", "a group named as a source", "a clip of no class"],
 )
-def test_what_shares_anything_with_unmet_is_never_learnt_from(
-    tmp_path: Path, row: str, gone: set[str]
-) -> None:
-    written(tmp_path, "manifest.csv", *LEARNT)
-    (tmp_path / "copy.wav").write_bytes((tmp_path / "r5.wav").read_bytes())
-    corpus = judged_by(tmp_path, row)
-    left = {clip.name for name in SplitName for clip in corpus.clips(name)}
-    assert {clip.name for clip in corpus.manifest.clips} == left
-    assert {line.split(",")[0] for line in LEARNT} - left == gone
+def test_sources_and_groups_are_names_of_one_kind(folder: Path, row: str, gone: str) -> None:
+    learnt = [
+        "live/2-0.wav,live,l2,g2,", "live/3-0.wav,live,l3,g3,", "recorded/5-0.wav,recorded,r5,h5,",
+    ]  # fmt: skip
+    corpus = judged_by(folder, [row], learnt=learnt)
+    assert {clip.source for clip in corpus.manifest.clips} == {"l2", "l3", "r5"} - {gone}
 
 
-def test_unmet_clips_judge_and_their_tones_do_not(tmp_path: Path) -> None:
-    corpus = judged_by(tmp_path, "a.wav,live,a,,", "b.wav,recorded,b,,", "t.wav,,t,,")
-    assert [clip.name for clip in corpus.judged] == ["a.wav", "b.wav"]
+def test_tones_of_unmet_do_not_judge(folder: Path) -> None:
+    rows = ["live/0-0.wav,live,l0,g0,", "tones/0.wav,,t0,,"]
+    corpus = judged_by(folder, rows, learnt=["live/1-0.wav,live,l1,g1,"])
+    assert [clip.name for clip in corpus.judged] == ["live/0-0.wav"]
 
 
-def test_without_unmet_clips_the_test_split_judges(folder: Path) -> None:
-    corpus = loaded(folder)
-    assert corpus.unmet is None
-    test = [clip for clip in corpus.clips(SplitName.TEST) if clip.label is not None]
-    assert test
-    assert list(corpus.judged) == test
+def test_the_hash_of_what_judges_follows_all_that_is_heard(folder: Path) -> None:
+    clips.write(folder / "bed.wav", sounds.noise(0.2))
+    beds = write_beds(folder, "path,kind", "bed.wav,bed")
 
-
-def test_an_unmet_manifest_that_leaves_nothing_is_refused(folder: Path) -> None:
-    manifest = folder / "manifest.csv"
-    settings = Config(DataConfig((manifest,)), unmet=UnmetConfig(manifest))
-    with pytest.raises(UsageError, match=r"manifest\.csv.*every clip"):
-        Corpus.load(settings)
-
-
-def test_corpora_and_sources_can_be_left_out(tmp_path: Path) -> None:
-    clips.write_corpus(tmp_path, voices=8, seconds=0.2, corpora=2)
-    before = {clip.name for clip in loaded(tmp_path).manifest.clips}
-    corpus = loaded(tmp_path, leave_out=("live1", "recorded2"))
-    left = {clip.name: clip for clip in corpus.manifest.clips}
-    assert {f"live/{n}-0.wav" for n in (1, 3, 5, 7)} | {"recorded/2-0.wav"} == before - set(left)
-    assert not any(clip.corpus == "live1" or clip.source == "recorded2" for clip in left.values())
-
-
-def test_a_corpus_to_leave_out_that_is_not_there_is_named(folder: Path) -> None:
-    with pytest.raises(UsageError, match=r"leave_out.*'nobody'"):
-        loaded(folder, leave_out=("live0", "nobody"))
-
-
-def test_the_hash_of_what_judges_follows_all_that_is_heard(tmp_path: Path) -> None:
-    rows = ["a.wav,live,a,,", "b.wav,recorded,b,,"]
-
-    def digest(**changed: object) -> str:
-        corpus = judged_by(tmp_path, *rows)
-        settings = replace(corpus._settings, **changed)
-        return Corpus.load(settings).judged_hash
+    def digest(dev: float = 0.25, beds: Path | None = None) -> str:
+        settings = DataConfig((folder / "manifest.csv",), beds=beds)
+        return Corpus.load(Config(settings, split=SplitConfig(dev=dev, test=0.25))).judged_hash
 
     first = digest()
     assert digest() == first
-    clips.write(tmp_path / "bed.wav", sounds.noise(0.2))
-    beds = write_beds(tmp_path, "path,kind", "bed.wav,bed")
-    data = DataConfig((tmp_path / "manifest.csv",), beds=beds)
-    others = {digest(data=data), digest(split=SplitConfig(dev=0.5, test=0))}
-    rows[0] = "c.wav,live,a,,"
-    others.add(digest())
-    assert len(others | {first}) == 4
+    others = {digest(dev=0.4), digest(beds=beds)}
+    clips.write(folder / "live" / "0-0.wav", sounds.voice(0.5, 77))
+    assert len({first, *others, digest()}) == 4

@@ -1,6 +1,5 @@
-"""Answers are kept as they were given, and given again only for what they were given for."""
+"""Answers are kept as they were given, and given anew when they depend on something else."""
 
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,12 +8,14 @@ import pytest
 
 from audio_model.errors import ModelError
 from tests import clips, heard, readout, sounds
+from training import config as configs
 from training.augment import Codec, Surroundings
 from training.checkpoint import Checkpoint
-from training.config import CalibrationConfig, Config, DataConfig, SplitConfig, UnmetConfig
+from training.config import CalibrationConfig, Config, DataConfig
 from training.data.corpus import Corpus
+from training.data.split import SplitName
 from training.evaluation import answers
-from training.evaluation.answers import Answers, answers_of, conditions, spread, thinned
+from training.evaluation.answers import Answers, answers_of, conditions, thinned
 
 SETTINGS = Config(DataConfig((Path("m.csv"),)), calibration=CalibrationConfig(lines=2))
 
@@ -25,7 +26,7 @@ def some_answers(*names: str) -> Answers:
         for n, name in enumerate(names)
         for condition in ("raw", "codec gsm")
     ]
-    return Answers(takes, [heard.take([1.0] * 4, 0, "tone").steps], "asked once")
+    return Answers(takes, [heard.take([1.0] * 4, 0, "tone").steps], "their identity")
 
 
 def equal(one: Answers, other: Answers) -> bool:
@@ -71,10 +72,9 @@ def test_what_cannot_be_read_is_named(tmp_path: Path, damage: str) -> None:
         answers.load(path, known)
 
 
-def test_every_condition_comes_with_the_same_clips(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(answers, "CLIPS_OF_A_CORPUS", 3)
+def test_every_condition_comes_with_the_same_clips() -> None:
     voices = [
-        clips.sound(sounds.voice(1.0, n), clips.clip(f"{n}", n % 2, corpus=f"c{n % 2}"))
+        clips.sound(sounds.voice(1.0, n), clips.clip(f"{n}", n % 2, source=f"s{n % 2}"))
         for n in range(8)
     ]
     bed = np.random.default_rng(0).standard_normal(8000).astype(np.float32)
@@ -86,7 +86,7 @@ def test_every_condition_comes_with_the_same_clips(monkeypatch: pytest.MonkeyPat
         del slices[name]
     assert slices.keys() >= {"codec gsm", "codec amr_nb+mulaw", "snr 5"}
     assert len(slices) == len(Codec) + len(answers.SNRS_DB)
-    assert set(slices.values()) == {2 * 3}
+    assert set(slices.values()) == {len(voices)}
     without = Surroundings([], [], [])
     assert not any(
         takes[0].condition.startswith("snr") for takes in conditions(voices, without, SETTINGS, 0)
@@ -95,119 +95,86 @@ def test_every_condition_comes_with_the_same_clips(monkeypatch: pytest.MonkeyPat
 
 def test_thinning_spreads_over_a_corpus() -> None:
     x = np.zeros(640, np.float32)
-    many = [clips.sound(x, clips.clip(f"{n:02}", 1, corpus="many")) for n in range(48)]
-    few = [clips.sound(x, clips.clip(f"f{n}", 0, corpus="few")) for n in range(3)]
-    kept = [sound.clip.name for sound in thinned([*many, *few])]
-    assert kept == [*(f"{n:02}" for n in range(0, 48, 3)), "f0", "f1", "f2"]
-    assert spread("abcdef", 3) == ["a", "c", "e"]
-    assert spread("abc", 9) == ["a", "b", "c"]
+    many = [clips.sound(x, clips.clip(f"{n:03}", 1, corpus="many")) for n in range(160)]
+    few = [clips.sound(x, clips.clip("b0", 0, corpus="few"))]
+    chosen = [sound.clip.name for sound in thinned(many + few)]
+    assert chosen == [*(f"{n:03}" for n in range(0, 160, 10)), "b0"]
 
 
-@pytest.fixture
-def settings(tmp_path: Path) -> Config:
-    """Twelve voices to learn from, and four of each class, in two corpora, to be judged by."""
-    manifest = clips.write_corpus(tmp_path, voices=6, seconds=0.5)
-    unmet = clips.write_corpus(
-        tmp_path, voices=4, seconds=0.5, corpora=2, first=50, n_tones=1, name="unmet.csv"
+def judged_run(folder: Path) -> tuple[Config, Corpus, Checkpoint]:
+    """A run whose test split judges it, and its network."""
+    clips.write_corpus(folder, voices=6, seconds=0.8)
+    config = folder / "c.toml"
+    config.write_text(
+        "[data]\nmanifests = ['manifest.csv']\n[split]\ndev = 0.3\ntest = 0.3\n"
+        "[calibration]\nlines = 1",
+        encoding="utf-8",
     )
-    return Config(
-        DataConfig((manifest,)),
-        SplitConfig(dev=0.3, test=0.0),
-        UnmetConfig(unmet),
-        calibration=CalibrationConfig(lines=1),
-    )
-
-
-def test_a_run_answers_for_clips_that_it_has_not_met(settings: Config, tmp_path: Path) -> None:
+    settings = configs.load(config)
     corpus = Corpus.load(settings)
-    given = answers_of(readout.checkpoint(), corpus, settings, tmp_path)
-    for condition in answers.MAIN_CONDITIONS:
-        assert [take.clip for take in given.of(condition)] == list(corpus.judged)
-    assert len(given.tones) == sum(clip.label is None for clip in corpus.split.dev)
-    assert corpus.unmet is not None
-    assert {take.clip.name for take in given.heard} == {
-        clip.name for clip in corpus.unmet.clips if clip.label is not None
-    }
+    return settings, corpus, replace(readout.checkpoint(), manifest_hash=corpus.manifest.hash)
 
 
-Changed = Callable[[Config, Checkpoint], tuple[Config, Checkpoint]]
-
-
-def other_weights(settings: Config, trained: Checkpoint) -> tuple[Config, Checkpoint]:
-    return settings, readout.checkpoint(seed=1)
-
-
-def more_lines(settings: Config, trained: Checkpoint) -> tuple[Config, Checkpoint]:
-    return replace(settings, calibration=CalibrationConfig(lines=2)), trained
-
-
-def other_lines(settings: Config, trained: Checkpoint) -> tuple[Config, Checkpoint]:
-    return replace(settings, line=replace(settings.line, loss=0.9)), trained
-
-
-def other_seed(settings: Config, trained: Checkpoint) -> tuple[Config, Checkpoint]:
-    return replace(settings, train=replace(settings.train, seed=2)), trained
-
-
-def less_heard(settings: Config, trained: Checkpoint) -> tuple[Config, Checkpoint]:
-    return replace(settings, data=replace(settings.data, max_seconds=0.3)), trained
-
-
-def other_tones(settings: Config, trained: Checkpoint) -> tuple[Config, Checkpoint]:
-    return replace(settings, split=SplitConfig(dev=0.5, test=0.0)), trained
-
-
-def fewer_clips(settings: Config, trained: Checkpoint) -> tuple[Config, Checkpoint]:
-    """Some clips, which the kept answers name, are judged by no more."""
-    path = settings.unmet.manifest
-    assert path is not None
-    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
-    path.write_text("".join(lines[:-2]), encoding="utf-8")
-    return settings, trained
-
-
-def other_audio(settings: Config, trained: Checkpoint) -> tuple[Config, Checkpoint]:
-    assert settings.unmet.manifest is not None
-    clips.write(settings.unmet.manifest.parent / "live" / "50-0.wav", sounds.voice(0.5, 77))
-    return settings, trained
-
-
-@pytest.mark.parametrize(
-    "change",
-    [
-        other_weights, more_lines, other_lines, other_seed, less_heard, other_tones, fewer_clips,
-        other_audio,
-    ],
-)  # fmt: skip
-def test_kept_answers_are_for_the_same_question_alone(
-    settings: Config, tmp_path: Path, change: Changed, monkeypatch: pytest.MonkeyPatch
+def test_the_clips_that_judge_are_listened_to_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked: list[str] = []
+    settings, corpus, trained = judged_run(tmp_path)
+    listened = []
+    listen_to = answers.listen_to
+    monkeypatch.setattr(answers, "listen_to", lambda *a: (listened.append(1), listen_to(*a))[1])
+    first = answers_of(trained, corpus, settings, tmp_path)
+    assert {take.clip for take in first.of("raw")} == set(corpus.judged)
+    assert len(first.tones) == sum(c.label is None for c in corpus.clips(SplitName.DEV))
+    assert equal(answers_of(trained, corpus, settings, tmp_path), first)
+    assert len(listened) == 1
 
-    def listen_to(network: object, corpus: Corpus, settings: Config, identity: str) -> Answers:
-        asked.append(identity)
-        return Answers([heard.take([1.0], 0, corpus.judged[0].name)], [], identity)
 
-    monkeypatch.setattr(answers, "listen_to", listen_to)
-    trained = readout.checkpoint()
-    for _ in range(2):
-        answers_of(trained, Corpus.load(settings), settings, tmp_path)
-    # What the decision is fitted with, and where the files lie, is no other question.
-    fitted = replace(settings, calibration=replace(settings.calibration, cautions=(0.0,)))
-    answers_of(trained, Corpus.load(fitted), fitted, tmp_path)
-    assert len(asked) == 1
-    changed, trained = change(settings, trained)
-    for _ in range(2):
-        answers_of(trained, Corpus.load(changed), changed, tmp_path)
-    assert len(asked) == 2
+@pytest.mark.parametrize("change", ["weights", "line", "seed", "damaged"])
+def test_they_are_given_anew_when_they_depend_on_something_else(
+    tmp_path: Path, change: str
+) -> None:
+    settings, corpus, trained = judged_run(tmp_path)
+    answers_of(trained, corpus, settings, tmp_path)
+    file = tmp_path / answers.FILE_NAME
+    if change == "weights":
+        trained = replace(readout.checkpoint(seed=1), manifest_hash=trained.manifest_hash)
+    elif change == "line":
+        settings = replace(settings, line=replace(settings.line, room=1.0))
+    elif change == "seed":
+        settings = replace(settings, train=replace(settings.train, seed=9))
+    else:
+        file.write_bytes(file.read_bytes()[:-40])
+    before = file.read_bytes()
+    anew = answers_of(trained, corpus, settings, tmp_path)
+    assert file.read_bytes() != before
+    assert equal(answers.load(file, corpus.judged), anew)
+
+
+def test_they_are_given_anew_when_clips_that_they_name_judge_no_more(tmp_path: Path) -> None:
+    settings, corpus, trained = judged_run(tmp_path)
+    kept = answers_of(trained, corpus, settings, tmp_path)
+    gone = corpus.judged[0]
+    fewer = replace(corpus.manifest, clips=tuple(c for c in corpus.manifest.clips if c != gone))
+    test = tuple(clip for clip in corpus.split.test if clip != gone)
+    other = Corpus(settings, fewer, replace(corpus.split, test=test), None)
+    anew = answers_of(trained, other, settings, tmp_path)
+    assert {t.clip for t in kept.heard} - {t.clip for t in anew.heard} == {gone}
 
 
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04 no archive"])
-def test_what_keeps_no_answers_is_listened_to_anew(
-    settings: Config, tmp_path: Path, content: bytes
-) -> None:
-    corpus = Corpus.load(settings)
+def test_what_keeps_no_answers_is_listened_to_anew(tmp_path: Path, content: bytes) -> None:
+    settings, corpus, trained = judged_run(tmp_path)
     (tmp_path / answers.FILE_NAME).write_bytes(content)
-    given = answers_of(readout.checkpoint(), corpus, settings, tmp_path)
+    given = answers_of(trained, corpus, settings, tmp_path)
     assert given.heard
     assert equal(answers.load(tmp_path / answers.FILE_NAME, corpus.judged), given)
+
+
+def test_how_the_decision_is_fitted_is_no_other_question(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings, corpus, trained = judged_run(tmp_path)
+    kept = answers_of(trained, corpus, settings, tmp_path)
+    fitted = replace(settings, calibration=replace(settings.calibration, cautions=(0.0,)))
+    monkeypatch.setattr(answers, "listen_to", None)
+    assert equal(answers_of(trained, corpus, fitted, tmp_path), kept)

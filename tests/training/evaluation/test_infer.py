@@ -129,15 +129,18 @@ def test_a_matched_take_with_a_bed_has_it_at_its_level(voices: list[Sound]) -> N
     assert np.std(noisier.samples - clean) > 2 * np.std(noisy.samples - clean) > 0
 
 
-def test_sources_weigh_alike_and_tones_are_left_out(network: Network) -> None:
+def test_corpora_weigh_alike_then_sources_and_tones_are_left_out(network: Network) -> None:
     x = sounds.voice(0.5)
-    of = [("a1", "a"), ("a2", "a"), ("a3", "a"), ("b1", "b")]
-    voices = [clips.sound(x, clips.clip(name, 1, source=source)) for name, source in of]
+    of = [("a1", "a", "x"), ("a2", "a", "x"), ("b1", "b", "x"), ("c1", "c", "y")]
+    voices = [
+        clips.sound(x, clips.clip(name, 1, source=source, corpus=corpus))
+        for name, source, corpus in of
+    ]
     tone = clips.sound(x, clips.clip("t", None))
     takes = raw([*voices, tone]) + through_lines(voices[:1], NOTHING, Line(), lines=2, seed=0)
     made = hear(network, takes)
-    assert [h.clip.name for h in made] == ["a1", "a2", "a3", "b1", "a1", "a1"]
-    assert [h.weight for h in made] == pytest.approx([1 / 3, 1 / 3, 1 / 3, 1, 1 / 2, 1 / 2])
+    assert [h.clip.name for h in made] == ["a1", "a2", "b1", "c1", "a1", "a1"]
+    assert [h.weight for h in made] == pytest.approx([1 / 4, 1 / 4, 1 / 2, 1, 1 / 2, 1 / 2])
     assert [h.label for h in made] == [1] * 6
 
 

@@ -1,4 +1,4 @@
-"""A judged take tells what was said of it, when, and what the score was."""
+"""What a take comes to under a rule."""
 
 import pytest
 
@@ -12,67 +12,46 @@ from audio_model.decision import (
 )
 from audio_model.steps import Heard
 from tests import heard
-from training.evaluation.judge import ENOUGH_VOICE_SECONDS, JudgedTake, judge
+from training.evaluation.judge import judge
 
-RULE = DecisionRule(
-    Calibration((0.4,), (2.0,), (1.0,)),
-    (
-        OperatingPoint(0.5, recorded_at=0.6, live_at=0.4, false_alarm=0, miss=0, passed=0),
-        OperatingPoint(0.01, recorded_at=0.9, live_at=0.1, false_alarm=0, miss=0, passed=0),
-    ),
-)
+POINT = OperatingPoint(0.01, recorded_at=0.8, live_at=0.2, false_alarm=0, miss=0, passed=0)
+RULE = DecisionRule(Calibration((0.4,), (2.0,), (0.5,)), (POINT,))
 
 
-def judged(logits: list[float], kinds: list[Heard] | None = None) -> JudgedTake:
-    (take,) = judge([heard.take(logits, 0, "a", kinds=kinds)], RULE)
-    return take
-
-
-def test_what_was_said_stays_said_whatever_comes_later() -> None:
-    take = judged([4.0] * 6 + [-4.0] * 6)
-    assert take.changes == (Change(0.4, VerdictKind.RECORDED), Change(0.56, VerdictKind.LIVE))
-    assert take.verdict.verdict is VerdictKind.LIVE
+def test_what_was_said_first_and_later() -> None:
+    (take,) = judge([heard.take([9.0] * 8 + [-9.0] * 24, 0, "a")], RULE)
+    assert take.changes == (Change(0.4, VerdictKind.RECORDED), Change(0.72, VerdictKind.LIVE))
     assert take.flagged
     assert take.said(VerdictKind.LIVE)
-    assert not take.said(VerdictKind.UNKNOWN)
+    assert take.verdict.verdict is VerdictKind.LIVE
+    assert take.has_enough_voice
 
 
 def test_nothing_said() -> None:
-    take = judged([-0.5] * 20)
+    (take,) = judge([heard.take([0.0] * 20, 1, "a")], RULE)
     assert take.changes == ()
-    assert not any(take.said(kind) for kind in VerdictKind)
+    assert not take.flagged
+    assert not take.has_enough_voice
+
+
+def test_scores_by_audio_and_by_voice() -> None:
+    kinds = [Heard.BACKGROUND] * 10 + [Heard.VOICE] * 10
+    (take,) = judge([heard.take(list(range(20)), 1, "a", kinds=kinds)], RULE)
+    assert take.score(0.8) == pytest.approx(sigmoid(2.0 * 9 + 0.5))
+    assert take.score(60.0) == pytest.approx(sigmoid(2.0 * 19 + 0.5))
+    assert take.score_after_voice(0.4) == pytest.approx(sigmoid(2.0 * 14 + 0.5))
+    assert take.score_after_voice(0.9) is None
+    assert take.lasts(1.6)
+    assert not take.lasts(1.7)
+
+
+def test_less_than_a_step_is_not_judged() -> None:
+    assert judge([heard.take([], 0, "a")], RULE) == []
 
 
 def test_the_point_of_one_per_cent_decides() -> None:
-    """Log odds of 1.6 lie above the threshold of the lenient point alone."""
-    assert not judged([0.3] * 20).flagged
-    assert judged([0.6] * 20).flagged
-
-
-def test_the_score_is_calibrated_and_read_where_it_is_asked_for() -> None:
-    take = judged([float(n) for n in range(10)])
-    assert take.score(0.16) == pytest.approx(sigmoid(2 * 1 + 1))
-    assert take.score(0.8) == take.score(60) == pytest.approx(sigmoid(2 * 9 + 1))
-
-
-def test_the_score_after_some_voice_waits_for_it() -> None:
-    kinds = [Heard.VOICE, Heard.BACKGROUND] * 5
-    take = judged([float(n) for n in range(10)], kinds)
-    assert take.score_after_voice(0.16) == pytest.approx(sigmoid(2 * 2 + 1))
-    assert take.score_after_voice(0.4) == pytest.approx(sigmoid(2 * 8 + 1))
-    assert take.score_after_voice(0.48) is None
-
-
-def test_how_long_it_lasts_and_how_much_is_voice() -> None:
-    take = judged([0.0] * 25)
-    assert take.lasts(2.0)
-    assert not take.lasts(2.08)
-    assert ENOUGH_VOICE_SECONDS == 2.0
-    assert take.has_enough_voice
-    kinds = [Heard.VOICE] * 24 + [Heard.TONE]
-    assert not judged([0.0] * 25, kinds).has_enough_voice
-
-
-def test_what_is_shorter_than_a_step_is_not_judged() -> None:
-    takes = [heard.take([], 0, "short"), heard.take([0.0], 1, "long")]
-    assert [take.heard.clip.name for take in judge(takes, RULE)] == ["long"]
+    lenient = OperatingPoint(0.5, recorded_at=0.6, live_at=0.4, false_alarm=0, miss=0, passed=0)
+    rule = DecisionRule(RULE.calibration, (lenient, POINT))
+    unsure, sure = judge([heard.take([logit] * 20, 1, "a") for logit in (0.2, 0.5)], rule)
+    assert 0.6 < unsure.score(1) < 0.8 < sure.score(1)
+    assert (unsure.flagged, sure.flagged) == (False, True)

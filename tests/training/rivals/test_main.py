@@ -22,21 +22,20 @@ def test_rivals_stand_beside_our_network(tmp_path: Path, monkeypatch: pytest.Mon
     assert command.main([str(run), "--config", str(config)]) == 0
     figures = json.loads((run / "rivals.json").read_text(encoding="utf-8"))
     assert list(figures) == [command.NAME, *(rival.name for rival in all_rivals())]
-    takes = {"all": 20, "even": 10, "odd": 10}
     for of_rival in figures.values():
-        assert list(of_rival) == ["raw", "matched"]
-        for of in of_rival.values():
-            assert {name: of[name]["takes"] for name in of if name != "decides"} == takes
+        for condition in ("raw", "matched"):
+            takes = {name: of_rival[condition][name]["takes"] for name in ("all", "lines")}
+            assert takes == {"all": 20, "lines": 20}
     # The network was fitted to voices of these kinds: played ones and live ones.
     assert figures[command.NAME]["raw"]["all"]["eer"]["value"] < 0.25
     assert "| this project |" in (run / "rivals.md").read_text(encoding="utf-8")
 
 
-def test_a_run_that_was_not_evaluated_is_refused(
+def test_a_run_that_is_not_evaluated_is_refused(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run, config = runs.write(tmp_path, voices=3, seconds=0.5)
-    path = run / CHECKPOINT
-    replace(checkpoint.load(path), decision=None).save(path)
+    trained = checkpoint.load(run / CHECKPOINT)
+    replace(trained, decision=None).save(run / CHECKPOINT)
     assert command.main([str(run), "--config", str(config)]) == 2
-    assert "run training.evaluate first" in capsys.readouterr().err
+    assert "training.evaluate" in capsys.readouterr().err

@@ -1,0 +1,140 @@
+"""Webhook events that wait: in which order they go, which become one, and which may be lost."""
+
+from collections import deque
+from dataclasses import dataclass, field
+from heapq import heappop, heappush
+from itertools import count
+from time import monotonic
+
+from audio_model.decision import VerdictKind
+from audio_model.gateway.events import Event, EventKind
+
+Leg = tuple[str, str, str]
+"""The gateway, the call's id there, and the leg's name."""
+
+MAX_TOLD = 100_000
+"""Legs whose verdict is remembered until their final event; of more, the oldest is forgotten."""
+
+
+@dataclass(eq=False)
+class Waiting:
+    """One event that is to be posted, or other JSON."""
+
+    key: str
+    """Stays the same however often it is sent."""
+    body: bytes
+    urgent: bool
+    """Whether somebody acts on it: a verdict that nothing before has told."""
+    leg: Leg | None = None
+    verdict: VerdictKind | None = None
+    since: float = field(default_factory=monotonic)
+    attempts: int = 0
+    gone: bool = False
+    """Whether it was taken out of the middle of its queue."""
+
+
+class WaitingRoom:
+    """Two queues, verdicts before what repeats them, and those that are to be tried again."""
+
+    def __init__(self, max_waiting: int) -> None:
+        """Make room for ``max_waiting`` events, those that are to be tried again among them."""
+        self._max_waiting = max_waiting
+        self._urgent: deque[Waiting] = deque()
+        self._others: deque[Waiting] = deque()
+        self._later: list[tuple[float, int, Waiting]] = []
+        self._order = count()
+        self._n = 0
+        self._told: dict[Leg, VerdictKind] = {}
+        self._verdicts: dict[Leg, Waiting] = {}
+        """The last verdict of each leg that still waits for its first attempt."""
+
+    def __len__(self) -> int:
+        return self._n
+
+    def add(self, event: Event, key: str, body: bytes) -> Waiting | None:
+        """Take an event; returns one that is lost for it, if there is no room for both.
+
+        A final event that only repeats its verdict takes the verdict's place while that waits.
+        """
+        leg = event.call.gateway, event.call.id, event.leg
+        verdict = event.verdict.verdict
+        final = event.kind is EventKind.FINAL
+        told = self._told.pop(leg, VerdictKind.UNKNOWN)
+        before = self._verdicts.pop(leg, None)
+        if final and before is not None and not before.gone and before.verdict is verdict:
+            before.body = body
+            return None
+        # To learn that nothing is known any more is as pressing as what was said before.
+        made = Waiting(key, body, verdict is not told, leg, verdict)
+        if not final:
+            self._told[leg] = verdict
+            self._verdicts[leg] = made
+            if len(self._told) > MAX_TOLD:
+                del self._told[next(iter(self._told))]
+        return self.put(made)
+
+    def put(self, made: Waiting) -> Waiting | None:
+        """Take what is to be posted; returns what is lost for it, as :meth:`add` does."""
+        (self._urgent if made.urgent else self._others).append(made)
+        self._n += 1
+        return self._drop() if self._n > self._max_waiting else None
+
+    def again(self, waiting: Waiting, at: float) -> Waiting | None:
+        """Have it tried again at a moment; returns what is lost for it."""
+        heappush(self._later, (at, next(self._order), waiting))
+        self._n += 1
+        return self._drop() if self._n > self._max_waiting else None
+
+    def next(self, now: float) -> Waiting | None:
+        """Take out the one whose turn it is; None if nobody's is."""
+        while self._later and (self._later[0][2].gone or self._later[0][0] <= now):
+            waiting = heappop(self._later)[2]
+            if not waiting.gone:
+                # It was there before all those that wait now.
+                (self._urgent if waiting.urgent else self._others).appendleft(waiting)
+        for queue in (self._urgent, self._others):
+            while queue:
+                waiting = queue.popleft()
+                if not waiting.gone:
+                    return self._out(waiting)
+        return None
+
+    def due_at(self) -> float | None:
+        """When the next one is to be tried again; None if none is."""
+        return self._later[0][0] if self._later else None
+
+    def oldest(self, now: float) -> float:
+        """For how many seconds the one has waited that has waited longest."""
+        everyone = [*self._urgent, *self._others, *(each[2] for each in self._later)]
+        return max((now - each.since for each in everyone if not each.gone), default=0.0)
+
+    def clear(self) -> None:
+        """Let go of all."""
+        for queue in (self._urgent, self._others, self._later):
+            queue.clear()
+        self._n = 0
+
+    def _out(self, waiting: Waiting) -> Waiting:
+        self._n -= 1
+        if waiting.leg is not None and self._verdicts.get(waiting.leg) is waiting:
+            del self._verdicts[waiting.leg]
+        return waiting
+
+    def _drop(self) -> Waiting:
+        """Lose what is missed least.
+
+        That is the oldest of those that nobody acts on, first of those that have failed. Only where
+        all are verdicts to act on, the newest goes: whoever came first keeps the place.
+        """
+        retried = (each[2] for each in self._later if not each[2].gone)
+        plain = next((each for each in retried if not each.urgent), None)
+        while plain is None and self._others:
+            first = self._others.popleft()
+            plain = None if first.gone else first
+        if plain is None:
+            while (plain := self._urgent.pop() if self._urgent else None) and plain.gone:
+                pass
+        if plain is None:
+            plain = max((each for each in self._later if not each[2].gone), key=lambda e: e[1])[2]
+        plain.gone = True
+        return self._out(plain)

@@ -1,0 +1,86 @@
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from audio_model.known.fingerprint import fingerprint
+from audio_model.known.match import Match, Repeats, match_whole
+from audio_model.known.store import Store
+from tests.known.calls import Samples, cut, faster, played, slipped, spoken
+
+RECORDINGS = [spoken(8, seed) for seed in range(4)]
+
+sizes_ms = st.floats(5, 250).flatmap(lambda size: st.sampled_from([size, -size]))
+
+
+@pytest.fixture(scope="module")
+def store() -> Iterator[Store]:
+    with Store(":memory:") as store:
+        for n, samples in enumerate(RECORDINGS):
+            store.add(f"recording {n}", fingerprint(samples).codes, heard_at=float(n))
+        yield store
+
+
+def matched(store: Store, call: Samples) -> Match:
+    match = match_whole(store, fingerprint(call))
+    assert match is not None and match.recording.name == "recording 1"
+    return match
+
+
+@settings(max_examples=25, deadline=None)
+@given(sizes_ms, st.floats(1.2, 2.8), st.integers(0, 50))
+def test_one_slip_hides_nothing(store: Store, slip_ms: float, at: float, seed: int) -> None:
+    call = slipped(played(cut(RECORDINGS[1], 2, 4), seed), at, slip_ms)
+    match = matched(store, call)
+    assert match.sure and match.repeats is Repeats.MESSAGE
+    offsets = [piece.offset for piece in match.pieces]
+    assert offsets[0] == pytest.approx(2, abs=0.035)
+    assert offsets[-1] == pytest.approx(2 - slip_ms / 1000, abs=0.035)
+
+
+@settings(max_examples=10, deadline=None)
+@given(sizes_ms, sizes_ms, st.integers(0, 50))
+def test_each_piece_has_its_place_and_offset(
+    store: Store, first_ms: float, second_ms: float, seed: int
+) -> None:
+    call = played(cut(RECORDINGS[1], 1, 6), seed)
+    call = slipped(slipped(call, 4, second_ms), 2, first_ms)
+    match = matched(store, call)
+    assert match.sure
+    ends = [piece.end for piece in match.pieces]
+    assert ends == sorted(ends) and all(piece.start < piece.end for piece in match.pieces)
+    steps = np.abs(np.diff([piece.offset for piece in match.pieces]))
+    assert (steps <= 0.272).all()
+    total = match.pieces[-1].offset - match.pieces[0].offset
+    assert total == pytest.approx(-(first_ms + second_ms) / 1000, abs=0.07)
+
+
+@pytest.mark.parametrize("speed", [0.97, 0.98, 0.99, 1.01, 1.02, 1.03])
+def test_another_speed_hides_nothing(store: Store, speed: float) -> None:
+    match = matched(store, faster(played(cut(RECORDINGS[1], 1, 4), seed=3), speed))
+    assert match.sure
+    assert match.speed == pytest.approx(speed, abs=0.011)
+
+
+def test_a_recording_at_its_own_speed_is_one_piece(store: Store) -> None:
+    match = matched(store, played(cut(RECORDINGS[1], 1, 4), seed=3))
+    assert match.speed == 1
+    (piece,) = match.pieces
+    assert (piece.start, piece.end) == (match.start, match.end)
+    assert piece.offset == match.offset
+
+
+def test_a_shared_part_is_told_as_one(store: Store) -> None:
+    call = np.concatenate([cut(RECORDINGS[1], 0, 3), spoken(5, seed=70)])
+    match = matched(store, played(call, seed=1))
+    assert match.repeats is Repeats.PART and not match.sure
+    assert match.end < 3.6
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.integers(100, 10_000))
+def test_speech_that_was_never_heard_shares_nothing(store: Store, seed: int) -> None:
+    match = match_whole(store, fingerprint(spoken(4, seed)))
+    assert match is None or (match.repeats is None and match.probability < 0.1)

@@ -1,0 +1,19 @@
+"""A program that spreads endless work over two processes and prints who does it, until killed."""
+
+import itertools
+import os
+import time
+
+from audio_model import processes
+
+
+def work(_: int) -> int:
+    """Take a moment, and say which process took it."""
+    time.sleep(0.01)
+    return os.getpid()
+
+
+if __name__ == "__main__":
+    processes.usable_cpus = lambda: 2
+    for pid in processes.map_on_all_cpus(work, itertools.count()):
+        print(pid, flush=True)
