@@ -2,12 +2,70 @@
 
 import json
 import math
-from datetime import UTC, datetime
+import re
+import time
+import unicodedata
+from datetime import UTC, date, datetime, timedelta, timezone
+from decimal import Decimal
+from enum import StrEnum
+
+_DAY_SECONDS = 86_400.0
+_FIRST_NUMBER = datetime(2000, 1, 1, tzinfo=UTC).timestamp()
+"""What a bare number comes to at the earliest. Before that, .NET's ticks would pass for ns."""
+_FIRST_DATE = datetime(1980, 1, 1, tzinfo=UTC).timestamp()
+_FUTURE_SECONDS = 366 * _DAY_SECONDS
+"""How far behind the present a time may lie: clocks are wrong, and units are more so."""
+_EARLIEST = datetime(1, 1, 2, tzinfo=UTC)
+_LATEST = datetime(9999, 12, 30, tzinfo=UTC)
+_SPREADSHEET_EPOCH = datetime(1899, 12, 30)
+
+
+class Form(StrEnum):
+    """How a table writes a time."""
+
+    DATE = "dates and times"
+    SECONDS = "seconds since 1970"
+    MILLISECONDS = "milliseconds since 1970"
+    MICROSECONDS = "microseconds since 1970"
+    NANOSECONDS = "nanoseconds since 1970"
+    DIGITS = "YYYYMMDDhhmmss"
+    SPREADSHEET_DAYS = "a spreadsheet's days since 1900"
+
+
+_PER_SECOND = {
+    Form.SECONDS: 1,
+    Form.MILLISECONDS: 10**3,
+    Form.MICROSECONDS: 10**6,
+    Form.NANOSECONDS: 10**9,
+}
+_NUMBER = re.compile(r"\d+(?:[.,]\d*)?")
+_GROUPED = re.compile(r"\d{1,3}(?:,\d{3})+(?:\.\d+)?")
+_DIGITS = re.compile(r"(\d{4})(\d\d)(\d\d)(?:(\d\d)(\d\d)(?:(\d\d)(\d{3}|[.,]\d+)?)?)?[.,]?0*")
+_MONTHS = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"]
+_CLOCK = (
+    r"(?:[ T,]*(?P<before>am|pm|\u4e0a\u5348|\u4e0b\u5348)?\s*"
+    r"(?P<hour>\d{1,2})[:\u65f6](?P<minute>\d{1,2})(?:[:\u5206](?P<second>\d{1,2})"
+    r"(?:[.,](?P<part>\d+))?\u79d2?)?\u5206?\s*(?P<after>am|pm)?"
+    r"\s*(?P<zone>z|utc|gmt|[+-]\d\d:?\d\d)?)?"
+)
+_DATES = tuple(
+    re.compile(day + _CLOCK, re.IGNORECASE)
+    for day in (
+        r"(?P<year>\d{4})(?P<sign>[-/.])(?P<month>\d{1,2})(?P=sign)(?P<day>\d{1,2})",
+        r"(?P<year>\d{4})\u5e74(?P<month>\d{1,2})\u6708(?P<day>\d{1,2})\u65e5",
+        r"(?:[a-z]{3},\s*)?(?P<day>\d{1,2})[- ](?P<month>[a-z]{3})[- ](?P<year>\d{4})",
+    )
+)
+"""Dates whose parts can't be taken for each other: of 10/09/2025 nobody knows the month."""
 
 
 def utc(seconds: float) -> datetime:
-    """Return a moment in seconds since 1970 as a date and time in UTC."""
-    return datetime.fromtimestamp(seconds, UTC)
+    """Return a moment in seconds since 1970 as a date and time in UTC.
+
+    A moment beyond the years 1 to 9999 is the nearest one within them.
+    """
+    within = min(max(seconds, _EARLIEST.timestamp()), _LATEST.timestamp())
+    return datetime.fromtimestamp(within, UTC)
 
 
 def iso(seconds: float) -> str:
@@ -24,24 +82,116 @@ def iso_now() -> str:
 
 
 def parse(value: object) -> float:
-    """Return a table's value as seconds since 1970.
+    """Return a table's value as seconds since 1970, as :func:`read` does."""
+    return read(value)[0]
+
+
+def read(value: object) -> tuple[float, Form]:
+    """Return a table's value as seconds since 1970, and how it was written.
+
+    Units are told apart by what is plausible: a number is a moment from 2000 to a year from now in
+    one of them alone, which the tests prove. A spreadsheet's days are those since 1900.
 
     Args:
-        value: a date and time, seconds since 1970 as a number or as text, or ISO 8601. Without a
-            zone it is in the machine's own.
+        value: a date and time; seconds, milliseconds, microseconds or nanoseconds since 1970; a
+            spreadsheet's days; YYYYMMDD, with hhmm, hhmmss or hhmmss and milliseconds; ISO 8601,
+            or another date whose order of year, month and day is certain. Without a zone it is in
+            the machine's own.
 
-    Raises ValueError if it is none of these.
+    Raises ValueError if it is none of these, or no plausible time.
     """
-    if isinstance(value, datetime):
-        return value.timestamp()
-    text = "" if value is None else str(value).strip()
+    text = "" if value is None else unicodedata.normalize("NFKC", str(value)).strip(" \t\r\n'\"=")
     try:
-        seconds = float(text)
-    except ValueError:
+        if isinstance(value, bool):
+            found = None
+        elif isinstance(value, datetime):
+            found = (value.timestamp(), Form.DATE)
+        elif isinstance(value, date):
+            found = (datetime(value.year, value.month, value.day).timestamp(), Form.DATE)
+        elif isinstance(value, float) and math.isfinite(value):
+            found = _of_number(format(Decimal(repr(value)), "f"))
+        elif _NUMBER.fullmatch(text) or _GROUPED.fullmatch(text):
+            found = _of_number(text)
+        else:
+            found = _of_date(text)
+    except (ValueError, OverflowError, OSError):
+        found = None
+    if found is None:
+        raise ValueError(
+            f"time is {json.dumps(text)}: seconds since 1970 or ISO 8601, or another date and time "
+            "of a plausible year"
+        )
+    seconds, form = found
+    if not _FIRST_DATE <= seconds <= time.time() + _FUTURE_SECONDS:
+        raise ValueError(
+            f"time is {json.dumps(text)}: as seconds since 1970 or ISO 8601 it is "
+            f"{iso(seconds)}, which is not plausible"
+        )
+    return seconds, form
+
+
+def _of_number(text: str) -> tuple[float, Form] | None:
+    if (digits := _DIGITS.fullmatch(text)) is not None:
         try:
-            return datetime.fromisoformat(text).timestamp()
-        except (ValueError, OverflowError, OSError):
-            seconds = math.nan
-    if not math.isfinite(seconds):
-        raise ValueError(f"time is {json.dumps(text)}: seconds since 1970 or ISO 8601")
-    return seconds
+            return _of_digits(digits), Form.DIGITS
+        except ValueError:
+            pass  # Of no month, or no hour: a count of something.
+    number = Decimal(text.replace(",", "" if _GROUPED.fullmatch(text) else "."))
+    latest = time.time() + _FUTURE_SECONDS
+    for form, per_second in _PER_SECOND.items():
+        if _FIRST_NUMBER <= number / per_second <= latest:
+            return float(number / per_second), form
+    moment = _SPREADSHEET_EPOCH + timedelta(days=min(float(number), 1e6))
+    # Days have fractions of ten digits or so in a table: no more is known than milliseconds.
+    moment = datetime.min + timedelta(milliseconds=round((moment - datetime.min) / _MILLISECOND))
+    seconds = moment.timestamp()
+    return (seconds, Form.SPREADSHEET_DAYS) if _FIRST_NUMBER <= seconds <= latest else None
+
+
+_MILLISECOND = timedelta(milliseconds=1)
+
+
+def _of_digits(found: re.Match[str]) -> float:
+    *parts, part = found.groups()
+    fraction = float(f"0.{part.lstrip('.,')}") if part else 0.0
+    moment = datetime(*(int(each or 0) for each in parts))  # type: ignore[arg-type]
+    if not _FIRST_NUMBER - _DAY_SECONDS <= moment.timestamp() <= time.time() + _FUTURE_SECONDS:
+        raise ValueError
+    return moment.timestamp() + fraction
+
+
+def _of_date(text: str) -> tuple[float, Form] | None:
+    for pattern in _DATES:
+        if (found := pattern.fullmatch(text)) is not None:
+            return _moment(found).timestamp(), Form.DATE
+    if re.match(r"\d{4}-", text) or re.match(r"\d{8}T", text):
+        return datetime.fromisoformat(text).timestamp(), Form.DATE
+    return None
+
+
+def _moment(found: re.Match[str]) -> datetime:
+    """Return the moment of a date of ``_DATES``. Raises ValueError if there is none such."""
+    part = found.groupdict()
+    month = part["month"].lower()
+    hour = int(part["hour"] or 0)
+    half = (part["before"] or part["after"] or "").lower()
+    if half:
+        if not 1 <= hour <= 12 or (part["before"] and part["after"]):
+            raise ValueError
+        hour = hour % 12 + 12 * (half in ("pm", "\u4e0b\u5348"))
+    zone: timezone | None = None
+    if (written := (part["zone"] or "").lower()) in ("z", "utc", "gmt"):
+        zone = UTC
+    elif written:
+        ahead = timedelta(hours=int(written[1:3]), minutes=int(written[-2:]))
+        zone = timezone(ahead if written[0] == "+" else -ahead)
+    return datetime(
+        int(part["year"]),
+        int(month) if month.isdecimal() else _MONTHS.index(month) + 1,
+        int(part["day"]),
+        hour,
+        int(part["minute"] or 0),
+        int(part["second"] or 0),
+        int((part["part"] or "").ljust(6, "0")[:6]),
+        zone,
+    )

@@ -24,7 +24,7 @@ def calls(
     n: int,
     *,
     share: float,
-    start: float = 1_000_000.0,
+    start: float = 1_000_000_000.0,
     gap: float = 1.0,
     seed: int = 1,
     name: str = "call",

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from audio_model.decision import sigmoid
 from audio_model.frontend import SAMPLE_RATE, Samples
+from audio_model.known.band import STEADY_PIECES, WANDER, Stretch
 from audio_model.known.fingerprint import (
     CODES_PER_SECOND,
     KEY_MASK,
@@ -32,7 +33,7 @@ from audio_model.known.store import (
     Store,
     StoredRecording,
 )
-from audio_model.known.stretch import MAX_STEP, STEADY_PIECES, WANDER, Stretch, best_stretch
+from audio_model.known.stretch import MAX_STEP, best_stretch
 
 PATCH_SECONDS = PATCH_SAMPLES / SAMPLE_RATE
 

@@ -7,160 +7,39 @@ in another piece. The best path over alignments is found as a sequence model fin
 here and there, gain nothing by stepping. A player of another speed makes the alignment drift.
 """
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from itertools import pairwise
-
-import numpy as np
-from numpy.typing import NDArray
-
-from audio_model.known.fingerprint import N_BITS, NOTHING, Codes
-from audio_model.known.store import CODES_PER_POSITION, POSITIONS_PER_SECOND, StoredRecording
-
-TOLERATED = 0.33
-"""Share of wrong bits at which a code speaks neither for nor against a match."""
-
-MOST_AGREEMENT = 0.18
-"""What one code may speak for a match: two syllables of other people's can agree almost wholly, but
-they don't go on so."""
+from audio_model.known.band import (
+    NO_STRETCH,
+    STEADY,
+    STEADY_PIECES,
+    STEP_PRICE,
+    Grid,
+    Stretch,
+)
+from audio_model.known.fingerprint import Codes
+from audio_model.known.store import StoredRecording
 
 LEAST_EVIDENCE = 0.03
 """Of the best single alignment for a path to be sought, in seconds: a quarter of what gives even
 odds."""
 
-STEP_PRICE = 0.045
-"""Evidence that a step costs, in seconds."""
-
-BLENDED_POSITIONS = 4
-"""Positions at a step that needn't agree with either side: their codes have heard both."""
-
-MAX_GAP = 40
-"""Codes between two pieces that a slip explains: half a second that has heard both sides."""
-
 DRIFT_STEP = 2
 """Codes between pieces at most at another speed, where steps take up what the speed leaves over."""
-
-STEADY = 0.1
-"""Wander beyond which steps and another speed are tried."""
-
-STEADY_PIECES, STEADY_SPEED, STEADY_FAST = 0.07, 0.085, 0.11
-FAST = 0.015
-"""Most wander of a stretch that steps, of one of another speed, and of one whose speed is off by so
-much: steps and small changes of speed must not excuse another reading's time."""
-
-PLAIN, STEADY_PLAIN = 0.155, 0.14
-"""Mean agreement that no other reading has had, and the most wander of a stretch that has it."""
-
-SAME, MAX_WANDER_SAME = 0.165, 0.3
-"""The same where nearly all bits agree: only slips shorter than a code move such a stretch."""
-
-STEP_CODES = 3
-"""Positions on each side of a step that tell nothing of the time there."""
-
-LEAST_ALIKE = 0.5
-"""Share of the best piece's mean agreement that another piece needs to count: all of a call comes
-through one line."""
-
-WANDER = 0.65
-"""Evidence that wander speaks against, a unit."""
-
-SPEED_PRICE = 0.03
-"""Evidence that a speed other than the recording's own costs, in seconds."""
 
 SPEEDS = (0.97, 0.98, 0.99, 1.01, 1.02, 1.03)
 """Tried where the recording's own speed doesn't explain the call. What lies between them is half a
 percent off at most, a code in three seconds; steps take up the rest of a longer call."""
 
-EXPLAINED = 0.8
+EXPLAINED = 0.85
 """Share of what overlaps that one alignment must hold if neither steps nor speeds are tried."""
+
+MOST_SOUGHT = 2
+"""Pieces of a path that is sought at a lower price, since the first one wanders."""
 
 MAX_STEP = 17
 """Codes between neighbouring pieces at most: 0.27 s."""
 
 MAX_BAND = 128
 """Alignments that are compared at most."""
-
-WANDER_STEPS = 5
-WANDER_CODES = 9
-LEAST_RISE = 0.03
-MAX_WANDER = 0.18
-MAX_WRONG = 0.25
-"""How far a piece wanders about its alignment is told from the bits that are wrong up to so many
-steps of 16 ms before and behind it, in means over so many codes (0.7 s).
-
-Samples that are played keep their time. A voice that says the same again wanders, if ever so
-little, and a synthetic one that was made from other text before and behind does, too. Beyond the
-maximum, within which 99.5 % of noisy true matches stay, there is no match. Pieces with a larger
-share of wrong bits, such as a name in a template, say nothing of time.
-"""
-
-
-@dataclass(frozen=True)
-class Piece:
-    """A part of a stretch that keeps one alignment."""
-
-    alignment: int
-    """Code of all recordings, five a position, at which the call's first code would lie."""
-    begin: int
-    end: int
-    """Codes of the call: the first, and the one behind the last."""
-    agreement: float
-    """Mean agreement of its codes."""
-
-
-@dataclass(frozen=True)
-class Stretch:
-    """A part of a call that agrees with a recording, in one or several pieces."""
-
-    evidence: float
-    """Agreement beyond the tolerated, in seconds, less the price of steps and speed; 0 if nothing
-    agrees or it does not keep time."""
-    pieces: tuple[Piece, ...] = ()
-    """In the order of the call; none if nothing agrees."""
-    speed: float = 1.0
-    """Of the call, in speeds of the recording."""
-    overlap: int = 0
-    """Positions at which both tell something, if all of the recording was played."""
-    wander: float = 0.0
-
-    @property
-    def worth(self) -> float:
-        """Evidence, less what wander speaks against it."""
-        return self.evidence - WANDER * self.wander
-
-    @property
-    def begin(self) -> int:
-        """The first code of the call."""
-        return self.pieces[0].begin
-
-    @property
-    def end(self) -> int:
-        """The code of the call behind the last."""
-        return self.pieces[-1].end
-
-    @property
-    def n_codes(self) -> int:
-        """Codes of the call from the first to the last, but for what agrees nowhere between pieces.
-
-        At each step so many as have heard both sides of it count as well.
-        """
-        gaps = (max(0, b.begin - a.end) for a, b in pairwise(self.pieces))
-        alike = sum(piece.end - piece.begin for piece in self.pieces)
-        return alike + sum(min(gap, MAX_GAP) for gap in gaps)
-
-    @property
-    def alignment(self) -> int:
-        """That of the longest piece."""
-        return max(self.pieces, key=lambda piece: piece.end - piece.begin).alignment
-
-
-NO_STRETCH = Stretch(0.0)
-
-Rows = NDArray[np.int64]
-"""Rows of a band, or the column of each. [shape=(n_codes,)]"""
-
-Line = tuple[float, slice, int]
-"""A stretch at one alignment: evidence in seconds, its rows and column."""
 
 
 def best_stretch(
@@ -177,7 +56,7 @@ def best_stretch(
     if high - low > MAX_BAND:
         middle = (low + high) // 2
         low, high = middle - MAX_BAND // 2, middle + MAX_BAND // 2
-    grid = _Grid(heard, recording, codes, low, high)
+    grid = Grid(heard, recording, codes, low, high)
     if not len(grid.positions):
         return NO_STRETCH
     band = grid.at_speed(1.0)
@@ -186,223 +65,15 @@ def best_stretch(
         return NO_STRETCH
     best = band.along(line)
     explains = band.n_telling(line) >= EXPLAINED * band.most_telling
-    if explains and best.wander <= STEADY_PIECES:
+    if explains and best.wander <= STEADY:
         return best
     candidates = [best, path := band.best_path(MAX_STEP)]
-    if explains and max(best.wander, path.wander) <= STEADY:
-        return max(candidates, key=lambda stretch: stretch.worth)
     if path.wander > STEADY_PIECES:
         stepping = band.best_path(MAX_STEP, STEP_PRICE / 3)
-        candidates += [stepping] * (len(stepping.pieces) == 2)
+        candidates += [stepping] * (len(stepping.pieces) == MOST_SOUGHT)
     bands = [grid.at_speed(speed) for speed in SPEEDS]
     lines = [other.best_line() for other in bands]
     n = max(range(len(SPEEDS)), key=lambda n: lines[n][0])
     if lines[n][0] > line[0]:
         candidates.append(bands[n].best_path(DRIFT_STEP))
     return max(candidates, key=lambda stretch: stretch.worth)
-
-
-class _Grid:
-    """A call and a recording beside each other, within a band of alignments."""
-
-    def __init__(
-        self, heard: Codes, recording: StoredRecording, codes: Codes, low: int, high: int
-    ) -> None:
-        self.heard, self.low, self.n = heard, low, high - low + 1
-        first = CODES_PER_POSITION * recording.first_position
-        begin = max(0, -((first - low) // CODES_PER_POSITION))
-        end = min(len(codes), -((first - len(heard) - high) // CODES_PER_POSITION))
-        self.positions = np.arange(begin, max(begin, end))
-        self.theirs = codes[self.positions]
-        self.times = first + CODES_PER_POSITION * self.positions - low
-        """Code of the call at each position, at the lowest alignment."""
-
-    def at_speed(self, speed: float) -> "_Band":
-        middle = (self.positions[0] + self.positions[-1]) / 2
-        drift = (1 - 1 / speed) * CODES_PER_POSITION * (self.positions - middle)
-        return _Band(self, drift, speed)
-
-
-class _Band:
-    """The agreement of all alignments of a grid, for one speed."""
-
-    def __init__(self, grid: _Grid, drift: NDArray[np.float64], speed: float) -> None:
-        self._grid, self._speed = grid, speed
-        self._drift = np.rint(drift).astype(np.int64)
-        self._rest = drift - self._drift
-        """What rounding leaves of the drift, in codes."""
-        self._times = (grid.times - self._drift)[:, None] - np.arange(grid.n)
-        """[shape=(n_positions, n_alignments)]"""
-        within = (self._times >= 0) & (self._times < len(grid.heard))
-        ours = grid.heard[np.clip(self._times, 0, len(grid.heard) - 1)]
-        theirs = grid.theirs[:, None]
-        wrong = np.bitwise_count(ours ^ theirs) * np.float32(1 / N_BITS)
-        self._telling = within & (ours != NOTHING) & (theirs != NOTHING)
-        self._agreement = np.minimum(TOLERATED - wrong, MOST_AGREEMENT) * self._telling
-
-    @property
-    def most_telling(self) -> int:
-        """Positions that tell something, at the alignment where most do."""
-        return int(self._telling.sum(axis=0).max())
-
-    def n_telling(self, line: Line) -> int:
-        """Positions of a line that tell something."""
-        _, rows, column = line
-        return int(self._telling[rows, column].sum())
-
-    def best_line(self) -> Line:
-        """The best stretch at any one alignment."""
-        # The stretch with the largest sum: Bentley, "Programming pearls", 1984 (Kadane).
-        sums = np.zeros((len(self._agreement) + 1, self._grid.n), np.float32)
-        np.cumsum(self._agreement, axis=0, out=sums[1:])
-        gains = sums - np.minimum.accumulate(sums, axis=0)
-        end, column = divmod(int(gains.argmax()), self._grid.n)
-        # The last of the lowest sums: what tells nothing is no part of it.
-        begin = end - int(sums[end::-1, column].argmin())
-        return float(gains[end, column]) / POSITIONS_PER_SECOND, slice(begin, end), column
-
-    def along(self, line: Line) -> Stretch:
-        """What a stretch at one alignment tells."""
-        evidence, rows, column = line
-        if evidence <= 0:
-            return NO_STRETCH
-        steady = np.arange(rows.start, rows.stop)
-        return self._told(evidence, steady, np.full(len(steady), column))
-
-    def best_path(self, max_step: int, sought_at: float = STEP_PRICE) -> Stretch:
-        """The best path whose steps are of so many codes at most, with what it tells.
-
-        Args:
-            sought_at: the price of a step where the path is sought. It is told at STEP_PRICE.
-        """
-        evidence, rows, columns = self._path(max_step, sought_at)
-        if not len(rows):
-            return NO_STRETCH
-        n_steps = int(_steps(rows, columns).sum())
-        return self._told(evidence - (STEP_PRICE - sought_at) * n_steps, rows, columns)
-
-    def _told(self, evidence: float, rows: Rows, columns: Rows) -> Stretch:
-        if self._speed != 1:
-            evidence -= SPEED_PRICE
-        wander = self._wander(rows, columns)
-        # Before, behind and between the pieces the recording goes on at their alignments.
-        everywhere = np.arange(len(self._telling))
-        nearest = np.minimum(np.searchsorted(rows, everywhere), len(rows) - 1)
-        overlap = int(self._telling[everywhere, columns[nearest]].sum())
-        pieces = list(self._pieces(rows, columns))
-        least = LEAST_ALIKE * max(piece.agreement for piece in pieces)
-        for piece in pieces:
-            if piece.agreement < least:
-                n_codes = (piece.end - piece.begin + CODES_PER_POSITION - 1) // CODES_PER_POSITION
-                evidence -= max(0.0, piece.agreement * n_codes / POSITIONS_PER_SECOND)
-        alike = tuple(piece for piece in pieces if piece.agreement >= least)
-        kept = max(0.0, evidence) if wander <= self._most_wander(pieces) else 0.0
-        return Stretch(kept, alike, self._speed, overlap, wander)
-
-    def _most_wander(self, pieces: Sequence[Piece]) -> float:
-        n_codes = [piece.end - piece.begin for piece in pieces]
-        agreement = np.average([piece.agreement for piece in pieces], weights=n_codes)
-        if agreement >= SAME:
-            return MAX_WANDER_SAME
-        if self._speed == 1 and len(pieces) == 1:
-            return MAX_WANDER
-        if agreement >= PLAIN:
-            return STEADY_PLAIN
-        if self._speed != 1:
-            return STEADY_FAST if abs(self._speed - 1) > FAST else STEADY_SPEED
-        return STEADY_PIECES
-
-    def _path(self, max_step: int, price: float) -> tuple[float, Rows, Rows]:
-        """Evidence in seconds, and the rows and columns of the path."""
-        n_rows, n = self._agreement.shape
-        price *= POSITIONS_PER_SECOND
-        columns = np.arange(n)
-        came_from = np.empty((n_rows, n), np.int64)
-        """Row and column before, as one number; -1 where a path begins."""
-        sums = np.zeros((n_rows, n))
-        score = np.zeros(n)
-        for row in range(n_rows):
-            came_from[row] = np.where(score > 0, (row - 1) * n + columns, -1)
-            recent = sums[max(0, row - BLENDED_POSITIONS - 1) : row]
-            if len(recent):
-                best = int(recent.argmax())
-                source = best + max(0, row - BLENDED_POSITIONS - 1) * n
-                jump = float(recent.flat[best]) - price
-                jumps = (score < jump) & (np.abs(columns - source % n) <= max_step)
-                if jump > 0 and jumps.any():
-                    came_from[row, jumps] = source
-                    score = np.where(jumps, jump, score)
-            score = np.maximum(score, 0) + self._agreement[row]
-            sums[row] = score
-        at = int(sums.argmax())
-        evidence = float(sums.flat[at]) / POSITIONS_PER_SECOND
-        path: list[int] = []
-        while evidence > 0 and at >= 0:
-            path.append(at)
-            at = int(came_from.flat[at])
-        rows, chosen = np.divmod(np.array(path[::-1], np.int64), n)
-        return evidence, rows, chosen
-
-    def _pieces(self, rows: Rows, columns: Rows) -> Iterator[Piece]:
-        times = self._times[rows, columns]
-        for part in _runs(rows, columns):
-            middle = int(rows[(part.start + part.stop - 1) // 2])
-            yield Piece(
-                self._grid.low + int(columns[part.start] + self._drift[middle]),
-                int(times[part.start]),
-                int(times[part.stop - 1]) + 1,
-                float(self._agreement[rows[part], columns[part]].mean()),
-            )
-
-    def _wander(self, rows: Rows, columns: Rows) -> float:
-        grid = self._grid
-        times = self._times[rows, columns]
-        theirs = grid.theirs[rows, None]
-        around = times[:, None] + np.arange(-WANDER_STEPS, WANDER_STEPS + 1)
-        within = (around[:, 0] >= 0) & (around[:, -1] < len(grid.heard))
-        ours = grid.heard[np.clip(around, 0, len(grid.heard) - 1)]
-        telling = within & (theirs[:, 0] != NOTHING) & (ours != NOTHING).all(axis=1)
-        wrong = np.bitwise_count(ours ^ theirs) / N_BITS
-        before = wrong[:, :WANDER_STEPS].mean(axis=1)
-        here = wrong[:, WANDER_STEPS]
-        behind = wrong[:, WANDER_STEPS + 1 :].mean(axis=1)
-        aside = behind - before
-        if self._speed != 1:
-            # Rounding moves the codes about their time: what goes along with it is no wander.
-            rest = self._rest[rows]
-            rest = rest - rest[telling].mean() if telling.any() else rest
-            moved = float(rest[telling] @ aside[telling])
-            aside = aside - rest * moved / max(float(rest[telling] @ rest[telling]), 1e-9)
-        window = np.full(WANDER_CODES, 1 / WANDER_CODES)
-        squares, rises = [], []
-        for part in _runs(rows, columns):
-            # Codes at a step have heard both sides of it, and tell nothing of either one's time.
-            begin = part.start + STEP_CODES * (part.start > 0)
-            end = part.stop - STEP_CODES * (part.stop < len(rows))
-            chosen = begin + np.flatnonzero(telling[begin:end])
-            if len(chosen) < WANDER_CODES:
-                continue
-            # A name spoken into a template agrees nowhere, and says nothing of time.
-            agreeing = np.convolve(here[chosen], window, "valid") <= MAX_WRONG
-            if not agreeing.any():
-                continue
-            means = np.convolve(aside[chosen], window, "valid")[agreeing]
-            squares.append((means - means.mean()) ** 2)
-            rises.append(((before + behind) / 2 - here)[chosen])
-        if not squares:
-            return 0.0
-        # Wrong bits rise alike on both sides of the true time, so that their difference tells it.
-        rise = max(float(np.concatenate(rises).mean()), LEAST_RISE)
-        return float(np.sqrt(np.concatenate(squares).mean())) / (2 * rise)
-
-
-def _runs(rows: Rows, columns: Rows) -> Sequence[slice]:
-    """The parts of a path between its steps."""
-    edges = [0, *(np.flatnonzero(_steps(rows, columns)) + 1).tolist(), len(rows)]
-    return [slice(begin, end) for begin, end in pairwise(edges)]
-
-
-def _steps(rows: Rows, columns: Rows) -> NDArray[np.bool_]:
-    """Whether a path steps behind each of its codes but the last."""
-    steps: NDArray[np.bool_] = (np.diff(columns) != 0) | (np.diff(rows) != 1)
-    return steps

@@ -132,6 +132,14 @@ def is_told(node: Node) -> bool:
     return node.recorded_since + node.marked_recorded >= LEAST_RECORDED
 
 
+def is_heard(node: Node) -> bool:
+    """Return whether a recording was heard since the change may have begun, or a person marked one.
+
+    Without one there is nothing to warn of, however few calls are said to be live.
+    """
+    return node.recorded_since + node.marked_recorded > 0
+
+
 def expired(node: Node, now: float) -> State | None:
     """The state that a node has fallen into by the time alone; None if it has not."""
     set_back = now < node.since - CLOCK_SECONDS

@@ -2,6 +2,7 @@
 
 import json
 import math
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
@@ -9,6 +10,7 @@ from audio_model import times
 from audio_model.decision import VerdictKind
 from audio_model.errors import ResultsError, UsageError, printable
 from audio_model.formats import suffix_of
+from audio_model.ranges import written
 from audio_model.ranges.rates import outcome
 from audio_model.ranges.tree import RangeCall
 from audio_model.tables.readers import TABLE_SUFFIXES, NotATable, read_rows
@@ -29,15 +31,23 @@ class DamagedRow:
         return f"{printable(self.file)}: {self.where}: {self.problem}"
 
 
-def read_calls(file: str) -> Iterator[RangeCall | DamagedRow]:
-    """The calls of a table, in its order.
+def read_calls(
+    file: str,
+    columns: Mapping[str, str] | None = None,
+    forms: Counter[times.Form] | None = None,
+) -> Iterator[RangeCall | DamagedRow]:
+    """Yield the calls of a table, in its order.
 
     Columns are REQUIRED_COLUMNS and, where they are, OPTIONAL_COLUMNS; others are ignored. That is
     what ``score`` writes for a manifest that carries the call records' columns, and what ``serve``
     tells in its final events. A call without a campaign has the known recording that it repeats as
-    one. ``time`` is in seconds since 1970, or a date and time of ISO 8601
-    (without a zone, the machine's own); ``duration`` is in seconds. A call without an id has its
-    path as one, or the place of its row.
+    one. ``time`` is what :func:`audio_model.times.read` reads; ``duration`` is in seconds. A call
+    without an id has its path as one, or the place of its row.
+
+    Args:
+        file: CSV, JSON lines or Parquet.
+        columns: names of columns in the file, by ours.
+        forms: counts how times were written.
 
     Raises:
         UsageError: the name's ending is of no known format.
@@ -46,12 +56,12 @@ def read_calls(file: str) -> Iterator[RangeCall | DamagedRow]:
     if suffix_of(file) not in TABLE_SUFFIXES:
         raise UsageError(f"call records must end in {', '.join(TABLE_SUFFIXES)}: {printable(file)}")
     try:
-        for where, values in read_rows(file, REQUIRED_COLUMNS):
+        for where, values in read_rows(file, REQUIRED_COLUMNS, columns, OPTIONAL_COLUMNS):
             if isinstance(values, str):
                 yield DamagedRow(file, where, values)
                 continue
             try:
-                yield parse_call(values, f"{file}, {where}")
+                yield parse_call(values, f"{file}, {where}", forms)
             except ValueError as error:
                 yield DamagedRow(file, where, str(error))
     except OSError as error:
@@ -61,18 +71,23 @@ def read_calls(file: str) -> Iterator[RangeCall | DamagedRow]:
         raise ResultsError(f"{printable(file)}: {error}") from error
 
 
-def parse_call(values: Mapping[str, object], place: str) -> RangeCall:
-    """A row's values as a call; ``place`` is its id if it has none. Raises ValueError."""
+def parse_call(
+    values: Mapping[str, object], place: str, forms: Counter[times.Form] | None = None
+) -> RangeCall:
+    """Return a row's values as a call; ``place`` is its id if it has none. Raises ValueError."""
     verdict = values.get("verdict")
     if verdict not in list(VerdictKind):
         raise ValueError(f"verdict is {json.dumps(verdict, default=str)}")
     path = _text(values, "path")
+    moment, form = times.read(values.get("time"))
+    if forms is not None:
+        forms[form] += 1
     return RangeCall(
         id=_text(values, "call") or path or place,
         caller=_text(values, "caller"),
-        time=times.parse(values.get("time")),
+        time=moment,
         outcome=outcome(VerdictKind(str(verdict)), _text(values, "reason")),
-        called=_text(values, "called"),
+        called=written.same(_text(values, "called")),
         duration=_number(values, "duration"),
         campaign=_text(values, "campaign") or _known(values),
         path=path,
@@ -81,7 +96,7 @@ def parse_call(values: Mapping[str, object], place: str) -> RangeCall:
 
 
 def _known(values: Mapping[str, object]) -> str:
-    """The known recording that a call repeats: a column of ``score``, an object of ``serve``."""
+    """Return what a call repeats: of ``score`` a column, of ``serve`` an object."""
     known = values.get("known")
     return _text(known, "recording") if isinstance(known, Mapping) else _text(values, "known")
 

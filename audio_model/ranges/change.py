@@ -28,6 +28,10 @@ _LIVE_CALLS = 4.0
 live, as a Beta distribution of this strength is spread."""
 _MESSAGE_CALLS = 1.5
 """The same of how many of a message's calls are called recorded: 0 % to 100 % there."""
+_LUCK = 1.0
+"""Standard deviations by which a share of live answers may be above what is expected by chance."""
+_ALLOWED = 0.12
+"""Of the answers that are not live, what an honest range's recordings are allowed at most."""
 _LEAST = 0.02
 """Chance that is left for an unsure answer."""
 _MOST_USUAL = 0.7
@@ -70,7 +74,7 @@ class ChangeTest:
             case Answer.LIVE:
                 return min(0.0, math.log(told_live / usual_live))
             case _:
-                return math.log((1 - told - told_live) / (1 - usual - usual_live))
+                return math.log((1 - told - told_live) / self._usual_unsure(node))
 
     def _usual(self, node: Node) -> tuple[float, float]:
         """Chances of the answers recorded and live while a range is as it usually is."""
@@ -80,6 +84,21 @@ class ChangeTest:
         live = self.rates.chance(Answer.LIVE, self.honest)
         live = (_LIVE_CALLS * live + node.live) / (_LIVE_CALLS + node.heard)
         return recorded, min(live, 1 - recorded - _LEAST)
+
+    def _usual_unsure(self, node: Node) -> float:
+        """Return the chance of the answer unsure while a range is as it usually is, at most.
+
+        It is what the other two answers leave. Neither the allowance for recordings, which an
+        honest range need not use up, nor a few live answers by luck may make it small: then each
+        unsure call would speak for a campaign.
+        """
+        n = _LIVE_CALLS + node.heard
+        expected = self.rates.chance(Answer.LIVE, self.honest)
+        live = (_LIVE_CALLS * expected + node.live) / n
+        if live > expected:
+            live = max(expected, live - _LUCK * math.sqrt(live * (1 - live) / n))
+        recorded = min(self.rates.chance(Answer.RECORDED, self.honest), _ALLOWED * (1 - live))
+        return max(_LEAST, 1 - recorded - live)
 
     def _told(self, node: Node, usual: float) -> tuple[float, float]:
         """The same of a campaign; its recordings are not heard less often than usual ones."""

@@ -3,12 +3,13 @@
 import argparse
 import sqlite3
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing
 from itertools import islice
 from pathlib import Path
 
-from audio_model.errors import UsageError
+from audio_model.errors import UsageError, printable
 from audio_model.files import write_whole
 from audio_model.ranges.breaker import Policy
 from audio_model.ranges.calls import DamagedRow, read_calls
@@ -18,6 +19,8 @@ from audio_model.ranges.rates import Answer, DetectorRates
 from audio_model.ranges.store import RangeStore
 from audio_model.ranges.tables import write_ranges
 from audio_model.ranges.tree import RangeCall
+from audio_model.tables.columns import column_names
+from audio_model.times import Form
 
 EXIT_DONE = 0
 EXIT_SOME_DAMAGED = 1
@@ -54,7 +57,7 @@ def run(args: argparse.Namespace) -> int:
     if Path(args.output).suffix != ".csv":
         raise UsageError(f"the output's name must end in .csv: {args.output}")
     with closing(RangeStore(args.store, policy)) as store, closing(_Calls()) as calls:
-        damaged = _load(args.calls, calls)
+        damaged = _load(args.calls, calls, args.columns)
         n_changes = 0
         last = 0.0
         waiting = iter(calls)
@@ -74,17 +77,23 @@ def run(args: argparse.Namespace) -> int:
     return EXIT_SOME_DAMAGED if damaged else EXIT_DONE
 
 
-def _load(files: list[str], calls: "_Calls") -> int:
-    """Read all files; how many rows were damaged."""
+def _load(files: list[str], calls: "_Calls", columns: dict[str, str] | None) -> int:
+    """Read all files, and say how their times were taken; returns how many rows were damaged."""
     damaged = 0
     for file in files:
-        for each in read_calls(file):
+        forms: Counter[Form] = Counter()
+        for each in read_calls(file, columns, forms):
             if not isinstance(each, DamagedRow):
                 calls.add(each)
                 continue
             damaged += 1
             if damaged <= MAX_DAMAGED_SHOWN:
                 print(f"audio-model: {each}", file=sys.stderr)
+        for form in forms.keys() - {Form.DATE, Form.SECONDS}:
+            print(
+                f"audio-model: {printable(file)}: {forms[form]} times are read as {form}",
+                file=sys.stderr,
+            )
     if damaged > MAX_DAMAGED_SHOWN:
         print(f"audio-model: and {damaged - MAX_DAMAGED_SHOWN} more rows", file=sys.stderr)
     return damaged
@@ -125,6 +134,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("calls", nargs="+", metavar="CALLS", help="call records with verdicts")
     parser.add_argument("--output", required=True, metavar="FILE", help="the table (.csv)")
     parser.add_argument("--page", metavar="FILE", help="a page to look at, complete in one file")
+    parser.add_argument(
+        "--columns",
+        type=column_names,
+        metavar="OURS=THEIRS,...",
+        help="what columns are called in CALLS, as caller=A_NUMBER,time=START",
+    )
     parser.add_argument(
         "--store", metavar="STORE", help="count on top of what a store holds, and keep it there"
     )

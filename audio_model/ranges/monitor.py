@@ -109,10 +109,13 @@ class Monitor:
         if allowed:
             return Advice(number, State.CLOSED, number.key, allowed)
         advice = Advice(number, State.CLOSED, number.key)
-        for prefix in number.prefixes:
+        for depth, prefix in enumerate(number.prefixes):
             node = self.nodes.get(prefix)
             if node is None:
                 break
+            if depth < number.too_wide:
+                # A store of an earlier version may hold one for what has no breaker.
+                continue
             state = breaker.expired(node, now) or node.state
             if _SEVERITY[state] > _SEVERITY[advice.state]:
                 until = node.until if state is node.state else 0.0
@@ -126,12 +129,14 @@ class Monitor:
         """
         changes: list[Change] = []
         held: Node | None = None
-        for prefix in number.prefixes:
+        for depth, prefix in enumerate(number.prefixes):
             node = self.nodes.get(prefix)
             if node is None:
                 break
             if node.held:
                 changes += self._expire(node, now)
+            if depth < number.too_wide:
+                continue
             if node.held and (held is None or held.state is State.WARNED):
                 held = node
         return changes, held
@@ -192,7 +197,7 @@ class Monitor:
     def _judge_one(self, node: Node, now: float) -> Iterator[Change]:
         policy, evidence = self.policy, node.evidence
         match node.state:
-            case State.CLOSED if evidence >= policy.warn_at(node):
+            case State.CLOSED if evidence >= policy.warn_at(node) and breaker.is_heard(node):
                 yield from self._hold(node, State.WARNED, now)
             case State.WARNED if evidence >= policy.open_at(node) and breaker.is_told(node):
                 yield from self._hold(node, State.OPEN, now)
@@ -204,7 +209,8 @@ class Monitor:
                 yield breaker.enter(node, State.CLOSED, Why.PASSED, now, policy)
 
     def _hold(self, alarmed: Node, state: State, now: float) -> Iterator[Change]:
-        parts = smallest_ranges(self.nodes, alarmed, self.policy.test, now)
+        found = smallest_ranges(self.nodes, alarmed, self.policy.test, now)
+        parts = [part for part in found if breaker.is_heard(part) or part.held] or [alarmed]
         if parts == [alarmed]:
             yield breaker.enter(alarmed, state, Why.EVIDENCE, now, self.policy)
             return

@@ -1,13 +1,14 @@
 """Phone numbers, made comparable: one key for each number, and what is implausible about it.
 
-Numbers are read as China's: those that the library ``phonenumbers`` knows become E.164, and the
-service numbers that have no E.164 form (95 and 96, and 1 for the operators) stay as they are
-dialled, with the digits that a call centre appends. What no number can look like goes to a branch
-of its own, whose keys begin with ``?``: a forged number must not speak against the range that it
-borrows.
+What is written becomes digits in ``written.py``. Behind ``+`` or ``00`` the country comes first, so
++95 588 is Myanmar's, never the bank 95588. Other numbers are read as China's: those that the
+library ``phonenumbers`` knows become E.164, and the service numbers that have no E.164 form (95 and
+96, and 1 for the operators) stay as they are dialled, with the digits that a call centre appends.
+What no number can look like goes to a branch of its own, whose keys begin with ``?``: a forged
+number must not speak against the range that it borrows. What can't be read, like what was withheld,
+is counted and has no breaker: it is nobody's.
 """
 
-import re
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import lru_cache
@@ -15,9 +16,12 @@ from functools import lru_cache
 import phonenumbers
 from phonenumbers import PhoneNumberFormat, PhoneNumberType
 
+from audio_model.ranges import written
+
 HOME = "CN"
 IMPLAUSIBLE = "?"
 WITHHELD = "withheld"
+UNREADABLE = "?malformed"
 MAX_DIGITS = 20
 """Kept of a key. E.164 numbers have 15 at most."""
 
@@ -107,9 +111,6 @@ class Number:
     """How many of them, the widest, are too wide for a breaker: networks and cities."""
 
 
-_WRAPPED = re.compile(r"^(?:sips?|tel):", re.IGNORECASE)
-_PUNCTUATION = str.maketrans("", "", " \t-.()/\u00a0\u2010\u2011\u2013\uff0d")
-_WITHHELD = frozenset({"", "anonymous", "unknown", "private", "restricted", "unavailable"})
 _KINDS = {
     PhoneNumberType.MOBILE: NumberKind.MOBILE,
     PhoneNumberType.FIXED_LINE: NumberKind.LANDLINE,
@@ -120,40 +121,36 @@ _KINDS = {
 
 @lru_cache(_CACHED)
 def normalise(text: str) -> Number:
-    """The number that a text from a call record or a gateway means.
+    """Return the number that a text from a call record or a gateway means.
 
-    SIP and tel URIs, punctuation, full-width digits, ``+86``, ``0086`` and ``86`` are understood.
+    Texts are read as :func:`written.read` does; ``+86``, ``0086`` and ``86`` are understood.
     """
-    bare = _bare(text)
-    if bare.lower() in _WITHHELD:
-        return Number(WITHHELD, NumberKind.WITHHELD, None, (WITHHELD,), too_wide=1)
-    digits = bare.removeprefix("+")
-    if not digits.isdigit() or not digits.isascii():
-        return _implausible("malformed", Flag.MALFORMED)
-    service = _service(digits)
-    if service is not None:
-        return service
-    return _by_library(bare, digits)
+    match written.read(text):
+        case written.NoDigits.NONE_SHOWN:
+            return Number(WITHHELD, NumberKind.WITHHELD, None, (WITHHELD,), too_wide=1)
+        case written.NoDigits.UNREADABLE:
+            return Number(
+                UNREADABLE, NumberKind.IMPLAUSIBLE, Flag.MALFORMED, (UNREADABLE,), too_wide=1
+            )
+        case bare:
+            digits = bare.removeprefix("+")
+            return _service(bare, digits) or _by_library(bare, digits)
 
 
-def _bare(text: str) -> str:
-    address = _WRAPPED.sub("", text.strip().strip("<>").strip())
-    address = address.partition("@")[0].partition(";")[0]
-    return "".join(
-        str(int(char)) if char.isdecimal() else char for char in address.translate(_PUNCTUATION)
-    )
-
-
-def _service(digits: str) -> Number | None:
-    """A number of SERVICE_LENGTHS or one that pretends to be; None for all others."""
-    for code in ("0086", "86", ""):
-        rest = digits.removeprefix(code) if digits.startswith(code) else ""
-        if code and rest.startswith(_NINGXIA) and len(rest) >= _SHORTEST_LANDLINE:
+def _service(bare: str, digits: str) -> Number | None:
+    """Return a number of SERVICE_LENGTHS or one that pretends to be; None for all others."""
+    rest = digits
+    if digits.startswith("86"):
+        rest = digits.removeprefix("86")
+        if rest.startswith(_NINGXIA) and len(rest) >= _SHORTEST_LANDLINE:
             return None
-        if rest.startswith(("95", "96")) and len(rest) > len("95"):
-            return _nine(rest)
-        if rest.startswith("1") and len(rest) <= max(SERVICE_LENGTHS["100"]):
-            return _one(rest)
+    elif bare != digits:
+        # Another country's.
+        return None
+    if rest.startswith(("95", "96")) and len(rest) > len("95"):
+        return _nine(rest)
+    if rest.startswith("1") and len(rest) <= max(SERVICE_LENGTHS["100"]):
+        return _one(rest)
     return None
 
 
@@ -183,7 +180,7 @@ def _by_library(bare: str, digits: str) -> Number:
     try:
         parsed = phonenumbers.parse(f"+{digits}" if international else digits, HOME)
     except phonenumbers.NumberParseException:
-        return _implausible(digits, Flag.WRONG_LENGTH)
+        return _implausible(bare, Flag.WRONG_LENGTH)
     key = phonenumbers.format_number(parsed, PhoneNumberFormat.E164)
     if key.startswith("+86950"):
         return _nine(key.removeprefix("+86"))
@@ -208,9 +205,19 @@ def _plausible(key: str, kind: NumberKind, shortest: int, allotted: int) -> Numb
 
 
 def _implausible(digits: str, flag: Flag) -> Number:
+    """Return a number of the branch of those that nobody can own.
+
+    Ranges of service numbers that the plan doesn't know are nobody's however wide they are. Behind
+    a country's code, and among short and local numbers, real lines stand next to each other: there
+    a breaker is as narrow as one owner's range, or the number alone.
+    """
     key = f"{IMPLAUSIBLE}{digits}"[: MAX_DIGITS + 1]
-    shortest = len(key) if flag is Flag.MALFORMED else _SHORTEST_PREFIX + 1
-    return Number(key, NumberKind.IMPLAUSIBLE, flag, _prefixes(key, shortest))
+    prefixes = _prefixes(key, _SHORTEST_PREFIX + 1)
+    too_wide = 0
+    if not digits.startswith(("95", "96")):
+        owned = _SHORTEST_PREFIX + _ALLOTTED_DIGITS["national"]
+        too_wide = min(owned - _SHORTEST_PREFIX, len(prefixes) - 1)
+    return Number(key, NumberKind.IMPLAUSIBLE, flag, prefixes, too_wide=too_wide)
 
 
 def _prefixes(key: str, shortest: int) -> tuple[str, ...]:

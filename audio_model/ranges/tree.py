@@ -121,7 +121,7 @@ class Node:
     """When it ends by itself; 0 for closed."""
     openings: int = 0
     """In a row, without having closed in between."""
-    called: bytearray = field(default_factory=lambda: bytearray(sketch.REGISTERS))
+    called: bytearray = field(default_factory=bytearray)
     campaigns: dict[str, int] = field(default_factory=dict)
 
     @property
@@ -140,8 +140,8 @@ class Node:
 
     @property
     def distinct_called(self) -> int:
-        """An estimate."""
-        return sketch.estimate(self.called)
+        """Exact while it is small, then an estimate; never more than the calls."""
+        return min(sketch.estimate(self.called), self.calls)
 
     def count(self, call: RangeCall, called: int) -> None:
         """Count a call; ``called`` is the fingerprint of its called number."""

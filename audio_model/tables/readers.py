@@ -3,13 +3,15 @@
 import csv
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 import arro3.io
 
 from audio_model.formats import suffix_of
+from audio_model.tables.columns import MissingColumn, renamed
+from audio_model.tables.csv_files import header_of, opened
 
 TABLE_SUFFIXES = (".csv", ".jsonl", ".parquet")
 
@@ -21,15 +23,23 @@ class NotATable(Exception):
     """The file as a whole cannot be read; the message goes on after the name of the file."""
 
 
-def read_rows(path: str, required: Sequence[str]) -> Iterator[NumberedRow]:
-    """The rows of a file whose name ends in one of TABLE_SUFFIXES, as they are read.
+def read_rows(
+    path: str,
+    required: Sequence[str],
+    columns: Mapping[str, str] | None = None,
+    optional: Sequence[str] = (),
+) -> Iterator[NumberedRow]:
+    """Yield the rows of a file whose name ends in one of TABLE_SUFFIXES, as they are read.
 
-    Bytes that are not UTF-8 become lone surrogates, as in file names (PEP 383).
+    CSV may have any separator of SEPARATORS and be Unicode, with a mark or without, or GBK. Bytes
+    of another encoding become lone surrogates, as in file names (PEP 383).
 
     Args:
         path: the file.
         required: columns that it must have. Of JSON lines each row has its own, and none is
             looked for.
+        columns: names of columns in the file, by ours.
+        optional: columns of ours that it may have.
 
     Raises:
         OSError: it cannot be opened or read.
@@ -37,21 +47,29 @@ def read_rows(path: str, required: Sequence[str]) -> Iterator[NumberedRow]:
     """
     match suffix_of(path):
         case ".csv":
-            return _read_csv(path, required)
+            return _read_csv(path, required, columns, optional)
         case ".jsonl":
-            return _read_jsonl(path)
+            return _read_jsonl(path, columns)
         case _:
-            return _read_parquet(path, required)
+            return _read_parquet(path, required, columns, optional)
 
 
-def _read_csv(path: str, required: Sequence[str]) -> Iterator[NumberedRow]:
-    with Path(path).open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
-        reader = csv.reader(file, strict=True)
+def _read_csv(
+    path: str,
+    required: Sequence[str],
+    columns: Mapping[str, str] | None,
+    optional: Sequence[str],
+) -> Iterator[NumberedRow]:
+    with opened(path) as file:
         try:
-            header = next(reader, [])
+            reader, names = header_of(file, required, optional, columns)
+        except MissingColumn as error:
+            raise NotATable(str(error)) from error
         except csv.Error as error:
             raise NotATable(f"is not CSV: {error}") from error
-        _check_columns(header, required)
+        _check_unique(names)
+        # A spreadsheet's rows are as wide as its widest, or end where their last value is.
+        least = max((n for n, name in enumerate(names, start=1) if name), default=0)
         while True:
             try:
                 cells = next(reader)
@@ -60,16 +78,17 @@ def _read_csv(path: str, required: Sequence[str]) -> Iterator[NumberedRow]:
             except csv.Error as error:
                 yield f"line {reader.line_num}", str(error)
                 continue
-            if not cells:
+            if not any(cells):
                 continue
             where = f"line {reader.line_num}"
-            if len(cells) == len(header):
-                yield where, dict(zip(header, cells, strict=True))
+            if len(cells) < least or any(cells[len(names) :]):
+                yield where, f"{len(cells)} fields, where the header has {len(names)}"
             else:
-                yield where, f"{len(cells)} fields, where the header has {len(header)}"
+                pairs = zip(names, cells, strict=False)
+                yield where, {name: cell for name, cell in pairs if name is not None}
 
 
-def _read_jsonl(path: str) -> Iterator[NumberedRow]:
+def _read_jsonl(path: str, columns: Mapping[str, str] | None) -> Iterator[NumberedRow]:
     with Path(path).open("rb") as file:
         for number, line in enumerate(file, start=1):
             if not line.strip():
@@ -80,10 +99,21 @@ def _read_jsonl(path: str) -> Iterator[NumberedRow]:
             except (ValueError, RecursionError) as error:
                 yield where, f"not JSON: {error}"
                 continue
-            yield where, values if isinstance(values, dict) else "not a JSON object"
+            if not isinstance(values, dict):
+                yield where, "not a JSON object"
+                continue
+            for ours, theirs in (columns or {}).items():
+                if theirs in values:
+                    values[ours] = values.pop(theirs)
+            yield where, values
 
 
-def _read_parquet(path: str, required: Sequence[str]) -> Iterator[NumberedRow]:
+def _read_parquet(
+    path: str,
+    required: Sequence[str],
+    columns: Mapping[str, str] | None,
+    optional: Sequence[str],
+) -> Iterator[NumberedRow]:
     with Path(path).open("rb") as file:
         start = file.read(4)
         file.seek(-len(start), os.SEEK_END)
@@ -92,24 +122,27 @@ def _read_parquet(path: str, required: Sequence[str]) -> Iterator[NumberedRow]:
     number = 0
     with _parquet_errors():
         batches = arro3.io.read_parquet(path)
-        names = batches.schema.names
-    _check_columns(names, required)
+        header = batches.schema.names
+    try:
+        names = renamed(header, required, optional, columns)
+    except MissingColumn as error:
+        raise NotATable(str(error)) from error
+    _check_unique(names)
     while True:
         with _parquet_errors():
             batch = next(batches, None)
             if batch is None:
                 return
-            columns = [list(column.to_pylist()) for column in batch.columns]
-        for cells in zip(*columns, strict=True):
+            values = [list(column.to_pylist()) for column in batch.columns]
+        for cells in zip(*values, strict=True):
             number += 1
-            yield f"row {number}", dict(zip(names, cells, strict=True))
+            pairs = zip(names, cells, strict=True)
+            yield f"row {number}", {name: cell for name, cell in pairs if name is not None}
 
 
-def _check_columns(names: list[str], required: Sequence[str]) -> None:
-    for name in required:
-        if name not in names:
-            raise NotATable(f'has no column named "{name}", but {json.dumps(names)}')
-    if len(set(names)) < len(names):
+def _check_unique(names: Sequence[str | None]) -> None:
+    named = [name for name in names if name is not None]
+    if len(set(named)) < len(named):
         raise NotATable("has two columns of one name")
 
 

@@ -8,13 +8,17 @@ Recordings of all corpora are learnt. Corpora fall into two halves by a hash of 
 chosen what wander and contrary seconds weigh, the other has only the slope and offset of the
 probability, two numbers, and queries are of that other one. False matches are told of both. The
 fingerprint, what a hit is and the most that a match may wander were chosen with both in sight.
+
+Queries that slip or play at another speed are asked of the same store: a jitter buffer drops,
+repeats, silences, squeezes or stretches 5 to 250 ms, one to four times in three seconds.
 """
 
 import argparse
 import hashlib
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 
@@ -27,6 +31,7 @@ from audio_model.known.match import SURE, Match, match_whole
 from audio_model.known.store import Store
 from benchmarks.known import costs
 from benchmarks.known.peers import Chromaprint, HaitsmaKalker, Landmarks, Ours, Peer
+from benchmarks.known.slips import LONGEST_MS, SHORTEST_MS, at_speed, at_tempo, slips
 from benchmarks.known.speech import CODECS, Clip, Line, Query, Speech, as_learnt, load, query
 from training.augment import Codec
 
@@ -34,6 +39,11 @@ SAMPLES = Path(__file__).parents[2] / "samples"
 USUAL = Line(codec=None, snr_db=15, loss=0.03)
 LENGTHS = (1.5, 2.0, 3.0, 5.0)
 OFFSET_TOLERANCE = 0.05
+MOVED_SECONDS = 3.0
+MOST_SLIPS = 4
+SPEEDS = (0.97, 0.98, 0.99, 1.01, 1.02, 1.03)
+MOVED_TOLERANCE = MOST_SLIPS * LONGEST_MS / 1000 + OFFSET_TOLERANCE
+"""Seconds that the offset of a query that slips or drifts may be off: as much as all slips."""
 LIVE_SECONDS = (3.0, 6.0)
 LEG_SECONDS = 4.0
 LEG_SAMPLES = round(LEG_SECONDS * SAMPLE_RATE)
@@ -71,6 +81,7 @@ def main() -> None:
     )
     learnt = _learn(speech.recorded, rng)
     _print_recall(learnt, args.queries, rng)
+    _print_moved(learnt, args.queries, rng)
     _print_false(learnt, speech)
     if args.peers:
         _print_peers(learnt, speech, args.queries, rng)
@@ -129,6 +140,31 @@ def _print_recall(learnt: Learnt, n: int, rng: Generator) -> None:
     _print_reliability(told)
 
 
+def _print_moved(learnt: Learnt, n: int, rng: Generator) -> None:
+    def slip(count: int) -> Callable[[Samples], Samples]:
+        def apply(samples: Samples) -> Samples:
+            return slips(samples, tuple(rng.uniform(SHORTEST_MS, LONGEST_MS, count)), rng)
+
+        return apply
+
+    kinds = [(f"{count} slips", MOVED_SECONDS, slip(count)) for count in range(1, MOST_SLIPS + 1)]
+    for name, play in (("pitch too", at_speed), ("tempo alone", at_tempo)):
+        kinds += [
+            (f"speed {speed:g}, {name}", MOVED_SECONDS * speed, partial(play, speed=speed))
+            for speed in SPEEDS
+        ]
+    print(f"\n| {MOVED_SECONDS:g} s heard (15 dB, 3 % lost, other codec) | found | sure |")
+    print("|---|---|---|")
+    for name, seconds, move in kinds:
+        found = sure = 0
+        for asked in _queries(learnt, n, seconds, USUAL, rng):
+            match = match_whole(learnt.store, fingerprint(move(asked.samples)))
+            if match is not None and _is_right(match, asked, learnt, MOVED_TOLERANCE):
+                found += match.probability >= 0.5
+                sure += match.sure
+        print(f"| {name} | {found / n:.1%} | {sure / n:.1%} |", flush=True)
+
+
 def _print_reliability(told: Sequence[tuple[float, bool]]) -> None:
     print("\neach query asked for its recording, and for the likeliest of all others")
     print("\n| probability told | queries | told on average | right |")
@@ -140,10 +176,12 @@ def _print_reliability(told: Sequence[tuple[float, bool]]) -> None:
             print(f"| {low:g} to {high:g} | {len(within)} | {mean:.3f} | {right:.3f} |")
 
 
-def _is_right(match: Match, asked: Query, learnt: Learnt) -> bool:
+def _is_right(
+    match: Match, asked: Query, learnt: Learnt, tolerance: float = OFFSET_TOLERANCE
+) -> bool:
     return (
         learnt.ids[match.recording.id] == asked.clip
-        and abs(match.offset - asked.offset) <= OFFSET_TOLERANCE
+        and abs(match.offset - asked.offset) <= tolerance
     )
 
 

@@ -6,6 +6,7 @@ import pytest
 from audio_model.errors import UsageError
 from benchmarks.known.costs import measure
 from benchmarks.known.peers import HaitsmaKalker, Landmarks, Ours, Peer
+from benchmarks.known.slips import Slip, at_speed, at_tempo, slip, slips
 from benchmarks.known.speech import CODECS, Clip, Line, as_learnt, load, lose, query
 from tests.known.calls import cut, played, spoken
 
@@ -33,6 +34,33 @@ def test_a_query_is_what_the_recording_has_at_its_offset() -> None:
 def test_packets_are_lost_as_often_as_asked() -> None:
     lost = lose(np.ones(8000 * 60, np.float32), 0.1, np.random.default_rng(0))
     assert (lost != 1).mean() == pytest.approx(0.1, abs=0.02)
+
+
+@pytest.mark.parametrize("kind", list(Slip))
+def test_a_slip_moves_what_comes_behind_it(kind: Slip) -> None:
+    samples = spoken(3, seed=2)
+    moved = slip(samples, kind, at=12_000, n_samples=400)
+    change = -400 if kind in (Slip.DROP, Slip.SQUEEZE) else 400
+    assert len(moved) == len(samples) + change
+    np.testing.assert_array_equal(moved[-8000:], samples[-8000:])
+    np.testing.assert_array_equal(moved[:8000], samples[:8000])
+
+
+def test_slips_are_as_many_as_asked() -> None:
+    samples = spoken(3, seed=2)
+    moved = slips(samples, (20.0, 20.0, 20.0), np.random.default_rng(1))
+    assert abs(len(moved) - len(samples)) in (160, 480)
+
+
+@pytest.mark.parametrize("speed", [0.97, 1.03])
+def test_speed_changes_pitch_and_tempo_alone_does_not(speed: float) -> None:
+    tone = np.sin(2 * np.pi * 1000 * np.arange(16_000) / 8000).astype(np.float32)
+    for play, pitch in ((at_speed, 1000 * speed), (at_tempo, 1000)):
+        played = play(tone, speed)
+        assert len(played) == pytest.approx(16_000 / speed, abs=2)
+        spectrum = np.abs(np.fft.rfft(played[400:-400] * np.hanning(len(played) - 800)))
+        found = spectrum.argmax() * 8000 / (len(played) - 800)
+        assert found == pytest.approx(pitch, abs=2)
 
 
 def test_a_store_is_measured() -> None:

@@ -30,7 +30,7 @@ def matched(store: Store, call: Samples) -> Match:
 
 
 @settings(max_examples=25, deadline=None)
-@given(sizes_ms, st.floats(1.2, 2.8), st.integers(0, 50))
+@given(sizes_ms, st.floats(1.4, 2.6), st.integers(0, 50))
 def test_one_slip_hides_nothing(store: Store, slip_ms: float, at: float, seed: int) -> None:
     call = slipped(played(cut(RECORDINGS[1], 2, 4), seed), at, slip_ms)
     match = matched(store, call)
@@ -40,8 +40,11 @@ def test_one_slip_hides_nothing(store: Store, slip_ms: float, at: float, seed: i
     assert offsets[-1] == pytest.approx(2 - slip_ms / 1000, abs=0.035)
 
 
+large_ms = st.floats(60, 250).flatmap(lambda size: st.sampled_from([size, -size]))
+
+
 @settings(max_examples=10, deadline=None)
-@given(sizes_ms, sizes_ms, st.integers(0, 50))
+@given(large_ms, large_ms, st.integers(0, 50))
 def test_each_piece_has_its_place_and_offset(
     store: Store, first_ms: float, second_ms: float, seed: int
 ) -> None:
@@ -51,10 +54,9 @@ def test_each_piece_has_its_place_and_offset(
     assert match.sure
     ends = [piece.end for piece in match.pieces]
     assert ends == sorted(ends) and all(piece.start < piece.end for piece in match.pieces)
-    steps = np.abs(np.diff([piece.offset for piece in match.pieces]))
-    assert (steps <= 0.272).all()
-    total = match.pieces[-1].offset - match.pieces[0].offset
-    assert total == pytest.approx(-(first_ms + second_ms) / 1000, abs=0.07)
+    offsets = [piece.offset for piece in match.pieces]
+    assert offsets[0] == pytest.approx(1, abs=0.035)
+    assert offsets[-1] == pytest.approx(1 - (first_ms + second_ms) / 1000, abs=0.035)
 
 
 @pytest.mark.parametrize("speed", [0.97, 0.98, 0.99, 1.01, 1.02, 1.03])

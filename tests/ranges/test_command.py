@@ -7,6 +7,7 @@ import pytest
 from audio_model.errors import OutputError, UnknownCallError, UsageError
 from audio_model.ranges import command, feedback_command
 from audio_model.ranges.describe import RANGE_COLUMNS
+from audio_model.ranges.page import page
 from audio_model.ranges.rates import Answer
 from audio_model.ranges.store import RangeStore
 from audio_model.ranges.tree import RangeCall
@@ -42,7 +43,7 @@ def write_calls(path: Path, heard: list[RangeCall]) -> str:
 
 def archive() -> list[RangeCall]:
     bad = list(calls(BLOCK, 150, share=1.0, name="bad"))
-    good = list(calls(HONEST, 150, share=0.0, start=1_000_000.5, name="good"))
+    good = list(calls(HONEST, 150, share=0.0, start=1_000_000_000.5, name="good"))
     return [call for pair in zip(bad, good, strict=True) for call in pair]
 
 
@@ -180,4 +181,26 @@ def test_a_store_keeps_its_policy_unless_another_is_asked_for(tmp_path: Path) ->
     assert run(command, file, *rest) == 0
     store = RangeStore(path)
     assert store.policy.test.honest == 0.3
+    store.close()
+
+
+def test_it_says_how_times_were_read_and_takes_other_names(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "calls.csv"
+    rows = "".join(f"95213001;1760000{n:03d}000;recorded\n" for n in range(12))
+    file.write_text("主叫号码;时间;verdict\n" + rows, encoding="gbk")
+    html = tmp_path / "r.html"
+    names = ("--columns", "caller=主叫号码,time=时间")
+    rest = ("--output", str(tmp_path / "r.csv"), "--page", str(html))
+    assert run(command, str(file), *rest, *names) == 0
+    assert "12 times are read as milliseconds since 1970" in capsys.readouterr().err
+    assert "2025" in html.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("moment", [-1e18, -1e6, 0.0, 1.76e12, 1e300])
+def test_a_page_is_made_of_whatever_times_a_store_holds(tmp_path: Path, moment: float) -> None:
+    store = RangeStore(str(tmp_path / "r.db"))
+    store.hear(RangeCall(f"c{n}", "95213001", moment + n, Answer.RECORDED) for n in range(30))
+    assert page(store, moment).startswith("<!")
     store.close()

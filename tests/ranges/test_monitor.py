@@ -1,3 +1,4 @@
+import random
 from collections.abc import Iterable
 from dataclasses import replace
 
@@ -34,7 +35,7 @@ def mixed(n: int, start: float, name: str = "mixed") -> list[RangeCall]:
 def test_a_campaign_opens_its_block_and_its_neighbours_stay_open() -> None:
     into = monitor()
     hear(into, calls(HONEST, 2000, share=0.03, gap=5.0, name="before"))
-    changes = hear(into, mixed(200, start=1_010_000.0))
+    changes = hear(into, mixed(200, start=1_000_010_000.0))
     assert (changes[-1].prefix, changes[-1].after) == ("952137", State.OPEN)
     assert [node.prefix for node in _held(into)] == ["952137"]
     now = changes[-1].time + 1
@@ -198,3 +199,49 @@ def _held(into: Monitor) -> list[Node]:
     nodes = into.nodes
     assert isinstance(nodes, dict)
     return [node for node in nodes.values() if node.held]
+
+
+def test_there_is_no_warning_without_a_recording() -> None:
+    into = monitor()
+    said = [Answer.LIVE] * 8 + [Answer.UNSURE] * 200
+    heard = (
+        RangeCall(str(n), BLOCK[n % 9], 1e9 + 40 * n, each, called=f"139{n:08d}")
+        for n, each in enumerate(said)
+    )
+    assert hear(into, heard) == []
+    marked = RangeCall("0", BLOCK[0], 1e9, Answer.UNSURE)
+    changes = [change for _ in range(9) for change in into.mark(marked, Mark.RECORDED, None, 1.1e9)]
+    assert changes[0].after is State.WARNED
+
+
+def test_a_store_of_before_cannot_block_who_has_no_breaker() -> None:
+    into = monitor()
+    old = Node("?malformed", 1e9, 1e9, state=State.OPEN, since=1e9, until=2e9)
+    into.nodes["?malformed"] = old
+    assert into.advise("139****5678", 1e9 + 1).state is State.CLOSED
+    assert hear(into, calls(["139****5678"], 50, share=1.0, start=1e9)) == []
+    assert old.calls == 50
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("live", [0.3, 0.5, 0.7, 0.9])
+@pytest.mark.parametrize("n", [300, 3000])
+def test_an_honest_line_keeps_to_the_budget_of_warnings(live: float, n: int) -> None:
+    """Count warnings a month of an allocation whose lines are heard live so often."""
+    months = 8
+    changes = []
+    rng = random.Random(1)
+    for _ in range(months):
+        into = monitor()
+        for index in range(n):
+            drawn = rng.random()
+            said = Answer.UNSURE
+            if drawn < POLICY.test.rates.live_said_recorded:
+                said = Answer.RECORDED
+            elif drawn < POLICY.test.rates.live_said_recorded + live:
+                said = Answer.LIVE
+            moment = 1e9 + index * 30 * 86_400 / n
+            changes += into.hear(RangeCall(str(index), HONEST[index % 5], moment, said))
+    warned = [change for change in changes if change.after is State.WARNED]
+    assert len(warned) <= POLICY.warnings * months
+    assert not [change for change in changes if change.after is State.OPEN]

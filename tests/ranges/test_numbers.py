@@ -1,8 +1,8 @@
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from audio_model.ranges.numbers import MAX_DIGITS, Flag, NumberKind, normalise
+from audio_model.ranges.numbers import MAX_DIGITS, UNREADABLE, Flag, NumberKind, normalise
 
 
 @pytest.mark.parametrize(
@@ -84,9 +84,48 @@ def test_networks_and_cities_are_too_wide_for_a_breaker(text: str, widest: str) 
     assert number.prefixes[number.too_wide] == widest
 
 
+@pytest.mark.parametrize(
+    ("text", "key", "kind"),
+    [
+        ("+9592123456", "+9592123456", NumberKind.FOREIGN),
+        ("+966512345678", "+966512345678", NumberKind.FOREIGN),
+        ("00966512345678", "+966512345678", NumberKind.FOREIGN),
+        ("+9647912345678", "+9647912345678", NumberKind.FOREIGN),
+        ("+95588", "?+95588", NumberKind.IMPLAUSIBLE),
+        ("0095588", "?+95588", NumberKind.IMPLAUSIBLE),
+        ("+10086", "?+10086", NumberKind.IMPLAUSIBLE),
+        ("+13912345678", "?+13912345678", NumberKind.IMPLAUSIBLE),
+        ("+8695588", "95588", NumberKind.SERVICE),
+        ("+0086 139 1234 5678", "+8613912345678", NumberKind.MOBILE),
+    ],
+)
+def test_behind_plus_and_00_the_country_comes_first(text: str, key: str, kind: NumberKind) -> None:
+    assert (normalise(text).key, normalise(text).kind) == (key, kind)
+
+
 def test_withheld_numbers_have_no_breaker() -> None:
     number = normalise("anonymous")
     assert number.prefixes[number.too_wide :] == ()
+
+
+def test_what_cannot_be_read_has_no_breaker() -> None:
+    number = normalise("139****5678")
+    assert (number.key, number.flag) == (UNREADABLE, Flag.MALFORMED)
+    assert number.prefixes[number.too_wide :] == ()
+
+
+@pytest.mark.parametrize("text", ["88886666", "8001", "+13912345678", "14912345678", "+95588"])
+def test_an_implausible_number_speaks_for_no_country_or_city(text: str) -> None:
+    number = normalise(text)
+    assert number.flag is not None
+    assert len(number.prefixes[number.too_wide]) >= min(len(number.key), len("?+861491234"))
+
+
+@given(st.from_regex(r"[1-9][0-9]{4,13}", fullmatch=True))
+def test_another_country_is_never_a_service_number_of_china(digits: str) -> None:
+    assume(not digits.startswith("86"))
+    assert normalise(f"+{digits}").kind is not NumberKind.SERVICE
+    assert normalise(f"00{digits}") == normalise(f"+{digits}")
 
 
 @given(st.text(max_size=40) | st.from_regex(r"\+?[0-9]{1,18}", fullmatch=True))

@@ -1,0 +1,187 @@
+"""Numbers as they are written: from a cell, a header or a URI to digits, or to none.
+
+A text is read only where its digits can mean one number. Whatever else it is, letters, a mask, two
+numbers at once, a power of ten, becomes :data:`UNREADABLE`, and what says that there is no number
+:data:`NONE_SHOWN`. Neither is guessed into somebody's number.
+"""
+
+import html
+import re
+import unicodedata
+from enum import Enum, auto
+from urllib.parse import unquote
+
+from audio_model.ranges.no_number import is_stand_in, says_none
+
+
+class NoDigits(Enum):
+    """Why a text holds no number."""
+
+    NONE_SHOWN = auto()
+    """The caller's number was withheld, or nobody knows it."""
+    UNREADABLE = auto()
+
+
+NONE_SHOWN, UNREADABLE = NoDigits.NONE_SHOWN, NoDigits.UNREADABLE
+
+MOST_DIGITS = 20
+"""E.164 numbers have 15 at most; of forged ones a few more are read. What is longer is an id."""
+FEWEST_DIGITS = 3
+
+_LONGEST = 1000
+"""Characters of a header that are looked at."""
+
+_QUOTES = "'\"`\u00b4\u2018\u2019\u201a\u201b\u201c\u201d\u201e\u2032\u2033\u00ab\u00bb\u300c\u300d"
+_QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"')
+_ANGLES = re.compile(r"<([^<>]*)>")
+_HEADER = re.compile(
+    r"^(?:from|f|to|t|contact|m|p-(?:asserted|preferred)-identity|remote-party-id|caller(?: ?id)?)"
+    r"\s*:\s*",
+    re.IGNORECASE,
+)
+_SCHEME = re.compile(r"^(sips?|tel|callto|phone)\s*:\s*(?://)?", re.IGNORECASE)
+_LABEL = re.compile(r"^(?:tel|phone)\.?\s*(?=[+(\d])", re.IGNORECASE)
+_CONTEXT = re.compile(r";\s*phone-context\s*=\s*(\+[\d.()-]+)", re.IGNORECASE)
+_EXTENSION = re.compile(
+    r"(?<=\d)\)?\s*[,;]?\s*(?:ext(?:ension|n)?\.?|\u8f6c|\u8f49|\u5206\u673a|\u5206\u6a5f)"
+    r"\s*[:.=]?\s*\d{1,8}$",
+    re.IGNORECASE,
+)
+_ADDRESS = re.compile(r"((?:\d{1,3}\.){3}\d{1,3})(?:/\d{1,2})?")
+_WHOLE_AS_FRACTION = re.compile(r"(\+?\d{5,}(?=[.,]0+$)|\+?\d+(?=[.,]0{1,2}$))[.,]0+")
+_FRACTION = re.compile(r"\+?\d+[.,]\d{1,2}")
+_GROUPED = re.compile(r"\+?[1-9]\d{0,2}(?:,\d{3})+(?:\.0+)?|\+?[1-9]\d{0,2}(?:'\d{3})+")
+_TRUNK = re.compile(r"^(\+|00)(.*?)\(\s*0\s*\)")
+_TWO_BY_SLASH = re.compile(r"^[1-9]\d{4,}/")
+_DASHES = "-\u2010\u2011\u2012\u2013\u2014\u2015\u2212\u30fc"
+_BRACKETS = "()[]{}\u3010\u3011\u3014\u3015"
+_PUNCTUATION = str.maketrans("", "", f"{_DASHES}{_BRACKETS}./")
+_GAP = re.compile(rf"\d\s*(?:[{_DASHES}./]\s*){{2,}}\d|[(\[{{]\s*[)\]}}]")
+"""Where digits were left out: two signs in a row are no separator."""
+_PARAMETERS = re.compile(r";\s*[a-z][\w.-]*\s*(?:=.*|;.*)?$", re.IGNORECASE)
+_DIGITS = re.compile(r"\+?[0-9]+")
+
+
+def read(text: str) -> str | NoDigits:
+    """Return the digits that a text means, behind a ``+`` if they begin with a country's code.
+
+    ``00`` is China's way to write that ``+``. Header names, display names, URIs and their
+    parameters, escapes, quotes, spreadsheets' marks, brackets, separators and invisible characters
+    are understood.
+    """
+    plain = _plain(text[:_LONGEST])
+    address, host = _address(plain)
+    if host is not None and host.lower().rstrip(".").endswith("anonymous.invalid"):
+        return NONE_SHOWN
+    digits = _digits(address)
+    if digits is None:
+        return NONE_SHOWN if says_none(address) else UNREADABLE
+    bare = digits.removeprefix("+")
+    if is_stand_in(digits):
+        return NONE_SHOWN
+    if not FEWEST_DIGITS <= len(bare) <= MOST_DIGITS:
+        return UNREADABLE
+    return digits
+
+
+def same(text: str) -> str:
+    """Return one text for all ways to write a number, to tell numbers apart; others as they are."""
+    digits = read(text)
+    if isinstance(digits, NoDigits):
+        return text
+    for code in ("+86", "86"):
+        rest = digits.removeprefix(code)
+        if rest != digits and len(rest) >= len("95588"):
+            return rest
+    return digits
+
+
+def _plain(text: str) -> str:
+    """Return the text in plain characters: no escapes, no invisible ones, ASCII's digits."""
+    if "&" in text:
+        text = html.unescape(text)
+    for _ in range(2):
+        # Twice, for "%252B" that was escaped on its way through two systems.
+        if "%" in text:
+            text = unquote(text)
+    text = unicodedata.normalize("NFKC", text)
+    text = "".join(
+        char for char in text if unicodedata.category(char) not in ("Cf", "Cc") or char in "\t\n"
+    )
+    text = "".join(str(int(char)) if char.isdecimal() else char for char in text)
+    return " ".join(text.split())
+
+
+def _address(text: str) -> tuple[str, str | None]:
+    """Return what stands for the number in a header or a URI, and its host if there is one."""
+    text = _HEADER.sub("", text)
+    unquoted = _QUOTED.sub("", text)
+    if (inside := _ANGLES.search(unquoted)) is not None:
+        # "<unknown>" is a stand-in, "Alice <sip:...>" has its number inside.
+        text = inside[1]
+    text = _unquote(text)
+    scheme = _SCHEME.match(text)
+    if scheme is not None:
+        text = text[scheme.end() :]
+    user, at, host = text.rpartition("@")
+    if at:
+        text = user
+    elif scheme is not None and scheme[1].lower().startswith("sip"):
+        # A host alone, or a number that its gateway wrote without one.
+        text, _, _ = text.partition(";")
+        if not re.fullmatch(r"[^.:]*", text):
+            return text, text
+    found = _CONTEXT.search(text)
+    text = _PARAMETERS.sub("", text)
+    if scheme is not None:
+        text = text.partition("?")[0]
+    if at and scheme is not None:
+        text = text.partition(":")[0]
+    text = _unquote(text)
+    if found is not None and not text.startswith("+"):
+        text = found[1] + text
+    return text, re.split("[;:>?]", host)[0] if at else None
+
+
+def _unquote(text: str) -> str:
+    """Return a text without the quotes and marks that spreadsheets and people put around it."""
+    text = text.strip()
+    if text.startswith("="):
+        text = text[1:].strip()
+    return text.strip(_QUOTES + " \t\\")
+
+
+def _is_address(text: str) -> bool:
+    """Return whether a text is a host's address in the network: four numbers up to 255."""
+    found = _ADDRESS.fullmatch(text)
+    return found is not None and all(int(part) < 256 for part in found[1].split("."))
+
+
+def _digits(text: str) -> str | None:
+    """Return the digits of one number, or None if the text is not one."""
+    text = _LABEL.sub("", text)
+    if _is_address(text) or _GAP.search(text):
+        return None
+    if (whole := _WHOLE_AS_FRACTION.fullmatch(text)) is not None:
+        text = whole[1]
+    elif _FRACTION.fullmatch(text):
+        return None
+    elif _GROUPED.fullmatch(text):
+        text = text.partition(".")[0].replace(",", "").replace("'", "")
+    if len(text) > 1 and text[0] in _DASHES and text[1].isdigit():
+        # A negative number is a code for none, or nobody knows what.
+        return "0" if re.fullmatch(r".[0-9]{1,2}", text) else None
+    text = _EXTENSION.sub("", text)
+    if _TWO_BY_SLASH.match(text):
+        return None
+    text = _TRUNK.sub(r"\1\2", text)
+    bare = "".join(text.translate(_PUNCTUATION).split())
+    bare = re.sub(r"^\++(?:00)?", "+", bare)
+    if not _DIGITS.fullmatch(bare):
+        return None
+    if bare.startswith("00") and bare.strip("0"):
+        bare = f"+{bare[2:]}"
+    if bare.startswith("+0") and bare.strip("+0"):
+        # No country's code begins with 0.
+        return None
+    return bare
