@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from audio_model.decision import (
     STRETCH_STEPS,
     Calibration,
+    Change,
     Decider,
     DecisionRule,
     OperatingPoint,
@@ -351,3 +352,31 @@ def test_a_budget_that_was_not_measured_is_refused(budget: float) -> None:
 def test_a_larger_budget_never_flags_less() -> None:
     chosen = [DecisionRule(AS_IS, POINTS).operating_point(b) for b in (0.01, 0.03, 0.07, 0.2)]
     assert all(one.recorded_at >= other.recorded_at for one, other in pairwise(chosen))
+
+
+@st.composite
+def any_rule(draw: st.DrawFn) -> DecisionRule:
+    caution, live_caution = draw(st.tuples(st.floats(0, 3), st.floats(0, 3)))
+    return DecisionRule(AS_IS, (POINT,), caution=caution, live_caution=live_caution)
+
+
+@given(any_steps(), any_rule())
+def test_changes_are_what_was_seen_after_each_step(answers: Steps, rule: DecisionRule) -> None:
+    """Asked after every step, the verdict becomes another one at just these moments."""
+    expected, before = [], VerdictKind.UNKNOWN
+    for n in range(1, len(answers) + 1):
+        now = judged(answers.until(n), rule)
+        if now.verdict is not before:
+            expected.append(Change(now.evidence.times[-1], now.verdict))
+            before = now.verdict
+    verdict = judged(answers, rule)
+    assert verdict.evidence.changes == tuple(expected)
+    if verdict.verdict is not VerdictKind.UNKNOWN:
+        assert verdict.decided_at == expected[-1].at
+
+
+@given(any_steps(), st.integers(0, 40), any_rule())
+def test_what_was_said_is_never_unsaid(answers: Steps, n: int, rule: DecisionRule) -> None:
+    before, whole = judged(answers.until(n), rule), judged(answers, rule)
+    said = before.evidence.changes
+    assert whole.evidence.changes[: len(said)] == said

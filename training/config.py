@@ -1,6 +1,7 @@
 """One TOML file describes a run, from the manifest to the shipped weights."""
 
 import tomllib
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -139,7 +140,8 @@ def load(path: Path) -> Config:
 
 def from_dict(kind: type[T], values: dict[str, Any]) -> T:
     """Rebuild a config dataclass from plain data. Raises UsageError that names the setting."""
-    rules = dacite.Config(strict=True, cast=[tuple, Path], type_hooks={float: _as_float})
+    hooks: dict[type[Any], Callable[[Any], Any]] = {float: _as_float, Path: _as_path}
+    rules = dacite.Config(strict=True, cast=[tuple], type_hooks=hooks)
     try:
         return dacite.from_dict(kind, values, rules)
     except dacite.DaciteError as error:
@@ -149,3 +151,8 @@ def from_dict(kind: type[T], values: dict[str, Any]) -> T:
 def _as_float(value: object) -> object:
     """TOML writes 1 where a float is meant; anything else is left for dacite to refuse."""
     return float(value) if type(value) is int else value
+
+
+def _as_path(value: object) -> object:
+    """TOML writes a path as text; anything else is left for dacite to refuse."""
+    return Path(value) if isinstance(value, str) else value

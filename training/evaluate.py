@@ -29,9 +29,14 @@ from training.network import Network
 
 
 def quick_check(network: Network, takes: Sequence[Take]) -> dict[str, float]:
-    """Equal error rate of the plain logit after 1 and 3 s, for the log of a training run."""
+    """Equal error rate of the plain logit after 1 and 3 s, for the log of a training run.
+
+    Takes of one class alone have none.
+    """
     heard = [h for h in hear(network, takes) if len(h.steps)]
     label, weight = [h.label for h in heard], [h.weight for h in heard]
+    if set(label) != {0, 1}:
+        return {}
     return {
         f"dev_eer_{seconds}s": metrics.eer(
             [h.steps.logit[h.last_step(seconds)] for h in heard], label, weight

@@ -42,6 +42,10 @@ def test_every_section_is_read(tmp_path: Path) -> None:
         dev = 0.2
         [split.holdout]
         prompts = "test"
+        [unmet]
+        manifest = "../unmet.csv"
+        [unmet.groups]
+        lines = ["calls", "robocalls"]
         [line]
         codec = 1
         level_db = [-30, -10.5]
@@ -60,6 +64,8 @@ def test_every_section_is_read(tmp_path: Path) -> None:
     assert settings.data.beds == tmp_path.parent / "noise.csv"
     assert settings.split.dev == 0.2
     assert settings.split.holdout == {"prompts": "test"}
+    assert settings.unmet.manifest == tmp_path.parent / "unmet.csv"
+    assert settings.unmet.groups == {"lines": ("calls", "robocalls")}
     assert (settings.line.codec, settings.line.level_db) == (1.0, (-30.0, -10.5))
     assert isinstance(settings.line.codec, float)
     assert settings.scene.seconds == 2.5
@@ -100,6 +106,10 @@ def test_paths_start_at_the_file_not_at_the_working_folder(
         ("[data]\nmanifests = ['m.csv']\n[line]\nlevel_db = [-30, 'x']", "line.level_db"),
         ("[data]\nmanifests = ['m.csv']\n[network]\nconv_channels = [16, 16]", "conv_channels"),
         ("[data]\nmanifests = ['m.csv']\n[split]\nholdout = ['a']", "split.holdout"),
+        ("[data]\nmanifests = ['m.csv']\n[split.folds]\na = ['x']", "folds"),
+        ("[data]\nmanifests = ['m.csv']\n[unmet]\nmanifest = 3", "unmet.manifest"),
+        ("[data]\nmanifests = ['m.csv']\n[unmet]\ngroups = ['a']", "unmet.groups"),
+        ("[data]\nmanifests = ['m.csv']\n[calibration]\nmax_miss = 0.1", "max_miss"),
         ("data = 'm.csv'", "data"),
         ("[data", "not TOML"),
     ],

@@ -10,6 +10,7 @@ import pytest
 from tests import clips, readout, runs, sounds
 from training import checkpoint, config, evaluate
 from training.checkpoint import CHECKPOINT
+from training.data.corpus import Corpus
 from training.evaluate import judgement_of, quick_check
 from training.evaluation import figures
 from training.evaluation.infer import raw
@@ -72,3 +73,24 @@ def test_a_missing_run_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str
     file.write_text("[data]\nmanifests = ['m.csv']", encoding="utf-8")
     assert evaluate.main([str(tmp_path / "run"), "--config", str(file)]) == 2
     assert CHECKPOINT in capsys.readouterr().err
+
+
+def test_a_quick_check_without_both_classes_has_no_rates() -> None:
+    """Such as that of a run which deals nobody to dev."""
+    network = readout.network()
+    live = clips.sound(sounds.voice(1, 1), clips.clip("live", 0))
+    assert quick_check(network, []) == {}
+    assert quick_check(network, raw([live])) == {}
+
+
+def test_main_refuses_clips_that_cannot_judge(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Without unmet clips and without a test split, nothing is left to choose the decision."""
+    clips.write_corpus(tmp_path, voices=6, seconds=0.2, n_tones=0)
+    file = tmp_path / "c.toml"
+    file.write_text("[data]\nmanifests = ['manifest.csv']\n[split]\ntest = 0.0", encoding="utf-8")
+    manifest = Corpus.load(config.load(file)).manifest
+    replace(readout.checkpoint(), manifest_hash=manifest.hash).save(tmp_path / CHECKPOINT)
+    assert evaluate.main([str(tmp_path), "--config", str(file)]) == 2
+    assert "at least two groups of each class" in capsys.readouterr().err

@@ -206,6 +206,18 @@ def test_corpora_that_nobody_met_judge_the_model(
 
 
 @pytest.mark.slow
+def test_nobody_need_be_dealt_to_dev(met_by_none: Path) -> None:
+    toy = (met_by_none / "toy.toml").read_text(encoding="utf-8")
+    assert "dev = 0.3" in toy
+    few = toy.replace("dev = 0.3", "dev = 0").replace("epochs = 4", "epochs = 1")
+    (met_by_none / "no_dev.toml").write_text(few, encoding="utf-8")
+    assert run_main(met_by_none, "no_dev", "no_dev.toml") == 0
+    with (met_by_none / "no_dev" / "log.csv").open(newline="", encoding="utf-8") as file:
+        (row,) = csv.DictReader(file)
+    assert not any(name.startswith("dev_") for name in row)
+
+
+@pytest.mark.slow
 def test_interrupted_and_resumed_it_is_the_same_run(
     run: Path, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

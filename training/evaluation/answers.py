@@ -15,6 +15,7 @@ Listening costs minutes, so it is done once, and everything that is fitted or me
 
 import io
 import json
+import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from itertools import pairwise
@@ -44,6 +45,8 @@ TANDEM = "amr_nb+mulaw"
 """A mobile caller who reaches a landline."""
 SNRS_DB = (20.0, 10.0, 5.0)
 FILE_NAME = "answers.npz"
+UNREADABLE = (OSError, ValueError, EOFError, BadZipFile, zlib.error)
+"""What reading a file that is missing or damaged raises."""
 CLIPS_OF_A_CORPUS = 16
 """Most clips of a corpus in the conditions that serve as slices alone: there are many of them."""
 
@@ -126,7 +129,7 @@ def identity_in(path: Path) -> str | None:
     try:
         with np.load(io.BytesIO(path.read_bytes())) as file:
             return str(file["identity"])
-    except (OSError, ValueError, KeyError, BadZipFile):
+    except (*UNREADABLE, KeyError):
         return None
 
 
@@ -182,7 +185,7 @@ def load(path: Path, clips: Sequence[Clip]) -> Answers:
             HeardTake(named[name], condition, seconds, steps, weight)
             for name, condition, seconds, weight, steps in rows
         ]
-    except (OSError, ValueError, BadZipFile) as error:
+    except UNREADABLE as error:
         raise ModelError(f"{path}: no readable answers: {error}") from error
     except KeyError as error:
         raise ModelError(f"{path}: answers to other clips: {error}") from error

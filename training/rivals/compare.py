@@ -75,13 +75,16 @@ def figures_by_group(
 ) -> Figures:
     """EER and misses of all takes and of each group, with 95 % intervals over voices and callers.
 
-    A group of one class is measured against the whole other class. The takes are labelled.
+    A group of one class is measured against the whole other class, and one without takes is left
+    out. The takes are labelled.
     """
     every = {name for corpora in groups.values() for name in corpora}
     figures: Figures = {}
     for name, corpora in ({ALL: every} | dict(groups)).items():
         inside = np.array([name == ALL or take.clip.corpus in corpora for take in takes])
         labels = np.array([take.clip.label for take in takes])
+        if not inside.any():
+            continue
         present = set(labels[inside].tolist())
         chosen = np.flatnonzero(inside | ~np.isin(labels, list(present))).tolist()
         clips = [takes[n].clip for n in chosen]

@@ -66,7 +66,7 @@ def test_the_same_audio_counts_once(folder: Path) -> None:
     copy = folder / "live" / "copy.wav"
     copy.write_bytes((folder / "live" / "0-0.wav").read_bytes())
     with (folder / "manifest.csv").open("a", encoding="utf-8") as file:
-        file.write("live/copy.wav,live,live0,\n")
+        file.write("live/copy.wav,live,live0,,\n")
     assert len(loaded(folder).manifest.clips) == before
 
 
@@ -196,3 +196,37 @@ def test_what_is_left_out_is_nowhere(folder: Path) -> None:
     assert not {"live0", "recorded3"} & {clip.source for clip in corpus.manifest.clips}
     with pytest.raises(UsageError, match="'nobody'"):
         loaded(folder, leave_out=("nobody",))
+
+
+@pytest.mark.parametrize(
+    ("row", "gone"),
+    [("live/0-0.wav,live,g2,,", "l2"), ("live/0-0.wav,live,l0,l2,", "l2"), ("live/0-0.wav,,r5,,", "r5")],
+    ids=["a source named as a group", "a group named as a source", "a clip of no class"],
+)
+def test_sources_and_groups_are_names_of_one_kind(folder: Path, row: str, gone: str) -> None:
+    learnt = [
+        "live/2-0.wav,live,l2,g2,", "live/3-0.wav,live,l3,g3,", "recorded/5-0.wav,recorded,r5,h5,",
+    ]  # fmt: skip
+    corpus = judged_by(folder, [row], learnt=learnt)
+    assert {clip.source for clip in corpus.manifest.clips} == {"l2", "l3", "r5"} - {gone}
+
+
+def test_tones_of_unmet_do_not_judge(folder: Path) -> None:
+    rows = ["live/0-0.wav,live,l0,g0,", "tones/0.wav,,t0,,"]
+    corpus = judged_by(folder, rows, learnt=["live/1-0.wav,live,l1,g1,"])
+    assert [clip.name for clip in corpus.judged] == ["live/0-0.wav"]
+
+
+def test_the_hash_of_what_judges_follows_all_that_is_heard(folder: Path) -> None:
+    clips.write(folder / "bed.wav", sounds.noise(0.2))
+    beds = write_beds(folder, "path,kind", "bed.wav,bed")
+
+    def digest(dev: float = 0.25, beds: Path | None = None) -> str:
+        settings = DataConfig((folder / "manifest.csv",), beds=beds)
+        return Corpus.load(Config(settings, split=SplitConfig(dev=dev, test=0.25))).judged_hash
+
+    first = digest()
+    assert digest() == first
+    others = {digest(dev=0.4), digest(beds=beds)}
+    clips.write(folder / "live" / "0-0.wav", sounds.voice(0.5, 77))
+    assert len({first, *others, digest()}) == 4

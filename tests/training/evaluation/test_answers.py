@@ -51,7 +51,7 @@ def test_they_are_read_as_they_were_kept(tmp_path: Path) -> None:
     assert equal(answers.load(tmp_path / "none.npz", []), nothing)
 
 
-@pytest.mark.parametrize("damage", ["missing", "truncated", "other clips"])
+@pytest.mark.parametrize("damage", ["missing", "empty", "truncated", "damaged", "other clips"])
 def test_what_cannot_be_read_is_named(tmp_path: Path, damage: str) -> None:
     path = tmp_path / "a.npz"
     given = some_answers("a", "b")
@@ -59,6 +59,14 @@ def test_what_cannot_be_read_is_named(tmp_path: Path, damage: str) -> None:
         answers.save(given, path)
     if damage == "truncated":
         path.write_bytes(path.read_bytes()[:-40])
+    if damage == "empty":
+        path.write_bytes(b"")
+    if damage == "damaged":
+        content = bytearray(path.read_bytes())
+        # Behind the first array's name and the header of its file.
+        for at in range(120, len(content) - 400):
+            content[at] ^= 0x55
+        path.write_bytes(content)
     known = [] if damage == "other clips" else [t.clip for t in given.heard]
     with pytest.raises(ModelError, match=r"a\.npz"):
         answers.load(path, known)
@@ -140,3 +148,33 @@ def test_they_are_given_anew_when_they_depend_on_something_else(
     anew = answers_of(trained, corpus, settings, tmp_path)
     assert file.read_bytes() != before
     assert equal(answers.load(file, corpus.judged), anew)
+
+
+def test_they_are_given_anew_when_clips_that_they_name_judge_no_more(tmp_path: Path) -> None:
+    settings, corpus, trained = judged_run(tmp_path)
+    kept = answers_of(trained, corpus, settings, tmp_path)
+    gone = corpus.judged[0]
+    fewer = replace(corpus.manifest, clips=tuple(c for c in corpus.manifest.clips if c != gone))
+    test = tuple(clip for clip in corpus.split.test if clip != gone)
+    other = Corpus(settings, fewer, replace(corpus.split, test=test), None)
+    anew = answers_of(trained, other, settings, tmp_path)
+    assert {t.clip for t in kept.heard} - {t.clip for t in anew.heard} == {gone}
+
+
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04 no archive"])
+def test_what_keeps_no_answers_is_listened_to_anew(tmp_path: Path, content: bytes) -> None:
+    settings, corpus, trained = judged_run(tmp_path)
+    (tmp_path / answers.FILE_NAME).write_bytes(content)
+    given = answers_of(trained, corpus, settings, tmp_path)
+    assert given.heard
+    assert equal(answers.load(tmp_path / answers.FILE_NAME, corpus.judged), given)
+
+
+def test_how_the_decision_is_fitted_is_no_other_question(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings, corpus, trained = judged_run(tmp_path)
+    kept = answers_of(trained, corpus, settings, tmp_path)
+    fitted = replace(settings, calibration=replace(settings.calibration, cautions=(0.0,)))
+    monkeypatch.setattr(answers, "listen_to", None)
+    assert equal(answers_of(trained, corpus, fitted, tmp_path), kept)

@@ -4,15 +4,19 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from audio_model.decision import VerdictKind
 from audio_model.errors import UsageError
 from audio_model.steps import Heard
 from tests import clips, heard
 from training.config import CalibrationConfig
+from training.data.manifest import Clip
 from training.evaluation.answers import Answers
 from training.evaluation.crossfit import N_PARTS, cross_fit, parts_of
 from training.evaluation.infer import HeardTake
+from training.evaluation.judge import judge
 
 SETTINGS = CalibrationConfig(voice_seconds=(0.4,), budgets=(0.1,), cautions=(0.0,))
 
@@ -53,18 +57,18 @@ def test_a_corpus_does_not_choose_what_judges_it() -> None:
 
 
 def test_every_take_is_judged_once_and_tones_by_the_final_rule() -> None:
-    given = answers()
-    judged = cross_fit(given, SETTINGS)
+    heard_of = answers()
+    judged = cross_fit(heard_of, SETTINGS)
     names = sorted(take.heard.clip.name for take in judged.takes["raw"])
-    assert names == sorted(take.clip.name for take in given.heard)
+    assert names == sorted(take.clip.name for take in heard_of.heard)
     assert judged.tones == [VerdictKind.UNKNOWN]
 
 
 def test_slices_choose_nothing() -> None:
-    given = answers()
-    slices = [replace(take, condition="codec gsm", weight=99.0) for take in given.heard]
-    both = cross_fit(Answers([*given.heard, *slices], given.tones), SETTINGS)
-    assert both.final == cross_fit(given, SETTINGS).final
+    heard_of = answers()
+    slices = [replace(take, condition="codec gsm", weight=99.0) for take in heard_of.heard]
+    both = cross_fit(Answers([*heard_of.heard, *slices], heard_of.tones), SETTINGS)
+    assert both.final == cross_fit(heard_of, SETTINGS).final
     assert len(both.takes["codec gsm"]) == len(slices)
 
 
@@ -86,3 +90,43 @@ def test_a_class_of_one_group_judges_nothing(label: int) -> None:
     many = [clips.clip(f"m{n}", 1 - label) for n in range(3)]
     with pytest.raises(UsageError, match=r"(recorded|live) has 1"):
         parts_of(one + many)
+
+
+def test_each_take_is_judged_by_the_rule_of_its_corpus() -> None:
+    judged = cross_fit(answers(), SETTINGS)
+    for take in judged.takes["raw"]:
+        (again,) = judge([take.heard], judged.rules[take.heard.clip.corpus])
+        assert again.verdict == take.verdict
+        np.testing.assert_array_equal(again.log_odds, take.log_odds)
+
+
+def some(label: int, corpus: str, groups: int, each: int = 2) -> list[Clip]:
+    return [
+        clips.clip(f"{corpus}{group}-{n}", label, group=f"{label}{corpus}{group}", corpus=corpus)
+        for group in range(groups)
+        for n in range(each)
+    ]
+
+
+@given(live=st.integers(2, 30), recorded=st.integers(2, 30), corpora=st.integers(1, 3))
+@settings(max_examples=30)
+def test_whole_groups_are_left_out_and_no_rest_lacks_a_class(
+    live: int, recorded: int, corpora: int
+) -> None:
+    every = some(0, "own", live)
+    for n in range(corpora):
+        every += some(1, f"made{n}", recorded)
+    part_of = parts_of(every)
+    assert part_of.keys() == {clip.name for clip in every}
+    parts = set(part_of.values())
+    assert 2 <= len(parts) <= N_PARTS
+    for group in {clip.group for clip in every}:
+        assert len({part_of[clip.name] for clip in every if clip.group == group}) == 1
+    for part in parts:
+        assert {clip.label for clip in every if part_of[clip.name] != part} == {0, 1}
+
+
+def test_answers_to_too_few_groups_are_refused() -> None:
+    takes = corpus("calls", 0, -2.0, n=1) + corpus("prompts", 1, 2.0)
+    with pytest.raises(UsageError, match="live has 1"):
+        cross_fit(Answers(takes, []), SETTINGS)

@@ -47,3 +47,11 @@ def test_scores_by_audio_and_by_voice() -> None:
 
 def test_less_than_a_step_is_not_judged() -> None:
     assert judge([heard.take([], 0, "a")], RULE) == []
+
+
+def test_the_point_of_one_per_cent_decides() -> None:
+    lenient = OperatingPoint(0.5, recorded_at=0.6, live_at=0.4, false_alarm=0, miss=0, passed=0)
+    rule = DecisionRule(RULE.calibration, (lenient, POINT))
+    unsure, sure = judge([heard.take([logit] * 20, 1, "a") for logit in (0.2, 0.5)], rule)
+    assert 0.6 < unsure.score(1) < 0.8 < sure.score(1)
+    assert (unsure.flagged, sure.flagged) == (False, True)

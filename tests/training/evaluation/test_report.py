@@ -1,5 +1,6 @@
 """Tables and plots of figures that are known."""
 
+import copy
 from pathlib import Path
 
 import pytest
@@ -73,3 +74,21 @@ def test_plots_are_drawn(
         *(f"{plot}_{c}.png" for plot in ("reliability", "scores") for c in report.CONDITIONS),
     }  # fmt: skip
     assert all(path.read_bytes().startswith(b"\x89PNG") for path in tmp_path.iterdir())
+
+
+def test_a_language_that_one_condition_lacks_has_no_row(measured: Figures) -> None:
+    changed = copy.deepcopy(measured["conditions"])
+    del changed["matched"]["by_language"][1]
+    rows = report.by_language(changed)[2:]
+    assert [row.split(" | ")[0] for row in rows] == ["| not noted"]
+
+
+def test_few_languages_are_those_of_most_takes_in_their_order(measured: Figures) -> None:
+    changed = copy.deepcopy(measured["conditions"])
+    for of in changed.values():
+        of["by_language"] = [
+            of["by_language"][0] | {"slice": name, "takes": number}
+            for name, number in (("de", 30), ("en", 10), ("fr", 40), ("zh", 20))
+        ]
+    assert [row.split(" | ")[0] for row in report.by_language(changed, 2)[2:]] == ["| de", "| fr"]
+    assert len(report.by_language(changed)) == 2 + 4

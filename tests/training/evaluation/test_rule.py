@@ -12,6 +12,7 @@ from audio_model.decision import (
     Calibration,
     Decider,
     DecisionRule,
+    OperatingPoint,
     VerdictKind,
     decide,
     sigmoid,
@@ -26,6 +27,7 @@ from training.evaluation.rule import (
     fit_calibration,
     fit_rule,
     operating_points,
+    point_of,
 )
 
 AS_IS = DecisionRule(Calibration((0.4,), (1.0,), (0.0,)), ())
@@ -234,3 +236,26 @@ def test_the_budget_of_live_is_kept_by_the_decision_itself(seed: int, max_passed
                 total += take.weight
         assert said / total <= point.passed + 1e-9
         assert point.passed <= max_passed + 1e-9
+
+
+def test_each_caution_is_for_its_own_verdict() -> None:
+    lowest, highest = extreme_scores(heard.take([-2.0, 2.0] * 5, 1, "a"), AS_IS)
+    rule = replace(AS_IS, caution=0.8)
+    assert extreme_scores(heard.take([-2.0, 2.0] * 5, 1, "a"), rule) == (
+        lowest, pytest.approx(sigmoid(2.0 - 0.8 / 0.8)),
+    )  # fmt: skip
+    rule = replace(AS_IS, live_caution=0.8)
+    assert extreme_scores(heard.take([-2.0, 2.0] * 5, 1, "a"), rule) == (
+        pytest.approx(sigmoid(-2.0 + 0.8 / 0.72)), highest,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("budgets", "chosen"), [((0.001, 0.01, 0.1), 0.01), ((0.2, 0.5), 0.2), ((0.001,), 0.001)]
+)
+def test_the_point_that_is_tuned_is_the_nearest_to_one_per_cent(
+    budgets: tuple[float, ...], chosen: float
+) -> None:
+    points = [OperatingPoint(b, 0.9, 0.1, false_alarm=0, miss=0, passed=0) for b in budgets]
+    assert point_of(points).max_false_alarm == chosen
+    assert point_of(replace(AS_IS, operating_points=tuple(points))).max_false_alarm == chosen

@@ -111,7 +111,7 @@ def test_a_group_of_one_class_stands_against_the_other() -> None:
         Take(clips.clip(f"q{k}", 1, corpus="bad"), np.full(8000, 0.0, np.float32), "raw")
         for k in range(9)
     ]
-    groups = {"prompts": ["good"], "engines": ["bad"], "lines": ["calls"]}
+    groups = {"prompts": ["good"], "engines": ["bad"], "lines": ["calls"], "absent": ["none"]}
     figures = compare([Loud()], [], takes, groups, seed=0, draws=5)["loud"]["raw"]
     assert {name: of["takes"] for name, of in figures.items()} == {
         "all": 27, "prompts": 18, "engines": 18, "lines": 27,
