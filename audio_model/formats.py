@@ -55,6 +55,8 @@ class Container(Enum):
     FFMPEG = auto()
     GSM = auto()
     G722 = auto()
+    G723 = auto()
+    G729 = auto()
     VOX = auto()
     RAW = auto()
 
@@ -75,13 +77,20 @@ RAW_SUFFIXES = {
 }
 """Names of headerless files, and what they mean when nothing else is said."""
 
-_CODEC_SUFFIXES = {".gsm": Container.GSM, ".g722": Container.G722, ".vox": Container.VOX}
+_CODEC_SUFFIXES = {
+    ".gsm": Container.GSM,
+    ".g722": Container.G722,
+    ".g723": Container.G723,
+    ".g729": Container.G729,
+    ".vox": Container.VOX,
+}
 
 # fmt: off
 _HEADER_SUFFIXES = frozenset({
     ".wav", ".wave", ".wav49", ".w64", ".rf64", ".aif", ".aiff", ".aifc", ".au", ".snd", ".caf",
     ".voc", ".nist", ".sph", ".flac", ".ogg", ".oga", ".opus", ".spx", ".mp3", ".mp2", ".mpga",
     ".aac", ".m4a", ".mp4", ".3gp", ".3g2", ".amr", ".awb", ".wma", ".asf", ".webm", ".mka", ".mkv",
+    ".bw64", ".sf", ".ircam", ".ape", ".dss", ".qcp", ".tta", ".wv",
 })
 # fmt: on
 
@@ -93,6 +102,7 @@ _SNDFILE_MAGIC = (
     ((0, b"RIFF"), (8, b"WAVE")),
     ((0, b"RIFX"), (8, b"WAVE")),
     ((0, b"RF64"), (8, b"WAVE")),
+    ((0, b"BW64"), (8, b"WAVE")),
     ((0, b"riff\x2e\x91\xcf\x11\xa5\xd6\x28\xdb"),),
     ((0, b"FORM"), (8, b"AIF")),
     ((0, b".snd"),),
@@ -103,6 +113,12 @@ _SNDFILE_MAGIC = (
     ((0, b"OggS"), (28, b"\x7fFLAC")),
     ((0, b"NIST_1A"),),
     ((0, b"Creative Voice"),),
+    # IRCAM's, of each byte order and machine.
+    ((0, b"\x64\xa3\x01\x00"),),
+    ((0, b"\x64\xa3\x02\x00"),),
+    ((0, b"\x64\xa3\x03\x00"),),
+    ((0, b"\x64\xa3\x04\x00"),),
+    ((0, b"\x00\x02\xa3\x64"),),
 )
 # ID3 (MP3, AAC), AMR, MP4 and 3GP, Matroska and WebM, ASF; Ogg of Opus (FFmpeg decodes it twice as
 # quickly as libsndfile does) and of what else is not named above. MP3 without a tag has no mark.

@@ -182,3 +182,67 @@ def test_blocks_of_ffmpeg_hold_every_channel_in_order(tmp_path):
     for channel, leg in ((audio.Channel.LEFT, 0), (audio.Channel.RIGHT, 1)):
         read = audio.read(path, max_seconds=1, channel=channel)
         np.testing.assert_array_equal(read, legs[:, leg].reshape(-1) / np.float32(32768))
+
+
+def made(container, subtype="PCM_16", rate=8000):
+    file = BytesIO()
+    soundfile.write(file, tone(rate), rate, format=container, subtype=subtype)
+    return bytearray(file.getvalue())
+
+
+def put(content, tag, offset, value):
+    at = content.index(tag) + offset
+    content[at : at + len(value)] = value
+
+
+def heard(content, name):
+    return audio.read(BytesIO(bytes(content)), max_seconds=10, name=name)
+
+
+@pytest.mark.parametrize("subtype", ["PCM_16", "ULAW", "ALAW", "PCM_24"])
+def test_a_recorder_that_was_killed_leaves_its_samples(subtype):
+    whole = heard(made("WAV", subtype), "a.wav")
+    rf64 = made("RF64", subtype)
+    put(rf64, b"ds64", 8, bytes(24))
+    assert np.array_equal(heard(rf64, "a.wav"), whole)
+    au = made("AU", subtype)
+    put(au, b".snd", 8, bytes(4))
+    assert np.array_equal(heard(au, "a.au"), whole)
+
+
+@pytest.mark.parametrize("pad", [b"", b"\0"])
+@pytest.mark.parametrize("subtype", ["PCM_16", "ULAW", "GSM610", "PCM_24"])
+def test_a_chunk_of_odd_size_may_lack_its_pad(subtype, pad):
+    content = made("WAV", subtype)
+    whole = heard(content, "a.wav")
+    at = content.index(b"data")
+    content[at:at] = b"LIST\x11\0\0\0INFOICMT\x05\0\0\0hello" + pad
+    assert np.array_equal(heard(content, "a.wav"), whole)
+
+
+def test_bw64_is_rf64():
+    content = made("RF64")
+    content[:4] = b"BW64"
+    assert np.array_equal(heard(content, "a.wav"), heard(made("WAV"), "a.wav"))
+
+
+@pytest.mark.parametrize("cut", [4, 12, 20, 40, 60])
+def test_a_header_that_is_cut_off_is_no_recording(cut):
+    content = made("RF64")
+    put(content, b"ds64", 8, bytes(24))
+    with pytest.raises(AudioError):
+        heard(content[:cut], "a.wav")
+
+
+def test_dialogics_adpcm_is_read_by_its_name():
+    content = BytesIO()
+    wave = tone(8000).astype(np.float32)
+    soundfile.write(content, wave, 8000, format="RAW", subtype="VOX_ADPCM")
+    samples = heard(content.getvalue(), "a.vox")
+    assert len(samples) == len(wave)
+    assert np.corrcoef(samples[2000:], wave[2000:])[0, 1] > 0.95
+
+
+@pytest.mark.parametrize(("name", "frame_bytes", "seconds"), [("a.g729", 10, 1), ("a.g723", 24, 3)])
+def test_frames_of_telephone_codecs_are_read_by_their_names(name, frame_bytes, seconds):
+    assert len(heard(bytes(100 * frame_bytes), name)) == pytest.approx(8000 * seconds, rel=0.01)

@@ -13,6 +13,7 @@ from dataclasses import replace
 
 from audio_model.decoders import headerless, sndfile, wav
 from audio_model.decoders.base import Block, BoundedFile, Decoded, SeekableFile
+from audio_model.decoders.mended import mended
 from audio_model.errors import AudioError
 from audio_model.formats import (
     HEAD_BYTES,
@@ -27,6 +28,9 @@ from audio_model.formats import (
 )
 
 __all__ = ["Block", "Decoded", "SeekableFile", "decode"]
+
+_DEMUXERS = {Container.G722: "g722", Container.G723: "g723_1", Container.G729: "g729"}
+"""FFmpeg's names of codecs without a header."""
 
 _GSM_SIGNATURE = 0xD
 """The upper four bits of each frame of GSM 06.10."""
@@ -51,11 +55,17 @@ def decode(
     suffix = suffix_of(path)
     head = file.read(HEAD_BYTES)
     file.seek(0)
+    plain = wav.parse(head)
+    if plain is None and (again := mended(head, file)) is not None:
+        file = again
+        head = file.read(HEAD_BYTES)
+        file.seek(0)
+        plain = wav.parse(head)
     bounded = BoundedFile(file)
     opened: AbstractContextManager[Decoded]
-    match identify(suffix, head, raw_format):
+    container = identify(suffix, head, raw_format)
+    match container:
         case Container.SNDFILE:
-            plain = wav.parse(head)
             if plain is not None:
                 file.seek(plain.data_start)
                 opened = nullcontext(
@@ -65,8 +75,8 @@ def decode(
                 opened = _open_with_either(bounded, path, seconds)
         case Container.FFMPEG:
             opened = _open_with_ffmpeg(bounded, path, seconds)
-        case Container.G722:
-            opened = _open_with_ffmpeg(bounded, path, seconds, demuxer="g722")
+        case Container.G722 | Container.G723 | Container.G729:
+            opened = _open_with_ffmpeg(bounded, path, seconds, demuxer=_DEMUXERS[container])
         case Container.GSM:
             if head[0] >> 4 != _GSM_SIGNATURE:
                 raise AudioError(path, "not GSM 06.10: its first frame lacks the signature")

@@ -17,7 +17,10 @@ from audio_model.errors import AudioError
 
 # Recordings only: no demuxer that opens a second file or an address (playlists, SDP), and none
 # that takes text, pictures or any bytes at all for sound.
-_DEMUXERS = "aac,aiff,amr,amrnb,amrwb,asf,au,caf,flac,g722,matroska,mov,mp3,ogg,voc,w64,wav"
+_DEMUXERS = (
+    "aac,aiff,amr,amrnb,amrwb,ape,asf,au,caf,dss,flac,g722,g723_1,g729,matroska,mov,mp3,ogg,qcp,"
+    "tta,voc,w64,wav,wv"
+)
 
 _MAX_BAD_PACKETS = 16
 """Packets that may fail to decode before the rest is given up."""

@@ -59,7 +59,7 @@ def open_gsm(file: BoundedFile, seconds: float) -> Iterator[Decoded]:
 
 @contextmanager
 def open_vox(file: BoundedFile, seconds: float) -> Iterator[Decoded]:
-    """Decode headerless Dialogic ADPCM at 8 kHz: the files of voice boards and old call centres."""
+    """Decode Dialogic's ADPCM, which has no header: 4 bits a sample, and as recorders do 8 kHz."""
     with _open(file, format="RAW", subtype="VOX_ADPCM", samplerate=8000, channels=1) as sound:
         yield Decoded(sound.samplerate, sound.channels, _read_blocks(sound, seconds))
 
