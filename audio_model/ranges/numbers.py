@@ -20,6 +20,7 @@ from audio_model.ranges import written
 
 HOME = "CN"
 IMPLAUSIBLE = "?"
+HOME_CODE = "+86"
 WITHHELD = "withheld"
 UNREADABLE = "?malformed"
 MAX_DIGITS = 20
@@ -209,15 +210,27 @@ def _implausible(digits: str, flag: Flag) -> Number:
 
     Ranges of service numbers that the plan doesn't know are nobody's however wide they are. Behind
     a country's code, and among short and local numbers, real lines stand next to each other: there
-    a breaker is as narrow as one owner's range, or the number alone.
+    a breaker is as narrow as one owner's range, or the number alone. It is the number alone, too,
+    where the digits are a number of another country that was written without its ``+``.
     """
     key = f"{IMPLAUSIBLE}{digits}"[: MAX_DIGITS + 1]
     prefixes = _prefixes(key, _SHORTEST_PREFIX + 1)
     too_wide = 0
-    if not digits.startswith(("95", "96")):
+    if _is_foreign_without_plus(digits.removeprefix(HOME_CODE)):
+        too_wide = len(prefixes) - 1
+    elif not digits.startswith(("95", "96")):
         owned = _SHORTEST_PREFIX + _ALLOTTED_DIGITS["national"]
         too_wide = min(owned - _SHORTEST_PREFIX, len(prefixes) - 1)
     return Number(key, NumberKind.IMPLAUSIBLE, flag, prefixes, too_wide=too_wide)
+
+
+def _is_foreign_without_plus(digits: str) -> bool:
+    if digits.startswith("+"):
+        return False
+    try:
+        return bool(phonenumbers.is_valid_number(phonenumbers.parse(f"+{digits}")))
+    except phonenumbers.NumberParseException:
+        return False
 
 
 def _prefixes(key: str, shortest: int) -> tuple[str, ...]:

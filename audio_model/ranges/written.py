@@ -56,6 +56,11 @@ _TWO_BY_SLASH = re.compile(r"^[1-9]\d{4,}/")
 _DASHES = "-\u2010\u2011\u2012\u2013\u2014\u2015\u2212\u30fc"
 _BRACKETS = "()[]{}\u3010\u3011\u3014\u3015"
 _PUNCTUATION = str.maketrans("", "", f"{_DASHES}{_BRACKETS}./")
+_TWO_LINES = re.compile(r"\d[ \t]*[\r\n\t]+\s*\+?\d")
+_NORTH_AMERICAN = re.compile(
+    rf"1[{_DASHES}. ]?\(?[2-9]\d\d\)?[{_DASHES}. ]?[2-9]\d\d[{_DASHES}. ]\d{{4}}"
+)
+"""Eleven digits in the groups of North America: China's mobiles begin with 1, too."""
 _GAP = re.compile(rf"\d\s*(?:[{_DASHES}./]\s*){{2,}}\d|[(\[{{]\s*[)\]}}]")
 """Where digits were left out: two signs in a row are no separator."""
 _PARAMETERS = re.compile(r";\s*[a-z][\w.-]*\s*(?:=.*|;.*)?$", re.IGNORECASE)
@@ -69,7 +74,11 @@ def read(text: str) -> str | NoDigits:
     parameters, escapes, quotes, spreadsheets' marks, brackets, separators and invisible characters
     are understood.
     """
-    plain = _plain(text[:_LONGEST])
+    text = text[:_LONGEST].strip()
+    if _TWO_LINES.search(text) or any(unicodedata.category(char) == "No" for char in text):
+        # Two cells in one, or digits in circles and powers, which are no digits of a number.
+        return UNREADABLE
+    plain = _plain(text)
     address, host = _address(plain)
     if host is not None and host.lower().rstrip(".").endswith("anonymous.invalid"):
         return NONE_SHOWN
@@ -160,7 +169,7 @@ def _is_address(text: str) -> bool:
 def _digits(text: str) -> str | None:
     """Return the digits of one number, or None if the text is not one."""
     text = _LABEL.sub("", text)
-    if _is_address(text) or _GAP.search(text):
+    if _is_address(text) or _GAP.search(text) or _NORTH_AMERICAN.fullmatch(text):
         return None
     if (whole := _WHOLE_AS_FRACTION.fullmatch(text)) is not None:
         text = whole[1]

@@ -143,3 +143,10 @@ def test_a_key_is_its_own_number(text: str) -> None:
     number = normalise(text)
     if number.flag is None:
         assert normalise(number.key) == number
+
+
+@pytest.mark.parametrize("text", ["966512345678", "886912345678", "14155552671"])
+def test_a_foreign_number_without_its_plus_is_stopped_alone(text: str) -> None:
+    number = normalise(text)
+    assert number.kind is NumberKind.IMPLAUSIBLE
+    assert number.prefixes[number.too_wide :] == (number.key,)

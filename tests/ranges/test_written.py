@@ -127,3 +127,19 @@ def test_no_digit_is_left_out_or_made_up(digits: str, before: str, after: str) -
 )
 def test_ways_to_write_a_called_number_are_the_same(number: str, form: str) -> None:
     assert same(form.format(number)) == same(number)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "1-800-555-0199", "1 (800) 555-0199", "1.800.555.0199", "1800-555-0199",
+        "95588\n95599", "13912345678\t13912345679", "\u2460\u2462\u2468", "13912345678\u00b2",
+    ],
+)  # fmt: skip
+def test_digits_that_may_be_somebody_else_s_are_not_read(text: str) -> None:
+    assert read(text) is UNREADABLE
+
+
+def test_groups_of_our_own_are_read() -> None:
+    assert read("139 1234 5678") == read("139-1234-5678") == _NUMBER
+    assert read(" 13912345678\n") == _NUMBER
