@@ -59,13 +59,17 @@ def test_verdict_never_contradicts_the_manifest(detector: Detector, row: dict[st
     assert verdict.seconds > 2.0
 
 
-def test_half_of_the_recordings_get_the_verdict_that_is_right(detector: Detector) -> None:
+def test_most_recordings_get_the_verdict_that_is_right(detector: Detector) -> None:
+    """Eight of the eleven that hold a voice or music; who is not told is unknown."""
+    voices = [row for row in READABLE if row["label"]]
     right = [
         row["path"]
-        for row in READABLE
+        for row in voices
         if detector.score(SAMPLES / row["path"]).verdict == row["expected"]
     ]
-    assert len(right) >= len(READABLE) / 2
+    assert len(voices) == 11
+    assert len(right) >= 8
+    assert sum(path.startswith("live") for path in right) >= 3
 
 
 def test_legs_of_the_stereo_call_differ(detector: Detector) -> None:

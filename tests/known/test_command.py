@@ -151,13 +151,13 @@ def test_the_summary_of_campaigns_is_added(
     Path("out").mkdir()
     for n in range(2):
         write(Path(f"calls/{n}.wav"), played(ONE, n))
-    Path("calls.csv").write_text("path,time\ncalls/0.wav,500\ncalls/1.wav,100\n")
+    Path("calls.csv").write_text("path,time\ncalls/0.wav,1760000500\ncalls/1.wav,1760000100\n")
     assert campaigns("calls.csv", "--output", "out/campaigns.csv") == 0
     assert known("add", store, "out/campaigns.summary.csv") == 0
     with Store(store) as opened:
         (recording,) = opened.recordings()
     assert Path(recording.name).name in ("0.wav", "1.wav")
-    assert recording.first_heard == 100
+    assert recording.first_heard == 1760000100
 
 
 @pytest.mark.parametrize("action", [("match", "x.wav"), ("list",), ("remove", "1")])
