@@ -14,6 +14,7 @@ from audio_model.decision import VerdictKind
 from audio_model.detector import Detector
 from tests import clips, sounds
 from training import checkpoint, config, evaluate, train
+from training.data.corpus import Corpus
 from training.evaluation import card, figures, report
 from training.learning import Trainer
 from training.network import NetworkConfig
@@ -280,6 +281,35 @@ def test_what_cannot_work_is_told_in_a_line(
     arguments = ["--config", str(folder / "bad.toml"), "--run", str(tmp_path / "run")]
     assert train.main(arguments) == 2
     assert told in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "is_another"),
+    [
+        ("budgets = [0.2, 0.5]", "budgets = [0.5]", False),
+        ("lines = 1", "lines = 2\ncautions = [0.0]\nmax_passed = 0.2", False),
+        ("workers = 0", "workers = 2", False),
+        ("[calibration]", "[unmet.groups]\na = ['own']\n[calibration]", False),
+        ("[calibration]", "[unmet]\nmanifest = 'strangers.csv'\n[calibration]", False),
+        ("[calibration]", "[unmet]\nmanifest = 'callers.csv'\n[calibration]", True),
+        ("dropout = 0.1", "dropout = 0.2", True),
+        ("seed = 1", "seed = 2", True),
+    ],
+)
+def test_what_weights_depend_on(folder: Path, old: str, new: str, is_another: bool) -> None:
+    """Who judges counts only where it takes clips away from those that are learnt from."""
+    clips.write(folder / "stranger.wav", sounds.voice(1.0, 9999))
+    for name, row in (("strangers", "stranger.wav,live,s"), ("callers", "live/0-0.wav,live,l")):
+        (folder / f"{name}.csv").write_text(f"path,label,source\n{row}\n", encoding="utf-8")
+
+    def identity(text: str) -> str:
+        (folder / "changed.toml").write_text(text, encoding="utf-8")
+        settings = config.load(folder / "changed.toml")
+        return train.identity_of(settings, Corpus.load(settings))
+
+    toy = TOY.replace("[train]", "[train]\nseed = 1")
+    assert old in toy
+    assert (identity(toy.replace(old, new)) != identity(toy)) is is_another
 
 
 def test_the_log_goes_on_as_if_never_interrupted(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ import io
 import json
 import zlib
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -100,12 +101,13 @@ def spread(items: Sequence[T], n: int) -> list[T]:
 def answers_of(trained: Checkpoint, corpus: Corpus, settings: Config, run: Path) -> Answers:
     """Return a network's answers to the clips that judge it, listening only if none are kept.
 
-    Raises AudioError.
+    Kept answers that are damaged are given anew. Raises AudioError.
     """
     identity = identity_of(trained, corpus, settings)
     file = run / FILE_NAME
     if identity_in(file) == identity:
-        return load(file, corpus.judged)
+        with suppress(ModelError):
+            return load(file, corpus.judged)
     answers = listen_to(trained.build(), corpus, settings, identity)
     save(answers, file)
     return answers

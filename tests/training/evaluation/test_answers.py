@@ -129,6 +129,26 @@ def test_the_clips_that_judge_are_listened_to_once(
     assert len(listened) == 1
 
 
+@pytest.mark.parametrize("damage", ["a column is missing", "a number is damaged"])
+def test_damaged_answers_of_the_right_identity_are_given_anew(tmp_path: Path, damage: str) -> None:
+    settings, corpus, trained = judged_run(tmp_path)
+    kept = answers_of(trained, corpus, settings, tmp_path)
+    file = tmp_path / answers.FILE_NAME
+    with np.load(file) as columns:
+        content = {name: columns[name] for name in columns.files}
+    if damage == "a column is missing":
+        np.savez(file, **{name: of for name, of in content.items() if name != "logit"})
+    else:
+        np.savez(file, **content)
+        at = file.read_bytes().index(content["logit"].tobytes())
+        damaged = bytearray(file.read_bytes())
+        damaged[at] ^= 1
+        file.write_bytes(damaged)
+    assert answers.identity_in(file) == kept.identity
+    assert equal(answers_of(trained, corpus, settings, tmp_path), kept)
+    assert equal(answers.load(file, corpus.judged), kept)
+
+
 @pytest.mark.parametrize("change", ["weights", "line", "seed", "damaged"])
 def test_they_are_given_anew_when_they_depend_on_something_else(
     tmp_path: Path, change: str

@@ -5,6 +5,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from audio_model.decision import Calibration, DecisionRule, OperatingPoint, VerdictKind
 from audio_model.steps import Heard
@@ -24,7 +26,7 @@ from training.evaluation.figures import (
     weights,
 )
 from training.evaluation.infer import HeardTake
-from training.evaluation.judge import judge
+from training.evaluation.judge import JudgedTake, judge
 
 POINT = OperatingPoint(0.01, recorded_at=0.8, live_at=0.2, false_alarm=0, miss=0, passed=0.05)
 RULE = DecisionRule(Calibration((0.4,), (1.0,), (0.0,)), (POINT,))
@@ -200,6 +202,45 @@ def test_corpora_weigh_alike_and_then_their_sources() -> None:
     weight = weights(judge(small + one + other, RULE))
     assert weight[0] == pytest.approx(0.5)
     assert weight[1:10].sum() == pytest.approx(weight[10]) == pytest.approx(0.25)
+
+
+@given(
+    of=st.lists(
+        st.tuples(st.sampled_from([0, 1]), st.sampled_from("abc"), st.sampled_from("xy")),
+        min_size=1,
+        max_size=20,
+    ),
+    logits=st.lists(st.sampled_from([-3.0, 0.0, 3.0]), min_size=20, max_size=20),
+    copies=st.integers(1, 4),
+)
+@settings(max_examples=30)
+def test_more_clips_of_a_source_change_no_share(
+    of: list[tuple[int, str, str]], logits: list[float], copies: int
+) -> None:
+    """However often a voice was cut, it is one voice of its corpus, and its corpus one of many."""
+
+    def judged(n_of_the_first: int) -> list[JudgedTake]:
+        made = []
+        for (label, corpus, source), logit in zip(of, logits, strict=False):
+            n = n_of_the_first if (label, corpus, source) == of[0] else 1
+            named = {"corpus": corpus, "source": source}
+            made += [heard.take([logit] * 40, label, "clip", **named) for _ in range(n)]
+        return judge(made, RULE)
+
+    once, often = judged(1), judged(copies)
+    for takes_of in (once, often):
+        weight, label = weights(takes_of), np.array([take.heard.label for take in takes_of])
+        for each in set(label.tolist()):
+            assert weight[label == each].sum() == pytest.approx(1)
+            corpora = {t.heard.clip.corpus for t in takes_of if t.heard.label == each}
+            for corpus in corpora:
+                mine = [(t.heard.label, t.heard.clip.corpus) == (each, corpus) for t in takes_of]
+                assert weight[mine].sum() == pytest.approx(1 / len(corpora))
+    before, after_it = decisions(once), decisions(often)
+    assert before.keys() == after_it.keys()
+    for name, shares in before.items():
+        for key in ("recorded", "live", "unknown", "said_recorded", "said_live", "changed_later"):
+            assert after_it[name][key] == pytest.approx(shares[key])
 
 
 def test_a_corpus_is_measured_against_all_of_the_other_class() -> None:

@@ -131,6 +131,18 @@ def test_sources_weigh_alike() -> None:
     assert miss == pytest.approx(0.5)
 
 
+@given(st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from("xyz")), min_size=1))
+def test_corpora_weigh_alike_and_within_one_its_sources(of: list[tuple[str, str]]) -> None:
+    """The same name of a source in two corpora is two sources of theirs."""
+    weights = metrics.corpus_weights(*zip(*of, strict=True))
+    for corpus in {corpus for corpus, _ in of}:
+        inside = [pair for pair in sorted(set(of)) if pair[0] == corpus]
+        for pair in inside:
+            clips = [weight for weight, other in zip(weights, of, strict=True) if other == pair]
+            assert sum(clips) == pytest.approx(1 / len(inside))
+            assert min(clips) == pytest.approx(max(clips))
+
+
 def test_reliability_by_hand() -> None:
     bins = metrics.reliability([0.1, 0.3, 0.8, 0.8], [0, 1, 1, 0], n_bins=2)
     np.testing.assert_allclose(bins.probability, [0.2, 0.8])
