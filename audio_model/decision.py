@@ -37,9 +37,9 @@ class Reason(StrEnum):
     TOO_LITTLE_SPEECH = "too_little_speech"
     UNSURE = "unsure"
     NO_AUDIO = "no_audio"
-    """Of a live call alone: its deadline passed and nothing had come."""
+    """A live call alone has this reason: its deadline passed and nothing had come."""
     OVERLOAD = "overload"
-    """Of a live call alone: the machine was full when it began."""
+    """A live call alone has this reason: the machine was full when it began."""
     ERROR = "error"
 
 

@@ -260,5 +260,5 @@ def _run(streams: Sequence[StreamDetector], n_steps: int) -> None:
 
 
 def _as_batch(legs: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
-    """Of one leg a view: a file's samples need not be copied."""
+    """Return the legs as one array; of one leg a view, for a file's samples need not be copied."""
     return legs[0][None] if len(legs) == 1 else np.stack(legs)

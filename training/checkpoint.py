@@ -30,7 +30,7 @@ class Checkpoint:
     network: NetworkConfig
     weights: Mapping[str, Tensor]
     manifest_hash: str
-    """Of the manifest, after deduplication, whose train split made the weights."""
+    """Hash of the manifest, after deduplication, whose train split made the weights."""
     config: dict[str, Any]
     """The run's settings as plain data, paths left out."""
     decision: DecisionRule | None = None

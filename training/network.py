@@ -120,7 +120,7 @@ class Network(nn.Module):
         self.heard = nn.Conv1d(width, len(Heard), 1)
         self.pooling = RunningPooling(width)
         self.state_shapes = [layer.state_shape for layer in layers] + [self.pooling.state_shape]
-        """Of one call, layer by layer, in the order in which the flat state holds them."""
+        """Shapes for one call, layer by layer, in the order in which the flat state holds them."""
         self.head = nn.Sequential(
             nn.Dropout(config.dropout),
             nn.Conv1d(2 * width, config.head_channels, 1),

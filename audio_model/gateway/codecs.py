@@ -30,7 +30,9 @@ class Codec:
     name: str
     """Encoding name of its rtpmap, in upper case."""
     clock_rate: int
-    """Of RTP timestamps, in Hz. G.722's is 8000, though its audio is 16 kHz (RFC 3551, 4.5.2)."""
+    """The rate of RTP timestamps, in Hz. G.722's is 8000, though its audio is 16 kHz (RFC 3551,
+    4.5.2).
+    """
     raw_format: RawFormat
     """What the decoder gives; always one channel."""
     channels: int = 1

@@ -11,10 +11,10 @@ BEAT_SECONDS = 0.1
 """How often the loop is asked how late it is."""
 
 _WEIGHT = 0.5
-"""Of the last beat: one hiccup is no load, two in a row are."""
+"""The weight of the last beat: one hiccup is no load, two in a row are."""
 
 _FADING = 0.9
-"""Of the peak, what is left of it a beat later."""
+"""The share of the peak that is left a beat later."""
 
 _SCHEDSTAT = Path("/proc/thread-self/schedstat")
 """Nanoseconds on a core, nanoseconds that the thread was ready and waited for one, turns."""

@@ -104,7 +104,7 @@ class Stretch:
     pieces: tuple[Piece, ...] = ()
     """In the order of the call; none if nothing agrees."""
     speed: float = 1.0
-    """Of the call, in speeds of the recording."""
+    """The call's speed, in speeds of the recording."""
     overlap: int = 0
     """Positions at which both tell something, if all of the recording was played."""
     wander: float = 0.0

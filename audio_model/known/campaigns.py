@@ -15,8 +15,9 @@ from audio_model.known.store import CODES_PER_POSITION, POSITIONS_PER_SECOND, St
 from audio_model.sqlite import MEMORY
 
 LEAST_SHARE = 0.4
-"""Of the seconds in which call and recording overlap that must match. Two messages that share a
-phrase share less; a template with a name in it shares more."""
+"""Share of the seconds in which call and recording overlap that must match. Two messages that share
+a phrase share less; a template with a name in it shares more.
+"""
 
 LEAST_NEW_SECONDS = 1.6
 """That a call must add to what it matches for it to be remembered, too."""
@@ -27,7 +28,7 @@ class CampaignCall:
     """One call of an archive, and where it stands."""
 
     index: int
-    """Of the archive's recordings, from 0."""
+    """The recording's number in the archive, from 0."""
     time: float
     """Seconds since 1970; nan if unknown."""
     offset: float

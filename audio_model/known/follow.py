@@ -19,7 +19,7 @@ logger = logging.getLogger(__name__)
 
 LEARN_FROM_SCORE = 0.95
 LEARN_FROM_SECONDS = 1.6
-"""Of the call that tell something to know it by."""
+"""Seconds of the call that carry enough energy to identify it."""
 
 RETRY_SECONDS = 5.0
 """After which a store that failed is tried again."""

@@ -41,16 +41,16 @@ LOOK_UP_EVERY = 2
 """Codes: one each 32 ms is looked up, and each may be up to 16 ms off a stored one."""
 
 MIN_KEY_LOG_PROBABILITY = math.log(0.1)
-"""Of a key being what the recording has at this moment; less likely ones are not looked up."""
+"""Least log probability that a key is what the recording has; others are not looked up."""
 
 MARGIN_SLOPE = 6.0
 """A bit is wrong with probability ``sigmoid(-MARGIN_SLOPE * margin)``."""
 
 MAX_DISTANCE = 7
-"""Of the 32 bits behind the key that may differ in a hit."""
+"""Most of the 32 bits behind the key that may differ in a hit."""
 
 MAX_ALIGNMENTS = 6
-"""Of those with the most hits, compared at a time."""
+"""Alignments that are compared at a time, those with the most hits."""
 
 MIN_SHARE_OF_HITS = 0.2
 """Alignments with less than this share of the hits that the first has are not compared."""
@@ -68,8 +68,9 @@ corpus, and slope and even odds on the other half, which chose nothing before: n
 """
 
 UNDECIDED_SECONDS = 0.8
-"""Of an overlap that needn't match; what doesn't beyond it is contrary. Two messages of one voice
-share a phrase and go on differently."""
+"""Seconds of an overlap that needn't match; what doesn't beyond it is contrary. Two messages of one
+voice share a phrase and go on differently.
+"""
 
 SURE = 0.9
 """Probability from which a match is told."""
@@ -84,7 +85,7 @@ MIN_SPAN = 8
 one hit alone is nearly always chance, and so are those of neighbours in time, which are alike."""
 
 COVERED_SHARE = 0.8
-"""Of a call's telling seconds: from here on it holds nothing new."""
+"""Share of a call's telling seconds from which on it holds nothing new."""
 
 FIRST_ROUND_SECONDS = 1.92
 ROUND_SECONDS = 1.12
@@ -123,7 +124,7 @@ class Match:
     end: float
     """The stretch, in seconds of the call."""
     seconds: float
-    """Of the call that repeat the recording, cuts and pauses left out."""
+    """Seconds of the call that repeat the recording, cuts and pauses left out."""
     overlap: float
     """Seconds of the call in which the recording plays if all of it was played at this offset."""
     telling: float
@@ -136,7 +137,7 @@ class Match:
     pieces: tuple[MatchedPiece, ...] = ()
     """The stretch between the slips of the line, in the order of the call."""
     speed: float = 1.0
-    """Of the call, in speeds of the recording, as nearly as it was tried: to a percent."""
+    """The call's speed, in speeds of the recording, as nearly as it was tried: to a percent."""
 
     @property
     def repeats(self) -> Repeats | None:
@@ -187,7 +188,7 @@ class Matcher:
         self._n_heard = 0
         self._n_looked_up = 0
         self.codes: Codes = np.zeros(0, np.uint64)
-        """Of everything heard."""
+        """The codes of everything heard."""
         self._margins: list[NDArray[np.float32]] = []
         self._alignments = np.zeros(0, np.int64)
         self._positions = np.zeros(0, np.int64)
@@ -212,7 +213,7 @@ class Matcher:
 
     @property
     def fingerprint(self) -> Fingerprint:
-        """Of everything heard."""
+        """Return the fingerprint of everything heard."""
         margins = [np.zeros((0, N_KEY_BITS), np.float32), *self._margins]
         return Fingerprint(self.codes, np.concatenate(margins))
 

@@ -29,7 +29,7 @@ POSITIONS_PER_SECOND = CODES_PER_SECOND / CODES_PER_POSITION
 _MAPPED_BYTES = 1 << 40
 """All of the file may be mapped: pages in the system's cache are then read without being copied."""
 _CACHED_KIB = 1 << 16
-"""Of the pages of a file that is not mapped."""
+"""Memory for the pages of a file that is not mapped."""
 
 _SCHEMA = """
 CREATE TABLE recordings (
@@ -62,7 +62,9 @@ _COLUMNS = (
     "id, name, first_position, n_positions, first_heard, last_heard, times_heard, learnt, mark"
 )
 _DIGEST_BYTES = 8
-"""Of a call's name: two of a million calls have one digest with a probability of 3e-8."""
+"""Length of the digest of a call's name: two of a million calls have one digest with a probability
+of 3e-8.
+"""
 
 
 class Mark(StrEnum):
@@ -92,7 +94,7 @@ class StoredRecording:
 
     @property
     def seconds(self) -> float:
-        """Of audio, but for the half second that the last code looks ahead."""
+        """Return the seconds of audio, but for the half second that the last code looks ahead."""
         return self.n_positions / POSITIONS_PER_SECOND
 
 

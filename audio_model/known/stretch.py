@@ -19,8 +19,8 @@ from audio_model.known.fingerprint import Codes
 from audio_model.known.store import StoredRecording
 
 LEAST_EVIDENCE = 0.03
-"""Of the best single alignment for a path to be sought, in seconds: a quarter of what gives even
-odds."""
+"""Evidence of the best single alignment for a path to be sought, in seconds: a quarter of what
+gives even odds."""
 
 DRIFT_STEP = 2
 """Codes between pieces at most at another speed, where steps take up what the speed leaves over."""

@@ -24,7 +24,7 @@ third as many reach the bound as it allows. An opening, which costs calls, keeps
 MONTH_SECONDS = 30 * 86_400.0
 _DAY_SECONDS = 86_400.0
 _LEAST_MONTHLY_CALLS = 1000.0
-"""Of a range that has only begun to call."""
+"""Calls a month of a range that has only begun to call."""
 
 LEAST_RECORDED = 3
 """Calls that are said to be recorded, of those that speak against a range, before it is opened."""

@@ -31,7 +31,7 @@ _MESSAGE_CALLS = 1.5
 _LUCK = 1.0
 """Standard deviations by which a share of live answers may be above what is expected by chance."""
 _ALLOWED = 0.12
-"""Of the answers that are not live, what an honest range's recordings are allowed at most."""
+"""Most of the answers that are not live that an honest range's recordings may be."""
 _LEAST = 0.02
 """Chance that is left for an unsure answer."""
 _MOST_USUAL = 0.7

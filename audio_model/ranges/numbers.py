@@ -80,7 +80,7 @@ class NumberKind(StrEnum):
     """800."""
     FOREIGN = "foreign"
     OTHER = "other"
-    """Of China, and of no kind above."""
+    """A number of China, and of no kind above."""
     IMPLAUSIBLE = "implausible"
     WITHHELD = "withheld"
 

@@ -21,7 +21,9 @@ PRIOR = (0.5, 4.5)
 CREDIBLE = 0.95
 
 _SUREST, _RAREST = 0.9, 0.005
-"""Of hits and false alarms: what a small test counts, none missed or flagged, is not to be had."""
+"""Bounds of hits and false alarms: none missed or flagged, as a small test counts, is not to be
+had.
+"""
 
 _GRID = (np.arange(1000) + 0.5) / 1000
 

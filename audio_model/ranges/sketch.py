@@ -17,7 +17,7 @@ _MARK = b"\1"
 _INDEX_BITS = 5
 _HASH_BITS = 32
 _ALPHA = 0.697
-"""Of 32 registers, from the same paper."""
+"""The constant for 32 registers, from the same paper."""
 
 
 def fingerprint(value: str) -> int:

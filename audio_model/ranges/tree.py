@@ -30,7 +30,7 @@ WIDE_LENGTH = 8
 
 
 class State(StrEnum):
-    """Of a range's breaker."""
+    """What a range's breaker is in."""
 
     CLOSED = "closed"
     """Calls pass."""
@@ -57,9 +57,9 @@ class RangeCall:
     duration: float | None = None
     """Seconds from answer to hang-up, where known."""
     campaign: str = ""
-    """Of the known recording that was heard."""
+    """The known recording that was heard."""
     path: str = ""
-    """Of the recording of the call, for manifests."""
+    """Where the recording of the call lies, for manifests."""
     score: float | None = None
 
     @property
@@ -135,7 +135,7 @@ class Node:
 
     @property
     def short_share(self) -> float | None:
-        """Of the calls whose duration is known; None if it is of none."""
+        """Return the share of short calls among those of known duration; None without any."""
         return self.short / self.timed if self.timed else None
 
     @property

@@ -64,7 +64,7 @@ class Shifts:
 
     @property
     def flip_rate(self) -> float:
-        """Of the recordings that are in both results."""
+        """Return the share of flips among the recordings that are in both results."""
         return self.flips / self.joined if self.joined else 0.0
 
     @property

@@ -64,11 +64,11 @@ class Summary:
     slices: list[Slice]
     counts: Counter[Outcome] = field(default_factory=Counter)
     reasons: Counter[str] = field(default_factory=Counter)
-    """Of unknown verdicts."""
+    """Reasons of unknown verdicts."""
     scores: dict[Outcome, list[int]] = field(
         default_factory=lambda: {kind: [0] * SCORE_BINS for kind in Outcome}
     )
-    """Of SCORE_BINS equal bins from 0 to 1."""
+    """Counts in SCORE_BINS equal bins from 0 to 1."""
     decided: dict[Outcome, Counter[int]] = field(
         default_factory=lambda: {kind: Counter() for kind in Outcome}
     )

@@ -141,7 +141,7 @@ class _Tar:
         self._file = file
         self._headers = _Headers(file)
         self._places: dict[str, int] = {}
-        """Of the members found so far."""
+        """Places of the members found so far."""
 
     def members(self) -> Iterator[Member]:
         for member, info in _members(_Headers(self._file)):
@@ -175,7 +175,7 @@ class _CompressedTar:
         with damage_as_oserror():
             self._content = _decompressed(file)
         self._numbers: dict[str, int] = {}
-        """Of the members found so far, in any pass."""
+        """Numbers of the members found so far, in any pass."""
         self._begin_pass()
 
     def members(self) -> Iterator[Member]:
@@ -202,7 +202,7 @@ class _CompressedTar:
     def _begin_pass(self) -> None:
         self._headers = _Headers(self._content)
         self._number = 0
-        """Of the next member."""
+        """The number of the next member."""
 
 
 class _Headers:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
 
 _BLOCK_BYTES = 1 << 18
-"""Of one request: what is heard of most recordings; asking for less takes as long."""
+"""The size of one request: what is heard of most recordings; asking for less takes as long."""
 
 _S3 = ("s3", "s3a")
 _S3_ATTEMPTS = 3

@@ -32,7 +32,7 @@ KNOWN_COLUMNS = (
     "known_last_heard",
     "known_times_heard",
 )
-"""Of the known recording that a call repeats, behind the others where a store is asked."""
+"""Columns of the known recording that a call repeats, behind the others where a store is asked."""
 EVIDENCE_KEYS = ("curve", "voice", "strongest", "changes")
 
 Value = str | float | None

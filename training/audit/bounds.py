@@ -5,7 +5,7 @@ from typing import Any
 
 MAX_AUC_ALONE = 0.65
 MAX_AUC_TOGETHER = 0.70
-"""Of trees on one nuisance and on all; matched, by whole corpora. 0.5 is chance."""
+"""AUC of trees on one nuisance and on all; matched, by whole corpora. 0.5 is chance."""
 MAX_CHANGED = 0.02
 """Share of verdicts that one change may change; classes count alike."""
 

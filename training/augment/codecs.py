@@ -68,8 +68,9 @@ LINE_SHARES: Mapping[Codec, float] = {
     Codec.G726: 0.03,
     Codec.G723: 0.01,
 }
-"""Of lines in China and North America, judged: PSTN and SIP trunks, then mobile, then the web;
-MP3 for calls that were archived."""
+"""Shares in China and North America, judged: PSTN and SIP trunks, then mobile, then the web; MP3
+for calls that were archived.
+"""
 
 FILE_SHARES: Mapping[Codec, float] = {
     Codec.MP3: 0.4,
@@ -78,7 +79,7 @@ FILE_SHARES: Mapping[Codec, float] = {
     Codec.MULAW: 0.1,
     Codec.ALAW: 0.1,
 }
-"""Of the files that dialling machines and exchanges play, judged."""
+"""Shares of the files that dialling machines and exchanges play, judged."""
 
 
 def _file(samples: Samples, subtype: str) -> Samples:

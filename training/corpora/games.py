@@ -135,7 +135,7 @@ class Sky(Game):
     """The numbers of files that hold a line."""
     HEADER = struct.Struct("<11H")
     UNPACKED_SIZE = 6
-    """Of the header, the field that says how long the file is with its header."""
+    """The header's field that says how long the file is with its header."""
 
     @cached_property
     def _index(self) -> dict[int, bytes]:

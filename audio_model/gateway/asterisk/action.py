@@ -36,7 +36,7 @@ class Action(StrEnum):
 
     VARIABLE = "variable"
     HANGUP = "hangup"
-    """Of a recording; of others nothing."""
+    """Hang up on a recording, and do nothing to others."""
 
 
 def asks_to_hang_up(action: Action, event: Event) -> bool:

@@ -151,7 +151,8 @@ class AudioSocketProtocol(asyncio.Protocol):
         self._leg_kind = 0
         self._guessing = bytearray()
         self._pace: Pace | None = None
-        """Of audio typed 8 kHz whose frames look like another rate's, until that is known."""
+        """The pace of audio typed 8 kHz whose frames look like another rate's, until that is known.
+        """
         self._ending = False
         self._hanging_up: asyncio.Task[None] | None = None
         self._bad_frames = 0

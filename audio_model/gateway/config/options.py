@@ -46,7 +46,7 @@ class Option:
     name: str
     """As in the TOML file: ``max_legs``."""
     field: str
-    """Of its group's dataclass."""
+    """The field of its group's dataclass."""
     given: Given
     default: object
 
@@ -68,7 +68,7 @@ class Group:
     """Options that belong together."""
 
     field: str
-    """Of the dataclass of groups."""
+    """The field of the dataclass of groups."""
     title: str
     description: str
     make: type[Any]

@@ -48,7 +48,7 @@ class Dialect(ABC):
     """
 
     name: ClassVar[str]
-    """Of the dialect, in events and metrics; its path is ``/name``."""
+    """The dialect's name in events and metrics; its path is ``/name``."""
     subprotocols: ClassVar[tuple[str, ...]] = ()
     """WebSocket subprotocols that it answers to."""
 

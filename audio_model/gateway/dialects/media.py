@@ -73,7 +73,7 @@ class MediaDialect(Dialect, Generic[S]):
     """A dialect of this family. A vendor's own knows how it spells ``start``."""
 
     decoder: ClassVar[msgspec.json.Decoder[Any]]
-    """Of ``Message[S]``, with ``strict=False`` so that strings pass for numbers."""
+    """Decodes ``Message[S]``, with ``strict=False`` so that strings pass for numbers."""
 
     def __init__(self, connection: Connection, calls: Calls) -> None:
         super().__init__(connection, calls)

@@ -24,7 +24,7 @@ from audio_model.gateway.outlets.security import same
 logger = logging.getLogger(__name__)
 
 _Check = Callable[[Mapping[str, str], str, str], None]
-"""Of headers, URL and secret; raises AuthError."""
+"""Checks headers, URL and secret. Raises AuthError."""
 
 _TELNYX_HEADER = "x-telnyx-streaming-auth-token"
 
@@ -42,12 +42,12 @@ class AccessControl:
         self._quiet_until = 0.0
 
     def check(self, request: web.Request, *, in_query: bool = False) -> None:
-        """Of an HTTP request. ``in_query``: for clients that can't send headers."""
+        """Check an HTTP request. ``in_query``: for clients that can't send headers."""
         if not self._open and not self._has_token(request, in_query):
             raise self._denied(request, "a token is needed: Authorization: Bearer ...")
 
     def check_gateway(self, request: web.Request, gateway: str) -> None:
-        """Of a WebSocket's handshake. The token does for every gateway."""
+        """Check a WebSocket's handshake. The token does for every gateway."""
         if self._open or self._has_token(request, in_query=True):
             return
         if gateway not in self._gateways:

@@ -21,7 +21,7 @@ _NUMBERS: Json = {"type": "array", "items": {"type": "number"}}
 _NUMBER_OR_NULL: Json = {"type": ["number", "null"]}
 _STRING_OR_NULL: Json = {"type": ["string", "null"]}
 _PAIR_OR_NULL: Json = {"type": ["array", "null"], "items": {"type": "number"}}
-_CHANGES: Json = {"type": "array", "items": {"type": "object"}}  # at (s) and verdict
+_CHANGES: Json = {"type": "array", "items": {"type": "object"}}
 
 
 def document(gateways: Iterable[str], stream_path: str) -> Json:

@@ -23,7 +23,7 @@ from audio_model.scoring import error_row
 from audio_model.tables.rows import Columns, Entry, Row, evidence_values
 
 MAX_BYTES = 16 * 1024 * 1024
-"""Of a recording: 17 minutes of 16-bit telephone audio. It is held in memory."""
+"""The largest recording: 17 minutes of 16-bit telephone audio. It is held in memory."""
 MAX_QUEUED = 8
 """Recordings that are there at once: one is scored while the others wait."""
 MAX_RECEIVING = 64

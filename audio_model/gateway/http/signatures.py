@@ -20,7 +20,7 @@ from audio_model.errors import AudioModelError
 
 MAX_CLOCK_SKEW_SECONDS = 3
 MAX_AGE_SECONDS = 10
-"""Of AudioHook's signatures, as in Genesys's reference implementation."""
+"""The greatest age of AudioHook's signatures, as in Genesys's reference implementation."""
 
 Headers = Mapping[str, str]
 

@@ -13,8 +13,9 @@ from audio_model.gateway.events import Event, EventKind
 MAX_CALLS = 10_000
 MAX_SECONDS = 3600.0
 MAX_BYTES = 64_000_000
-"""Of events as JSON. One with all the details that a call may bring has a hundred times the usual
-kilobyte."""
+"""The most bytes of events as JSON. One with all the details that a call may bring has a hundred
+times the usual kilobyte.
+"""
 
 
 class CallRecord:

@@ -176,7 +176,7 @@ class Metrics:
         return self._finals
 
     content_type = CONTENT_TYPE_LATEST
-    """Of :meth:`text`."""
+    """The type of :meth:`text`."""
 
     def text(self) -> bytes:
         """In Prometheus' text format."""

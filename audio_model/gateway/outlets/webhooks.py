@@ -231,7 +231,7 @@ def signature(secret: Secret, body: bytes, now: int) -> str:
 
 
 def _seconds(retry_after: str) -> float:
-    """Of a Retry-After: seconds or a date (RFC 9110, 10.2.3); 0 for none."""
+    """Return the seconds of a Retry-After, a number or a date (RFC 9110, 10.2.3); 0 for none."""
     if retry_after.isascii() and retry_after.isdigit():
         return float(retry_after[:9])
     try:

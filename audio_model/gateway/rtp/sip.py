@@ -85,7 +85,7 @@ class Message:
 
     @property
     def branch(self) -> str:
-        """Of the topmost Via: names the transaction."""
+        """Return the branch of the topmost Via, which names the transaction."""
         return _found(_BRANCH, self.header("via"))
 
     @property

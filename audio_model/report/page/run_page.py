@@ -34,7 +34,7 @@ _MAX_DAYS = 120
 _STEPS_IN_A_BIN = 3
 _MAX_SECOND_BINS = 50
 _SHOWN_ITEMS = 5
-"""Of a list in the run's manifest."""
+"""Items that are shown of a list in the run's manifest."""
 
 
 @dataclass(frozen=True)
