@@ -46,11 +46,6 @@ class Pool:
     def __len__(self) -> int:
         return len(self.scenes)
 
-    def of(self, sounds: Collection[int]) -> "Pool":
-        """The scenes that hold one of these sounds."""
-        wanted = np.isin(self.sound[self.scenes], list(sounds))
-        return replace(self, scenes=self.scenes[wanted], weight=self.weight[wanted])
-
     def class_weights(self) -> Tensor:
         """How much a scene of class 0 and of class 1 counts, so that both classes count alike."""
         share = np.bincount(self.label[self.scenes].clip(min=-1) + 1, minlength=3)[1:]
