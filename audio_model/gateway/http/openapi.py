@@ -21,6 +21,7 @@ _NUMBERS: Json = {"type": "array", "items": {"type": "number"}}
 _NUMBER_OR_NULL: Json = {"type": ["number", "null"]}
 _STRING_OR_NULL: Json = {"type": ["string", "null"]}
 _PAIR_OR_NULL: Json = {"type": ["array", "null"], "items": {"type": "number"}}
+_SECONDS_SINCE_1970: Json = {"type": "number", "description": "seconds since 1970"}
 _CHANGES: Json = {"type": "array", "items": {"type": "object"}}
 
 
@@ -154,8 +155,7 @@ def _schemas() -> Json:
         "end": {"type": "number", "description": "second of the leg"},
         "seconds": {"type": "number", "description": "that match"},
         "probability": {"type": "number", "description": "that these samples were heard before"},
-        "first_heard": {"type": "number", "description": "seconds since 1970"},
-        "last_heard": {"type": "number", "description": "seconds since 1970"},
+        **dict.fromkeys(("first_heard", "last_heard"), _SECONDS_SINCE_1970),
         "times_heard": {"type": "integer"},
     }
     evidence: Json = {
@@ -186,8 +186,7 @@ def _schemas() -> Json:
         "state": state,
         "range": _string() | {"description": "what the state is of"},
         "allowed": _STRING_OR_NULL | {"description": "entry of the allow-list, which wins"},
-        "since": _NUMBER_OR_NULL,
-        "until": _NUMBER_OR_NULL,
+        **dict.fromkeys(("since", "until"), _NUMBER_OR_NULL),
     }
     number_range: Json = {
         **{name: _NUMBER_OR_NULL for name in RANGE_COLUMNS},
