@@ -27,6 +27,6 @@ def take(
         heard.reshape(n_steps, len(Heard)),
         np.full(n_steps, -20, np.float32),
     )
-    return HeardTake(
+    return HeardTake.of(
         clips.clip(name, label, **columns), condition, n_steps * STEP_SECONDS, steps, weight
     )

@@ -18,7 +18,7 @@ LAYERS = (
     {"errors", "frontend", "companding", "processes", "times"},
     {"files", "formats", "sqlite", "steps", "pages"},
     {"decoders", "decision"},
-    {"audio", "model"},
+    {"audio", "model", "fitting"},
     {"stream"},
     {"detector"},
     {"tables"},

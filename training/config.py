@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import dacite
 
 from audio_model.errors import UsageError
+from audio_model.fitting.rule import RuleSettings
 from training.augment import Line
 from training.data.scenes import SceneConfig
 from training.network import NetworkConfig
@@ -90,16 +91,9 @@ class TrainConfig:
 
 
 @dataclass(frozen=True)
-class CalibrationConfig:
+class CalibrationConfig(RuleSettings):
     """What is fitted on answers to clips that were not learnt from."""
 
-    voice_seconds: tuple[float, ...] = (0.4, 1.0, 2.0, 4.0)
-    budgets: tuple[float, ...] = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1)
-    """False-alarm rates for which operating points are stored."""
-    cautions: tuple[float, ...] = (0.0, 0.5, 1.0, 2.0, 3.0)
-    """To choose from, see :class:`audio_model.decision.DecisionRule`."""
-    max_passed: float = 0.12
-    """The largest share of recordings of which ``live`` may be said."""
     lines: int = 3
     """Simulated lines that each clip is sent through."""
 

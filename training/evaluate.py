@@ -15,12 +15,13 @@ from pathlib import Path
 
 import torch
 
+from audio_model.fitting import metrics
 from training import checkpoint, config
 from training.checkpoint import CHECKPOINT
 from training.command import run_command
 from training.config import Config
 from training.data.corpus import Corpus
-from training.evaluation import figures, metrics, report
+from training.evaluation import figures, report
 from training.evaluation.answers import answers_of
 from training.evaluation.crossfit import Judgement, cross_fit
 from training.evaluation.infer import Take, hear

@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 from sklearn.ensemble import HistGradientBoostingClassifier
 
 from audio_model.errors import UsageError
+from audio_model.fitting import metrics
+from audio_model.fitting.metrics import source_weights
 from training.data import nuisance
 from training.data.manifest import Clip
-from training.evaluation import metrics
 from training.evaluation.infer import Take
-from training.evaluation.metrics import source_weights
 from training.rivals.rival import balanced_weights
 from training.rivals.trees import shallow_trees
 

@@ -184,7 +184,7 @@ def load(path: Path, clips: Sequence[Clip]) -> Answers:
             strict=False,
         )
         heard = [
-            HeardTake(named[name], condition, seconds, steps, weight)
+            HeardTake.of(named[name], condition, seconds, steps, weight)
             for name, condition, seconds, weight, steps in rows
         ]
     except UNREADABLE as error:

@@ -16,6 +16,7 @@ from typing import Any
 
 from audio_model.decision import PREVALENCE, DecisionRule
 from audio_model.errors import UsageError
+from audio_model.fitting.rule import point_of
 from audio_model.frontend import FRAMES_PER_SECOND
 from training import checkpoint, config
 from training.audit import report as audit_report
@@ -28,7 +29,6 @@ from training.data.split import CLASS_NAMES, SplitName
 from training.evaluation import report
 from training.evaluation.figures import CLASSES, SLICE_SECONDS
 from training.evaluation.report import percent, table
-from training.evaluation.rule import point_of
 from training.export import front_end_flops
 from training.files import write_atomically
 from training.network import count_flops

@@ -12,12 +12,12 @@ from hashlib import blake2b
 
 from audio_model.decision import DecisionRule, VerdictKind, decide
 from audio_model.errors import UsageError
+from audio_model.fitting.rule import fit_rule, point_of
 from audio_model.steps import STEP_SECONDS
 from training.config import CalibrationConfig
 from training.data.manifest import Clip
 from training.evaluation.answers import MAIN_CONDITIONS, Answers
 from training.evaluation.judge import JudgedTake, judge
-from training.evaluation.rule import fit_rule, point_of
 
 N_PARTS = 5
 """Parts that groups are dealt to, where corpora can't be left out."""

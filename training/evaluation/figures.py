@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audio_model.decision import VerdictKind
+from audio_model.fitting import metrics
 from training.data.manifest import Clip
-from training.evaluation import metrics
 from training.evaluation.answers import MAIN_CONDITIONS
 from training.evaluation.crossfit import Judgement
 from training.evaluation.judge import JudgedTake

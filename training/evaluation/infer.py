@@ -2,21 +2,20 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from hashlib import blake2b
+from typing import Self
 
 import numpy as np
 import torch
 from numpy.random import Generator
-from numpy.typing import NDArray
 
-from audio_model.decision import DecisionRule
+from audio_model.fitting.answer import Answer
+from audio_model.fitting.metrics import corpus_weights
 from audio_model.frontend import HOP_LENGTH, SAMPLE_RATE, Samples, log_mel
-from audio_model.steps import STEP_SAMPLES, STEPS_PER_SECOND, Heard, Steps, level_db
+from audio_model.steps import STEP_SAMPLES, Steps, level_db
 from training.augment import Line, MatchedChannel, Surroundings, simulate, stretch_of
 from training.data.manifest import Clip
 from training.data.scenes import IGNORED, SceneConfig, Sound, compose
-from training.evaluation.metrics import corpus_weights
 from training.network import Network
 
 BATCH_SIZE = 32
@@ -91,40 +90,20 @@ def through_lines(
 
 
 @dataclass(frozen=True)
-class HeardTake:
-    """What the network said of a labelled take, and how much the take counts."""
+class HeardTake(Answer):
+    """What the network said of a labelled take, and how much the take counts.
+
+    Within a condition all corpora count alike, and within a corpus its sources.
+    """
 
     clip: Clip
     condition: str
-    seconds: float
-    """Length of the take."""
-    steps: Steps
-    weight: float
-    """Within a condition all corpora count alike, and within a corpus its sources."""
 
-    @property
-    def label(self) -> int:
-        assert self.clip.label is not None
-        return self.clip.label
-
-    @cached_property
-    def voice_seconds(self) -> NDArray[np.float64]:
-        """Voice heard up to each step's end, as the decision counts it. [shape=(n_steps,)]"""
-        heard = self.steps.heard
-        is_voice = heard[:, Heard.VOICE] == heard.max(axis=1)
-        return np.cumsum(is_voice) / STEPS_PER_SECOND
-
-    def last_step(self, seconds: float) -> int:
-        """Index of the last answer within ``seconds``; a shorter take is heard to its end."""
-        return min(len(self.steps), int(seconds * STEPS_PER_SECOND)) - 1
-
-    def log_odds(self, rule: DecisionRule) -> NDArray[np.float64]:
-        """Calibrated log odds of recorded at each step. [shape=(n_steps,)]"""
-        of = rule.calibration
-        slope = np.interp(self.voice_seconds, of.voice_seconds, of.slope)
-        offset = np.interp(self.voice_seconds, of.voice_seconds, of.offset)
-        log_odds: NDArray[np.float64] = slope * self.steps.logit + offset
-        return log_odds
+    @classmethod
+    def of(cls, clip: Clip, condition: str, seconds: float, steps: Steps, weight: float) -> Self:
+        """Return the answers to a clip that has a label."""
+        assert clip.label is not None
+        return cls(clip.label, clip.source, clip.group, seconds, steps, weight, clip, condition)
 
 
 def hear(network: Network, takes: Sequence[Take]) -> list[HeardTake]:
@@ -135,7 +114,7 @@ def hear(network: Network, takes: Sequence[Take]) -> list[HeardTake]:
         [take.clip.source for take in labelled],
     )
     return [
-        HeardTake(
+        HeardTake.of(
             take.clip,
             take.condition,
             len(take.samples) / SAMPLE_RATE,

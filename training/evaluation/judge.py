@@ -7,9 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audio_model.decision import Change, DecisionRule, Verdict, VerdictKind, decide, sigmoid
+from audio_model.fitting.rule import point_of
 from audio_model.steps import STEPS_PER_SECOND
 from training.evaluation.infer import HeardTake
-from training.evaluation.rule import point_of
 
 ENOUGH_VOICE_SECONDS = 2.0
 """Voice after which a verdict may be expected."""
@@ -62,7 +62,9 @@ def judge(heard: Sequence[HeardTake], rule: DecisionRule) -> list[JudgedTake]:
     """Judge the takes that hold at least a step, by one rule."""
     point = point_of(rule)
     return [
-        JudgedTake(take, take.log_odds(rule), decide(take.steps, rule, point, take.seconds))
+        JudgedTake(
+            take, take.log_odds(rule.calibration), decide(take.steps, rule, point, take.seconds)
+        )
         for take in heard
         if len(take.steps)
     ]

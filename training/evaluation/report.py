@@ -4,7 +4,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from training.evaluation import metrics, plots
+from audio_model.fitting import metrics
+from training.evaluation import plots
 from training.evaluation.figures import CLASSES, SLICE_SECONDS, weights
 from training.evaluation.judge import ENOUGH_VOICE_SECONDS, JudgedTake
 

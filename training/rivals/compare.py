@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from audio_model.fitting import metrics
+from audio_model.fitting.metrics import corpus_weights
 from training.data.manifest import Clip
-from training.evaluation import metrics
 from training.evaluation.figures import EVERY_METRIC, Groups
 from training.evaluation.infer import Take
-from training.evaluation.metrics import corpus_weights
 from training.evaluation.report import percent, table
 from training.rivals.amd import Amd
 from training.rivals.pauses import Pauses

@@ -7,11 +7,11 @@ from typing import NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from audio_model.fitting.metrics import source_weights
 from audio_model.frontend import SAMPLE_RATE, Samples
 from training.augment import MatchedChannel
 from training.data.scenes import Sound
 from training.evaluation.infer import Take, matched, raw
-from training.evaluation.metrics import source_weights
 
 SECONDS = 3.0
 """Audio that every rival hears of a clip."""

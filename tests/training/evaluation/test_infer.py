@@ -42,7 +42,7 @@ def test_the_detector_says_the_same(
     for of, take in zip(takes, hear(network, takes), strict=True):
         verdict = detector.score_samples(of.samples, 8000, max_seconds=10)
         assert take.seconds == len(of.samples) / 8000
-        odds = take.log_odds(readout.RULE)
+        odds = take.log_odds(readout.RULE.calibration)
         np.testing.assert_allclose(1 / (1 + np.exp(-odds)), verdict.evidence.scores, atol=1e-4)
         if len(odds):
             assert take.voice_seconds[-1] == pytest.approx(verdict.speech_seconds)

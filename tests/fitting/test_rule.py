@@ -17,24 +17,23 @@ from audio_model.decision import (
     decide,
     sigmoid,
 )
-from audio_model.steps import Heard
-from tests import heard
-from training.config import CalibrationConfig
-from training.evaluation.infer import HeardTake
-from training.evaluation.rule import (
+from audio_model.fitting.answer import Answer
+from audio_model.fitting.calibration import as_is, fit_calibration
+from audio_model.fitting.rule import (
     NEVER_LIVE,
-    extreme_scores,
-    fit_calibration,
     fit_rule,
     operating_points,
     point_of,
 )
+from audio_model.steps import Heard
+from tests import heard
+from training.config import CalibrationConfig
 
 AS_IS = DecisionRule(Calibration((0.4,), (1.0,), (0.0,)), ())
 SETTINGS = CalibrationConfig(budgets=(0.01, 0.05, 0.1, 0.2, 0.5))
 
 
-def known(slope: float, offset: float, n: int, seed: int, steps: int = 10) -> list[HeardTake]:
+def known(slope: float, offset: float, n: int, seed: int, steps: int = 10) -> list[Answer]:
     """Takes whose log odds are ``slope * logit + offset`` by construction."""
     rng = np.random.default_rng(seed)
     made = []
@@ -47,7 +46,7 @@ def known(slope: float, offset: float, n: int, seed: int, steps: int = 10) -> li
 
 @pytest.mark.parametrize(("slope", "offset"), [(1.0, 0.0), (0.3, 0.5), (2.5, -1.0)])
 def test_slope_and_offset_are_recovered(slope: float, offset: float) -> None:
-    fitted = fit_calibration(known(slope, offset, 3000, seed=1), (0.4,))
+    fitted = fit_calibration(known(slope, offset, 3000, seed=1), as_is((0.4,)))
     assert fitted.slope[0] == pytest.approx(slope, rel=0.15)
     assert fitted.offset[0] == pytest.approx(offset, abs=0.15)
 
@@ -60,7 +59,7 @@ def test_each_length_of_voice_has_its_own_slope() -> None:
         odds = rng.normal(0, 2)
         label = int(rng.random() < sigmoid(odds))
         takes.append(heard.take([odds / 2] * 12 + [odds] * 30, label, f"{number}"))
-    fitted = fit_calibration(takes, (0.4, 0.96, 1.04, 3.0))
+    fitted = fit_calibration(takes, as_is((0.4, 0.96, 1.04, 3.0)))
     assert fitted.slope[0] == pytest.approx(2, rel=0.25)
     assert fitted.slope[-1] == pytest.approx(1, rel=0.2)
 
@@ -68,7 +67,7 @@ def test_each_length_of_voice_has_its_own_slope() -> None:
 def test_classes_count_alike_however_many_there_are() -> None:
     takes = known(1.0, 0.0, 3000, seed=3)
     many_live = takes + [h for h in takes if h.label == 0] * 4
-    one, other = fit_calibration(takes, (0.4,)), fit_calibration(many_live, (0.4,))
+    one, other = fit_calibration(takes, as_is((0.4,))), fit_calibration(many_live, as_is((0.4,)))
     assert other.slope == pytest.approx(one.slope, rel=1e-3)
     assert other.offset == pytest.approx(one.offset, abs=1e-3)
 
@@ -79,18 +78,18 @@ def test_steps_before_enough_voice_play_no_part() -> None:
         heard.take([-9.0 * (2 * h.label - 1)] * 4 + h.steps.logit.tolist(), h.label, str(n))
         for n, h in enumerate(takes)
     ]
-    assert fit_calibration(misled, (0.4,)).slope[0] == pytest.approx(1, rel=0.15)
+    assert fit_calibration(misled, as_is((0.4,))).slope[0] == pytest.approx(1, rel=0.15)
 
 
 def test_a_slope_stays_positive_when_the_scores_are_the_wrong_way_round() -> None:
     takes = [heard.take([3.0 * (1 - 2 * (n % 2))] * 10, n % 2, f"{n}") for n in range(100)]
-    assert fit_calibration(takes, (0.4, 1.0)).slope[0] > 0
+    assert fit_calibration(takes, as_is((0.4, 1.0))).slope[0] > 0
 
 
 @pytest.mark.parametrize("logit", [0.5, 5.0, 50.0])
 def test_classes_that_never_overlap(logit: float) -> None:
     takes = [heard.take([logit * (2 * (n % 2) - 1)] * 20, n % 2, f"{n}") for n in range(20)]
-    fitted = fit_calibration(takes, (0.4, 1.0))
+    fitted = fit_calibration(takes, as_is((0.4, 1.0)))
     for slope, offset in zip(fitted.slope, fitted.offset, strict=True):
         # Ten sources a class show no more than Platt's 11 in 12, whatever the logits are.
         assert slope * logit == pytest.approx(np.log(11), abs=0.01)
@@ -100,18 +99,18 @@ def test_classes_that_never_overlap(logit: float) -> None:
 def test_a_take_shorter_than_a_step_is_passed_over() -> None:
     takes = known(1.0, 0.0, 500, seed=5)
     nothing = [heard.take([], label, f"empty{label}") for label in (0, 1)]
-    assert fit_calibration(takes + nothing, (0.4,)) == fit_calibration(takes, (0.4,))
+    assert fit_calibration(takes + nothing, as_is((0.4,))) == fit_calibration(takes, as_is((0.4,)))
 
 
 def test_extreme_scores_are_of_steps_that_may_decide() -> None:
     logits = [9.0, -9.0, 0.0, 0.0, 1.0, 2.0, -1.0]
-    lowest, highest = extreme_scores(heard.take(logits, 1, "a"), AS_IS)
+    lowest, highest = heard.take(logits, 1, "a").extreme_scores(AS_IS)
     assert (lowest, highest) == (sigmoid(-1.0), sigmoid(2.0))
     silent = heard.take(logits, 1, "a", kinds=[Heard.BACKGROUND] * 7)
-    assert extreme_scores(silent, AS_IS) == (1.0, 0.0)
+    assert silent.extreme_scores(AS_IS) == (1.0, 0.0)
 
 
-def random_takes(seed: int, live: int, recorded: int, apart: float = 2.0) -> list[HeardTake]:
+def random_takes(seed: int, live: int, recorded: int, apart: float = 2.0) -> list[Answer]:
     rng = np.random.default_rng(seed)
     return [
         heard.take(
@@ -172,7 +171,7 @@ def test_live_is_seldom_said_of_recordings() -> None:
     (point,) = operating_points(takes, AS_IS, config)
     weight = sum(h.weight for h in takes if h.label == 1)
     wrong = sum(
-        h.weight for h in takes if h.label == 1 and extreme_scores(h, AS_IS)[0] <= point.live_at
+        h.weight for h in takes if h.label == 1 and h.extreme_scores(AS_IS)[0] <= point.live_at
     )
     assert wrong / weight <= 0.1
     assert point.live_at > 0
@@ -239,13 +238,13 @@ def test_the_budget_of_live_is_kept_by_the_decision_itself(seed: int, max_passed
 
 
 def test_each_caution_is_for_its_own_verdict() -> None:
-    lowest, highest = extreme_scores(heard.take([-2.0, 2.0] * 5, 1, "a"), AS_IS)
+    lowest, highest = heard.take([-2.0, 2.0] * 5, 1, "a").extreme_scores(AS_IS)
     rule = replace(AS_IS, caution=0.8)
-    assert extreme_scores(heard.take([-2.0, 2.0] * 5, 1, "a"), rule) == (
+    assert heard.take([-2.0, 2.0] * 5, 1, "a").extreme_scores(rule) == (
         lowest, pytest.approx(sigmoid(2.0 - 0.8 / 0.8)),
     )  # fmt: skip
     rule = replace(AS_IS, live_caution=0.8)
-    assert extreme_scores(heard.take([-2.0, 2.0] * 5, 1, "a"), rule) == (
+    assert heard.take([-2.0, 2.0] * 5, 1, "a").extreme_scores(rule) == (
         pytest.approx(sigmoid(-2.0 + 0.8 / 0.72)), highest,
     )  # fmt: skip
 

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from sklearn.metrics import brier_score_loss, roc_auc_score
 
-from training.evaluation import metrics
+from audio_model.fitting import metrics
 
 # Two live clips and two recorded ones are in the wrong order.
 SCORES = [0.1, 0.2, 0.3, 0.6, 0.7, 0.4, 0.5, 0.8, 0.9, 0.95]

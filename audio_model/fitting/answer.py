@@ -1,0 +1,60 @@
+"""What the network said of a call whose class is known."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from audio_model.decision import Calibration, DecisionRule, sigmoid
+from audio_model.steps import STEPS_PER_SECOND, Heard, Steps
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the network said of a labelled call, and how much the call counts."""
+
+    label: int
+    """1 recorded, 0 live."""
+    source: str
+    """One voice, campaign or caller."""
+    group: str
+    """What is never on both sides of a split."""
+    seconds: float
+    """Length of what was heard."""
+    steps: Steps
+    weight: float
+
+    @cached_property
+    def voice_seconds(self) -> Array:
+        """Voice heard up to each step's end, as the decision counts it. [shape=(n_steps,)]"""
+        heard = self.steps.heard
+        is_voice = heard[:, Heard.VOICE] == heard.max(axis=1)
+        return np.cumsum(is_voice) / STEPS_PER_SECOND
+
+    def last_step(self, seconds: float) -> int:
+        """Index of the last answer within ``seconds``; a shorter call is heard to its end."""
+        return min(len(self.steps), int(seconds * STEPS_PER_SECOND)) - 1
+
+    def log_odds(self, calibration: Calibration) -> Array:
+        """Calibrated log odds of recorded at each step. [shape=(n_steps,)]"""
+        slope = np.interp(self.voice_seconds, calibration.voice_seconds, calibration.slope)
+        offset = np.interp(self.voice_seconds, calibration.voice_seconds, calibration.offset)
+        log_odds: Array = slope * self.steps.logit + offset
+        return log_odds
+
+    def extreme_scores(self, rule: DecisionRule) -> tuple[float, float]:
+        """Lowest raised and highest lowered score of steps that may decide; 1 and 0 if none may.
+
+        *Recorded* is said of the call at some moment if the highest reaches ``recorded_at``, and
+        *live* if the lowest reaches ``live_at``.
+        """
+        may = self.voice_seconds >= rule.min_voice_seconds
+        if not may.any():
+            return 1.0, 0.0
+        log_odds, voice = self.log_odds(rule.calibration)[may], self.voice_seconds[may]
+        lowest = np.min(log_odds + rule.live_caution / voice)
+        highest = np.max(log_odds - rule.caution / voice)
+        return sigmoid(float(lowest)), sigmoid(float(highest))
