@@ -43,6 +43,10 @@ COMMANDS = {
         "audio_model.ranges.feedback_command",
         "say what a call really was",
     ),
+    "allow-list": (
+        "audio_model.ranges.allow_command",
+        "keep the list of number ranges that pass whatever is heard",
+    ),
     "known": (
         "audio_model.known.command",
         "keep recordings that were heard before, and find them again",

@@ -8,9 +8,9 @@ import errno
 import os
 import sqlite3
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from types import TracebackType
@@ -39,6 +39,8 @@ class Format:
     version: int
     schema: str
     """Statements that make an empty file such a store, parted by semicolons."""
+    upgrades: Mapping[int, str] = field(default_factory=dict)
+    """Statements that make a store of the next version of one of each version named here."""
 
 
 class Durability(StrEnum):
@@ -139,7 +141,7 @@ class SqliteStore:
             raise
 
     def _prepare(self, busy_seconds: float | None) -> None:
-        """Recognise the file, and make it a store if it is empty and may be made.
+        """Recognise the file; make it a store if it is empty, and upgrade one of an older version.
 
         Another program's database is left as it is, and a store that is ready needs no lock.
         """
@@ -152,15 +154,15 @@ class SqliteStore:
         with self._transaction("BEGIN IMMEDIATE"):
             # Another process may have made it meanwhile.
             if not self._is_ready():
-                for statement in filter(str.strip, self.format.schema.split(";")):
+                for statement in filter(str.strip, self._to_be_ready().split(";")):
                     self._db.execute(statement)
                 self._db.execute(f"PRAGMA application_id = {self.format.application_id}")
                 self._db.execute(f"PRAGMA user_version = {self.format.version}")
 
     def _is_ready(self) -> bool:
-        """Return whether the schema is there.
+        """Return whether the schema is there, and of this version.
 
-        Raises ``error`` for another program's database, or another version of ours.
+        Raises ``error`` for another program's database, or a version that can't be upgraded.
         """
         (tables,) = self._db.execute("SELECT count(*) FROM sqlite_schema").fetchone()
         application_id, version = self._pragma("application_id"), self._pragma("user_version")
@@ -168,12 +170,20 @@ class SqliteStore:
             return False
         if application_id != self.format.application_id:
             raise self._error(f"not a {self.format.kind}, but another program's database")
-        if version != self.format.version:
+        steps = set(range(version, self.format.version))
+        if version > self.format.version or not steps <= self.format.upgrades.keys():
             raise self._error(
                 f"made by another version of this program (of format {version}, not "
                 f"{self.format.version})"
             )
-        return True
+        return version == self.format.version
+
+    def _to_be_ready(self) -> str:
+        """Return the statements that a file lacks which is not ready."""
+        if not self._pragma("application_id"):
+            return self.format.schema
+        missing = range(self._pragma("user_version"), self.format.version)
+        return ";".join(self.format.upgrades[version] for version in missing)
 
     def _pragma(self, name: str) -> int:
         return int(self._db.execute(f"PRAGMA {name}").fetchone()[0])

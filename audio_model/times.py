@@ -5,7 +5,7 @@ import math
 import re
 import time
 import unicodedata
-from datetime import UTC, date, datetime, timedelta, timezone
+from datetime import UTC, date, datetime, timedelta, timezone, tzinfo
 from decimal import Decimal
 from enum import StrEnum
 
@@ -68,12 +68,23 @@ def utc(seconds: float) -> datetime:
     return datetime.fromtimestamp(within, UTC)
 
 
-def iso(seconds: float) -> str:
-    """Return a moment in seconds since 1970 as ISO 8601 in UTC, to the second.
+def local(seconds: float) -> datetime:
+    """Return a moment as :func:`utc` does, but in the machine's own zone (``TZ`` sets another)."""
+    return utc(seconds).astimezone()
+
+
+def iso(seconds: float, zone: tzinfo | None = UTC) -> str:
+    """Return a moment in seconds since 1970 as ISO 8601, to the second.
 
     It is empty for nan, a moment that nobody knows.
+
+    Args:
+        seconds: since 1970.
+        zone: whose clock it shows; None for the machine's own.
     """
-    return "" if math.isnan(seconds) else utc(seconds).isoformat(timespec="seconds")
+    if math.isnan(seconds):
+        return ""
+    return utc(seconds).astimezone(zone).isoformat(timespec="seconds")
 
 
 def iso_now() -> str:

@@ -8,6 +8,7 @@ test ("Sequential tests of statistical hypotheses", 1945).
 """
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
@@ -105,6 +106,8 @@ class Why(StrEnum):
     PASSED = "trial_passed"
     ALLOWED = "allowed"
     """By a person."""
+    DISALLOWED = "disallowed"
+    """A person took the range off the allow-list; the breaker stays as it is."""
 
 
 @dataclass(frozen=True)
@@ -121,7 +124,11 @@ class Change:
     until: float
     """When the new state ends by itself; 0 if it does not."""
     evidence: dict[str, object]
-    """What was known of the range then; see :func:`evidence_of`."""
+    """What was known of the range then; see :func:`evidence_of`. Empty if nothing was."""
+    who: str = ""
+    """The person whose doing it is; empty if it is nobody's."""
+    note: str = ""
+    """Why, in that person's words."""
 
 
 def is_told(node: Node) -> bool:
@@ -187,5 +194,12 @@ def evidence_of(node: Node, policy: Policy, now: float) -> dict[str, object]:
         "short_share": None if node.short_share is None else round(node.short_share, 4),
         "marked_recorded": node.marked_recorded,
         "marked_live": node.marked_live,
-        "campaigns": dict(sorted(node.campaigns.items(), key=lambda each: -each[1])),
+        "campaigns": most_first(node.campaigns),
+        "kinds": most_first(node.kinds),
+        "blocked": node.blocked,
     }
+
+
+def most_first(counts: Mapping[str, int]) -> dict[str, int]:
+    """Return counts in their order, the largest first, without those of zero."""
+    return {name: n for name, n in sorted(counts.items(), key=lambda each: -each[1]) if n}

@@ -11,16 +11,16 @@ from pathlib import Path
 
 from audio_model.errors import UsageError, printable
 from audio_model.files import write_whole
-from audio_model.ranges.breaker import Policy
+from audio_model.ranges.breaker import CLOCK_SECONDS, Policy
 from audio_model.ranges.calls import DamagedRow, read_calls
 from audio_model.ranges.change import ChangeTest
 from audio_model.ranges.page import page
 from audio_model.ranges.rates import Answer, DetectorRates
 from audio_model.ranges.store import RangeStore
-from audio_model.ranges.tables import write_ranges
+from audio_model.ranges.tables import write_history, write_ranges
 from audio_model.ranges.tree import RangeCall
 from audio_model.tables.columns import column_names
-from audio_model.times import Form
+from audio_model.times import Form, iso
 
 EXIT_DONE = 0
 EXIT_SOME_DAMAGED = 1
@@ -44,6 +44,7 @@ examples:
   audio-model score calls.csv --output verdicts.csv      calls.csv: path, caller, called, time, ...
   audio-model ranges verdicts.csv --output ranges.csv
   audio-model ranges day-*.parquet --output ranges.csv --page ranges.html
+  audio-model ranges verdicts.csv --output ranges.csv --history history.csv  all that was ever held
   audio-model ranges verdicts.csv --output ranges.csv --store ranges.db     go on from what it holds
 
 exit status:
@@ -54,27 +55,52 @@ exit status:
 def run(args: argparse.Namespace) -> int:
     """Count calls; returns the exit status. Raises AudioModelError."""
     policy = _policy(args)
-    if Path(args.output).suffix != ".csv":
-        raise UsageError(f"the output's name must end in .csv: {args.output}")
+    for output in filter(None, (args.output, args.history)):
+        if Path(output).suffix != ".csv":
+            raise UsageError(f"the output's name must end in .csv: {printable(output)}")
     with closing(RangeStore(args.store, policy)) as store, closing(_Calls()) as calls:
         damaged = _load(args.calls, calls, args.columns)
+        before = store.n_calls()
+        _warn_of_late(calls, store.last_time())
         n_changes = 0
-        last = 0.0
         waiting = iter(calls)
         while batch := list(islice(waiting, _BATCH)):
             n_changes += len(store.hear(batch))
-            last = batch[-1].time
-        store.tick(last)
+        # A store may have heard later calls than these files have.
+        last = store.last_time()
+        n_changes += len(store.tick(last))
         n_ranges = write_ranges(args.output, store, args.min_calls)
+        if args.history is not None:
+            write_history(args.history, store)
         if args.page is not None:
             write_whole(args.page, page(store, last, args.min_calls))
         held = sum(node.held for node in store.ranges())
         print(
-            f"{len(calls)} calls in {n_ranges} ranges of {args.min_calls} calls or more: "
-            f"{n_changes} changes of breakers, {held} held at the end",
+            f"{_counted(len(calls), before, store.n_calls())} in {n_ranges} ranges of "
+            f"{args.min_calls} calls or more, or whose breaker moved: {n_changes} changes of "
+            f"breakers{f' of {store.n_changes()} in the store' if args.store else ''}, {held} held "
+            "at the end",
             file=sys.stderr,
         )
     return EXIT_SOME_DAMAGED if damaged else EXIT_DONE
+
+
+def _counted(given: int, before: int, after: int) -> str:
+    """Return how many calls were counted, and what a store had counted before."""
+    new = after - before
+    known = f" ({given - new} were known)" if given > new else ""
+    return f"{new} calls{known}" + (f" on top of {before}" if before else "")
+
+
+def _warn_of_late(calls: "_Calls", last: float) -> None:
+    """Say that calls lie before what a store has heard: its breakers follow the time of calls."""
+    if calls and calls.first < last - CLOCK_SECONDS:
+        print(
+            f"audio-model: the first call is of {iso(calls.first, zone=None)}, and the store has "
+            f"heard calls until {iso(last, zone=None)}: a range that was held later is let go. "
+            "Files are best given in the order of their times",
+            file=sys.stderr,
+        )
 
 
 def _load(files: list[str], calls: "_Calls", columns: dict[str, str] | None) -> int:
@@ -113,6 +139,12 @@ class _Calls:
     def __len__(self) -> int:
         return self._n
 
+    @property
+    def first(self) -> float:
+        """Return when the first call came. There must be one."""
+        (first,) = self._db.execute("SELECT min(time) FROM calls").fetchone()
+        return float(first)
+
     def __iter__(self) -> Iterator[RangeCall]:
         for row in self._db.execute("SELECT * FROM calls ORDER BY time, rowid"):
             yield RangeCall(row[0], row[1], row[2], Answer(row[3]), *row[4:])
@@ -133,6 +165,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare what ``ranges`` takes."""
     parser.add_argument("calls", nargs="+", metavar="CALLS", help="call records with verdicts")
     parser.add_argument("--output", required=True, metavar="FILE", help="the table (.csv)")
+    parser.add_argument(
+        "--history", metavar="FILE", help="every change of every range, with its evidence (.csv)"
+    )
     parser.add_argument("--page", metavar="FILE", help="a page to look at, complete in one file")
     parser.add_argument(
         "--columns",

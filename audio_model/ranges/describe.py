@@ -1,19 +1,41 @@
 """Ranges, changes and advice as plain values: for JSON, tables and pages."""
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from enum import StrEnum
+from typing import Any
 
-from audio_model.ranges.breaker import Change, Policy
+from audio_model.ranges.breaker import Change, Policy, most_first
 from audio_model.ranges.monitor import Advice
+from audio_model.ranges.numbers import Flag, NumberKind
 from audio_model.ranges.rates import recorded_share
+from audio_model.ranges.rows import PastChange
 from audio_model.ranges.tree import Node, State
+from audio_model.times import iso
 
-RANGE_COLUMNS = (
-    *("prefix", "state", "since", "until", "evidence", "calls", "recorded", "live", "unsure"),
-    *("unheard", "share", "share_low", "share_high", "above_honest", "distinct_called"),
+RANGE_VALUES = (
+    *("prefix", "kind", "reasons", "state", "since", "until", "evidence"),
+    *("calls", "recorded", "live", "unsure", "unheard"),
+    *("share", "share_low", "share_high", "above_honest", "distinct_called"),
     *("short_share", "campaigns", "largest_campaign", "marked_recorded", "marked_live"),
-    *("first", "last"),
+    *("calls_blocked", "first", "last"),
 )
+"""What is told of a range."""
+
+RANGE_COLUMNS = (*RANGE_VALUES, "times_warned", "times_opened")
+"""Of a table of ranges."""
+
+HISTORY_COLUMNS = (
+    *("time", "prefix", "before", "after", "why", "ranges", "until", "calls_blocked"),
+    *("who", "note"),
+    *("evidence", "warn_at", "open_at", "began", "calls", "recorded", "live", "unsure", "unheard"),
+    *("recent_recorded", "recent_live", "recent_unsure", "distinct_called", "short_share"),
+    *("marked_recorded", "marked_live", "campaigns", "kinds"),
+)
+"""Of a table of changes. From ``evidence`` on it is what was known at that moment."""
+
+Value = str | float | None
+"""A cell."""
 
 
 class Act(StrEnum):
@@ -35,13 +57,21 @@ ACTS = {
 }
 
 
-def range_values(node: Node, policy: Policy) -> dict[str, str | float | None]:
-    """A node by RANGE_COLUMNS. ``share`` is the posterior of all its calls' recorded share."""
+def range_values(node: Node, policy: Policy) -> dict[str, Value]:
+    """Return what is known of a range. ``share`` is the posterior of all its calls' recorded share.
+
+    ``kind`` is what most of its calls' numbers are; of implausible ones, ``reasons`` tells why
+    nobody can own them, and of how many calls.
+    """
+    kinds = most_first(node.kinds)
+    reasons = {said: n for said, n in kinds.items() if said in set(Flag)}
     share = recorded_share(
         node.totals(), policy.test.rates, above=policy.test.honest, marks=node.marks()
     )
     return {
         "prefix": node.prefix,
+        "kind": NumberKind.IMPLAUSIBLE.value if reasons else next(iter(kinds), None),
+        "reasons": counted(reasons) or None,
         "state": node.state.value,
         "since": node.since or None,
         "until": node.until or None,
@@ -61,9 +91,49 @@ def range_values(node: Node, policy: Policy) -> dict[str, str | float | None]:
         "largest_campaign": max(node.campaigns, key=node.campaigns.__getitem__, default=None),
         "marked_recorded": node.marked_recorded,
         "marked_live": node.marked_live,
+        "calls_blocked": node.blocked,
         "first": round(node.first, 3),
         "last": round(node.last, 3),
     }
+
+
+def range_row(node: Node, policy: Policy, moves: Mapping[State, int]) -> list[Value]:
+    """Return a row of RANGE_COLUMNS; ``moves`` counts the states that the breaker entered."""
+    values = range_values(node, policy) | {
+        "times_warned": moves.get(State.WARNED, 0),
+        "times_opened": moves.get(State.OPEN, 0),
+    }
+    for name in ("since", "until", "first", "last"):
+        values[name] = _time(values[name])
+    return [values[name] for name in RANGE_COLUMNS]
+
+
+def history_row(past: PastChange) -> list[Value]:
+    """Return a row of HISTORY_COLUMNS."""
+    change = past.change
+    values: dict[str, Any] = {**asdict(change), **change.evidence}
+    recent = values.pop("recent", {})
+    values |= {f"recent_{said}": n for said, n in recent.items()}
+    values |= {
+        "evidence": change.evidence.get("evidence"),
+        "ranges": " ".join(change.ranges),
+        "calls_blocked": past.blocked if change.after is State.OPEN else None,
+    }
+    for name in ("campaigns", "kinds"):
+        values[name] = counted(values.get(name) or {})
+    for name in ("time", "until", "began"):
+        values[name] = _time(values.get(name))
+    return [values.get(name) for name in HISTORY_COLUMNS]
+
+
+def counted(counts: Mapping[str, int]) -> str:
+    """Return counts by name as one cell: ``too_long 30; wrong_length 2``."""
+    return "; ".join(f"{name} {n}" for name, n in counts.items())
+
+
+def _time(moment: Any) -> str | None:
+    """Return a moment as tables have it: with the machine's own zone; None if it is none."""
+    return iso(float(moment), zone=None) if moment else None
 
 
 def advice_values(advice: Advice) -> dict[str, object]:

@@ -1,7 +1,6 @@
 """``audio-model feedback``: what a person says of a call, kept and exported."""
 
 import argparse
-import re
 import sys
 from collections.abc import Iterator
 from contextlib import closing
@@ -10,8 +9,6 @@ from pathlib import Path
 
 from audio_model.errors import UsageError, printable
 from audio_model.files import safe_name
-from audio_model.ranges.breaker import Change
-from audio_model.ranges.numbers import normalise
 from audio_model.ranges.rates import Mark
 from audio_model.ranges.rows import MarkedCall
 from audio_model.ranges.store import RangeStore
@@ -19,14 +16,11 @@ from audio_model.ranges.tables import write_manifest
 
 DESCRIPTION = """\
 Say of a call what it really was. The mark is kept in the store of number ranges and counts in the
-ranges of the caller; all marks together are a manifest to train on. A range that is allowed never
-warns and never opens, whatever is heard of it."""
+ranges of the caller; all marks together are a manifest to train on."""
 
 EPILOG = """\
 examples:
   audio-model feedback ranges.db 1732456789.42 recorded
-  audio-model feedback ranges.db --allow 95588 --note 'the bank'   a range, or +8613912345678
-  audio-model feedback ranges.db --disallow 95588
   audio-model feedback ranges.db --export marks.csv            for training.train
   audio-model feedback ranges.db --export marks.csv --audio kept/   recordings of --keep-audio
 
@@ -37,14 +31,13 @@ exit status:
 
 def run(args: argparse.Namespace) -> int:
     """Mark or export; returns the exit status. Raises AudioModelError."""
-    wanted = [args.export, args.call, args.allow, args.disallow]
-    if sum(each is not None for each in wanted) != 1 or (args.call is None) != (args.mark is None):
-        raise UsageError("give a call and its mark, or one of --allow, --disallow and --export")
+    if (args.export is None) == (args.call is None) or (args.call is None) != (args.mark is None):
+        raise UsageError("give a call and its mark, or --export")
     if not Path(args.store).is_file():
         raise UsageError(f"there is no store {printable(args.store)}")
     with closing(RangeStore(args.store)) as store:
         if args.export is None:
-            for change in _change(store, args):
+            for change in store.mark(args.call, Mark(args.mark)):
                 print(f"{change.prefix}: {change.before} -> {change.after} ({change.why})")
             return 0
         marked = list(_with_audio(store.marks(), args.audio))
@@ -53,26 +46,6 @@ def run(args: argparse.Namespace) -> int:
     rest = f"; of {left_out} more no recording is found" if left_out else ""
     print(f"{n} marked calls are in {printable(args.export)}{rest}", file=sys.stderr)
     return 0
-
-
-def _change(store: RangeStore, args: argparse.Namespace) -> list[Change]:
-    if args.call is not None:
-        return store.mark(args.call, Mark(args.mark))
-    if args.allow is not None:
-        return store.allow(_prefix(args.allow), args.note)
-    if not store.disallow(_prefix(args.disallow)):
-        raise UsageError(f"{printable(args.disallow)} was not allowed")
-    return []
-
-
-def _prefix(text: str) -> str:
-    """A range as the tree names it. Raises UsageError for what is none."""
-    number = normalise(text)
-    if number.flag is None:
-        return number.key
-    if not re.fullmatch(r"\??\+?[0-9]+", text):
-        raise UsageError(f"{printable(text)} is no range: digits, with + before a country's code")
-    return text
 
 
 def _with_audio(marked: Iterator[MarkedCall], folder: str | None) -> Iterator[MarkedCall]:
@@ -90,9 +63,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("store", metavar="STORE", help="of number ranges")
     parser.add_argument("call", nargs="?", metavar="CALL", help="its id, as in events and records")
     parser.add_argument("mark", nargs="?", choices=[*map(str, Mark)], help="what it was")
-    parser.add_argument("--allow", metavar="PREFIX", help="let a range pass, whatever is heard")
-    parser.add_argument("--note", default="", metavar="TEXT", help="why it is allowed")
-    parser.add_argument("--disallow", metavar="PREFIX", help="take it off the allow-list")
     parser.add_argument("--export", metavar="FILE", help="write all marks as a manifest (CSV)")
     parser.add_argument(
         "--audio", metavar="FOLDER", help="where serve --keep-audio has left recordings"

@@ -45,6 +45,7 @@ class Monitor:
         ``before`` is the same call as it was counted with a less sure verdict: it is taken back.
         """
         called = sketch.fingerprint(call.called) if call.called else 0
+        spared = bool(self._allowed_by(call.number))
         test = self.policy.test
         counted: set[str] = set()
         if before is not None:
@@ -59,6 +60,7 @@ class Monitor:
             if before is not None and node.prefix in counted:
                 gain -= test.gain(before.outcome, node)
             node.count(call, called)
+            node.blocked += node.state is State.OPEN and before is None and not spared
             return gain
 
         return self._follow(call, call.time, count, call.outcome)
@@ -94,13 +96,30 @@ class Monitor:
         found = [node for prefix in held if (node := self.nodes.get(prefix)) is not None]
         return [change for node in found for change in self._expire(node, now)]
 
-    def close(self, prefixes: Collection[str], now: float) -> list[Change]:
-        """Close ranges because a person allowed them.
+    def allow(self, prefix: str, held: Collection[str], now: float) -> list[Change]:
+        """Close what is held in a range because a person allowed it; ``held`` are the prefixes.
 
-        A wider one stays as it is: the allowed numbers in it pass all the same.
+        The range itself is always among the changes. A wider one stays as it is: the allowed
+        numbers in it pass all the same.
         """
-        found = [node for prefix in prefixes if (node := self.nodes.get(prefix)) is not None]
-        return [breaker.enter(node, State.CLOSED, Why.ALLOWED, now, self.policy) for node in found]
+        return [
+            self._changed(each, Why.ALLOWED, now)
+            if (node := self.nodes.get(each)) is None or not node.held
+            else breaker.enter(node, State.CLOSED, Why.ALLOWED, now, self.policy)
+            for each in sorted({prefix, *held})
+        ]
+
+    def disallow(self, prefix: str, now: float) -> Change:
+        """Say that a range is allowed no more. Its breaker stays as it is."""
+        return self._changed(prefix, Why.DISALLOWED, now)
+
+    def _changed(self, prefix: str, why: Why, now: float) -> Change:
+        """Return a change that leaves the breaker of a range as it is."""
+        node = self.nodes.get(prefix)
+        if node is None:
+            return Change(now, prefix, State.CLOSED, State.CLOSED, why, (), 0.0, {})
+        evidence = breaker.evidence_of(node, self.policy, now)
+        return Change(now, prefix, node.state, node.state, why, (), node.until, evidence)
 
     def advise(self, text: str, now: float) -> Advice:
         """What to do with a number now. Changes nothing."""

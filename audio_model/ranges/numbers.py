@@ -9,6 +9,7 @@ number must not speak against the range that it borrows. What can't be read, lik
 is counted and has no breaker: it is nobody's.
 """
 
+import re
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import lru_cache
@@ -16,6 +17,7 @@ from functools import lru_cache
 import phonenumbers
 from phonenumbers import PhoneNumberFormat, PhoneNumberType
 
+from audio_model.errors import printable
 from audio_model.ranges import written
 
 HOME = "CN"
@@ -111,6 +113,11 @@ class Number:
     too_wide: int = 0
     """How many of them, the widest, are too wide for a breaker: networks and cities."""
 
+    @property
+    def said(self) -> str:
+        """Return what is to be said of it in a word: its kind, or why nobody can own it."""
+        return self.kind if self.flag is None else self.flag
+
 
 _KINDS = {
     PhoneNumberType.MOBILE: NumberKind.MOBILE,
@@ -136,6 +143,50 @@ def normalise(text: str) -> Number:
         case bare:
             digits = bare.removeprefix("+")
             return _service(bare, digits) or _by_library(bare, digits)
+
+
+def range_of(text: str) -> str:
+    """Return the range or number that a person names, as the tree names it.
+
+    ``1391`` and ``0571`` are China's, ``+44`` is a country's. Raises ValueError for what is none.
+    """
+    number = normalise(text)
+    if number.flag is None and number.key != WITHHELD:
+        return number.key
+    bare = "".join(text.split()).replace("-", "")
+    if not re.fullmatch(r"\??\+?[0-9]+", bare, re.ASCII):
+        raise ValueError(f"{printable(text)} is no range: digits, with + before a country's code")
+    if bare.startswith((IMPLAUSIBLE, "+")):
+        return bare
+    if bare.startswith("00"):
+        return f"+{bare[2:]}"
+    home = bare.removeprefix("86").removeprefix("0")
+    if home != bare and not home.startswith(("95", "96")):
+        return HOME_CODE + home
+    if re.match(r"1[3-9]|[48]00", home):
+        return HOME_CODE + home
+    if re.match(r"9[56]?|1[0-2]?", home):
+        return home
+    raise ValueError(
+        f"{printable(text)} is no range: begin with + and the country's code, or with 0 and the "
+        "area's"
+    )
+
+
+def holds_many_owners(prefix: str) -> bool:
+    """Return whether a range, as the tree names it, is wider than what one owner can have."""
+    digits = prefix.removeprefix(IMPLAUSIBLE)
+    number = normalise(digits)
+    if number.flag is None and number.key == digits:
+        # A whole number, however short: 110, or a bank's 95588.
+        return False
+    if not digits.startswith("+"):
+        return len(digits) < _ALLOTTED_DIGITS["service"]
+    if digits.startswith(HOME_CODE):
+        return len(digits) < len(HOME_CODE) + _ALLOTTED_DIGITS["national"]
+    codes = phonenumbers.COUNTRY_CODE_TO_REGION_CODE
+    code = next((n for n in (1, 2, 3) if int(digits[1 : n + 1] or 0) in codes), 3)
+    return len(digits) < 1 + code + _ALLOTTED_DIGITS["foreign"]
 
 
 def _service(bare: str, digits: str) -> Number | None:

@@ -25,6 +25,15 @@ class MarkedCall:
     """When it was marked."""
 
 
+@dataclass(frozen=True)
+class PastChange:
+    """A change of a breaker, and what came of it."""
+
+    change: Change
+    blocked: int | None
+    """Calls that came until the next change while the range was open; None if nobody counted."""
+
+
 def policy_row(policy: Policy) -> str:
     """A policy as JSON."""
     return json.dumps(asdict(policy))
@@ -42,7 +51,8 @@ def node_row(node: Node) -> list[object]:
     """A node as values of NODE_COLUMNS."""
     values: list[object] = [getattr(node, name) for name in NODE_COLUMNS]
     values[NODE_COLUMNS.index("called")] = bytes(node.called)
-    values[NODE_COLUMNS.index("campaigns")] = json.dumps(node.campaigns, ensure_ascii=False)
+    for name in ("campaigns", "kinds"):
+        values[NODE_COLUMNS.index(name)] = json.dumps(getattr(node, name), ensure_ascii=False)
     return values
 
 
@@ -51,16 +61,17 @@ def node_of(row: Sequence[Any]) -> Node:
     values = dict(zip(NODE_COLUMNS, row, strict=True))
     values["state"] = State(values["state"])
     values["called"] = bytearray(values["called"])
-    values["campaigns"] = json.loads(values["campaigns"])
+    values["campaigns"], values["kinds"] = map(json.loads, (values["campaigns"], values["kinds"]))
     return Node(**values)
 
 
 def call_row(call: RangeCall) -> list[object]:
     """A call as values of CALL_COLUMNS; what no text can hold is replaced in it."""
-    return [_storable(getattr(call, name)) for name in CALL_COLUMNS]
+    return [storable(getattr(call, name)) for name in CALL_COLUMNS]
 
 
-def _storable(value: object) -> object:
+def storable(value: object) -> object:
+    """Return a value as a database can hold it; what no text can hold is replaced in it."""
     if isinstance(value, str) and not value.isascii():
         # Lone surrogates come out of JSON, and no database takes them.
         return value.encode("utf-8", "replace").decode()
@@ -81,7 +92,7 @@ def marked_of(row: Sequence[Any]) -> MarkedCall:
 
 def change_row(change: Change) -> list[object]:
     """A change as values of CHANGE_COLUMNS."""
-    values = [getattr(change, name) for name in CHANGE_COLUMNS]
+    values = [storable(getattr(change, name)) for name in CHANGE_COLUMNS]
     values[CHANGE_COLUMNS.index("ranges")] = " ".join(change.ranges)
     values[CHANGE_COLUMNS.index("evidence")] = json.dumps(change.evidence, ensure_ascii=False)
     return values

@@ -11,9 +11,10 @@ to read.
 
 import os
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass, replace
 
 from audio_model.errors import RangeStoreError, UnknownCallError, printable
 from audio_model.ranges.breaker import Change, Policy
@@ -25,6 +26,7 @@ from audio_model.ranges.rows import (
     CHANGE_COLUMNS,
     NODE_COLUMNS,
     MarkedCall,
+    PastChange,
     call_of,
     call_row,
     change_of,
@@ -33,6 +35,7 @@ from audio_model.ranges.rows import (
     node_of,
     policy_of,
     policy_row,
+    storable,
 )
 from audio_model.ranges.stored_nodes import StoredNodes
 from audio_model.ranges.tree import (
@@ -41,6 +44,7 @@ from audio_model.ranges.tree import (
     WIDE_LENGTH,
     Node,
     RangeCall,
+    State,
 )
 from audio_model.sqlite import MEMORY, Durability, Format, SqliteStore
 
@@ -56,15 +60,27 @@ CREATE INDEX held ON ranges (state) WHERE state != 'closed';
 CREATE TABLE calls (n INTEGER PRIMARY KEY, id TEXT UNIQUE NOT NULL, {", ".join(CALL_COLUMNS[1:])});
 CREATE TABLE changes (n INTEGER PRIMARY KEY, {", ".join(CHANGE_COLUMNS)});
 CREATE INDEX changed ON changes (prefix);
+CREATE INDEX timed ON changes (time);
 CREATE TABLE settings (n INTEGER PRIMARY KEY, policy);
-CREATE TABLE allowed (prefix TEXT PRIMARY KEY, note, time) WITHOUT ROWID;
+CREATE TABLE allowed (prefix TEXT PRIMARY KEY, note, time, who) WITHOUT ROWID;
 CREATE TABLE marks (id TEXT PRIMARY KEY, mark, marked, {", ".join(CALL_COLUMNS[1:])}) WITHOUT ROWID;
 """
+_UPGRADES = {
+    2: """
+ALTER TABLE ranges ADD COLUMN kinds DEFAULT '{}';
+ALTER TABLE ranges ADD COLUMN blocked DEFAULT 0;
+ALTER TABLE changes ADD COLUMN who DEFAULT '';
+ALTER TABLE changes ADD COLUMN note DEFAULT '';
+ALTER TABLE allowed ADD COLUMN who DEFAULT '';
+CREATE INDEX timed ON changes (time)
+"""
+}
 _FORMAT = Format(
     kind="store of number ranges",
     application_id=0x414D5247,  # AMRG
-    version=2,
+    version=3,
     schema=_SCHEMA,
+    upgrades=_UPGRADES,
 )
 
 
@@ -75,6 +91,7 @@ class Allowed:
     prefix: str
     note: str
     time: float
+    who: str = ""
 
 
 class RangeStore(SqliteStore):
@@ -153,22 +170,40 @@ class RangeStore(SqliteStore):
                 self._tidy_at = now + TIDY_SECONDS
         return changes
 
-    def allow(self, prefix: str, note: str, now: float | None = None) -> list[Change]:
+    def allow(
+        self, prefix: str, note: str, now: float | None = None, *, who: str = ""
+    ) -> list[Change]:
         """Let a range never warn or open, and close what is held in it."""
         now = time.time() if now is None else now
+        return self.allow_all([Allowed(prefix, note, now, who)])
+
+    def allow_all(self, entries: Sequence[Allowed]) -> list[Change]:
+        """Put entries on the allow-list, all of them or none; see :meth:`allow`."""
+        changes: list[Change] = []
         with self._writing():
-            self._insert("allowed", (prefix, note, now), replace=True)
+            for entry in entries:
+                self._insert("allowed", tuple(map(storable, astuple(entry))), replace=True)
+                inside = [held for held in self._held() if held.startswith(entry.prefix)]
+                changes += (
+                    replace(change, who=entry.who, note=entry.note)
+                    for change in self._monitor.allow(entry.prefix, inside, entry.time)
+                )
+                self._nodes.flush()
             self._read_allowed()
-            inside = [held for held in self._held() if held.startswith(prefix)]
-            changes = self._monitor.close(inside, now)
             self._record(changes)
         return changes
 
-    def disallow(self, prefix: str) -> bool:
+    def disallow(
+        self, prefix: str, note: str = "", now: float | None = None, *, who: str = ""
+    ) -> bool:
         """Take a range off the allow-list; whether it was there."""
+        now = time.time() if now is None else now
         with self._writing():
             rows = self._db.execute("DELETE FROM allowed WHERE prefix = ?", [prefix]).rowcount
             self._read_allowed()
+            if rows:
+                change = self._monitor.disallow(prefix, now)
+                self._record([replace(change, who=who, note=note)])
             return rows > 0
 
     def advise(self, number: str, now: float) -> Advice:
@@ -183,26 +218,80 @@ class RangeStore(SqliteStore):
             return [node for node in found if node is not None]
 
     def ranges(self, min_calls: int = 0) -> Iterator[Node]:
-        """All nodes in the order of their prefixes."""
+        """All nodes in the order of their prefixes.
+
+        Args:
+            min_calls: of a range whose breaker never moved.
+        """
         with self._errors():
             rows = self._db.execute(
                 "SELECT * FROM ranges WHERE recorded + live + unsure + unheard >= ? "
-                "ORDER BY prefix",
+                "OR prefix IN (SELECT prefix FROM changes) ORDER BY prefix",
                 [min_calls],
             )
             yield from map(node_of, rows)
 
     def changes(self, *, prefix: str = "", limit: int = 1000) -> list[Change]:
-        """The latest changes of breakers, the last first; of one range, if a prefix is given."""
+        """Return the latest changes of breakers, the last first; of one range, if it is given."""
         where, values = ("WHERE prefix = ?", [prefix]) if prefix else ("", [])
         columns = ", ".join(CHANGE_COLUMNS)
         with self._errors():
             rows = self._db.execute(
-                f"SELECT {columns} FROM changes {where} ORDER BY n DESC LIMIT ?", [*values, limit]
+                f"SELECT {columns} FROM changes {where} ORDER BY time DESC, n DESC LIMIT ?",
+                [*values, limit],
             )
             return [change_of(row) for row in rows]
 
+    def history(self, latest: int | None = None) -> Iterator[PastChange]:
+        """Yield all changes of breakers in the order of their times; or only the latest ones."""
+        columns = ", ".join(CHANGE_COLUMNS)
+        with self._errors():
+            rows = self._db.execute(
+                f"""
+                SELECT * FROM (
+                    SELECT n, {columns}, coalesce(
+                        lead(json_extract(evidence, '$.blocked')) OVER by_range,
+                        (SELECT blocked FROM ranges WHERE ranges.prefix = changes.prefix)
+                    ) - json_extract(evidence, '$.blocked')
+                    FROM changes WINDOW by_range AS (PARTITION BY prefix ORDER BY n)
+                    ORDER BY time DESC, n DESC LIMIT ?
+                ) ORDER BY time, n
+                """,
+                [-1 if latest is None else latest],
+            )
+            for _, *row, blocked in rows:
+                yield PastChange(change_of(row), blocked)
+
+    def moves(self) -> dict[str, Counter[State]]:
+        """Return how often the breaker of each range entered each state; of those that moved."""
+        moves: dict[str, Counter[State]] = {}
+        with self._errors():
+            for prefix, after, n in self._db.execute(
+                "SELECT prefix, after, count(*) FROM changes WHERE before != after GROUP BY 1, 2"
+            ):
+                moves.setdefault(prefix, Counter())[State(after)] = n
+        return moves
+
+    def n_changes(self) -> int:
+        """Return how many changes there were."""
+        with self._errors():
+            (n,) = self._db.execute("SELECT count(*) FROM changes").fetchone()
+        return int(n)
+
+    def n_calls(self) -> int:
+        """Return how many calls were counted, each once."""
+        with self._errors():
+            (n,) = self._db.execute("SELECT coalesce(max(n), 0) FROM calls").fetchone()
+        return int(n)
+
+    def last_time(self) -> float:
+        """Return when the last call came that was counted; 0 without any."""
+        with self._errors():
+            (last,) = self._db.execute("SELECT coalesce(max(last), 0) FROM ranges").fetchone()
+        return float(last)
+
     def allowed(self) -> list[Allowed]:
+        """Return the allow-list in the order of its prefixes."""
         with self._errors():
             return [Allowed(*row) for row in self._db.execute("SELECT * FROM allowed")]
 

@@ -6,19 +6,49 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from audio_model.files import replacing
-from audio_model.ranges.describe import RANGE_COLUMNS, range_values
+from audio_model.ranges.describe import HISTORY_COLUMNS, RANGE_COLUMNS, history_row, range_row
 from audio_model.ranges.rows import MarkedCall
-from audio_model.ranges.store import RangeStore
+from audio_model.ranges.store import Allowed, RangeStore
 from audio_model.sources.open import MemberPath, from_folder, is_remote
+from audio_model.times import iso
 
 MANIFEST_COLUMNS = ("path", "label", "source", "corpus", "call")
+ALLOWED_COLUMNS = ("prefix", "note", "who", "time")
 MANIFEST_CORPUS = "feedback"
 
 
 def write_ranges(path: str, store: RangeStore, min_calls: int) -> int:
-    """Write all ranges with so many calls as CSV; returns how many. Raises OutputError."""
-    rows = (range_values(node, store.policy).values() for node in store.ranges(min_calls))
+    """Write all ranges with so many calls, or whose breaker moved, as CSV; returns how many.
+
+    Raises OutputError.
+    """
+    moves = store.moves()
+    rows = (
+        range_row(node, store.policy, moves.get(node.prefix, {}))
+        for node in store.ranges(min_calls)
+    )
     return _write_csv(Path(path), RANGE_COLUMNS, rows)
+
+
+def write_history(path: str, store: RangeStore) -> int:
+    """Write every change of every breaker as CSV, in the order of time; returns how many.
+
+    Raises OutputError.
+    """
+    return _write_csv(Path(path), HISTORY_COLUMNS, map(history_row, store.history()))
+
+
+def write_allowed(path: str, entries: Iterable[Allowed]) -> int:
+    """Write an allow-list as CSV that can be imported again; returns how many entries.
+
+    Raises OutputError.
+    """
+    return _write_csv(Path(path), ALLOWED_COLUMNS, map(allowed_row, entries))
+
+
+def allowed_row(entry: Allowed) -> tuple[str, str, str, str]:
+    """Return a row of ALLOWED_COLUMNS."""
+    return entry.prefix, entry.note, entry.who, iso(entry.time, zone=None)
 
 
 def write_manifest(path: str, marked: Iterable[MarkedCall]) -> int:

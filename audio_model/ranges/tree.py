@@ -123,6 +123,10 @@ class Node:
     """In a row, without having closed in between."""
     called: bytearray = field(default_factory=bytearray)
     campaigns: dict[str, int] = field(default_factory=dict)
+    kinds: dict[str, int] = field(default_factory=dict)
+    """Calls by the kind of their number or, where nobody can own it, by the reason why not."""
+    blocked: int = 0
+    """Calls that came while the range was open."""
 
     @property
     def heard(self) -> int:
@@ -165,6 +169,8 @@ class Node:
             sketch.add(self.called, called)
         if call.campaign:
             self._count_campaign(call.campaign)
+        said = call.number.said
+        self.kinds[said] = self.kinds.get(said, 0) + 1
 
     def take_back(self, call: RangeCall) -> None:
         """Forget the answer of a call that was counted, because a surer one takes its place."""
@@ -185,6 +191,8 @@ class Node:
         if call.duration is not None:
             self.timed = max(0, self.timed - 1)
             self.short = max(0, self.short - (call.duration < SHORT_SECONDS))
+        said = call.number.said
+        self.kinds[said] = max(0, self.kinds.get(said, 0) - 1)
 
     def count_mark(self, mark: Mark, before: Mark | None) -> None:
         """Count what a person says of a call, in the place of what was said ``before``."""

@@ -6,11 +6,12 @@ import pytest
 
 from audio_model.errors import OutputError, UnknownCallError, UsageError
 from audio_model.ranges import command, feedback_command
-from audio_model.ranges.describe import RANGE_COLUMNS
+from audio_model.ranges.describe import HISTORY_COLUMNS, RANGE_COLUMNS
 from audio_model.ranges.page import page
 from audio_model.ranges.rates import Answer, Mark
 from audio_model.ranges.store import RangeStore
 from audio_model.ranges.tree import RangeCall
+from audio_model.times import parse
 from tests.ranges_made import calls
 from training.data import manifest
 
@@ -168,24 +169,75 @@ def test_feedback_says_what_is_wrong(tmp_path: Path) -> None:
     assert not (tmp_path / "none.db").exists()
 
 
-def test_a_range_is_allowed_and_not_any_more(
+def test_history_has_what_the_end_no_longer_shows(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    path = marked_store(tmp_path)
-    for text in ("95213", "139-1234-5678", "?952"):
-        assert run(feedback_command, path, "--allow", text, "--note", "known") == 0
-    store = RangeStore(path)
-    assert {(each.prefix, each.note) for each in store.allowed()} == {
-        ("95213", "known"),
-        ("+8613912345678", "known"),
-        ("?952", "known"),
-    }
-    store.close()
-    assert run(feedback_command, path, "--disallow", "95213") == 0
-    with pytest.raises(UsageError, match="was not allowed"):
-        run(feedback_command, path, "--disallow", "95213")
-    with pytest.raises(UsageError, match="no range"):
-        run(feedback_command, path, "--allow", "everybody")
+    heard = archive()
+    later = list(calls(["13912345678"], 20, share=0.0, start=heard[-1].time + 90_000, name="x"))
+    file = write_calls(tmp_path / "calls.csv", heard + later)
+    table, history = tmp_path / "ranges.csv", tmp_path / "history.csv"
+    assert run(command, file, "--output", str(table), "--history", str(history)) == 0
+    row = ranges(table)["952137"]
+    assert (row["state"], row["times_opened"], row["kind"]) == ("closed", "1", "service")
+    with history.open(newline="") as text:
+        rows = list(csv.DictReader(text))
+    assert tuple(rows[0]) == HISTORY_COLUMNS
+    assert [parse(each["time"]) for each in rows] == sorted(parse(each["time"]) for each in rows)
+    (opened,) = [each for each in rows if each["after"] == "open"]
+    assert int(opened["calls_blocked"]) == int(row["calls_blocked"]) > 50
+    assert float(opened["evidence"]) >= float(opened["open_at"])
+    assert int(opened["recorded"]) >= 3
+    assert f"{len(rows)} changes of breakers, 0 held" in capsys.readouterr().err
+    with pytest.raises(UsageError, match=r"\.csv"):
+        run(command, file, "--output", str(table), "--history", str(tmp_path / "h.txt"))
+
+
+def test_a_range_that_opened_is_in_the_table_however_few_calls_it_has(tmp_path: Path) -> None:
+    heard = [RangeCall(str(n), "95213777", 1e9 + n, Answer.RECORDED) for n in range(9)]
+    file = write_calls(tmp_path / "calls.csv", heard)
+    assert run(command, file, "--output", str(tmp_path / "r.csv")) == 0
+    assert [row["state"] for row in ranges(tmp_path / "r.csv").values()] == ["open"]
+
+
+def test_implausible_numbers_are_told_with_their_reasons(tmp_path: Path) -> None:
+    odd = [*["9521370011"] * 12, *["9521"] * 3, "95300112"]
+    heard = [RangeCall(str(n), each, 1e9 + n, Answer.LIVE) for n, each in enumerate(odd)]
+    file = write_calls(tmp_path / "calls.csv", heard)
+    assert run(command, file, "--output", str(tmp_path / "r.csv"), "--min-calls", "1") == 0
+    table = ranges(tmp_path / "r.csv")
+    assert table["?952"]["kind"] == "implausible"
+    assert table["?952"]["reasons"] == "too_long 12; wrong_length 3"
+
+
+def test_a_store_and_the_summary_agree(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    heard = archive()
+    early = write_calls(tmp_path / "early.csv", heard[:200])
+    late = write_calls(tmp_path / "late.csv", heard)
+    rest = ("--output", str(tmp_path / "r.csv"), "--store", str(tmp_path / "r.db"))
+    assert run(command, early, *rest) == 0
+    assert "200 calls in" in capsys.readouterr().err
+    assert run(command, late, *rest) == 0
+    said = capsys.readouterr().err
+    assert "100 calls (200 were known) on top of 200 in" in said
+    state = ranges(tmp_path / "r.csv")["952137"]["state"]
+    # An older file comes late: what a later call of the store's holds is told, and stays held.
+    assert run(command, early, *rest) == 0
+    said = capsys.readouterr().err
+    assert "0 calls (200 were known) on top of 300" in said
+    assert "0 changes of breakers" in said
+    assert ranges(tmp_path / "r.csv")["952137"]["state"] == state == "open"
+
+
+def test_calls_of_before_what_a_store_has_heard_are_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rest = ("--output", str(tmp_path / "r.csv"), "--store", str(tmp_path / "r.db"))
+    now = list(calls(HONEST, 5, share=0.0, start=1_000_100_000.0, name="now"))
+    old = list(calls(HONEST, 5, share=0.0, start=1_000_000_000.0, name="old"))
+    assert run(command, write_calls(tmp_path / "now.csv", now), *rest) == 0
+    assert "store has" not in capsys.readouterr().err
+    assert run(command, write_calls(tmp_path / "old.csv", old), *rest) == 0
+    assert "the store has heard calls until" in capsys.readouterr().err
 
 
 def test_a_store_keeps_its_policy_unless_another_is_asked_for(tmp_path: Path) -> None:

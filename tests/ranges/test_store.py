@@ -13,11 +13,11 @@ from pathlib import Path
 import pytest
 
 from audio_model.errors import RangeStoreError, UnknownCallError
-from audio_model.ranges.breaker import Policy
+from audio_model.ranges.breaker import Policy, Why
 from audio_model.ranges.change import ChangeTest
 from audio_model.ranges.monitor import Monitor
 from audio_model.ranges.rates import Answer, DetectorRates, Mark
-from audio_model.ranges.store import RangeStore
+from audio_model.ranges.store import Allowed, RangeStore
 from audio_model.ranges.tree import (
     FORGOTTEN_SECONDS,
     IDLE_SECONDS,
@@ -249,14 +249,25 @@ def test_a_mark_of_an_unknown_call_is_refused(store: RangeStore) -> None:
 
 def test_allowing_closes_what_is_held_below_and_is_recorded(store: RangeStore) -> None:
     store.hear(CAMPAIGN)
-    (change,) = store.allow("95213", "checked", 2e6)
+    itself, change = store.allow("95213", "checked", 2e9, who="Li")
+    assert (itself.prefix, itself.before, itself.after) == ("95213", State.CLOSED, State.CLOSED)
     assert (change.prefix, change.after) == ("952137", State.CLOSED)
-    assert store.changes(limit=1) == [change]
-    assert [(each.prefix, each.note) for each in store.allowed()] == [("95213", "checked")]
+    assert {(each.why, each.who, each.note) for each in (itself, change)} == {
+        (Why.ALLOWED, "Li", "checked")
+    }
+    assert store.changes(limit=2) == [change, itself]
+    assert store.allowed() == [Allowed("95213", "checked", 2e9, "Li")]
     later = list(calls(BLOCK, 120, share=1.0, start=2e6, name="later"))
     assert store.hear(later) == []
-    assert store.disallow("95213")
+    assert store.disallow("95213", "over", 3e9, who="Wu")
     assert not store.disallow("95213")
+    (over,) = store.changes(limit=1)
+    assert (over.why, over.who, over.note, over.after) == (
+        Why.DISALLOWED,
+        "Wu",
+        "over",
+        State.CLOSED,
+    )
     again = list(calls(BLOCK, 120, share=1.0, start=3e6, name="again"))
     assert store.hear(again)[-1].after is State.OPEN
 
@@ -282,6 +293,67 @@ def test_the_policy_that_was_given_last_is_kept_for_all(path: Path) -> None:
         opened = RangeStore(path, given)
         opened.close()
     assert opened.policy == policy
+
+
+def test_history_has_every_change_in_the_order_of_time(store: RangeStore) -> None:
+    store.hear(CAMPAIGN)
+    opened = next(change for change in store.changes() if change.after is State.OPEN)
+    under = [call for call in CAMPAIGN if call.time > opened.time]
+    store.allow("952137", "a mistake", opened.until + 7, who="Li")
+    past = list(store.history())
+    assert [each.change for each in past] == store.changes()[::-1]
+    assert sorted(past, key=lambda each: each.change.time) == past
+    assert [each.blocked for each in past if each.change.after is State.OPEN] == [len(under)]
+    assert (past[-1].change.who, past[-1].blocked) == ("Li", 0)
+    assert list(store.history(latest=2)) == past[-2:]
+    assert store.moves()["952137"] == {State.WARNED: 1, State.OPEN: 1, State.CLOSED: 1}
+    assert store.n_changes() == len(past)
+
+
+def test_calls_under_a_block_that_lasts_are_counted_but_those_that_are_allowed(
+    store: RangeStore,
+) -> None:
+    store.allow(BLOCK[3], "the one", 1e9)
+    store.hear(CAMPAIGN)
+    opened = next(each for each in store.history() if each.change.after is State.OPEN)
+    stopped = [
+        call for call in CAMPAIGN if call.time > opened.change.time and call.caller != BLOCK[3]
+    ]
+    assert opened.blocked == nodes_of(store)["952137"].blocked == len(stopped)
+
+
+def test_numbers_are_counted_by_kind_and_by_why_they_are_implausible(store: RangeStore) -> None:
+    odd = ["9521370011", "95213700", "95213700", "9521"]
+    store.hear([RangeCall(str(n), each, 1e9, Answer.LIVE) for n, each in enumerate(odd)])
+    assert nodes_of(store)["95213"].kinds == {"service": 2}
+    assert nodes_of(store)["?952"].kinds == {"too_long": 1, "wrong_length": 1}
+
+
+def test_a_store_of_the_version_before_is_upgraded(path: Path) -> None:
+    RangeStore(path).close()
+    with closing(sqlite3.connect(path)) as db:
+        for table, column in (
+            ("ranges", "kinds"),
+            ("ranges", "blocked"),
+            ("changes", "who"),
+            ("changes", "note"),
+            ("allowed", "who"),
+        ):
+            db.execute(f"ALTER TABLE {table} DROP COLUMN {column}")
+        db.execute("DROP INDEX timed")
+        db.execute("PRAGMA user_version = 2")
+        db.execute("INSERT INTO allowed VALUES ('95588', 'the bank', 1e9)")
+        db.execute(
+            "INSERT INTO changes VALUES "
+            "(1, 1e9, '952', 'closed', 'warned', 'evidence', '', 1e9, '{\"evidence\": 5.1}')"
+        )
+        db.commit()
+    with closing(RangeStore(path)) as store:
+        assert store.allowed() == [Allowed("95588", "the bank", 1e9)]
+        (past,) = store.history()
+        assert (past.change.who, past.blocked) == ("", None)
+        store.hear(CAMPAIGN)
+        assert nodes_of(store)["952137"].state is State.OPEN
 
 
 def test_changes_are_found_by_range(store: RangeStore) -> None:

@@ -9,7 +9,7 @@ from audio_model.decision import Reason, VerdictKind
 from audio_model.gateway.events import EventKind
 from audio_model.gateway.http.scoring import MAX_BYTES, RAW_TYPES
 from audio_model.ranges.breaker import Why
-from audio_model.ranges.describe import RANGE_COLUMNS, Act
+from audio_model.ranges.describe import RANGE_VALUES, Act
 from audio_model.ranges.numbers import Flag, NumberKind
 from audio_model.ranges.rates import Mark
 from audio_model.ranges.tree import State
@@ -189,8 +189,10 @@ def _schemas() -> Json:
         **dict.fromkeys(("since", "until"), _NUMBER_OR_NULL),
     }
     number_range: Json = {
-        **{name: _NUMBER_OR_NULL for name in RANGE_COLUMNS},
+        **{name: _NUMBER_OR_NULL for name in RANGE_VALUES},
         "prefix": _string(),
+        "kind": {"enum": [*NumberKind, None], "description": "of most of its calls' numbers"},
+        "reasons": _STRING_OR_NULL | {"description": "why nobody can own them, with their calls"},
         "state": state,
         "largest_campaign": _STRING_OR_NULL,
     }
@@ -204,6 +206,8 @@ def _schemas() -> Json:
         "ranges": {"type": "array", "items": _string()},
         "until": {"type": "number"},
         "evidence": {"type": "object"},
+        "who": _string() | {"description": "whose doing it is, if a person's"},
+        "note": _string(),
     }
     return {
         "Error": _object({"error": _object({"code": _string(), "message": _string()})}),

@@ -1,0 +1,199 @@
+"""``audio-model allow-list``: the ranges that pass whatever is heard of them."""
+
+import argparse
+import csv
+import getpass
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+
+from audio_model.errors import ResultsError, UsageError, printable
+from audio_model.ranges.numbers import holds_many_owners, range_of
+from audio_model.ranges.store import Allowed, RangeStore
+from audio_model.ranges.tables import ALLOWED_COLUMNS, allowed_row, write_allowed
+from audio_model.tables.columns import column_names
+from audio_model.tables.readers import NotATable, read_rows
+
+EXIT_DONE = 0
+EXIT_SOME_DAMAGED = 1
+
+DESCRIPTION = """\
+Keep the list of ranges and numbers that are allowed: they never warn and never open, whatever is
+heard of them, and what is held in them closes at once. Who allowed what, when and why stays in the
+store's history."""
+
+EPILOG = """\
+examples:
+  audio-model allow-list add ranges.db 95588 +8613912345678 --note 'the bank, and its manager'
+  audio-model allow-list list ranges.db
+  audio-model allow-list remove ranges.db 95588 --note 'the contract has ended'
+  audio-model allow-list export ranges.db allowed.csv
+  audio-model allow-list import other.db allowed.csv
+  audio-model allow-list import ranges.db 白名单.csv --columns prefix=号码,note=备注
+
+A file has the column prefix and, if they are there, note and who. Entries that are on the list
+already stay as they are.
+
+exit status:
+  0 done, 1 some rows could not be taken, 2 wrong usage, 3 the file cannot be written
+"""
+
+
+def run(args: argparse.Namespace) -> int:
+    """Do what was asked; returns the exit status. Raises AudioModelError."""
+    if not Path(args.store).is_file():
+        raise UsageError(f"there is no store {printable(args.store)}")
+    action: Callable[[RangeStore, argparse.Namespace], int] = args.action
+    with closing(RangeStore(args.store)) as store:
+        return action(store, args)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare what ``allow-list`` takes."""
+    actions = parser.add_subparsers(required=True, metavar="ACTION")
+    _action(actions, "list", _list, "list what is allowed, as CSV")
+    for name, action, about in (
+        ("add", _add, "allow ranges or numbers"),
+        ("remove", _remove, "take ranges off the list"),
+    ):
+        chosen = _action(actions, name, action, about)
+        chosen.add_argument(
+            "prefixes", nargs="+", metavar="PREFIX", help="95588, or +8613912345678"
+        )
+        _add_person(chosen)
+        chosen.add_argument("--note", default="", metavar="TEXT", help="why")
+    importing = _action(actions, "import", _import, "allow what a file lists")
+    importing.add_argument("file", metavar="FILE", help="a table (.csv, .jsonl or .parquet)")
+    importing.add_argument(
+        "--columns",
+        type=column_names,
+        metavar="OURS=THEIRS,...",
+        help="what columns are called in FILE, as prefix=NUMBER,note=WHY",
+    )
+    _add_person(importing)
+    exporting = _action(actions, "export", _export, "write the list to a file")
+    exporting.add_argument("file", metavar="FILE", help="the table (.csv)")
+
+
+def _action(
+    actions: "argparse._SubParsersAction[argparse.ArgumentParser]",
+    name: str,
+    action: Callable[[RangeStore, argparse.Namespace], int],
+    about: str,
+) -> argparse.ArgumentParser:
+    parser = actions.add_parser(name, help=about, description=about, allow_abbrev=False)
+    parser.set_defaults(action=action)
+    parser.add_argument("store", metavar="STORE", help="of number ranges")
+    return parser
+
+
+def _add_person(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--who", default=_user(), metavar="NAME", help="who says so (default: %(default)s)"
+    )
+
+
+def _list(store: RangeStore, args: argparse.Namespace) -> int:
+    rows = csv.writer(sys.stdout, lineterminator="\n")
+    rows.writerow(ALLOWED_COLUMNS)
+    rows.writerows(map(allowed_row, store.allowed()))
+    return EXIT_DONE
+
+
+def _add(store: RangeStore, args: argparse.Namespace) -> int:
+    now = time.time()
+    prefixes = [_range(text) for text in args.prefixes]
+    _put(store, [Allowed(prefix, args.note, now, args.who) for prefix in prefixes])
+    return EXIT_DONE
+
+
+def _remove(store: RangeStore, args: argparse.Namespace) -> int:
+    for text in args.prefixes:
+        if not store.disallow(_range(text), args.note, who=args.who):
+            raise UsageError(f"{printable(text)} was not allowed")
+    return EXIT_DONE
+
+
+def _import(store: RangeStore, args: argparse.Namespace) -> int:
+    known = {entry.prefix for entry in store.allowed()}
+    entries: dict[str, Allowed] = {}
+    n = damaged = 0
+    for where, entry in _entries(args.file, args.columns, args.who):
+        n += 1
+        if isinstance(entry, str):
+            damaged += 1
+            print(f"audio-model: {printable(args.file)}: {where}: {entry}", file=sys.stderr)
+        elif entry.prefix not in known:
+            entries.setdefault(entry.prefix, entry)
+    _put(store, list(entries.values()))
+    there = n - damaged - len(entries)
+    print(f"{len(entries)} entries are new, {there} were there already", file=sys.stderr)
+    return EXIT_SOME_DAMAGED if damaged else EXIT_DONE
+
+
+def _export(store: RangeStore, args: argparse.Namespace) -> int:
+    if Path(args.file).suffix != ".csv":
+        raise UsageError(f"the file's name must end in .csv: {printable(args.file)}")
+    n = write_allowed(args.file, store.allowed())
+    print(f"{n} entries are in {printable(args.file)}", file=sys.stderr)
+    return EXIT_DONE
+
+
+def _entries(
+    file: str, columns: dict[str, str] | None, who: str
+) -> Iterator[tuple[str, Allowed | str]]:
+    """Yield the entries of a file with their places; of a row that is none, what is wrong.
+
+    Raises ResultsError if the file can't be read as a whole.
+    """
+    now = time.time()
+    try:
+        for where, values in read_rows(file, ("prefix",), columns, ("note", "who")):
+            if isinstance(values, str):
+                yield where, values
+                continue
+            given = {name: values.get(name) for name in ("prefix", "note", "who")}
+            cells = {name: "" if cell is None else str(cell) for name, cell in given.items()}
+            try:
+                prefix = range_of(cells["prefix"])
+            except ValueError as error:
+                yield where, str(error)
+                continue
+            yield where, Allowed(prefix, cells["note"], now, cells["who"] or who)
+    except OSError as error:
+        message = error.strerror or str(error)
+        raise ResultsError(f"{printable(file)}: cannot be read: {message}") from error
+    except NotATable as error:
+        raise ResultsError(f"{printable(file)}: {error}") from error
+
+
+def _put(store: RangeStore, entries: list[Allowed]) -> None:
+    """Put entries on the list, and say what closed and which entries are too wide to be meant."""
+    for change in store.allow_all(entries):
+        if change.before is not change.after:
+            print(f"{change.prefix}: {change.before} -> {change.after} ({change.why})")
+    for entry in entries:
+        if holds_many_owners(entry.prefix):
+            print(
+                f"audio-model: {entry.prefix} is wide: it holds the numbers of many owners, and "
+                "none of them will be warned of or opened",
+                file=sys.stderr,
+            )
+
+
+def _range(text: str) -> str:
+    """Return a range as the tree names it. Raises UsageError for what is none."""
+    try:
+        return range_of(text)
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        # Nobody is known by this id here, as in a container.
+        return ""
