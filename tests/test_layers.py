@@ -24,7 +24,7 @@ LAYERS = (
     {"tables"},
     {"sources"},
     {"known", "ranges"},
-    {"scoring"},
+    {"scoring", "records"},
     {"batch", "report", "gateway"},
     {"cli"},
     {"__init__", "__main__"},

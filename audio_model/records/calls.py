@@ -1,0 +1,214 @@
+"""Calls as the store has them, out of results that ``score`` wrote."""
+
+import json
+import math
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from audio_model import times
+from audio_model.errors import ResultsError, printable
+from audio_model.ranges import written
+from audio_model.ranges.calls import DamagedRow
+from audio_model.ranges.numbers import WITHHELD, Number, NumberKind, normalise
+from audio_model.ranges.rates import Answer
+from audio_model.ranges.tree import RangeCall
+from audio_model.sources.open import from_folder
+from audio_model.tables.readers import NotATable, read_rows
+from audio_model.tables.results import REQUIRED_COLUMNS, Outcome, Results, parse_result
+from audio_model.tables.rows import escape, unescape
+
+CALL_COLUMNS = ("caller", "called", "time", "duration", "call", "campaign", "act")
+"""Columns of results that say who called whom, all of them optional."""
+
+_SERVICE_DIGITS = 4
+_MOBILE_LENGTH = len("+86139")
+_IMPLAUSIBLE_LENGTH = len("?9521")
+
+
+@dataclass(frozen=True, slots=True)
+class CallRecord:
+    """One call, and what the detector says of it."""
+
+    id: str
+    """The same call twice is one call: what is said of it last counts."""
+    outcome: Outcome
+    path: str = ""
+    """Where its recording lies, escaped as in results; empty if it was not kept."""
+    channel: str = ""
+    caller: str = ""
+    called: str = ""
+    time: float | None = None
+    """Seconds since 1970; None if the row doesn't tell."""
+    duration: float | None = None
+    """Seconds from answer to hang-up."""
+    score: float | None = None
+    seconds: float | None = None
+    speech_seconds: float | None = None
+    decided_at: float | None = None
+    reason: str = ""
+    error: str = ""
+    known: str = ""
+    """Number of the known recording that it repeats."""
+    known_name: str = ""
+    campaign: str = ""
+    """Name of its campaign in the whole store."""
+    act: str = ""
+    """What was advised when it came (``block``), where the row tells."""
+
+    @property
+    def number(self) -> Number:
+        """The caller's number, made comparable."""
+        return normalise(self.caller)
+
+    def for_ranges(self) -> RangeCall | None:
+        """The call as number ranges count it; None where nobody knows when it was."""
+        if self.time is None:
+            return None
+        return RangeCall(
+            id=self.id,
+            caller=self.caller,
+            time=self.time,
+            outcome=answer_of(self.outcome, self.reason),
+            called=self.called,
+            duration=self.duration,
+            campaign=self.campaign,
+            path=unescape(self.path),
+            score=self.score,
+        )
+
+
+def answer_of(outcome: Outcome, reason: str) -> Answer:
+    """What an outcome says to a range."""
+    match outcome:
+        case Outcome.RECORDED | Outcome.LIVE:
+            return Answer(outcome.value)
+        case Outcome.UNKNOWN if reason in ("", "unsure"):
+            return Answer.UNSURE
+        case _:
+            return Answer.UNHEARD
+
+
+def segment_of(number: Number) -> str:
+    """The segment that statistics count a number in.
+
+    Of a service number its first four digits (``9521``), of a mobile number the network's code
+    (``+86139``), of one that nobody can own ``?`` and four digits; else its kind.
+    """
+    match number.kind:
+        case NumberKind.SERVICE:
+            return number.key[:_SERVICE_DIGITS]
+        case NumberKind.MOBILE:
+            return number.key[:_MOBILE_LENGTH]
+        case NumberKind.IMPLAUSIBLE:
+            return number.key[:_IMPLAUSIBLE_LENGTH]
+        case kind:
+            return kind.value
+
+
+def read_archive(
+    path: str, columns: Mapping[str, str] | None = None
+) -> Iterator[CallRecord | DamagedRow]:
+    """Yield the calls of results: of a file, or of a run folder.
+
+    Paths of recordings become absolute. A campaign that is a bare number, as ``audio-model
+    campaigns`` gives, is one of this archive alone; the number of a known recording is one of all.
+
+    Args:
+        path: results, as for ``audio-model report``.
+        columns: names of columns in the file, by ours.
+
+    Raises ResultsError for what can't be read as a whole.
+    """
+    results = Results.open(path)
+    archive = os.fspath(results.path.absolute())
+    folder = results.start.absolute()
+    for part in results.parts:
+        file = str(part)
+        try:
+            for where, values in read_rows(file, REQUIRED_COLUMNS, columns, CALL_COLUMNS):
+                if isinstance(values, str):
+                    yield DamagedRow(file, where, values)
+                    continue
+                try:
+                    yield parse_record(values, folder, archive)
+                except ValueError as error:
+                    yield DamagedRow(file, where, str(error))
+        except OSError as error:
+            message = error.strerror or str(error)
+            raise ResultsError(f"{printable(file)}: cannot be read: {message}") from error
+        except NotATable as error:
+            raise ResultsError(f"{printable(file)}: {error}") from error
+
+
+def parse_record(values: Mapping[str, object], folder: Path, archive: str) -> CallRecord:
+    """Return a row's values as a call. Raises ValueError if they are none.
+
+    Args:
+        values: by the names of result and call columns.
+        folder: where relative paths start.
+        archive: what a campaign's bare number belongs to.
+    """
+    result = parse_result(values)
+    path = escape(from_folder(folder, unescape(result.path)))
+    known = _text(values, "known")
+    given = values.get("time")
+    call = (_text(values, "call") or path) + (f"#{result.channel}" if result.channel else "")
+    return CallRecord(
+        id=call,
+        outcome=result.outcome,
+        path=path,
+        channel=result.channel,
+        caller=_text(values, "caller"),
+        called=written.same(_text(values, "called")),
+        time=None if given is None or given == "" else times.parse(given),
+        duration=_duration(values),
+        score=result.score,
+        seconds=result.seconds,
+        speech_seconds=result.speech_seconds,
+        decided_at=result.decided_at,
+        reason=result.reason,
+        error=result.error,
+        known=known,
+        known_name=_text(values, "known_name"),
+        campaign=_campaign(_text(values, "campaign"), known, archive),
+        act=_text(values, "act"),
+    )
+
+
+def known_campaign(recording: str | int) -> str:
+    """The name of the campaign that plays a known recording."""
+    return f"known {recording}"
+
+
+def _campaign(name: str, known: str, archive: str) -> str:
+    if known:
+        return known_campaign(known)
+    return f"{name} of {archive}" if name.isdecimal() else name
+
+
+def has_number(number: Number) -> bool:
+    """Whether a call shows a number that can be looked up."""
+    return number.key != WITHHELD and number.kind is not NumberKind.WITHHELD
+
+
+def _text(values: Mapping[str, object], name: str) -> str:
+    value = values.get(name)
+    if isinstance(value, float) and value.is_integer():
+        # A number that a spreadsheet or Parquet took for a quantity.
+        value = int(value)
+    return "" if value is None else escape(str(value))
+
+
+def _duration(values: Mapping[str, object]) -> float | None:
+    value = values.get("duration")
+    if value is None or value == "":
+        return None
+    try:
+        seconds = float(str(value))
+    except ValueError:
+        seconds = math.nan
+    if not math.isfinite(seconds):
+        raise ValueError(f"duration is {json.dumps(value, default=str)}")
+    return seconds

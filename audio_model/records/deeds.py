@@ -1,0 +1,90 @@
+"""The log of what people did at the desk: who, when, to what, and why."""
+
+import json
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from audio_model.records.store import CallStore
+
+
+class What(StrEnum):
+    """What a person did."""
+
+    SIGNED_IN = "signed_in"
+    LISTENED = "listened"
+    MARKED = "marked"
+    SKIPPED = "skipped"
+    UNDONE = "undone"
+    OPENED = "opened"
+    CLOSED = "closed"
+    ALLOWED = "allowed"
+    DISALLOWED = "disallowed"
+    CAMPAIGN = "campaign"
+    """Said of a campaign what it is."""
+    IMPORTED = "imported"
+    EXPORTED = "exported"
+
+
+@dataclass(frozen=True, slots=True)
+class Deed:
+    """One line of the log."""
+
+    n: int
+    time: float
+    who: str
+    what: What
+    call: int | None
+    about: str
+    """A range, a campaign or a file; empty where the call tells."""
+    detail: Mapping[str, Any]
+    undone: bool
+
+
+_COLUMNS = "n, time, who, what, call, about, detail, undone"
+
+
+def note(
+    store: CallStore,
+    who: str,
+    what: What,
+    *,
+    call: int | None = None,
+    about: str = "",
+    now: float | None = None,
+    detail: Mapping[str, object] | None = None,
+) -> int:
+    """Write a line of the log; returns its number."""
+    moment = time.time() if now is None else now
+    cursor = store.do(
+        "INSERT INTO deeds VALUES (NULL, ?, ?, ?, ?, ?, ?, 0)",
+        (moment, who, what.value, call, about, json.dumps(detail or {})),
+    )
+    assert cursor.lastrowid is not None
+    return cursor.lastrowid
+
+
+def log(store: CallStore, limit: int, before: int | None = None) -> list[Deed]:
+    """The latest lines, the last first; ``before`` a line's number."""
+    rows = store.rows(
+        f"SELECT {_COLUMNS} FROM deeds WHERE n < ? ORDER BY n DESC LIMIT ?",
+        (1 << 62 if before is None else before, limit),
+    )
+    return list(map(_deed, rows))
+
+
+def to_undo(store: CallStore, who: str) -> Deed | None:
+    """What a person did last that can be undone; None if nothing can."""
+    row = store.one(
+        f"SELECT {_COLUMNS} FROM deeds WHERE who = ? AND undone = 0 AND what IN (?, ?) "
+        "ORDER BY n DESC LIMIT 1",
+        (who, What.MARKED.value, What.SKIPPED.value),
+    )
+    return None if row is None else _deed(row)
+
+
+def _deed(row: tuple[Any, ...]) -> Deed:
+    n, moment, who, what, call, about, detail, undone = row
+    return Deed(n, moment, who, What(what), call, about, json.loads(detail), bool(undone))

@@ -1,0 +1,69 @@
+"""From results to the store, a batch at a time."""
+
+import json
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import islice
+
+from audio_model.ranges.calls import DamagedRow
+from audio_model.records import queue
+from audio_model.records.calls import CallRecord, read_archive
+from audio_model.records.store import BATCH, CallStore
+from audio_model.records.worth import Thresholds
+from audio_model.tables.results import Results
+
+MAX_KEPT = 20
+"""Damaged rows that are told one by one."""
+
+
+@dataclass
+class Imported:
+    """What came of an import."""
+
+    new: int = 0
+    known: int = 0
+    """Calls that the store had already."""
+    untimed: int = 0
+    """Calls of which nobody knows when they were: they are in the queue, and in no statistics."""
+    drifted: int = 0
+    """Calls put forward because scores like theirs have become more frequent."""
+    damaged: int = 0
+    problems: list[DamagedRow] = field(default_factory=list)
+    """The first MAX_KEPT of them."""
+
+
+def import_archive(
+    store: CallStore,
+    path: str,
+    thresholds: Thresholds,
+    columns: Mapping[str, str] | None = None,
+) -> Imported:
+    """Take the calls of results into a store; a row that can't be read is told, and the rest taken.
+
+    The same results again change nothing but what the detector says. Raises ResultsError, and
+    StoreError.
+    """
+    archive = store.archive(path, json.dumps(dict(Results.open(path).run.get("asked") or {})))
+    done = Imported()
+    first = math.inf
+    rows = _good(read_archive(path, columns), done)
+    while batch := list(islice(rows, BATCH)):
+        new, known = store.add(batch, archive, thresholds)
+        done.new, done.known = done.new + new, done.known + known
+        times = [call.time for call in batch if call.time is not None]
+        done.untimed += len(batch) - len(times)
+        first = min([first, *times])
+    if math.isfinite(first):
+        done.drifted = queue.find_drift(store, first)
+    return done
+
+
+def _good(rows: Iterator[CallRecord | DamagedRow], done: Imported) -> Iterator[CallRecord]:
+    for row in rows:
+        if isinstance(row, CallRecord):
+            yield row
+            continue
+        done.damaged += 1
+        if len(done.problems) < MAX_KEPT:
+            done.problems.append(row)

@@ -1,0 +1,154 @@
+"""The queue: which call a person hears next, and nobody else meanwhile."""
+
+import math
+import time
+from dataclasses import dataclass
+
+from audio_model.records.store import CallStore, StoredCall
+from audio_model.records.worth import Why, Worth
+
+LEASE_SECONDS = 600.0
+"""For which a call is one person's, from when it was last shown."""
+
+_DAY = 86_400
+_BINS = 10
+_REFERENCE_DAYS = 28
+_DRIFT_RATIO = 2.0
+"""How much more frequent a bin of scores must be than before, at least."""
+_DRIFT_SURE = 4.0
+"""... and by how many standard deviations of a count."""
+_DRIFT_CALLS = 20
+"""Calls of one bin and day that are put forward; people hear no more than some of them."""
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far the people at the desk are."""
+
+    waiting: int
+    """Calls in the queue, whoever is hearing them."""
+    by_reason: dict[str, int]
+    marked: int
+    """Calls that somebody has marked."""
+    marked_today: int
+    """Since the moment that was asked about."""
+    own_today: int
+
+
+def lease(store: CallStore, who: str, now: float | None = None) -> StoredCall | None:
+    """Give a person the next call; the one that is theirs already comes first. None: all done.
+
+    A call that the person has marked or skipped is not given again, and neither is one that is
+    someone else's.
+    """
+    now = time.time() if now is None else now
+    with store.writing():
+        store.do("DELETE FROM leases WHERE until < ?", (now,))
+        found = store.calls(
+            "n IN (SELECT call FROM leases WHERE who = ?) AND queue IS NOT NULL LIMIT 1", (who,)
+        ) or store.calls(
+            "queue IS NOT NULL AND NOT EXISTS (SELECT 1 FROM leases WHERE call = calls.n) "
+            "AND NOT EXISTS (SELECT 1 FROM skips WHERE call = calls.n AND who = ?1) "
+            "AND NOT EXISTS (SELECT 1 FROM marks WHERE call = calls.n AND source = '' AND who = ?1)"
+            " ORDER BY queue DESC, n LIMIT 1",
+            (who,),
+        )
+        if found:
+            take(store, found[0].n, who, now)
+    return found[0] if found else None
+
+
+def take(store: CallStore, call: int, who: str, now: float) -> bool:
+    """Make a call one person's for a while, and no other call; False if it is someone else's."""
+    with store.writing():
+        store.do("DELETE FROM leases WHERE who = ? AND call != ?", (who, call))
+        store.do(
+            "INSERT INTO leases VALUES (?1, ?2, ?3) ON CONFLICT (call) DO UPDATE "
+            "SET who = ?2, until = ?3 WHERE who = ?2 OR until < ?4",
+            (call, who, now + LEASE_SECONDS, now),
+        )
+        return holder(store, call, now) == who
+
+
+def holder(store: CallStore, call: int, now: float) -> str:
+    """Who is hearing a call now; empty if nobody is."""
+    row = store.one("SELECT who FROM leases WHERE call = ? AND until >= ?", (call, now))
+    return "" if row is None else str(row[0])
+
+
+def release(store: CallStore, call: int) -> None:
+    """Let others have a call."""
+    store.do("DELETE FROM leases WHERE call = ?", (call,))
+
+
+def skip(store: CallStore, call: int, who: str) -> None:
+    """Leave a call to others."""
+    with store.writing():
+        store.do("INSERT OR IGNORE INTO skips VALUES (?, ?)", (call, who))
+        release(store, call)
+
+
+def progress(store: CallStore, who: str, since: float) -> Progress:
+    """How far the desk is; ``since`` is when the person's day began."""
+    rows = dict(store.rows("SELECT why, count(*) FROM calls WHERE queue IS NOT NULL GROUP BY why"))
+    (marked,) = store.one("SELECT count(DISTINCT call) FROM marks WHERE source = ''")
+    today, own = store.one(
+        "SELECT count(*), total(who = ?) FROM marks WHERE source = '' AND marked >= ?", (who, since)
+    )
+    return Progress(sum(rows.values()), rows, int(marked), int(today), int(own))
+
+
+def put(store: CallStore, call: int, worth: Worth | None) -> None:
+    """Put a call into the queue, or take it out."""
+    value, why = (None, "") if worth is None else (worth.value, worth.why.value)
+    store.do("UPDATE calls SET queue = ?, why = ? WHERE n = ?", (value, why, call))
+
+
+def find_drift(store: CallStore, since: float) -> int:
+    """Put calls forward whose scores have become more frequent; returns how many.
+
+    Of each day since a moment, each tenth of the scores is compared with its share in the four
+    weeks before, as far as there are any.
+    """
+    first = int(since // _DAY)
+    counts: dict[int, list[int]] = {}
+    for day, bin, n in store.rows(
+        f"SELECT CAST(time / {_DAY} AS INT) AS day, min(CAST(score * {_BINS} AS INT), {_BINS - 1}) "
+        "AS bin, count(*) FROM calls WHERE time >= ? AND score IS NOT NULL GROUP BY day, bin",
+        ((first - _REFERENCE_DAYS) * _DAY,),
+    ):
+        counts.setdefault(day, [0] * _BINS)[bin] += n
+    moved = 0
+    for day in sorted(counts):
+        if day < first:
+            continue
+        before = [counts[each] for each in range(day - _REFERENCE_DAYS, day) if each in counts]
+        usual = [sum(column) for column in zip(*before, strict=True)] if before else []
+        for bin, n in enumerate(counts[day]):
+            if not usual or not (ratio := _ratio(n, sum(counts[day]), usual[bin], sum(usual))):
+                continue
+            moved += _put_forward(store, day, bin, ratio)
+    return moved
+
+
+def _ratio(n: int, of: int, usual: int, of_usual: int) -> float:
+    """How many times its usual share a bin has; 0 where that may be chance."""
+    expected = of * (usual + 1) / (of_usual + _BINS)
+    if n < _DRIFT_RATIO * expected or n - expected < _DRIFT_SURE * math.sqrt(expected + 1):
+        return 0.0
+    return n / expected
+
+
+def _put_forward(store: CallStore, day: int, bin: int, ratio: float) -> int:
+    worth = Worth.of(Why.DRIFT, math.log10(ratio) / 3)
+    high = (bin + 1) / _BINS if bin < _BINS - 1 else 2.0
+    with store.writing():
+        return store.do(
+            "UPDATE calls SET queue = ?, why = ? WHERE n IN (SELECT n FROM calls WHERE why = ? "
+            "AND queue IS NOT NULL AND time >= ? AND time < ? AND score >= ? AND score < ? "
+            "ORDER BY time DESC LIMIT ?)",
+            (
+                *(worth.value, worth.why.value, Why.NEAR.value),
+                *(day * _DAY, (day + 1) * _DAY, bin / _BINS, high, _DRIFT_CALLS),
+            ),
+        ).rowcount

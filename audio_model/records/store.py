@@ -1,0 +1,331 @@
+"""The store of calls: one SQLite file that a desk, ``serve`` and imports share.
+
+A call is worth a place in the queue by what :mod:`audio_model.records.queue` says. Of a campaign
+one call stands in it for all: the one that was heard longest of those whose recording lies
+somewhere. Numbers stand in the file as they are; it is its owner's alone to read.
+"""
+
+import os
+import sqlite3
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from audio_model.errors import UnknownCallError
+from audio_model.files import target_of
+from audio_model.ranges.numbers import normalise
+from audio_model.records.calls import CallRecord, segment_of
+from audio_model.records.worth import Thresholds, Worth, worth_of
+from audio_model.sqlite import Durability, Format, SqliteStore
+from audio_model.tables.results import Outcome
+
+BATCH = 1000
+"""Calls of one transaction, so that others may write between two."""
+BUSY_SECONDS = 30.0
+_CACHED_KIB = 1 << 16
+"""Memory for pages: calls come into indexes of numbers and names, which have no order in time."""
+_LOGGED_PAGES = 1 << 14
+"""After which the log goes into the file. An import changes a page for each call, all over it."""
+
+_SCHEMA = """
+CREATE TABLE archives (n INTEGER PRIMARY KEY, path TEXT UNIQUE NOT NULL, asked TEXT NOT NULL,
+    imported REAL NOT NULL);
+CREATE TABLE campaigns (n INTEGER PRIMARY KEY, name TEXT UNIQUE NOT NULL, calls INTEGER NOT NULL,
+    first REAL, last REAL, exemplar INTEGER, seconds REAL NOT NULL,
+    mark TEXT NOT NULL, who TEXT NOT NULL, marked REAL);
+CREATE TABLE calls (n INTEGER PRIMARY KEY, id TEXT UNIQUE NOT NULL, archive INTEGER,
+    path TEXT NOT NULL, channel TEXT NOT NULL, caller TEXT NOT NULL, number TEXT NOT NULL,
+    segment TEXT NOT NULL, called TEXT NOT NULL, time REAL, duration REAL, outcome TEXT NOT NULL,
+    score REAL, seconds REAL, speech_seconds REAL, decided_at REAL, reason TEXT NOT NULL,
+    error TEXT NOT NULL, known TEXT NOT NULL, known_name TEXT NOT NULL, campaign INTEGER,
+    act TEXT NOT NULL, settled TEXT NOT NULL, queue REAL, why TEXT NOT NULL);
+CREATE INDEX queued ON calls (queue DESC, n) WHERE queue IS NOT NULL;
+CREATE INDEX by_campaign ON calls (campaign, n) WHERE campaign IS NOT NULL;
+CREATE INDEX by_number ON calls (number, time);
+CREATE INDEX by_time ON calls (time, segment, outcome, number, called, campaign, settled, act);
+CREATE TABLE leases (call INTEGER PRIMARY KEY, who TEXT NOT NULL, until REAL NOT NULL);
+CREATE TABLE skips (call INTEGER, who TEXT, PRIMARY KEY (call, who)) WITHOUT ROWID;
+CREATE TABLE marks (n INTEGER PRIMARY KEY, call INTEGER, number TEXT NOT NULL, source TEXT NOT NULL,
+    who TEXT NOT NULL, mark TEXT NOT NULL, trust REAL NOT NULL, time REAL NOT NULL,
+    marked REAL NOT NULL);
+CREATE UNIQUE INDEX of_call ON marks (call, source, who) WHERE call IS NOT NULL;
+CREATE UNIQUE INDEX of_number ON marks (number, source, who) WHERE call IS NULL;
+CREATE INDEX by_marked ON marks (marked);
+CREATE TABLE people (name TEXT PRIMARY KEY, role TEXT NOT NULL, masked INTEGER NOT NULL,
+    digest BLOB UNIQUE NOT NULL, made REAL NOT NULL) WITHOUT ROWID;
+CREATE TABLE deeds (n INTEGER PRIMARY KEY, time REAL NOT NULL, who TEXT NOT NULL,
+    what TEXT NOT NULL, call INTEGER, about TEXT NOT NULL, detail TEXT NOT NULL,
+    undone INTEGER NOT NULL);
+CREATE INDEX by_person ON deeds (who, n);
+CREATE TABLE effects (n INTEGER PRIMARY KEY, kind TEXT NOT NULL, call INTEGER, campaign INTEGER,
+    mark TEXT NOT NULL, who TEXT NOT NULL, behind INTEGER NOT NULL);
+"""
+_FORMAT = Format(
+    kind="store of calls",
+    application_id=0x414D434C,  # AMCL
+    version=1,
+    schema=_SCHEMA,
+)
+_GIVEN = (
+    *("id", "archive", "path", "channel", "caller", "number", "segment", "called", "time"),
+    *("duration", "outcome", "score", "seconds", "speech_seconds", "decided_at", "reason"),
+    *("error", "known", "known_name", "campaign", "act"),
+)
+_COLUMNS = ("n", *_GIVEN, "settled", "queue", "why")
+_UPDATED = [name for name in _GIVEN if name != "id"]
+
+
+@dataclass(frozen=True, slots=True)
+class StoredCall:
+    """A call in the store."""
+
+    n: int
+    """Its number in the store: what addresses of pages name it by."""
+    id: str
+    archive: int | None
+    path: str
+    channel: str
+    caller: str
+    number: str
+    """The caller's number as ranges know it."""
+    segment: str
+    called: str
+    time: float | None
+    duration: float | None
+    outcome: Outcome
+    score: float | None
+    seconds: float | None
+    speech_seconds: float | None
+    decided_at: float | None
+    reason: str
+    error: str
+    known: str
+    known_name: str
+    campaign: int | None
+    act: str
+    settled: str
+    """What people at the desk made of it: ``recorded``, ``live`` or nothing yet."""
+    queue: float | None
+    """Its worth in the queue; None if it is not in it."""
+    why: str
+    """Why it is in the queue."""
+
+    @property
+    def record(self) -> CallRecord:
+        """The call as it came, but for the name of its campaign."""
+        names = CallRecord.__slots__
+        return CallRecord(**{name: getattr(self, name) for name in names if name != "campaign"})
+
+
+@dataclass(frozen=True, slots=True)
+class Campaign:
+    """Calls that play one recording."""
+
+    n: int
+    name: str
+    calls: int
+    first: float | None
+    last: float | None
+    exemplar: int | None
+    """The call that stands for it in the queue."""
+    seconds: float
+    """Seconds heard of the exemplar; -1 if its recording was not kept."""
+    mark: str
+    who: str
+    marked: float | None
+
+
+class CallStore(SqliteStore):
+    """A store of calls that is open; for one thread at a time."""
+
+    format = _FORMAT
+    durability = Durability.LAST_SECONDS
+    private = True
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        create: bool = True,
+        busy_seconds: float = BUSY_SECONDS,
+    ) -> None:
+        """Open a store, or make one. Raises StoreError."""
+        super().__init__(path, create=create, busy_seconds=busy_seconds)
+
+    def _prepare(self, busy_seconds: float | None) -> None:
+        self._db.execute(f"PRAGMA cache_size = -{_CACHED_KIB}")
+        self._db.execute(f"PRAGMA wal_autocheckpoint = {_LOGGED_PAGES}")
+        super()._prepare(busy_seconds)
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """Several changes as one: all of them or, after an error, none. No one else writes."""
+        with self._transaction("BEGIN IMMEDIATE"):
+            yield
+
+    @contextmanager
+    def reading(self) -> Iterator[None]:
+        """Several look-ups in one state of the store, whatever others write meanwhile."""
+        with self._transaction("BEGIN"):
+            yield
+
+    def rows(self, sql: str, values: Sequence[object] | Mapping[str, object] = ()) -> list[Any]:
+        """All rows of a query. Raises StoreError."""
+        with self._errors():
+            return self._db.execute(sql, values).fetchall()
+
+    def one(self, sql: str, values: Sequence[object] = ()) -> Any:
+        """The first row of a query; None if it has none. Raises StoreError."""
+        with self._errors():
+            return self._db.execute(sql, values).fetchone()
+
+    def do(self, sql: str, values: Sequence[object] = ()) -> sqlite3.Cursor:
+        """Change something; the cursor tells how many rows. Raises StoreError."""
+        with self._errors():
+            return self._db.execute(sql, values)
+
+    def archive(self, path: str, asked: str) -> int:
+        """The number of an archive whose calls come, and how it was heard, as JSON."""
+        path = str(target_of(path))
+        with self.writing():
+            self.do(
+                "INSERT INTO archives VALUES (NULL, ?, ?, ?) ON CONFLICT (path) DO UPDATE "
+                "SET asked = excluded.asked, imported = excluded.imported",
+                (_text(path), asked, time.time()),
+            )
+            return int(self.one("SELECT n FROM archives WHERE path = ?", (_text(path),))[0])
+
+    def add(
+        self, calls: Iterable[CallRecord], archive: int | None, thresholds: Thresholds
+    ) -> tuple[int, int]:
+        """Take calls; those whose id is known already are heard anew, and keep their marks.
+
+        Returns how many are new, and how many are not.
+        """
+        n_new = n_known = 0
+        with self.writing():
+            for call in calls:
+                campaign = self._campaign(call) if call.campaign else None
+                before = self.one(
+                    "SELECT n, campaign, settled FROM calls WHERE id = ?", (_text(call.id),)
+                )
+                values = _values(call, archive, campaign)
+                worth = worth_of(call, thresholds)
+                if before is None:
+                    n = self._insert(values, worth)
+                    n_new += 1
+                else:
+                    n = int(before[0])
+                    self._update(n, values, worth, settled=bool(before[2]))
+                    n_known += 1
+                if campaign is not None:
+                    joined = before is None or before[1] != campaign
+                    self._join(campaign, n, call, joined=joined)
+        return n_new, n_known
+
+    def call(self, n: int) -> StoredCall:
+        """A call by its number. Raises UnknownCallError."""
+        row = self.one(f"SELECT {', '.join(_COLUMNS)} FROM calls WHERE n = ?", (n,))
+        if row is None:
+            raise UnknownCallError(f"{n} is no call of the store")
+        return _stored(row)
+
+    def calls(self, where: str, values: Sequence[object] = ()) -> list[StoredCall]:
+        """The calls of a condition, which may order and limit them."""
+        return list(
+            map(
+                _stored, self.rows(f"SELECT {', '.join(_COLUMNS)} FROM calls WHERE {where}", values)
+            )
+        )
+
+    def campaign(self, n: int) -> Campaign | None:
+        """A campaign by its number."""
+        row = self.one("SELECT * FROM campaigns WHERE n = ?", (n,))
+        return None if row is None else Campaign(*row)
+
+    def campaigns(self, limit: int) -> list[Campaign]:
+        """The campaigns, the largest first."""
+        rows = self.rows("SELECT * FROM campaigns ORDER BY calls DESC, n LIMIT ?", (limit,))
+        return [Campaign(*row) for row in rows]
+
+    def asked(self, archive: int | None) -> str:
+        """How an archive was heard, as JSON."""
+        row = self.one("SELECT asked FROM archives WHERE n = ?", (archive,))
+        return "{}" if row is None else str(row[0])
+
+    def _campaign(self, call: CallRecord) -> int:
+        name = _text(call.campaign)
+        self.do(
+            "INSERT OR IGNORE INTO campaigns "
+            "VALUES (NULL, ?, 0, NULL, NULL, NULL, -2, '', '', NULL)",
+            (name,),
+        )
+        return int(self.one("SELECT n FROM campaigns WHERE name = ?", (name,))[0])
+
+    def _insert(self, values: Sequence[object], worth: Worth | None) -> int:
+        places = ", ".join("?" * len(values))
+        queue, why = (None, "") if worth is None else (worth.value, worth.why)
+        cursor = self.do(
+            f"INSERT INTO calls VALUES (NULL, {places}, '', ?, ?)", (*values, queue, why)
+        )
+        assert cursor.lastrowid is not None
+        return cursor.lastrowid
+
+    def _update(
+        self, n: int, values: Sequence[object], worth: Worth | None, *, settled: bool
+    ) -> None:
+        pairs = ", ".join(f"{name} = ?" for name in _UPDATED)
+        self.do(f"UPDATE calls SET {pairs} WHERE n = ?", (*values[1:], n))
+        if not settled and worth is not None:
+            self.do("UPDATE calls SET queue = ?, why = ? WHERE n = ?", (worth.value, worth.why, n))
+
+    def _join(self, campaign: int, n: int, call: CallRecord, *, joined: bool) -> None:
+        """Count a call in its campaign, and let the one heard longest stand in the queue."""
+        before = Campaign(*self.one("SELECT * FROM campaigns WHERE n = ?", (campaign,)))
+        seconds = (call.speech_seconds or 0.0) if call.path and not call.error else -1.0
+        stands = n if before.exemplar is None or seconds > before.seconds else before.exemplar
+        size = before.calls + joined
+        self.do(
+            "UPDATE campaigns SET calls = ?, exemplar = ?, seconds = max(seconds, ?), "
+            "first = coalesce(min(first, ?), first, ?), last = coalesce(max(last, ?), last, ?) "
+            "WHERE n = ?",
+            (size, stands, seconds, *(call.time,) * 4, campaign),
+        )
+        self.do("UPDATE calls SET queue = NULL, why = '' WHERE n = ?", (n,))
+        if before.exemplar is not None and before.exemplar != stands:
+            self.do("UPDATE calls SET queue = NULL, why = '' WHERE n = ?", (before.exemplar,))
+        if not before.mark:
+            worth = Worth.of_campaign(size)
+            self.do(
+                "UPDATE calls SET queue = ?, why = ? WHERE n = ? AND settled = '' AND path != '' "
+                "AND error = '' AND NOT EXISTS (SELECT 1 FROM marks WHERE call = calls.n)",
+                (worth.value, worth.why, stands),
+            )
+
+
+def _values(call: CallRecord, archive: int | None, campaign: int | None) -> list[object]:
+    """A call by _GIVEN."""
+    number = normalise(call.caller)
+    others = {
+        "archive": archive,
+        "number": number.key,
+        "segment": segment_of(number),
+        "outcome": call.outcome.value,
+        "campaign": campaign,
+    }
+    return [_text(others[name] if name in others else getattr(call, name)) for name in _GIVEN]
+
+
+def _stored(row: Sequence[Any]) -> StoredCall:
+    values = dict(zip(_COLUMNS, row, strict=True))
+    values["outcome"] = Outcome(values["outcome"])
+    return StoredCall(**values)
+
+
+def _text(value: object) -> Any:
+    """A value as SQLite takes it: without lone surrogates, which come out of JSON."""
+    if isinstance(value, str) and not value.isascii():
+        return value.encode("utf-8", "replace").decode()
+    return value

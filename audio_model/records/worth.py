@@ -1,0 +1,73 @@
+"""What a call is worth to a person who listens: the order of the queue.
+
+First come calls on which marks contradict each other or the detector, then one call for each
+campaign, the largest first, then calls whose scores have become more frequent than they were, and
+then the others, the nearest to a threshold first.
+"""
+
+import math
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Self
+
+from audio_model.records.calls import CallRecord
+from audio_model.tables.results import Outcome
+
+_BY_SIZE = 0.1
+"""Of a campaign's worth for each tenfold of its calls."""
+
+
+class Why(StrEnum):
+    """Why a call is in the queue."""
+
+    DISPUTED = "disputed"
+    """Marks contradict each other, or the detector."""
+    SECOND = "second"
+    """One person was not sure, or it is one in so many that two people hear."""
+    CAMPAIGN = "campaign"
+    """It stands for a campaign."""
+    DRIFT = "drift"
+    """Calls with such a score have become more frequent."""
+    NEAR = "near"
+    """Its score is near a threshold."""
+
+
+_BASES = {Why.DISPUTED: 4.0, Why.SECOND: 3.0, Why.CAMPAIGN: 2.0, Why.DRIFT: 1.0, Why.NEAR: 0.0}
+
+
+@dataclass(frozen=True)
+class Thresholds:
+    """Scores at which verdicts are given."""
+
+    recorded_at: float
+    live_at: float
+
+    def nearness(self, score: float) -> float:
+        """How near a score is to the next threshold: 1 at it, 0 as far as can be."""
+        return 1 - min(abs(score - self.recorded_at), abs(score - self.live_at))
+
+
+@dataclass(frozen=True)
+class Worth:
+    """A place in the queue."""
+
+    value: float
+    """Calls of a greater one come first."""
+    why: Why
+
+    @classmethod
+    def of(cls, why: Why, within: float) -> Self:
+        """A place among those of one reason; ``within`` is 0 to 1."""
+        return cls(_BASES[why] + min(max(within, 0.0), 0.999), why)
+
+    @classmethod
+    def of_campaign(cls, calls: int) -> Self:
+        """The place of the call that stands for a campaign of so many."""
+        return cls.of(Why.CAMPAIGN, _BY_SIZE * math.log10(max(calls, 1)))
+
+
+def worth_of(call: CallRecord, thresholds: Thresholds) -> Worth | None:
+    """What a call alone is worth; None where there is nothing to hear."""
+    if not call.path or call.outcome is Outcome.ERROR or call.score is None:
+        return None
+    return Worth.of(Why.NEAR, thresholds.nearness(call.score))

@@ -1,0 +1,114 @@
+from pathlib import Path
+
+import pytest
+
+from audio_model.errors import ResultsError
+from audio_model.ranges.calls import DamagedRow
+from audio_model.ranges.numbers import normalise
+from audio_model.records import imports
+from audio_model.records.calls import read_archive, segment_of
+from audio_model.records.store import CallStore
+from tests.records import made
+
+HEADER = "path,verdict,score,reason,error,caller,called,time,campaign\n"
+
+
+def results(folder: Path, *rows: str, name: str = "r.csv", header: str = HEADER) -> str:
+    path = folder / name
+    path.write_text(header + "\n".join(rows) + "\n", encoding="utf-8")
+    return str(path)
+
+
+def test_results_become_calls_with_the_caller_and_the_moment(tmp_path: Path) -> None:
+    path = results(
+        tmp_path,
+        "a.wav,recorded,0.97,,,'95213742,13800138000,2026-03-01T08:00:00+08:00,",
+        "b.wav,unknown,,error,broken,,,,",
+    )
+    with CallStore(":memory:") as store:
+        done = imports.import_archive(store, path, made.THRESHOLDS)
+        first, second = store.calls("1 ORDER BY n")
+    assert (done.new, done.known, done.damaged, done.untimed) == (2, 0, 0, 1)
+    assert (first.number, first.segment, first.called) == ("95213742", "9521", "13800138000")
+    assert first.time == 1_772_323_200
+    assert Path(first.path).is_absolute() and first.path.endswith("a.wav")
+    assert (second.number, second.queue) == ("withheld", None)
+
+
+def test_a_time_that_cannot_be_read_is_a_row_with_a_reason_and_nothing_else_is_lost(
+    tmp_path: Path,
+) -> None:
+    path = results(
+        tmp_path,
+        "a.wav,live,0.1,,,139,,10/09/2025,",
+        "b.wav,maybe,0.1,,,139,,,",
+        "c.wav,live,0.1,,,13912345678,,1790000000,",
+    )
+    with CallStore(":memory:") as store:
+        done = imports.import_archive(store, path, made.THRESHOLDS)
+    assert (done.new, done.damaged) == (1, 2)
+    assert [each.where for each in done.problems] == ["line 2", "line 3"]
+    assert "10/09/2025" in str(done.problems[0])
+
+
+def test_the_same_results_again_change_verdicts_and_count_nothing_twice(tmp_path: Path) -> None:
+    rows = ["a.wav,unknown,0.5,unsure,,95213742,,1790000000,7"] * 1
+    with CallStore(":memory:") as store:
+        imports.import_archive(store, results(tmp_path, *rows), made.THRESHOLDS)
+        rows = ["a.wav,recorded,0.99,,,95213742,,1790000000,7"]
+        again = imports.import_archive(store, results(tmp_path, *rows), made.THRESHOLDS)
+        (call,) = store.calls("1")
+        (campaign,) = store.campaigns(5)
+    assert (again.new, again.known) == (0, 1)
+    assert (call.outcome, campaign.calls) == ("recorded", 1)
+
+
+def test_a_campaigns_bare_number_is_its_archives_own(tmp_path: Path) -> None:
+    with CallStore(":memory:") as store:
+        for name in ("one.csv", "two.csv"):
+            row = f"{name}.wav,recorded,0.9,,,95213742,,1790000000,1"
+            imports.import_archive(store, results(tmp_path, row, name=name), made.THRESHOLDS)
+        assert [each.calls for each in store.campaigns(5)] == [1, 1]
+
+
+def test_a_known_recording_is_one_campaign_wherever_it_is_heard(tmp_path: Path) -> None:
+    with CallStore(":memory:") as store:
+        for name in ("one.csv", "two.csv"):
+            row = f"{name}.wav,recorded,0.9,17,loan"
+            header = "path,verdict,score,known,known_name\n"
+            path = results(tmp_path, row, name=name, header=header)
+            imports.import_archive(store, path, made.THRESHOLDS)
+        (campaign,) = store.campaigns(5)
+    assert (campaign.name, campaign.calls) == ("known 17", 2)
+
+
+def test_columns_of_other_names_are_mapped(tmp_path: Path) -> None:
+    header = "path,verdict,score,主叫号码,呼叫时间\n"
+    path = results(tmp_path, "a.wav,live,0.1,139 1234 5678,20260301080000", header=header)
+    (call,) = read_archive(path, {"caller": "主叫号码", "time": "呼叫时间"})
+    assert not isinstance(call, DamagedRow)
+    assert call.number.key == "+8613912345678" and call.time is not None
+
+
+def test_what_is_no_result_is_refused_by_name(tmp_path: Path) -> None:
+    with CallStore(":memory:") as store, pytest.raises(ResultsError, match=r"nothing\.csv"):
+        imports.import_archive(store, str(tmp_path / "nothing.csv"), made.THRESHOLDS)
+
+
+@pytest.mark.parametrize(
+    ("number", "segment"),
+    [
+        ("95213742", "9521"),
+        ("95588", "9558"),
+        ("13912345678", "+86139"),
+        ("010-12345678", "implausible"),
+        ("+49 30 901820", "foreign"),
+        ("匿名", "withheld"),
+        ("95213742001122", "?9521"),
+    ],
+)
+def test_segments(number: str, segment: str) -> None:
+    if segment == "implausible":
+        assert segment_of(normalise(number)) in ("landline", "?+861")
+        return
+    assert segment_of(normalise(number)) == segment
