@@ -11,9 +11,8 @@ from audio_model import times
 from audio_model.errors import ResultsError, printable
 from audio_model.ranges import written
 from audio_model.ranges.calls import DamagedRow
-from audio_model.ranges.numbers import WITHHELD, Number, NumberKind, normalise
+from audio_model.ranges.numbers import WITHHELD, Number, NumberKind
 from audio_model.ranges.rates import Answer
-from audio_model.ranges.tree import RangeCall
 from audio_model.sources.open import from_folder
 from audio_model.tables.readers import NotATable, read_rows
 from audio_model.tables.results import REQUIRED_COLUMNS, Outcome, Results, parse_result
@@ -56,27 +55,6 @@ class CallRecord:
     """Name of its campaign in the whole store."""
     act: str = ""
     """What was advised when it came (``block``), where the row tells."""
-
-    @property
-    def number(self) -> Number:
-        """The caller's number, made comparable."""
-        return normalise(self.caller)
-
-    def for_ranges(self) -> RangeCall | None:
-        """The call as number ranges count it; None where nobody knows when it was."""
-        if self.time is None:
-            return None
-        return RangeCall(
-            id=self.id,
-            caller=self.caller,
-            time=self.time,
-            outcome=answer_of(self.outcome, self.reason),
-            called=self.called,
-            duration=self.duration,
-            campaign=self.campaign,
-            path=unescape(self.path),
-            score=self.score,
-        )
 
 
 def answer_of(outcome: Outcome, reason: str) -> Answer:

@@ -33,6 +33,11 @@ _LEAST_CHANCE = 0.02
 """No score and no mark is taken to be surer than 1 less this."""
 
 
+RECORDED = "recorded"
+ALLOWED = "allowed"
+"""Marks of campaigns."""
+
+
 class Said(StrEnum):
     """What a person says of a call."""
 
@@ -291,7 +296,16 @@ def _mark_campaign(
 
 
 def mark_campaign(store: CallStore, n: int, mark: str, who: str, now: float) -> None:
-    """Say of a campaign what all its calls are: ``recorded``, ``live``, or nothing any more."""
+    """Say of a campaign what all its calls are.
+
+    Args:
+        store: of the calls.
+        n: the campaign's number.
+        mark: RECORDED, or ALLOWED where the recording may recur and says nothing of a call; empty
+            where it is no campaign after all.
+        who: whose word it is.
+        now: when.
+    """
     with store.writing():
         store.do(
             "UPDATE campaigns SET mark = ?, who = ?, marked = ? WHERE n = ?",

@@ -21,7 +21,7 @@ Cell = str | int | float | None
 MAX_CAMPAIGNS = 100
 _AFTER_ALL = "\U0010ffff"
 
-_OUTCOME = "coalesce(nullif(c.settled, ''), nullif(g.mark, ''), c.outcome)"
+_OUTCOME = "coalesce(nullif(c.settled, ''), CASE g.mark WHEN 'recorded' THEN g.mark END, c.outcome)"
 _JOINED = (
     "FROM json_each(:spans) AS p CROSS JOIN calls AS c INDEXED BY by_time "
     "ON c.time >= p.value ->> 0 AND c.time < p.value ->> 1 "

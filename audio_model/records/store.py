@@ -16,10 +16,12 @@ from typing import Any
 from audio_model.errors import UnknownCallError
 from audio_model.files import target_of
 from audio_model.ranges.numbers import normalise
-from audio_model.records.calls import CallRecord, segment_of
+from audio_model.ranges.tree import RangeCall
+from audio_model.records.calls import CallRecord, answer_of, segment_of
 from audio_model.records.worth import Thresholds, Worth, worth_of
 from audio_model.sqlite import Durability, Format, SqliteStore
 from audio_model.tables.results import Outcome
+from audio_model.tables.rows import unescape
 
 BATCH = 1000
 """Calls of one transaction, so that others may write between two."""
@@ -41,7 +43,7 @@ CREATE TABLE calls (n INTEGER PRIMARY KEY, id TEXT UNIQUE NOT NULL, archive INTE
     score REAL, seconds REAL, speech_seconds REAL, decided_at REAL, reason TEXT NOT NULL,
     error TEXT NOT NULL, known TEXT NOT NULL, known_name TEXT NOT NULL, campaign INTEGER,
     act TEXT NOT NULL, settled TEXT NOT NULL, queue REAL, why TEXT NOT NULL);
-CREATE INDEX queued ON calls (queue DESC, n) WHERE queue IS NOT NULL;
+CREATE INDEX queued ON calls (queue DESC, n, why) WHERE queue IS NOT NULL;
 CREATE INDEX by_campaign ON calls (campaign, n) WHERE campaign IS NOT NULL;
 CREATE INDEX by_number ON calls (number, time);
 CREATE INDEX by_time ON calls (time, segment, outcome, number, called, campaign, settled, act);
@@ -59,6 +61,7 @@ CREATE TABLE deeds (n INTEGER PRIMARY KEY, time REAL NOT NULL, who TEXT NOT NULL
     what TEXT NOT NULL, call INTEGER, about TEXT NOT NULL, detail TEXT NOT NULL,
     undone INTEGER NOT NULL);
 CREATE INDEX by_person ON deeds (who, n);
+CREATE TABLE learnt (call INTEGER PRIMARY KEY, recording INTEGER NOT NULL, was TEXT NOT NULL);
 CREATE TABLE effects (n INTEGER PRIMARY KEY, kind TEXT NOT NULL, call INTEGER, campaign INTEGER,
     mark TEXT NOT NULL, who TEXT NOT NULL, behind INTEGER NOT NULL);
 """
@@ -112,11 +115,21 @@ class StoredCall:
     why: str
     """Why it is in the queue."""
 
-    @property
-    def record(self) -> CallRecord:
-        """The call as it came, but for the name of its campaign."""
-        names = CallRecord.__slots__
-        return CallRecord(**{name: getattr(self, name) for name in names if name != "campaign"})
+    def for_ranges(self, campaign: str) -> RangeCall | None:
+        """The call as number ranges count it, by its campaign's name; None without a time."""
+        if self.time is None:
+            return None
+        return RangeCall(
+            id=self.id,
+            caller=self.caller,
+            time=self.time,
+            outcome=answer_of(self.outcome, self.reason),
+            called=self.called,
+            duration=self.duration,
+            campaign=campaign,
+            path=unescape(self.path),
+            score=self.score,
+        )
 
 
 @dataclass(frozen=True, slots=True)

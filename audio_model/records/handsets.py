@@ -1,0 +1,151 @@
+"""Marks in bulk: what people said on their handsets, out of a table."""
+
+import math
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from itertools import islice
+
+from audio_model import times
+from audio_model.errors import ResultsError, UsageError, printable
+from audio_model.formats import suffix_of
+from audio_model.ranges.calls import DamagedRow
+from audio_model.ranges.numbers import normalise
+from audio_model.records import marks
+from audio_model.records.calls import has_number
+from audio_model.records.marks import Mark, Said
+from audio_model.records.store import BATCH, CallStore
+from audio_model.tables.readers import TABLE_SUFFIXES, NotATable, read_rows
+
+COLUMNS = ("mark", "who", "time", "call", "number", "trust")
+"""``mark``, ``who`` and a call or a number are needed; ``number`` with a time finds the call."""
+NEAR_SECONDS = 600.0
+"""How far a mark's time may be from the call that it is of."""
+MAX_KEPT = 20
+
+_LABELS = {
+    **{each.value: each for each in Said},
+    **{"1": Said.RECORDED, "0": Said.LIVE, "wrong number": Said.WRONG_NUMBER},
+    **{"录音": Said.RECORDED, "真人": Said.LIVE, "不确定": Said.UNSURE, "打错": Said.WRONG_NUMBER},
+}
+
+
+@dataclass
+class Taken:
+    """What came of an import of marks."""
+
+    calls: int = 0
+    """Marks of calls in the store."""
+    numbers: int = 0
+    """Marks of numbers, of which no call was found."""
+    unmatched: int = 0
+    """Marks of calls that the store doesn't have, and that tell no number."""
+    damaged: int = 0
+    problems: list[DamagedRow] = field(default_factory=list)
+    """The first MAX_KEPT of them."""
+
+
+def import_marks(
+    store: CallStore,
+    file: str,
+    source: str,
+    trust: float,
+    columns: Mapping[str, str] | None = None,
+) -> Taken:
+    """Take marks out of a table; a row that can't be read is told, and the rest taken.
+
+    Who marks a call or a number again has changed their mind: the new mark counts.
+
+    Args:
+        store: of the calls.
+        file: CSV, JSON lines or Parquet with COLUMNS.
+        source: whose marks they are: an app's, a call centre's.
+        trust: chance that such a mark is right, where a row has none of its own.
+        columns: names of columns in the file, by ours.
+
+    Raises UsageError, ResultsError and StoreError.
+    """
+    if not source.strip() or len(source) > 64:
+        raise UsageError("the source of marks has a name of 1 to 64 characters")
+    if not 0.5 <= trust < 1:
+        raise UsageError("trust is a chance from 0.5, which is worth nothing, to below 1")
+    if suffix_of(file) not in TABLE_SUFFIXES:
+        raise UsageError(f"marks must end in {', '.join(TABLE_SUFFIXES)}: {printable(file)}")
+    taken = Taken()
+    try:
+        rows = read_rows(file, ("mark", "who"), columns, COLUMNS)
+        while batch := list(islice(rows, BATCH)):
+            with store.writing():
+                for where, values in batch:
+                    problem = (
+                        values
+                        if isinstance(values, str)
+                        else _take(store, values, source, trust, taken)
+                    )
+                    if problem:
+                        taken.damaged += 1
+                        if len(taken.problems) < MAX_KEPT:
+                            taken.problems.append(DamagedRow(file, where, problem))
+    except OSError as error:
+        message = error.strerror or str(error)
+        raise ResultsError(f"{printable(file)}: cannot be read: {message}") from error
+    except NotATable as error:
+        raise ResultsError(f"{printable(file)}: {error}") from error
+    return taken
+
+
+def _take(
+    store: CallStore, values: Mapping[str, object], source: str, trust: float, taken: Taken
+) -> str:
+    """Keep a row's mark; returns what is wrong with it, or nothing."""
+    said = _LABELS.get(_text(values, "mark").strip().lower())
+    who = _text(values, "who")
+    if said is None:
+        return f"mark is {printable(_text(values, 'mark')[:40])!r}"
+    if not who or len(who) > 200:
+        return "who marked it is not told" if not who else "who is longer than 200 characters"
+    try:
+        moment = times.parse(values["time"]) if values.get("time") not in (None, "") else None
+        own = float(_text(values, "trust") or trust)
+    except ValueError as error:
+        return str(error)
+    if not (math.isfinite(own) and 0.5 <= own < 1):
+        return f"trust is {own:g}: it must be 0.5 to below 1"
+    number = normalise(_text(values, "number"))
+    call = _find(store, _text(values, "call"), number.key, moment)
+    key = "" if not has_number(number) or number.flag is not None else number.key
+    now = time.time()
+    if call is None and not key:
+        taken.unmatched += 1
+        return ""
+    marks.write(
+        store, Mark(source, who, said, own, now if moment is None else moment, call, key), now
+    )
+    if call is None:
+        taken.numbers += 1
+    else:
+        taken.calls += 1
+        marks.settle_handsets(store, call)
+    return ""
+
+
+def _find(store: CallStore, id: str, number: str, moment: float | None) -> int | None:
+    """The call that a mark is of: of the id or, by a number, the nearest in time."""
+    if id:
+        row = store.one("SELECT n FROM calls WHERE id = ?", (id,))
+    elif moment is not None:
+        row = store.one(
+            "SELECT n FROM calls WHERE number = ? AND time BETWEEN ? AND ? "
+            "ORDER BY abs(time - ?) LIMIT 1",
+            (number, moment - NEAR_SECONDS, moment + NEAR_SECONDS, moment),
+        )
+    else:
+        row = None
+    return None if row is None else int(row[0])
+
+
+def _text(values: Mapping[str, object], name: str) -> str:
+    value = values.get(name)
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    return "" if value is None else str(value).encode("utf-8", "replace").decode()

@@ -1,0 +1,81 @@
+"""Who may sit at the desk: names, roles, and what is kept of their tokens."""
+
+import hashlib
+import re
+import secrets
+import time
+from dataclasses import dataclass
+from enum import StrEnum
+
+from audio_model.errors import UsageError, printable
+from audio_model.records.store import CallStore
+
+_NAME = re.compile(r"[\w.@-]{1,64}")
+_TOKEN_BYTES = 32
+
+
+class Role(StrEnum):
+    """What a person may do; each may do what those before it may."""
+
+    READING = "reading"
+    """See and hear."""
+    MARKING = "marking"
+    """Say what calls are."""
+    DECIDING = "deciding"
+    """Open, close and allow ranges, say what campaigns are, take marks in and give them out."""
+
+    def may(self, needed: "Role") -> bool:
+        """Return whether the role is enough for what needs another."""
+        order = list(Role)
+        return order.index(self) >= order.index(needed)
+
+
+@dataclass(frozen=True)
+class Person:
+    """Somebody at the desk."""
+
+    name: str
+    role: Role
+    masked: bool = False
+    """Whether numbers are never shown in full to them."""
+
+
+def add(store: CallStore, person: Person) -> str:
+    """Let a person sign in, or give them another role; returns their new token, shown once.
+
+    Raises UsageError for a name that is none.
+    """
+    if not _NAME.fullmatch(person.name):
+        raise UsageError(
+            f"{printable(person.name)} is no name: 1 to 64 letters, digits, '.', '@', '-' or '_'"
+        )
+    token = secrets.token_urlsafe(_TOKEN_BYTES)
+    with store.writing():
+        store.do("DELETE FROM people WHERE name = ?", (person.name,))
+        store.do(
+            "INSERT INTO people VALUES (?, ?, ?, ?, ?)",
+            (person.name, person.role.value, person.masked, _digest(token), time.time()),
+        )
+    return token
+
+
+def remove(store: CallStore, name: str) -> bool:
+    """Let a person sign in no more; whether there was one of the name."""
+    return store.do("DELETE FROM people WHERE name = ?", (name,)).rowcount > 0
+
+
+def everybody(store: CallStore) -> list[Person]:
+    """Everybody who may sign in, by name."""
+    rows = store.rows("SELECT name, role, masked FROM people ORDER BY name")
+    return [Person(name, Role(role), bool(masked)) for name, role, masked in rows]
+
+
+def of_token(store: CallStore, token: str) -> Person | None:
+    """Whose token it is; None if it is nobody's."""
+    row = store.one("SELECT name, role, masked FROM people WHERE digest = ?", (_digest(token),))
+    return None if row is None else Person(row[0], Role(row[1]), bool(row[2]))
+
+
+def _digest(token: str) -> bytes:
+    # A token is 32 random bytes: nobody finds it by trying, so a plain digest is enough.
+    return hashlib.sha256(token.encode("utf-8", "surrogateescape")).digest()
