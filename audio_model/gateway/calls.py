@@ -56,12 +56,20 @@ class Calls:
         self.open_legs = 0
         self.closing = False
         self._calls: set[Call] = set()
+        self._by_id: dict[str, Call] = {}
+        """The last that came of each id."""
 
     def open(self, info: CallInfo, on_event: Listener) -> "Call":
         """A call begins. ``on_event`` is called with each of its events."""
         call = Call(self, info.cut(), on_event)
         self._calls.add(call)
+        self._by_id[call.info.id] = call
         return call
+
+    def hears(self, call_id: str) -> bool:
+        """Return whether a call, by its id, is open and still owes a final event."""
+        call = self._by_id.get(call_id)
+        return call is not None and not call.finished
 
     def close(self) -> None:
         """Answer every open leg; no leg is taken any more."""
@@ -80,6 +88,8 @@ class Calls:
 
     def forget(self, call: "Call") -> None:
         self._calls.discard(call)
+        if self._by_id.get(call.info.id) is call:
+            del self._by_id[call.info.id]
 
 
 class Call:

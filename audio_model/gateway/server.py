@@ -219,7 +219,9 @@ class Server:
         if ami.address is not None and ami.secret is not None:
             host, port = ami.address.host, ami.address.port
             advise = None if self._ranges is None else self._ranges.advise
-            self._ami = Ami(host, port, ami.user, ami.secret.value, ami.action, advise)
+            self._ami = Ami(
+                host, port, ami.user, ami.secret.value, ami.action, advise, self.calls.hears
+            )
             self.calls.listeners += (self._ami.add,)
             self.calls.told = self._ami.told
 

@@ -6,7 +6,8 @@ back in its response. Source: Asterisk documentation, "The Asterisk Manager TCP 
 
 A call of chan_websocket has its channel's unique id where the dialplan says so
 (``Set(_call=${UNIQUEID})``). AudioSocket tells a UUID alone, so the dialplan says whose it is:
-``UserEvent(AudioModel,Call: ${CALL_ID})``.
+``UserEvent(AudioModel,Call: ${CALL_ID})``. With ``Alive: SECONDS`` the event names the channel to
+this server instead; see :mod:`audio_model.gateway.asterisk.alive`.
 """
 
 import asyncio
@@ -19,6 +20,8 @@ from time import monotonic
 
 from audio_model.errors import AudioModelError
 from audio_model.gateway.asterisk.action import Action, asks_to_hang_up, variables_to_set
+from audio_model.gateway.asterisk.alive import ACTION as KEEP_ALIVE
+from audio_model.gateway.asterisk.alive import Alive, Hears
 from audio_model.gateway.asterisk.amd import range_variables
 from audio_model.gateway.events import CallInfo, Event
 
@@ -81,8 +84,13 @@ class Ami:
         secret: str,
         action: Action,
         advise: Advise | None = None,
+        hears: Hears = lambda call_id: False,
     ) -> None:
-        """``advise``: asked about callers, whose channels then have that in variables, too."""
+        """
+        Args:
+            advise: asked about callers, whose channels then have that in variables, too.
+            hears: tells whether a call is being heard, so that its channel is kept alive.
+        """
         self._host, self._port = host, port
         self._user, self._secret = user, secret
         self._action, self._advise = action, advise
@@ -93,6 +101,7 @@ class Ami:
         self._unanswered: dict[str, _Unanswered] = {}
         self._more = asyncio.Event()
         self._next_id = 0
+        self._alive = Alive(hears, self._queue)
         self._task = asyncio.create_task(self._stay_connected())
 
     def add(self, event: Event) -> None:
@@ -117,6 +126,7 @@ class Ami:
             await unanswered.none.wait()
 
     async def close(self) -> None:
+        self._alive.close()
         for task in (self._task, *self._advising):
             task.cancel()
         await asyncio.gather(self._task, *self._advising, return_exceptions=True)
@@ -237,11 +247,15 @@ class Ami:
                     # Often the caller has gone in the meantime.
                     message = packet.get("Message", "")
                     logger.info("AMI: %s: %s", request.packet["Action"], message)
+                    if request.packet["Action"] == KEEP_ALIVE:
+                        self._alive.stop(request.call_id)
                 self._done(request)
 
     def _remember(self, packet: Packet) -> None:
         call_id, channel = packet.get("Call", ""), packet.get("Channel", "")
-        if call_id and channel:
+        if call_id and channel and "Alive" in packet:
+            self._alive.keep(call_id, channel, packet["Alive"])
+        elif call_id and channel:
             self._channels[call_id] = channel
             if len(self._channels) > MAX_CHANNELS:
                 self._channels.popitem(last=False)

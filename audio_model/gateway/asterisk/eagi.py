@@ -41,8 +41,14 @@ REPLY_SECONDS = 2.0
 """How long Asterisk may take to say or answer something."""
 
 CONNECT_SECONDS = 1.0
+"""How long a server may take to connect."""
+HEARTBEAT_SECONDS = 1.8
+"""How often a server is asked whether it lives; it has half of that to answer.
+
+One that hangs holds its caller for less than three seconds.
+"""
 FINAL_SECONDS = 0.2
-"""How long a server may take to connect, and to give its final event once told that it is over."""
+"""How long a server may take to give its final event once told that it is over."""
 
 _READ_BYTES = 65_536
 _MAX_LINE_BYTES = 65_536
@@ -262,7 +268,9 @@ async def _hear_at_server(
         async with aiohttp.ClientSession(headers=headers) as session:
             async with asyncio.timeout(CONNECT_SECONDS):
                 url = f"{server}/v1/stream"
-                socket = await session.ws_connect(url, params=query, timeout=closing)
+                socket = await session.ws_connect(
+                    url, params=query, timeout=closing, heartbeat=HEARTBEAT_SECONDS
+                )
             asked = asyncio.create_task(_ask_of_ranges(session, server, query["caller"]))
             try:
                 async with socket:
@@ -309,13 +317,21 @@ async def _forward(audio: CallerAudio, socket: "ClientWebSocketResponse") -> Ans
 
 
 async def _receive(socket: "ClientWebSocketResponse") -> Answer:
-    """The first verdict that stands, or the final one."""
+    """The first verdict that stands, or the final one. Raises AgiError if there is none."""
+    import aiohttp
+
     async for message in socket:
-        event = message.json()
-        answer = Answer(
-            VerdictKind(event["verdict"]), event["score"], Reason(event["reason"]), event["seconds"]
-        )
-        if event["event"] == "final" or answer.verdict is not VerdictKind.UNKNOWN:
+        if message.type is aiohttp.WSMsgType.ERROR:
+            # The connection broke, or the server no longer lives.
+            break
+        try:
+            event = message.json()
+            verdict, reason = VerdictKind(event["verdict"]), Reason(event["reason"])
+            answer = Answer(verdict, event["score"], reason, float(event["seconds"]))
+            final = event["event"] == "final"
+        except (ValueError, TypeError, KeyError) as error:
+            raise AgiError(f"the server says what is no verdict: {error!r}") from error
+        if final or answer.verdict is not VerdictKind.UNKNOWN:
             return answer
     raise AgiError("the server ended without a final verdict")
 

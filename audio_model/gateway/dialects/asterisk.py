@@ -108,7 +108,7 @@ class Asterisk(StreamDialect):
         self.connection.send_text('{"command": "HANGUP"}' if self._in_json else "HANGUP")
 
     def _start(self, start: _MediaStart) -> None:
-        variables = scalars(start.channel_variables)
+        variables = _without_marks(scalars(start.channel_variables))
         call = variables.pop("call", "") or start.channel_id or start.channel
         caller, called = variables.pop("caller", ""), variables.pop("called", "")
         if (hangup := variables.pop("hangup", "")) in list(HangUp):
@@ -131,6 +131,12 @@ class Asterisk(StreamDialect):
             detail = f"format {shown(start.format)} is not understood: one of {_understood()} is"
             self.refuse(info, detail)
             raise ProtocolError(detail)
+
+
+def _without_marks(variables: dict[str, str]) -> dict[str, str]:
+    """Variables without the underscores that say how far they are inherited: ``__call``."""
+    marked = {name.lstrip("_"): value for name, value in variables.items() if name[:1] == "_"}
+    return marked | {name: value for name, value in variables.items() if name[:1] != "_"}
 
 
 def _parse(message: str) -> tuple[str, dict[str, Any]]:

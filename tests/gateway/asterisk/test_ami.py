@@ -11,6 +11,7 @@ import pytest
 from audio_model.decision import VerdictKind
 from audio_model.gateway.asterisk import ami
 from audio_model.gateway.asterisk.action import Action
+from audio_model.gateway.asterisk.alive import Hears
 from audio_model.gateway.asterisk.ami import Ami
 from audio_model.gateway.events import CallInfo, Event, EventKind
 from tests.gateway.fakes import verdict
@@ -81,11 +82,14 @@ class Manager:
 
 @asynccontextmanager
 async def connected(
-    manager: Manager, action: Action = Action.VARIABLE, advise: ami.Advise | None = None
+    manager: Manager,
+    action: Action = Action.VARIABLE,
+    advise: ami.Advise | None = None,
+    hears: Hears = lambda _: False,
 ) -> AsyncIterator[Ami]:
     server = await asyncio.start_server(manager.connected, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
-    client = Ami("127.0.0.1", port, "audio-model", "change-me", action, advise)
+    client = Ami("127.0.0.1", port, "audio-model", "change-me", action, advise, hears)
     try:
         await until(lambda: manager.connections > 0)
         await asyncio.sleep(0.02)
@@ -286,5 +290,32 @@ def test_what_is_advised_of_the_callers_range_is_told_with_the_verdict() -> None
                 assert variables["AMDSTATUS"] == "MACHINE"
                 assert (variables.get("AUDIOMODEL_RANGE_ACT") == "block") is (caller != "95588")
         assert asked == ["95213700", "95588"]
+
+    run(test())
+
+
+def test_the_channel_to_the_server_lasts_while_its_call_is_heard() -> None:
+    leg = "AudioSocket/127.0.0.1:9092-2dc45377"
+    named = USER_EVENT.replace(CHANNEL.encode(), leg.encode())
+    named = named.replace(b"\r\n\r\n", b"\r\nAlive: 1\r\n\r\n")
+
+    async def test() -> None:
+        manager = Manager()
+        async with connected(manager, hears=lambda call_id: call_id == CALL.id) as client:
+            manager.tell(USER_EVENT + named)
+            await until(lambda: len(manager.asked) == 2)
+            for packet in manager.asked:
+                assert (packet["Action"], packet["Channel"]) == ("AbsoluteTimeout", leg)
+                assert packet["Timeout"] == "1"
+            # The variables are still the caller's.
+            client.add(event())
+            await client.told(CALL.id)
+            channels = {p["Channel"] for p in manager.asked if p["Action"] == "Setvar"}
+            assert channels == {CHANNEL}
+            # Its channel has gone.
+            manager.answer = "Error"
+            n = len(manager.asked)
+            await asyncio.sleep(1.1)
+            assert len(manager.asked) == n + 1
 
     run(test())

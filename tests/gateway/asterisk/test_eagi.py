@@ -9,8 +9,10 @@ import subprocess
 import sys
 import threading
 import time
+from base64 import b64encode
 from collections.abc import Iterator
 from contextlib import closing
+from hashlib import sha1
 from pathlib import Path
 
 import numpy as np
@@ -302,6 +304,40 @@ def test_a_server_that_hangs_does_not_hold_the_call() -> None:
     assert asterisk.variables["AMDSTATUS"] == "NOTSURE"
     assert "does not answer in time" in errors
     assert took < 4
+
+
+def test_a_server_that_hangs_in_the_middle_does_not_hold_the_call() -> None:
+    async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        request = await reader.readuntil(b"\r\n\r\n")
+        if b"Upgrade" in request:
+            key = request.partition(b"Sec-WebSocket-Key: ")[2].partition(b"\r\n")[0]
+            writer.write(
+                b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n"
+                b"Connection: Upgrade\r\nSec-WebSocket-Accept: %s\r\n\r\n"
+                % b64encode(sha1(key + b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11").digest())
+            )
+        # It reads nothing and says nothing.
+        await over.wait()
+        writer.transport.abort()
+
+    async def test() -> tuple[Asterisk, tuple[int, str, float]]:
+        server = await asyncio.start_server(connected, "127.0.0.1", 0)
+        port = server.sockets[0].getsockname()[1]
+        asterisk = Asterisk("--server", f"ws://127.0.0.1:{port}", "--deadline", "10")
+        asterisk.greet()
+        await asyncio.to_thread(asterisk.play, bytes(9 * 16_000), speed=2)
+        ended = await asyncio.to_thread(asterisk.end)
+        over.set()
+        server.close()
+        await asyncio.sleep(0.01)
+        return asterisk, ended
+
+    over = asyncio.Event()
+    asterisk, (code, errors, took) = asyncio.run(test())
+    assert code == 0
+    assert asterisk.variables["AMDSTATUS"] == "NOTSURE"
+    assert "without a final verdict" in errors
+    assert took < 5
 
 
 def test_agi_without_audio_is_not_sure() -> None:

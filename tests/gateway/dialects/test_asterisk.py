@@ -79,9 +79,11 @@ def test_details_hold_the_other_ids_and_the_variables() -> None:
     assert details["DIALEDPEERNUMBER"] == "media_connection1/c(ulaw)"
 
 
-def test_variables_say_whose_call_it_is() -> None:
+@pytest.mark.parametrize("mark", ["", "_", "__"])
+def test_variables_say_whose_call_it_is(mark: str) -> None:
     dialect, calls, _ = connect()
     variables = {"call": "1761245640.0", "caller": "100", "called": "200", "campaign": "may"}
+    variables = {mark + name: value for name, value in variables.items()}
     dialect.text(json.dumps(json.loads(JSON) | {"channel_variables": variables}))
     info = calls.opened[0].info
     assert (info.id, info.caller, info.called) == ("1761245640.0", "100", "200")

@@ -54,6 +54,15 @@ exten => agent,1,Answer()
 exten => websocket-whole,1,Answer()
  same => n,Dial(WebSocket/audio-model/c(slin))
 
+; The example's EAGI with a server.
+exten => eagi-server,1,Answer()
+ same => n,EAGI(${AUDIO_MODEL},eagi,--server,ws://127.0.0.1:8080)
+ same => n,Goto(audio-model,verdict,1)
+
+; The application, for as long as the caller or the server stays.
+exten => application,1,Answer()
+ same => n,AudioSocket(${UUID()},${AUDIOSOCKET})
+
 ; The mistake: no /c(slin).
 exten => trap,1,Answer()
  same => n,Dial(AudioSocket/${AUDIOSOCKET}/${UUID()})
@@ -127,9 +136,9 @@ class Asterisk:
         }
         for path in EXAMPLES.glob("*.conf"):
             text = path.read_text()
+            text += {"extensions.conf": _TESTS, "modules.conf": _MODULES}.get(path.name, "")
             for pattern, value in changes.items():
                 text = re.sub(pattern, lambda _, value=value: value, text)
-            text += {"extensions.conf": _TESTS, "modules.conf": _MODULES}.get(path.name, "")
             (self.home / "etc" / path.name).write_text(text)
         asterisk_conf = _DIRECTORIES.format(home=self.home, folder=FOLDER, triplet=self._triplet)
         (self.home / "etc/asterisk.conf").write_text(asterisk_conf)

@@ -149,7 +149,15 @@ def test_a_forked_call_is_heard_exactly_and_goes_on_unaltered(
 
 
 @needs_proxy
-def test_a_call_outlives_the_server(ear: Ear, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "ends",
+    [(2.0, signal.SIGKILL), (2.0, signal.SIGSTOP), (0.0, signal.SIGSTOP)],
+    ids=["killed", "stopped", "stopped before"],
+)
+def test_a_call_outlives_the_server(
+    ends: tuple[float, signal.Signals], ear: Ear, tmp_path: Path
+) -> None:
+    after, how = ends
     codec = CODECS[0]
     sent = codec.sent(RECORDING, SECONDS)
     with (
@@ -178,14 +186,52 @@ def test_a_call_outlives_the_server(ear: Ear, tmp_path: Path) -> None:
                         SECONDS + 0.5,
                     )
                 )
-                await asyncio.sleep(2)
-                os.kill(server.pid, signal.SIGKILL)
+                await asyncio.sleep(after)
+                if after:
+                    os.kill(server.pid, how)
                 return await calling
 
+            if not after:
+                os.kill(server.pid, how)
+            began = time.monotonic()
             placed = asyncio.run(scenario())
+            # Neither its beginning nor its end waited for anybody.
+            assert time.monotonic() - began < SECONDS + 2
+            os.kill(server.pid, signal.SIGKILL)
             assert server.wait(1) == -signal.SIGKILL
         assert placed.returncode == 0, placed.stdout + placed.stderr
-        assert "does not hear" not in proxy.log.read_text()
+        assert ("does not hear" in proxy.log.read_text()) is (after == 0)
+    assert ear.heard() == sent
+
+
+@needs_proxy
+@pytest.mark.parametrize("says", [b"", b"nonsense\r\n\r\n\0\xff"], ids=["nothing", "nonsense"])
+def test_a_call_does_not_wait_for_who_answers_nothing_or_nonsense(
+    says: bytes, ear: Ear, tmp_path: Path
+) -> None:
+    codec = CODECS[0]
+    sent = codec.sent(RECORDING, SECONDS)
+
+    async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(says)
+        await reader.read()
+        writer.close()
+
+    async def scenario(proxy: Proxy) -> subprocess.CompletedProcess[str]:
+        async with await asyncio.start_server(connected, LOCAL, proxy.serve_port):
+            return await asyncio.to_thread(
+                telephony.call, "caller.xml", proxy.sip_port, sent, codec, tmp_path, SECONDS + 0.5
+            )
+
+    with (
+        Proxy.start(tmp_path) as proxy,
+        telephony.callee(proxy.callee_port, ear.port, codec, tmp_path),
+    ):
+        began = time.monotonic()
+        placed = asyncio.run(scenario(proxy))
+        assert time.monotonic() - began < SECONDS + 2
+        assert placed.returncode == 0, placed.stdout + placed.stderr
+        assert "does not hear" in proxy.log.read_text()
     assert ear.heard() == sent
 
 
