@@ -73,6 +73,12 @@ def local(seconds: float) -> datetime:
     return utc(seconds).astimezone()
 
 
+def zone_of(moment: datetime) -> str:
+    """Return the zone of a moment's clock: ``UTC``, or ``UTC+08:00``."""
+    ahead = moment.isoformat()[-len("+08:00") :]
+    return "UTC" if ahead == "+00:00" else f"UTC{ahead}"
+
+
 def iso(seconds: float, zone: tzinfo | None = UTC) -> str:
     """Return a moment in seconds since 1970 as ISO 8601, to the second.
 

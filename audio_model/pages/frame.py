@@ -2,12 +2,13 @@
 
 import base64
 import hashlib
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import cache
 from importlib import resources
 
 from audio_model.pages.markup import Child, Element, element, render
 from audio_model.pages.texts import Text, Texts
+from audio_model.times import zone_of
 
 text = Texts(__package__)
 
@@ -30,7 +31,8 @@ def page(title: Text, lead: Child, *content: Child, made: datetime | None = None
         element("title", title),
         element("style", style),
     )
-    date = (made or datetime.now(UTC)).strftime("%Y-%m-%d %H:%M UTC")
+    at = made or datetime.now().astimezone()
+    date = f"{at:%Y-%m-%d %H:%M} {zone_of(at)}"
     body = element(
         "body",
         element(

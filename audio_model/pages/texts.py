@@ -1,6 +1,7 @@
 """Texts of pages, in every language that they speak."""
 
 import tomllib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from importlib import resources
@@ -19,6 +20,12 @@ class Text:
             self.en.format(**{name: _in(value, "en") for name, value in values.items()}),
             self.zh.format(**{name: _in(value, "zh") for name, value in values.items()}),
         )
+
+
+def joined(texts: Iterable[Text]) -> Text:
+    """Return several texts as one, with commas between them."""
+    parts = list(texts)
+    return Text(", ".join(each.en for each in parts), "\uff0c".join(each.zh for each in parts))
 
 
 class Texts:

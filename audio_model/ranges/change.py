@@ -28,10 +28,14 @@ _LIVE_CALLS = 4.0
 live, as a Beta distribution of this strength is spread."""
 _MESSAGE_CALLS = 1.5
 """The same of how many of a message's calls are called recorded: 0 % to 100 % there."""
-_LUCK = 1.0
+_LUCK = 0.5
 """Standard deviations by which a share of live answers may be above what is expected by chance."""
-_ALLOWED = 0.12
-"""Most of the answers that are not live that an honest range's recordings may be."""
+_ALLOWED = 0.25
+"""Most of the answers that are not live that an honest range's recordings may be.
+
+With these two, simulated honest lines of 30 % to 90 % live answers get half a warning a month at the
+most, and the messages that are hardest to hear are found as soon as without any bound.
+"""
 _LEAST = 0.02
 """Chance that is left for an unsure answer."""
 _MOST_USUAL = 0.7

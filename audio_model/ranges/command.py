@@ -61,11 +61,13 @@ def run(args: argparse.Namespace) -> int:
     with closing(RangeStore(args.store, policy)) as store, closing(_Calls()) as calls:
         damaged = _load(args.calls, calls, args.columns)
         before = store.n_calls()
-        _warn_of_late(calls, store.last_time())
+        heard_until = store.last_time()
         n_changes = 0
         waiting = iter(calls)
         while batch := list(islice(waiting, _BATCH)):
             n_changes += len(store.hear(batch))
+        if store.n_calls() > before and calls.first < heard_until - CLOCK_SECONDS:
+            _warn_of_late(calls.first, heard_until)
         # A store may have heard later calls than these files have.
         last = store.last_time()
         n_changes += len(store.tick(last))
@@ -92,15 +94,14 @@ def _counted(given: int, before: int, after: int) -> str:
     return f"{new} calls{known}" + (f" on top of {before}" if before else "")
 
 
-def _warn_of_late(calls: "_Calls", last: float) -> None:
+def _warn_of_late(first: float, heard_until: float) -> None:
     """Say that calls lie before what a store has heard: its breakers follow the time of calls."""
-    if calls and calls.first < last - CLOCK_SECONDS:
-        print(
-            f"audio-model: the first call is of {iso(calls.first, zone=None)}, and the store has "
-            f"heard calls until {iso(last, zone=None)}: a range that was held later is let go. "
-            "Files are best given in the order of their times",
-            file=sys.stderr,
-        )
+    print(
+        f"audio-model: the first call is of {iso(first, zone=None)}, and the store has heard calls "
+        f"until {iso(heard_until, zone=None)}: a range that was held later is let go. Files are "
+        "best given in the order of their times",
+        file=sys.stderr,
+    )
 
 
 def _load(files: list[str], calls: "_Calls", columns: dict[str, str] | None) -> int:

@@ -25,6 +25,7 @@ IMPLAUSIBLE = "?"
 HOME_CODE = "+86"
 WITHHELD = "withheld"
 UNREADABLE = "?malformed"
+_TWO_DIGIT_AREAS = tuple(f"{HOME_CODE}{area}" for area in (10, *range(20, 30)))
 MAX_DIGITS = 20
 """Kept of a key. E.164 numbers have 15 at most."""
 
@@ -118,6 +119,22 @@ class Number:
         """Return what is to be said of it in a word: its kind, or why nobody can own it."""
         return self.kind if self.flag is None else self.flag
 
+    @property
+    def segment(self) -> str:
+        """Return the segment that it is counted in: 9521 or 9558, 12345, +86139, +8610, or +44.
+
+        Of a number that nobody can own it is the segment that it borrows, behind ``?``.
+        """
+        if self.key in (WITHHELD, UNREADABLE):
+            return self.key
+        mark, digits = ("?", self.key[1:]) if self.flag is not None else ("", self.key)
+        if digits.startswith(HOME_CODE):
+            city = digits.startswith(_TWO_DIGIT_AREAS)
+            return mark + digits[: len(HOME_CODE) + (2 if city else 3)]
+        if digits.startswith("+"):
+            return mark + _country(digits)
+        return mark + (digits[:4] if digits.startswith("9") or mark else digits)
+
 
 _KINDS = {
     PhoneNumberType.MOBILE: NumberKind.MOBILE,
@@ -184,9 +201,14 @@ def holds_many_owners(prefix: str) -> bool:
         return len(digits) < _ALLOTTED_DIGITS["service"]
     if digits.startswith(HOME_CODE):
         return len(digits) < len(HOME_CODE) + _ALLOTTED_DIGITS["national"]
+    return len(digits) < len(_country(digits)) + _ALLOTTED_DIGITS["foreign"]
+
+
+def _country(digits: str) -> str:
+    """Return the country's code of digits that begin with ``+``; three of no known one."""
     codes = phonenumbers.COUNTRY_CODE_TO_REGION_CODE
-    code = next((n for n in (1, 2, 3) if int(digits[1 : n + 1] or 0) in codes), 3)
-    return len(digits) < 1 + code + _ALLOTTED_DIGITS["foreign"]
+    lengths = (n for n in (2, 3, 4) if int(digits[1:n] or 0) in codes)
+    return digits[: next(lengths, 4)]
 
 
 def _service(bare: str, digits: str) -> Number | None:

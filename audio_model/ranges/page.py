@@ -1,256 +1,252 @@
-"""A page about ranges: what is held, the tree around it, alarms over time, and their evidence.
+"""A page about ranges: what is held, all that was held and why, the tree, and the allow-list.
 
 It is complete in one file, speaks English and Chinese, and is light or dark: the frame is the
-report's.
+report's. Times are those of the machine's own zone.
 """
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 
 from audio_model.errors import printable
 from audio_model.pages import frame
-from audio_model.pages.markup import Child, Element, element
-from audio_model.pages.texts import Text, Texts
-from audio_model.ranges.breaker import Change
-from audio_model.ranges.describe import range_values
-from audio_model.ranges.store import RangeStore
+from audio_model.pages.markup import Child, Element, element, name_text
+from audio_model.pages.tables import moment, table_of
+from audio_model.pages.texts import Text, Texts, joined
+from audio_model.ranges.breaker import Change, Why
+from audio_model.ranges.describe import Value, range_values
+from audio_model.ranges.drawn import percent, range_name, share_bar, state_name, tree
+from audio_model.ranges.numbers import IMPLAUSIBLE, Flag, holds_many_owners
+from audio_model.ranges.rows import PastChange
+from audio_model.ranges.store import Allowed, RangeStore
+from audio_model.ranges.timeline import timeline
 from audio_model.ranges.tree import Node, State
-from audio_model.times import utc
+from audio_model.times import local, zone_of
 
-MAX_RANGES = 200
-"""In the tree; those that matter most."""
-MAX_LANES = 40
-MAX_CHANGES = 200
-_SUSPECT = 0.95
-_LANE_HEIGHT = 18
+MAX_HELD = 200
+MAX_CHANGES = 1000
+"""On the page; a table of all is what ``--history`` writes."""
+MAX_ALLOWED = 200
+MAX_IMPLAUSIBLE = 40
 
 _text = Texts(__package__)
 
-_CLASSES = {State.WARNED: "unknown", State.OPEN: "recorded", State.HALF_OPEN: "live"}
-_HEADS = ("range", "state", "share", "calls", "called", "short", "campaigns")
-_CHANGE_HEADS = ("time", "range", "change", "why", "nats", "said", "called")
-_TILES = ("are_open", "are_warned", "n_changes")
-
 
 def page(store: RangeStore, now: float, min_calls: int = 1) -> str:
-    """The page as HTML.
+    """Return the page as HTML.
 
     Args:
         store: what it is about.
         now: the end of the time line, seconds since 1970.
-        min_calls: of a range that is shown though it is not held.
+        min_calls: of a range that is shown though its breaker never moved.
     """
     nodes = {node.prefix: node for node in store.ranges()}
-    changes = store.changes(limit=MAX_CHANGES)
-    held = [node for node in nodes.values() if node.held]
-    counts = [
-        sum(node.state is State.OPEN for node in held),
-        sum(node.state is State.WARNED for node in held),
-        len(changes),
-    ]
-    tiles = [frame.tile(str(n), said) for n, said in zip(counts, map(_text, _TILES), strict=True)]
-    changed = {change.prefix for change in changes}
+    history = list(store.history(MAX_CHANGES))
+    n_changes = store.n_changes()
+    held = sorted((node for node in nodes.values() if node.held), key=lambda node: -node.evidence)
+    changed = {past.change.prefix for past in history}
     values = {
         prefix: range_values(node, store.policy)
         for prefix, node in nodes.items()
         if node.calls >= min_calls or node.held or prefix in changed
     }
-    held.sort(key=lambda node: -node.evidence)
-    shown = _chosen(nodes, values, changed, min_calls)
+    forged = [nodes[prefix] for prefix in _roots(nodes) if prefix.startswith(IMPLAUSIBLE)]
+    allowed = store.allowed()
+    zone = zone_of(local(now))
+    about = _text("history_about", zone=zone)
+    if n_changes > len(history):
+        about = _text("history_part", zone=zone, shown=len(history), n=n_changes)
     return frame.page(
         _text("title"),
         _text("lead"),
-        frame.section(_text("now"), element("dl", tiles, class_="tiles")),
-        frame.section(_text("held"), _table([values[node.prefix] for node in held[:MAX_RANGES]])),
-        frame.section(_text("alarms"), _lanes(changes, now), about=_text("alarms_about")),
         frame.section(
-            _text("tree"), element("figure", _tree(shown, values)), about=_text("tree_about")
+            _text("now"), _tiles(nodes.values(), n_changes, len(allowed)), about=_text("now_about")
         ),
-        frame.section(_text("evidence"), _changes(changes)),
-        made=utc(now),
+        frame.section(
+            _text("held"),
+            _held([values[node.prefix] for node in held[:MAX_HELD]], zone),
+        ),
+        frame.section(
+            _text("alarms"),
+            timeline([past.change for past in history], now)
+            if any(past.change.before is not past.change.after for past in history)
+            else _quiet("no_alarms"),
+            about=_text("alarms_about", zone=zone),
+        ),
+        frame.section(_text("history"), _history(history, zone), about=about),
+        frame.section(
+            _text("implausible"),
+            _implausible(forged, [values[node.prefix] for node in forged if node.prefix in values]),
+            about=_text("implausible_about", mark=IMPLAUSIBLE),
+        ),
+        frame.section(
+            _text("tree"),
+            element("figure", tree(nodes, values, changed, min_calls), class_="tree"),
+            about=_text("tree_about", mark=IMPLAUSIBLE),
+        ),
+        frame.section(_text("allowed"), _allowed(allowed, zone), about=_text("allowed_about")),
+        made=local(now),
     )
 
 
-def _table(rows: Sequence[dict[str, str | float | None]]) -> Element:
+def _quiet(key: str) -> Element:
+    return element("p", _text(key), class_="quiet")
+
+
+def _tiles(nodes: Iterable[Node], n_changes: int, n_allowed: int) -> Element:
+    states: Counter[State] = Counter()
+    blocked = 0
+    for node in nodes:
+        states[node.state] += 1
+        blocked += node.blocked
+    counts = {
+        "are_open": states[State.OPEN],
+        "are_half_open": states[State.HALF_OPEN],
+        "are_warned": states[State.WARNED],
+        "are_allowed": n_allowed,
+        "n_changes": n_changes,
+        "calls_blocked": blocked,
+    }
+    return element(
+        "dl", [frame.tile(f"{n:,}", _text(key)) for key, n in counts.items()], class_="tiles"
+    )
+
+
+def _held(rows: Sequence[dict[str, Value]], zone: str) -> Element:
     if not rows:
-        return element("p", _text("none_held"), class_="quiet")
-    head = element("tr", [element("th", each) for each in map(_text, _HEADS)])
-    body = [
-        element(
-            "tr",
-            element("th", printable(str(row["prefix"])), scope="row"),
-            element("td", _state(State(str(row["state"])))),
-            element("td", _bar(row)),
-            element("td", f"{row['calls']:,}"),
-            element("td", f"{row['distinct_called']:,}"),
-            element("td", _percent(row["short_share"])),
-            element("td", f"{row['campaigns']:,}"),
-        )
+        return _quiet("none_held")
+    head = [
+        *map(_text, ("range", "kind", "state")),
+        _text("since", zone=zone),
+        _text("until"),
+        _text("until", zone=zone),
+        *map(_text, ("share", "calls", "called", "blocked", "short", "campaigns")),
+    ]
+    cells: list[list[Child]] = [
+        [
+            range_name(str(row["prefix"])),
+            _kind(row),
+            state_name(State(str(row["state"]))),
+            moment(float(row["since"] or 0)),
+            moment(float(row["until"] or 0)),
+            share_bar(row),
+            f"{row['calls']:,}",
+            f"{row['distinct_called']:,}",
+            f"{row['calls_blocked']:,}",
+            percent(row["short_share"]),
+            f"{row['campaigns']:,}",
+        ]
         for row in rows
     ]
-    table = element("table", element("thead", head), element("tbody", body))
-    return element("figure", element("div", table, class_="scroll"))
+    return element("figure", table_of(head, cells, label=_text("held")))
 
 
-def _chosen(
-    nodes: dict[str, Node],
-    values: dict[str, dict[str, str | float | None]],
-    changed: set[str],
-    min_calls: int,
-) -> list[str]:
-    """Prefixes for the tree: held and suspect ones, the widest, and what they hang from."""
-    roots = [p for p in nodes if p[:-1] not in nodes and nodes[p].calls >= min_calls]
-    weighty = [
-        prefix
-        for prefix, node in nodes.items()
-        if node.held
-        or prefix in changed
-        or (
-            not _below(prefix, changed)
-            and node.calls >= min_calls
-            and float(values[prefix]["above_honest"] or 0) >= _SUSPECT
-        )
+def _history(history: Sequence[PastChange], zone: str) -> Element:
+    """Return a table of changes, the latest first."""
+    if not history:
+        return _quiet("no_alarms")
+    head = [
+        _text("time", zone=zone),
+        *map(_text, ("range", "change", "why", "nats", "said", "called", "blocked", "until")),
     ]
-    weighty.sort(key=lambda prefix: (not nodes[prefix].held, -nodes[prefix].calls))
-    roots.sort(key=lambda prefix: -nodes[prefix].calls)
-    chosen = set(weighty[:MAX_RANGES]) | set(roots[: MAX_RANGES // 4])
-    for prefix in list(chosen):
-        while prefix[:-1] in values:
-            prefix = prefix[:-1]
-            chosen.add(prefix)
-    return sorted(
-        prefix
-        for prefix in chosen
-        if nodes[prefix].held or not _says_nothing(prefix, nodes, chosen)
-    )
-
-
-def _below(prefix: str, changed: set[str]) -> bool:
-    """Whether a range is part of one that was held."""
-    return any(prefix[:length] in changed for length in range(1, len(prefix)))
-
-
-def _says_nothing(prefix: str, nodes: dict[str, Node], chosen: set[str]) -> bool:
-    """Whether a range is all but its only child."""
-    below = [each for each in chosen if each[:-1] == prefix]
-    return len(below) == 1 and nodes[below[0]].calls > 0.9 * nodes[prefix].calls
-
-
-def _tree(
-    prefixes: Sequence[str], values: dict[str, dict[str, str | float | None]]
-) -> Element | None:
-    """The prefixes below one, as a list of lists; ``prefixes`` are sorted."""
-    items: list[Element] = []
-    index = 0
-    while index < len(prefixes):
-        prefix = prefixes[index]
-        end = index + 1
-        while end < len(prefixes) and prefixes[end].startswith(prefix):
-            end += 1
-        row = values[prefix]
-        items.append(
-            element(
-                "li",
-                element("b", printable(prefix)),
-                " · ",
-                _state(State(str(row["state"]))),
-                " · ",
-                _text("n_calls", n=int(row["calls"] or 0)),
-                f" · {_percent(row['share'])} "
-                f"({_percent(row['share_low'])}–{_percent(row['share_high'])})",
-                _bar(row),
-                _tree(prefixes[index + 1 : end], values),
-            )
+    rows: list[list[Child]] = []
+    for past in reversed(history):
+        change, known = past.change, past.change.evidence
+        rows.append(
+            [
+                moment(change.time),
+                range_name(change.prefix),
+                _moved(change),
+                why(change),
+                f"{known['evidence']} / {known['open_at']}" if known else "–",
+                f"{known['recorded']} / {known['live']}" if known else "–",
+                f"{known['distinct_called']:,}" if known else "–",
+                f"{past.blocked:,}" if past.blocked and change.after is State.OPEN else "–",
+                moment(change.until) if change.until else "–",
+            ]
         )
-        index = end
-    return element("ul", items) if items else None
+    figure = element("figure", table_of(head, rows, label=_text("history")), class_="history")
+    return figure
 
 
-def _bar(row: dict[str, str | float | None]) -> Element:
-    """The share of recordings with its interval."""
-    mean, low, high = (100 * float(row[key] or 0) for key in ("share", "share_low", "share_high"))
-    return element(
-        "svg",
-        element("title", f"{mean:.0f} % ({low:.0f}–{high:.0f} %)"),
-        element("rect", class_="unknown", x=0, y=0, width=100, height=10, opacity=0.2),
-        element("rect", class_="recorded", x=low, y=0, width=high - low, height=10, opacity=0.35),
-        element("rect", class_="recorded", x=0, y=3, width=mean, height=4),
-        class_="bar",
-        viewBox="0 0 100 10",
-        preserveAspectRatio="none",
-        aria_hidden="true",
-    )
+def _moved(change: Change) -> Element:
+    if change.before is change.after:
+        return state_name(change.after)
+    return element("span", state_name(change.before), " → ", state_name(change.after))
 
 
-def _lanes(changes: Sequence[Change], now: float) -> Element:
-    """What was held when: a lane for each range, the last to change on top."""
-    if not changes:
-        return element("p", _text("no_alarms"), class_="quiet")
-    lanes: dict[str, list[Change]] = {}
-    for change in changes:
-        lanes.setdefault(change.prefix, []).insert(0, change)
-    first = min(change.time for change in changes)
-    span = max(now - first, 1.0)
-    parts: list[Child] = []
-    names = list(lanes)[:MAX_LANES]
-    for lane, prefix in enumerate(names):
-        y = lane * _LANE_HEIGHT
-        ends = [change.time for change in lanes[prefix][1:]] + [now]
-        for change, end in zip(lanes[prefix], ends, strict=True):
-            if change.after in _CLASSES:
-                parts.append(
-                    element(
-                        "rect",
-                        element("title", f"{printable(prefix)}: {_clock(change.time)}"),
-                        class_=_CLASSES[change.after],
-                        x=f"{100 * (change.time - first) / span:.2f}%",
-                        width=f"{max(100 * (end - change.time) / span, 0.4):.2f}%",
-                        y=y + 12,
-                        height=5,
-                    )
-                )
-        parts.append(element("text", printable(prefix), x=0, y=y + 9))
-    return element(
-        "figure",
-        element(
-            "svg", element("g", parts, class_="axis"), height=len(names) * _LANE_HEIGHT + 4,
-            role="img", aria_label=_text("alarms"),
-        ),
-        element("p", f"{_clock(first)} – {_clock(now)} UTC", class_="quiet"),
-    )  # fmt: skip
-
-
-def _changes(changes: Sequence[Change]) -> Element:
-    if not changes:
-        return element("p", _text("no_alarms"), class_="quiet")
-    head = element("tr", [element("th", each) for each in map(_text, _CHANGE_HEADS)])
-    body = [
-        element(
-            "tr",
-            element("th", _clock(change.time), scope="row"),
-            element("td", printable(change.prefix)),
-            element("td", _state(change.before), " → ", _state(change.after)),
-            element("td", _why(change)),
-            element("td", f"{change.evidence['evidence']} / {change.evidence['open_at']}"),
-            element("td", f"{change.evidence['recorded']} / {change.evidence['live']}"),
-            element("td", str(change.evidence["distinct_called"])),
-        )
-        for change in changes
-    ]
-    table = element("table", element("thead", head), element("tbody", body))
-    return element("figure", element("div", table, class_="scroll"))
-
-
-def _state(state: State) -> Element:
-    return element("span", _text(state), class_="named")
-
-
-def _why(change: Change) -> Text:
+def why(change: Change) -> Text:
+    """Return why a breaker moved, in words."""
+    if change.why in (Why.ALLOWED, Why.DISALLOWED) and (change.who or change.note):
+        who: str | Text = printable(change.who) or _text("somebody")
+        return _text(f"why_{change.why}_by", who=who, note=printable(change.note) or "–")
     return _text(f"why_{change.why}", ranges=printable(", ".join(change.ranges)))
 
 
-def _percent(share: str | float | None) -> str:
-    return "–" if share is None else f"{100 * float(share):.0f} %"
+def _implausible(forged: Sequence[Node], rows: Sequence[dict[str, Value]]) -> Element:
+    """Return why numbers can't be, how often each reason was met, and where."""
+    if not forged:
+        return _quiet("none_implausible")
+    met: Counter[str] = Counter()
+    for node in forged:
+        met.update({flag: node.kinds.get(flag, 0) for flag in Flag})
+    reasons: list[list[Child]] = [
+        [_text(flag), f"{met[flag]:,}", _text(f"about_{flag}")] for flag in Flag if met[flag]
+    ]
+    ordered = sorted(rows, key=lambda row: -float(row["calls"] or 0))[:MAX_IMPLAUSIBLE]
+    places: list[list[Child]] = [
+        [
+            range_name(str(row["prefix"])),
+            state_name(State(str(row["state"]))),
+            share_bar(row),
+            f"{row['calls']:,}",
+            f"{row['distinct_called']:,}",
+            _reasons(str(row["reasons"] or "")),
+        ]
+        for row in ordered
+    ]
+    places_head = list(map(_text, ("range", "state", "share", "calls", "called", "reasons")))
+    return element(
+        "figure",
+        table_of(
+            list(map(_text, ("reason", "calls", "meaning"))),
+            reasons,
+            label=_text("reasons"),
+        ),
+        table_of(places_head, places, label=_text("implausible")),
+        class_="notes",
+    )
 
 
-def _clock(moment: float) -> str:
-    return utc(moment).strftime("%m-%d %H:%M:%S")
+def _kind(row: dict[str, Value]) -> Child:
+    if row["reasons"]:
+        return _reasons(str(row["reasons"]))
+    return _text(f"kind_{row['kind']}") if row["kind"] else "–"
+
+
+def _reasons(counted: str) -> Text:
+    """Return reasons as ``range_values`` has them, in words: each with its number of calls."""
+    pairs = (each.rsplit(" ", 1) for each in counted.split("; ") if each)
+    return joined(_text("reason_of", reason=_text(flag), n=int(n)) for flag, n in pairs)
+
+
+def _allowed(allowed: Sequence[Allowed], zone: str) -> Element:
+    if not allowed:
+        return _quiet("none_allowed")
+    head = [*map(_text, ("range", "note", "who")), _text("time", zone=zone)]
+    rows: list[list[Child]] = [
+        [
+            element("span", name_text(entry.prefix), " · ", _text("is_wide"))
+            if holds_many_owners(entry.prefix)
+            else name_text(entry.prefix),
+            printable(entry.note) or "–",
+            printable(entry.who) or "–",
+            moment(entry.time),
+        ]
+        for entry in allowed[:MAX_ALLOWED]
+    ]
+    return element("figure", table_of(head, rows, label=_text("allowed")), class_="notes")
+
+
+def _roots(nodes: dict[str, Node]) -> list[str]:
+    """Return the widest ranges."""
+    return [prefix for prefix in nodes if prefix[:-1] not in nodes]

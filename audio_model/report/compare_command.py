@@ -55,9 +55,10 @@ def run(args: argparse.Namespace) -> int:
             f"{comparison.only_new.count} rows)"
         )
     limit: float | None = args.max_flips
-    print(as_text(comparison))
     if args.output is not None:
+        # First: whoever reads the text may stop reading.
         write_whole(args.output, _rendered(comparison, args, limit))
+    print(as_text(comparison))
     if limit is None:
         return EXIT_WITHIN
     # A check that half the rows are missing from has not passed.

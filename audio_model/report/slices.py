@@ -13,8 +13,9 @@ from datetime import date
 from enum import StrEnum
 from statistics import fmean
 
+from audio_model.ranges.numbers import UNREADABLE, WITHHELD, Number, normalise
 from audio_model.tables.results import Outcome, Result
-from audio_model.times import utc
+from audio_model.times import local, parse
 
 SAMPLE_ROWS = 1000
 """Rows from which columns are guessed."""
@@ -40,18 +41,17 @@ _NUMBER_NAMES = re.compile(
     r"(?:^|[\W_])(?:caller|callee|calling|called|number|phone|tel|mobile|msisdn"
     r"|ani|dnis|did|cli|from|to|src|dst)(?:$|[\W_])|主叫|被叫|号码|电话|手机"
 )
-_NUMBER = re.compile(r"(?:sips?:|tel:)?\+?[\d\s().-]{3,24}(?:@.*)?")
+_CALLERS = re.compile(r"(?:^|[\W_])(?:caller|calling|ani|cli|from|src)(?:$|[\W_])|\u4e3b\u53eb")
 _DATE = re.compile(r"\s*(\d{4})[-/.年](\d{1,2})[-/.月](\d{1,2})(?!\d)")
 _COMPACT_DATE = re.compile(r"\s*((?:19|20)\d{2})(\d{2})(\d{2})(?:$|[T_ -]?\d{4,6})")
-_EPOCH = re.compile(r"\d{10}(?:\.\d+)?|\d{13}")
-_LATEST_SECONDS = 1e11
-"""An epoch beyond this (the year 5138) is in milliseconds."""
 
 
 class SliceKind(StrEnum):
     FOLDER = "folder"
     DAY = "day"
     NUMBER = "number"
+    SEGMENT = "segment"
+    """Of numbers: 9521, +86139, a country."""
     CATEGORY = "category"
 
 
@@ -73,6 +73,10 @@ class SliceBy:
         if self.kind is SliceKind.DAY:
             day = day_of(value)
             return None if day is None else day.isoformat()
+        if self.kind is SliceKind.NUMBER:
+            return _number(value).key
+        if self.kind is SliceKind.SEGMENT:
+            return _number(value).segment
         return str(value).strip()[:_MAX_LABEL_CHARS] or None
 
 
@@ -91,6 +95,11 @@ def guess_slices(sample: Sequence[Result]) -> list[SliceBy]:
         (SliceKind.CATEGORY, _MAX_CATEGORY_SLICES),
     ):
         slices += [SliceBy(kind, name) for name, found in kinds.items() if found is kind][:most]
+    numbers = [by for by in slices if by.kind is SliceKind.NUMBER]
+    if numbers:
+        # Whose numbers call is what a segment tells; of those called it tells where people live.
+        caller = next((by for by in numbers if _CALLERS.search(by.column.lower())), numbers[0])
+        slices.insert(slices.index(caller), SliceBy(SliceKind.SEGMENT, caller.column))
     return slices
 
 
@@ -104,7 +113,8 @@ def _guess_kind(name: str, values: Sequence[object]) -> SliceKind | None:
         return SliceKind.DAY
     if (
         _NUMBER_NAMES.search(lower)
-        and _share(_NUMBER.fullmatch(text) is not None for text in texts) >= _ENOUGH
+        and _share(_number(text).key != UNREADABLE for text in texts) >= _ENOUGH
+        and any(_number(text).key != WITHHELD for text in texts)
     ):
         return SliceKind.NUMBER
     distinct = set(texts)
@@ -118,19 +128,24 @@ def _share(flags: Iterable[bool]) -> float:
 
 
 def day_of(value: object) -> date | None:
-    """The day of a date, of a time in ISO 8601 or near it, or of seconds since 1970 (in UTC)."""
+    """Return the day that a date names, or the one of a time as :func:`times.read` reads it.
+
+    It is the day by the clock that the text was written by, or by the machine's own.
+    """
     text = str(value)
     try:
         if match := _DATE.match(text) or _COMPACT_DATE.match(text):
             return date(*map(int, match.groups()))
-        if _EPOCH.fullmatch(text):
-            seconds = float(text)
-            if seconds > _LATEST_SECONDS:
-                seconds /= 1000
-            return utc(seconds).date()
-    except (ValueError, OverflowError):
+        return local(parse(value)).date()
+    except ValueError:
         return None
-    return None
+
+
+def _number(value: object) -> Number:
+    """Return the number that a cell means; a quantity that a table made of it loses its ``.0``."""
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    return normalise(str(value))
 
 
 def folder_of(path: str) -> str:

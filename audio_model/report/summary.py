@@ -1,6 +1,7 @@
 """What a run's results say as a whole, in one pass and in memory that does not grow with them."""
 
 import heapq
+import math
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -24,6 +25,11 @@ _LONGEST_SECONDS = 600.0
 
 # What differs between errors of one cause: numbers, and names in quotes.
 _PARTICULAR = re.compile(r"'[^']*'|\"[^\"]*\"|\b0x[0-9a-fA-F]+\b|\b\d+(?:\.\d+)?\b")
+
+_LABELS = {
+    **dict.fromkeys(("1", "1.0", "recorded"), Outcome.RECORDED),
+    **dict.fromkeys(("0", "0.0", "live"), Outcome.LIVE),
+}
 
 Item = TypeVar("Item")
 
@@ -79,6 +85,8 @@ class Summary:
     """Counts by the steps that held speech."""
     seconds: float = 0.0
     """Audio heard."""
+    labels: dict[Outcome, Counter[Outcome]] = field(default_factory=dict)
+    """Counts by what the column ``label`` says, recorded or live; of rows that say so."""
     causes: dict[str, Cause] = field(default_factory=dict)
     uncertain: Smallest[Result] = field(
         default_factory=lambda: Smallest(MOST_UNCERTAIN, key=_from_even_odds)
@@ -101,6 +109,9 @@ class Summary:
         self.counts[outcome] += 1
         for each in self.slices:
             each.add(result)
+        label = _LABELS.get(str(result.carried.get("label", "")).strip().lower())
+        if label is not None:
+            self.labels.setdefault(label, Counter())[outcome] += 1
         if outcome is Outcome.ERROR:
             self._add_error(result)
             return
@@ -159,6 +170,17 @@ def median_seconds(steps: Counter[int]) -> float | None:
         if half <= 0:
             return step / STEPS_PER_SECOND
     return None
+
+
+def wilson_interval(part: int, whole: int) -> tuple[float, float]:
+    """Return the 95 % interval of a share. ``whole`` is above zero.
+
+    Source: Wilson, "Probable inference, the law of succession, and statistical inference", 1927.
+    """
+    z, share = 1.96, part / whole
+    centre = (share + z * z / (2 * whole)) / (1 + z * z / whole)
+    half = z / (1 + z * z / whole) * math.sqrt(share * (1 - share) / whole + (z / (2 * whole)) ** 2)
+    return max(0.0, centre - half), min(1.0, centre + half)
 
 
 def _from_even_odds(result: Result) -> float:

@@ -1,10 +1,15 @@
 import re
+from contextlib import closing
 from xml.etree import ElementTree
 
 import html5lib
+import pytest
 
+from audio_model.ranges import page as ranges_page
 from audio_model.ranges.page import page
+from audio_model.ranges.rates import Answer
 from audio_model.ranges.store import RangeStore
+from audio_model.ranges.tree import RangeCall
 from tests.ranges_made import calls
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -56,3 +61,50 @@ def test_an_empty_store_has_a_page() -> None:
     assert isinstance(root, ElementTree.Element)
     assert "No range is held." in "".join(root.itertext())
     store.close()
+
+
+def test_every_change_is_told_with_its_time_and_who_allowed() -> None:
+    with closing(RangeStore(None)) as store:
+        heard = list(calls(BLOCK, 150, share=1.0))
+        store.hear(heard)
+        store.allow("95", "checked", heard[-1].time + 60, who="Li")
+        text = page(store, heard[-1].time + 120)
+        n = store.n_changes()
+        blocked = max(past.blocked or 0 for past in store.history())
+    root = html5lib.parse(text, namespaceHTMLElements=False)
+    (history,) = [each for each in root.iter("table") if each.get("aria-label") == "History"]
+    rows = [["".join(cell.itertext()) for cell in row] for row in history.findall("tbody/tr")]
+    assert len(rows) == n
+    times = [each.get("datetime") for each in history.findall("tbody/tr/th/time")]
+    assert times == sorted(times, reverse=True)
+    assert rows[0][3] == "allowed by Li: checked"
+    assert str(blocked) in {row[7] for row in rows}
+    assert "wide: it holds many owners" in text
+
+
+def test_numbers_that_nobody_can_own_are_explained() -> None:
+    with closing(RangeStore(None)) as store:
+        odd = ["9521370011"] * 12 + ["9521"] * 3 + ["95990011"]
+        store.hear([RangeCall(str(n), each, 1e9, Answer.LIVE) for n, each in enumerate(odd)])
+        root = html5lib.parse(page(store, 1e9), namespaceHTMLElements=False)
+    (reasons,) = [
+        each for each in root.iter("table") if each.get("aria-label", "")[:7] == "reasons"
+    ]
+    rows = [["".join(cell.itertext()) for cell in row] for row in reasons.findall("tbody/tr")]
+    assert [row[:2] for row in rows] == [
+        ["too long", "12"],
+        ["wrong length", "3"],
+        ["prefix not assigned", "1"],
+    ]
+    assert "too long (12), wrong length (3)" in "".join(root.itertext())
+
+
+def test_a_page_of_many_changes_says_how_many_it_leaves_out(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(ranges_page, "MAX_CHANGES", 2)
+    with closing(RangeStore(None)) as store:
+        store.hear(list(calls(BLOCK, 150, share=1.0)))
+        store.tick(2e9)
+        n = store.n_changes()
+        assert f"The latest 2 of {n} changes" in page(store, 2e9)

@@ -2,7 +2,7 @@
 
 import json
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from xml.etree.ElementTree import Element
 
@@ -58,12 +58,20 @@ def parse(page: str) -> Element:
 
 def said(root: Element) -> str:
     """All text of a page but for its style and script, one space between words."""
-    texts = []
-    for node in root.find(f"{XHTML}body").iter():
-        if node.tag not in (f"{XHTML}script", f"{XHTML}style"):
-            texts.append(node.text or "")
-        texts.append(node.tail or "")
-    return " ".join(" ".join(texts).split())
+    return " ".join("".join(_texts(root.find(f"{XHTML}body"))).split())
+
+
+def _texts(node: Element) -> Iterator[str]:
+    if node.tag in (f"{XHTML}script", f"{XHTML}style"):
+        return
+    # A place where a name may break is no space.
+    between = "" if node.tag == f"{XHTML}wbr" else " "
+    yield between
+    yield node.text or ""
+    for child in node:
+        yield from _texts(child)
+        yield child.tail or ""
+    yield between
 
 
 def tables(root: Element) -> list[list[list[str]]]:

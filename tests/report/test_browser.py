@@ -4,6 +4,7 @@ import os
 import shutil
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,7 +13,11 @@ import soundfile
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from audio_model import cli
-from tests import sounds
+from audio_model.pages.markup import Child, element, render
+from audio_model.pages.tables import breakable
+from audio_model.ranges.page import page as ranges_page
+from audio_model.ranges.store import RangeStore
+from tests import ranges_made, sounds
 
 CHROMIUM = next(
     filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
@@ -25,6 +30,9 @@ pytestmark = [
         CHROMIUM is None, reason="Chromium is not here: scripts/peers packages installs it"
     ),
 ]
+
+
+NASTY_NOTE = "<script>alert(1)</script>"
 
 
 @dataclass
@@ -50,7 +58,7 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture(scope="module")
 def pages(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A report and a comparison of recordings with names that are not kind."""
+    """A report, a comparison and number ranges of recordings with names that are not kind."""
     folder = tmp_path_factory.mktemp("pages")
     nasty = folder / 'calls<img src=x onerror="alert(1)">'
     nasty.mkdir()
@@ -67,6 +75,12 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> Path:
     cli.main(["score", str(folder / "m.csv"), "--output", results])
     assert cli.main(["report", results, "--output", str(folder / "r.html")]) == 0
     assert cli.main(["compare", results, results, "--output", str(folder / "c.html")]) == 0
+    heard = [*ranges_made.calls(["95213701", "9521370155"], 200, share=0.9, gap=60.0)]
+    with closing(RangeStore(folder / "n.db")) as store:
+        store.allow("95", NASTY_NOTE, 9e8, who="<b>Li</b>")
+        store.disallow("95", NASTY_NOTE, 9.5e8, who="<b>Li</b>")
+        store.hear(heard)
+        (folder / "n.html").write_text(ranges_page(store, heard[-1].time), encoding="utf-8")
     return folder
 
 
@@ -82,7 +96,10 @@ def opened(browser: Browser, request: pytest.FixtureRequest) -> Iterator[Opened]
     context.close()
 
 
-@pytest.mark.parametrize("name", ["r.html", "c.html"])
+PAGES = ["r.html", "c.html", "n.html"]
+
+
+@pytest.mark.parametrize("name", PAGES)
 @pytest.mark.parametrize(
     "opened",
     [
@@ -106,6 +123,75 @@ def test_a_page_opens_without_errors_or_network_and_fits(
     assert len([url for url in opened.requested if url.startswith("file:")]) == 1
     fits = "document.documentElement.scrollWidth <= document.documentElement.clientWidth"
     assert page.evaluate(fits)
+
+
+UNNAMED = """() => [...document.querySelectorAll("svg, table, audio, [role=img], [role=region]")]
+    .filter((node) => !node.closest("[aria-hidden=true]"))
+    .filter((node) => !node.parentElement.closest("[role=img]"))
+    .filter((node) => !(node.getAttribute("aria-label") || "").trim())
+    .map((node) => node.outerHTML.slice(0, 200))"""
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_every_drawing_and_table_has_a_name(opened: Opened, pages: Path, name: str) -> None:
+    opened.page.goto((pages / name).as_uri())
+    assert opened.page.evaluate(UNNAMED) == []
+    headings = "() => [...document.querySelectorAll('thead th')].filter((th) => !th.textContent)"
+    assert opened.page.evaluate(f"({headings})().length") == 0
+
+
+@pytest.mark.parametrize("opened", [{"viewport": {"width": 390, "height": 800}}], indirect=True)
+def test_a_wide_table_moves_by_keys_under_its_first_column(opened: Opened, pages: Path) -> None:
+    page = opened.page
+    page.goto((pages / "n.html").as_uri())
+    table = page.locator(".history .scroll")
+    first = table.locator("tbody th").first
+    table.focus()
+    before = first.bounding_box()
+    assert table.evaluate("table => table.scrollWidth > table.clientWidth")
+    for _ in range(5):
+        page.keyboard.press("ArrowRight")
+    wait_until(page, "document.querySelector('.history .scroll').scrollLeft > 50")
+    after = first.bounding_box()
+    assert before is not None and after is not None
+    assert before["x"] == pytest.approx(after["x"], abs=1)
+
+
+@pytest.mark.parametrize(
+    "opened",
+    [{"viewport": {"width": width, "height": 800}} for width in (390, 1280)],
+    indirect=True,
+)
+def test_names_of_lanes_stand_beside_their_bars_and_ticks_under_them(
+    opened: Opened, pages: Path
+) -> None:
+    page = opened.page
+    page.goto((pages / "n.html").as_uri())
+    lane = page.locator(".lane").first
+    name, bar = lane.locator("b").bounding_box(), lane.locator("svg").bounding_box()
+    assert name is not None and bar is not None
+    assert abs(name["y"] + name["height"] / 2 - bar["y"] - bar["height"] / 2) < 30
+    ticks = page.locator(".lanes .axis text")
+    assert 2 <= ticks.count() <= 7
+    right = max(box["x"] + box["width"] for box in (each.bounding_box() for each in ticks.all()))
+    assert right <= page.evaluate("document.documentElement.clientWidth")
+
+
+def test_a_long_path_breaks_at_its_parts(opened: Opened, pages: Path) -> None:
+    page = opened.page
+    page.goto((pages / "r.html").as_uri())
+    page.set_content(
+        "<style>.path { overflow-wrap: anywhere }</style><p class=path style='width: 12em'>"
+        + render_parts(breakable("calls/branch-office-hangzhou/outgoing_recordings/rec_01.wav"))
+    )
+    lines = page.locator("p").evaluate(
+        """p => { const lines = [[]]; let y = null;
+        for (const node of p.childNodes) { if (node.nodeType !== 3) continue;
+          const range = document.createRange(); range.selectNode(node);
+          if (range.getClientRects().length > 1) lines.push("broken");
+        } return lines.slice(1); }"""
+    )
+    assert lines == []
 
 
 @pytest.mark.parametrize("opened", [{"locale": "zh-CN"}, {"locale": "en-GB"}], indirect=True)
@@ -135,6 +221,10 @@ def test_light_and_dark_can_be_switched(opened: Opened, pages: Path) -> None:
     assert page.evaluate(background) != first
     page.locator("#theme").click()
     assert page.evaluate(background) == first
+
+
+def render_parts(parts: list[Child]) -> str:
+    return render(element("span", parts)).partition("\n")[2]
 
 
 def wait_until(page: Page, expression: str) -> None:

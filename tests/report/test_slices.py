@@ -38,13 +38,27 @@ def test_columns_are_known_by_name_and_content() -> None:
         score_of_agent=[str(n / 7) for n in range(50)],
     ) == [
         (SliceKind.DAY, "started_at"),
+        (SliceKind.SEGMENT, "caller"),
         (SliceKind.NUMBER, "caller"),
         (SliceKind.CATEGORY, "language"),
     ]
     assert guessed(主叫号码=numbers, 通话日期=["2026年5月1日", "2026年5月2日"]) == [
         (SliceKind.DAY, "通话日期"),
+        (SliceKind.SEGMENT, "主叫号码"),
         (SliceKind.NUMBER, "主叫号码"),
     ]
+    assert guessed(called=numbers, caller=[*numbers, "anonymous"]) == [
+        (SliceKind.NUMBER, "called"),
+        (SliceKind.SEGMENT, "caller"),
+        (SliceKind.NUMBER, "caller"),
+    ]
+
+
+def test_numbers_are_one_however_they_are_written() -> None:
+    by = SliceBy(SliceKind.NUMBER, "caller")
+    written = ["+86 139-1234-5678", "0086 13912345678", 13912345678.0, "'13912345678"]
+    rows = [made.result(carried={"caller": each}) for each in written]
+    assert {by.group_of(row) for row in rows} == {"+8613912345678"}
 
 
 def test_a_name_alone_makes_no_slice() -> None:
@@ -63,6 +77,8 @@ def test_a_name_alone_makes_no_slice() -> None:
         ("20260501", date(2026, 5, 1)),
         (1777593600, date(2026, 5, 1)),
         ("1777593600000", date(2026, 5, 1)),
+        (1777593600000000, date(2026, 5, 1)),
+        ("46143.25", date(2026, 5, 1)),
         ("2026-13-01", None),
         ("yesterday", None),
         (None, None),

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from audio_model.frontend import SAMPLE_RATE, Samples, log_mel
 from audio_model.pages.markup import Element, element, name_text
+from audio_model.pages.tables import breakable
 from audio_model.pages.texts import Text
 from audio_model.report.exhibits import Exhibit
 from audio_model.report.page.drawing import named
@@ -43,8 +44,8 @@ def path_of(result: Result) -> Element:
     channel = f" · {name_text(result.channel)}" if result.channel else None
     return element(
         "span",
-        element("span", folder.rstrip("/") + "/", class_="folder") if folder else None,
-        name,
+        element("span", breakable(f"{folder.rstrip('/')}/"), class_="folder") if folder else None,
+        breakable(name),
         channel,
         class_="path",
     )

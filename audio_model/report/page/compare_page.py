@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 
 from audio_model.pages.frame import page, section, tile
 from audio_model.pages.markup import Child, Element, element, name_text
+from audio_model.pages.tables import table_of
 from audio_model.pages.texts import Text
 from audio_model.report.compare import (
     CLASSES,
@@ -23,10 +24,9 @@ from audio_model.report.page.drawing import (
     named,
     percent,
     stacked_bar,
-    table_of,
 )
+from audio_model.report.page.groups import group_name, title_of
 from audio_model.report.page.texts import text
-from audio_model.report.slices import SliceKind
 from audio_model.tables.results import Outcome, Result
 
 _SHOWN_GROUPS = 20
@@ -107,8 +107,12 @@ def _matrix(comparison: Comparison) -> Element:
         text("matrix"),
         element(
             "figure",
-            table_of(["", ""], bars),
-            table_of([text("old_to_new"), *map(named, Outcome), text("all_rows")], rows),
+            table_of([text("side"), text("verdicts")], bars, label=text("verdicts")),
+            table_of(
+                [text("old_to_new"), *map(named, Outcome), text("all_rows")],
+                rows,
+                label=text("matrix"),
+            ),
             class_="matrix",
         ),
         about=text("matrix_about"),
@@ -143,7 +147,7 @@ def _shifts(comparison: Comparison) -> Element:
         chart(
             [drawing, axis_line(axis)],
             text("shifts"),
-            table_of([text("range"), text("count")], rows),
+            table_of([text("range"), text("count")], rows, label=text("shifts")),
         ),
         element("p", said, class_="about"),
         about=text("shifts_about"),
@@ -166,12 +170,9 @@ def _drawn(histogram: Mapping[int, int]) -> tuple[list[int], Axis]:
 
 
 def _slice(each: ShiftsOfSlice) -> Element:
-    title = text("by_folder")
-    if each.by.kind is not SliceKind.FOLDER:
-        title = text("by_column", column=name_text(each.by.column))
+    title = title_of(each.by)
     rows: list[list[Child]] = [
-        [element("span", name_text(name), class_="path"), *_cells(group)]
-        for name, group in each.shown(_SHOWN_GROUPS)
+        [group_name(each.by, name), *_cells(group)] for name, group in each.shown(_SHOWN_GROUPS)
     ]
     head = [
         text(key)
@@ -185,7 +186,7 @@ def _slice(each: ShiftsOfSlice) -> Element:
             "share_new",
         )
     ]
-    table = table_of(head, rows, wide=(1, 4, 5))
+    table = table_of(head, rows, label=title, wide=(1, 4, 5))
     return section(title, element("figure", table))
 
 
@@ -206,8 +207,10 @@ def _largest(comparison: Comparison) -> Element | None:
         rows.append([path_of(new), *_side(old), *_side(new), _signed(new.score - old.score)])
     if not rows:
         return None
-    head: list[Child] = [text("recording"), text("old"), "", text("new"), "", text("shift")]
-    return section(text("largest"), element("figure", table_of(head, rows, wide=(2, 4))))
+    score_of = [text("score_of_side", side=text(side)) for side in ("old", "new")]
+    head = [text("recording"), text("old"), score_of[0], text("new"), score_of[1], text("shift")]
+    table = table_of(head, rows, label=text("largest"), wide=(2, 4))
+    return section(text("largest"), element("figure", table))
 
 
 def _side(result: Result) -> Iterable[Child]:

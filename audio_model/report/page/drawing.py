@@ -8,7 +8,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from audio_model.pages.markup import Child, Element, element
-from audio_model.pages.texts import Text
+from audio_model.pages.tables import table_of
+from audio_model.pages.texts import Text, joined
 from audio_model.report.page.texts import text
 from audio_model.tables.results import Outcome
 
@@ -61,12 +62,13 @@ def named(outcome: Outcome) -> Element:
 def stacked_bar(counts: Mapping[Outcome, int], *, class_: str = "bar") -> Element:
     """One bar, divided as the counts are, always in one order."""
     total = sum(counts.values()) or 1
-    pieces = []
+    pieces, said = [], []
     start = 0.0
     for outcome in Outcome:
         width = 100 * counts.get(outcome, 0) / total
         if width:
-            title = element("title", _counted(text(outcome), counts[outcome], total))
+            said.append(_counted(text(outcome), counts[outcome], total))
+            title = element("title", said[-1])
             pieces.append(
                 element("rect", title, class_=str(outcome), x=start, y=0, width=width, height=10)
             )
@@ -77,7 +79,8 @@ def stacked_bar(counts: Mapping[Outcome, int], *, class_: str = "bar") -> Elemen
         class_=class_,
         viewBox="0 0 100 10",
         preserveAspectRatio="none",
-        aria_hidden="true",
+        role="img",
+        aria_label=joined(said),
     )
 
 
@@ -115,7 +118,7 @@ def histograms(panels: Mapping[Outcome, Sequence[int]], axis: Axis, label: Text)
         for index in range(axis.bins)
         if any(counts[index] for counts in shown.values())
     ]
-    return chart(rows, label, table_of([text("range"), *map(named, shown)], table))
+    return chart(rows, label, table_of([text("range"), *map(named, shown)], table, label=label))
 
 
 def columns(counts: Sequence[int], axis: Axis, class_: str, *, power: float = 1) -> Element:
@@ -232,11 +235,15 @@ def days(counts: Mapping[str, Mapping[Outcome, int]], label: Text, group: Text) 
         ),
         axis_line(axis),
     ]
-    return chart(rows, label, group_table(counts.items(), group))
+    return chart(rows, label, group_table(counts.items(), group, label=label))
 
 
 def group_table(
-    groups: Iterable[tuple[Child, Mapping[Outcome, int]]], name: Text, *, bars: bool = False
+    groups: Iterable[tuple[Child, Mapping[Outcome, int]]],
+    name: Text,
+    *,
+    label: Text,
+    bars: bool = False,
 ) -> Element:
     """Counts of groups by outcome, with a bar each if asked for."""
     rows: list[list[Child]] = []
@@ -244,55 +251,16 @@ def group_table(
         total = sum(counts.values())
         if not total:
             continue
-        row: list[Child] = [element("span", group, class_="path")]
+        row: list[Child] = [group]
         if bars:
             row.append(stacked_bar(counts))
         row += [f"{total:,}", *(f"{counts.get(outcome, 0):,}" for outcome in Outcome)]
         row.append(percent(counts.get(Outcome.RECORDED, 0), total))
         rows.append(row)
-    head: list[Child] = [name, *([""] if bars else []), text("total"), *map(named, Outcome)]
-    return table_of([*head, text("share_recorded")], rows, wide=range(len(head) - 4, len(head)))
-
-
-def table_of(
-    head: Sequence[Child], rows: Iterable[Sequence[Child]], *, wide: Iterable[int] = ()
-) -> Element:
-    """A table; the first cell of a row names it, columns of numbers lie to the right.
-
-    Args:
-        head: of the columns.
-        rows: of cells.
-        wide: indices of the columns that a narrow page leaves out.
-    """
-    hidden = set(wide)
-
-    def cell(tag: str, index: int, content: Child, scope: str | None) -> Element:
-        return element(tag, content, scope=scope, class_="wide" if index in hidden else None)
-
-    return element(
-        "div",
-        element(
-            "table",
-            element(
-                "thead",
-                element("tr", [cell("th", index, name, "col") for index, name in enumerate(head)]),
-            ),
-            element(
-                "tbody",
-                [
-                    element(
-                        "tr",
-                        [
-                            cell("td" if index else "th", index, content, None if index else "row")
-                            for index, content in enumerate(row)
-                        ],
-                    )
-                    for row in rows
-                ],
-            ),
-        ),
-        class_="scroll",
-    )
+    drawn = [text("verdicts")] if bars else []
+    head: list[Child] = [name, *drawn, text("total"), *map(named, Outcome)]
+    wide = range(len(head) - 4, len(head))
+    return table_of([*head, text("share_recorded")], rows, label=label, wide=wide)
 
 
 def chart(rows: Iterable[Element], label: Text, table: Element) -> Element:

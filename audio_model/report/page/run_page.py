@@ -8,7 +8,9 @@ from datetime import date, timedelta
 from audio_model.decision import Reason
 from audio_model.pages.frame import page, section, tile
 from audio_model.pages.markup import Child, Element, element, name_text
+from audio_model.pages.tables import breakable, table_of
 from audio_model.pages.texts import Text
+from audio_model.ranges.numbers import IMPLAUSIBLE
 from audio_model.report.exhibits import Exhibit
 from audio_model.report.page.cards import card, path_of
 from audio_model.report.page.drawing import (
@@ -21,11 +23,11 @@ from audio_model.report.page.drawing import (
     percent,
     share_bar,
     stacked_bar,
-    table_of,
 )
+from audio_model.report.page.groups import group_name, title_of
 from audio_model.report.page.texts import text
-from audio_model.report.slices import MAX_FOLDERS, Slice, SliceKind, group_folders
-from audio_model.report.summary import SCORE_BINS, Summary, median_seconds
+from audio_model.report.slices import MAX_FOLDERS, Slice, SliceBy, SliceKind, group_folders
+from audio_model.report.summary import SCORE_BINS, Summary, median_seconds, wilson_interval
 from audio_model.steps import STEPS_PER_SECOND
 from audio_model.tables.results import Outcome, Results
 
@@ -73,7 +75,7 @@ def run_page(results: Results, summary: Summary, gallery: Gallery, model: str) -
     lead: list[Child] = [
         text("report_lead", n=summary.total),
         " ",
-        element("b", name_text(str(results.path))),
+        element("b", breakable(str(results.path))),
     ]
     content: list[Element | None] = [_unfinished(results)]
     if summary.total == 0:
@@ -82,6 +84,7 @@ def run_page(results: Results, summary: Summary, gallery: Gallery, model: str) -
         content += [
             _overview(summary),
             _note(),
+            _labels(summary),
             *_charts(summary),
             *(_slice(each) for each in summary.slices),
             *_gallery(gallery),
@@ -121,6 +124,35 @@ def _overview(summary: Summary) -> Element:
         stacked_bar(counts, class_="whole"),
         element("dl", tiles, class_="tiles"),
     )
+
+
+def _labels(summary: Summary) -> Element | None:
+    """Return what the labels make of the verdicts; None without any."""
+    if not summary.labels:
+        return None
+    tiles = []
+    for label, key in ((Outcome.RECORDED, "hits"), (Outcome.LIVE, "false_alarms")):
+        counts = summary.labels.get(label, Counter())
+        heard = counts.total() - counts[Outcome.ERROR]
+        if heard:
+            flagged = counts[Outcome.RECORDED]
+            low, high = (_share(each) for each in wilson_interval(flagged, heard))
+            about = element("small", text("interval", low=low, high=high))
+            tiles.append(tile(element("span", percent(flagged, heard), about), text(key)))
+    rows: list[tuple[Child, Mapping[Outcome, int]]] = [
+        (named(label), counts) for label, counts in sorted(summary.labels.items(), reverse=True)
+    ]
+    table = group_table(rows, text("label"), label=text("labels"), bars=True)
+    return section(
+        text("labels"),
+        element("dl", tiles, class_="tiles"),
+        element("figure", table, class_="groups"),
+        about=text("labels_about"),
+    )
+
+
+def _share(share: float) -> str:
+    return f"{100 * share:.{1 if share < 0.1 else 0}f} %"
 
 
 def _hours(seconds: float) -> str:
@@ -164,7 +196,8 @@ def _charts(summary: Summary) -> Iterable[Element]:
             [_reason(reason), share_bar(count, total), f"{count:,}", percent(count, total)]
             for reason, count in summary.reasons.most_common()
         ]
-        table = table_of([text("reason"), "", text("count"), text("share")], rows)
+        head = [text("reason"), text("share_drawn"), text("count"), text("share")]
+        table = table_of(head, rows, label=text("reasons"))
         yield section(text("reasons"), element("figure", table, class_="groups"))
 
 
@@ -195,6 +228,7 @@ def _slice(each: Slice) -> Element | None:
     if len(each.groups) < 2:
         return None
     column = name_text(each.by.column)
+    title = title_of(each.by)
     match each.by.kind:
         case SliceKind.DAY:
             counts, key = _by_day(each.groups)
@@ -206,21 +240,26 @@ def _slice(each: Slice) -> Element | None:
             folders: dict[str, Counter[Outcome]] = {}
             for folder, above in group_folders(each.groups, MAX_FOLDERS).items():
                 folders.setdefault(above, Counter()).update(each.groups[folder])
-            return _group_section(text("by_folder"), folders, each.beyond)
+            return _group_section(title, each.by, folders, each.beyond)
         case SliceKind.NUMBER:
-            title = text("by_column", column=column)
-            return _group_section(title, each.groups, each.beyond, most_recorded=True)
+            about = text("most_recorded_first")
+            return _group_section(title, each.by, each.groups, each.beyond, about)
+        case SliceKind.SEGMENT:
+            about = text("segments_about", mark=IMPLAUSIBLE)
+            return _group_section(title, each.by, each.groups, each.beyond, about)
         case SliceKind.CATEGORY:
-            return _group_section(text("by_column", column=column), each.groups, each.beyond)
+            return _group_section(title, each.by, each.groups, each.beyond)
 
 
 def _group_section(
     title: Text,
+    by: SliceBy,
     groups: Mapping[str, Counter[Outcome]],
     beyond: Counter[Outcome],
-    *,
-    most_recorded: bool = False,
+    about: Text | None = None,
 ) -> Element:
+    most_recorded = by.kind in (SliceKind.NUMBER, SliceKind.SEGMENT)
+
     def rank(item: tuple[str, Counter[Outcome]]) -> tuple[int, int, str]:
         name, counts = item
         recorded = counts[Outcome.RECORDED] if most_recorded else 0
@@ -228,7 +267,7 @@ def _group_section(
 
     ordered = sorted(groups.items(), key=rank)
     rows: list[tuple[Child, Mapping[Outcome, int]]] = [
-        (name_text(name), counts) for name, counts in ordered[:_SHOWN_GROUPS]
+        (group_name(by, name), counts) for name, counts in ordered[:_SHOWN_GROUPS]
     ]
     rest = ordered[_SHOWN_GROUPS:]
     if rest:
@@ -237,8 +276,8 @@ def _group_section(
             added.update(counts)
         rows.append((text("other_groups", n=len(rest)), added))
     rows.append((text("beyond_groups"), beyond))
-    table = element("figure", group_table(rows, text("group"), bars=True), class_="groups")
-    return section(title, table, about=text("most_recorded_first") if most_recorded else None)
+    table = group_table(rows, text("group"), label=title, bars=True)
+    return section(title, element("figure", table, class_="groups"), about=about)
 
 
 def _by_day(groups: Mapping[str, Counter[Outcome]]) -> tuple[dict[str, Counter[Outcome]], str]:
@@ -295,7 +334,8 @@ def _unreadable(exhibits: Sequence[Exhibit]) -> Element | None:
         ]
         for exhibit in exhibits[:_SHOWN_UNREADABLE]
     ]
-    table = table_of([text("recording"), "", text("score"), text("error")], rows)
+    head = [text("recording"), text("verdicts"), text("score"), text("error")]
+    table = table_of(head, rows, label=text("unreadable", n=len(exhibits)))
     return element(
         "details",
         element("summary", text("unreadable", n=len(exhibits))),
@@ -310,13 +350,13 @@ def _causes(summary: Summary) -> Element | None:
     rows: list[list[Child]] = []
     for name, cause in sorted(summary.causes.items(), key=lambda item: -item[1].count):
         examples = [
-            element("div", name_text(result.path), class_="path") for result in cause.examples
+            element("div", breakable(result.path), class_="path") for result in cause.examples
         ]
         said = name_text(name) if name else text("other_causes")
         rows.append(
             [element("span", said, class_="path"), f"{cause.count:,}", element("div", examples)]
         )
-    table = table_of([text("cause"), text("count"), text("examples")], rows)
+    table = table_of([text("cause"), text("count"), text("examples")], rows, label=text("causes"))
     return section(text("causes"), element("figure", table, class_="words"))
 
 

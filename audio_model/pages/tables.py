@@ -1,0 +1,67 @@
+"""Tables of pages, and what stands in their cells."""
+
+import re
+from collections.abc import Iterable, Sequence
+
+from audio_model.pages.markup import Child, Element, element, name_text
+from audio_model.pages.texts import Text
+from audio_model.times import local
+
+_BEHIND = re.compile(r"(?<=[/\\_.:=&?-])(?=[^/\\_.:=&?-])")
+"""Where a long name may break: behind its separators."""
+
+
+def table_of(
+    head: Sequence[Child],
+    rows: Iterable[Sequence[Child]],
+    *,
+    label: Text,
+    wide: Iterable[int] = (),
+) -> Element:
+    """Return a table; the first cell of a row names it, columns of numbers lie to the right.
+
+    A table that is wider than its page moves sideways under its first column, by keys, too.
+
+    Args:
+        head: of the columns.
+        rows: of cells.
+        label: the table's name for those who do not see it.
+        wide: indices of the columns that a narrow page leaves out.
+    """
+    hidden = set(wide)
+
+    def cell(tag: str, index: int, content: Child, scope: str | None) -> Element:
+        return element(tag, content, scope=scope, class_="wide" if index in hidden else None)
+
+    header = [cell("th", index, name, "col") for index, name in enumerate(head)]
+    body = [
+        element(
+            "tr",
+            [
+                cell("td" if index else "th", index, content, None if index else "row")
+                for index, content in enumerate(row)
+            ],
+        )
+        for row in rows
+    ]
+    table = element(
+        "table",
+        element("thead", element("tr", header)),
+        element("tbody", body),
+        aria_label=label,
+    )
+    return element("div", table, class_="scroll", role="region", aria_label=label, tabindex=0)
+
+
+def breakable(name: str) -> list[Child]:
+    """Return a path or another long name, as it may stand on a page, to be broken at its parts."""
+    children: list[Child] = []
+    for part in _BEHIND.split(name_text(name)):
+        children += [element("wbr"), part]
+    return children[1:]
+
+
+def moment(seconds: float) -> Element:
+    """Return a moment in seconds since 1970, to the second, by the machine's own clock."""
+    at = local(seconds)
+    return element("time", f"{at:%m-%d %H:%M:%S}", datetime=at.isoformat(timespec="seconds"))
