@@ -33,7 +33,7 @@ _LUCK = 0.5
 _ALLOWED = 0.25
 """Most of the answers that are not live that an honest range's recordings may be.
 
-With these two, simulated honest lines of 30 % to 90 % live answers get half a warning a month at the
+With these two, simulated honest lines of 30 % to 90 % live answers get half a warning a month at
 most, and the messages that are hardest to hear are found as soon as without any bound.
 """
 _LEAST = 0.02
