@@ -27,6 +27,10 @@ COMMANDS = {
         "audio_model.report.compare_command",
         "say what changed between two results, or two models",
     ),
+    "join": (
+        "audio_model.report.join_command",
+        "join verdicts with call records and campaigns in one table",
+    ),
     "serve": (
         "audio_model.gateway.command",
         "listen to live calls and say the same of them while they go on",

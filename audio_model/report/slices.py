@@ -32,6 +32,9 @@ _MAX_LABEL_CHARS = 80
 _ENOUGH = 0.8
 """Share of a column's values that must look like what its name says."""
 
+_NONE = "–"
+"""The group of rows that leave a column empty which is always looked at."""
+
 # Words of a column's name, in lower case; Chinese is written without spaces.
 _DAY_NAMES = re.compile(
     r"(?:^|[\W_])(?:date|day|time|timestamp|started|start|created|ts)(?:$|[\W_])"
@@ -41,6 +44,11 @@ _NUMBER_NAMES = re.compile(
     r"(?:^|[\W_])(?:caller|callee|calling|called|number|phone|tel|mobile|msisdn"
     r"|ani|dnis|did|cli|from|to|src|dst)(?:$|[\W_])|主叫|被叫|号码|电话|手机"
 )
+_CATEGORY_NAMES = re.compile(
+    r"(?:^|[\W_])(?:trunk|attest|attestation|verstat|campaign|carrier)(?:$|[\W_])"
+    r"|\u4e2d\u7ee7|\u8fd0\u8425\u5546"
+)
+"""Columns that are looked at however many values they have: nobody's count is a limit to trunks."""
 _CALLERS = re.compile(r"(?:^|[\W_])(?:caller|calling|ani|cli|from|src)(?:$|[\W_])|\u4e3b\u53eb")
 _DATE = re.compile(r"\s*(\d{4})[-/.年](\d{1,2})[-/.月](\d{1,2})(?!\d)")
 _COMPACT_DATE = re.compile(r"\s*((?:19|20)\d{2})(\d{2})(\d{2})(?:$|[T_ -]?\d{4,6})")
@@ -69,7 +77,8 @@ class SliceBy:
             return folder_of(result.path)
         value = result.carried.get(self.column)
         if value is None or value == "":
-            return None
+            always = self.kind is SliceKind.CATEGORY and _CATEGORY_NAMES.search(self.column.lower())
+            return _NONE if always else None
         if self.kind is SliceKind.DAY:
             day = day_of(value)
             return None if day is None else day.isoformat()
@@ -94,7 +103,9 @@ def guess_slices(sample: Sequence[Result]) -> list[SliceBy]:
         (SliceKind.NUMBER, 2),
         (SliceKind.CATEGORY, _MAX_CATEGORY_SLICES),
     ):
-        slices += [SliceBy(kind, name) for name, found in kinds.items() if found is kind][:most]
+        names = [name for name, found in kinds.items() if found is kind]
+        names.sort(key=lambda name: _CATEGORY_NAMES.search(name.lower()) is None)
+        slices += [SliceBy(kind, name) for name in names[:most]]
     numbers = [by for by in slices if by.kind is SliceKind.NUMBER]
     if numbers:
         # Whose numbers call is what a segment tells; of those called it tells where people live.
@@ -118,6 +129,8 @@ def _guess_kind(name: str, values: Sequence[object]) -> SliceKind | None:
     ):
         return SliceKind.NUMBER
     distinct = set(texts)
+    if _CATEGORY_NAMES.search(lower):
+        return SliceKind.CATEGORY
     if 2 <= len(distinct) <= min(_MAX_CATEGORIES, len(texts) / 2):
         return SliceKind.CATEGORY
     return None
