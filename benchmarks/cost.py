@@ -27,8 +27,8 @@ from benchmarks.machine import Machine, machine
 from benchmarks.naive import NaivePipeline
 from benchmarks.startup import Start, fresh_processes
 from benchmarks.timing import Task, Timing, interleaved
+from training.call_graph import front_end_flops
 from training.config import from_dict
-from training.export import StreamingLogMel
 from training.network import Network, NetworkConfig, count_flops
 
 CLIP_SECONDS = 4.0
@@ -66,12 +66,10 @@ class Costs:
 
 def sizes_of(model: Model) -> Sizes:
     config = network_config(model)
-    # Matrix products, as count_flops counts convolutions.
-    a_frame = sum(2 * matrix.numel() for matrix in StreamingLogMel().buffers())
     return Sizes(
         parameters=sum(p.numel() for p in Network(config).parameters()),
         network_mflop=count_flops(config, CLIP_SECONDS) / 1e6,
-        front_end_mflop=a_frame * CLIP_SECONDS * FRAMES_PER_SECOND / 1e6,
+        front_end_mflop=front_end_flops() * CLIP_SECONDS * FRAMES_PER_SECOND / 1e6,
         model_bytes=model.path.stat().st_size,
     )
 

@@ -64,7 +64,7 @@ from benchmarks.cost import (
 )
 from benchmarks.machine import Machine, machine
 from benchmarks.timing import Task, Timing, interleaved
-from training.export import StreamingLogMel
+from training.call_graph import StreamingLogMel
 
 BATCH = 8
 REPEATS = 4

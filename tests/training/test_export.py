@@ -19,8 +19,8 @@ from audio_model.model import INPUTS, OUTPUTS, Model
 from audio_model.steps import STEP_SAMPLES
 from tests import readout, sounds
 from training import export
+from training.call_graph import CallGraph
 from training.checkpoint import Checkpoint
-from training.export import CallGraph, StreamingLogMel
 
 N_STEPS = 30
 CALLS = np.stack(
@@ -72,13 +72,6 @@ def test_the_file_equals_the_network(
         for one, another in zip(ours, theirs, strict=True):
             np.testing.assert_allclose(one, another, rtol=1e-5, atol=1e-5)
         state, other = ours[-1], theirs[-1]
-
-
-@pytest.mark.parametrize("row", range(len(CALLS)))
-def test_the_graph_s_log_mel_is_the_front_end_s(row: int) -> None:
-    samples = np.concatenate([np.zeros(frontend.HISTORY_SAMPLES, np.float32), CALLS[row]])
-    features = StreamingLogMel()(torch.from_numpy(samples)[None])[0].numpy()
-    np.testing.assert_allclose(features, frontend.log_mel(CALLS[row]), rtol=0, atol=1e-4)
 
 
 def test_the_network_s_own_answers(model: Model, trained: Checkpoint) -> None:

@@ -20,6 +20,7 @@ from audio_model.fitting.rule import point_of
 from audio_model.frontend import FRAMES_PER_SECOND
 from training import checkpoint, config
 from training.audit import report as audit_report
+from training.call_graph import front_end_flops
 from training.checkpoint import CHECKPOINT
 from training.command import run_command
 from training.config import Config
@@ -29,7 +30,6 @@ from training.data.split import CLASS_NAMES, SplitName
 from training.evaluation import report
 from training.evaluation.figures import CLASSES, SLICE_SECONDS
 from training.evaluation.report import percent, table
-from training.export import front_end_flops
 from training.files import write_atomically
 from training.network import count_flops
 from training.rivals.compare import ALL
