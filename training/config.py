@@ -1,8 +1,9 @@
 """One TOML file describes a run, from the manifest to the shipped weights."""
 
+import json
 import tomllib
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -78,7 +79,7 @@ class TrainConfig:
     threads: int = 1
     """Two are hardly faster for so small a network; it depends on them which bits come out."""
     workers: int = 2
-    """Processes that draw scenes."""
+    """Processes that draw scenes, and then those in which teachers learn."""
     bfloat16: bool = False
     """Multiply in bfloat16: twice as fast on a processor that has it, slower on one that hasn't."""
 
@@ -88,6 +89,27 @@ class TrainConfig:
                 raise UsageError(f"train.{name} must be at least 1")
         if self.scenes < self.batch_size:
             raise UsageError("train.scenes must be at least train.batch_size")
+
+
+@dataclass(frozen=True)
+class TeachingConfig:
+    """Larger networks that learn first, from the same scenes, and teach the network of the run.
+
+    What several networks agree on is a calmer target than a label, and a smaller network can reach
+    it (Hinton et al., "Distilling the knowledge in a neural network", 2015).
+    """
+
+    teachers: int = 0
+    """How many there are. They differ in their seeds, which follow that of the run."""
+    network: NetworkConfig = field(default_factory=NetworkConfig)
+    weight: float = 0.7
+    """Share of a target that is the mean of the teachers' answers; the rest is the label."""
+
+    def __post_init__(self) -> None:
+        if self.teachers < 0:
+            raise UsageError("teaching.teachers must be at least 0")
+        if not 0 <= self.weight <= 1:
+            raise UsageError("teaching.weight must be between 0 and 1")
 
 
 @dataclass(frozen=True)
@@ -107,6 +129,7 @@ class Config:
     scene: SceneConfig = field(default_factory=SceneConfig)
     network: NetworkConfig = field(default_factory=NetworkConfig)
     train: TrainConfig = field(default_factory=TrainConfig)
+    teaching: TeachingConfig = field(default_factory=TeachingConfig)
     perturbation: Perturbation = field(default_factory=Perturbation)
     calibration: CalibrationConfig = field(default_factory=CalibrationConfig)
 
@@ -130,6 +153,16 @@ def load(path: Path) -> Config:
     )
     unmet = replace(unmet, manifest=unmet.manifest and (folder / unmet.manifest).resolve())
     return replace(config, data=data, unmet=unmet)
+
+
+def plain(config: Config) -> dict[str, Any]:
+    """Return the settings as plain data, without the paths of this machine."""
+    names = tuple(Path(manifest.name) for manifest in config.data.manifests)
+    data = replace(config.data, manifests=names, beds=None)
+    unmet = replace(config.unmet, manifest=None)
+    text = json.dumps(asdict(replace(config, data=data, unmet=unmet)), default=str)
+    values: dict[str, Any] = json.loads(text)
+    return values
 
 
 def from_dict(kind: type[T], values: dict[str, Any]) -> T:

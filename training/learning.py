@@ -1,7 +1,7 @@
 """How one network learns from a pool of scenes: losses, augmentation, steps and the average."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -26,6 +26,7 @@ def loss_of(
     held: Tensor,
     class_weights: Tensor,
     settings: TrainConfig,
+    taught: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Loss of the logit, scenes of a class weighing alike, and of what each step holds.
 
@@ -38,13 +39,13 @@ def loss_of(
         label: how much of it is recorded, 0 to 1, or IGNORED. [shape=(batch,)]
         held: class of each step or IGNORED. [shape=(batch, n_steps)]
         class_weights: of a live and of a recorded scene. [shape=(2,)]
+        taught: target of each step's logit, in place of the label. [shape=(batch, n_steps)]
     """
     voice_steps = torch.cumsum(held == Heard.VOICE, dim=1)
     asked = (voice_steps >= settings.min_voice_steps) & (held != IGNORED)
     asked &= (label != IGNORED)[:, None]
     recorded = label.clamp(min=0)
-    target = recorded[:, None] * (1 - 2 * settings.label_smoothing) + settings.label_smoothing
-    target = target.expand_as(logit)
+    target = smoothed(recorded, settings)[:, None].expand_as(logit) if taught is None else taught
     each = F.binary_cross_entropy_with_logits(logit, target, reduction="none") * asked
     n_asked = asked.sum(dim=1)
     of_scene = each.sum(dim=1) / n_asked.clamp(min=1)
@@ -52,6 +53,11 @@ def loss_of(
     of_logit = (of_scene * weight).sum() / weight.sum().clamp(min=1e-6)
     of_heard = F.cross_entropy(heard, held, ignore_index=IGNORED)
     return of_logit, of_heard
+
+
+def smoothed(label: Tensor, settings: TrainConfig) -> Tensor:
+    """Return labels of 0 to 1, drawn towards the middle by ``label_smoothing``."""
+    return label * (1 - 2 * settings.label_smoothing) + settings.label_smoothing
 
 
 def moving_average(decay: float) -> Callable[[Any, Any, Tensor | int], None]:
@@ -74,10 +80,14 @@ def moving_average(decay: float) -> Callable[[Any, Any, Tensor | int], None]:
 
 
 class Trainer:
-    """The state of a run that an interruption must not lose, and one epoch of it."""
+    """The state of a run that an interruption must not lose, and one epoch of it.
 
-    def __init__(self, settings: Config, pool: Pool) -> None:
+    ``teachers`` are networks whose mean answer the network learns beside the label.
+    """
+
+    def __init__(self, settings: Config, pool: Pool, teachers: Sequence[Network] = ()) -> None:
         self.settings = settings.train
+        self._teachers, self._teaching = teachers, settings.teaching
         torch.manual_seed(self.settings.seed)
         self.network = Network(settings.network)
         self.average = AveragedModel(
@@ -111,9 +121,16 @@ class Trainer:
         for log_mel, label, held in tqdm(batches, total=total, leave=False, disable=None):
             log_mel, label, held = perturb(log_mel, label, held, self._perturbation, generator)
             with torch.autocast("cpu", torch.bfloat16, enabled=self.settings.bfloat16):
+                taught = self._taught(log_mel, label)
                 logit, heard = self.network.whole(log_mel)
             of_logit, of_heard = loss_of(
-                logit.float(), heard.float(), label, held, self._class_weights, self.settings
+                logit.float(),
+                heard.float(),
+                label,
+                held,
+                self._class_weights,
+                self.settings,
+                taught,
             )
             loss = of_logit + self.settings.heard_weight * of_heard
             self.optimizer.zero_grad()
@@ -128,6 +145,15 @@ class Trainer:
         self.epoch += 1
         loss_logit, loss_heard, accuracy = np.mean(losses, axis=0).tolist()
         return {"loss": loss_logit, "loss_heard": loss_heard, "accuracy": accuracy}
+
+    @torch.no_grad()
+    def _taught(self, log_mel: Tensor, label: Tensor) -> Tensor | None:
+        """Return what the teachers say of a batch, drawn towards its labels; None without them."""
+        if not self._teachers:
+            return None
+        answers = [teacher.whole(log_mel)[0].float().sigmoid() for teacher in self._teachers]
+        target = smoothed(label.clamp(min=0), self.settings)[:, None]
+        return torch.lerp(target, torch.stack(answers).mean(dim=0), self._teaching.weight)
 
     def averaged(self) -> Network:
         network = self.average.module

@@ -3,6 +3,7 @@
 From manifests to a run folder with everything that is known of the model::
 
     manifests → grouped split → pool of scenes through random lines → log-mel → network
+              → teachers, where the config has some
               → loss at every step → averaged weights → checkpoint.safetensors
               → answers to what it never met → decision rule → figures → model.onnx
 
@@ -11,23 +12,16 @@ versions give the same weights.
 """
 
 import argparse
-import csv
-import io
 import json
 import sys
-from collections.abc import Iterator
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import torch
-from tqdm import tqdm
 
-from audio_model.errors import AudioModelError, UsageError
+from audio_model.errors import AudioModelError
 from training import config, evaluate, export
-from training.checkpoint import CHECKPOINT, Checkpoint
-from training.config import Config
+from training.config import Config, plain
 from training.data.balance import pitch_weights
 from training.data.corpus import Corpus
 from training.data.manifest import Clip
@@ -35,39 +29,13 @@ from training.data.nuisance import median_pitch
 from training.data.pool import Pool, open_pool, prepare
 from training.data.scenes import Scenes
 from training.data.split import SplitName
+from training.epochs import Learning
 from training.evaluation import plots
 from training.evaluation.infer import through_lines
-from training.files import write_atomically
-from training.learning import Trainer
+from training.teachers import teach, teachers_of
 
 SCENES = "scenes"
 """Folder of a run that holds its pool."""
-STATE = "state.pt"
-"""What a network goes on from, after each epoch."""
-
-
-class RunLog:
-    """``log.csv``: a row an epoch, rewritten whole so that it agrees with the saved state."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self.rows: list[dict[str, float]] = []
-
-    def resume(self, epochs: int) -> None:
-        with self._path.open(newline="", encoding="utf-8") as file:
-            for row in csv.DictReader(file):
-                self.rows.append({name: float(value) for name, value in row.items() if value})
-        del self.rows[epochs:]
-
-    def add(self, row: dict[str, float]) -> None:
-        self.rows.append(row)
-        names = list(dict.fromkeys(name for row in self.rows for name in row))
-        text = io.StringIO(newline="")
-        writer = csv.DictWriter(text, names)
-        writer.writeheader()
-        # Read back by a resumed run, the cells must give the same text again.
-        writer.writerows({k: f"{v:.10g}" for k, v in row.items()} for row in self.rows)
-        write_atomically(self._path, text.getvalue().encode())
 
 
 def draw_pool(settings: Config, run: Path, corpus: Corpus) -> None:
@@ -98,30 +66,13 @@ def identity_of(settings: Config, corpus: Corpus) -> str:
     return json.dumps({"config": of_run, "manifest": corpus.manifest.hash}, sort_keys=True)
 
 
-def load_state(run: Path, identity: str) -> dict[str, Any] | None:
-    """Return what a run that was begun goes on from. Raises UsageError if it is another run."""
-    file = run / STATE
-    if not file.exists():
-        return None
-    state: dict[str, Any] = torch.load(file, weights_only=True)
-    if state["identity"] != identity:
-        raise UsageError(
-            f"{run} holds a run with another config or manifest: "
-            "name a new folder with --run, or remove this one"
-        )
-    return state
-
-
 def learn(settings: Config, run: Path, corpus: Corpus) -> None:
-    """Train the network of a run, or go on training it. Raises AudioModelError."""
-    torch.set_num_threads(settings.train.threads)
+    """Train the network of a run, its teachers first. Raises AudioModelError."""
     identity = identity_of(settings, corpus)
-    state = load_state(run, identity)
-    trainer = Trainer(settings, balanced(open_pool(run / SCENES), corpus, settings))
-    log = RunLog(run / "log.csv")
-    if state:
-        trainer.resume(state["trainer"])
-        log.resume(trainer.epoch)
+    pool = balanced(open_pool(run / SCENES), corpus, settings)
+    learning = Learning(settings, run, identity, corpus.manifest.hash)
+    if settings.teaching.teachers:
+        teach(learning, run / SCENES, pool.weight)
     checks = through_lines(
         corpus.sounds(SplitName.DEV),
         corpus.around(SplitName.DEV),
@@ -129,23 +80,8 @@ def learn(settings: Config, run: Path, corpus: Corpus) -> None:
         lines=1,
         seed=settings.train.seed,
     )
-    for _ in progress(trainer.epoch, settings.train.epochs):
-        row = {"epoch": trainer.epoch + 1.0, "rate": float(trainer.schedule.get_last_lr()[0])}
-        row |= trainer.run_epoch()
-        row |= evaluate.quick_check(trainer.averaged(), checks)
-        log.add(row)
-        tqdm.write(" ".join(f"{k} {v:.4g}" for k, v in row.items()), file=sys.stderr)
-        content = io.BytesIO()
-        torch.save({"trainer": trainer.state(), "identity": identity}, content)
-        write_atomically(run / STATE, content.getvalue())
+    log = learning.run(pool, teachers_of(learning), lambda n: evaluate.quick_check(n, checks))
     plots.training_curves(log.rows, run / "curves.png")
-    checkpoint = Checkpoint(
-        network=settings.network,
-        weights=trainer.averaged().state_dict(),
-        manifest_hash=corpus.manifest.hash,
-        config=plain(settings),
-    )
-    checkpoint.save(run / CHECKPOINT)
 
 
 def balanced(pool: Pool, corpus: Corpus, settings: Config) -> Pool:
@@ -172,25 +108,11 @@ def train(settings: Config, run: Path, source: bytes) -> None:
     ``source``: the config file as it was read, kept in the run.
     """
     corpus = Corpus.load(settings)
-    load_state(run, identity_of(settings, corpus))
+    Learning(settings, run, identity_of(settings, corpus), corpus.manifest.hash).state()
     print(corpus.split.table(), file=sys.stderr)
     draw_pool(settings, run, corpus)
     (run / "config.toml").write_bytes(source)
     learn(settings, run, corpus)
-
-
-def progress(done: int, epochs: int) -> Iterator[int]:
-    yield from tqdm(range(done, epochs), desc="epochs", initial=done, total=epochs, disable=None)
-
-
-def plain(settings: Config) -> dict[str, Any]:
-    """The settings as plain data, without the paths of this machine."""
-    names = tuple(Path(manifest.name) for manifest in settings.data.manifests)
-    data = replace(settings.data, manifests=names, beds=None)
-    unmet = replace(settings.unmet, manifest=None)
-    text = json.dumps(asdict(replace(settings, data=data, unmet=unmet)), default=str)
-    values: dict[str, Any] = json.loads(text)
-    return values
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -1,6 +1,7 @@
 """The parts of a training step: losses, augmentation of a pass, the average, and the state."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import torch
 
 from audio_model.frontend import N_MELS
 from audio_model.steps import Heard
-from training.config import Config, DataConfig, TrainConfig
+from training.config import Config, DataConfig, TeachingConfig, TrainConfig
 from training.data.pool import Pool
 from training.data.scenes import IGNORED
 from training.learning import (
@@ -18,7 +19,7 @@ from training.learning import (
     loss_of,
     moving_average,
 )
-from training.network import NetworkConfig
+from training.network import Network, NetworkConfig
 
 BACKGROUND, TONE, VOICE = (int(kind) for kind in Heard)
 
@@ -32,10 +33,15 @@ def pool(n: int = 32, seed: int = 0) -> Pool:
     return Pool(log_mel.astype(np.float16), label, heard, np.arange(n), np.arange(n), np.ones(n))
 
 
-def trainer(**settings: object) -> Trainer:
+def trainer(teachers: Sequence[Network] = (), weight: float = 0.7, **settings: object) -> Trainer:
     small = TrainConfig(scenes=32, epochs=3, batch_size=8, threads=1, **settings)
-    network = NetworkConfig((4, 8, 8), 16, (1,), 8)
-    return Trainer(Config(DataConfig((Path("m.csv"),)), network=network, train=small), pool())
+    config = Config(
+        DataConfig((Path("m.csv"),)),
+        network=NetworkConfig((4, 8, 8), 16, (1,), 8),
+        train=small,
+        teaching=TeachingConfig(weight=weight),
+    )
+    return Trainer(config, pool(), teachers)
 
 
 def weights(of: Trainer) -> torch.Tensor:
@@ -154,6 +160,42 @@ def test_both_classes_count_alike() -> None:
     )
     right, wrong = math.log1p(math.exp(-1)), math.log1p(math.exp(1))
     assert of_logit.item() == pytest.approx((right + wrong + 2 * right) / 4, rel=1e-6)
+
+
+class Sure(Network):
+    """Says that much of everything."""
+
+    def __init__(self, logit: float) -> None:
+        super().__init__(NetworkConfig((4, 8, 8), 16, (1,), 8))
+        self.said = logit
+
+    def whole(self, log_mel: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        logit, heard = super().whole(log_mel)
+        return torch.full_like(logit, self.said), heard
+
+
+def test_the_target_is_the_mean_answer_of_the_teachers_and_some_of_the_label() -> None:
+    """Teachers that say 0.9 and 0.5 mean 0.7; at a weight of 0.7 the label adds 0.3."""
+    logits = [math.log(9.0), 0.0]
+    learner = trainer([Sure(logit) for logit in logits], label_smoothing=0.0)
+    label = torch.tensor([1.0, 0.0, 0.5, float(IGNORED)])
+    target = learner._taught(torch.zeros(4, N_MELS, 16), label)
+    assert target is not None
+    expected = [0.7 * 0.7 + 0.3 * value for value in (1, 0, 0.5, 0)]
+    assert target[:, -1].tolist() == pytest.approx(expected, rel=1e-5)
+
+
+def test_what_is_taught_outweighs_the_label() -> None:
+    """Taught that all is live, the network says so of what its labels call recorded."""
+    asked = torch.from_numpy(pool().log_mel[pool().label == 1].astype(np.float32))
+    said = {}
+    for name, weight in (("label", 0.0), ("teacher", 1.0)):
+        learner = trainer([Sure(-3.0)], weight, learning_rate=0.02, average=0.5)
+        for _ in range(3):
+            learner.run_epoch()
+        with torch.no_grad():
+            said[name] = learner.averaged().whole(asked)[0][:, -1].mean().item()
+    assert said["teacher"] < -0.5 < 0 < said["label"]
 
 
 def test_bfloat16_learns_the_same() -> None:

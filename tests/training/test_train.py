@@ -14,11 +14,11 @@ from audio_model.decision import VerdictKind
 from audio_model.detector import Detector
 from tests import clips, sounds
 from training import checkpoint, config, evaluate, train
+from training import teachers as teachers_module
 from training.data.corpus import Corpus
 from training.evaluation import card, figures, report
 from training.learning import Trainer
 from training.network import NetworkConfig
-from training.train import RunLog
 
 TOY = """
 [data]
@@ -251,6 +251,58 @@ def test_interrupted_and_resumed_it_is_the_same_run(
         assert (folder / "again" / name).read_bytes() == (run / name).read_bytes(), name
 
 
+TEACHING = """
+[teaching]
+teachers = 2
+[teaching.network]
+conv_channels = [8, 8, 8]
+temporal_channels = 16
+dilations = [1]
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("workers", [0, 2])
+def test_teachers_learn_first_and_only_once(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, workers: int
+) -> None:
+    """Aside or one by one they are the same; the network of the run learns from what they say."""
+    name = f"taught{workers}"
+    toy = TOY.replace("workers = 0", f"workers = {workers}").replace("epochs = 4", "epochs = 2")
+    (folder / f"{name}.toml").write_text(toy + TEACHING, encoding="utf-8")
+    assert run_main(folder, name, f"{name}.toml") == 0
+    run = folder / name
+    teachers = [checkpoint.load(run / "teachers" / n / "checkpoint.safetensors") for n in "12"]
+    student = checkpoint.load(run / "checkpoint.safetensors")
+    assert [t.network.conv_channels for t in teachers] == [(8, 8, 8)] * 2
+    assert student.network.conv_channels == (4, 8, 8)
+    assert len({t.weights_hash for t in teachers} | {student.weights_hash}) == 3
+    assert student.config["teaching"]["teachers"] == 2
+    if workers:
+        one_by_one = folder / "taught0" / "checkpoint.safetensors"
+        assert student.weights_hash == checkpoint.load(one_by_one).weights_hash
+    # Interrupted after its teachers, a run does not teach them again.
+    (run / "checkpoint.safetensors").unlink()
+    monkeypatch.setattr(teachers_module, "_learn", lambda *_: pytest.fail("taught again"))
+    assert run_main(folder, name, f"{name}.toml") == 0
+    again = checkpoint.load(run / "checkpoint.safetensors")
+    assert again.weights_hash == student.weights_hash
+
+
+@pytest.mark.slow
+def test_a_teacher_that_cannot_learn_ends_the_run(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its folder is a file: the process that learns there fails, and the run says where."""
+    toy = TOY.replace("workers = 0", "workers = 2").replace("epochs = 4", "epochs = 1")
+    (folder / "stuck.toml").write_text(toy + TEACHING, encoding="utf-8")
+    (folder / "stuck" / "teachers" / "2" / "log.csv").mkdir(parents=True)
+    assert run_main(folder, "stuck", "stuck.toml") == 2
+    told = capsys.readouterr().err
+    assert "teachers/2" in told
+    assert not (folder / "stuck" / "checkpoint.safetensors").exists()
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("old", "new"),
@@ -272,6 +324,8 @@ def test_another_config_in_the_same_folder_is_refused(
         ("[data]\nmanifests = ['none.csv']", "none.csv"),
         ("[data]\nmanifset = 'm.csv'", "manifset"),
         (TOY.replace("scenes = 256", "scenes = 15"), "batch_size"),
+        (TOY + "[teaching]\nteachers = -1", "teaching.teachers"),
+        (TOY + "[teaching]\nweight = 1.5", "teaching.weight"),
     ],
 )
 def test_what_cannot_work_is_told_in_a_line(
@@ -310,17 +364,3 @@ def test_what_weights_depend_on(folder: Path, old: str, new: str, is_another: bo
     toy = TOY.replace("[train]", "[train]\nseed = 1")
     assert old in toy
     assert (identity(toy.replace(old, new)) != identity(toy)) is is_another
-
-
-def test_the_log_goes_on_as_if_never_interrupted(tmp_path: Path) -> None:
-    rows = [{"epoch": 1.0, "loss": 1 / 3}, {"epoch": 2.0, "loss": 0.25, "eer": 1e-5}]
-    straight = RunLog(tmp_path / "a.csv")
-    for row in rows:
-        straight.add(row)
-    before = RunLog(tmp_path / "b.csv")
-    before.add(rows[0])
-    before.add({"epoch": 2.0, "loss": 9.0})
-    after = RunLog(tmp_path / "b.csv")
-    after.resume(1)
-    after.add(rows[1])
-    assert (tmp_path / "b.csv").read_bytes() == (tmp_path / "a.csv").read_bytes()
