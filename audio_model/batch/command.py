@@ -27,6 +27,7 @@ from audio_model.formats import suffix_of
 from audio_model.processes import usable_cpus
 from audio_model.scoring import ScoreOptions, load_detector, score_entry
 from audio_model.sources.survey import left_out_text, survey
+from audio_model.tables.columns import add_columns_argument
 from audio_model.tables.rows import Columns
 from audio_model.tables.screen import TableWriter
 from audio_model.tables.writers import OutputFormat, RowWriter, open_output, output_format
@@ -112,7 +113,7 @@ def _score_one_by_one(args: argparse.Namespace, options: ScoreOptions, stop: Sto
     keep_freed_memory()
     with stop.raising():
         detector = load_detector(args.model, args.max_false_alarm, args.known, learn=args.learn)
-        found = survey(args.paths)
+        found = survey(args.paths, args.columns)
     each_channel, known = options.channel is None, args.known is not None
     writer: RowWriter
     if args.output is None:
@@ -158,6 +159,7 @@ def _score_into_folder(args: argparse.Namespace, options: ScoreOptions, stop: St
         shard_size=DEFAULT_SHARD_SIZE if args.shard_size is None else args.shard_size,
         known=None if args.known is None else str(Path(args.known).absolute()),
         learn=args.learn,
+        columns=args.columns,
     )
     engine = EngineKind(args.engine or EngineKind.LOCAL)
     how = {"engine": engine.value, "workers": args.workers, "cpus": usable_cpus()}
@@ -245,6 +247,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         ".jsonl or .parquet with a column path, relative to its folder), or - for a list of paths "
         "on standard input, one a line or NUL-terminated",
     )
+    add_columns_argument(parser, "manifests", "path=FILE,caller=A_NUMBER,time=START")
     parser.add_argument(
         "--output",
         metavar="FILE or FOLDER/",

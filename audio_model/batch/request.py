@@ -28,6 +28,7 @@ class RunRequest:
     known: str | None = field(default=None, metadata={"name": "--known"})
     """Absolute."""
     learn: bool = field(default=False, metadata={"name": "--learn"})
+    columns: Mapping[str, str] | None = field(default=None, metadata={"name": "--columns"})
 
     def check_same(self, former: Mapping[str, object], folder: Path) -> None:
         """Raise UsageError, naming what differs from what a run was begun with."""

@@ -3,7 +3,7 @@
 import hashlib
 import sys
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import partial
@@ -45,6 +45,8 @@ class FolderRun:
     known: str | None = None
     """A store of known recordings."""
     learn: bool = False
+    columns: Mapping[str, str] | None = None
+    """Names of columns in manifests, by ours."""
 
     def request(self) -> RunRequest:
         """What the result depends on. Raises ModelError if the model cannot be read."""
@@ -61,6 +63,7 @@ class FolderRun:
             shard_size=self.shard_size,
             known=self.known,
             learn=self.learn,
+            columns=self.columns,
         )
 
     def start(self) -> Path:
@@ -107,7 +110,7 @@ def score_folder(
     left_out: Counter[str] = Counter()
     with open_run(given.folder, given.request(), given.start()) as run:
         with stop.raising():
-            run.make_plan(lambda: expand(given.paths, left_out))
+            run.make_plan(lambda: expand(given.paths, left_out, given.columns))
         if run.finished:
             return FolderResult(Tally(), run.tally, run.plan.recordings, left_out)
         run.begin(how)

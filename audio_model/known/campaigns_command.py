@@ -18,6 +18,7 @@ from audio_model.known.fingerprint_files import fingerprint_entries
 from audio_model.known.picture import picture
 from audio_model.known.progress import SUFFIX, Heard, Progress, digest_of
 from audio_model.sources.inputs import expand
+from audio_model.tables.columns import add_columns_argument
 from audio_model.tables.rows import Entry, escape, free_names, json_value, text_value
 from audio_model.times import iso
 
@@ -64,7 +65,7 @@ def run(args: argparse.Namespace) -> int:
         raise UsageError(f"the output's name must end in .csv: {args.output}")
     check_seconds(args.max_seconds)
     stem = str(Path(args.output).with_suffix(""))
-    archive = _hear(args.paths, args.max_seconds, f"{stem}{SUFFIX}")
+    archive = _hear(args, f"{stem}{SUFFIX}")
     campaigns = archive.grouping.campaigns()
     by_size = sorted(campaigns, key=lambda campaign: (-len(campaign.calls), campaign.number))
     paths = [escape(entry.path) for entry in archive.entries]
@@ -93,10 +94,11 @@ class _Archive:
     errors: list[str] = field(default_factory=list)
 
 
-def _hear(paths: Sequence[str], max_seconds: float, progress_path: str) -> _Archive:
+def _hear(args: argparse.Namespace, progress_path: str) -> _Archive:
+    max_seconds: float = args.max_seconds
     progress = Progress(progress_path)
     archive = _Archive(progress, Grouping(progress))
-    entries = expand(paths)
+    entries = expand(args.paths, columns=args.columns)
     for known in progress.calls_heard():
         entry = next(entries, None)
         if entry is None or digest_of(entry, max_seconds) != known.asked:
@@ -138,6 +140,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="S",
         help="hear the first S seconds of each call (default: %(default)g)",
     )
+    add_columns_argument(parser, "manifests", "path=FILE,time=START")
 
 
 def _rows(

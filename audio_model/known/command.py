@@ -12,6 +12,7 @@ from audio_model.errors import StoreError
 from audio_model.known.fingerprint_files import fingerprint_files
 from audio_model.known.match import Match, match_whole
 from audio_model.known.store import Mark, Store, StoredRecording
+from audio_model.tables.columns import add_columns_argument
 from audio_model.tables.rows import escape
 from audio_model.times import iso
 
@@ -90,6 +91,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             metavar="S",
             help="hear the first S seconds of each (default: %(default)g)",
         )
+        add_columns_argument(chosen, "manifests", "path=FILE,time=START")
     _action(actions, "list", _list, "list what is known, as CSV")
     removing = _action(actions, "remove", _remove, "forget recordings")
     removing.add_argument("recordings", nargs="+", metavar="RECORDING", help="its number or name")
@@ -123,7 +125,7 @@ def _add(args: argparse.Namespace) -> int:
     check_seconds(args.max_seconds)
     errors = 0
     with Store(args.store) as store:
-        for heard in fingerprint_files(args.paths, args.max_seconds):
+        for heard in fingerprint_files(args.paths, args.max_seconds, args.columns):
             path = escape(heard.entry.path)
             if heard.fingerprint is None:
                 errors += 1
@@ -148,7 +150,7 @@ def _match(args: argparse.Namespace) -> int:
     rows = csv.writer(sys.stdout, lineterminator="\n")
     rows.writerow(_MATCH_COLUMNS)
     with Store(args.store, create=False) as store:
-        for heard in fingerprint_files(args.paths, args.max_seconds):
+        for heard in fingerprint_files(args.paths, args.max_seconds, args.columns):
             cells: Iterable[object] = [""] * (len(_MATCH_COLUMNS) - 2)
             if heard.fingerprint is None:
                 errors += 1

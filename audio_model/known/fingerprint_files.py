@@ -1,7 +1,7 @@
 """Recordings from paths to fingerprints, on all CPUs, in the order of the input."""
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -33,13 +33,16 @@ class FileFingerprint:
     when the file was last changed; nan if none is known."""
 
 
-def fingerprint_files(paths: Iterable[str], max_seconds: float) -> Iterator[FileFingerprint]:
+def fingerprint_files(
+    paths: Iterable[str], max_seconds: float, columns: Mapping[str, str] | None = None
+) -> Iterator[FileFingerprint]:
     """Yield the fingerprints of recordings, folders, patterns and manifests.
 
     Args:
         max_seconds: audio that is heard of each.
+        columns: names of columns in manifests, by ours.
     """
-    return fingerprint_entries(expand(paths), max_seconds)
+    return fingerprint_entries(expand(paths, columns=columns), max_seconds)
 
 
 def fingerprint_entries(entries: Iterable[Entry], max_seconds: float) -> Iterator[FileFingerprint]:

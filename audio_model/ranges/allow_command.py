@@ -13,7 +13,7 @@ from audio_model.errors import ResultsError, UsageError, printable
 from audio_model.ranges.numbers import holds_many_owners, range_of
 from audio_model.ranges.store import Allowed, RangeStore
 from audio_model.ranges.tables import ALLOWED_COLUMNS, allowed_row, write_allowed
-from audio_model.tables.columns import column_names
+from audio_model.tables.columns import add_columns_argument
 from audio_model.tables.readers import NotATable, read_rows
 
 EXIT_DONE = 0
@@ -66,12 +66,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         chosen.add_argument("--note", default="", metavar="TEXT", help="why")
     importing = _action(actions, "import", _import, "allow what a file lists")
     importing.add_argument("file", metavar="FILE", help="a table (.csv, .jsonl or .parquet)")
-    importing.add_argument(
-        "--columns",
-        type=column_names,
-        metavar="OURS=THEIRS,...",
-        help="what columns are called in FILE, as prefix=NUMBER,note=WHY",
-    )
+    add_columns_argument(importing, "FILE", "prefix=NUMBER,note=WHY")
     _add_person(importing)
     exporting = _action(actions, "export", _export, "write the list to a file")
     exporting.add_argument("file", metavar="FILE", help="the table (.csv)")

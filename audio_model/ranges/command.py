@@ -19,7 +19,7 @@ from audio_model.ranges.rates import Answer, DetectorRates
 from audio_model.ranges.store import RangeStore
 from audio_model.ranges.tables import write_history, write_ranges
 from audio_model.ranges.tree import RangeCall
-from audio_model.tables.columns import column_names
+from audio_model.tables.columns import add_columns_argument
 from audio_model.times import Form, iso
 
 EXIT_DONE = 0
@@ -170,12 +170,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--history", metavar="FILE", help="every change of every range, with its evidence (.csv)"
     )
     parser.add_argument("--page", metavar="FILE", help="a page to look at, complete in one file")
-    parser.add_argument(
-        "--columns",
-        type=column_names,
-        metavar="OURS=THEIRS,...",
-        help="what columns are called in CALLS, as caller=A_NUMBER,time=START",
-    )
+    add_columns_argument(parser, "CALLS", "caller=A_NUMBER,time=START")
     parser.add_argument(
         "--store", metavar="STORE", help="count on top of what a store holds, and keep it there"
     )

@@ -13,6 +13,7 @@ from audio_model.model import DEFAULT_PATH
 from audio_model.report.exhibits import Exhibit, Exhibitor
 from audio_model.report.page.run_page import Exhibits, Gallery, run_page
 from audio_model.report.summary import Smallest, Summary, summarise
+from audio_model.tables.columns import add_columns_argument
 from audio_model.tables.results import Outcome, Result, Results
 
 _SHOWN_UNCERTAIN, _SHOWN_SURE = 12, 2
@@ -37,7 +38,7 @@ def run(args: argparse.Namespace) -> int:
     """Make the page; returns 0. Raises AudioModelError."""
     if suffix_of(args.output) != ".html":
         raise UsageError(f"the page's name must end in .html: {args.output}")
-    results = Results.open(args.results)
+    results = Results.open(args.results, args.columns)
     detector = Detector.load(args.model)
     summary = summarise(results)
     gallery = Gallery() if args.no_sound else _gallery(summary, detector, results)
@@ -54,6 +55,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="a run folder, or a result file (.csv, .jsonl or .parquet)",
     )
     parser.add_argument("--output", required=True, metavar="FILE", help="the page (.html)")
+    add_columns_argument(parser, "RESULTS", "label=HUMAN,caller=A_NUMBER")
     parser.add_argument(
         "--model",
         metavar="FILE",

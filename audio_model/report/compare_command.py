@@ -16,8 +16,9 @@ from audio_model.report.compare_text import as_text, as_values
 from audio_model.report.page.compare_page import compare_page
 from audio_model.scoring import ScoreOptions, score_entry
 from audio_model.sources.inputs import expand
+from audio_model.tables.columns import add_columns_argument
 from audio_model.tables.results import Result, Results, parse_result
-from audio_model.tables.rows import Row, json_value, result_values
+from audio_model.tables.rows import Entry, Row, json_value, result_values
 
 EXIT_WITHIN, EXIT_TOO_MANY_FLIPS = 0, 1
 _OUTPUTS = (".html", ".json")
@@ -91,21 +92,22 @@ def _sides(args: argparse.Namespace) -> tuple[Iterable[Result], Iterable[Result]
             "two models need the recordings to hear as further arguments, results none"
         )
     if not args.paths:
-        return Results.open(args.old), Results.open(args.new)
+        return Results.open(args.old, args.columns), Results.open(args.new, args.columns)
     detectors = [
         Detector.load(Path(path), max_false_alarm=args.max_false_alarm)
         for path in (args.old, args.new)
     ]
     # Both models hear a recording one after the other: tee then holds no more than its rows.
-    both = tee(_score_both(args.paths, detectors))
+    entries = expand(args.paths, columns=args.columns)
+    both = tee(_score_both(entries, detectors))
     return (pair[0] for pair in both[0]), (pair[1] for pair in both[1])
 
 
 def _score_both(
-    paths: Sequence[str], detectors: Sequence[Detector]
+    entries: Iterable[Entry], detectors: Sequence[Detector]
 ) -> Iterator[tuple[Result, Result]]:
     options = ScoreOptions()
-    for entry in expand(paths):
+    for entry in entries:
         rows = [score_entry(entry, detector, options) for detector in detectors]
         for old, new in zip(*rows, strict=True):
             yield _as_result(old), _as_result(new)
@@ -128,6 +130,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--output", metavar="FILE", help="write the comparison to FILE, too (.html or .json)"
     )
+    add_columns_argument(parser, "results and manifests", "path=FILE")
     parser.add_argument(
         "--max-flips",
         type=float,

@@ -22,7 +22,7 @@ from audio_model.report.join import (
     merged,
     text_of,
 )
-from audio_model.tables.columns import column_names
+from audio_model.tables.columns import add_columns_argument
 from audio_model.tables.readers import NotATable, read_rows
 from audio_model.tables.results import REQUIRED_COLUMNS, Results
 from audio_model.tables.rows import EVIDENCE_KEYS
@@ -239,12 +239,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="S",
         help="by which times may differ where number and time decide (default: %(default)g)",
     )
-    parser.add_argument(
-        "--columns",
-        type=column_names,
-        metavar="OURS=THEIRS,...",
-        help="what columns are called in RECORDS, as caller=src,time=calldate",
-    )
+    add_columns_argument(parser, "RECORDS", "caller=src,time=calldate")
     parser.add_argument(
         "--campaigns", metavar="FILE", help="the table of audio-model campaigns, joined by path"
     )

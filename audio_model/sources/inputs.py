@@ -5,7 +5,7 @@ import fnmatch
 import os
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from itertools import chain, islice
 from pathlib import Path
@@ -32,7 +32,11 @@ _AUDIO = re.compile(
 """How audio begins that was piped in instead of its path; hardly how a list of paths does."""
 
 
-def expand(paths: Iterable[str], left_out: Counter[str] | None = None) -> Iterator[Entry]:
+def expand(
+    paths: Iterable[str],
+    left_out: Counter[str] | None = None,
+    columns: Mapping[str, str] | None = None,
+) -> Iterator[Entry]:
     """Yield entries for files, folders, archives, manifests, glob patterns, URLs, and "-".
 
     "-" is a list on standard input. A URL that ends in / is a folder; archives are expanded where
@@ -40,7 +44,7 @@ def expand(paths: Iterable[str], left_out: Counter[str] | None = None) -> Iterat
 
     What cannot be found or read among them becomes an entry with a problem, in its place. Files in
     folders and archives that are not taken for recordings are counted in ``left_out`` by the ending
-    of their names.
+    of their names. ``columns`` are names of columns in manifests, by ours.
     """
     if left_out is None:
         left_out = Counter()
@@ -52,14 +56,16 @@ def expand(paths: Iterable[str], left_out: Counter[str] | None = None) -> Iterat
         elif MemberPath.parse(path) is not None:
             yield Entry(path)
         elif _has_magic(path) and not os.path.lexists(path):
-            yield from _expand_pattern(path, left_out)
+            yield from _expand_pattern(path, left_out, columns)
         else:
-            yield from _expand_name(path, left_out)
+            yield from _expand_name(path, left_out, columns)
 
 
-def _expand_name(path: str, left_out: Counter[str]) -> Iterator[Entry]:
+def _expand_name(
+    path: str, left_out: Counter[str], columns: Mapping[str, str] | None
+) -> Iterator[Entry]:
     if is_manifest(path):
-        yield from read_manifest(path)
+        yield from read_manifest(path, columns)
     elif _is_folder(Path(path)):
         yield from walk(path, left_out)
     elif (kind := kind_of(path)) is not None:
@@ -192,7 +198,9 @@ def _sorted(
         yield str(folder / name), is_folder
 
 
-def _expand_pattern(pattern: str, left_out: Counter[str]) -> Iterator[Entry]:
+def _expand_pattern(
+    pattern: str, left_out: Counter[str], columns: Mapping[str, str] | None
+) -> Iterator[Entry]:
     path = Path(pattern)
     parts = path.parts[1:] if path.anchor else path.parts
     found = False
@@ -201,7 +209,7 @@ def _expand_pattern(pattern: str, left_out: Counter[str]) -> Iterator[Entry]:
         if "**" in parts and _has_magic(parts[-1]) and _is_folder(match):
             continue
         found = True
-        yield from _expand_name(str(match), left_out)
+        yield from _expand_name(str(match), left_out, columns)
     if not found:
         yield Entry(pattern, problem="no such file, and no file matches this pattern")
 

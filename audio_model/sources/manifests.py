@@ -5,11 +5,12 @@ The summary that ``audio-model campaigns`` writes is one, too: its paths are the
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from audio_model.formats import suffix_of
 from audio_model.sources.open import from_folder
+from audio_model.tables.csv_files import opened
 from audio_model.tables.readers import TABLE_SUFFIXES, NotATable, read_rows
 from audio_model.tables.rows import Entry, unescape
 
@@ -26,17 +27,21 @@ def is_manifest(path: str) -> bool:
         return False
 
 
-def read_manifest(path: str) -> Iterator[Entry]:
-    """The entries of a manifest, row by row; what cannot be read becomes an entry saying so.
+def read_manifest(path: str, columns: Mapping[str, str] | None = None) -> Iterator[Entry]:
+    """Yield the entries of a manifest; what cannot be read becomes an entry saying so.
 
     Relative paths are taken from the manifest's folder, a member's archive among them. A path that
     does not exist as written is tried with the escapes of our own result tables undone, so that
     these are manifests too; an exemplar, also from the working folder, as campaigns wrote it.
+
+    Args:
+        path: of the manifest.
+        columns: names of columns in it, by ours.
     """
     empty = True
     try:
         column = EXEMPLAR_COLUMN if _is_summary(path) else PATH_COLUMN
-        for where, values in read_rows(path, required=(column,)):
+        for where, values in read_rows(path, (column,), columns):
             empty = False
             yield _entry(path, where, values, column)
     except OSError as error:
@@ -53,7 +58,7 @@ def _is_summary(path: str) -> bool:
     """Whether a file is a summary of campaigns: CSV whose header has exemplars and no paths."""
     if suffix_of(path) != ".csv":
         return False
-    with Path(path).open(encoding="utf-8-sig", errors="surrogateescape") as file:
+    with opened(path) as file:
         header = file.readline().strip().split(",")
     return EXEMPLAR_COLUMN in header and PATH_COLUMN not in header
 

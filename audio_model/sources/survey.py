@@ -7,7 +7,7 @@ with it, and files that come or go meanwhile change neither the count nor the co
 import pickle
 import weakref
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from tempfile import TemporaryFile, gettempdir
 from typing import IO
@@ -50,8 +50,12 @@ class Survey:
                     yield from (pickle.load(listed) for _ in range(count))
 
 
-def survey(paths: Sequence[str]) -> Survey:
+def survey(paths: Sequence[str], columns: Mapping[str, str] | None = None) -> Survey:
     """List the inputs that can be listed quickly, without opening a recording.
+
+    Args:
+        paths: as for :func:`audio_model.sources.inputs.expand`.
+        columns: likewise.
 
     Raises OutputError if there is no room for the list in the folder for temporary files.
     """
@@ -64,7 +68,7 @@ def survey(paths: Sequence[str]) -> Survey:
             seen.append((path, None))
             continue
         count = 0
-        for entry in expand([path], left_out):
+        for entry in expand([path], left_out, columns):
             _hold(entry, listed)
             count += 1
             carried.update(dict.fromkeys(entry.carried))

@@ -10,6 +10,22 @@ class MissingColumn(Exception):
     """A column that must be there is not; the message goes on after the name of the file."""
 
 
+def add_columns_argument(parser: argparse.ArgumentParser, table: str, example: str) -> None:
+    """Declare the option ``--columns`` of a command that reads a table.
+
+    Args:
+        parser: of the command.
+        table: what help calls the table.
+        example: a mapping that makes sense there.
+    """
+    parser.add_argument(
+        "--columns",
+        type=column_names,
+        metavar="OURS=THEIRS,...",
+        help=f"what columns are called in {table}, as {example}",
+    )
+
+
 def column_names(text: str) -> dict[str, str]:
     """Return a mapping that is given on a command line: ``caller=A,time=B`` to theirs by ours.
 

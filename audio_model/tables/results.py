@@ -62,6 +62,8 @@ class Results:
     parts: tuple[Path, ...]
     run: Mapping[str, Any]
     """What a run folder tells of its run; empty for a single file."""
+    columns: Mapping[str, str] | None = None
+    """Names of columns in the files, by ours."""
 
     @property
     def planned(self) -> int:
@@ -88,14 +90,19 @@ class Results:
         return Path(self.run.get("folder", ""))
 
     @classmethod
-    def open(cls, path: str) -> Self:
-        """Find the files of results. Raises ResultsError if there are none."""
+    def open(cls, path: str, columns: Mapping[str, str] | None = None) -> Self:
+        """Find the files of results. Raises ResultsError if there are none.
+
+        Args:
+            path: of a run folder or a file.
+            columns: names of columns in the files, by ours.
+        """
         found = Path(path)
         if found.is_dir():
             parts = sorted(part for part in found.iterdir() if _PART.fullmatch(part.name))
             if not parts:
                 raise ResultsError(f"{printable(path)}: the folder holds no results (part-*)")
-            return cls(found, tuple(parts), _read_run(found / RUN))
+            return cls(found, tuple(parts), _read_run(found / RUN), columns)
         if suffix_of(path) not in TABLE_SUFFIXES:
             endings = ", ".join(TABLE_SUFFIXES)
             raise ResultsError(
@@ -103,7 +110,7 @@ class Results:
             )
         if not found.is_file():
             raise ResultsError(f"{printable(path)}: no such file")
-        return cls(found, (found,), {})
+        return cls(found, (found,), {}, columns)
 
     def __iter__(self) -> Iterator[Result]:
         """The rows, read as they are asked for; one that is damaged is an error of its file.
@@ -112,7 +119,7 @@ class Results:
         """
         for part in self.parts:
             try:
-                for where, values in read_rows(str(part), REQUIRED_COLUMNS):
+                for where, values in read_rows(str(part), REQUIRED_COLUMNS, self.columns):
                     yield _result(str(part), where, values)
             except OSError as error:
                 message = error.strerror or str(error)

@@ -1,11 +1,13 @@
 """Which options make a run folder, and which do not fit together."""
 
+import csv
 import importlib.util
 from pathlib import Path
 
 import pytest
 
 from audio_model import cli, scoring
+from tests import clips, sounds
 from tests.fake_detector import FakeDetector
 
 
@@ -72,3 +74,20 @@ def test_a_folder_is_one_by_its_slash_its_being_there_or_a_format(
     assert (folder / "run.json").exists()
     assert len(list(folder.glob("part-*"))) == 1
     assert capsys.readouterr().out == ""
+
+
+def test_a_manifests_columns_may_have_other_names(here: Path) -> None:
+    for name in "ab":
+        clips.write(here / f"{name}.wav", sounds.voice(1))
+    (here / "m.csv").write_text("FILE;A_NUMBER\na.wav;95588\nb.wav;95213\n")
+    names = ["--columns", "path=FILE,caller=A_NUMBER"]
+    assert cli.main(["score", "m.csv", "--output", "v.csv", *names]) == 0
+    with Path("v.csv").open(newline="") as file:
+        assert [row["caller"] for row in csv.DictReader(file)] == ["95588", "95213"]
+    folder = ["score", "*.csv", "--output", "r/", "--workers", "1", "--format", "csv"]
+    Path("v.csv").unlink()
+    assert cli.main([*folder, *names]) == 0
+    with Path("r/part-000000.csv").open(newline="") as file:
+        assert [row["caller"] for row in csv.DictReader(file)] == ["95588", "95213"]
+    assert cli.main([*folder, *names]) == 0
+    assert cli.main(folder) == 2

@@ -173,3 +173,14 @@ def test_paths_in_gbk_are_found_by_their_names_or_their_bytes(tmp_path: Path) ->
     table = "path,caller\n\u5f55\u97f3.wav,1\n\u6d4b\u8bd5.wav,2\n"
     (tmp_path / "m.csv").write_bytes(table.encode("gbk"))
     assert all(os.path.lexists(entry.path) for entry in entries(tmp_path / "m.csv"))
+
+
+def test_columns_may_have_other_names(tmp_path: Path) -> None:
+    (tmp_path / "a.wav").touch()
+    file = tmp_path / "m.csv"
+    file.write_text("录音文件;主叫号码\na.wav;95588\n", encoding="gb18030")
+    names = {"path": "录音文件", "caller": "主叫号码"}
+    (entry,) = read_manifest(str(file), names)
+    assert (entry.path, dict(entry.carried)) == (str(tmp_path / "a.wav"), {"caller": "95588"})
+    (entry,) = read_manifest(str(file), {"path": "文件"})
+    assert 'has no column named "文件"' in entry.problem
