@@ -41,19 +41,29 @@ _PER_SECOND = {
 _NUMBER = re.compile(r"\d+(?:[.,]\d*)?")
 _GROUPED = re.compile(r"\d{1,3}(?:,\d{3})+(?:\.\d+)?")
 _DIGITS = re.compile(r"(\d{4})(\d\d)(\d\d)(?:(\d\d)(\d\d)(?:(\d\d)(\d{3}|[.,]\d+)?)?)?[.,]?0*")
-_MONTHS = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"]
+_PARTED_DIGITS = re.compile(r"(\d{8})[ _-](\d{4}|\d{6})")
+_NAMED_ZONE = re.compile(r"(?<=[\dz])\[[a-z_/+-]+\]$", re.IGNORECASE)
+"""What ISO 9557 puts behind an offset; it says nothing more of the moment."""
+_MONTHS = (
+    *("january", "february", "march", "april", "may", "june", "july", "august", "september"),
+    *("october", "november", "december"),
+)
 _CLOCK = (
     r"(?:[ T,]*(?P<before>am|pm|\u4e0a\u5348|\u4e0b\u5348)?\s*"
     r"(?P<hour>\d{1,2})[:\u65f6](?P<minute>\d{1,2})(?:[:\u5206](?P<second>\d{1,2})"
     r"(?:[.,](?P<part>\d+))?\u79d2?)?\u5206?\s*(?P<after>am|pm)?"
-    r"\s*(?P<zone>z|utc|gmt|[+-]\d\d:?\d\d)?)?"
+    r"\s*(?P<zone>z|(?:utc|gmt)?[+-]\d{1,2}(?::?\d\d)?|utc|gmt)?)?"
 )
+_WEEKDAY = r"(?:(?:mon|tue|wed|thu|fri|sat|sun)[a-z]*,?\s+)?"
+_MONTH = r"(?P<month>[a-z]{3,9})\.?"
 _DATES = tuple(
-    re.compile(day + _CLOCK, re.IGNORECASE)
-    for day in (
-        r"(?P<year>\d{4})(?P<sign>[-/.])(?P<month>\d{1,2})(?P=sign)(?P<day>\d{1,2})",
-        r"(?P<year>\d{4})\u5e74(?P<month>\d{1,2})\u6708(?P<day>\d{1,2})\u65e5",
-        r"(?:[a-z]{3},\s*)?(?P<day>\d{1,2})[- ](?P<month>[a-z]{3})[- ](?P<year>\d{4})",
+    re.compile(pattern, re.IGNORECASE)
+    for pattern in (
+        rf"(?P<year>\d{{4}})(?P<sign>[-/.])(?P<month>\d{{1,2}})(?P=sign)(?P<day>\d{{1,2}}){_CLOCK}",
+        rf"(?P<year>\d{{4}})\u5e74(?P<month>\d{{1,2}})\u6708(?P<day>\d{{1,2}})\u65e5{_CLOCK}",
+        rf"{_WEEKDAY}(?P<day>\d{{1,2}})[- ]{_MONTH}[- ](?P<year>\d{{4}}){_CLOCK}",
+        rf"{_WEEKDAY}{_MONTH}\s+(?P<day>\d{{1,2}}),?\s+(?P<year>\d{{4}}){_CLOCK}",
+        rf"{_WEEKDAY}{_MONTH}\s+(?P<day>\d{{1,2}}){_CLOCK}\s+(?P<year>\d{{4}})",
     )
 )
 """Dates whose parts can't be taken for each other: of 10/09/2025 nobody knows the month."""
@@ -178,6 +188,11 @@ def _of_digits(found: re.Match[str]) -> float:
 
 
 def _of_date(text: str) -> tuple[float, Form] | None:
+    if (parted := _PARTED_DIGITS.fullmatch(text)) is not None:
+        return _of_number("".join(parted.groups()))
+    if re.search(r"(?:z|[+-]\d\d:?\d\d)\[", text, re.IGNORECASE):
+        text = _NAMED_ZONE.sub("", text)
+    text = text.replace("\u2212", "-")
     for pattern in _DATES:
         if (found := pattern.fullmatch(text)) is not None:
             return _moment(found).timestamp(), Form.DATE
@@ -186,10 +201,16 @@ def _of_date(text: str) -> tuple[float, Form] | None:
     return None
 
 
+def _month(name: str) -> str:
+    """Return the number of a month by its name or the first letters of it. Raises ValueError."""
+    (number,) = [n for n, month in enumerate(_MONTHS, start=1) if month.startswith(name)]
+    return str(number)
+
+
 def _moment(found: re.Match[str]) -> datetime:
     """Return the moment of a date of ``_DATES``. Raises ValueError if there is none such."""
     part = found.groupdict()
-    month = part["month"].lower()
+    month = part["month"] if part["month"].isdecimal() else _month(part["month"].lower())
     hour = int(part["hour"] or 0)
     half = (part["before"] or part["after"] or "").lower()
     if half:
@@ -200,13 +221,18 @@ def _moment(found: re.Match[str]) -> datetime:
     if (written := (part["zone"] or "").lower()) in ("z", "utc", "gmt"):
         zone = UTC
     elif written:
-        ahead = timedelta(hours=int(written[1:3]), minutes=int(written[-2:]))
-        zone = timezone(ahead if written[0] == "+" else -ahead)
-    return datetime(
+        sign, hours, minutes = re.findall(r"([+-])(\d\d?):?(\d\d)?$", written)[0]
+        ahead = timedelta(hours=int(hours), minutes=int(minutes or 0))
+        zone = timezone(ahead if sign == "+" else -ahead)
+    midnight = hour == 24 and not any(int(part[each] or 0) for each in ("minute", "second", "part"))
+    if hour > 23 and not midnight:
+        raise ValueError
+    # 24:00 is the end of a day, ISO 8601 has it.
+    return timedelta(days=midnight) + datetime(
         int(part["year"]),
-        int(month) if month.isdecimal() else _MONTHS.index(month) + 1,
+        int(month),
         int(part["day"]),
-        hour,
+        hour % 24,
         int(part["minute"] or 0),
         int(part["second"] or 0),
         int((part["part"] or "").ljust(6, "0")[:6]),

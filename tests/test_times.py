@@ -45,6 +45,16 @@ def test_tables_write_times_in_many_ways(value: object) -> None:
             "99999999999999",
             "4102444800",
             "2025-10-09 13:00 PM",
+            "2025-10-09 24:00:01",
+            "2025-10-09 25:00",
+            "2025-10-09-08-53-20",
+            "2025-10-09 08:53:20[Asia/Shanghai]",
+            "Thu Oct 9 08:53:20 CST 2025",
+            "Sept. 31, 2025",
+            "Jun/Jul 9, 2025",
+            "Foo 9 Oct 2025",
+            "October 9",
+            "20251301 085320",
             "\x00",
             "1" * 400,
         ),
@@ -92,6 +102,12 @@ def test_units_are_told_apart(value: object, form: Form) -> None:
         ("2025\u5e7410\u67089\u65e5 8\u65f653\u520620\u79d2", Form.DATE),
         ("09-Oct-2025 08:53:20", Form.DATE),
         ("20251009T085320", Form.DATE),
+        ("Thu Oct  9 08:53:20 2025", Form.DATE),
+        ("Thu, 9 October 2025 8:53:20", Form.DATE),
+        ("Oct 9, 2025 8:53:20 AM", Form.DATE),
+        ("20251009 085320", Form.DIGITS),
+        ("20251009-085320", Form.DIGITS),
+        ("20251009_085320", Form.DIGITS),
         (datetime(2025, 10, 9, 8, 53, 20), Form.DATE),
     ],
 )
@@ -104,6 +120,11 @@ def test_dates_have_zones_halves_of_a_day_and_parts_of_a_second() -> None:
     assert parse("Thu, 09 Oct 2025 20:53:20.5 GMT") == expected
     assert parse("2025/10/10 04:53:20,500 +0800") == expected
     assert parse("2025/10/9 8:53:20.5 PM UTC") == expected
+    assert parse("2025-10-09T20:53:20.5Z[UTC]") == expected
+    assert parse("2025-10-10T04:53:20.5+08:00[Asia/Shanghai]") == expected
+    assert parse("2025-10-10 04:53:20.5 UTC+8") == expected
+    assert parse("2025-10-09T12:53:20.5\u221208:00") == expected
+    assert parse("2025-10-09 24:00:00") == parse("2025-10-10")
     assert parse(date(2025, 10, 9)) == parse("20251009") == parse("2025-10-09") == parse(45939)
 
 

@@ -15,7 +15,7 @@ invalid payphone coinline noncallerid noclid nocli nocallerid nonumber noname no
 notprovided notset interaction outofarea unspecified false unkn priv p o u n
 inconnu inconnue anonyme privé privée masqué caché secrète indisponible nondisponible
 noncommuniqué sansnuméro
-desconocido desconocida anónimo privado privada oculto restringido nodisponible sinnúmero
+desconocido desconocida disponible anónimo privado privada oculto restringido nodisponible sinnúmero
 noidentificado ninguno nulo
 desconhecido desconhecida anônimo anónima nãoidentificado indisponível confidencial
 sconosciuto anonimo privato nascosto nondisponibile riservato
@@ -24,12 +24,12 @@ onbekend anoniem privénummer afgeschermd geen verborgennummer
 nieznany anonimowy prywatny zastrzeżony ukryty brak neznámé neznámý skryté anonymní
 ismeretlen rejtett necunoscut ascuns anonim
 okänd okänt dolt hemligt skyddat ukendt hemmeligt skjult ukjent tuntematon salattu yksityinen
-gizli bilinmeyen bilinmiyor özel pribadi tidakdikenal ẩndanh khôngxácđịnh riêngtư
+gizli bilinmeyen bilinmiyor özel pribadi tidakdikenal ẩndanh khôngxácđịnh riêngtư ẩn riêng
 скрыт скрытый скрыто неизвестно неизвестный неизвестен аноним анонимный анонимно засекречен
 приватный определен неопределен безномера нет невідомий прихований анонім
 άγνωστος άγνωστο ανώνυμος απόκρυψη απόρρητο
 مجهول خاص محجوب غيرمعروف مخفي מוסתר חסוי לאידוע אנונימי ناشناس
-अज्ञात निजी अनजान ไม่ทราบ ไม่แสดง ส่วนตัว
+अज्ञात निजी अनजान ไม่ทราบ ไม่ทราบหมายเลข ไม่แสดง ไม่แสดงหมายเลข ส่วนตัว หมายเลขส่วนตัว
 匿名 未知 无 無 无主叫 隐藏 隱藏 私人 私密 保密 隐私 屏蔽 受限 空 不详 未显示 无法显示 不显示
 无显示 无来电显示 拒绝显示 未提供 不可用 未识别 不明 匿名者 非公开 無顯示 未顯示 不明来电
 非通知 通知不可能 通知不可 表示圏外 公衆電話 不在 非表示 番号非通知 非通知設定
@@ -41,16 +41,18 @@ caller callers number numbers call calls id cid callerid clid cli user no not th
 name address from party phone num party's available
 numéro appelant appel número llamada chamada numero chiamante nummer rufnummer anrufer anrufers
 номер абонент абонента вызов numer nomor số numara رقم 主叫 号码 號碼 来电 來電 用户 用戶 电话
-電話 呼叫 番号 번호 не de del do da der des
+電話 呼叫 番号 発信者 発信 番号が 번호 발신자 číslo số máy gọi หมายเลข не de del do da der des
 """
 
 _KEYPAD_WORDS = "anonymous unavailable restricted private withheld unknown blocked nocallerid"
 _KEYS = str.maketrans("abcdefghijklmnopqrstuvwxyz", "22233344455566677778889999")
 _COUNTED = frozenset(
-    ("1234567", "12345678", "123456789", "1234567890", "0123456789", "0987654321", "9876543210")
+    ("123456", "1234567", "12345678", "123456789", "1234567890")
+    + ("0123456789", "0987654321", "9876543210")
 )
 _SAME_DIGIT = 5
 """So many times in a row and nothing else is a stand-in, of any digit but 0, which always is."""
+_ONE_AND_ZEROS = re.compile(r"0?10{6,}")
 _LONG = 9
 """Digits of a stand-in behind a country's code. China's mobile numbers are never of one digit."""
 _SPREADSHEET_ERRORS = frozenset({"ref", "name", "value", "num", "div0", "nv"})
@@ -113,6 +115,6 @@ def is_stand_in(digits: str) -> bool:
 
 
 def _stands_in(digits: str) -> bool:
-    if not digits.strip("0") or digits in STAND_INS:
+    if not digits.strip("0") or digits in STAND_INS or _ONE_AND_ZEROS.fullmatch(digits):
         return True
     return len(digits) >= _SAME_DIGIT and len(set(digits)) == 1

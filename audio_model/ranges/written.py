@@ -40,7 +40,11 @@ _HEADER = re.compile(
     re.IGNORECASE,
 )
 _SCHEME = re.compile(r"^(sips?|tel|callto|phone)\s*:\s*(?://)?", re.IGNORECASE)
-_LABEL = re.compile(r"^(?:tel|phone)\.?\s*(?=[+(\d])", re.IGNORECASE)
+_LABEL = re.compile(
+    r"^(?:tel|phone|mobile|\u7535\u8bdd|\u96fb\u8a71|\u624b\u673a|\u624b\u6a5f|\u53f7\u7801|\u4e3b\u53eb)"
+    r"\s*[.:]?\s*(?=[+(\d])",
+    re.IGNORECASE,
+)
 _CONTEXT = re.compile(r";\s*phone-context\s*=\s*(\+[\d.()-]+)", re.IGNORECASE)
 _EXTENSION = re.compile(
     r"(?<=\d)\)?\s*[,;]?\s*(?:ext(?:ension|n)?\.?|\u8f6c|\u8f49|\u5206\u673a|\u5206\u6a5f)"
@@ -53,7 +57,12 @@ _FRACTION = re.compile(r"\+?\d+[.,]\d{1,2}")
 _GROUPED = re.compile(r"\+?[1-9]\d{0,2}(?:,\d{3})+(?:\.0+)?|\+?[1-9]\d{0,2}(?:'\d{3})+")
 _TRUNK = re.compile(r"^(\+|00)(.*?)\(\s*0\s*\)")
 _TWO_BY_SLASH = re.compile(r"^[1-9]\d{4,}/")
-_DASHES = "-\u2010\u2011\u2012\u2013\u2014\u2015\u2212\u30fc"
+_AREA_AND_EXTENSION = re.compile(r"(\(?0\d{2,3}\)?\s*-\s*\d{7,8})\s*-\s*\d{1,6}")
+"""China's way to write a landline behind a switchboard: 010-88888888-8001."""
+_TWO_BY_SPACE = re.compile(r"[1-9]\d{4,}(?: [1-9]\d{4,})+")
+"""No number is parted into groups of five digits and more."""
+_DATE = re.compile(r"(?:19|20)\d\d([-/.])(?:0?[1-9]|1[0-2])\1(?:0?[1-9]|[12]\d|3[01])")
+_DASHES = "-\u2010\u2011\u2012\u2013\u2014\u2015\u2212\u30fc\u00b7\u2027\u30fb"
 _BRACKETS = "()[]{}\u3010\u3011\u3014\u3015"
 _PUNCTUATION = str.maketrans("", "", f"{_DASHES}{_BRACKETS}./")
 _TWO_LINES = re.compile(r"\d[ \t]*[\r\n\t]+\s*\+?\d")
@@ -168,7 +177,9 @@ def _is_address(text: str) -> bool:
 
 def _digits(text: str) -> str | None:
     """Return the digits of one number, or None if the text is not one."""
-    text = _LABEL.sub("", text)
+    text = _LABEL.sub("", text).rstrip(" ,;|")
+    if _DATE.fullmatch(text) or _TWO_BY_SPACE.fullmatch(text):
+        return None
     if _is_address(text) or _GAP.search(text) or _NORTH_AMERICAN.fullmatch(text):
         return None
     if (whole := _WHOLE_AS_FRACTION.fullmatch(text)) is not None:
@@ -181,6 +192,8 @@ def _digits(text: str) -> str | None:
         # A negative number is a code for none, or nobody knows what.
         return "0" if re.fullmatch(r".[0-9]{1,2}", text) else None
     text = _EXTENSION.sub("", text)
+    if (switchboard := _AREA_AND_EXTENSION.fullmatch(text)) is not None:
+        text = switchboard[1]
     if _TWO_BY_SLASH.match(text):
         return None
     text = _TRUNK.sub(r"\1\2", text)

@@ -143,3 +143,88 @@ def test_digits_that_may_be_somebody_else_s_are_not_read(text: str) -> None:
 def test_groups_of_our_own_are_read() -> None:
     assert read("139 1234 5678") == read("139-1234-5678") == _NUMBER
     assert read(" 13912345678\n") == _NUMBER
+
+
+_MORE = {
+    # Headers and URIs.
+    '"Li Wei" <sip:+8613912345678@10.0.0.1:5060;user=phone>;tag=as58f4': "+8613912345678",
+    "sip:+8613912345678%3Bverstat%3DTN-Validation-Passed@host": "+8613912345678",
+    "sip:+8613912345678;verstat=TN-Validation-Passed-A@ims.example": "+8613912345678",
+    "<tel:+8613912345678;verstat=No-TN-Validation>": "+8613912345678",
+    "sip:13912345678;npdi;rn=+8613900000000@host;user=phone": _NUMBER,
+    "tel:863-1234;phone-context=+1-914-555": "+19145558631234",
+    "tel:%2B86-139-1234-5678": "+8613912345678",
+    "+86%20139%201234%205678": "+8613912345678",
+    "Local/95588@from-internal-0001;1": UNREADABLE,
+    "PJSIP/trunk-0000001a": UNREADABLE,
+    "sip:unavailable@unknown.invalid": NONE_SHOWN,
+    "sip:Restricted@10.1.1.1": NONE_SHOWN,
+    # Digits of other scripts.
+    "\uff19\uff15\uff15\uff18\uff18": "95588",
+    "۹۵۵۸۸": "95588",
+    "९५५८८": "95588",
+    "九五五八八": UNREADABLE,
+    # Spreadsheets.
+    "9.52E+09": UNREADABLE,
+    "9.5588E4": UNREADABLE,
+    "1,391,234,5678": UNREADABLE,
+    "+8613912345678.0": "+8613912345678",
+    "2025-11-28": UNREADABLE,
+    "2025/11/8": UNREADABLE,
+    "95588;": "95588",
+    "95588,": "95588",
+    # Labels, extensions, codes before and after a number.
+    "电话\uff1a13912345678": _NUMBER,
+    "手机13912345678": _NUMBER,
+    "Mobile: 139 1234 5678": _NUMBER,
+    "分机8001": UNREADABLE,
+    "010-88888888-8001": "01088888888",
+    "(0571) - 8888888-12": "05718888888",
+    "021 6123 4567 ext. 12": "02161234567",
+    "02161234567x12": UNREADABLE,
+    "95588#1": UNREADABLE,
+    "*67 13912345678": UNREADABLE,
+    "12593+13912345678": UNREADABLE,
+    "139\u00b71234\u00b75678": _NUMBER,
+    "139\u00b7\u00b7\u00b7\u00b75678": UNREADABLE,
+    "139~1234~5678": UNREADABLE,
+    # Several in one cell.
+    "95588 95588": UNREADABLE,
+    "95588 95599 95555": UNREADABLE,
+    "13912345678 or 95588": UNREADABLE,
+    "13912345678|95588": UNREADABLE,
+    "95213 700": "95213700",
+    # Country codes.
+    "00 86 139 1234 5678": "+8613912345678",
+    "+0086 13912345678": "+8613912345678",
+    "++8613912345678": "+8613912345678",
+    "86+13912345678": UNREADABLE,
+    "+86 95588": "+8695588",
+    "0095588": "+95588",
+    # Stand-ins and words for none.
+    "1000000000": NONE_SHOWN,
+    "+861000000000": NONE_SHOWN,
+    "123456": NONE_SHOWN,
+    "-2": NONE_SHOWN,
+    "Número no disponible": NONE_SHOWN,
+    "Neznámé číslo": NONE_SHOWN,
+    "số ẩn": NONE_SHOWN,
+    "発信者番号非通知": NONE_SHOWN,
+    "ไม่ทราบหมายเลข": NONE_SHOWN,
+    "Номер не определён": NONE_SHOWN,
+    "Tuntematon numero": NONE_SHOWN,
+    "nomor pribadi": NONE_SHOWN,
+    "{}": NONE_SHOWN,
+    # Names that carriers and platforms show are nobody's number.
+    "TOLL FREE CALL": UNREADABLE,
+    "Scam Likely": UNREADABLE,
+    "asterisk": UNREADABLE,
+    "V12345678900123": UNREADABLE,
+    "123e4567-e89b-12d3-a456-426614174000": UNREADABLE,
+    "1764331200.42": UNREADABLE,
+}
+
+
+@pytest.mark.parametrize("text", _MORE)
+def test_what_systems_write_is_read_or_refused(text: str) -> None:
+    assert read(text) == _MORE[text]
