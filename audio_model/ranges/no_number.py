@@ -47,8 +47,10 @@ numéro appelant appel número llamada chamada numero chiamante nummer rufnummer
 _KEYPAD_WORDS = "anonymous unavailable restricted private withheld unknown blocked nocallerid"
 _KEYS = str.maketrans("abcdefghijklmnopqrstuvwxyz", "22233344455566677778889999")
 _COUNTED = frozenset(
-    ("123456", "1234567", "12345678", "123456789", "1234567890")
-    + ("0123456789", "0987654321", "9876543210")
+    (
+        *("123456", "1234567", "12345678", "123456789", "1234567890"),
+        *("0123456789", "0987654321", "9876543210"),
+    )
 )
 _SAME_DIGIT = 5
 """So many times in a row and nothing else is a stand-in, of any digit but 0, which always is."""
