@@ -59,6 +59,10 @@ COMMANDS = {
         "audio_model.known.campaigns_command",
         "group calls that play the same recording",
     ),
+    "tune": (
+        "audio_model.line.tune_command",
+        "fit a model's scores and thresholds to your own marked calls",
+    ),
 }
 """Each command's module, with ``DESCRIPTION``, ``EPILOG``, ``add_arguments`` and ``run``."""
 

@@ -1,11 +1,12 @@
 """From the network's answers to a verdict: calibration, operating points, evidence.
 
 A score is the calibrated probability of *recorded* where both classes are equally common
-(``PREVALENCE``). The verdict follows the score as a trigger. It becomes recorded when the score
-lies above ``recorded_at``, and live when it lies below ``live_at``, each by a margin that shrinks
-as more voice is heard. It stays so until the score crosses even odds against it, and is unknown
-then, as it was at first. So a small step back changes nothing, and no verdict contradicts its
-score. The verdict after ``t`` seconds depends on those ``t`` seconds alone.
+(``PREVALENCE``), or as common as on the line that the rule was tuned for. The verdict follows the
+score as a trigger. It becomes recorded when the score lies above ``recorded_at``, and live when it
+lies below ``live_at``, each by a margin that shrinks as more voice is heard. It stays so until the
+score crosses even odds against it, and is unknown then, as it was at first. So a small step back
+changes nothing, and no verdict contradicts its score. The verdict after ``t`` seconds depends on
+those ``t`` seconds alone.
 """
 
 import math
@@ -18,7 +19,7 @@ from audio_model.errors import UsageError
 from audio_model.steps import STEPS_PER_SECOND, Heard, Steps
 
 PREVALENCE = 0.5
-"""Share of recordings among calls for which a score is a probability."""
+"""Share of recordings among calls for which a score is a probability, unless a rule has its own."""
 
 
 class VerdictKind(StrEnum):
@@ -104,6 +105,8 @@ class DecisionRule:
     silence_db: float = -60.0
     max_seconds: float = 6.0
     """Audio after which the rates of the operating points no longer hold; where to stop."""
+    prevalence: float = PREVALENCE
+    """Share of recordings among calls for which the score is a probability."""
 
     def operating_point(self, max_false_alarm: float) -> OperatingPoint:
         """The most sensitive point within a budget. Raises UsageError if none is."""

@@ -51,6 +51,17 @@ def write_whole(path: str | os.PathLike[str], content: str) -> None:
         file.write(content)
 
 
+def write_bytes(path: str | os.PathLike[str], content: bytes) -> None:
+    """Write a binary file, complete or not at all. Raises OutputError."""
+    file = PartialFile(Path(path))
+    try:
+        file.append(content)
+        file.rename()
+    except OutputError:
+        file.remove()
+        raise
+
+
 @contextmanager
 def replacing(path: str | os.PathLike[str], *, errors: str = "strict") -> Iterator[TextIO]:
     """Open a UTF-8 file for text that takes its name when the block ends without an error.

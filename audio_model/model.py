@@ -1,12 +1,7 @@
-"""The model file: one ONNX graph with the decision rule in its metadata; load, check, run.
-
-The file ends with a metadata entry that holds a digest of all bytes before it, so damage is seen
-before a runtime meets it. To any other ONNX runtime that entry is one more line of metadata.
-"""
+"""The model file: one ONNX graph with the decision rule in its metadata; load, check, run."""
 
 import json
 from dataclasses import fields
-from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +9,10 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
-from audio_model.decision import Calibration, DecisionRule, OperatingPoint
+from audio_model.decision import PREVALENCE, Calibration, DecisionRule, OperatingPoint
 from audio_model.errors import ModelError, printable
 from audio_model.frontend import Samples
+from audio_model.model_file import ABOUT, unseal
 from audio_model.steps import STEP_SAMPLES
 
 FORMAT = "audio-model 1"
@@ -25,27 +21,6 @@ OUTPUTS = ("logit", "heard", "next_state")
 DEFAULT_PATH = Path(__file__).parent / "weights" / "base.onnx"
 
 State = NDArray[np.float32]
-
-_DIGEST_BYTES = 32
-_DIGEST_ENTRY = b"\x72\x4a\x0a\x06digest\x12\x40"
-"""ONNX protobuf: ``metadata_props`` entry of key ``digest`` and a value of 64 letters."""
-
-
-def seal(graph: bytes) -> bytes:
-    """A serialized ONNX model with its digest behind it."""
-    digest = blake2b(graph, digest_size=_DIGEST_BYTES).hexdigest()
-    return graph + _DIGEST_ENTRY + digest.encode("ascii")
-
-
-def _check_seal(path: Path, content: bytes) -> None:
-    end = len(content) - 2 * _DIGEST_BYTES
-    start = end - len(_DIGEST_ENTRY)
-    if start < 0 or content[start:end] != _DIGEST_ENTRY:
-        raise ModelError(f"{printable(path)}: not a model of this project, or its end is missing")
-    if seal(content[:start]) != content:
-        raise ModelError(
-            f"{printable(path)}: the model file is damaged (its digest does not agree)"
-        )
 
 
 class Model:
@@ -64,7 +39,7 @@ class Model:
         )
         self.path = path
         self.about: dict[str, Any] = json.loads(
-            self._session.get_modelmeta().custom_metadata_map["about"]
+            self._session.get_modelmeta().custom_metadata_map[ABOUT]
         )
         if self.about.get("format") != FORMAT or self.about.get("step_samples") != STEP_SAMPLES:
             raise ModelError(
@@ -72,7 +47,7 @@ class Model:
                 f"({self.about.get('format')!r}; {FORMAT!r} is wanted)"
             )
         try:
-            self.rule = _decision_rule(self.about["decision"])
+            self.rule = rule_of(self.about["decision"])
             self.state_size = int(self.about["state_size"])
         except (KeyError, TypeError) as error:
             raise ModelError(
@@ -89,7 +64,7 @@ class Model:
             raise ModelError(
                 f"{printable(path)}: the model can't be read: {error.strerror}"
             ) from error
-        _check_seal(path, content)
+        unseal(path, content)
         return cls(path, content)
 
     def start(self, calls: int = 1) -> State:
@@ -114,7 +89,10 @@ class Model:
         return logit, heard, next_state
 
 
-def _decision_rule(values: dict[str, Any]) -> DecisionRule:
+def rule_of(values: dict[str, Any]) -> DecisionRule:
+    """Return a decision rule from its JSON. Raises KeyError or TypeError if it does not fit."""
+    # Files of before a rule had a prevalence of its own lack it.
+    values = {"prevalence": PREVALENCE} | values
     rest = {f.name: values[f.name] for f in fields(DecisionRule)}
     calibration = {name: tuple(knots) for name, knots in values["calibration"].items()}
     rest["calibration"] = Calibration(**calibration)

@@ -16,7 +16,7 @@ PACKAGE = "audio_model"
 
 LAYERS = (
     {"errors", "frontend", "companding", "processes", "times"},
-    {"files", "formats", "sqlite", "steps", "pages"},
+    {"files", "formats", "model_file", "sqlite", "steps", "pages"},
     {"decoders", "decision"},
     {"audio", "model", "fitting"},
     {"stream"},
@@ -25,7 +25,7 @@ LAYERS = (
     {"sources"},
     {"known", "ranges"},
     {"scoring", "records"},
-    {"batch", "report", "gateway"},
+    {"batch", "report", "gateway", "line"},
     {"cli"},
     {"__init__", "__main__"},
 )

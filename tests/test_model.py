@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from audio_model import model as model_module
 from audio_model.errors import ModelError
-from audio_model.model import INPUTS, OUTPUTS, Model, seal
+from audio_model.model import INPUTS, OUTPUTS, Model
+from audio_model.model_file import seal
 from audio_model.steps import STEP_SAMPLES, Heard
 from tests import readout, sounds
 

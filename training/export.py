@@ -29,6 +29,7 @@ import torch
 
 from audio_model import frontend, model
 from audio_model.errors import UsageError
+from audio_model.model_file import ABOUT, seal
 from audio_model.steps import STEP_SAMPLES, Heard
 from training import checkpoint
 from training.call_graph import CallGraph
@@ -93,8 +94,8 @@ def export_model(trained: Checkpoint, path: Path) -> None:
     described = about(trained, graph.state_size)
     proto = to_onnx(graph)
     entry = proto.metadata_props.add()
-    entry.key, entry.value = "about", json.dumps(described, sort_keys=True)
-    write_atomically(path, model.seal(proto.SerializeToString(deterministic=True)))
+    entry.key, entry.value = ABOUT, json.dumps(described, sort_keys=True)
+    write_atomically(path, seal(proto.SerializeToString(deterministic=True)))
 
 
 def export_run(run: Path) -> None:

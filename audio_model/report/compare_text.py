@@ -1,22 +1,19 @@
 """A comparison as plain text and as plain values."""
 
-from collections.abc import Sequence
-
 from audio_model.errors import printable
 from audio_model.report.compare import Comparison, Missing, Shifts
 from audio_model.report.slices import SliceBy, SliceKind
 from audio_model.tables.results import Outcome, Result
-from audio_model.tables.screen import display_width
+from audio_model.tables.screen import aligned
 
 QUANTILES = (0.05, 0.5, 0.95)
 _SHOWN_GROUPS, _SHOWN_SHIFTS, _HELD_GROUPS = 10, 10, 1000
-_GAP = "  "
 
 
 def as_text(comparison: Comparison) -> str:
     """What a terminal shows."""
     overall = comparison.overall
-    parts = [_aligned(_matrix(comparison))]
+    parts = [aligned(_matrix(comparison))]
     parts.append(
         f"{overall.joined:,} in both: {overall.flips:,} verdicts flipped "
         f"({overall.flip_rate:.2%}), {comparison.opposite:,} from one class to the other"
@@ -31,11 +28,11 @@ def as_text(comparison: Comparison) -> str:
         if len(each.groups) > 1:
             rows = [[printable(name), *_cells(group)] for name, group in each.shown(_SHOWN_GROUPS)]
             head = [slice_name(each.by), "both", "flipped", "shift", "size", "rec. old", "rec. new"]
-            parts.append(_aligned([head, *rows]))
+            parts.append(aligned([head, *rows]))
     largest = [pair for pair in comparison.largest.sorted() if _moved(*pair)][:_SHOWN_SHIFTS]
     if largest:
         rows = [[_named(new), *_side(old), *_side(new)] for old, new in largest]
-        parts.append(_aligned([["largest shifts", "old", "", "new", ""], *rows]))
+        parts.append(aligned([["largest shifts", "old", "", "new", ""], *rows]))
     for side, missing in (("old", comparison.only_old), ("new", comparison.only_new)):
         if missing.count:
             parts.append(_missing(side, missing))
@@ -137,15 +134,3 @@ def _values(result: Result) -> dict[str, object]:
 
 def _missing_values(missing: Missing) -> dict[str, object]:
     return {"count": missing.count, "examples": [result.path for result in missing.examples]}
-
-
-def _aligned(rows: Sequence[Sequence[str]]) -> str:
-    """Columns under each other: names to the left, numbers to the right."""
-    widths = [max(map(display_width, column)) for column in zip(*rows, strict=True)]
-    lines = []
-    for row in rows:
-        spaces = [" " * (width - display_width(c)) for c, width in zip(row, widths, strict=True)]
-        first, *rest = row
-        cells = [first + spaces[0], *(s + c for s, c in zip(spaces[1:], rest, strict=True))]
-        lines.append(_GAP.join(cells).rstrip())
-    return "\n".join(lines)

@@ -3,6 +3,7 @@
 import math
 import shutil
 import unicodedata
+from collections.abc import Sequence
 from typing import TextIO
 
 from audio_model.decision import VerdictKind
@@ -109,3 +110,15 @@ def _char_width(char: str) -> int:
 
 def _fixed(value: float | None, *, decimals: int, unit: str = "") -> str:
     return "" if value is None or math.isnan(value) else f"{value:.{decimals}f}{unit}"
+
+
+def aligned(rows: Sequence[Sequence[str]]) -> str:
+    """Return rows with their columns under each other: names to the left, numbers to the right."""
+    widths = [max(map(display_width, column)) for column in zip(*rows, strict=True)]
+    lines = []
+    for row in rows:
+        spaces = [" " * (width - display_width(c)) for c, width in zip(row, widths, strict=True)]
+        first, *rest = row
+        cells = [first + spaces[0], *(s + c for s, c in zip(spaces[1:], rest, strict=True))]
+        lines.append(_GAP.join(cells).rstrip())
+    return "\n".join(lines)

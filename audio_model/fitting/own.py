@@ -1,0 +1,146 @@
+"""The rule of one's own line: a rule that other lines chose, moved by marked calls.
+
+The prior is a distribution, not a switch. With no mark the rule is the one that was there; ten
+marks move it a little, and hundreds outweigh it. What is believed of a line beforehand is how far
+calibrations of lines are from each other (``SPREAD``), and how callers' scores are spread
+(:mod:`audio_model.fitting.tail`).
+
+A wrong mark pulls on the calibration less the surer the score is of the opposite (``WRONG``). The
+thresholds explain nothing away: a live caller who scores high may be a false alarm, not a wrong
+mark, so wrong marks make the rule careful and never rash.
+"""
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from audio_model.decision import Calibration, DecisionRule, OperatingPoint, sigmoid
+from audio_model.fitting.answer import Answer, Array
+from audio_model.fitting.calibration import Spread, fit_calibration
+from audio_model.fitting.rule import RuleSettings, point_of
+from audio_model.fitting.tail import Tail
+
+SPREAD = Spread(log_slope=0.4, offset=0.6)
+"""How far lines lie from the shipped calibration: two corpora each, 0.65 and 0.6 over all pairs of
+``unmet`` corpora, of which the former holds some lines that no slope tells apart."""
+WRONG = 0.05
+"""Share of marks that are taken to be wrong. With none wrong it costs nothing, and with a tenth it
+takes back half of what they cost (``python -m benchmarks.tune``)."""
+PASSED_SPREAD = 1.5
+"""Standard deviation of the lowest log odds of recordings, which one threshold does not tell."""
+
+_FURTHEST = 15.0
+"""Log odds beyond which a step had no say: :meth:`Answer.extreme_scores` gives 0 and 1."""
+
+
+def tune_rule(
+    answers: Sequence[Answer], before: DecisionRule, settings: RuleSettings | None = None
+) -> DecisionRule:
+    """Fit a rule to a line's own calls, beginning at one that others chose.
+
+    Args:
+        answers: of both classes, with weights that :func:`group_weights` gives.
+        before: at even prevalence; its budgets, knots and cautions are kept.
+        settings: what share of recordings may pass.
+    """
+    settings = settings or RuleSettings()
+    calibration = fit_calibration(answers, before.calibration, SPREAD, WRONG)
+    rule = replace(before, calibration=calibration)
+    slope, offset = _change(before.calibration, calibration)
+    live_high, recorded_high, recorded_low = (
+        belief.scaled(slope, shift)
+        for belief, shift in zip(beliefs(before), (offset, offset, -offset), strict=True)
+    )
+    live, recorded = ([each for each in answers if each.label == label] for label in (0, 1))
+    live_high = live_high.after(*_reached(live, rule, high=True))
+    recorded_high = recorded_high.after(*_reached(recorded, rule, high=True))
+    recorded_low = recorded_low.after(*_reached(recorded, rule, high=False))
+    live_at = min(0.0, -recorded_low.exceeded_by(settings.max_passed))
+    points = []
+    for budget in (point.max_false_alarm for point in before.operating_points):
+        recorded_at = max(0.0, live_high.exceeded_by(budget))
+        points.append(
+            OperatingPoint(
+                max_false_alarm=budget,
+                recorded_at=sigmoid(recorded_at),
+                live_at=min(sigmoid(live_at), math.nextafter(sigmoid(recorded_at), 0)),
+                false_alarm=min(budget, live_high.share_above(recorded_at)),
+                miss=1 - recorded_high.share_above(recorded_at),
+                passed=recorded_low.share_above(-live_at),
+            )
+        )
+    return replace(rule, operating_points=tuple(points))
+
+
+def beliefs(rule: DecisionRule) -> tuple[Tail, Tail, Tail]:
+    """Return what a rule tells of the highest log odds of live callers and of recordings, and of
+    the lowest of recordings with their sign turned."""
+    points = [p for p in rule.operating_points if 0 < p.recorded_at < 1 and 0 < p.false_alarm < 1]
+    at = [log_odds_of(p.recorded_at) for p in points]
+    live = Tail.through(at, [p.false_alarm for p in points], spread=1.0)
+    caught = [min(max(1 - p.miss, 0.01), 0.99) for p in points]
+    recorded = Tail.through(at, caught, spread=1.0)
+    point = point_of(rule)
+    passed = min(max(point.passed, 0.01), 0.99)
+    low = Tail.through([-log_odds_of(point.live_at)], [passed], PASSED_SPREAD)
+    return live, recorded, low
+
+
+def group_weights(labels: Sequence[int], groups: Sequence[str]) -> list[float]:
+    """Return weights by which the groups of a class count alike; those of a group sum to 1."""
+    keys = list(zip(labels, groups, strict=True))
+    size = Counter(keys)
+    return [1 / size[key] for key in keys]
+
+
+def at_prevalence(rule: DecisionRule, prevalence: float) -> DecisionRule:
+    """Return the rule whose scores are probabilities where so large a share are recordings.
+
+    Odds are multiplied by the ratio of the two prior odds (Bayes), scores and thresholds alike, so
+    verdicts stay as they are, except that none contradicts its score: where recordings are rare,
+    ``recorded`` still needs more than even odds.
+    """
+    shift = log_odds_of(prevalence) - log_odds_of(rule.prevalence)
+    if shift == 0:
+        return rule
+    of = rule.calibration
+    calibration = replace(of, offset=tuple(offset + shift for offset in of.offset))
+    points = []
+    for point in rule.operating_points:
+        recorded_at = max(0.5, _shifted(point.recorded_at, shift))
+        live_at = min(_shifted(point.live_at, shift), 0.5, math.nextafter(recorded_at, 0))
+        points.append(replace(point, recorded_at=recorded_at, live_at=live_at))
+    return replace(
+        rule, calibration=calibration, operating_points=tuple(points), prevalence=prevalence
+    )
+
+
+def log_odds_of(probability: float) -> float:
+    """Return the log odds of a probability, as far as floating point tells them from certainty."""
+    probability = min(max(probability, 1e-12), 1 - 1e-12)
+    return math.log(probability) - math.log1p(-probability)
+
+
+def _shifted(probability: float, shift: float) -> float:
+    # A threshold that no score reaches lies outside of 0 and 1, and stays there.
+    if not 0 < probability < 1:
+        return probability
+    return sigmoid(log_odds_of(probability) + shift)
+
+
+def _change(before: Calibration, after: Calibration) -> tuple[float, float]:
+    """Return slope and offset from calibrated log odds to those after, in the mean over knots."""
+    slope = float(np.mean(np.array(after.slope) / np.array(before.slope)))
+    return slope, float(np.mean(np.array(after.offset) - slope * np.array(before.offset)))
+
+
+def _reached(answers: Sequence[Answer], rule: DecisionRule, *, high: bool) -> tuple[Array, Array]:
+    """Return the most telling log odds of calls in which a verdict could be given, and weights."""
+    scores = np.array([each.extreme_scores(rule)[high] for each in answers])
+    log_odds = np.array([log_odds_of(score) for score in scores.tolist()])
+    heard = np.abs(log_odds) < _FURTHEST
+    weight = np.array([each.weight for each in answers])
+    return (log_odds if high else -log_odds)[heard], weight[heard]

@@ -1,0 +1,74 @@
+"""What the network says of marked calls: each is heard once, and all that is fitted reads that."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from hashlib import blake2b
+
+from audio_model import audio
+from audio_model.errors import AudioError
+from audio_model.fitting.answer import Answer
+from audio_model.fitting.own import group_weights
+from audio_model.frontend import SAMPLE_RATE, Samples
+from audio_model.line.marks import Mark
+from audio_model.model import Model
+from audio_model.sources.open import name_of, open_source
+from audio_model.steps import STEP_SAMPLES, Steps, level_db
+
+
+@dataclass
+class HeardMarks:
+    """Marked calls, and the network's answers to them."""
+
+    marks: list[Mark] = field(default_factory=list)
+    answers: list[Answer] = field(default_factory=list)
+    audio: list[str] = field(default_factory=list)
+    """A digest of each call's samples."""
+    problems: list[str] = field(default_factory=list)
+    """A line for each call that could not be heard."""
+    repeated: int = 0
+    """Calls whose very samples another call with the same mark has."""
+
+
+def hear_marks(model: Model, marks: Iterable[Mark]) -> HeardMarks:
+    """Hear calls one after the other; what can't be heard is a problem and no more."""
+    heard = HeardMarks()
+    seen: set[tuple[str, int]] = set()
+    for mark in marks:
+        try:
+            samples = _samples(mark, model.rule.max_seconds)
+        except AudioError as error:
+            heard.problems.append(f"{mark.name}: {error.message}")
+            continue
+        if len(samples) < STEP_SAMPLES:
+            heard.problems.append(f"{mark.name}: shorter than a step of the network")
+            continue
+        digest = blake2b(samples.tobytes(), digest_size=16).hexdigest()
+        if (digest, mark.label) in seen:
+            heard.repeated += 1
+            continue
+        seen.add((digest, mark.label))
+        heard.marks.append(mark)
+        heard.audio.append(digest)
+        seconds = len(samples) / SAMPLE_RATE
+        steps = steps_of(model, samples)
+        heard.answers.append(Answer(mark.label, mark.source, mark.group, seconds, steps, 1.0))
+    weights = group_weights(
+        [mark.label for mark in heard.marks], [mark.group for mark in heard.marks]
+    )
+    heard.answers = [
+        replace(each, weight=weight) for each, weight in zip(heard.answers, weights, strict=True)
+    ]
+    return heard
+
+
+def steps_of(model: Model, samples: Samples) -> Steps:
+    """Return the network's answers to a call. [shape=(n_samples,)]"""
+    whole = samples[: len(samples) // STEP_SAMPLES * STEP_SAMPLES]
+    logit, kinds, _ = model.run(whole[None], model.start())
+    return Steps(logit[0], kinds[0], level_db(whole))
+
+
+def _samples(mark: Mark, seconds: float) -> Samples:
+    name = name_of(mark.path)
+    with open_source(mark.path, mark.place) as file:
+        return audio.read(file, max_seconds=seconds, channel=mark.channel, name=name)

@@ -1,0 +1,175 @@
+"""Before and after: a line's calls under the rule that was there, and under rules of its own.
+
+No call is judged by a rule that it helped to choose: groups are dealt to parts, and each part is
+judged by the rule that the others chose. Groups count alike within a class.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import blake2b
+
+import numpy as np
+from numpy.typing import NDArray
+
+from audio_model.decision import DecisionRule, OperatingPoint
+from audio_model.errors import UsageError
+from audio_model.fitting import metrics
+from audio_model.fitting.answer import Answer, Array
+from audio_model.fitting.own import tune_rule
+from audio_model.fitting.student import rate_interval
+
+MOST_PARTS = 10
+DRAWS = 500
+
+Figure = dict[str, float]
+"""``value``, ``low`` and ``high`` of a 95 % interval."""
+Measure = Callable[[Array], float]
+"""A figure of calls by their weights. [shape=(n_calls,)]"""
+CHANGE = "change"
+
+
+@dataclass(frozen=True)
+class Judged:
+    """Calls under one rule, or under the rules of their parts. Arrays have shape (n_calls,)."""
+
+    log_odds: Array
+    """Of recorded, once all was heard."""
+    recorded: NDArray[np.bool_]
+    """Whether ``recorded`` was said at any moment."""
+    live: NDArray[np.bool_]
+    """Whether ``live`` was said at any moment."""
+
+
+def judge(answers: Sequence[Answer], rule: DecisionRule, budget: float) -> Judged:
+    """Judge calls by one rule, at its point for a budget. Raises UsageError if it has none."""
+    point = rule.operating_point(budget)
+    return _judged(answers, [rule] * len(answers), [point] * len(answers))
+
+
+def cross_judge(answers: Sequence[Answer], before: DecisionRule, budget: float) -> Judged:
+    """Judge each part of the calls by the rule that the other parts chose."""
+    part_of = deal(answers)
+    rules = {
+        part: tune_rule([a for a in answers if part_of[a.group] != part], before)
+        for part in sorted(set(part_of.values()))
+    }
+    own = [rules[part_of[answer.group]] for answer in answers]
+    return _judged(answers, own, [rule.operating_point(budget) for rule in own])
+
+
+def deal(answers: Sequence[Answer]) -> dict[str, int]:
+    """Return the part of each group: no more parts than a class has groups, all of a class."""
+    groups = [sorted({a.group for a in answers if a.label == label}, key=_hash) for label in (0, 1)]
+    parts = min(MOST_PARTS, *map(len, groups))
+    if parts < 2:
+        raise UsageError("to hold calls out, at least two groups of each class are needed")
+    return {group: n % parts for of in groups for n, group in enumerate(of)}
+
+
+def figures_of(
+    answers: Sequence[Answer], sides: Mapping[str, Judged], draws: int = DRAWS
+) -> dict[str, dict[str, Figure]]:
+    """Return figures of two sides by their names, and what the second has more than the first.
+
+    Intervals are by bootstrap over groups; those of rates are exact for so many groups.
+    """
+    label = np.array([a.label for a in answers])
+    weight = np.array([a.weight for a in answers])
+    for each in (0, 1):
+        weight[label == each] /= weight[label == each].sum()
+    group = [a.group for a in answers]
+    groups_of = [len({a.group for a in answers if a.label == each}) for each in (0, 1)]
+
+    def interval(measure: Measure) -> tuple[float, float]:
+        return metrics.bootstrap(
+            lambda _, __, drawn: measure(np.asarray(drawn, float)),
+            np.zeros(len(answers)),
+            label,
+            group,
+            weight,
+            n=draws,
+        )
+
+    told: dict[str, dict[str, Figure]] = {}
+    measures = {side: _measures(judged, label) for side, judged in sides.items()}
+    first = next(iter(measures.values()))
+    for name, at_first in first.items():
+        told[name] = {}
+        for side, of_side in measures.items():
+            measure = of_side[name]
+            value = measure(weight)
+            n = groups_of[RATES[name]] if name in RATES else 0
+            low, high = rate_interval(value * n, n) if n else interval(measure)
+            told[name][side] = {"value": value, "low": low, "high": high}
+            if of_side is not first:
+                more = _difference(measure, at_first)
+                low, high = interval(more)
+                told[name][CHANGE] = {"value": more(weight), "low": low, "high": high}
+    return told
+
+
+def _difference(measure: Measure, other: Measure) -> Measure:
+    return lambda weight: measure(weight) - other(weight)
+
+
+RATES = {"live_flagged": 0, "live_told": 0, "recordings_caught": 1, "recordings_passed": 1}
+"""Shares, and the label of the class that they are of."""
+
+
+def _measures(judged: Judged, label: NDArray[np.int_]) -> dict[str, Measure]:
+    """Return each figure as a function of the calls' weights."""
+
+    def share(said: NDArray[np.bool_], of: int) -> Measure:
+        mine = label == of
+        return lambda weight: float(np.average(said[mine], weights=weight[mine]))
+
+    probability = _probability(judged.log_odds)
+    return {
+        "log_loss": lambda weight: log_loss(judged.log_odds, label, weight),
+        "ece": lambda weight: metrics.ece(probability, label, weight),
+        "eer": lambda weight: metrics.eer(judged.log_odds, label, weight),
+        "live_flagged": share(judged.recorded, 0),
+        "recordings_caught": share(judged.recorded, 1),
+        "live_told": share(judged.live, 0),
+        "recordings_passed": share(judged.live, 1),
+    }
+
+
+def log_loss(log_odds: Array, label: NDArray[np.int_], weight: Array) -> float:
+    """Return the mean negative log likelihood of the labels, in nats."""
+    return float(np.average(np.logaddexp(0, np.where(label, -log_odds, log_odds)), weights=weight))
+
+
+def least_ece(log_odds: Array, weight: Array, draws: int = 100, seed: int = 0) -> float:
+    """Return the calibration error that so few calls show of a perfectly calibrated score.
+
+    Labels are drawn from the scores themselves, so that all of the error is chance.
+    """
+    rng = np.random.default_rng(seed)
+    probability = _probability(log_odds)
+    labels = rng.random((draws, len(probability))) < probability
+    # Classes are weighed to count alike, which holds for drawn labels only as far as it can.
+    errors = [metrics.ece(probability, each.astype(int), weight) for each in labels]
+    return float(np.mean(errors))
+
+
+def _probability(log_odds: Array) -> Array:
+    probability: Array = 1 / (1 + np.exp(-np.clip(log_odds, -50, 50)))
+    return probability
+
+
+def _judged(
+    answers: Sequence[Answer], rules: Sequence[DecisionRule], points: Sequence[OperatingPoint]
+) -> Judged:
+    last = [a.log_odds(rule.calibration)[-1] for a, rule in zip(answers, rules, strict=True)]
+    extremes = [a.extreme_scores(rule) for a, rule in zip(answers, rules, strict=True)]
+    lowest, highest = np.array(extremes).T
+    return Judged(
+        np.array(last),
+        highest >= np.array([point.recorded_at for point in points]),
+        lowest <= np.array([point.live_at for point in points]),
+    )
+
+
+def _hash(group: str) -> bytes:
+    return blake2b(group.encode(errors="surrogateescape"), digest_size=8).digest()

@@ -1,0 +1,161 @@
+"""Marked calls: manifests of recordings whose class somebody or something is sure of.
+
+=========== ========= ==========================================================================
+path        required  as for ``audio-model score``
+label       required  ``recorded`` or 1, ``live`` or 0; a row without one is passed over
+source      required  one voice, campaign or caller
+group       = source  what is never on both sides of a split
+channel     mix       ``left``, ``right`` or ``mix``
+=========== ========= ==========================================================================
+
+The manifests of ``training``, of ``audio-model label`` and of ``audio-model feedback --export`` are
+of this kind.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from audio_model.audio import Channel
+from audio_model.errors import UsageError, printable
+from audio_model.sources.manifests import is_manifest, read_manifest
+from audio_model.tables.rows import Entry
+
+LABELS = {"1": 1, "recorded": 1, "0": 0, "live": 0}
+CLASSES = ("live", "recorded")
+"""Names of the labels 0 and 1."""
+MIN_GROUPS = 3
+"""Fewest groups of a class of which some can be held out and some learnt from."""
+_SHOWN = 5
+
+
+@dataclass(frozen=True)
+class Mark:
+    """A call whose class is known."""
+
+    path: str
+    label: int
+    """1 recorded, 0 live."""
+    source: str
+    group: str
+    channel: Channel = Channel.MIX
+    place: int | None = None
+    """Where a tar's member lies in the archive."""
+
+    @property
+    def name(self) -> str:
+        """Return what the call is called in messages."""
+        channel = "" if self.channel is Channel.MIX else f" ({self.channel})"
+        return f"{printable(self.path)}{channel}"
+
+
+@dataclass
+class Marks:
+    """The marks of some manifests, and what of them is of no use."""
+
+    marks: list[Mark] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+    """A line for each row that can't be used."""
+    unmarked: int = 0
+    """Rows without a label."""
+    repeated: int = 0
+    """Marks of a call that is marked the same already."""
+
+
+def read_marks(paths: Iterable[str]) -> Marks:
+    """Read manifests, in their order. Raises UsageError for what is no manifest."""
+    found = Marks()
+    seen: set[Mark] = set()
+    for path in paths:
+        if not is_manifest(path):
+            raise UsageError(
+                f"{printable(path)}: marks are a manifest (.csv, .jsonl or .parquet) with the "
+                "columns path, label and source"
+            )
+        for entry in read_manifest(path):
+            if entry.problem:
+                found.problems.append(f"{printable(entry.path)}: {entry.problem}")
+                continue
+            try:
+                mark = _mark(entry)
+            except ValueError as error:
+                found.problems.append(f"{printable(entry.path)}: {error}")
+                continue
+            if mark is None:
+                found.unmarked += 1
+            elif mark in seen:
+                found.repeated += 1
+            else:
+                seen.add(mark)
+                found.marks.append(mark)
+    return found
+
+
+def _mark(entry: Entry) -> Mark | None:
+    text = _text(entry, "label").lower()
+    if not text:
+        return None
+    if text not in LABELS:
+        raise ValueError(f"label is {text!r}, neither recorded nor live")
+    source = _text(entry, "source")
+    if not source:
+        raise ValueError("it has no source: name the voice, campaign or caller")
+    channel = _text(entry, "channel").lower() or Channel.MIX
+    if channel not in list(Channel):
+        raise ValueError(f"channel is {channel!r}, neither left, right nor mix")
+    group = _text(entry, "group") or source
+    return Mark(entry.path, LABELS[text], source, group, Channel(channel), entry.place)
+
+
+def _text(entry: Entry, column: str) -> str:
+    value = entry.carried.get(column)
+    if isinstance(value, float) and value.is_integer():
+        # Parquet and spreadsheets write 1.0 for a label.
+        value = int(value)
+    return "" if value is None else str(value).strip()
+
+
+def check(marks: Sequence[Mark], audio: Sequence[str] | None = None) -> None:
+    """Refuse marks that contradict each other, or are too few to learn from and to judge.
+
+    Args:
+        marks: the marks.
+        audio: a digest of what each holds, if that is known.
+
+    Raises UsageError that says what is wrong and names the calls.
+    """
+    said = [
+        *_contradictions("call", {m: m.name + m.channel for m in marks}),
+        *_contradictions("group", {m: m.group for m in marks}),
+        *_contradictions("audio of", dict(zip(marks, audio, strict=True)) if audio else {}),
+    ]
+    if said:
+        more = f" and {len(said) - _SHOWN} more" if len(said) > _SHOWN else ""
+        raise UsageError(f"marks contradict each other: {'; '.join(said[:_SHOWN])}{more}")
+    for label, name in enumerate(CLASSES):
+        mine = [mark for mark in marks if mark.label == label]
+        if not mine:
+            raise UsageError(f"no call is marked {name}: both classes are needed")
+        groups = {mark.group for mark in mine}
+        if len({mark.source for mark in mine}) == 1 or len(groups) == 1:
+            raise UsageError(
+                f"all calls marked {name} come from one source ({printable(mine[0].source)}): "
+                "what is learnt would be that source"
+            )
+        if len(groups) < MIN_GROUPS:
+            raise UsageError(
+                f"calls marked {name} come from {len(groups)} groups; at least {MIN_GROUPS} "
+                "are needed, to hold some out"
+            )
+
+
+def _contradictions(kind: str, keys: dict[Mark, str]) -> list[str]:
+    marks: defaultdict[str, dict[int, Mark]] = defaultdict(dict)
+    for mark, key in keys.items():
+        marks[key].setdefault(mark.label, mark)
+    both = [of for of in marks.values() if len(of) > 1]
+    return [
+        f"{kind} {printable(of[0].group) if kind == 'group' else of[0].name} is marked live and "
+        f"recorded" + (f" ({of[1].name})" if of[1].name != of[0].name else "")
+        for of in both
+    ]

@@ -1,0 +1,158 @@
+"""From marked calls to a model file with a rule of its own, and what is to be said of it."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from audio_model.decision import PREVALENCE, DecisionRule
+from audio_model.fitting.answer import Answer
+from audio_model.fitting.own import at_prevalence, tune_rule
+from audio_model.line.guard import Condition, Figures, conditions
+from audio_model.line.hear import HeardMarks
+from audio_model.line.judge import Judged, cross_judge, figures_of, judge, least_ece
+from audio_model.line.marks import CLASSES
+from audio_model.model import Model, rule_of
+from audio_model.model_file import with_about
+
+TUNED = "tuned"
+"""Key under which a tuned file tells what it was made from."""
+SHORT_VOICE_SECONDS = 2.0
+MANY = 0.5
+"""Share of a class's calls from which on one group is more than the rest."""
+SUSPICIOUS = 3.0
+"""Log odds against a mark from which on it should be listened to again: 20 to 1."""
+
+
+@dataclass(frozen=True)
+class Tuning:
+    """A rule fitted to a line's own calls, with its proof."""
+
+    before: DecisionRule
+    """At even prevalence."""
+    rule: DecisionRule
+    """At the prevalence that was asked for."""
+    budget: float
+    groups: tuple[int, int]
+    """Groups of live calls, and of recordings."""
+    figures: Figures
+    """Before, after and their difference, on calls that were held out."""
+    least_ece: float
+    """The calibration error that so few calls show of a perfect score."""
+    guard: Sequence[Condition]
+    limits: Sequence[str]
+    """What the marks can't tell."""
+    suspicious: Sequence[int]
+    """Marks that the score of a rule without them contradicts most, by their number."""
+
+    @property
+    def holds(self) -> bool:
+        """Whether the rule may take the place of the one before."""
+        return all(each.holds for each in self.guard)
+
+
+def untuned_rule(model: Model) -> DecisionRule:
+    """Return the rule of a file's network before any tuning, at even prevalence.
+
+    Marks are kept from month to month: a rule that has them already would count them twice.
+    """
+    tuned = model.about.get(TUNED)
+    rule = model.rule if tuned is None else rule_of(tuned["before"])
+    return at_prevalence(rule, PREVALENCE)
+
+
+def tune(heard: HeardMarks, model: Model, budget: float, prevalence: float | None) -> Tuning:
+    """Fit a rule to calls that were heard and checked, and judge it on calls held out.
+
+    Args:
+        heard: the calls.
+        model: whose network heard them.
+        budget: the share of live callers who may be called recorded, for the figures.
+        prevalence: the share of recordings that scores are to stand for; the model's by default.
+
+    Raises UsageError for a budget that the model has no point for.
+    """
+    answers, before = heard.answers, untuned_rule(model)
+    sides = {
+        "before": judge(answers, before, budget),
+        "after": cross_judge(answers, before, budget),
+    }
+    figures = figures_of(answers, sides)
+    weight = np.array([each.weight for each in answers])
+    rule = tune_rule(answers, before)
+    wanted = model.rule.prevalence if prevalence is None else prevalence
+    live, recorded = ({a.group for a in answers if a.label == label} for label in (0, 1))
+    groups = len(live), len(recorded)
+    return Tuning(
+        before,
+        at_prevalence(rule, wanted),
+        budget,
+        groups,
+        figures,
+        least_ece(sides["after"].log_odds, weight),
+        conditions(figures, budget, groups),
+        limits(answers, budget),
+        suspicious(answers, sides["after"]),
+    )
+
+
+def limits(answers: Sequence[Answer], budget: float) -> list[str]:
+    """Return what so many marks can't tell, a sentence each."""
+    callers = len({each.group for each in answers if each.label == 0})
+    said = [
+        f"{callers} live callers resolve false-alarm rates down to {1 / callers:.2%}. With none of "
+        f"them flagged the rate may still be {3 / callers:.2%} (95 %)."
+    ]
+    if budget * callers < 1:
+        said.append(
+            f"The budget of {budget:.2%} is below that: its threshold rests on how scores are "
+            f"spread, not on callers counted. {round(1 / budget)} live callers would show it."
+        )
+    for label, name in enumerate(CLASSES):
+        mine = [each for each in answers if each.label == label]
+        groups = [each.group for each in mine]
+        largest = max(set(groups), key=groups.count)
+        share = groups.count(largest) / len(mine)
+        if share > MANY:
+            said.append(
+                f"{share:.0%} of the calls marked {name} are of one group ({largest}): it counts "
+                "as one."
+            )
+        short = sum(each.voice_seconds[-1] < SHORT_VOICE_SECONDS for each in mine) / len(mine)
+        if short > MANY:
+            said.append(
+                f"{short:.0%} of the calls marked {name} hold less than {SHORT_VOICE_SECONDS:g} s "
+                "of voice: little is known of longer ones."
+            )
+    return said
+
+
+def suspicious(answers: Sequence[Answer], judged: Judged) -> list[int]:
+    """Return the calls whose mark a score without it contradicts 20 to 1, the worst first."""
+    sign = np.array([1 if each.label else -1 for each in answers])
+    against = -sign * judged.log_odds
+    order = np.argsort(-against)
+    return [int(n) for n in order if against[n] > SUSPICIOUS]
+
+
+def tuned_file(model: Model, tuning: Tuning, marks: dict[str, Any]) -> bytes:
+    """Return a model file with the same network and the new rule.
+
+    Args:
+        model: the file that was tuned.
+        tuning: what came of it.
+        marks: what is to be told of the marks.
+    """
+    about = model.about | {
+        "decision": asdict(tuning.rule),
+        TUNED: {
+            "before": asdict(tuning.before),
+            "marks": marks,
+            "figures": tuning.figures,
+            "guard": [asdict(each) for each in tuning.guard],
+        },
+    }
+    return with_about(model.path, Path(model.path).read_bytes(), json.loads(json.dumps(about)))

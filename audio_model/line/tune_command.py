@@ -1,0 +1,165 @@
+"""``audio-model tune``: fit calibration and operating points to one's own marked calls."""
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from audio_model.detector import DEFAULT_MAX_FALSE_ALARM
+from audio_model.errors import UsageError
+from audio_model.files import write_bytes, write_whole
+from audio_model.fitting.own import tune_rule
+from audio_model.formats import suffix_of
+from audio_model.line.hear import HeardMarks, hear_marks
+from audio_model.line.marks import Marks, check, read_marks
+from audio_model.line.prevalence import Prevalence, prevalence_in
+from audio_model.line.tune import Tuning, tune, tuned_file, untuned_rule
+from audio_model.line.tune_text import as_text, as_values, mark_values, problems_text
+from audio_model.model import DEFAULT_PATH, Model
+
+EXIT_DONE, EXIT_SOME_ERRORS = 0, 1
+_SUFFIX = ".onnx"
+
+DESCRIPTION = """\
+Fit the calibration and the thresholds of a model to your own marked calls, and say with intervals
+what that changes, on calls that were held out. The network stays as it is. Few marks move the rule
+a little, many outweigh it."""
+
+EPILOG = """\
+examples:
+  audio-model tune marks.csv --output mine.onnx
+  audio-model tune marks.csv certain.csv --output mine.onnx --report mine.json
+  audio-model tune marks.csv --output mine.onnx --unlabelled results/   the line's share of
+                                                     recordings, from calls that nobody marked
+  audio-model score calls/ --model mine.onnx
+
+marks are manifests with the columns path, label (recorded or live), source (the voice, campaign or
+caller), and, if they are there, group and channel: those of audio-model label and of
+audio-model feedback --export are such.
+
+exit status:
+  0 written, 1 written, but some rows could not be used, 2 wrong usage, or marks that contradict
+  each other or are too few, 3 the output cannot be written
+"""
+
+
+@dataclass(frozen=True)
+class Tuned:
+    """A tuned model, and all that is to be said of it."""
+
+    model: Model
+    marks: Marks
+    heard: HeardMarks
+    unlabelled: Prevalence | None
+    tuning: Tuning
+
+    @property
+    def problems(self) -> list[str]:
+        """Return a line for each row that was of no use."""
+        return [*self.marks.problems, *self.heard.problems]
+
+    def text(self) -> str:
+        """Return what a terminal shows."""
+        return as_text(self.tuning, self.marks, self.heard, self.unlabelled)
+
+    def values(self) -> dict[str, object]:
+        """Return what JSON holds."""
+        return as_values(self.tuning, self.marks, self.heard, self.unlabelled)
+
+    def file(self) -> bytes:
+        """Return the model file."""
+        counts = mark_values(self.tuning, self.marks, self.heard)
+        return tuned_file(self.model, self.tuning, dict(counts))
+
+
+def tuned(
+    model: Path,
+    paths: Sequence[str],
+    budget: float,
+    prevalence: float | None = None,
+    unlabelled: Sequence[str] = (),
+) -> Tuned:
+    """Tune a model to marked calls. Raises AudioModelError.
+
+    Args:
+        model: the file to begin from.
+        paths: manifests of marked calls.
+        budget: share of live callers who may be called recorded, for the figures.
+        prevalence: share of recordings that scores are to stand for.
+        unlabelled: results of calls that tell the share instead.
+    """
+    if prevalence is not None and not 0 < prevalence < 1:
+        raise UsageError(f"--prevalence is a share between 0 and 1, not {prevalence:g}")
+    if prevalence is not None and unlabelled:
+        raise UsageError("give --prevalence or --unlabelled, not both: each sets the share")
+    loaded = Model.load(model)
+    untuned_rule(loaded).operating_point(budget)
+    marks = read_marks(paths)
+    check(marks.marks)
+    heard = hear_marks(loaded, marks.marks)
+    check(heard.marks, heard.audio)
+    share = None
+    if unlabelled:
+        rule = tune_rule(heard.answers, untuned_rule(loaded))
+        share = prevalence_in(unlabelled, rule)
+        if not 0 < share.share < 1:
+            raise UsageError(
+                f"the calls of --unlabelled are all of one class ({share.share:.0%} recordings): "
+                "set --prevalence"
+            )
+        prevalence = share.share
+    return Tuned(loaded, marks, heard, share, tune(heard, loaded, budget, prevalence))
+
+
+def run(args: argparse.Namespace) -> int:
+    """Tune; returns the exit status. Raises AudioModelError."""
+    if suffix_of(args.output) != _SUFFIX:
+        raise UsageError(f"the output's name must end in {_SUFFIX}: {args.output}")
+    if args.report is not None and suffix_of(args.report) != ".json":
+        raise UsageError(f"the report's name must end in .json: {args.report}")
+    model = DEFAULT_PATH if args.model is None else Path(args.model)
+    made = tuned(model, args.marks, args.max_false_alarm, args.prevalence, args.unlabelled)
+    write_bytes(args.output, made.file())
+    if args.report is not None:
+        write_whole(args.report, json.dumps(made.values(), ensure_ascii=False, indent=2) + "\n")
+    print(made.text())
+    if made.problems:
+        print(problems_text(made.problems), file=sys.stderr)
+    return EXIT_SOME_ERRORS if made.problems else EXIT_DONE
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare what ``tune`` takes."""
+    parser.add_argument("marks", nargs="+", metavar="MARKS", help="a manifest of marked calls")
+    parser.add_argument("--output", required=True, metavar="FILE", help="the model (.onnx)")
+    parser.add_argument("--report", metavar="FILE", help="write the figures to FILE, too (.json)")
+    add_tuning_arguments(parser)
+
+
+def add_tuning_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare what says how to tune."""
+    parser.add_argument(
+        "--model", metavar="FILE", help="the model to begin from, if not the one shipped"
+    )
+    parser.add_argument(
+        "--max-false-alarm",
+        type=float,
+        default=DEFAULT_MAX_FALSE_ALARM,
+        metavar="RATE",
+        help="the budget that figures are told at (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--prevalence",
+        type=float,
+        metavar="SHARE",
+        help="share of recordings among your calls; scores are then probabilities on your line",
+    )
+    parser.add_argument(
+        "--unlabelled",
+        nargs="+",
+        default=[],
+        metavar="RESULTS",
+        help="learn that share from results of calls that nobody marked",
+    )

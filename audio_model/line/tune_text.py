@@ -1,0 +1,158 @@
+"""What is said of a tuning: a table of before and after, and what it can't tell."""
+
+from collections.abc import Callable, Sequence
+
+from audio_model.errors import printable
+from audio_model.line.hear import HeardMarks
+from audio_model.line.judge import CHANGE, Figure
+from audio_model.line.marks import CLASSES, Marks
+from audio_model.line.prevalence import Prevalence
+from audio_model.line.tune import Tuning
+from audio_model.tables.screen import aligned
+
+NAMES = {
+    "log_loss": "log loss",
+    "ece": "calibration error",
+    "eer": "equal error rate",
+    "live_flagged": "live callers flagged",
+    "recordings_caught": "recordings caught",
+    "live_told": "live callers told",
+    "recordings_passed": "recordings told live",
+}
+_SHOWN_PROBLEMS, _SHOWN_SUSPICIOUS = 10, 10
+
+
+def as_text(tuning: Tuning, marks: Marks, heard: HeardMarks, unlabelled: Prevalence | None) -> str:
+    """Return what a terminal shows."""
+    parts = [_counts(tuning, marks, heard), figures_text(tuning)]
+    parts.append(
+        "Before is the rule that was there; after is judged on calls that were held out, group by "
+        f"group.\nOf a perfect score, calls as few as these show a calibration error of "
+        f"{tuning.least_ece:.1%}."
+    )
+    parts.append(score_text(tuning, unlabelled))
+    parts.append("\n".join(["What these marks can't tell:", *_listed(tuning.limits)]))
+    if tuning.suspicious:
+        named = [
+            f"marked {CLASSES[heard.marks[n].label]}: {heard.marks[n].name}"
+            for n in tuning.suspicious
+        ]
+        parts.append(
+            "\n".join(["Listen to these again: the score is 20 to 1 against the mark.", *_listed(
+                _first(named, _SHOWN_SUSPICIOUS))])
+        )  # fmt: skip
+    said = "holds" if tuning.holds else "does not hold"
+    parts.append("\n".join([f"The guard {said}:", *(
+        f"  {'yes' if each.holds else 'NO '}  {each.text}" for each in tuning.guard)]))  # fmt: skip
+    return "\n\n".join(parts)
+
+
+def figures_text(tuning: Tuning) -> str:
+    """Return the table of before and after."""
+    head = [f"at a budget of {tuning.budget:.2%}", "before", "after", "change"]
+    rows = []
+    for name, shown in NAMES.items():
+        of = tuning.figures[name]
+        show = _number if name == "log_loss" else _percent
+        rows.append([
+            shown, _interval(of["before"], show), _interval(of["after"], show),
+            _interval(of[CHANGE], show, "+"),
+        ])  # fmt: skip
+    return aligned([head, *rows])
+
+
+def score_text(tuning: Tuning, unlabelled: Prevalence | None) -> str:
+    """Say what a score means, and where the share of recordings comes from."""
+    text = (
+        f"A score is the probability of a recording where {tuning.rule.prevalence:.1%} of the "
+        "calls play one"
+    )
+    if unlabelled is None:
+        return text + "; --prevalence or --unlabelled set it to your line's share."
+    return (
+        f"{text}: the share in {unlabelled.calls:,} calls that nobody marked "
+        f"({unlabelled.low:.1%} to {unlabelled.high:.1%}, if the scores are calibrated)."
+    )
+
+
+def as_values(
+    tuning: Tuning, marks: Marks, heard: HeardMarks, unlabelled: Prevalence | None
+) -> dict[str, object]:
+    """Return what JSON holds."""
+    return {
+        "marks": mark_values(tuning, marks, heard),
+        "budget": tuning.budget,
+        "figures": tuning.figures,
+        "least_ece": tuning.least_ece,
+        "prevalence": tuning.rule.prevalence,
+        "unlabelled": unlabelled and {
+            "share": unlabelled.share, "low": unlabelled.low, "high": unlabelled.high,
+            "calls": unlabelled.calls,
+        },
+        "limits": list(tuning.limits),
+        "suspicious": [
+            {"path": heard.marks[n].path, "channel": heard.marks[n].channel.value,
+             "label": CLASSES[heard.marks[n].label]}
+            for n in tuning.suspicious
+        ],
+        "problems": [*marks.problems, *heard.problems],
+        "guard": {
+            "holds": tuning.holds,
+            "conditions": [{"text": each.text, "holds": each.holds} for each in tuning.guard],
+        },
+    }  # fmt: skip
+
+
+def mark_values(tuning: Tuning, marks: Marks, heard: HeardMarks) -> dict[str, int]:
+    """Return how many marks there are and what became of the rest."""
+    labels = [mark.label for mark in heard.marks]
+    return {
+        "live": labels.count(0),
+        "recorded": labels.count(1),
+        "callers": tuning.groups[0],
+        "sources_of_recordings": tuning.groups[1],
+        "repeated": marks.repeated + heard.repeated,
+        "unmarked": marks.unmarked,
+        "problems": len(marks.problems) + len(heard.problems),
+    }
+
+
+def problems_text(problems: list[str]) -> str:
+    """Return the first rows that can't be used, a line each."""
+    return "\n".join(_first([printable(each) for each in problems], _SHOWN_PROBLEMS))
+
+
+def _counts(tuning: Tuning, marks: Marks, heard: HeardMarks) -> str:
+    of = mark_values(tuning, marks, heard)
+    text = (
+        f"{of['live']} live calls of {of['callers']} callers, {of['recorded']} recordings of "
+        f"{of['sources_of_recordings']} sources"
+    )
+    rest = {
+        "marked twice": of["repeated"],
+        "without a mark": of["unmarked"],
+        "of no use": of["problems"],
+    }
+    return "; ".join([text, *(f"{n} {what}" for what, n in rest.items() if n)])
+
+
+def _interval(figure: Figure, show: Callable[[float, str], str], sign: str = "") -> str:
+    value, low, high = (show(figure[name], sign) for name in ("value", "low", "high"))
+    return f"{value} ({low} to {high})"
+
+
+def _number(value: float, sign: str) -> str:
+    return f"{value:{sign}.3f}"
+
+
+def _percent(value: float, sign: str) -> str:
+    return f"{100 * value:{sign}.1f} %"
+
+
+def _first(lines: list[str], most: int) -> list[str]:
+    more = [f"and {len(lines) - most} more"] if len(lines) > most else []
+    return lines[:most] + more
+
+
+def _listed(lines: Sequence[str]) -> list[str]:
+    return [f"  {line}" for line in lines]

@@ -1,0 +1,76 @@
+"""The fit is the one of scikit-learn and SciPy where they fit the same thing; a prior holds it."""
+
+import numpy as np
+import pytest
+from scipy.optimize import minimize
+from sklearn.linear_model import LogisticRegression
+
+from audio_model.decision import Calibration
+from audio_model.fitting.answer import Answer
+from audio_model.fitting.calibration import Loss, Spread, as_is, effective_groups, fit_calibration
+from tests import heard
+
+SHIPPED = Calibration((0.4, 1.0), (0.9, 0.8), (0.1, 0.3))
+WIDE = Spread(log_slope=1e6, offset=1e6)
+
+
+def calls(n: int, apart: float = 1.0, seed: int = 0, shift: float = 0.0) -> list[Answer]:
+    rng = np.random.default_rng(seed)
+    return [
+        heard.take([rng.normal((2 * (k % 2) - 1) * apart + shift, 1)] * 20, k % 2, f"{k}")
+        for k in range(n)
+    ]
+
+
+def test_one_knot_is_the_logistic_regression_of_scikit_learn() -> None:
+    takes = calls(200)
+    fitted = fit_calibration(takes, as_is((0.4,)), WIDE)
+    theirs = LogisticRegression(C=np.inf, tol=1e-9).fit(
+        [[take.steps.logit[0]] for take in takes], [take.label for take in takes]
+    )
+    assert fitted.slope[0] == pytest.approx(theirs.coef_[0, 0], rel=1e-4)
+    assert fitted.offset[0] == pytest.approx(theirs.intercept_[0], abs=1e-4)
+
+
+@pytest.mark.parametrize("wrong", [0.0, 0.05])
+def test_the_least_loss_is_the_one_that_scipy_finds(wrong: float) -> None:
+    loss = Loss(calls(60, seed=3), SHIPPED, Spread(0.4, 0.6), wrong)
+    theirs = minimize(loss, np.zeros(4), method="BFGS", options={"gtol": 1e-9})
+    ours = fit_calibration(calls(60, seed=3), SHIPPED, Spread(0.4, 0.6), wrong)
+    best = loss.calibration(theirs.x)
+    assert ours.slope == pytest.approx(best.slope, abs=1e-4)
+    assert ours.offset == pytest.approx(best.offset, abs=1e-4)
+
+
+def test_the_gradient_is_the_slope_of_the_loss() -> None:
+    loss, at = Loss(calls(40), SHIPPED, Spread(0.4, 0.6), 0.05), np.array([0.1, -0.2, 0.3, 0.1])
+    gradient, _ = loss.derivatives(at)
+    steps = 1e-6 * np.eye(4)
+    measured = [(loss(at + step) - loss(at - step)) / 2e-6 for step in steps]
+    np.testing.assert_allclose(gradient, measured, atol=1e-6)
+
+
+def test_few_calls_move_a_calibration_little_and_many_move_it_all_the_way() -> None:
+    def moved(n: int) -> float:
+        fitted = fit_calibration(calls(n, shift=3.0, seed=n), SHIPPED, Spread(0.4, 0.6))
+        return SHIPPED.offset[1] - fitted.offset[1]
+
+    few, some, many = moved(4), moved(40), moved(2000)
+    assert 0 < few < some < many
+    assert few < 0.5 * many
+
+
+def test_a_wrong_mark_far_from_its_class_pulls_less_if_it_may_be_wrong() -> None:
+    wrong = [heard.take([8.0] * 20, 0, f"wrong{n}") for n in range(8)]
+    right = fit_calibration(calls(100), SHIPPED, WIDE).slope[0]
+    robust, plain = (
+        fit_calibration([*calls(100), *wrong], SHIPPED, WIDE, share).slope[0] for share in (0.05, 0)
+    )
+    assert plain < 0.6 * right
+    assert abs(robust - right) < abs(plain - right) / 2
+
+
+def test_effective_groups_are_those_of_the_rarer_class() -> None:
+    assert effective_groups([heard.take([0.0], n % 2, f"{n}") for n in range(20)]) == 20
+    uneven = [heard.take([0.0], int(n == 0), f"{n}") for n in range(101)]
+    assert effective_groups(uneven) == pytest.approx(4 / (1 + 1 / 100))

@@ -1,0 +1,101 @@
+"""Marks are read, and refused where they contradict each other or are too few."""
+
+from pathlib import Path
+
+import pytest
+
+from audio_model.audio import Channel
+from audio_model.errors import UsageError
+from audio_model.line.marks import Mark, check, read_marks
+from tests.line.lines import write_table
+
+Row = dict[str, object]
+
+
+def row(path: str, label: object, source: str = "a", **more: object) -> Row:
+    return {"path": path, "label": label, "source": source, **more}
+
+
+def test_labels_channels_and_groups_are_read(tmp_path: Path) -> None:
+    table = write_table(
+        tmp_path / "m.csv",
+        [
+            row("a.wav", "recorded", "x", group="g", channel="left"),
+            row("b.wav", "0", "y", group="", channel=""),
+            row("c.wav", "LIVE", "z", group="", channel="Right"),
+        ],
+    )
+    first, second, third = read_marks([table]).marks
+    assert first == Mark(str(tmp_path / "a.wav"), 1, "x", "g", Channel.LEFT)
+    assert (second.label, second.group, second.channel) == (0, "y", Channel.MIX)
+    assert (third.label, third.channel) == (0, Channel.RIGHT)
+
+
+def test_every_row_that_is_of_no_use_is_told_and_the_others_stay(tmp_path: Path) -> None:
+    table = write_table(
+        tmp_path / "m.csv",
+        [
+            row("a.wav", "robot", channel=""),
+            row("b.wav", "live", ""),
+            row("c.wav", "live", channel="both"),
+            row("", "live"),
+            row("d.wav", ""),
+            row("e.wav", "live"),
+            row("e.wav", "live"),
+        ],
+    )
+    found = read_marks([table])
+    assert [Path(mark.path).name for mark in found.marks] == ["e.wav"]
+    assert (found.unmarked, found.repeated) == (1, 1)
+    problems = "\n".join(found.problems)
+    for said in ("'robot'", "no source", "'both'", 'path is ""'):
+        assert said in problems
+    assert len(found.problems) == 4
+
+
+def test_a_recording_is_no_manifest(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"call\.wav: marks are a manifest"):
+        read_marks([str(tmp_path / "call.wav")])
+
+
+def marks(live: int, recorded: int) -> list[Mark]:
+    return [Mark(f"l{n}.wav", 0, f"l{n}", f"l{n}") for n in range(live)] + [
+        Mark(f"r{n}.wav", 1, f"r{n}", f"r{n}") for n in range(recorded)
+    ]
+
+
+def test_enough_marks_are_accepted() -> None:
+    check(marks(3, 3))
+    check(marks(3, 3), [f"{n}" for n in range(6)])
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (marks(5, 0), "no call is marked recorded"),
+        (marks(0, 5), "no call is marked live"),
+        (marks(5, 1), "all calls marked recorded come from one source"),
+        ([*marks(5, 0), *(Mark(f"{n}.wav", 1, "ivr", f"{n}") for n in range(9))], r"\(ivr\)"),
+        (marks(2, 5), "calls marked live come from 2 groups; at least 3"),
+        ([*marks(3, 3), Mark("l0.wav", 1, "x", "x")], r"call l0\.wav is marked live and recorded"),
+        ([*marks(3, 3), Mark("x.wav", 1, "x", "l1")], "group l1 is marked live and recorded"),
+    ],
+)
+def test_refusals_are_named(given: list[Mark], said: str) -> None:
+    with pytest.raises(UsageError, match=said):
+        check(given)
+
+
+def test_the_same_sound_marked_both_ways_is_refused() -> None:
+    with pytest.raises(UsageError, match=r"audio of l0\.wav .* \(r0\.wav\)"):
+        check(marks(3, 3), ["same", "b", "c", "same", "e", "f"])
+
+
+def test_both_legs_of_a_call_may_differ() -> None:
+    legs = [Mark("call.wav", n, f"s{n}", f"s{n}", c) for n, c in enumerate(("left", "right"))]
+    check(
+        [
+            *marks(3, 3),
+            *(Mark(m.path, m.label, m.source, m.group, Channel(m.channel)) for m in legs),
+        ]
+    )

@@ -1,0 +1,138 @@
+"""``audio-model tune``, from marked files to a model that scores them."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from audio_model import cli
+from audio_model.detector import Detector
+from audio_model.line.tune import TUNED, untuned_rule
+from audio_model.model import Model
+from tests.line.lines import write_calls, write_table
+
+BUDGET = ["--max-false-alarm", "0.1"]
+
+
+@pytest.fixture(scope="module")
+def calls(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, str]]:
+    return write_calls(tmp_path_factory.mktemp("calls"), 24)
+
+
+def tune(model: Path, marks: str, output: Path, *more: str) -> int:
+    return cli.main(["tune", marks, "--model", str(model), "--output", str(output), *BUDGET, *more])
+
+
+def test_marks_to_a_model_that_scores(
+    calls: list[dict[str, str]],
+    model_path: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    marks, output, report = (tmp_path / name for name in ("m.csv", "mine.onnx", "mine.json"))
+    write_table(marks, calls)
+    assert tune(model_path, str(marks), output, "--report", str(report)) == 0
+    said = capsys.readouterr().out
+    for text in (
+        "12 live calls of 12 callers",
+        "log loss",
+        "before",
+        "after",
+        "The guard",
+        "8.33%",
+    ):
+        assert text in said
+    values = json.loads(report.read_text())
+    assert values["marks"]["live"] == values["marks"]["recorded"] == 12
+    assert set(values["figures"]["log_loss"]) == {"before", "after", "change"}
+    detector = Detector.load(output, max_false_alarm=0.1)
+    assert detector.rule != Model.load(model_path).rule
+    old = Detector.load(model_path, max_false_alarm=0.1).score(calls[0]["path"])
+    new = detector.score(calls[0]["path"])
+    assert new.logit == old.logit and new.score != old.score
+
+
+def test_a_tuned_model_is_tuned_from_the_rule_before(
+    calls: list[dict[str, str]], model_path: Path, tmp_path: Path
+) -> None:
+    marks = write_table(tmp_path / "m.csv", calls)
+    once, twice = tmp_path / "once.onnx", tmp_path / "twice.onnx"
+    assert tune(model_path, marks, once, "--prevalence", "0.2") == 0
+    assert tune(once, marks, twice) == 0
+    assert Model.load(twice).rule == Model.load(once).rule
+    assert Model.load(twice).rule.prevalence == 0.2
+    assert untuned_rule(Model.load(twice)) == Model.load(model_path).rule
+    assert Model.load(twice).about[TUNED]["marks"]["live"] == 12
+
+
+def test_unlabelled_results_set_the_prevalence(
+    calls: list[dict[str, str]], model_path: Path, tmp_path: Path
+) -> None:
+    marks, results = write_table(tmp_path / "m.csv", calls), tmp_path / "results.csv"
+    paths = [row["path"] for row in calls if row["label"] == "live"] + [calls[1]["path"]]
+    cli.main(["score", *paths, "--output", str(results), "--model", str(model_path), *BUDGET])
+    assert tune(model_path, marks, tmp_path / "o.onnx", "--unlabelled", str(results)) == 0
+    assert 0 < Model.load(tmp_path / "o.onnx").rule.prevalence < 0.5
+
+
+def test_rows_of_no_use_are_told_and_the_rest_counts(
+    calls: list[dict[str, str]],
+    model_path: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    gone = {"path": "gone.wav", "label": "live", "source": "x"}
+    marks = write_table(tmp_path / "m.csv", [*calls, gone])
+    assert tune(model_path, marks, tmp_path / "o.onnx") == 1
+    captured = capsys.readouterr()
+    assert "gone.wav: no such file" in captured.err
+    assert "1 of no use" in captured.out
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda rows: [r for r in rows if r["label"] == "live"], "no call is marked recorded"),
+        (lambda rows: [{**r, "source": r["label"]} for r in rows], "come from one source"),
+        (lambda rows: [*rows, {**rows[0], "label": "recorded"}], "marks contradict"),
+        (
+            lambda rows: [{"path": r["path"], "label": r["label"]} for r in rows],
+            "no call is marked",
+        ),
+    ],
+)
+def test_refusals_leave_no_file(
+    change: object,
+    said: str,
+    calls: list[dict[str, str]],
+    model_path: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert callable(change)
+    marks = write_table(tmp_path / "m.csv", change(calls))
+    assert tune(model_path, marks, tmp_path / "o.onnx") == 2
+    assert said in capsys.readouterr().err
+    assert not (tmp_path / "o.onnx").exists()
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        (["--prevalence", "1"], "--prevalence"),
+        (["--prevalence", "0.1", "--unlabelled", "x.csv"], "not both"),
+        (["--max-false-alarm", "0.0001"], "no operating point"),
+        (["--report", "x.txt"], ".json"),
+    ],
+)
+def test_wrong_options_are_named(
+    more: list[str],
+    said: str,
+    calls: list[dict[str, str]],
+    model_path: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    marks = write_table(tmp_path / "m.csv", calls)
+    assert tune(model_path, marks, tmp_path / "o.onnx", *more) == 2
+    assert said in capsys.readouterr().err
