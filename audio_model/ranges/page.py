@@ -118,7 +118,6 @@ def _held(rows: Sequence[dict[str, Value]], zone: str) -> Element:
         *map(_text, ("range", "kind", "state")),
         _text("since", zone=zone),
         _text("until"),
-        _text("until", zone=zone),
         *map(_text, ("share", "calls", "called", "blocked", "short", "campaigns")),
     ]
     cells: list[list[Child]] = [

@@ -108,3 +108,18 @@ def test_a_page_of_many_changes_says_how_many_it_leaves_out(
         store.tick(2e9)
         n = store.n_changes()
         assert f"The latest 2 of {n} changes" in page(store, 2e9)
+
+
+def test_every_cell_stands_under_its_heading() -> None:
+    with closing(RangeStore(None)) as store:
+        heard = list(calls([*BLOCK, "9521370011"], 150, share=1.0))
+        store.hear(heard)
+        store.allow("95588", "checked", heard[-1].time, who="Li")
+        root = html5lib.parse(page(store, heard[-1].time), namespaceHTMLElements=False)
+    tables = list(root.iter("table"))
+    assert {each.get("aria-label") for each in tables} >= {"Held now", "History", "Allow-list"}
+    for table in tables:
+        n = len(table.findall("thead/tr/th"))
+        assert {len(row) for row in table.findall("tbody/tr")} == {n}
+        headings = ["".join(each.itertext()) for each in table.findall("thead/tr/th")]
+        assert len(set(headings)) == n
