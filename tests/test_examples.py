@@ -451,7 +451,13 @@ def test_every_gateway_has_its_path_there() -> None:
 
 
 def test_every_option_that_is_named_is_one() -> None:
-    known = {"--help", "--config", "--now"}  # the last is systemctl's
+    known = {
+        "--help",
+        "--config",
+        "--now",
+        "--retry",
+        "--retry-connrefused",
+    }  # systemctl's and curl's
     for command in (serve, eagi, feedback_command):
         parser = argparse.ArgumentParser(add_help=False)
         command.add_arguments(parser)
@@ -479,6 +485,7 @@ def test_every_metric_that_is_named_is_one() -> None:
     metrics = Metrics()
     metrics.watch(_NoCalls())
     metrics.watch_webhooks(_NoWebhooks())
+    metrics.watch_parts({})
     families = set(re.findall(r"^# TYPE (\w+)", metrics.text().decode(), re.MULTILINE))
     section = PAGE.partition("### Metrics")[2]
     named = set(re.findall(r"audio_model_\w+", section))

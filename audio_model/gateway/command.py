@@ -13,7 +13,7 @@ _EXTRA = ("aiohttp", "uvloop", "msgspec", "prometheus_client")
 def run(arguments: argparse.Namespace) -> int:
     """Serve; returns the exit status. Raises AudioModelError for settings that can't work."""
     try:
-        from audio_model.gateway.server import main
+        from audio_model.gateway.main import main
     except ModuleNotFoundError as error:
         if error.name is None or error.name.partition(".")[0] not in _EXTRA:
             raise

@@ -26,6 +26,7 @@ class HeardBefore:
         """Raises StoreError if the store can't be used; one that learns is made."""
         with Store(store, create=learn):
             self._path, self._on_failure = store, metrics.known_errors.inc
+        self._followed: list[KnownRecordings] = []
         self._pupil: KnownRecordings | None = None
         if learn:
             self._pupil = KnownRecordings(store, learn=True, on_failure=self._on_failure)
@@ -41,11 +42,23 @@ class HeardBefore:
 
     def reader(self) -> KnownRecordings:
         """The store for one thread, which learns nothing."""
-        return KnownRecordings(self._path, on_failure=self._on_failure)
+        reader = KnownRecordings(self._path, on_failure=self._on_failure)
+        self._followed.append(reader)
+        return reader
+
+    @property
+    def works(self) -> bool:
+        """Whether the store is there, and could be used when it was last tried."""
+        return self._path.is_file() and not any(reader.failing for reader in self._followed)
 
     def beside(self, detector: Detector) -> Detector:
         """A detector for the event loop's thread."""
         return detector.knowing(self.reader())
+
+    def reopen(self) -> None:
+        """Look at the file anew when the next leg comes, whatever befell it before."""
+        for reader in self._followed:
+            reader.retry()
 
     def learn(self, stream: StreamDetector) -> None:
         """Count or learn a leg that is over, in another thread, if that was asked for."""

@@ -14,6 +14,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import Annotated, TypeVar
 
 import msgspec
@@ -82,8 +83,9 @@ class Ranges:
         """
         self._metrics, self._hash_number, self._told = metrics, hash_number, told
         self._loop = asyncio.get_running_loop()
-        self._writer = RangeStoreThread(path, policy, busy_seconds=WRITE_SECONDS)
-        self._reader = RangeStoreThread(path, None, busy_seconds=READ_SECONDS)
+        self._path = Path(path)
+        self._writer = RangeStoreThread(path, policy, busy_seconds=WRITE_SECONDS, makes=True)
+        self._reader = RangeStoreThread(path, None, busy_seconds=READ_SECONDS, makes=False)
         self._failing: set[RangeStoreThread] = set()
         self._waiting: deque[RangeCall] = deque()
         self._more = asyncio.Event()
@@ -108,6 +110,11 @@ class Ranges:
             self._metrics.range_calls.labels("lost").inc()
         self._waiting.append(call_of(event))
         self._more.set()
+
+    @property
+    def works(self) -> bool:
+        """Whether the store is there, and could be used when it was last tried."""
+        return not self._failing and self._path.exists()
 
     async def range(self, number: str) -> dict[str, object]:
         """The answer of ``GET /v1/ranges/{number}``. Raises HttpError."""
@@ -147,6 +154,17 @@ class Ranges:
         except TimeoutError:
             self._metrics.range_errors.inc()
             return None
+
+    async def reopen(self, policy: Policy) -> None:
+        """Open the store anew, or begin another one if it was deleted.
+
+        Raises RangeStoreError if it can't be used.
+        """
+        async with self._lock:
+            await self._writer.reopen(policy, makes=True)
+            await self._use(self._writer, lambda store: None)
+            await self._reader.reopen(None, makes=False)
+            await self._use(self._reader, lambda store: None)
 
     async def close(self) -> None:
         """Write what is waiting, and close the store."""

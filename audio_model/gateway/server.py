@@ -1,29 +1,21 @@
-"""``serve``: everything put together, started, and stopped so that no call is left unanswered."""
+"""A server: everything put together, started, and stopped so that no call is left unanswered."""
 
-import argparse
 import asyncio
-import gc
 import logging
-import os
-import resource
-import signal
 import ssl
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from ipaddress import ip_address
 from typing import Protocol, cast
 
-import uvloop
 from aiohttp import web
 
 from audio_model.detector import Detector
-from audio_model.errors import AudioModelError, UsageError
+from audio_model.errors import UsageError
 from audio_model.gateway.asterisk.ami import Ami
 from audio_model.gateway.asterisk.ari import Ari
-from audio_model.gateway.asterisk.audiosocket import serve_audiosocket
+from audio_model.gateway.asterisk.audiosocket import AudioSocketServer, serve_audiosocket
 from audio_model.gateway.calls import Calls
-from audio_model.gateway.config import settings
-from audio_model.gateway.config.settings import Access, Settings
+from audio_model.gateway.config.settings import Settings
 from audio_model.gateway.config.values import Address
 from audio_model.gateway.events import CallInfo
 from audio_model.gateway.http.access import AccessControl
@@ -31,18 +23,19 @@ from audio_model.gateway.http.api import Api, Phase
 from audio_model.gateway.http.scoring import Scoring
 from audio_model.gateway.http.websockets import WebSockets
 from audio_model.gateway.known import HeardBefore
-from audio_model.gateway.outlets import logs
 from audio_model.gateway.outlets.feed import EventSink, Feed
 from audio_model.gateway.outlets.history import History
 from audio_model.gateway.outlets.keep import AudioKeeper
-from audio_model.gateway.outlets.metrics import Metrics
+from audio_model.gateway.outlets.metrics import Metrics, Parts
 from audio_model.gateway.outlets.publish import Publisher
 from audio_model.gateway.outlets.security import NumberHasher
 from audio_model.gateway.outlets.webhooks import Webhooks
 from audio_model.gateway.ranges import Ranges
+from audio_model.gateway.reload import merged
 from audio_model.gateway.rtp.receiver import RtpPorts
 from audio_model.gateway.rtp.rtpengine import Rtpengine
 from audio_model.gateway.rtp.siprec import SiprecServer
+from audio_model.gateway.tls import load_certificate, tls_context
 from audio_model.ranges.rates import DetectorRates
 
 logger = logging.getLogger(__name__)
@@ -50,11 +43,10 @@ logger = logging.getLogger(__name__)
 KEEP_ALIVE_SECONDS = 30.0
 """For a client to send its request, or the next one."""
 TLS_SECONDS = 10.0
+HANDSHAKE_SECONDS = 0.25
 DRAIN_SECONDS = 10.0
 """For webhooks, once every leg has been answered."""
 BACKLOG = 4096
-COLLECT_AFTER = 20_000
-"""Objects made and not gone yet."""
 SPARE_CONNECTIONS = 200
 """Beyond the WebSocket connections allowed: for HTTP, metrics and health above all."""
 
@@ -127,6 +119,7 @@ class Server:
             self.metrics,
             ranges=self._ranges,
         )
+        self._tls: ssl.SSLContext | None = None
         self._runner = web.AppRunner(
             self.api.application(),
             access_log=None,
@@ -136,6 +129,7 @@ class Server:
             auto_decompress=False,
         )
         self._listener: asyncio.Server | None = None
+        self._audiosocket: AudioSocketServer | None = None
         self._others: list[_Closing] = []
         self._ami: Ami | None = None
         self._ari: Ari | None = None
@@ -147,7 +141,7 @@ class Server:
         """Listen everywhere, and be ready. Raises UsageError for what can't be listened on."""
         listening = self.settings.listening
         await self._runner.setup()
-        context = _tls(listening)
+        self._tls = context = tls_context(listening)
         where = Address(listening.host, listening.port)
         with _bound(where):
             self._listener = await asyncio.get_running_loop().create_server(
@@ -157,16 +151,22 @@ class Server:
                 ssl=context,
                 ssl_handshake_timeout=None if context is None else TLS_SECONDS,
                 backlog=BACKLOG,
+                # None is uvloop's False.
+                reuse_port=listening.reuse_port or None,
             )
         port = int(self._listener.sockets[0].getsockname()[1])
         scheme = "http" if context is None else "https"
         self.addresses.append(f"{scheme}://{Address(listening.host, port)}")
         await self._start_others()
+        self.api.parts = self._parts()
+        self.metrics.watch_parts(self.api.parts)
         self._watch = asyncio.create_task(self.websockets.watch())
         self.api.phase = Phase.READY
 
     async def stop(self) -> None:
         """Take no calls, answer those that are open, send what is to be sent, and end."""
+        if self.settings.listening.reuse_port:
+            await self._leave_ports()
         self.api.phase = Phase.STOPPING
         self.calls.closing = True
         seconds = self.settings.detection.deadline_seconds
@@ -174,6 +174,45 @@ class Server:
         while self.calls.open_legs and asyncio.get_running_loop().time() < until:
             await asyncio.sleep(0.02)
         await self.end(DRAIN_SECONDS)
+
+    async def reload(self, settings: Settings) -> None:
+        """Take what can change of these settings, and name the rest in the log.
+
+        Raises AudioModelError for a certificate or a store that can't be used; what was taken
+        before it holds.
+        """
+        self.settings, waiting = merged(self.settings, settings)
+        settings, limits = self.settings, self.settings.limits
+        if self._tls is not None:
+            # One that is broken is refused here, and the old one goes on.
+            tls_context(settings.listening)
+            load_certificate(self._tls, settings.listening)
+        self.api.access.change(settings.access, settings.listening.public_url)
+        self.websockets.limits, self.calls.max_legs = limits, limits.max_legs
+        if self._audiosocket is not None:
+            self._audiosocket.idle_seconds = limits.idle_seconds
+            self._audiosocket.max_connections = limits.max_connections
+        webhook = settings.webhook
+        if self._webhooks is not None and webhook.secret is not None:
+            self._webhooks.change(webhook.url, webhook.secret, webhook.retries)
+        if self._heard_before is not None:
+            self._heard_before.reopen()
+        if self._ranges is not None:
+            rates = DetectorRates.at(self.detector.operating_point)
+            await self._ranges.reopen(settings.number_ranges.policy(rates))
+        if waiting:
+            logger.warning("these settings have changed and need a restart: %s", ", ".join(waiting))
+        logger.info("settings were read again")
+
+    async def _leave_ports(self) -> None:
+        """Leave new calls to the other servers on these ports; take those that wait already."""
+        await asyncio.sleep(0)
+        if self._listener is not None:
+            self._listener.close()
+        if self._audiosocket is not None:
+            self._audiosocket.stop_listening()
+        # Whoever has connected is to be served: a handshake comes within this time or not at all.
+        await asyncio.sleep(HANDSHAKE_SECONDS)
 
     async def end(self, webhook_seconds: float) -> None:
         """Answer the open legs now, with what is known, and end."""
@@ -208,11 +247,29 @@ class Server:
         ports = RtpPorts(protocols.rtp_host, protocols.rtp_ports.first, protocols.rtp_ports.last)
         if (where := protocols.rtpengine) is not None:
             self.api.rtpengine = await Rtpengine.start(self.calls, ports, where.host, where.port)
+            self.api.rtpengine.watch()
             self._others.append(self.api.rtpengine)
         if (where := protocols.siprec) is not None:
             siprec = await SiprecServer.start(self.calls, ports, where.host, where.port)
             self._others.append(siprec)
             self.addresses.append(f"sip://{Address(where.host, siprec.port)}")
+
+    def _parts(self) -> Parts:
+        """What the settings have this server use, and whether it works."""
+        ami, ari, rtpengine = self._ami, self._ari, self.api.rtpengine
+        ranges, known = self._ranges, self._heard_before
+        parts: dict[str, Callable[[], bool]] = {}
+        if ami is not None:
+            parts["ami"] = lambda: ami.connected
+        if ari is not None:
+            parts["ari"] = lambda: ari.connected
+        if rtpengine is not None:
+            parts["rtpengine"] = lambda: rtpengine.connected
+        if ranges is not None:
+            parts["ranges"] = lambda: ranges.works
+        if known is not None:
+            parts["known"] = lambda: known.works
+        return parts
 
     def _start_ami(self) -> None:
         ami = self.settings.ami
@@ -237,7 +294,9 @@ class Server:
                 max_connections=limits.max_connections,
                 describe=self._describe,
                 told=None if self._ami is None else self._ami.told,
+                reuse_port=self.settings.listening.reuse_port,
             )
+        self._audiosocket = server
         self._others.append(server)
         where = Address(where.host, server.port)
         self.addresses.append(f"audiosocket://{where}")
@@ -270,93 +329,6 @@ class _Refusal(asyncio.Protocol):
         stream = cast(asyncio.Transport, transport)
         stream.write(_FULL)
         stream.close()
-
-
-async def run(settings: Settings, told: Callable[[str], None] = print) -> int:
-    """Serve until a signal comes; returns the exit status.
-
-    Args:
-        told: is given a line for each address that is listened on, and one when all are.
-
-    Raises AudioModelError for settings that can't work.
-    """
-    loop = asyncio.get_running_loop()
-    signals: asyncio.Queue[signal.Signals] = asyncio.Queue()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, signals.put_nowait, number)
-    server = Server(settings)
-    try:
-        await server.start()
-    except AudioModelError:
-        await server.end(0)
-        raise
-    _warn_if_open(settings)
-    for address in server.addresses:
-        told(f"audio-model: listening on {address}")
-    told("audio-model: ready")
-    await signals.get()
-    logger.info("stopping: %d legs are open", server.calls.open_legs)
-    stopping = asyncio.create_task(server.stop())
-    again = asyncio.create_task(signals.get())
-    await asyncio.wait({stopping, again}, return_when=asyncio.FIRST_COMPLETED)
-    if stopping.done():
-        again.cancel()
-        await stopping
-        return 0
-    stopping.cancel()
-    await asyncio.gather(stopping, return_exceptions=True)
-    server.calls.close()
-    # What was sent just now is to leave before the process does.
-    await asyncio.sleep(0.05)
-    return 128 + again.result()
-
-
-def main(arguments: argparse.Namespace) -> int:
-    """``audio-model serve``; returns the exit status. Raises AudioModelError."""
-    chosen = settings.load(arguments, os.environ)
-    logs.set_up(chosen.records)
-    _allow_many_connections()
-    _collect_seldom()
-    return uvloop.run(run(chosen, lambda line: print(line, flush=True)))
-
-
-def _allow_many_connections() -> None:
-    """As many open files as the system lets us have: each connection is one."""
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-
-
-def _collect_seldom() -> None:
-    """Look for garbage in cycles less often: each look goes through all the calls there are.
-
-    What is imported by now is there for good, and no look goes through it again.
-    """
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(COLLECT_AFTER)
-
-
-def _warn_if_open(settings: Settings) -> None:
-    host = settings.listening.host
-    try:
-        local = ip_address(host).is_loopback
-    except ValueError:
-        local = host == "localhost"
-    if not local and settings.access == Access():
-        logger.warning("whoever reaches %s may use this server: --token-file is missing", host)
-
-
-def _tls(listening: settings.Listening) -> ssl.SSLContext | None:
-    if listening.tls_certificate is None:
-        return None
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    try:
-        context.load_cert_chain(listening.tls_certificate, listening.tls_key)
-    except (ssl.SSLError, OSError) as error:
-        raise UsageError(
-            f"--tls-certificate {listening.tls_certificate}: {error.strerror or error}"
-        ) from error
-    return context
 
 
 @contextmanager

@@ -64,6 +64,16 @@ class KnownRecordings:
         """
         return Follower(self, call, self._usable())
 
+    def retry(self) -> None:
+        """Open the store anew for the next leg."""
+        self.close()
+        self._retry_at = 0.0
+
+    @property
+    def failing(self) -> bool:
+        """Whether the store failed when it was last tried."""
+        return self._failing
+
     def close(self) -> None:
         """Let go of the file."""
         if self._store is not None:

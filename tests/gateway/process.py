@@ -48,7 +48,7 @@ class ServerProcess:
         while True:
             line = self.process.stdout.readline().decode()
             if not line:
-                self.process.wait()
+                self._gone()
                 raise RuntimeError(f"serve has ended: {self.log}")
             if line.strip() == "audio-model: ready":
                 return

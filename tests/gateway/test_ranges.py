@@ -236,8 +236,11 @@ def test_a_store_that_is_locked_at_the_start_is_opened_later(
 
 
 @pytest.mark.parametrize("damage", ["removed", "junk"])
-def test_a_store_that_is_taken_away_costs_nothing_but_what_it_held(
-    tmp_path: Path, damage: str, monkeypatch: pytest.MonkeyPatch
+def test_a_store_that_is_taken_away_is_told_and_no_call_is_lost(
+    tmp_path: Path,
+    damage: str,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     monkeypatch.setattr(ranges, "RETRY_SECONDS", 0.01)
     path = tmp_path / "r.db"
@@ -256,8 +259,18 @@ def test_a_store_that_is_taken_away_costs_nothing_but_what_it_held(
             ranges.add(event(1), b"")
             await asyncio.sleep(0.05)
             path.unlink()
+        assert not ranges.works
         ranges.add(event(2), b"")
+        with pytest.raises(HttpError) as refused:
+            await ranges.feedback(b'{"call": "call-2", "mark": "recorded"}')
+        assert refused.value.status == 503
+        assert await ranges.advise("95213700") is None
+        assert not path.exists(), "nobody makes another one in silence"
+        assert ("deleted while it was in use" in caplog.text) is (damage == "removed")
+        RangeStore(path).close()
         await ranges.feedback(b'{"call": "call-2", "mark": "recorded"}')
+        await ranges.range("95213700")
+        assert ranges.works
         assert (await ranges.range("95213700"))["ranges"]
 
     run(path, test)

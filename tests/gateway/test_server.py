@@ -21,9 +21,10 @@ import uvloop
 from audio_model.cli import main
 from audio_model.companding import mulaw_encode
 from audio_model.errors import UsageError
-from audio_model.gateway import server as module
+from audio_model.gateway import main as module
 from audio_model.gateway.http.api import dialect_paths
 from audio_model.gateway.outlets import logs
+from audio_model.gateway.tls import tls_context
 from tests.gateway.process import ServerProcess
 from tests.gateway.serving import Running, serving, settings_of
 
@@ -231,7 +232,7 @@ def test_tls(serve: Any, tmp_path: Path) -> None:
     client.close()
     assert server.stop() == 0
     with pytest.raises(UsageError, match=r"^--tls-certificate .*key.pem"):
-        module._tls(settings_of("--tls-certificate", str(key), "--tls-key", str(key)).listening)
+        tls_context(settings_of("--tls-certificate", str(key), "--tls-key", str(key)).listening)
 
 
 def test_reachable_by_all_without_a_secret_is_worth_a_warning(
@@ -404,3 +405,37 @@ def test_a_thousand_idle_connections_do_not_delay_a_call(serve: Any) -> None:
         uvloop.run(test(serve()))
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def test_what_the_settings_have_it_use_and_does_not_work_is_not_ready(tmp_path: Path) -> None:
+    secret = tmp_path / "secret"
+    secret.write_text("wrong")
+    store = tmp_path / "ranges.db"
+
+    async def test() -> None:
+        flags = ["--ranges", str(store), "--rtpengine", "127.0.0.1:9"]
+        flags += ["--ami-address", "127.0.0.1:9", "--ami-user", "u", "--ami-secret-file"]
+        async with serving(*flags, str(secret)) as running:
+
+            async def parts() -> tuple[int, dict[str, Any]]:
+                async with running.client.get("/readyz") as response:
+                    return response.status, await response.json()
+
+            status, said = await parts()
+            assert (status, said["status"]) == (503, "impaired")
+            assert said["parts"] == {"ami": "down", "rtpengine": "down", "ranges": "up"}
+            metrics = await running.metrics()
+            assert metrics['audio_model_part_up{part="ami"}'] == 0
+            assert metrics['audio_model_part_up{part="ranges"}'] == 1
+            store.unlink()
+            assert (await parts())[1]["parts"]["ranges"] == "down"
+            # It is no reason to refuse a call.
+            async with running.client.ws_connect("/v1/stream?encoding=mulaw") as call:
+                await call.send_str('{"event": "stop"}')
+                assert (await call.receive_json())["reason"] == "no_audio"
+        async with serving("--ranges", str(store)) as running:
+            async with running.client.get("/readyz") as response:
+                said = await response.json()
+            assert said == {"status": "ready", "parts": {"ranges": "up"}}
+
+    uvloop.run(test())

@@ -102,6 +102,8 @@ class Ami:
         self._more = asyncio.Event()
         self._next_id = 0
         self._alive = Alive(hears, self._queue)
+        self.connected = False
+        """Whether it is logged in."""
         self._task = asyncio.create_task(self._stay_connected())
 
     def add(self, event: Event) -> None:
@@ -180,8 +182,10 @@ class Ami:
                 try:
                     await self._log_in(reader, writer)
                     wait = FIRST_WAIT_SECONDS
+                    self.connected = True
                     await self._converse(reader, writer)
                 finally:
+                    self.connected = False
                     writer.close()
                     self._forget_sent()
             except (AmiError, OSError, TimeoutError, asyncio.LimitOverrunError) as error:

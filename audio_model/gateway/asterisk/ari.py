@@ -103,6 +103,8 @@ class Ari:
         self._snoops: dict[str, _Snoop] = {}
         self._entered: dict[str, asyncio.Event] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self.connected = False
+        """Whether Asterisk lets it serve its application."""
         self._task = asyncio.create_task(self._stay_connected())
 
     def describe(self, call_id: str) -> CallInfo | None:
@@ -155,12 +157,15 @@ class Ari:
                 ) as socket:
                     logger.info("ARI at %s: Stasis(%s) is served", self._where, APPLICATION)
                     wait = FIRST_WAIT_SECONDS
+                    self.connected = True
                     async for message in socket:
                         if message.type is aiohttp.WSMsgType.TEXT:
                             self._hear(message.data)
                 logger.warning("ARI at %s: the connection was closed", self._where)
             except (aiohttp.ClientError, TimeoutError, OSError) as error:
                 logger.warning("ARI at %s: %s", self._where, str(error) or "timed out")
+            finally:
+                self.connected = False
             # Many servers must not come back to an Asterisk at the same moment.
             await asyncio.sleep(wait * random.uniform(0.5, 1))
             wait = min(2 * wait, MAX_WAIT_SECONDS)

@@ -65,11 +65,16 @@ class AudioSocketServer:
         self.connections: set[AudioSocketProtocol] = set()
         self._server: asyncio.Server | None = None
 
-    async def listen(self, host: str, port: int) -> None:
+    async def listen(self, host: str, port: int, *, reuse_port: bool = False) -> None:
         loop = asyncio.get_running_loop()
         self._server = await loop.create_server(
-            lambda: AudioSocketProtocol(self), host, port, backlog=BACKLOG
+            lambda: AudioSocketProtocol(self), host, port, backlog=BACKLOG, reuse_port=reuse_port
         )
+
+    def stop_listening(self) -> None:
+        """Leave new connections to other servers on the same port."""
+        assert self._server is not None
+        self._server.close()
 
     @property
     def port(self) -> int:
@@ -104,6 +109,7 @@ async def serve_audiosocket(
     max_connections: int = 10_000,
     describe: Describe = lambda call_id: None,
     told: Told | None = None,
+    reuse_port: bool = False,
 ) -> AudioSocketServer:
     """Listen for Asterisk's AudioSocket.
 
@@ -117,6 +123,7 @@ async def serve_audiosocket(
         describe: what else is known of the call with an id, if anything is.
         told: awaited, with the call's id, before a connection is ended after a verdict, so that the
             dialplan finds its variables set when it goes on; for TOLD_SECONDS at most.
+        reuse_port: whether other servers may listen there, too.
 
     Raises OSError if the address can't be had.
     """
@@ -129,7 +136,7 @@ async def serve_audiosocket(
         describe=describe,
         told=told,
     )
-    await server.listen(host, port)
+    await server.listen(host, port, reuse_port=reuse_port)
     return server
 
 

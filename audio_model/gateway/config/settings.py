@@ -58,6 +58,7 @@ try it (another terminal):
   curl -F file=@call.wav http://127.0.0.1:8080/v1/score
   curl -N http://127.0.0.1:8080/v1/events
 
+SIGHUP: secrets, certificates, limits and stores are read again; the log names what needs a restart.
 Ctrl-C or SIGTERM: no new calls, open legs are answered, webhooks are sent; a second one ends it at
 once.
 """
@@ -78,6 +79,14 @@ class Listening:
     port: Annotated[
         int, Given(values.integer(0, 65535), "PORT", "its port; 0: any that is free")
     ] = 8080
+    reuse_port: Annotated[
+        bool,
+        Given(
+            values.switch,
+            "",
+            "let other servers listen on the same ports: several processes, restarts without a gap",
+        ),
+    ] = False
     tls_certificate: Annotated[
         Path | None,
         Given(values.file, "FILE", "PEM file of the certificate and its chain: https and wss"),
@@ -369,6 +378,8 @@ class Settings:
             raise UsageError("--genesys-client-secret-file needs --genesys-api-key-file")
         if self.ari.address is not None and self.protocols.audiosocket is None:
             raise UsageError("--ari-address needs --audiosocket, by which Asterisk sends the audio")
+        if self.ari.address is not None and listening.reuse_port:
+            raise UsageError("--ari-address serves Stasis() by itself: not with --reuse-port")
         for name, pbx in (("ami", self.ami), ("ari", self.ari)):
             if pbx.address is not None and not (pbx.user and pbx.secret):
                 raise UsageError(f"--{name}-address needs --{name}-user and --{name}-secret-file")

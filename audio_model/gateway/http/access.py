@@ -36,10 +36,15 @@ class AccessControl:
     """
 
     def __init__(self, access: Access, public_url: str, metrics: Metrics) -> None:
-        self._token, self._public_url, self._metrics = access.token, public_url, metrics
+        self._metrics = metrics
+        self.change(access, public_url)
+        self._quiet_until = 0.0
+
+    def change(self, access: Access, public_url: str) -> None:
+        """Check by these from now on."""
+        self._token, self._public_url = access.token, public_url
         self._gateways = _checks(access)
         self._open = access == Access()
-        self._quiet_until = 0.0
 
     def check(self, request: web.Request, *, in_query: bool = False) -> None:
         """Check an HTTP request. ``in_query``: for clients that can't send headers."""

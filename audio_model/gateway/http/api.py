@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Annotated
 
@@ -19,7 +19,7 @@ from audio_model.gateway.http.scoring import Scoring
 from audio_model.gateway.http.websockets import WebSockets
 from audio_model.gateway.outlets.feed import Feed, Filter
 from audio_model.gateway.outlets.history import History
-from audio_model.gateway.outlets.metrics import Metrics
+from audio_model.gateway.outlets.metrics import Metrics, Parts
 from audio_model.gateway.ranges import Ranges
 from audio_model.gateway.rtp.ng import RtpengineError
 from audio_model.gateway.rtp.receiver import NoPortError
@@ -55,6 +55,8 @@ class Phase(StrEnum):
     STARTING = "starting"
     READY = "ready"
     STOPPING = "stopping"
+    IMPAIRED = "impaired"
+    """Calls are taken, but something that the server was told to use does not work."""
 
 
 @dataclass
@@ -70,6 +72,7 @@ class Api:
     phase: Phase = Phase.STARTING
     rtpengine: Rtpengine | None = None
     ranges: Ranges | None = None
+    parts: Parts = field(default_factory=dict)
 
     def application(self) -> web.Application:
         application = web.Application(middlewares=[_errors_as_json], client_max_size=MAX_JSON_BYTES)
@@ -96,8 +99,12 @@ class Api:
         return json_response({"status": "ok"})
 
     async def _ready(self, _: web.Request) -> web.Response:
-        status = 200 if self.phase is Phase.READY else 503
-        return json_response({"status": self.phase}, status)
+        parts = {name: "up" if works() else "down" for name, works in self.parts.items()}
+        status = self.phase
+        if status is Phase.READY and "down" in parts.values():
+            status = Phase.IMPAIRED
+        answer = {"status": status, **({"parts": parts} if parts else {})}
+        return json_response(answer, 200 if status is Phase.READY else 503)
 
     async def _metrics(self, request: web.Request) -> web.Response:
         self.access.check(request)

@@ -17,6 +17,7 @@ from audio_model.tables.rows import KNOWN_COLUMNS, RESULT_COLUMNS
 
 Json = dict[str, Any]
 
+_PHASES = ["ok", "starting", "ready", "impaired", "stopping"]
 _NUMBERS: Json = {"type": "array", "items": {"type": "number"}}
 _NUMBER_OR_NULL: Json = {"type": ["number", "null"]}
 _STRING_OR_NULL: Json = {"type": ["string", "null"]}
@@ -37,7 +38,7 @@ def document(gateways: Iterable[str], stream_path: str) -> Json:
         "/readyz": _get(
             "Whether calls are taken",
             _json("Health"),
-            {"503": _json("Health", "Starting or stopping")},
+            {"503": _json("Health", "Starting, stopping, or a part is down")},
             open_to_all=True,
         ),
         "/metrics": _get("Metrics for Prometheus", _text("text/plain"), _errors(401)),
@@ -212,7 +213,7 @@ def _schemas() -> Json:
     return {
         "Error": _object({"error": _object({"code": _string(), "message": _string()})}),
         "Known": _object(known),
-        "Health": _object({"status": {"enum": ["ok", "starting", "ready", "stopping"]}}),
+        "Health": _object({"status": {"enum": _PHASES}, "parts": {"type": "object"}}, ["status"]),
         "Event": _object({**event, "evidence": _object(evidence)}, required=list(event)),
         "Call": _object(
             {

@@ -144,7 +144,7 @@ class WebSockets:
     """All WebSocket connections of the server."""
 
     def __init__(self, calls: Calls, metrics: Metrics, limits: Limits) -> None:
-        self._calls, self._metrics, self._limits = calls, metrics, limits
+        self._calls, self._metrics, self.limits = calls, metrics, limits
         self._open: dict[Socket, Dialect] = {}
 
     def __len__(self) -> int:
@@ -154,14 +154,14 @@ class WebSockets:
         """Speak with one gateway until it goes. Raises HttpError before the handshake."""
         response = web.WebSocketResponse(
             protocols=dialect.subprotocols,
-            max_msg_size=self._limits.max_message_bytes,
+            max_msg_size=self.limits.max_message_bytes,
             # Audio hardly gets smaller, and a small message may unpack to a huge one.
             compress=False,
             timeout=CLOSE_SECONDS,
         )
         if not response.can_prepare(request):
             raise HttpError(426, "websocket_needed", "this path speaks WebSocket")
-        if len(self._open) >= self._limits.max_connections:
+        if len(self._open) >= self.limits.max_connections:
             self._metrics.refused.labels("connections").inc()
             raise HttpError(503, "too_many_connections", "no more connections are taken now")
         if request.transport is None:
@@ -188,10 +188,10 @@ class WebSockets:
     async def watch(self) -> None:
         """Hold all connections to the limits of time. Runs until it is cancelled."""
         while True:
-            await asyncio.sleep(min(1.0, self._limits.idle_seconds / 4))
+            await asyncio.sleep(min(1.0, self.limits.idle_seconds / 4))
             now = monotonic()
             for socket, speaker in list(self._open.items()):
-                socket.look(now, self._limits)
+                socket.look(now, self.limits)
                 self._look_after(speaker, now)
 
     async def close(self) -> None:

@@ -1,6 +1,6 @@
 """What Prometheus is told. Counted for each event and connection, never for each packet."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Protocol
 
 from prometheus_client import (
@@ -37,6 +37,10 @@ class _Webhooks(Protocol):
     def __len__(self) -> int: ...
 
     def oldest_seconds(self) -> float: ...
+
+
+Parts = Mapping[str, Callable[[], bool]]
+"""What the server stands on, by name (``ami``, ``ranges``), and whether it works now."""
 
 
 class Metrics:
@@ -152,6 +156,10 @@ class Metrics:
         """Report the state of calls whenever it is asked for."""
         self._registry.register(_State(self, calls))
 
+    def watch_parts(self, parts: Parts) -> None:
+        """Report what works whenever it is asked for."""
+        self._registry.register(_Works(parts))
+
     def watch_webhooks(self, webhooks: _Webhooks) -> None:
         """Report what waits to be delivered whenever it is asked for."""
         self._registry.register(_Waiting(webhooks))
@@ -201,6 +209,21 @@ class _State(Collector):
             "For how long the leg that is next to be heard has waited.",
             value=self._calls.queue_age(),
         )
+
+
+class _Works(Collector):
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+
+    def collect(self) -> Iterator[Metric]:
+        up = GaugeMetricFamily(
+            "audio_model_part_up",
+            "Whether what the server was told to use works: ami, ari, rtpengine, ranges, known.",
+            labels=("part",),
+        )
+        for name, works in self._parts.items():
+            up.add_metric((name,), float(works()))
+        yield up
 
 
 class _Waiting(Collector):

@@ -101,6 +101,10 @@ class Webhooks:
         self._closed = False
         metrics.watch_webhooks(self)
 
+    def change(self, url: str, secret: Secret, retries: int) -> None:
+        """Post there, so signed, from now on; also what waits already."""
+        self._url, self._secret, self._retries = url, secret, retries
+
     def __len__(self) -> int:
         return len(self._room) + self._under_way
 

@@ -23,6 +23,10 @@ RECEIVE_BUFFER_BYTES = 65536
 """Kernel memory for a port: about a second of packets, and no more once it is unread."""
 
 
+Sender = tuple[str, int]
+"""The address and port that packets come from."""
+
+
 class NoPortError(AudioModelError):
     """Every port of the range is in use, or no more files may be open."""
 
@@ -52,6 +56,8 @@ class RtpPorts:
         if not self._ports:
             raise UsageError(f"no even port within {first} to {last}")
         self._next = 0
+        self.abandoned: dict[int, Sender] = {}
+        """Ports that were given back while somebody still sends there, and who."""
 
     def open(self) -> socket.socket:
         """A bound socket. Raises NoPortError."""
@@ -78,7 +84,7 @@ class RtpReceiver:
     """Reads a leg's packets until the leg has its final event.
 
     The port stays bound after that, unread, until :meth:`close`: the kernel drops what still
-    comes, at no cost to us, and the sender meets no error. The socket is read in the event loop
+    comes, at no cost to us. The socket is read in the event loop
     by itself and not as a datagram endpoint, which could not do so.
     """
 
@@ -86,16 +92,25 @@ class RtpReceiver:
     _buffer: ClassVar = memoryview(bytearray(MAX_DATAGRAM_BYTES))
 
     def __init__(
-        self, opened: socket.socket, leg: Leg, codecs: Mapping[int, Codec], hosts: Iterable[str]
+        self,
+        opened: socket.socket,
+        leg: Leg,
+        codecs: Mapping[int, Codec],
+        hosts: Iterable[str],
+        shunned: Sender | None = None,
     ) -> None:
         """
         Args:
             opened: from :meth:`RtpPorts.open`; closed by :meth:`close`.
             hosts: addresses that may send. The first port of them that sends RTP is heard, and
                 another only when its packets are a stream of their own.
+            shunned: who sends there for a call that had the port before.
         """
         self.leg, self._stream = leg, RtpStream(codecs, leg.raw_format, leg.feed_numbered)
         self._socket, self._hosts = opened, frozenset(hosts)
+        self._shunned = shunned
+        self.sender: Sender | None = None
+        """Who sent the last packet that was heard."""
         self._loop = asyncio.get_running_loop()
         self.port: int = opened.getsockname()[1]
         self._reading = not leg.finished
@@ -133,6 +148,8 @@ class RtpReceiver:
             return
         if address[0] not in self._hosts or n_bytes == MAX_DATAGRAM_BYTES:
             return
+        if address[:2] == self._shunned:
+            return
         datagram = bytes(self._buffer[:n_bytes])
         if kind(datagram) is not DatagramKind.RTP:
             return
@@ -141,4 +158,5 @@ class RtpReceiver:
         except ProtocolError as error:
             logger.debug("RTP port %d: %s", self.port, error)
         else:
+            self.sender = address[:2]
             self._stream.put(packet)

@@ -33,6 +33,7 @@ class RecordingSession:
         self.ended = False
         self._ports, self._invite = ports, invite
         self._receivers: dict[int, RtpReceiver] = {}
+        self._released: list[int] = []
         self._answers = 0
         self._resending: asyncio.TimerHandle | None = None
 
@@ -71,13 +72,27 @@ class RecordingSession:
                         break
                     raise
                 leg = self.call.open_leg(self._leg_name(media, metadata), leg_format(codecs))
-                receiver = self._receivers[index] = RtpReceiver(opened, leg, codecs, hosts)
+                receiver = self._receivers[index] = RtpReceiver(
+                    opened, leg, codecs, hosts, self._ports.abandoned.get(opened.getsockname()[1])
+                )
             else:
                 receiver.update(codecs, hosts)
             accepted[index] = sdp.Accepted(receiver.port, (payload_type, *media.voiceless()))
+        # Of a machine that is full a leg is finished before it has begun.
+        self.release()
         self._answers += 1
         self.description = sdp.answer(offer, accepted, self._ports.host, self._answers)
         return True
+
+    def release(self) -> None:
+        """Give back the ports of legs that have their final event: others are in need of them."""
+        for receiver in self._receivers.values():
+            if receiver.leg.finished and receiver.port not in self._released:
+                receiver.close()
+                self._released.append(receiver.port)
+                if receiver.sender is not None:
+                    # It goes on sending, and the next call at this port is not to hear it.
+                    self._ports.abandoned[receiver.port] = receiver.sender
 
     def end(self) -> None:
         """The session is over: every open leg gives its final event. Idempotent."""
@@ -86,6 +101,8 @@ class RecordingSession:
         self.call.close()
         for receiver in self._receivers.values():
             receiver.close()
+            if self._ports.abandoned.get(receiver.port) == receiver.sender:
+                self._ports.abandoned.pop(receiver.port, None)
         self._receivers.clear()
 
     def resend_until_acknowledged(

@@ -25,6 +25,9 @@ logger = logging.getLogger(__name__)
 GATEWAY = "rtpengine"
 LEG_NAMES = ("caller", "callee")
 
+PING_SECONDS = 5.0
+"""How often rtpengine is asked whether it is there."""
+
 
 @dataclass
 class _Subscription:
@@ -46,6 +49,9 @@ class Rtpengine:
         self._subscriptions: dict[tuple[str, str], _Subscription] = {}
         self._beginning: set[tuple[str, str]] = set()
         self._endings: set[asyncio.Task[None]] = set()
+        self.connected = False
+        """Whether it answered lately."""
+        self._asking: asyncio.Task[None] | None = None
 
     @classmethod
     async def start(cls, calls: Calls, ports: RtpPorts, host: str, port: int) -> "Rtpengine":
@@ -92,11 +98,29 @@ class Rtpengine:
 
     async def close(self) -> None:
         """Answer every open leg and end the subscriptions."""
+        if self._asking is not None:
+            self._asking.cancel()
         for key in list(self._subscriptions):
             self._end(key)
         if self._endings:
             await asyncio.wait(self._endings)
         self._client.close()
+
+    def watch(self) -> None:
+        """Ask again and again whether it is there, for :attr:`connected`."""
+        self._asking = asyncio.create_task(self._ask())
+
+    async def _ask(self) -> None:
+        while True:
+            try:
+                await self.ping()
+            except RtpengineError as error:
+                if self.connected:
+                    logger.warning("%s", error)
+                self.connected = False
+            else:
+                self.connected = True
+            await asyncio.sleep(PING_SECONDS)
 
     async def _subscribe(self, key: tuple[str, str], info: CallInfo) -> None:
         call_id, from_tag = key

@@ -17,7 +17,7 @@ from secrets import token_bytes
 from audio_model.errors import UsageError
 from audio_model.gateway.calls import Calls
 from audio_model.gateway.dialects.base import ProtocolError
-from audio_model.gateway.events import CallInfo, Event
+from audio_model.gateway.events import CallInfo, Event, EventKind
 from audio_model.gateway.rtp import metadata, sdp, sip
 from audio_model.gateway.rtp.metadata import Metadata
 from audio_model.gateway.rtp.receiver import NoPortError, RtpPorts
@@ -138,6 +138,11 @@ class SiprecServer:
             else:
                 self._change(session, message, peer)
 
+    def _on_event(self, key: _Key, event: Event) -> None:
+        """SIPREC has no way back; a leg's port is of no more use after its final event."""
+        if event.kind is EventKind.FINAL and (session := self._sessions.get(key)) is not None:
+            session.release()
+
     def _begin(self, key: _Key, invite: sip.Message, peer: Peer) -> None:
         try:
             unknown = [tag for tag in invite.options("require") if tag not in _UNDERSTOOD]
@@ -149,7 +154,7 @@ class SiprecServer:
             if about is None and "siprec" not in invite.options("require"):
                 raise self._not_acceptable("only recording sessions (SIPREC) are taken")
             about = about or Metadata()
-            call = self._calls.open(_info(invite, about), _ignore)
+            call = self._calls.open(_info(invite, about), lambda event: self._on_event(key, event))
             session = RecordingSession(call, self._ports, invite, self._tag(invite))
             try:
                 self._answer(session, offer, about, invite, peer)
@@ -304,7 +309,3 @@ def _info(invite: sip.Message, about: Metadata) -> CallInfo:
         called=metadata.number(about.participants[others[0]]) if others else "",
         details={key: value for key, value in details.items() if value},
     )
-
-
-def _ignore(_: Event) -> None:
-    """SIPREC has no way back."""

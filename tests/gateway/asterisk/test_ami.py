@@ -319,3 +319,17 @@ def test_the_channel_to_the_server_lasts_while_its_call_is_heard() -> None:
             assert len(manager.asked) == n + 1
 
     run(test())
+
+
+def test_it_is_connected_once_it_is_let_in() -> None:
+    async def test() -> None:
+        for answer in ("Success", "Error"):
+            manager = Manager(answer=answer)
+            async with connected(manager) as client:
+                await asyncio.sleep(0.05)
+                assert client.connected is (answer == "Success")
+                manager.drop()
+                await asyncio.sleep(0.05)
+                assert not client.connected
+
+    run(test())

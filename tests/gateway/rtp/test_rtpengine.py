@@ -11,7 +11,7 @@ import pytest
 
 from audio_model.formats import Encoding, RawFormat
 from audio_model.gateway.calls import Calls
-from audio_model.gateway.rtp import bencode, ng, sdp
+from audio_model.gateway.rtp import bencode, ng, rtpengine, sdp
 from audio_model.gateway.rtp.bencode import Encodable, Value
 from audio_model.gateway.rtp.ng import NgClient, RtpengineError
 from audio_model.gateway.rtp.receiver import NoPortError, RtpPorts
@@ -115,6 +115,22 @@ def _answer(fake: FakeRtpengine) -> tuple[sdp.Media, ...]:
     (answer,) = (c for c in fake.commands if c["command"] == "subscribe answer")
     assert (answer["to-tag"], answer["call-id"]) == ("ours", "id@x")
     return sdp.parse(str(answer["sdp"]))
+
+
+def test_whether_it_is_there_is_asked_again_and_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rtpengine, "PING_SECONDS", 0.02)
+
+    async def scenario(following: Rtpengine, calls: FakeCalls) -> None:
+        following.watch()
+        await asyncio.sleep(0.1)
+        assert following.connected
+        assert fake.names().count("ping") >= 2
+        fake.answers["ping"] = {"result": "error", "error-reason": "no"}
+        await asyncio.sleep(0.1)
+        assert not following.connected
+
+    fake = FakeRtpengine()
+    _run(fake, scenario)
 
 
 def test_the_callers_audio_is_subscribed_to_and_heard() -> None:

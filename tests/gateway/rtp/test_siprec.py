@@ -393,6 +393,43 @@ def test_no_free_port_is_said_and_the_next_call_may_have_better_luck() -> None:
     assert [len(call.legs) for call in calls.opened] == [1, 0, 1]
 
 
+def test_a_leg_gives_its_port_back_at_its_final_event_and_the_next_call_hears_its_own() -> None:
+    port = free_even_port()
+
+    async def scenario(client: Client, calls: FakeCalls) -> None:
+        with (
+            socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as former,
+            socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as own,
+        ):
+            for sender in (former, own):
+                sender.bind((LOCAL, 0))
+
+            async def send(sender: socket.socket, payload: bytes) -> None:
+                sender.sendto(rtp(1, payload), (LOCAL, port))
+                await asyncio.sleep(0.05)
+
+            await client.begin()
+            await send(former, bytes(160))
+            assert len(calls.opened[0].legs[0].numbered) == 1
+            calls.opened[0].tell()
+            # The session goes on, and so does its sender.
+            other = client.request(body=BODY, call_id="call-2", to_tag="")
+            reply = await client.ask(other)
+            assert [stream.port for stream in sdp.parse(reply.body.decode())] == [0, port]
+            await send(former, bytes(160))
+            (leg,) = calls.opened[1].legs
+            assert leg.numbered == []
+            await send(own, b"\1" * 160)
+            assert [payload for _, payload in leg.numbered] == [b"\1" * 160]
+            # A change of the first session does not touch the port any more.
+            again = await client.ask(client.request(body=BODY, sequence=2))
+            assert again.status == 200
+            await send(own, b"\1" * 160)
+            assert leg.numbered
+
+    _run(scenario, ports=(port, port))
+
+
 def test_where_no_more_files_may_be_open_the_client_is_told(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
