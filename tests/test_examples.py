@@ -451,13 +451,8 @@ def test_every_gateway_has_its_path_there() -> None:
 
 
 def test_every_option_that_is_named_is_one() -> None:
-    known = {
-        "--help",
-        "--config",
-        "--now",
-        "--retry",
-        "--retry-connrefused",
-    }  # systemctl's and curl's
+    others = {"--now", "--retry", "--retry-connrefused", "--note"}
+    known = {"--help", "--config"} | others
     for command in (serve, eagi, feedback_command):
         parser = argparse.ArgumentParser(add_help=False)
         command.add_arguments(parser)
