@@ -24,15 +24,21 @@ HEAVY = (
 SERVING = ("aiohttp", "uvloop", "msgspec", "prometheus_client", "audio_model.gateway")
 
 
-def project() -> dict[str, Any]:
-    metadata: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    return metadata
-
-
 def declared() -> Iterator[Requirement]:
-    metadata = project()
-    for group in (metadata["dependencies"], *metadata["optional-dependencies"].values()):
+    """What the package needs, what its extras need, and what works on the repository needs."""
+    about: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    project = about["project"]
+    groups = [*project["optional-dependencies"].values(), *about["dependency-groups"].values()]
+    for group in (project["dependencies"], *groups):
         yield from map(Requirement, group)
+
+
+def test_an_extra_brings_what_the_package_itself_imports() -> None:
+    """What only tests, training or the site need is in a group, which no installation offers."""
+    about = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    groups = set(about["dependency-groups"])
+    assert groups == {"training", "dev", "docs"}
+    assert not groups & set(about["project"]["optional-dependencies"])
 
 
 def pins() -> dict[str, str]:
