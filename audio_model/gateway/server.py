@@ -29,6 +29,7 @@ from audio_model.gateway.outlets.keep import AudioKeeper
 from audio_model.gateway.outlets.metrics import Metrics, Parts
 from audio_model.gateway.outlets.publish import Publisher
 from audio_model.gateway.outlets.security import NumberHasher
+from audio_model.gateway.outlets.spool import Spool
 from audio_model.gateway.outlets.webhooks import Webhooks
 from audio_model.gateway.ranges import Ranges
 from audio_model.gateway.reload import merged
@@ -83,6 +84,7 @@ class Server:
                 self.metrics,
                 retries=settings.webhook.retries,
                 connections=settings.webhook.connections,
+                spool=None if settings.webhook.spool is None else Spool(settings.webhook.spool),
             )
             sinks.append(self._webhooks.add)
         self._ranges: Ranges | None = None

@@ -243,3 +243,46 @@ def test_calls_that_begin_during_a_restart_are_all_heard_and_no_event_is_lost(
         await runner.cleanup()
 
     uvloop.run(test())
+
+
+def test_a_server_that_is_killed_loses_no_event_that_is_spooled(serve: Any, tmp_path: Path) -> None:
+    secret, spool = tmp_path / "secret", tmp_path / "spool"
+    secret.write_text("s")
+
+    async def test() -> None:
+        received: dict[str, str] = {}
+        answer = 503
+
+        async def hook(request: aiohttp.web.Request) -> aiohttp.web.Response:
+            event = json.loads(await request.read())
+            if answer == 204:
+                received[event["call"]] = request.headers["Idempotency-Key"]
+            return aiohttp.web.Response(status=answer)
+
+        application = aiohttp.web.Application()
+        application.router.add_post("/", hook)
+        runner = aiohttp.web.AppRunner(application, access_log=None)
+        await runner.setup()
+        await aiohttp.web.TCPSite(runner, "127.0.0.1", 0).start()
+        flags = ["--webhook-url", f"http://127.0.0.1:{runner.addresses[0][1]}/"]
+        flags += ["--webhook-secret-file", str(secret), "--webhook-spool", str(spool)]
+        server = await asyncio.to_thread(serve, *flags, "--webhook-retries", "0")
+        async with aiohttp.ClientSession() as client:
+            for n in range(5):
+                url = f"{server.ws_url}/v1/stream?encoding=mulaw&call=call-{n}"
+                async with client.ws_connect(url) as call:
+                    await call.send_bytes(SPEECH)
+                    await call.send_str('{"event": "stop"}')
+                    while (await call.receive_json(timeout=20))["event"] != "final":
+                        pass
+        await asyncio.sleep(0.1)
+        server.kill()
+        answer = 204
+        await asyncio.to_thread(serve, *flags)
+        async with asyncio.timeout(20):
+            while len(received) < 5:
+                await asyncio.sleep(0.02)
+        assert sorted(received) == [f"call-{n}" for n in range(5)]
+        await runner.cleanup()
+
+    uvloop.run(test())

@@ -254,6 +254,15 @@ class Webhook:
     connections: Annotated[
         int, Given(values.integer(1, 10_000), "N", "requests at once, at most")
     ] = 64
+    spool: Annotated[
+        Path | None,
+        Given(
+            values.folder,
+            "DIR",
+            "keep events there until they are delivered, for a day; a server that is killed loses "
+            "none, and the next one posts them",
+        ),
+    ] = None
 
 
 _ActionOption = Annotated[
@@ -374,6 +383,8 @@ class Settings:
             raise UsageError("--known-learn needs --known, the store that learns")
         if bool(self.webhook.url) is not (self.webhook.secret is not None):
             raise UsageError("--webhook-url and --webhook-secret-file: one needs the other")
+        if self.webhook.spool is not None and not self.webhook.url:
+            raise UsageError("--webhook-spool needs --webhook-url")
         if access.genesys_client_secret is not None and access.genesys_api_key is None:
             raise UsageError("--genesys-client-secret-file needs --genesys-api-key-file")
         if self.ari.address is not None and self.protocols.audiosocket is None:

@@ -1,6 +1,7 @@
 """Webhook events that wait: in which order they go, which become one, and which may be lost."""
 
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from heapq import heappop, heappush
 from itertools import count
@@ -36,9 +37,13 @@ class Waiting:
 class WaitingRoom:
     """Two queues, verdicts before what repeats them, and those that are to be tried again."""
 
-    def __init__(self, max_waiting: int) -> None:
-        """Make room for ``max_waiting`` events, those that are to be tried again among them."""
-        self._max_waiting = max_waiting
+    def __init__(self, max_waiting: int, keep: Callable[[Waiting], None] | None = None) -> None:
+        """
+        Args:
+            max_waiting: room for so many events, those that are to be tried again among them.
+            keep: is given each event that comes, and again when its body has changed.
+        """
+        self._max_waiting, self._keep = max_waiting, keep
         self._urgent: deque[Waiting] = deque()
         self._others: deque[Waiting] = deque()
         self._later: list[tuple[float, int, Waiting]] = []
@@ -63,6 +68,8 @@ class WaitingRoom:
         before = self._verdicts.pop(leg, None)
         if final and before is not None and not before.gone and before.verdict is verdict:
             before.body = body
+            if self._keep is not None:
+                self._keep(before)
             return None
         # To learn that nothing is known any more is as pressing as what was said before.
         made = Waiting(key, body, verdict is not told, leg, verdict)
@@ -77,6 +84,8 @@ class WaitingRoom:
         """Take what is to be posted; returns what is lost for it, as :meth:`add` does."""
         (self._urgent if made.urgent else self._others).append(made)
         self._n += 1
+        if self._keep is not None:
+            self._keep(made)
         return self._drop() if self._n > self._max_waiting else None
 
     def again(self, waiting: Waiting, at: float) -> Waiting | None:

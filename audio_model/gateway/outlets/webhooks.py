@@ -30,6 +30,7 @@ import aiohttp
 from audio_model.gateway.config.values import Secret
 from audio_model.gateway.events import Event, EventKind
 from audio_model.gateway.outlets.metrics import Metrics
+from audio_model.gateway.outlets.spool import Spool
 from audio_model.gateway.outlets.waiting import Waiting, WaitingRoom
 
 logger = logging.getLogger(__name__)
@@ -42,6 +43,9 @@ CONNECTIONS = 64
 ATTEMPT_SECONDS = 5.0
 FIRST_WAIT_SECONDS = 0.5
 MAX_WAIT_SECONDS = 60.0
+MAX_DOUBLINGS = 10
+SPOOLED_SECONDS = 86_400.0
+"""For which an event that is kept on disk is tried again."""
 
 _RETRIED = frozenset({408, 425, 429})
 
@@ -73,6 +77,7 @@ class Webhooks:
         *,
         retries: int,
         connections: int = CONNECTIONS,
+        spool: Spool | None = None,
         max_waiting: int = MAX_WAITING,
         first_wait_seconds: float = FIRST_WAIT_SECONDS,
         attempt_seconds: float = ATTEMPT_SECONDS,
@@ -81,7 +86,10 @@ class Webhooks:
         Args:
             retries: further attempts when one fails.
             connections: requests at once, at most.
+            spool: keeps events on disk until they are delivered, and has those of servers that are
+                gone. With it an event is tried again for a day.
         """
+        self._spool = spool
         self._url, self._secret, self._metrics = url, secret, metrics
         self._retries, self._connections = retries, connections
         self._first_wait_seconds = first_wait_seconds
@@ -92,7 +100,7 @@ class Webhooks:
             # A receiver's cookies would tie events to each other.
             cookie_jar=aiohttp.DummyCookieJar(),
         )
-        self._room = WaitingRoom(max_waiting)
+        self._room = WaitingRoom(max_waiting, None if spool is None else self._keep)
         self._workers: set[asyncio.Task[None]] = set()
         self._alarm: asyncio.TimerHandle | None = None
         self._under_way = 0
@@ -100,6 +108,8 @@ class Webhooks:
         self._idle.set()
         self._closed = False
         metrics.watch_webhooks(self)
+        for left in () if spool is None else spool.left():
+            self._added(self._room.put(Waiting(left.key, left.body.encode(), left.urgent)))
 
     def change(self, url: str, secret: Secret, retries: int) -> None:
         """Post there, so signed, from now on; also what waits already."""
@@ -136,13 +146,31 @@ class Webhooks:
         for worker in workers:
             worker.cancel()
         await asyncio.gather(*workers, return_exceptions=True)
-        self._metrics.webhooks.labels(Delivery.DROPPED).inc(n_lost)
+        if self._spool is None:
+            self._metrics.webhooks.labels(Delivery.DROPPED).inc(n_lost)
+        else:
+            self._spool.close()
         self._room.clear()
         await self._session.close()
 
+    def _keep(self, waiting: Waiting) -> None:
+        assert self._spool is not None
+        self._spool.add(waiting.key, waiting.body, urgent=waiting.urgent)
+
+    def _over(self, waiting: Waiting, outcome: Delivery) -> None:
+        """An event needs no more posting."""
+        self._count(outcome)
+        if self._spool is not None:
+            self._spool.done(waiting.key)
+
+    def _gives_up(self, waiting: Waiting) -> bool:
+        if self._spool is None:
+            return waiting.attempts > self._retries
+        return monotonic() - waiting.since > SPOOLED_SECONDS
+
     def _added(self, lost: Waiting | None) -> None:
         if lost is not None:
-            self._count(Delivery.DROPPED)
+            self._over(lost, Delivery.DROPPED)
         self._idle.clear()
         self._start()
 
@@ -165,21 +193,21 @@ class Webhooks:
     def _answered(self, waiting: Waiting, answer: Delivery | float) -> None:
         waiting.attempts += 1
         if isinstance(answer, Delivery):
-            self._count(answer)
+            self._over(waiting, answer)
             if answer is Delivery.DELIVERED:
                 kind = "urgent" if waiting.urgent else "other"
                 self._metrics.webhook_age.labels(kind).observe(monotonic() - waiting.since)
-        elif waiting.attempts > self._retries:
-            n_times = self._retries + 1
-            logger.warning("the webhook failed %d times; its event is given up", n_times)
-            self._count(Delivery.GIVEN_UP)
+        elif self._gives_up(waiting):
+            logger.warning("the webhook failed %d times; its event is given up", waiting.attempts)
+            self._over(waiting, Delivery.GIVEN_UP)
         else:
             self._count(Delivery.RETRIED)
             # Full jitter on the upper half: receivers that come back aren't met by all at once.
-            wait = self._first_wait_seconds * 2 ** (waiting.attempts - 1) * random.uniform(0.5, 1)
+            doubled = min(waiting.attempts - 1, MAX_DOUBLINGS)
+            wait = self._first_wait_seconds * 2**doubled * random.uniform(0.5, 1)
             at = monotonic() + min(max(wait, answer), MAX_WAIT_SECONDS)
-            if self._room.again(waiting, at) is not None:
-                self._count(Delivery.DROPPED)
+            if (lost := self._room.again(waiting, at)) is not None:
+                self._over(lost, Delivery.DROPPED)
         if len(self) == 0:
             self._idle.set()
 

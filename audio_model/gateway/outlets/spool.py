@@ -1,0 +1,153 @@
+"""Webhook events on disk until they are delivered: a server that is killed loses none of them.
+
+Each server writes a file of its own in the folder: a line for an event that is to be posted, and a
+line for one that needs no more posting. The system keeps what was written when a process is killed;
+a power failure may take the last moments. A server that starts takes over the files of those that
+are gone, which it knows by their locks.
+"""
+
+import fcntl
+import logging
+import os
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+
+from audio_model.errors import UsageError, printable
+
+logger = logging.getLogger(__name__)
+
+SUFFIX = ".spool"
+MAX_BYTES = 64_000_000
+"""A file that has grown so large is written anew with what still waits."""
+
+
+class Spooled(msgspec.Struct, omit_defaults=True):
+    """A line of the file: an event, or, without a body, the end of one."""
+
+    key: str
+    body: str = ""
+    urgent: bool = False
+
+
+_DECODE = msgspec.json.Decoder(Spooled).decode
+_ENCODE = msgspec.json.Encoder().encode
+
+
+class Spool:
+    """One server's file; used in the event loop's thread alone."""
+
+    def __init__(self, folder: Path) -> None:
+        """Raises UsageError if the folder can't be used."""
+        self._waiting: dict[str, Spooled] = {}
+        self._failing = False
+        try:
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._path = folder / f"{uuid.uuid4().hex}{SUFFIX}"
+            self._file = self._begin()
+            for path in sorted(folder.glob(f"*{SUFFIX}")):
+                self._take_over(path)
+        except OSError as error:
+            raise UsageError(
+                f"--webhook-spool: {printable(folder)}: {error.strerror or error}"
+            ) from error
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    def left(self) -> Iterator[Spooled]:
+        """What servers that are gone have not delivered, the oldest first."""
+        yield from list(self._waiting.values())
+
+    def add(self, key: str, body: bytes, *, urgent: bool) -> None:
+        """Keep an event, or the newer body of one."""
+        self._waiting[key] = event = Spooled(key, body.decode(), urgent)
+        self._write(event)
+
+    def done(self, key: str) -> None:
+        """Forget an event, which needs no more posting."""
+        if self._waiting.pop(key, None) is None:
+            return
+        self._write(Spooled(key))
+        if self._size > MAX_BYTES or (not self._waiting and self._size > MAX_BYTES / 64):
+            self._shrink()
+
+    def close(self) -> None:
+        """Leave what waits to the next server; without any leave nothing."""
+        if not self._waiting:
+            self._path.unlink(missing_ok=True)
+        os.close(self._file)
+
+    def _begin(self) -> int:
+        file = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        fcntl.flock(file, fcntl.LOCK_EX)
+        self._size = 0
+        return file
+
+    def _write(self, event: Spooled) -> None:
+        # What a full disk cut off must not spoil the next line.
+        line = b"\n" * self._failing + _ENCODE(event) + b"\n"
+        try:
+            if os.write(self._file, line) != len(line):
+                raise OSError("no room for all of it")
+            self._size += len(line)
+        except OSError as error:
+            if not self._failing:
+                logger.error("--webhook-spool: %s; events are kept in memory alone", error)
+            self._failing = True
+        else:
+            self._failing = False
+
+    def _shrink(self) -> None:
+        before, old = self._file, self._path
+        try:
+            self._path = old.with_name(f"{uuid.uuid4().hex}{SUFFIX}")
+            self._file = self._begin()
+        except OSError as error:
+            logger.error("--webhook-spool: %s", error)
+            self._file, self._path = before, old
+            return
+        for event in self._waiting.values():
+            self._write(event)
+        old.unlink(missing_ok=True)
+        os.close(before)
+
+    def _take_over(self, path: Path) -> None:
+        """Take the events of a server that is gone."""
+        if path == self._path:
+            return
+        try:
+            file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            events = _read(path)
+        except BlockingIOError:
+            # Its server lives.
+            return
+        finally:
+            os.close(file)
+        for event in events:
+            self._waiting[event.key] = event
+            self._write(event)
+        path.unlink(missing_ok=True)
+        if events:
+            logger.warning("%d webhook events of a server that is gone are posted", len(events))
+
+
+def _read(path: Path) -> list[Spooled]:
+    waiting: dict[str, Spooled] = {}
+    for line in path.read_bytes().splitlines():
+        try:
+            event = _DECODE(line)
+        except msgspec.DecodeError:
+            # The last line of a disk that was full, or of a power failure.
+            continue
+        if event.body:
+            waiting[event.key] = event
+        else:
+            waiting.pop(event.key, None)
+    return list(waiting.values())
