@@ -106,6 +106,8 @@ class Why(StrEnum):
     PASSED = "trial_passed"
     ALLOWED = "allowed"
     """By a person."""
+    PERSON = "person"
+    """A person opened or closed it."""
     DISALLOWED = "disallowed"
     """A person took the range off the allow-list; the breaker stays as it is."""
 

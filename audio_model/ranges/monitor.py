@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from audio_model.ranges import breaker, sketch
 from audio_model.ranges.alarm import MOST, smallest_ranges
 from audio_model.ranges.breaker import Change, Policy, Why
-from audio_model.ranges.numbers import Number, normalise
+from audio_model.ranges.numbers import Number, normalise, wider_than
 from audio_model.ranges.rates import Answer, Mark
 from audio_model.ranges.tree import Node, Nodes, RangeCall, State, children, path_of
 
@@ -65,10 +65,15 @@ class Monitor:
 
         return self._follow(call, call.time, count, call.outcome)
 
-    def mark(self, call: RangeCall, mark: Mark, before: Mark | None, now: float) -> list[Change]:
-        """Count what a person says of a call, in the place of what was said ``before``."""
-        gains = self.policy.test.mark_gains
-        gain = gains[mark] - (gains[before] if before else self.policy.test.gains[call.outcome])
+    def mark(
+        self, call: RangeCall, mark: Mark | None, before: Mark | None, now: float
+    ) -> list[Change]:
+        """Count what a person says of a call, in the place of what was said ``before``.
+
+        None stands for nothing: then the call counts as the detector heard it.
+        """
+        gains, heard = self.policy.test.mark_gains, self.policy.test.gains[call.outcome]
+        gain = (gains[mark] if mark else heard) - (gains[before] if before else heard)
 
         def count(node: Node) -> float:
             node.count_mark(mark, before)
@@ -108,6 +113,21 @@ class Monitor:
             else breaker.enter(node, State.CLOSED, Why.ALLOWED, now, self.policy)
             for each in sorted({prefix, *held})
         ]
+
+    def put(self, prefix: str, state: State, now: float) -> list[Change]:
+        """Move a breaker because a person says so; a range that never called gets a node.
+
+        So do the wider ones: a number is looked up from the widest down.
+        """
+        node = self.nodes.get(prefix)
+        if self._allowed_within(prefix) or (node.state if node else State.CLOSED) is state:
+            return []
+        for each in (*wider_than(prefix), prefix):
+            if self.nodes.get(each) is None:
+                self.nodes[each] = Node(each, first=now, last=now)
+        node = self.nodes.get(prefix)
+        assert node is not None
+        return [breaker.enter(node, state, Why.PERSON, now, self.policy)]
 
     def disallow(self, prefix: str, now: float) -> Change:
         """Say that a range is allowed no more. Its breaker stays as it is."""
@@ -249,6 +269,9 @@ class Monitor:
             moment = min(node.until, now)
             changes.append(breaker.enter(node, after, Why.TIME, moment, self.policy))
         return changes
+
+    def _allowed_within(self, prefix: str) -> bool:
+        return any(prefix.startswith(each) for each in self.allowed)
 
     def _allowed_by(self, number: Number) -> str:
         if not self.allowed:

@@ -211,6 +211,16 @@ def _country(digits: str) -> str:
     return digits[: next(lengths, 4)]
 
 
+def wider_than(prefix: str) -> tuple[str, ...]:
+    """The ranges that numbers of a range are in, too, the widest first."""
+    shortest = _SHORTEST_PREFIX + prefix.startswith(IMPLAUSIBLE)
+    if prefix.startswith(HOME_CODE):
+        shortest = len(HOME_CODE) + _SHORTEST_PREFIX
+    elif prefix.startswith(("+", "1")):
+        shortest = 2
+    return _prefixes(prefix, shortest)[:-1] if len(prefix) > shortest else ()
+
+
 def _service(bare: str, digits: str) -> Number | None:
     """Return a number of SERVICE_LENGTHS or one that pretends to be; None for all others."""
     rest = digits

@@ -24,7 +24,6 @@ from audio_model.ranges.rates import Mark
 from audio_model.ranges.rows import (
     CALL_COLUMNS,
     CHANGE_COLUMNS,
-    NODE_COLUMNS,
     MarkedCall,
     PastChange,
     call_of,
@@ -37,6 +36,7 @@ from audio_model.ranges.rows import (
     policy_row,
     storable,
 )
+from audio_model.ranges.schema import FORMAT
 from audio_model.ranges.stored_nodes import StoredNodes
 from audio_model.ranges.tree import (
     FORGOTTEN_SECONDS,
@@ -46,42 +46,13 @@ from audio_model.ranges.tree import (
     RangeCall,
     State,
 )
-from audio_model.sqlite import MEMORY, Durability, Format, SqliteStore
+from audio_model.sqlite import MEMORY, Durability, SqliteStore
 
 MAX_CALLS = 1_000_000
 """Calls that are remembered one by one, for marks and against counting twice."""
 TIDY_SECONDS = 3600.0
 BUSY_SECONDS = 30.0
 """How long a process waits until another has written."""
-
-_SCHEMA = f"""
-CREATE TABLE ranges (prefix TEXT PRIMARY KEY, {", ".join(NODE_COLUMNS[1:])}) WITHOUT ROWID;
-CREATE INDEX held ON ranges (state) WHERE state != 'closed';
-CREATE TABLE calls (n INTEGER PRIMARY KEY, id TEXT UNIQUE NOT NULL, {", ".join(CALL_COLUMNS[1:])});
-CREATE TABLE changes (n INTEGER PRIMARY KEY, {", ".join(CHANGE_COLUMNS)});
-CREATE INDEX changed ON changes (prefix);
-CREATE INDEX timed ON changes (time);
-CREATE TABLE settings (n INTEGER PRIMARY KEY, policy);
-CREATE TABLE allowed (prefix TEXT PRIMARY KEY, note, time, who) WITHOUT ROWID;
-CREATE TABLE marks (id TEXT PRIMARY KEY, mark, marked, {", ".join(CALL_COLUMNS[1:])}) WITHOUT ROWID;
-"""
-_UPGRADES = {
-    2: """
-ALTER TABLE ranges ADD COLUMN kinds DEFAULT '{}';
-ALTER TABLE ranges ADD COLUMN blocked DEFAULT 0;
-ALTER TABLE changes ADD COLUMN who DEFAULT '';
-ALTER TABLE changes ADD COLUMN note DEFAULT '';
-ALTER TABLE allowed ADD COLUMN who DEFAULT '';
-CREATE INDEX timed ON changes (time)
-"""
-}
-_FORMAT = Format(
-    kind="store of number ranges",
-    application_id=0x414D5247,  # AMRG
-    version=3,
-    schema=_SCHEMA,
-    upgrades=_UPGRADES,
-)
 
 
 @dataclass(frozen=True)
@@ -97,7 +68,7 @@ class Allowed:
 class RangeStore(SqliteStore):
     """A store that is open; for one thread at a time."""
 
-    format = _FORMAT
+    format = FORMAT
     error = RangeStoreError
     durability = Durability.NOTHING
     private = True
@@ -149,14 +120,48 @@ class RangeStore(SqliteStore):
 
         Raises UnknownCallError.
         """
-        now = time.time() if now is None else now
         with self._writing():
             marked = self._marked(call_id)
-            call = marked.call if marked else self._call(call_id)
-            before = marked.mark if marked else None
-            changes = [] if before is mark else self._monitor.mark(call, mark, before, now)
-            values = call_row(call)
-            self._insert("marks", (call.id, mark.value, now, *values[1:]), replace=True)
+            return self.mark_calls([marked.call if marked else self._call(call_id)], mark, now)
+
+    def mark_calls(
+        self, calls: Sequence[RangeCall], mark: Mark | None, now: float | None = None
+    ) -> list[Change]:
+        """Count what a person says of many calls alike; None takes back what was said of them.
+
+        A call that was never heard here is heard now, if there is anything to say of it.
+        """
+        now = time.time() if now is None else now
+        changes: list[Change] = []
+        with self._writing():
+            for call in calls:
+                marked = self._marked(call.id)
+                before = marked.mark if marked else None
+                if mark is None and marked is None:
+                    continue
+                if marked is None and self._remember(call):
+                    changes += self._monitor.hear(call)
+                counted = marked.call if marked else self._call(call.id)
+                if before is not mark:
+                    changes += self._monitor.mark(counted, mark, before, now)
+                self._db.execute("DELETE FROM marks WHERE id = ?", [call.id])
+                if mark is not None:
+                    values = call_row(counted)
+                    self._insert("marks", (call.id, mark.value, now, *values[1:]))
+            self._record(changes)
+        return changes
+
+    def put(
+        self, prefix: str, state: State, note: str, now: float | None = None, *, who: str = ""
+    ) -> list[Change]:
+        """Move a range's breaker because a person says so, and keep why.
+
+        Nothing changes where it is in that state already, or on the allow-list.
+        """
+        now = time.time() if now is None else now
+        with self._writing():
+            moved = self._monitor.put(prefix, state, now)
+            changes = [replace(change, who=who, note=note) for change in moved]
             self._record(changes)
         return changes
 

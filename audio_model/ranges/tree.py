@@ -194,7 +194,7 @@ class Node:
         said = call.number.said
         self.kinds[said] = max(0, self.kinds.get(said, 0) - 1)
 
-    def count_mark(self, mark: Mark, before: Mark | None) -> None:
+    def count_mark(self, mark: Mark | None, before: Mark | None) -> None:
         """Count what a person says of a call, in the place of what was said ``before``."""
         for each, n in ((mark, 1), (before, -1)):
             if each is Mark.RECORDED:

@@ -29,6 +29,7 @@ from audio_model.ranges.tree import (
 from tests.ranges_made import calls
 
 ROOT = Path(__file__).parents[2]
+NOW = 1_790_000_000.0
 BLOCK = [f"952137{n:02d}" for n in range(100)]
 CAMPAIGN = list(calls(BLOCK, 120, share=1.0))
 MIXED = list(calls([*BLOCK, "13912345678", "95588"], 600, share=0.4))
@@ -397,3 +398,37 @@ def test_the_database_of_another_program_is_left_as_it_is(tmp_path: Path) -> Non
     with pytest.raises(RangeStoreError, match="another program"):
         RangeStore(path)
     assert path.read_bytes() == before
+
+
+def test_marks_of_many_calls_are_counted_and_taken_back(store: RangeStore) -> None:
+    heard = list(calls(["95213001"], 5, share=1.0, start=NOW, name="heard"))
+    new = list(calls(["95213001"], 5, share=1.0, start=NOW + 9, name="new"))
+    store.hear(heard)
+    before = store.chain("95213001")[0].evidence
+    store.mark_calls([*heard, *new], Mark.LIVE, NOW + 20)
+    node = store.chain("95213001")[0]
+    assert (node.calls, node.marked_live, len(list(store.marks()))) == (10, 10, 10)
+    store.mark_calls([*heard, *new], Mark.LIVE, NOW + 21)
+    assert store.chain("95213001")[0].marked_live == 10
+    store.mark_calls([*heard, *new], None, NOW + 22)
+    node = store.chain("95213001")[0]
+    assert (node.marked_live, list(store.marks())) == (0, [])
+    assert before >= 0 and node.calls == 10
+    never = list(calls(["95213001"], 1, share=1.0, start=NOW, name="never"))
+    assert store.mark_calls(never, None, NOW) == []
+    assert store.chain("95213001")[0].calls == 10
+
+
+def test_a_person_opens_and_closes_a_range_and_says_why(store: RangeStore) -> None:
+    (opened,) = store.put("95213", State.OPEN, "loans again", NOW, who="wang")
+    assert (opened.after, opened.why, opened.who, opened.note) == (
+        *(State.OPEN, Why.PERSON, "wang", "loans again"),
+    )
+    assert store.advise("95213001", NOW).state is State.OPEN
+    assert store.put("95213", State.OPEN, "", NOW) == []
+    (closed,) = store.put("95213", State.CLOSED, "a mistake", NOW + 1, who="li")
+    assert store.advise("95213001", NOW + 1).state is State.CLOSED
+    assert [each.note for each in store.changes()] == ["a mistake", "loans again"]
+    store.allow("9521", "ours", NOW + 2)
+    assert store.put("95213", State.OPEN, "", NOW + 3) == []
+    assert closed.before is State.OPEN
