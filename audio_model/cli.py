@@ -51,6 +51,10 @@ COMMANDS = {
         "audio_model.ranges.allow_command",
         "keep the list of number ranges that pass whatever is heard",
     ),
+    "desk": (
+        "audio_model.desk.command",
+        "let people listen to calls and mark them, and show the month's figures",
+    ),
     "known": (
         "audio_model.known.command",
         "keep recordings that were heard before, and find them again",

@@ -21,6 +21,9 @@ from audio_model.tables.rows import escape, unescape
 CALL_COLUMNS = ("caller", "called", "time", "duration", "call", "campaign", "act")
 """Columns of results that say who called whom, all of them optional."""
 
+KNOWN_PREFIX = "known "
+"""Begins the name of a campaign that plays a known recording; its number follows."""
+
 _SERVICE_DIGITS = 4
 _MOBILE_LENGTH = len("+86139")
 _IMPLAUSIBLE_LENGTH = len("?9521")
@@ -157,7 +160,7 @@ def parse_record(values: Mapping[str, object], folder: Path, archive: str) -> Ca
 
 def known_campaign(recording: str | int) -> str:
     """The name of the campaign that plays a known recording."""
-    return f"known {recording}"
+    return f"{KNOWN_PREFIX}{recording}"
 
 
 def _campaign(name: str, known: str, archive: str) -> str:

@@ -76,6 +76,12 @@ def of_token(store: CallStore, token: str) -> Person | None:
     return None if row is None else Person(row[0], Role(row[1]), bool(row[2]))
 
 
+def of_name(store: CallStore, name: str) -> Person | None:
+    """Who has a name; None if nobody may sign in by it any more."""
+    row = store.one("SELECT name, role, masked FROM people WHERE name = ?", (name,))
+    return None if row is None else Person(row[0], Role(row[1]), bool(row[2]))
+
+
 def _digest(token: str) -> bytes:
     # A token is 32 random bytes: nobody finds it by trying, so a plain digest is enough.
     return hashlib.sha256(token.encode("utf-8", "surrogateescape")).digest()

@@ -58,8 +58,9 @@ def lease(store: CallStore, who: str, now: float | None = None) -> StoredCall | 
     return found[0] if found else None
 
 
-def take(store: CallStore, call: int, who: str, now: float) -> bool:
+def take(store: CallStore, call: int, who: str, now: float | None = None) -> bool:
     """Make a call one person's for a while, and no other call; False if it is someone else's."""
+    now = time.time() if now is None else now
     with store.writing():
         store.do("DELETE FROM leases WHERE who = ? AND call != ?", (who, call))
         store.do(
@@ -92,10 +93,15 @@ def progress(store: CallStore, who: str, since: float) -> Progress:
     """How far the desk is; ``since`` is when the person's day began."""
     rows = dict(store.rows("SELECT why, count(*) FROM calls WHERE queue IS NOT NULL GROUP BY why"))
     (marked,) = store.one("SELECT count(DISTINCT call) FROM marks WHERE source = ''")
-    today, own = store.one(
+    return Progress(sum(rows.values()), rows, int(marked), *marked_since(store, who, since))
+
+
+def marked_since(store: CallStore, who: str, since: float) -> tuple[int, int]:
+    """Marks that were given at the desk since a moment, and how many of them by a person."""
+    all_of_them, own = store.one(
         "SELECT count(*), total(who = ?) FROM marks WHERE source = '' AND marked >= ?", (who, since)
     )
-    return Progress(sum(rows.values()), rows, int(marked), int(today), int(own))
+    return int(all_of_them), int(own)
 
 
 def put(store: CallStore, call: int, worth: Worth | None) -> None:

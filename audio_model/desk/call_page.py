@@ -1,0 +1,346 @@
+"""The page of one call: its sound, what is known of it, and what to say of it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from audio_model.desk import layout
+from audio_model.desk.layout import View, button, form, hidden, percent, text
+from audio_model.pages.markup import Child, Element, element
+from audio_model.pages.texts import Text
+from audio_model.ranges.monitor import Advice
+from audio_model.ranges.numbers import normalise
+from audio_model.records.deeds import Deed, What
+from audio_model.records.marks import Mark, Said, probability
+from audio_model.records.people import Role
+from audio_model.records.queue import Progress
+from audio_model.records.store import Campaign, StoredCall
+
+KEYS = {Said.RECORDED: "R", Said.LIVE: "L", Said.UNSURE: "U", Said.WRONG_NUMBER: "W"}
+SKIP_KEY, UNDO_KEY = "S", "Z"
+
+
+@dataclass(frozen=True)
+class Known:
+    """What is known of a call beside itself."""
+
+    call: StoredCall
+    campaign: Campaign | None = None
+    marks: Sequence[Mark] = ()
+    number_marks: Sequence[Mark] = ()
+    history: Sequence[StoredCall] = ()
+    """Other calls of its number, the latest first."""
+    trusts: Mapping[str, float] = field(default_factory=dict)
+    holder: str = ""
+    """Who is hearing it."""
+
+
+@dataclass(frozen=True)
+class RangeView:
+    """What the ranges say of a number."""
+
+    advice: Advice
+    shares: Sequence[tuple[str, float, int]]
+    """Ranges of the number from the widest down: prefix, share recorded, calls."""
+
+
+def queue_page(
+    view: View,
+    known: Known | None,
+    ranges: RangeView | None,
+    progress: Progress,
+    last: Deed | None,
+    agreement: float | None,
+) -> str:
+    """The call that a person hears now, or that there is none."""
+    parts: list[Child] = [_progress(progress, agreement), _last(view, last)]
+    if known is None:
+        parts.append(
+            element(
+                "section",
+                element("h2", text("queue_done")),
+                element("p", text("queue_done_about"), class_="about"),
+                class_="sheet",
+            )
+        )
+        return layout.page(view, "queue", text("nav_queue"), *parts)
+    parts.append(_work(view, known, ranges))
+    return layout.page(view, "queue", text("nav_queue"), *parts)
+
+
+def call_page(view: View, known: Known, ranges: RangeView | None) -> str:
+    """A call that a person has looked up."""
+    return layout.page(view, "", text("call", n=str(known.call.n)), _work(view, known, ranges))
+
+
+def _progress(progress: Progress, agreement: float | None) -> Element:
+    done, whole = progress.marked, progress.marked + progress.waiting
+    bar = element(
+        "svg",
+        element("rect", x=0, y=0, width=100 * done / max(whole, 1), height=10),
+        class_="bar progress",
+        viewBox="0 0 100 10",
+        preserveAspectRatio="none",
+        role="img",
+        aria_label=text("progress", done=done, all=whole),
+    )
+    counts: list[Child] = [
+        _count(progress.waiting, "waiting"),
+        _count(progress.marked_today, "marked_today"),
+        _count(progress.own_today, "own_today"),
+    ]
+    if agreement is not None:
+        counts.append(element("span", element("b", percent(agreement)), " ", text("agreement")))
+    return element("div", [*counts, bar], class_="line")
+
+
+def _count(n: int, key: str) -> Element:
+    return element("span", element("b", f"{n:,}"), " ", text(key))
+
+
+def _last(view: View, last: Deed | None) -> Element | None:
+    if last is None:
+        return None
+    if last.what is What.SKIPPED:
+        said = text("last_skipped")
+    else:
+        campaign = last.detail.get("campaign")
+        name = text(str(last.detail["said"]))
+        if isinstance(campaign, dict) and last.detail["said"] == "recorded":
+            said = text("last_campaign", said=name, n=int(campaign["calls"]))
+        else:
+            said = text("last_marked", said=name)
+    return element(
+        "div",
+        element("span", said, role="status"),
+        form(view, "/undo", button("undo", hint=UNDO_KEY)),
+        class_="line message",
+    )
+
+
+def _work(view: View, known: Known, ranges: RangeView | None) -> Element:
+    return element(
+        "div",
+        element("div", _heard(view, known)),
+        element(
+            "div", _number(view, known, ranges), _evidence(view, known), _campaign(view, known)
+        ),
+        class_="work",
+    )
+
+
+def _heard(view: View, known: Known) -> Element:
+    call = known.call
+    why = call.why or ""
+    said = text(f"why_{why}", n=known.campaign.calls if known.campaign else 0)
+    score = call.score
+    label = (
+        text("picture_no_score")
+        if score is None or call.seconds is None
+        else text("picture", seconds=f"{call.seconds:.1f}", score=f"{score:.2f}")
+    )
+    own = known.holder == view.session.person.name
+    parts: list[Child] = [
+        element("h2", view.number(call.number), " ", _tag(call)),
+        element("p", said, class_="about"),
+    ]
+    if call.path:
+        parts += [
+            element(
+                "div",
+                element("img", src=f"/calls/{call.n}/picture", alt=""),
+                element("span", text("side_recorded"), class_="side top", aria_hidden="true"),
+                element("span", text("side_live"), class_="side bottom", aria_hidden="true"),
+                element("span", class_="head", hidden="hidden"),
+                class_="picture",
+                role="img",
+                aria_label=label,
+            ),
+            element(
+                "audio",
+                controls="controls",
+                preload="none",
+                src=f"/calls/{call.n}/audio",
+                data_seconds=call.seconds or 1.0,
+                aria_label=text("sound"),
+            ),
+        ]
+    if own and view.may(Role.MARKING):
+        parts += [_answers(view, call.n), element("p", text("keys"), class_="quiet keys")]
+    elif known.holder and not own:
+        who = known.holder
+        parts.append(element("p", text("someone_else", who=who), class_="message", role="status"))
+    elif view.may(Role.MARKING):
+        parts.append(form(view, f"/calls/{call.n}/take", button("hear_this", class_="strong")))
+    return element("article", parts, class_="sheet call", aria_label=text("call", n=str(call.n)))
+
+
+def _answers(view: View, n: int) -> Element:
+    buttons = [
+        button(
+            said.value,
+            hint=key,
+            class_=said.value if said in (Said.RECORDED, Said.LIVE) else "plain",
+            name="said",
+            value=said.value,
+        )
+        for said, key in KEYS.items()
+    ]
+    return element(
+        "div",
+        form(view, f"/calls/{n}/mark", buttons),
+        form(view, f"/calls/{n}/skip", button("skip", hint=SKIP_KEY, class_="plain")),
+        class_="answers",
+        role="group",
+        aria_label=text("answers"),
+    )
+
+
+def _tag(call: StoredCall) -> Element:
+    kind = call.settled or call.outcome.value
+    return element("span", text(kind), class_=f"tag {kind}")
+
+
+def _number(view: View, known: Known, ranges: RangeView | None) -> Element:
+    call = known.call
+    number = normalise(call.caller)
+    pairs: list[tuple[Text, Child]] = [
+        (text("kind"), number.kind.value.replace("_", " ")),
+        (text("time"), view.moment(call.time)),
+    ]
+    if call.called:
+        pairs.append((text("called"), view.number(call.called)))
+    if call.duration is not None:
+        pairs.append((text("duration"), text("seconds_value", n=f"{call.duration:.0f}")))
+    if ranges is None:
+        pairs.append((text("range"), text("no_ranges")))
+    else:
+        advice = ranges.advice
+        if advice.allowed:
+            said: Child = text("allowed_by", range=view.number(advice.allowed))
+        else:
+            said = element(
+                "span",
+                element("span", text(advice.state.value), class_=f"tag {advice.state.value}"),
+                " ",
+                view.number(advice.prefix),
+            )
+        pairs.append((text("state"), said))
+        for prefix, share, calls in ranges.shares:
+            row = element(
+                "span", f"{percent(share)} · ", text("campaign_calls", n=calls), class_="quiet"
+            )
+            pairs.append((Text(view.number(prefix), view.number(prefix)), row))
+    parts: list[Child] = [
+        element("h2", text("number")),
+        element("p", view.number(call.number), class_="big"),
+        _pairs(pairs),
+    ]
+    if known.number_marks:
+        parts += [element("h3", text("marks_of_number")), _marks(view, known.number_marks)]
+    parts.append(element("h3", text("history")))
+    parts.append(
+        element("ul", [_past(view, each) for each in known.history], class_="history")
+        if known.history
+        else element("p", text("no_history"), class_="quiet")
+    )
+    if ranges is not None and view.may(Role.DECIDING) and number.prefixes:
+        parts.append(_decide(view, call, number.prefixes[number.too_wide :]))
+    return element("section", parts, class_="sheet")
+
+
+def _decide(view: View, call: StoredCall, prefixes: Sequence[str]) -> Element:
+    options = [
+        element("option", view.number(prefix), value=str(len(prefix))) for prefix in prefixes[::-1]
+    ]
+    return element(
+        "details",
+        element("summary", text("decide")),
+        form(
+            view,
+            "/ranges",
+            hidden("call", str(call.n)),
+            element(
+                "label",
+                element("span", text("what_range")),
+                element("select", options, name="length"),
+            ),
+            layout.field("why", "reason", required="required", maxlength=500),
+            button("allow", name="act", value="allow"),
+            button("open_range", name="act", value="open"),
+            button("close_range", name="act", value="close"),
+            class_="fields",
+        ),
+    )
+
+
+def _past(view: View, call: StoredCall) -> Element:
+    return element("li", element("a", view.moment(call.time), href=f"/calls/{call.n}"), _tag(call))
+
+
+def _evidence(view: View, known: Known) -> Element:
+    call = known.call
+    pairs: list[tuple[Text, Child]] = [(text("verdict"), text(call.outcome.value))]
+    if call.score is not None:
+        pairs.append((text("score"), f"{call.score:.3f}"))
+    if call.decided_at is not None:
+        pairs.append((text("decided"), text("seconds_value", n=f"{call.decided_at:.2f}")))
+    if call.speech_seconds is not None:
+        pairs.append((text("speech"), text("seconds_value", n=f"{call.speech_seconds:.1f}")))
+    if call.reason:
+        pairs.append((text("reason"), call.reason.replace("_", " ")))
+    if call.error:
+        pairs.append((text("error"), view.path(call.error)))
+    known_name = f"{call.known} {call.known_name}".strip()
+    pairs.append((text("known"), view.path(known_name) if known_name else text("no_known")))
+    share = percent(probability(call, known.marks, known.trusts))
+    pairs.append((text("together"), text("together_value", p=share)))
+    if call.path:
+        pairs.append((text("recording_file"), element("span", view.path(call.path), class_="path")))
+    parts: list[Child] = [element("h2", text("evidence")), _pairs(pairs)]
+    if known.marks:
+        parts += [element("h3", text("marks_of_call")), _marks(view, known.marks)]
+    return element("section", parts, class_="sheet")
+
+
+def _campaign(view: View, known: Known) -> Element | None:
+    campaign = known.campaign
+    if campaign is None:
+        return None
+    pairs: list[tuple[Text, Child]] = [
+        (text("calls"), f"{campaign.calls:,}"),
+        (text("first"), view.moment(campaign.first)),
+        (text("last"), view.moment(campaign.last)),
+    ]
+    if campaign.mark:
+        name = text(f"campaign_{campaign.mark}")
+        pairs.append((text("mark"), element("span", name, f" · {campaign.who}")))
+    return element(
+        "section",
+        element("h2", text("campaign")),
+        element("p", view.path(campaign.name), class_="path"),
+        _pairs(pairs),
+        class_="sheet",
+    )
+
+
+def _marks(view: View, marks: Sequence[Mark]) -> Element:
+    return element(
+        "ul",
+        [
+            element(
+                "li",
+                element("span", view.path(f"{each.source} {each.who}".strip())),
+                element("span", text(each.said.value), class_=f"tag {each.said.outcome}"),
+            )
+            for each in marks[-10:]
+        ],
+        class_="history",
+    )
+
+
+def _pairs(pairs: Sequence[tuple[Text, Child]]) -> Element:
+    return element(
+        "dl",
+        [part for name, value in pairs for part in (element("dt", name), element("dd", value))],
+        class_="pairs",
+    )

@@ -1,0 +1,272 @@
+"""``audio-model desk``: a store of calls, the people at it, and the pages that they work at."""
+
+import argparse
+import asyncio
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from audio_model.detector import Detector
+from audio_model.errors import UsageError, printable
+from audio_model.files import write_whole
+from audio_model.records import exports, handsets, imports, people, statistics
+from audio_model.records.people import Person, Role
+from audio_model.records.periods import Unit, before, periods
+from audio_model.records.store import CallStore
+from audio_model.records.worth import Thresholds
+from audio_model.tables.columns import column_names
+
+EXIT_DONE = 0
+EXIT_SOME_DAMAGED = 1
+DEFAULT_PORT = 8950
+
+DESCRIPTION = """\
+Serve a desk where people listen to calls and mark them: the most useful first, two people never the
+same. A mark counts at once for number ranges, for all calls of its campaign and for the store of
+known recordings. Ranges, campaigns, marks of handsets and the month's figures have pages of their
+own."""
+
+EPILOG = """\
+examples:
+  audio-model desk import desk.db results/            what score wrote; a manifest's columns caller,
+                                                      called, time, campaign tell who called whom
+  audio-model desk person desk.db wang --role marking     prints a token to sign in with
+  audio-model desk serve desk.db --ranges ranges.db --known known.db --zone Asia/Shanghai
+  audio-model desk marks desk.db marks.csv --source app --trust 0.7     marks of handsets
+  audio-model desk statistics desk.db --by month --output figures/
+  audio-model desk export desk.db marks.csv           for training.train
+
+The store holds numbers as they are, and is its owner's alone to read. The desk listens on this
+machine alone; put a proxy with TLS before it and name it by --origin.
+
+exit status:
+  0 done, 1 some rows could not be read, 2 wrong usage or a damaged store, 3 an output can't be
+  written
+"""
+
+
+def run(args: argparse.Namespace) -> int:
+    """Do what was asked; returns the exit status. Raises AudioModelError."""
+    action: Callable[[argparse.Namespace], int] = args.action
+    return action(args)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare what ``desk`` takes."""
+    actions = parser.add_subparsers(required=True, metavar="ACTION")
+    serving = _action(actions, "serve", _serve, "serve the pages")
+    serving.add_argument("--host", default="127.0.0.1", help="where to listen (%(default)s)")
+    serving.add_argument("--port", type=int, default=DEFAULT_PORT, help="(%(default)s)")
+    serving.add_argument(
+        "--origin",
+        default="",
+        metavar="URL",
+        help="under which browsers reach the desk through a proxy: https://desk.example",
+    )
+    serving.add_argument("--ranges", metavar="STORE", help="of number ranges")
+    serving.add_argument("--known", metavar="STORE", help="of known recordings")
+    _add_model(serving)
+    _add_zone(serving)
+    importing = _action(actions, "import", _import, "take the calls of results")
+    importing.add_argument("results", nargs="+", metavar="RESULTS", help="a file or a run folder")
+    _add_columns(importing)
+    _add_model(importing)
+    person = _action(actions, "person", _person, "let a person sign in, with a new token")
+    person.add_argument("name", metavar="NAME")
+    person.add_argument(
+        "--role",
+        type=Role,
+        choices=list(Role),
+        default=Role.MARKING,
+        metavar="|".join(Role),
+        help="what the person may do (%(default)s)",
+    )
+    person.add_argument("--masked", action="store_true", help="never show them a number in full")
+    person.add_argument("--remove", action="store_true", help="let them sign in no more")
+    marking = _action(actions, "marks", _marks, "take marks of handsets")
+    marking.add_argument("file", metavar="FILE", help="mark, who, and call, or number and time")
+    marking.add_argument("--source", required=True, metavar="NAME", help="whose marks they are")
+    marking.add_argument(
+        "--trust",
+        type=float,
+        default=0.7,
+        metavar="P",
+        help="chance that such a mark is right, 0.5 to below 1 (%(default)s)",
+    )
+    _add_columns(marking)
+    counting = _action(actions, "statistics", _statistics, "write the figures as CSV")
+    counting.add_argument("--by", type=Unit, choices=list(Unit), default=Unit.MONTH)
+    counting.add_argument(
+        "--output", required=True, metavar="FOLDER", help="a table of each kind goes there"
+    )
+    _add_zone(counting)
+    exporting = _action(actions, "export", _export, "write what was settled as a manifest")
+    exporting.add_argument("file", metavar="FILE", help="the manifest (.csv)")
+
+
+def _action(
+    actions: "argparse._SubParsersAction[argparse.ArgumentParser]",
+    name: str,
+    action: Callable[[argparse.Namespace], int],
+    about: str,
+) -> argparse.ArgumentParser:
+    parser = actions.add_parser(name, help=about, description=about, allow_abbrev=False)
+    parser.set_defaults(action=action)
+    parser.add_argument("store", metavar="STORE", help="of calls")
+    return parser
+
+
+def _add_columns(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--columns",
+        type=column_names,
+        metavar="OURS=THEIRS,...",
+        help="names of columns in the file, by ours",
+    )
+
+
+def _add_model(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--model", metavar="FILE", help="instead of the model that comes along")
+    parser.add_argument(
+        "--max-false-alarm",
+        type=float,
+        default=0.01,
+        metavar="P",
+        help="whose thresholds calls are near to (%(default)s)",
+    )
+
+
+def _add_zone(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--zone",
+        default="",
+        metavar="NAME",
+        help="whose days figures are of: Asia/Shanghai (the machine's own)",
+    )
+
+
+def _serve(args: argparse.Namespace) -> int:
+    try:
+        from audio_model.desk import server
+    except ModuleNotFoundError as error:
+        if error.name != "aiohttp":
+            raise
+        raise UsageError(
+            'desk serve needs aiohttp, which is not installed: pip install "audio-model[desk]"'
+        ) from error
+    _check_there(args.store)
+    zone, name = _zone(args.zone)
+    options = server.Options(
+        calls=args.store,
+        ranges=args.ranges,
+        known=args.known,
+        host=args.host,
+        port=args.port,
+        origin=args.origin,
+        zone=zone,
+        zone_name=name,
+    )
+    asyncio.run(server.serve(options, _detector(args)))
+    return EXIT_DONE
+
+
+def _import(args: argparse.Namespace) -> int:
+    point = _detector(args).operating_point
+    thresholds = Thresholds(point.recorded_at, point.live_at)
+    damaged = 0
+    with CallStore(args.store) as store:
+        for path in args.results:
+            done = imports.import_archive(store, path, thresholds, args.columns)
+            for problem in done.problems:
+                print(f"audio-model: {problem}", file=sys.stderr)
+            damaged += done.damaged
+            print(
+                f"{printable(path)}: {done.new} new calls, {done.known} heard anew, "
+                f"{done.damaged} damaged rows, {done.untimed} without a time, "
+                f"{done.drifted} put forward because scores have drifted",
+                file=sys.stderr,
+            )
+    return EXIT_SOME_DAMAGED if damaged else EXIT_DONE
+
+
+def _person(args: argparse.Namespace) -> int:
+    with CallStore(args.store) as store:
+        if args.remove:
+            if not people.remove(store, args.name):
+                raise UsageError(f"nobody is called {printable(args.name)}")
+            return EXIT_DONE
+        print(people.add(store, Person(args.name, args.role, args.masked)))
+    print(f"{args.name} signs in with this token; it is not shown again", file=sys.stderr)
+    return EXIT_DONE
+
+
+def _marks(args: argparse.Namespace) -> int:
+    _check_there(args.store)
+    with CallStore(args.store) as store:
+        taken = handsets.import_marks(store, args.file, args.source, args.trust, args.columns)
+    for problem in taken.problems:
+        print(f"audio-model: {problem}", file=sys.stderr)
+    print(
+        f"{taken.calls} marks of calls, {taken.numbers} of numbers, {taken.unmatched} of calls "
+        f"that are not in the store, {taken.damaged} damaged rows",
+        file=sys.stderr,
+    )
+    return EXIT_SOME_DAMAGED if taken.damaged else EXIT_DONE
+
+
+def _statistics(args: argparse.Namespace) -> int:
+    _check_there(args.store)
+    zone, _ = _zone(args.zone)
+    with CallStore(args.store) as store, store.reading():
+        span = statistics.span(store)
+        if span is None:
+            raise UsageError(f"{printable(args.store)}: no call has a time")
+        found = periods(*span, args.by, zone)
+        last = before(found[-1], args.by, zone)
+        tables = [
+            statistics.by_period(store, found, [], args.by, zone),
+            statistics.by_segment(store, found[-1], last),
+            statistics.by_campaign(store, found[-1], last),
+            statistics.by_mark(store, found),
+        ]
+    Path(args.output).mkdir(parents=True, exist_ok=True)
+    for table in tables:
+        write_whole(Path(args.output, f"{table.name}.csv"), "\ufeff" + table.csv())
+    print(
+        f"{', '.join(f'{table.name}.csv' for table in tables)} are in {printable(args.output)}; "
+        f"segments and campaigns are of {found[-1].name}",
+        file=sys.stderr,
+    )
+    return EXIT_DONE
+
+
+def _export(args: argparse.Namespace) -> int:
+    _check_there(args.store)
+    if Path(args.file).suffix != ".csv":
+        raise UsageError(f"the manifest's name must end in .csv: {printable(args.file)}")
+    with CallStore(args.store) as store:
+        n, left_out = exports.export(store, args.file)
+    rest = f"; of {left_out} more no recording is found" if left_out else ""
+    print(f"{n} settled calls are in {printable(args.file)}{rest}", file=sys.stderr)
+    return EXIT_DONE
+
+
+def _check_there(path: str) -> None:
+    if not Path(path).is_file():
+        raise UsageError(f"there is no store {printable(path)}: desk import makes it")
+
+
+def _detector(args: argparse.Namespace) -> Detector:
+    return Detector.load(args.model, max_false_alarm=args.max_false_alarm)
+
+
+def _zone(name: str) -> tuple[ZoneInfo, str]:
+    try:
+        if name:
+            return ZoneInfo(name), name
+        here = Path("/etc/localtime").resolve()
+        own = str(here).partition("zoneinfo/")[2]
+        return (ZoneInfo(own), own) if own else (ZoneInfo("UTC"), "UTC")
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise UsageError(f"{printable(name)} is no time zone: Asia/Shanghai is one") from None

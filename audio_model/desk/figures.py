@@ -1,0 +1,114 @@
+"""The routes of figures: the page, and each table as CSV."""
+
+import time
+from collections.abc import Callable
+from datetime import date, datetime, timedelta, tzinfo
+
+from aiohttp import web
+
+from audio_model.desk.access import Access, Session
+from audio_model.desk.layout import View
+from audio_model.desk.masks import mask_text
+from audio_model.desk.statistics_page import Asked, statistics_page
+from audio_model.desk.stores import Stores
+from audio_model.ranges.store import RangeStore
+from audio_model.records import statistics
+from audio_model.records.periods import Period, Unit, before, periods
+from audio_model.records.statistics import Opening, Table
+from audio_model.records.store import CallStore
+from audio_model.times import utc
+
+_CHANGES = 100_000
+_SHOWN_MONTHS, _SHOWN_WEEKS, _SHOWN_DAYS = 366, 12 * 7, 30
+_TABLES = ("by_period", "by_segment", "by_campaign", "by_mark")
+
+
+class Figures:
+    """What the month was like."""
+
+    def __init__(
+        self,
+        stores: Stores,
+        access: Access,
+        view: Callable[[Session], View],
+        zone: tzinfo,
+        zone_name: str,
+    ) -> None:
+        self._stores, self._access, self._view = stores, access, view
+        self._zone, self._zone_name = zone, zone_name
+
+    def add_routes(self, router: web.UrlDispatcher) -> None:
+        """Serve them."""
+        router.add_get("/statistics", self._page)
+        router.add_get("/statistics/{name}.csv", self._csv)
+
+    async def _page(self, request: web.Request) -> web.Response:
+        session = await self._access.session(request)
+        asked, tables, period, last = await self._tables(request)
+        page = statistics_page(self._view(session), asked, tables, period, last, self._zone_name)
+        return web.Response(text=page, content_type="text/html", charset="utf-8")
+
+    async def _csv(self, request: web.Request) -> web.Response:
+        session = await self._access.session(request)
+        name = request.match_info["name"]
+        if name not in _TABLES:
+            raise web.HTTPNotFound
+        _, tables, _, _ = await self._tables(request)
+        text = tables[_TABLES.index(name)].csv()
+        return web.Response(
+            # With a mark, so that spreadsheets read Chinese.
+            body=("\ufeff" + (mask_text(text) if session.hides else text)).encode(),
+            content_type="text/csv",
+            charset="utf-8",
+            headers={"Content-Disposition": f'attachment; filename="{name}.csv"'},
+        )
+
+    async def _tables(self, request: web.Request) -> tuple[Asked, list[Table], Period, Period]:
+        query = request.query
+        unit = Unit(query["unit"]) if query.get("unit") in list(Unit) else Unit.MONTH
+        span = await self._stores.read(statistics.span)
+        latest = time.time() if span is None else span[1]
+        to = _day(query.get("to", "")) or utc(latest).astimezone(self._zone).date()
+        shown = {Unit.DAY: _SHOWN_DAYS, Unit.WEEK: _SHOWN_WEEKS, Unit.MONTH: _SHOWN_MONTHS}[unit]
+        since = _day(query.get("from", "")) or _earliest(to, shown, span, self._zone)
+        if since > to:
+            since, to = to, since
+        all_periods = periods(_noon(since, self._zone), _noon(to, self._zone), unit, self._zone)
+        period = all_periods[-1]
+        last = before(period, unit, self._zone)
+        opened = await self._stores.ranges(_openings) or []
+
+        def count(store: CallStore) -> list[Table]:
+            with store.reading():
+                return [
+                    statistics.by_period(store, all_periods, opened, unit, self._zone),
+                    statistics.by_segment(store, period, last),
+                    statistics.by_campaign(store, period, last),
+                    statistics.by_mark(store, all_periods),
+                ]
+
+        tables = await self._stores.count(count)
+        return Asked(unit, since.isoformat(), to.isoformat()), tables, period, last
+
+
+def _openings(store: RangeStore) -> list[Opening]:
+    return statistics.openings(store.changes(limit=_CHANGES), time.time())
+
+
+def _earliest(to: date, shown: int, span: tuple[float, float] | None, zone: tzinfo) -> date:
+    first = to - timedelta(days=shown - 1)
+    if span is None:
+        return first
+    return min(max(first, utc(span[0]).astimezone(zone).date()), to)
+
+
+def _day(value: str) -> date | None:
+    try:
+        found = date.fromisoformat(value)
+    except ValueError:
+        return None
+    return found if 1980 <= found.year <= 2200 else None
+
+
+def _noon(day: date, zone: tzinfo) -> float:
+    return datetime(day.year, day.month, day.day, 12, tzinfo=zone).timestamp()

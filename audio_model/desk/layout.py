@@ -1,0 +1,215 @@
+"""What all pages of the desk have in common: the head, the way around, forms, tables."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import tzinfo
+
+from audio_model.desk.access import Session
+from audio_model.desk.masks import mask, mask_text
+from audio_model.errors import printable
+from audio_model.pages.markup import Child, Element, element, render
+from audio_model.pages.texts import Text, Texts
+from audio_model.records.people import Role
+from audio_model.times import utc
+
+text = Texts(__package__)
+
+PAGES = ("queue", "ranges", "campaigns", "marks", "statistics", "log")
+
+
+@dataclass(frozen=True)
+class View:
+    """For whom a page is made."""
+
+    session: Session
+    zone: tzinfo
+
+    def number(self, number: str) -> str:
+        """A number or range as it may be shown."""
+        shown = mask(number) if self.session.hides else number
+        return printable(shown.removeprefix("+86") if shown.startswith("+861") else shown)
+
+    def path(self, path: str) -> str:
+        """A path, an id or a name as it may be shown."""
+        return printable(mask_text(path) if self.session.hides else path)
+
+    def moment(self, seconds: float | None) -> Element:
+        """A moment in the desk's zone."""
+        if seconds is None:
+            return element("span", "–")
+        at = utc(seconds).astimezone(self.zone)
+        return element(
+            "time", at.strftime("%Y-%m-%d %H:%M"), datetime=at.isoformat(timespec="seconds")
+        )
+
+    def may(self, role: Role) -> bool:
+        """Whether the person may do what needs a role."""
+        return self.session.person.role.may(role)
+
+
+def page(view: View, name: str, title: Text, *content: Child) -> str:
+    """A whole page of the desk."""
+    links = [
+        element(
+            "a",
+            text(f"nav_{each}"),
+            href=f"/{each}",
+            aria_current="page" if each == name else None,
+        )
+        for each in PAGES
+    ]
+    person = view.session.person
+    own = element(
+        "div",
+        element("span", f"{person.name}", class_="quiet"),
+        form(view, "/mask", button("show_numbers" if view.session.masked else "hide_numbers"))
+        if not person.masked
+        else None,
+        form(view, "/sign-out", button("sign_out")),
+        class_="own",
+    )
+    return _document(
+        title,
+        element(
+            "header",
+            element("a", text("skip_to_content"), href="#main", class_="skip"),
+            element("nav", links, aria_label=text("nav")),
+            element("div", own, _switches(), class_="tools"),
+        ),
+        element("main", element("h1", title), *content, id="main"),
+    )
+
+
+def bare_page(title: Text, *content: Child) -> str:
+    """A page for somebody who has not signed in."""
+    return _document(
+        title,
+        element("header", element("span", text("desk"), class_="brand"), _switches()),
+        element("main", element("h1", title), *content, id="main", class_="bare"),
+    )
+
+
+def _document(title: Text, *body: Element) -> str:
+    head = element(
+        "head",
+        element("meta", charset="utf-8"),
+        element("meta", name="viewport", content="width=device-width, initial-scale=1"),
+        element("meta", name="color-scheme", content="light dark"),
+        element("title", title),
+        element("link", rel="stylesheet", href="/assets/style.css"),
+        element("link", rel="stylesheet", href="/assets/desk.css"),
+        element("link", rel="icon", href="/assets/icon.svg"),
+        element("script", src="/assets/script.js", defer="defer"),
+        element("script", src="/assets/desk.js", defer="defer"),
+    )
+    return render(element("html", head, element("body", *body, class_="desk"), lang="en"))
+
+
+def _switches() -> Element:
+    return element(
+        "div",
+        element("button", text("switch_language"), type="button", id="language"),
+        element("button", text("switch_theme"), type="button", id="theme"),
+        class_="switches",
+        hidden="hidden",
+    )
+
+
+def form(view: View, action: str, *content: Child | Iterable[Child], class_: str = "") -> Element:
+    """A form that changes something, with the session's secret in it."""
+    return element(
+        "form",
+        element("input", type="hidden", name="secret", value=view.session.secret),
+        *content,
+        method="post",
+        action=action,
+        class_=class_ or None,
+    )
+
+
+def hidden(name: str, value: str) -> Element:
+    """A field that is sent along."""
+    return element("input", type="hidden", name=name, value=value)
+
+
+def button(key: str, *, hint: str = "", class_: str = "", **attributes: str) -> Element:
+    """A button that sends its form; ``hint`` is the key that presses it."""
+    return element(
+        "button",
+        element("span", text(key)),
+        element("kbd", hint, aria_hidden="true") if hint else None,
+        type="submit",
+        class_=class_ or None,
+        data_key=hint.lower() or None,
+        aria_keyshortcuts=hint or None,
+        **attributes,
+    )
+
+
+def field(key: str, name: str, **attributes: str | int) -> Element:
+    """A field with its name."""
+    return element("label", element("span", text(key)), element("input", name=name, **attributes))
+
+
+def section(title: Text, *content: Child | Iterable[Child], about: Text | None = None) -> Element:
+    """A part of a page under its heading."""
+    return element(
+        "section",
+        element("h2", title),
+        element("p", about, class_="about") if about else None,
+        *content,
+    )
+
+
+def table(
+    caption: Text, head: Sequence[Child], rows: Sequence[Sequence[Child]], *, words: bool = False
+) -> Element:
+    """A table with a name; on a narrow screen each row is a card whose cells say what they are."""
+    if not rows:
+        return element("p", text("nothing"), class_="quiet")
+    named = [each if isinstance(each, Text) else Text(str(each), str(each)) for each in head]
+    body = [
+        element(
+            "tr",
+            [
+                element(
+                    "td" if index else "th",
+                    element("span", name, class_="cell-name", aria_hidden="true")
+                    if index and name.en
+                    else None,
+                    element("span", cell, class_="cell-value"),
+                    scope=None if index else "row",
+                )
+                for index, (name, cell) in enumerate(zip(named, row, strict=True))
+            ],
+        )
+        for row in rows
+    ]
+    return element(
+        "div",
+        element(
+            "table",
+            element("caption", caption, class_="unseen"),
+            element("thead", element("tr", [element("th", each, scope="col") for each in named])),
+            element("tbody", body),
+            class_="words" if words else None,
+        ),
+        class_="scroll",
+    )
+
+
+def percent(share: float | None) -> str:
+    """A share, exact enough for its size."""
+    return "–" if share is None else f"{100 * share:.0f} %"
+
+
+def tiles(*pairs: tuple[Child, Text]) -> Element:
+    """Large numbers, and what they count."""
+    return element(
+        "dl",
+        [
+            element("div", element("dt", name), element("dd", number), class_="tile")
+            for number, name in pairs
+        ],
+        class_="tiles",
+    )

@@ -1,0 +1,165 @@
+"""A call's sound and its picture: decoded once, and kept for a while."""
+
+import base64
+import json
+import threading
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from xml.etree import ElementTree
+
+from audio_model import audio
+from audio_model.audio import Channel
+from audio_model.detector import Detector
+from audio_model.errors import AudioError
+from audio_model.frontend import SAMPLE_RATE, Samples, log_mel
+from audio_model.pages.markup import Element, element
+from audio_model.records.store import StoredCall
+from audio_model.report.exhibits import parse_raw_format
+from audio_model.report.page.media import spectrogram_uri, wav_uri
+from audio_model.sources.open import open_source
+from audio_model.tables.rows import unescape
+
+MAX_SECONDS = 60.0
+"""Of a call that people can hear."""
+_KEPT = 32
+"""Calls whose sound is kept: 480 kB each at most."""
+
+
+@dataclass(frozen=True)
+class Heard:
+    """A call that was decoded."""
+
+    wav: bytes
+    """8 kHz µ-law."""
+    picture: bytes
+    """SVG: the spectrogram, and the score over it."""
+    seconds: float
+    score: float
+    """What the desk's model says."""
+    strongest: tuple[float, float] | None
+    """Seconds of what spoke most for the verdict."""
+
+
+class Listening:
+    """Reads recordings of a store's calls. May be used from several threads."""
+
+    def __init__(self, detector: Detector) -> None:
+        self._detector = detector
+        self._lock = threading.Lock()
+        self._kept: OrderedDict[int, Heard] = OrderedDict()
+
+    def hear(self, call: StoredCall, asked: str) -> Heard:
+        """A call's sound and picture.
+
+        Args:
+            call: a call of the store.
+            asked: how its archive was heard, as JSON: which channel, and what headerless files are.
+
+        Raises AudioError if it can't be read now.
+        """
+        with self._lock:
+            if call.n in self._kept:
+                self._kept.move_to_end(call.n)
+                return self._kept[call.n]
+        heard = self._hear(call, json.loads(asked))
+        with self._lock:
+            self._kept[call.n] = heard
+            while len(self._kept) > _KEPT:
+                self._kept.popitem(last=False)
+        return heard
+
+    def _hear(self, call: StoredCall, asked: Mapping[str, object]) -> Heard:
+        path = unescape(call.path)
+        if not path:
+            raise AudioError("", "no recording of the call was kept")
+        channel = call.channel or str(asked.get("channel", ""))
+        try:
+            with open_source(path) as file:
+                samples = audio.read(
+                    file,
+                    max_seconds=MAX_SECONDS,
+                    channel=Channel(channel) if channel in list(Channel) else Channel.MIX,
+                    raw_format=parse_raw_format(asked.get("raw")),
+                    name=path,
+                )
+        except AudioError:
+            raise
+        # The boundary: a recording that breaks a decoder must not take the desk with it.
+        except Exception as error:
+            raise AudioError(path, f"{type(error).__name__}: {error}") from error
+        verdict = self._detector.score_samples(samples, SAMPLE_RATE)
+        evidence = verdict.evidence
+        curve = list(zip(evidence.times, evidence.scores, strict=True))
+        uri = wav_uri(samples)
+        return Heard(
+            wav=base64.b64decode(uri.partition(",")[2]),
+            picture=_picture(samples, curve, evidence.strongest, verdict.decided_at),
+            seconds=len(samples) / SAMPLE_RATE,
+            score=verdict.score,
+            strongest=evidence.strongest,
+        )
+
+
+def _picture(
+    samples: Samples,
+    curve: list[tuple[float, float]],
+    strongest: tuple[float, float] | None,
+    decided_at: float | None,
+) -> bytes:
+    seconds = max(len(samples) / SAMPLE_RATE, 0.1)
+    features = log_mel(samples)
+    layers: list[Element] = [element("rect", width=seconds, height=100, fill="#0d0f1e")]
+    if features.shape[1]:
+        layers.append(
+            element(
+                "image",
+                href=spectrogram_uri(features),
+                width=seconds,
+                height=100,
+                preserveAspectRatio="none",
+                opacity=0.85,
+            )
+        )
+    layers.append(_line(f"M0 50H{seconds:.2f}", 1, 0.5, dashes="2 4"))
+    if strongest is not None:
+        start, end = strongest
+        layers.append(
+            element("rect", x=start, width=end - start, y=95, height=3, fill="#ffffff", opacity=0.9)
+        )
+    if curve:
+        # A call begins at even odds.
+        points = [(0.0, 0.5), *curve]
+        path = "M" + "L".join(f"{at:.2f} {_height(score):.2f}" for at, score in points)
+        layers += [_line(path, 5, 0.75, colour="#0d0f1e"), _line(path, 2, 1.0)]
+    if decided_at is not None:
+        layers.append(_line(f"M{decided_at:.2f} 0V100", 1.5, 0.9, dashes="6 3"))
+    svg = element(
+        "svg",
+        layers,
+        xmlns="http://www.w3.org/2000/svg",
+        viewBox=f"0 0 {seconds:.3f} 100",
+        preserveAspectRatio="none",
+    )
+    return ElementTree.tostring(svg)
+
+
+def _line(
+    path: str, width: float, opacity: float, *, colour: str = "#ffffff", dashes: str | None = None
+) -> Element:
+    return element(
+        "path",
+        d=path,
+        fill="none",
+        stroke=colour,
+        stroke_width=width,
+        stroke_dasharray=dashes,
+        stroke_linejoin="round",
+        opacity=opacity,
+        vector_effect="non-scaling-stroke",
+    )
+
+
+def _height(score: float) -> float:
+    """Percent from the top, with a little room above and below."""
+    return 4 + 92 * (1 - score)

@@ -1,0 +1,324 @@
+"""The pages of ranges, campaigns, marks and the log."""
+
+import hmac
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from audio_model.desk import layout
+from audio_model.desk.layout import View, button, field, form, hidden, percent, section, text
+from audio_model.errors import printable
+from audio_model.pages.markup import Child, Element, element
+from audio_model.pages.texts import Text
+from audio_model.ranges.breaker import Change, Policy
+from audio_model.ranges.describe import range_values
+from audio_model.ranges.store import Allowed
+from audio_model.ranges.tree import Node
+from audio_model.records.deeds import Deed
+from audio_model.records.handsets import Taken
+from audio_model.records.marks import Agreement, Trust
+from audio_model.records.people import Role
+from audio_model.records.store import Campaign
+
+_HANDLE_LENGTH = 24
+
+
+@dataclass(frozen=True)
+class RangesNow:
+    """What the store of ranges says now."""
+
+    held: Sequence[Node]
+    allowed: Sequence[Allowed]
+    changes: Sequence[Change]
+    """The latest ones, the last first."""
+    policy: Policy
+
+
+def handle(secret: str, prefix: str) -> str:
+    """What a form names a range by: it tells no number to whoever looks at the page."""
+    digest = hmac.new(secret.encode(), prefix.encode(), "sha256")
+    return digest.hexdigest()[:_HANDLE_LENGTH]
+
+
+def ranges_page(view: View, now: RangesNow | None, message: Text | None = None) -> str:
+    """What is open, warned and allowed, by whom and why."""
+    title = text("ranges_title")
+    if now is None:
+        return layout.page(view, "ranges", title, element("p", text("no_ranges"), class_="message"))
+    why = {change.prefix: change for change in reversed(now.changes)}
+    parts: list[Child] = [
+        section(text("held"), _held(view, now, why)),
+        section(text("allowed"), _allowed(view, now)),
+    ]
+    if view.may(Role.DECIDING):
+        parts.append(_another(view))
+    parts.append(section(text("changes"), _changes(view, now.changes)))
+    said = element("p", message, class_="message", role="status") if message else None
+    return layout.page(view, "ranges", title, said, *parts)
+
+
+def _held(view: View, now: RangesNow, why: Mapping[str, Change]) -> Element:
+    rows: list[list[Child]] = []
+    for node in now.held:
+        values = range_values(node, now.policy)
+        change = why.get(node.prefix)
+        rows.append(
+            [
+                view.number(node.prefix),
+                element("span", text(node.state.value), class_=f"tag {node.state.value}"),
+                percent(float(values["share"] or 0)),
+                f"{node.calls:,}",
+                f"{node.distinct_called:,}",
+                view.moment(node.since),
+                view.moment(node.until or None),
+                _by(view, change),
+                _act(view, node.prefix, "close", "close_range", "allow", "allow"),
+            ]
+        )
+    keys = ("range", "state", "share", "calls", "people_called", "since", "until", "by_whom")
+    return layout.table(text("held"), [*map(text, keys), text("action")], rows)
+
+
+def _by(view: View, change: Change | None) -> Child:
+    if change is None or not change.who:
+        return text("person_or_none")
+    return printable(change.who) + (f": {view.path(change.note)}" if change.note else "")
+
+
+def _act(view: View, prefix: str, *acts: str) -> Child:
+    if not view.may(Role.DECIDING):
+        return ""
+    buttons = [
+        button(key, name="act", value=act) for act, key in zip(acts[::2], acts[1::2], strict=True)
+    ]
+    return form(
+        view,
+        "/ranges",
+        hidden("range", handle(view.session.secret, prefix)),
+        element(
+            "input",
+            name="reason",
+            required="required",
+            maxlength=500,
+            aria_label=text("why"),
+        ),
+        buttons,
+        class_="row-form",
+    )
+
+
+def _allowed(view: View, now: RangesNow) -> Element:
+    rows: list[list[Child]] = [
+        [
+            view.number(each.prefix),
+            view.path(each.note),
+            printable(each.who),
+            view.moment(each.time),
+            _act(view, each.prefix, "disallow", "disallow"),
+        ]
+        for each in now.allowed
+    ]
+    head = [*map(text, ("range", "why", "by_whom", "since")), text("action")]
+    return layout.table(text("allowed"), head, rows, words=True)
+
+
+def _another(view: View) -> Element:
+    return section(
+        text("new_range"),
+        form(
+            view,
+            "/ranges",
+            field("what_range", "typed", required="required", maxlength=64, inputmode="tel"),
+            field("why", "reason", required="required", maxlength=500),
+            button("open_range", name="act", value="open"),
+            button("close_range", name="act", value="close"),
+            button("allow", name="act", value="allow"),
+            class_="fields",
+        ),
+        about=text("new_range_about"),
+    )
+
+
+def _changes(view: View, changes: Sequence[Change]) -> Element:
+    rows: list[list[Child]] = [
+        [
+            view.moment(each.time),
+            view.number(each.prefix),
+            element("span", text(each.before.value), " → ", text(each.after.value)),
+            each.why.value.replace("_", " "),
+            _by(view, each),
+        ]
+        for each in changes
+    ]
+    head = list(map(text, ("time", "range", "state", "reason", "by_whom")))
+    return layout.table(text("changes"), head, rows, words=True)
+
+
+def campaigns_page(view: View, campaigns: Sequence[Campaign]) -> str:
+    """The largest campaigns, and what people say of them."""
+    rows: list[list[Child]] = []
+    for each in campaigns:
+        acts: Child = ""
+        if view.may(Role.DECIDING):
+            acts = form(
+                view,
+                f"/campaigns/{each.n}/mark",
+                [
+                    button(f"campaign_{mark or 'none'}", name="mark", value=mark)
+                    for mark in ("recorded", "allowed", "")
+                    if mark != each.mark
+                ],
+                class_="row-form",
+            )
+        rows.append(
+            [
+                element("span", view.path(each.name), class_="path"),
+                f"{each.calls:,}",
+                view.moment(each.first),
+                view.moment(each.last),
+                element("span", text(f"campaign_{each.mark}"), f" · {printable(each.who)}")
+                if each.mark
+                else "–",
+                element("a", text("hear"), href=f"/calls/{each.exemplar}"),
+                acts,
+            ]
+        )
+    head: list[Child] = [
+        *map(text, ("campaign", "calls", "first", "last", "mark")),
+        "",
+        text("action"),
+    ]
+    return layout.page(
+        view,
+        "campaigns",
+        text("campaigns_title"),
+        element("p", text("campaigns_about"), class_="about"),
+        layout.table(text("campaigns_title"), head, rows),
+    )
+
+
+def marks_page(
+    view: View,
+    trusts: Sequence[Trust],
+    between: Agreement,
+    with_detector: Agreement,
+    people: Sequence[tuple[str, int]],
+    taken: Taken | None = None,
+) -> str:
+    """Where marks come from, how far they agree, and ways in and out."""
+    tiles = layout.tiles(
+        *(
+            (
+                percent(each.same / each.compared if each.compared else None),
+                text(key),
+            )
+            for each, key in ((between, "agreement"), (with_detector, "with_detector"))
+        ),
+        *((f"{each.compared:,}", text("compared")) for each in (between,)),
+    )
+    rows: list[list[Child]] = [
+        [
+            view.path(each.source),
+            f"{each.marks:,}",
+            f"{each.given:.2f}",
+            f"{each.compared:,}",
+            f"{each.agreed:,}",
+            f"{each.now:.2f}",
+        ]
+        for each in trusts
+    ]
+    head = list(map(text, ("source", "marked", "given_trust", "compared", "agreed", "trust_now")))
+    parts: list[Child] = [
+        _taken(view, taken),
+        section(text("agreement_title"), tiles),
+        section(
+            text("by_person"),
+            layout.table(
+                text("by_person"),
+                [text("who"), text("marked")],
+                [[printable(name), f"{n:,}"] for name, n in people],
+            ),
+        ),
+        section(
+            text("sources"), layout.table(text("sources"), head, rows), about=text("sources_about")
+        ),
+    ]
+    if view.may(Role.DECIDING):
+        parts += [_import(view), _export(view)]
+    return layout.page(view, "marks", text("marks_title"), *parts)
+
+
+def _taken(view: View, taken: Taken | None) -> Element | None:
+    if taken is None:
+        return None
+    counts = {
+        "calls": taken.calls,
+        "numbers": taken.numbers,
+        "unmatched": taken.unmatched,
+        "damaged": taken.damaged,
+    }
+    problems = [
+        element("li", f"{each.where}: {view.path(each.problem)}") for each in taken.problems
+    ]
+    return element(
+        "div",
+        element("p", text("imported", **counts), role="status"),
+        element("ul", problems) if problems else None,
+        class_="message wrong" if taken.damaged else "message",
+    )
+
+
+def _import(view: View) -> Element:
+    made = form(
+        view,
+        "/marks/import",
+        element(
+            "label",
+            element("span", text("file")),
+            element("input", type="file", name="file", required="required", accept=".csv"),
+        ),
+        field("source", "source", required="required", maxlength=64),
+        field("trust", "trust", required="required", value="0.7", inputmode="decimal"),
+        button("import"),
+        class_="fields",
+    )
+    made.set("enctype", "multipart/form-data")
+    return section(text("import_title"), made, about=text("import_about"))
+
+
+def _export(view: View) -> Element:
+    return section(
+        text("export_title"),
+        form(view, "/marks/export", button("export")),
+        about=text("export_about"),
+    )
+
+
+def log_page(view: View, deeds: Sequence[Deed]) -> str:
+    """Who did what, the last first."""
+    rows: list[list[Child]] = []
+    for each in deeds:
+        about: Child = view.path(each.about)
+        if each.call is not None:
+            about = element("a", text("call", n=str(each.call)), href=f"/calls/{each.call}")
+        said = str(each.detail.get("said", each.detail.get("reason", "")))
+        rows.append(
+            [
+                view.moment(each.time),
+                printable(each.who),
+                element("span", text(f"did_{each.what}")),
+                about,
+                text(said) if said in layout.text.table else view.path(said),
+                text("taken_back") if each.undone else "",
+            ]
+        )
+    head: list[Child] = [*map(text, ("time", "who", "what", "about", "why")), ""]
+    older = None
+    if deeds:
+        older = element("p", element("a", text("older"), href=f"/log?before={deeds[-1].n}"))
+    return layout.page(
+        view,
+        "log",
+        text("log_title"),
+        layout.table(text("log_title"), head, rows, words=True),
+        older,
+    )

@@ -1,0 +1,25 @@
+"""Numbers as people may see them: in full, or without the digits that tell whose they are."""
+
+import re
+
+_KEPT_START, _KEPT_END = 4, 2
+_NUMBER_IN_TEXT = re.compile(r"\+?\d{7,}")
+_STAR = "*"
+
+
+def mask(number: str) -> str:
+    """A number or a range with its middle hidden; what is as short as a segment stays."""
+    sign = number[: len(number) - len(number.lstrip("+?"))]
+    digits = number.removeprefix(sign)
+    code = "86" if sign == "+" and digits.startswith("86") else ""
+    rest = digits.removeprefix(code)
+    hidden = len(rest) - _KEPT_START - (_KEPT_END if len(rest) > 7 else 0)
+    if hidden <= 0:
+        return number
+    end = rest[len(rest) - _KEPT_END :] if len(rest) > 7 else ""
+    return sign + code + rest[:_KEPT_START] + _STAR * hidden + end
+
+
+def mask_text(text: str) -> str:
+    """A path or an id in which what may be a number is hidden."""
+    return _NUMBER_IN_TEXT.sub(lambda found: mask(found[0]), text)

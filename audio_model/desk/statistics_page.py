@@ -1,0 +1,171 @@
+"""The page of figures: over time, by segment, by campaign, and of marks."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from urllib.parse import urlencode
+
+from audio_model.desk import layout
+from audio_model.desk.layout import View, percent, section, text
+from audio_model.pages.markup import Child, Element, element
+from audio_model.pages.texts import Text
+from audio_model.records.periods import Period, Unit
+from audio_model.records.statistics import Cell, Table
+
+_SHARES = ("recorded_share",)
+_GROWTHS = ("growth", "recorded_growth")
+_MOMENTS = ("first", "last")
+_SERVICE = ("95", "96")
+
+
+@dataclass(frozen=True)
+class Asked:
+    """Which figures a person wants."""
+
+    unit: Unit
+    first: str
+    last: str
+    """Days, ``2026-11-29``."""
+
+    def query(self) -> str:
+        """For an address."""
+        return urlencode({"unit": self.unit, "from": self.first, "to": self.last})
+
+
+def statistics_page(
+    view: View, asked: Asked, tables: Sequence[Table], period: Period, before: Period, zone: str
+) -> str:
+    """The figures as charts and tables.
+
+    Args:
+        view: for whom.
+        asked: what.
+        tables: over time, by segment, by campaign, of marks.
+        period: what segments and campaigns are of.
+        before: what their growth is against.
+        zone: whose days they are.
+    """
+    titles = [
+        text("by_period"),
+        text("by_segment", period=period.name),
+        text("by_campaign", period=period.name),
+        text("by_mark"),
+    ]
+    parts: list[Child] = [
+        element("p", text("statistics_lead", zone=zone), class_="about"),
+        _chooser(asked),
+    ]
+    for number, (table, title) in enumerate(zip(tables, titles, strict=True)):
+        link = element(
+            "a",
+            text("csv"),
+            href=f"/statistics/{table.name}.csv?{asked.query()}",
+            aria_label=_csv_label(title),
+        )
+        parts.append(
+            section(
+                title,
+                element("p", text("against", period=before.name), class_="quiet")
+                if number in (1, 2)
+                else None,
+                _chart(table) if number == 0 and table.rows else None,
+                _table(view, table, title),
+                element("p", link),
+            )
+        )
+    return layout.page(view, "statistics", text("statistics_title"), *parts)
+
+
+def _csv_label(title: Text) -> Text:
+    return Text(f"{title.en}, CSV", f"{title.zh}，CSV")
+
+
+def _chooser(asked: Asked) -> Element:
+    options = [
+        element(
+            "option", text(each.value), value=each.value,
+            selected="selected" if each is asked.unit else None,
+        )
+        for each in Unit
+    ]  # fmt: skip
+    return element(
+        "form",
+        element("label", element("span", text("unit")), element("select", options, name="unit")),
+        layout.field("from", "from", type="date", value=asked.first, required="required"),
+        layout.field("to", "to", type="date", value=asked.last, required="required"),
+        layout.button("show"),
+        class_="fields",
+        method="get",
+        action="/statistics",
+    )
+
+
+def _chart(table: Table) -> Element:
+    """Columns of calls, their recorded part from the ground."""
+    rows = [dict(zip(table.columns, row, strict=True)) for row in table.rows]
+    most = max(_int(row["calls"]) for row in rows) or 1
+    bars = []
+    for index, row in enumerate(rows):
+        for key, class_ in (("calls", "unknown"), ("recorded", "recorded")):
+            height = 100 * _int(row[key]) / most
+            if height:
+                said = f"{row['period']}: {_int(row['recorded']):,} / {_int(row['calls']):,}"
+                bars.append(
+                    element(
+                        "rect",
+                        element("title", said),
+                        class_=class_,
+                        x=index + 0.1,
+                        y=100 - height,
+                        width=0.8,
+                        height=height,
+                    )
+                )
+    names = [str(row["period"]) for row in rows]
+    chart = element(
+        "svg",
+        bars,
+        class_="columns tall",
+        viewBox=f"0 0 {len(rows)} 100",
+        preserveAspectRatio="none",
+        role="img",
+        aria_label=text("period_chart"),
+    )
+    ticks = [names[0], *([names[len(names) // 2]] if len(names) > 4 else []), names[-1]]
+    return element(
+        "figure",
+        element("p", text("recorded_of"), f" · {most:,}", class_="quiet"),
+        chart,
+        element("div", [element("span", each) for each in dict.fromkeys(ticks)], class_="ticks"),
+    )
+
+
+def _table(view: View, table: Table, title: Text) -> Element:
+    head = [text(f"column_{name}") for name in table.columns]
+    rows: list[list[Child]] = [
+        [_cell(view, name, cell) for name, cell in zip(table.columns, row, strict=True)]
+        for row in (reversed(table.rows) if table.columns[0] == "period" else table.rows)
+    ]
+    return layout.table(title, head, rows)
+
+
+def _cell(view: View, name: str, cell: Cell) -> Child:
+    if cell is None:
+        return "–"
+    if name in _SHARES and isinstance(cell, int | float):
+        return percent(cell)
+    if name in _GROWTHS and isinstance(cell, int | float):
+        return f"{100 * cell:+.0f} %"
+    if name in _MOMENTS and isinstance(cell, int | float):
+        return view.moment(cell)
+    if isinstance(cell, int):
+        return f"{cell:,}"
+    if name == "segment":
+        depth = len(str(cell)) - 2 if str(cell).startswith(_SERVICE) else 0
+        return element("span", view.number(str(cell)), class_=f"nested-{min(max(depth, 0), 2)}")
+    if name == "mark":
+        return text(f"campaign_{cell}") if cell else "–"
+    return view.path(str(cell))
+
+
+def _int(cell: Cell) -> int:
+    return cell if isinstance(cell, int) else 0
