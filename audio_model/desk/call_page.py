@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from audio_model.desk import layout
 from audio_model.desk.layout import View, button, form, hidden, percent, text
+from audio_model.errors import printable
 from audio_model.pages.markup import Child, Element, element
 from audio_model.pages.texts import Text
 from audio_model.ranges.monitor import Advice
@@ -140,7 +141,7 @@ def _heard(view: View, known: Known) -> Element:
     )
     own = known.holder == view.session.person.name
     parts: list[Child] = [
-        element("h2", view.number(call.number), " ", _tag(call)),
+        element("h2", view.named(call.number), " ", _tag(call)),
         element("p", said, class_="about"),
     ]
     if call.path:
@@ -204,7 +205,7 @@ def _number(view: View, known: Known, ranges: RangeView | None) -> Element:
     call = known.call
     number = normalise(call.caller)
     pairs: list[tuple[Text, Child]] = [
-        (text("kind"), number.kind.value.replace("_", " ")),
+        (text("kind"), text(f"kind_{number.kind}")),
         (text("time"), view.moment(call.time)),
     ]
     if call.called:
@@ -222,17 +223,19 @@ def _number(view: View, known: Known, ranges: RangeView | None) -> Element:
                 "span",
                 element("span", text(advice.state.value), class_=f"tag {advice.state.value}"),
                 " ",
-                view.number(advice.prefix),
+                view.named(advice.prefix),
             )
         pairs.append((text("state"), said))
         for prefix, share, calls in ranges.shares:
             row = element(
                 "span", f"{percent(share)} · ", text("campaign_calls", n=calls), class_="quiet"
             )
-            pairs.append((Text(view.number(prefix), view.number(prefix)), row))
+            shown = view.named(prefix)
+            name = shown if isinstance(shown, Text) else Text(str(shown), str(shown))
+            pairs.append((name, row))
     parts: list[Child] = [
         element("h2", text("number")),
-        element("p", view.number(call.number), class_="big"),
+        element("p", view.named(call.number), class_="big"),
         _pairs(pairs),
     ]
     if known.number_marks:
@@ -287,7 +290,8 @@ def _evidence(view: View, known: Known) -> Element:
     if call.speech_seconds is not None:
         pairs.append((text("speech"), text("seconds_value", n=f"{call.speech_seconds:.1f}")))
     if call.reason:
-        pairs.append((text("reason"), call.reason.replace("_", " ")))
+        name = f"reason_{call.reason}"
+        pairs.append((text("reason"), text(name) if name in text.table else printable(call.reason)))
     if call.error:
         pairs.append((text("error"), view.path(call.error)))
     known_name = f"{call.known} {call.known_name}".strip()

@@ -52,7 +52,7 @@ class Deciding:
         router.add_get("/ranges", self._ranges)
         router.add_post("/ranges", self._decide)
         router.add_get("/campaigns", self._campaigns)
-        router.add_post(r"/campaigns/{n:\d{1,15}}/mark", self._mark_campaign)
+        router.add_post(r"/campaigns/{n:[0-9]{1,15}}/mark", self._mark_campaign)
         router.add_get("/marks", self._marks)
         router.add_post("/marks/import", self._import)
         router.add_post("/marks/export", self._export)

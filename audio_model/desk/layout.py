@@ -9,6 +9,7 @@ from audio_model.desk.masks import mask, mask_text
 from audio_model.errors import printable
 from audio_model.pages.markup import Child, Element, element, render
 from audio_model.pages.texts import Text, Texts
+from audio_model.ranges.numbers import UNREADABLE, WITHHELD
 from audio_model.records.people import Role
 from audio_model.times import utc
 
@@ -25,9 +26,14 @@ class View:
     zone: tzinfo
 
     def number(self, number: str) -> str:
-        """A number or range as it may be shown."""
+        """A number or range as it may be shown, on one line."""
         shown = mask(number) if self.session.hides else number
         return printable(shown.removeprefix("+86") if shown.startswith("+861") else shown)
+
+    def named(self, number: str) -> Child:
+        """A number, or in words that there is none."""
+        words = {WITHHELD: "withheld", UNREADABLE: "unreadable"}
+        return text(words[number]) if number in words else self.number(number)
 
     def path(self, path: str) -> str:
         """A path, an id or a name as it may be shown."""

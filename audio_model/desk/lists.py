@@ -94,13 +94,7 @@ def _act(view: View, prefix: str, *acts: str) -> Child:
         view,
         "/ranges",
         hidden("range", handle(view.session.secret, prefix)),
-        element(
-            "input",
-            name="reason",
-            required="required",
-            maxlength=500,
-            aria_label=text("why"),
-        ),
+        field("why", "reason", required="required", maxlength=500),
         buttons,
         class_="row-form",
     )
@@ -144,7 +138,7 @@ def _changes(view: View, changes: Sequence[Change]) -> Element:
             view.moment(each.time),
             view.number(each.prefix),
             element("span", text(each.before.value), " → ", text(each.after.value)),
-            each.why.value.replace("_", " "),
+            text(f"why_{each.why}"),
             _by(view, each),
         ]
         for each in changes

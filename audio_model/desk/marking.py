@@ -20,9 +20,9 @@ class Marking:
 
     def add_routes(self, router: web.UrlDispatcher) -> None:
         """Serve them."""
-        router.add_post(r"/calls/{n:\d{1,15}}/take", self._take)
-        router.add_post(r"/calls/{n:\d{1,15}}/mark", self._mark)
-        router.add_post(r"/calls/{n:\d{1,15}}/skip", self._skip)
+        router.add_post(r"/calls/{n:[0-9]{1,15}}/take", self._take)
+        router.add_post(r"/calls/{n:[0-9]{1,15}}/mark", self._mark)
+        router.add_post(r"/calls/{n:[0-9]{1,15}}/skip", self._skip)
         router.add_post("/undo", self._undo)
 
     async def _take(self, request: web.Request) -> web.Response:

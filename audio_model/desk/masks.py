@@ -13,10 +13,10 @@ def mask(number: str) -> str:
     digits = number.removeprefix(sign)
     code = "86" if sign == "+" and digits.startswith("86") else ""
     rest = digits.removeprefix(code)
-    hidden = len(rest) - _KEPT_START - (_KEPT_END if len(rest) > 7 else 0)
-    if hidden <= 0:
+    hidden = len(rest) - _KEPT_START - (_KEPT_END if len(rest) > 8 else 0)
+    if hidden <= 0 or not rest.isdecimal():
         return number
-    end = rest[len(rest) - _KEPT_END :] if len(rest) > 7 else ""
+    end = rest[len(rest) - _KEPT_END :] if len(rest) > 8 else ""
     return sign + code + rest[:_KEPT_START] + _STAR * hidden + end
 
 

@@ -161,7 +161,8 @@ def _cell(view: View, name: str, cell: Cell) -> Child:
         return f"{cell:,}"
     if name == "segment":
         depth = len(str(cell)) - 2 if str(cell).startswith(_SERVICE) else 0
-        return element("span", view.number(str(cell)), class_=f"nested-{min(max(depth, 0), 2)}")
+        words = text(f"kind_{cell}") if f"kind_{cell}" in text.table else view.number(str(cell))
+        return element("span", words, class_=f"nested-{min(max(depth, 0), 2)}")
     if name == "mark":
         return text(f"campaign_{cell}") if cell else "–"
     return view.path(str(cell))

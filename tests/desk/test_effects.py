@@ -1,0 +1,119 @@
+from pathlib import Path
+
+import pytest
+
+from audio_model.desk import effects
+from audio_model.desk.stores import Places
+from audio_model.known import store as known
+from audio_model.ranges.store import RangeStore
+from audio_model.records import marks
+from audio_model.records.marks import Said
+from audio_model.records.store import CallStore
+from tests.desk import made
+
+
+@pytest.fixture(scope="module")
+def filled(tmp_path_factory: pytest.TempPathFactory) -> Places:
+    return made.fill(tmp_path_factory.mktemp("filled"))
+
+
+@pytest.fixture
+def at(filled: Places, tmp_path: Path) -> Places:
+    at = made.places(tmp_path)
+    with CallStore(filled.calls) as store:
+        store.do("VACUUM INTO ?", (at.calls,))
+    return at
+
+
+def counted(at: Places, number: str = "95213742") -> tuple[int, int, int]:
+    """Calls, and marks of both kinds, of a number's widest range."""
+    with RangeStore(at.ranges) as ranges:
+        nodes = ranges.chain(number)
+        if not nodes:
+            return 0, 0, 0
+        return nodes[0].calls, nodes[0].marked_recorded, nodes[0].marked_live
+
+
+def recordings(at: Places) -> list[tuple[str, str]]:
+    assert at.known is not None
+    with known.Store(at.known) as store:
+        return [(Path(each.name).name, each.mark.value) for each in store.recordings()]
+
+
+def test_a_campaigns_mark_counts_in_the_ranges_for_all_its_calls_and_is_learnt(at: Places) -> None:
+    with CallStore(at.calls) as store:
+        marks.give(store, 1, "wang", Said.RECORDED)
+        effects.do_all(at)
+        assert store.rows("SELECT * FROM effects") == []
+    assert counted(at) == (4, 4, 0)
+    assert recordings(at) == [("0.wav", "campaign")]
+
+
+def test_undo_takes_all_of_it_back(at: Places) -> None:
+    with CallStore(at.calls) as store:
+        marks.give(store, 1, "wang", Said.RECORDED)
+        effects.do_all(at)
+        marks.undo(store, "wang")
+        effects.do_all(at)
+    assert counted(at) == (4, 0, 0)
+    assert recordings(at) == []
+
+
+def test_what_was_said_of_a_call_itself_goes_before_its_campaign(at: Places) -> None:
+    with CallStore(at.calls) as store:
+        marks.give(store, 2, "li", Said.LIVE)
+        marks.mark_campaign(store, 1, marks.RECORDED, "wang", made.NOON)
+        effects.do_all(at)
+    assert counted(at) == (4, 3, 1)
+
+
+def test_a_recording_that_may_recur_is_allowed_and_says_nothing_of_calls(at: Places) -> None:
+    assert at.known is not None
+    with CallStore(at.calls) as store, known.Store(at.known) as heard:
+        marks.give(store, 1, "wang", Said.RECORDED)
+        effects.do_all(at)
+        (one,) = heard.recordings()
+        store.do("UPDATE campaigns SET name = ?", (f"known {one.id}",))
+        marks.mark_campaign(store, 1, marks.ALLOWED, "wang", made.NOON)
+        effects.do_all(at)
+        (one,) = heard.recordings()
+        assert one.mark is known.Mark.ALLOWED
+    assert counted(at)[1:] == (1, 0)
+
+
+def test_a_call_whose_recording_is_gone_stops_nothing(at: Places) -> None:
+    with CallStore(at.calls) as store:
+        marks.give(store, 9, "wang", Said.RECORDED)
+        marks.give(store, 5, "wang", Said.LIVE)
+        effects.do_all(at)
+        assert store.rows("SELECT * FROM effects") == []
+    assert counted(at, "13912340004") == (1, 0, 1)
+
+
+def test_a_large_campaign_goes_on_where_it_was(at: Places, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(effects, "BATCH", 2)
+    told = []
+    tell = effects._tell
+
+    def once(*args: object) -> None:
+        told.append(args)
+        if len(told) == 2:
+            raise KeyboardInterrupt
+        tell(*args)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(effects, "_tell", once)
+    with CallStore(at.calls) as store:
+        marks.mark_campaign(store, 1, marks.RECORDED, "wang", made.NOON)
+        with pytest.raises(KeyboardInterrupt):
+            effects.do_all(at)
+        assert counted(at) == (2, 2, 0)
+        effects.do_all(at)
+    assert counted(at) == (4, 4, 0)
+
+
+def test_a_desk_without_the_other_stores_only_keeps_marks(at: Places) -> None:
+    alone = Places(at.calls)
+    with CallStore(at.calls) as store:
+        marks.give(store, 1, "wang", Said.RECORDED)
+        effects.do_all(alone)
+        assert store.rows("SELECT * FROM effects") == []
