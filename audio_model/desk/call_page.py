@@ -164,6 +164,7 @@ def _heard(view: View, known: Known) -> Element:
                 data_seconds=call.seconds or 1.0,
                 aria_label=text("sound"),
             ),
+            element("p", text("no_sound"), class_="message wrong unheard", hidden="hidden"),
         ]
     if own and view.may(Role.MARKING):
         parts += [_answers(view, call.n), element("p", text("keys"), class_="quiet keys")]

@@ -28,6 +28,14 @@ addEventListener("pageshow", (event) => { if (event.persisted) location.reload()
 const audio = document.querySelector(".call audio");
 const picture = document.querySelector(".call .picture");
 if (audio) {
+  // What can't be read has no picture: then say so, and leave nothing that plays nothing.
+  const image = picture.querySelector("img");
+  const missing = () => {
+    picture.hidden = audio.hidden = true;
+    document.querySelector(".unheard").hidden = false;
+  };
+  image.addEventListener("error", missing);
+  if (image.complete && !image.naturalWidth) missing();
   const head = picture.querySelector(".head");
   const seconds = () => (Number.isFinite(audio.duration) ? audio.duration : Number(audio.dataset.seconds));
   const follow = () => {
