@@ -17,6 +17,9 @@ from typing import IO, Any, TextIO
 
 from audio_model.errors import AudioError, OutputError, printable
 
+FOR_SPREADSHEETS = "utf-8-sig"
+"""UTF-8 with a mark, without which spreadsheets take a table for one of the system's encoding."""
+
 PARTIAL = ".partial"
 """Ending of a file that is not complete yet."""
 
@@ -63,8 +66,10 @@ def write_bytes(path: str | os.PathLike[str], content: bytes) -> None:
 
 
 @contextmanager
-def replacing(path: str | os.PathLike[str], *, errors: str = "strict") -> Iterator[TextIO]:
-    """Open a UTF-8 file for text that takes its name when the block ends without an error.
+def replacing(
+    path: str | os.PathLike[str], *, errors: str = "strict", encoding: str = "utf-8"
+) -> Iterator[TextIO]:
+    """Open a file for text that takes its name when the block ends without an error.
 
     Lines end as they are written. After an error nothing is left of the new file, and a former one
     is as it was.
@@ -72,13 +77,14 @@ def replacing(path: str | os.PathLike[str], *, errors: str = "strict") -> Iterat
     Args:
         path: where the file is to be.
         errors: how text that UTF-8 can't hold is written; see :func:`open`.
+        encoding: UTF-8, or FOR_SPREADSHEETS.
 
     Raises OutputError where the system refuses to write.
     """
     target = target_of(path)
     partial = target.with_name(target.name + PARTIAL)
     try:
-        with partial.open("w", encoding="utf-8", newline="", errors=errors) as file:
+        with partial.open("w", encoding=encoding, newline="", errors=errors) as file:
             yield file
             sync(file)
         partial.replace(target)

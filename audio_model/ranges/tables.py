@@ -5,7 +5,7 @@ import os
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from audio_model.files import replacing
+from audio_model.files import FOR_SPREADSHEETS, replacing
 from audio_model.ranges.describe import HISTORY_COLUMNS, RANGE_COLUMNS, history_row, range_row
 from audio_model.ranges.rows import MarkedCall
 from audio_model.ranges.store import Allowed, RangeStore
@@ -70,7 +70,7 @@ def write_manifest(path: str, marked: Iterable[MarkedCall]) -> int:
         for each in marked
         if _is_there(each.call.path)
     )
-    return _write_csv(Path(path), MANIFEST_COLUMNS, rows)
+    return _write_csv(Path(path), MANIFEST_COLUMNS, rows, encoding="utf-8")
 
 
 def _is_there(path: str) -> bool:
@@ -80,10 +80,15 @@ def _is_there(path: str) -> bool:
     return bool(path) and (is_remote(whole) or os.path.lexists(whole))
 
 
-def _write_csv(path: Path, header: Sequence[str], rows: Iterable[Iterable[object]]) -> int:
-    """A CSV file, complete or not there at all; how many rows."""
+def _write_csv(
+    path: Path,
+    header: Sequence[str],
+    rows: Iterable[Iterable[object]],
+    encoding: str = FOR_SPREADSHEETS,
+) -> int:
+    """Write a CSV file, complete or not at all; returns how many rows."""
     counted = _Counted(rows)
-    with replacing(path, errors="surrogateescape") as file:
+    with replacing(path, errors="surrogateescape", encoding=encoding) as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(header)
         writer.writerows(counted)

@@ -10,7 +10,7 @@ from contextlib import closing
 from pathlib import Path
 
 from audio_model.errors import ResultsError, UsageError, printable
-from audio_model.files import replacing
+from audio_model.files import FOR_SPREADSHEETS, replacing
 from audio_model.formats import suffix_of
 from audio_model.report.join import (
     NEEDED,
@@ -87,7 +87,7 @@ def run(args: argparse.Namespace) -> int:
                 _take(campaigns, row, Key.PATH)
         names = _names(theirs, ours, key)
         counts: Counter[Joined] = Counter()
-        with replacing(args.output, errors="surrogateescape") as file:
+        with replacing(args.output, errors="surrogateescape", encoding=FOR_SPREADSHEETS) as file:
             writer = csv.writer(file, lineterminator="\n")
             header = [*ours, *(name for name in names.values() if name not in ours), *JOIN_COLUMNS]
             writer.writerow(header)

@@ -1,4 +1,5 @@
 import argparse
+import codecs
 import csv
 from pathlib import Path
 
@@ -49,7 +50,7 @@ def archive() -> list[RangeCall]:
 
 
 def ranges(path: Path) -> dict[str, dict[str, str]]:
-    with path.open(newline="") as file:
+    with path.open(newline="", encoding="utf-8-sig") as file:
         return {row["prefix"]: row for row in csv.DictReader(file)}
 
 
@@ -179,7 +180,7 @@ def test_history_has_what_the_end_no_longer_shows(
     assert run(command, file, "--output", str(table), "--history", str(history)) == 0
     row = ranges(table)["952137"]
     assert (row["state"], row["times_opened"], row["kind"]) == ("closed", "1", "service")
-    with history.open(newline="") as text:
+    with history.open(newline="", encoding="utf-8-sig") as text:
         rows = list(csv.DictReader(text))
     assert tuple(rows[0]) == HISTORY_COLUMNS
     assert [parse(each["time"]) for each in rows] == sorted(parse(each["time"]) for each in rows)
@@ -190,6 +191,13 @@ def test_history_has_what_the_end_no_longer_shows(
     assert f"{len(rows)} changes of breakers, 0 held" in capsys.readouterr().err
     with pytest.raises(UsageError, match=r"\.csv"):
         run(command, file, "--output", str(table), "--history", str(tmp_path / "h.txt"))
+
+
+def test_tables_bear_the_mark_that_spreadsheets_look_for(tmp_path: Path) -> None:
+    file = write_calls(tmp_path / "calls.csv", archive())
+    out = [str(tmp_path / name) for name in ("r.csv", "h.csv")]
+    assert run(command, file, "--output", out[0], "--history", out[1]) == 0
+    assert all(Path(name).read_bytes().startswith(codecs.BOM_UTF8) for name in out)
 
 
 def test_a_range_that_opened_is_in_the_table_however_few_calls_it_has(tmp_path: Path) -> None:

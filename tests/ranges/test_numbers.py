@@ -150,3 +150,28 @@ def test_a_foreign_number_without_its_plus_is_stopped_alone(text: str) -> None:
     number = normalise(text)
     assert number.kind is NumberKind.IMPLAUSIBLE
     assert number.prefixes[number.too_wide :] == (number.key,)
+
+
+@pytest.mark.parametrize(
+    ("text", "segment"),
+    [
+        ("95213742", "9521"),
+        ("95588", "9558"),
+        ("962121", "9621"),
+        ("10086", "10086"),
+        ("139 1234 5678", "+86139"),
+        ("010-88888888", "+8610"),
+        ("0571-88888888", "+86571"),
+        ("021-61234567", "+8621"),
+        ("4008001234", "+86400"),
+        ("+44 20 7946 0000", "+44"),
+        ("+1 650 253 0000", "+1"),
+        ("+852 2345 6789", "+852"),
+        ("9521374211", "?9521"),
+        ("139123456789", "?+86139"),
+        ("anonymous", "withheld"),
+        ("139****5678", "?malformed"),
+    ],
+)
+def test_numbers_fall_into_segments(text: str, segment: str) -> None:
+    assert normalise(text).segment == segment

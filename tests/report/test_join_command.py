@@ -36,7 +36,7 @@ def verdicts(folder: Path, paths: Sequence[str], **more: Sequence[object]) -> st
 def joined(folder: Path, *arguments: str, status: int = 0) -> list[dict[str, str]]:
     output = folder / "joined.csv"
     assert run(*arguments, "--output", str(output)) == status
-    with output.open(newline="", encoding="utf-8") as file:
+    with output.open(newline="", encoding="utf-8-sig") as file:
         return list(csv.DictReader(file))
 
 
