@@ -223,6 +223,19 @@ def test_a_recordings_call_is_ended_and_others_are_not(twilio: Any) -> None:
     assert twilio.seen == [("/AC1/Calls/CA1.json", "Basic QUMxOnRva2Vu", b"Status=completed")]
 
 
+def test_a_recordings_call_goes_on_elsewhere_once(
+    twilio: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TWILIO_RECORDED_URL", "https://example.org/ask.xml?a=1")
+    receiver = load("twilio/receiver.py")
+    receiver.TWILIO = twilio.url
+    receiver.act(told("live"))
+    for event in ("verdict", "final"):
+        receiver.act(told("recorded") | {"event": event})
+    (asked,) = twilio.seen
+    assert parse_qsl(asked[2].decode()) == [("Url", "https://example.org/ask.xml?a=1")]
+
+
 @pytest.mark.parametrize(("status", "sent_again"), [(400, False), (404, False), (503, True)])
 def test_a_call_that_is_over_is_no_failure(twilio: Any, status: int, sent_again: bool) -> None:
     receiver = load("twilio/receiver.py")

@@ -3,7 +3,8 @@
 import argparse
 
 from audio_model.errors import UsageError
-from audio_model.gateway.config.settings import DESCRIPTION, EPILOG, add_arguments
+from audio_model.gateway.config.settings import add_arguments
+from audio_model.gateway.config.texts import DESCRIPTION, EPILOG
 
 __all__ = ["DESCRIPTION", "EPILOG", "add_arguments", "run"]
 

@@ -279,7 +279,14 @@ class Server:
             host, port = ami.address.host, ami.address.port
             advise = None if self._ranges is None else self._ranges.advise
             self._ami = Ami(
-                host, port, ami.user, ami.secret.value, ami.action, advise, self.calls.hears
+                host,
+                port,
+                ami.user,
+                ami.secret.value,
+                ami.action,
+                advise,
+                self.calls.hears,
+                ami.transfer_to,
             )
             self.calls.listeners += (self._ami.add,)
             self.calls.told = self._ami.told

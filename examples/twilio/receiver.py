@@ -5,7 +5,9 @@
     audio-model serve --webhook-url http://127.0.0.1:8081/ --webhook-secret-file SECRET_FILE
 
 Needs nothing but Python 3.11. With TWILIO_ACCOUNT_SID and TWILIO_AUTH_TOKEN in the environment the
-call of a recording is ended through Twilio's REST API; without them it is only printed.
+call of a recording is ended through Twilio's REST API; without them it is only printed. With
+TWILIO_RECORDED_URL as well, the call goes on with the TwiML of that address, which may play a
+question or <Dial> another number, and is not ended.
 """
 
 import base64
@@ -25,6 +27,9 @@ from typing import Any
 
 MAX_AGE_SECONDS = 300
 MAX_BODY_BYTES = 100_000
+MAX_TRANSFERRED = 10_000
+TRANSFERRED: dict[str, None] = {}
+"""Calls that were sent elsewhere lately, the oldest first."""
 TWILIO = "https://api.twilio.com/2010-04-01/Accounts"
 
 
@@ -42,16 +47,30 @@ def is_genuine(secret: bytes, header: str, body: bytes, now: float) -> bool:
 def act(event: Mapping[str, Any]) -> None:
     """What you do about a verdict. An event may come twice, so what is done twice must do."""
     print("{event} {gateway} {call}: {verdict} {score} {reason}".format(**event), flush=True)
+    if event["verdict"] == "recorded" and event["gateway"] == "twilio":
+        update_call(str(event["call"]))
+
+
+def update_call(call: str) -> None:
+    """End a call, or have it go on elsewhere. Raises OSError if Twilio can't be told."""
     account, token = os.environ.get("TWILIO_ACCOUNT_SID"), os.environ.get("TWILIO_AUTH_TOKEN")
-    if event["verdict"] == "recorded" and event["gateway"] == "twilio" and account and token:
+    elsewhere = os.environ.get("TWILIO_RECORDED_URL")
+    if account and token and call not in TRANSFERRED:
         password = base64.b64encode(f"{account}:{token}".encode()).decode()
         request = urllib.request.Request(
-            f"{TWILIO}/{account}/Calls/{urllib.parse.quote(event['call'])}.json",
-            urllib.parse.urlencode({"Status": "completed"}).encode(),
+            f"{TWILIO}/{account}/Calls/{urllib.parse.quote(call)}.json",
+            urllib.parse.urlencode(
+                {"Url": elsewhere} if elsewhere else {"Status": "completed"}
+            ).encode(),
             {"Authorization": f"Basic {password}"},
         )
         try:
             urllib.request.urlopen(request, timeout=3).close()
+            if elsewhere:
+                # The final event says the same again, and would begin the TwiML anew.
+                TRANSFERRED[call] = None
+                if len(TRANSFERRED) > MAX_TRANSFERRED:
+                    del TRANSFERRED[next(iter(TRANSFERRED))]
         except urllib.error.HTTPError as error:
             # The call is over: after the verdict comes the final event, which says the same.
             if error.code not in (400, 404):

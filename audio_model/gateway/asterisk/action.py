@@ -37,6 +37,8 @@ class Action(StrEnum):
     VARIABLE = "variable"
     HANGUP = "hangup"
     """Hang up on a recording, and do nothing to others."""
+    TRANSFER = "transfer"
+    """Set variables, and send a recording's channel to an extension."""
 
 
 def asks_to_hang_up(action: Action, event: Event) -> bool:
@@ -45,9 +47,15 @@ def asks_to_hang_up(action: Action, event: Event) -> bool:
     return action is Action.HANGUP and recorded and event.kind is not EventKind.PROGRESS
 
 
+def asks_to_transfer(action: Action, event: Event) -> bool:
+    """Whether the channel is to go to the extension for recordings now."""
+    recorded = event.verdict.verdict is VerdictKind.RECORDED
+    return action is Action.TRANSFER and recorded and event.kind is not EventKind.PROGRESS
+
+
 def variables_to_set(action: Action, event: Event) -> dict[str, str]:
     """The channel variables to set now; none while nothing new is known."""
-    if action is not Action.VARIABLE or event.kind is EventKind.PROGRESS:
+    if action is Action.HANGUP or event.kind is EventKind.PROGRESS:
         return {}
     verdict = event.verdict
     score = None if math.isnan(verdict.score) else verdict.score

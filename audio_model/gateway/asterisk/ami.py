@@ -1,8 +1,8 @@
-"""Asterisk's Manager Interface: set variables on, or hang up, the channel of a call.
+"""Asterisk's Manager Interface: set variables on, transfer or hang up the channel of a call.
 
 Packets are lines of ``Name: value`` with an empty line at their end; an action's ``ActionID`` comes
 back in its response. Source: Asterisk documentation, "The Asterisk Manager TCP IP API", "Setvar",
-"Hangup" and "UserEvent".
+"Redirect", "Hangup" and "UserEvent".
 
 A call of chan_websocket has its channel's unique id where the dialplan says so
 (``Set(_call=${UNIQUEID})``). AudioSocket tells a UUID alone, so the dialplan says whose it is:
@@ -19,7 +19,12 @@ from dataclasses import dataclass, field
 from time import monotonic
 
 from audio_model.errors import AudioModelError
-from audio_model.gateway.asterisk.action import Action, asks_to_hang_up, variables_to_set
+from audio_model.gateway.asterisk.action import (
+    Action,
+    asks_to_hang_up,
+    asks_to_transfer,
+    variables_to_set,
+)
 from audio_model.gateway.asterisk.alive import ACTION as KEEP_ALIVE
 from audio_model.gateway.asterisk.alive import Alive, Hears
 from audio_model.gateway.asterisk.amd import range_variables
@@ -85,9 +90,11 @@ class Ami:
         action: Action,
         advise: Advise | None = None,
         hears: Hears = lambda call_id: False,
+        transfer_to: str = "",
     ) -> None:
         """
         Args:
+            transfer_to: where recordings go, as ``EXTENSION@CONTEXT``, for Action.TRANSFER.
             advise: asked about callers, whose channels then have that in variables, too.
             hears: tells whether a call is being heard, so that its channel is kept alive.
         """
@@ -101,6 +108,8 @@ class Ami:
         self._unanswered: dict[str, _Unanswered] = {}
         self._more = asyncio.Event()
         self._next_id = 0
+        self._exten, _, self._context = transfer_to.partition("@")
+        self._transferred: OrderedDict[str, None] = OrderedDict()
         self._alive = Alive(hears, self._queue)
         self.connected = False
         """Whether it is logged in."""
@@ -116,6 +125,8 @@ class Ami:
             self._queue(event.call.id, hangup)
         variables = variables_to_set(self._action, event)
         self._set(event.call.id, channel, variables)
+        if asks_to_transfer(self._action, event):
+            self._transfer(event.call.id, channel)
         if variables and self._advise is not None:
             self._owe(event.call.id)
             task = asyncio.create_task(self._set_advice(self._advise, event.call, channel))
@@ -135,7 +146,11 @@ class Ami:
 
     def _channel_of(self, event: Event) -> str | None:
         call = event.call
-        channel = call.id if call.gateway == "asterisk" else self._channels.get(call.id)
+        if call.gateway == "asterisk":
+            channel: str | None = call.id
+        else:
+            # ARI tells the channel that it snoops on; of others the dialplan does.
+            channel = self._channels.get(call.id, call.details.get("channel"))
         # A line break would begin another header, or another action.
         return channel if channel is not None and channel.isprintable() else None
 
@@ -143,6 +158,16 @@ class Ami:
         for name, value in variables.items():
             setvar = {"Action": "Setvar", "Channel": channel, "Variable": name, "Value": value}
             self._queue(call_id, setvar)
+
+    def _transfer(self, call_id: str, channel: str) -> None:
+        """Once for each call: the final event repeats the verdict, and would begin it again."""
+        if call_id in self._transferred:
+            return
+        self._transferred[call_id] = None
+        if len(self._transferred) > MAX_CHANNELS:
+            self._transferred.popitem(last=False)
+        where = {"Context": self._context, "Exten": self._exten, "Priority": "1"}
+        self._queue(call_id, {"Action": "Redirect", "Channel": channel, **where})
 
     async def _set_advice(self, advise: Advise, call: CallInfo, channel: str) -> None:
         try:

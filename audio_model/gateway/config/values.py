@@ -74,6 +74,14 @@ def text(value: str) -> str:
     return value.strip()
 
 
+def extension(value: str) -> str:
+    """``recorded@from-trunk``."""
+    exten, at, context = value.strip().partition("@")
+    if not (at and exten and context) or not value.isprintable() or " " in value.strip():
+        raise ValueError(f"must be EXTENSION@CONTEXT, not {value!r}")
+    return value.strip()
+
+
 def switch(value: str) -> bool:
     match value.strip().lower():
         case "true" | "yes" | "on" | "1":

@@ -86,10 +86,11 @@ async def connected(
     action: Action = Action.VARIABLE,
     advise: ami.Advise | None = None,
     hears: Hears = lambda _: False,
+    transfer_to: str = "",
 ) -> AsyncIterator[Ami]:
     server = await asyncio.start_server(manager.connected, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
-    client = Ami("127.0.0.1", port, "audio-model", "change-me", action, advise, hears)
+    client = Ami("127.0.0.1", port, "audio-model", "change-me", action, advise, hears, transfer_to)
     try:
         await until(lambda: manager.connections > 0)
         await asyncio.sleep(0.02)
@@ -331,5 +332,31 @@ def test_it_is_connected_once_it_is_let_in() -> None:
                 manager.drop()
                 await asyncio.sleep(0.05)
                 assert not client.connected
+
+    run(test())
+
+
+def test_a_recordings_channel_is_transferred_once_and_others_are_told_of() -> None:
+    snooped = CallInfo("snooped", "audiosocket", details={"channel": "PJSIP/7-00000002"})
+
+    async def test() -> None:
+        manager = Manager()
+        async with connected(manager, Action.TRANSFER, transfer_to="recorded@trunk") as client:
+            manager.tell(USER_EVENT)
+            await asyncio.sleep(0.02)
+            for call in (CALL, snooped):
+                client.add(event(EventKind.VERDICT, call=call))
+                client.add(event(call=call))
+                await client.told(call.id)
+            redirects = [p for p in manager.asked if p["Action"] == "Redirect"]
+            assert [p["Channel"] for p in redirects] == [CHANNEL, "PJSIP/7-00000002"]
+            where = {(p["Exten"], p["Context"], p["Priority"]) for p in redirects}
+            assert where == {("recorded", "trunk", "1")}
+            assert manager.variables()["AMDSTATUS"] == "MACHINE"
+            manager.asked.clear()
+            live = CallInfo("1.5", "asterisk")
+            client.add(event(said=VerdictKind.LIVE, call=live))
+            await client.told(live.id)
+            assert {p["Action"] for p in manager.asked} == {"Setvar"}
 
     run(test())

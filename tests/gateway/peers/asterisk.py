@@ -59,6 +59,10 @@ exten => eagi-server,1,Answer()
  same => n,EAGI(${AUDIO_MODEL},eagi,--server,ws://127.0.0.1:8080)
  same => n,Goto(audio-model,verdict,1)
 
+; Where recordings are sent.
+exten => recorded,1,NoOp(${AMDSTATUS} ${AMDCAUSE} ${AUDIOMODEL_VERDICT} ${AUDIOMODEL_SCORE})
+ same => n,Wait(20)
+
 ; The application, for as long as the caller or the server stays.
 exten => application,1,Answer()
  same => n,AudioSocket(${UUID()},${AUDIOSOCKET})

@@ -4,7 +4,7 @@ import asyncio
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -138,6 +138,7 @@ async def listening(
     action: Action = Action.VARIABLE,
     through: str = "ami",
     deadline_seconds: float = 9,
+    others: Sequence[str] = (),
 ) -> AsyncIterator[Heard]:
     """A server in this process at the addresses that the example names, with AMI or ARI."""
     secret = pbx.home / "secret"
@@ -154,7 +155,8 @@ async def listening(
         f"--{through}-action": action,
     }
     heard = Heard()
-    async with serving(*(str(word) for pair in flags.items() for word in pair)) as running:
+    words = [str(word) for pair in flags.items() for word in pair]
+    async with serving(*words, *others) as running:
         calls = running.server.calls
         calls.open = heard.open(calls.open)  # type: ignore[method-assign]
         calls.keep = lambda event, raw_format, audio: None
@@ -358,6 +360,30 @@ def test_ari_hangs_up_a_recording_in_the_middle_of_its_call(pbx: Asterisk) -> No
             assert final.verdict.verdict is VerdictKind.RECORDED
             assert await has_ended(pbx, 3) < 1
             await asyncio.to_thread(assert_agent_heard, pbx, played)
+
+    run(test())
+
+
+@pytest.mark.parametrize("to", ["audiosocket", "websocket", "snoop"])
+def test_a_recording_is_transferred_to_an_extension(to: str, pbx: Asterisk) -> None:
+    played = recording(pbx, "recorded-prompt-en.wav")
+    others = ["--ami-transfer-to", "recorded@tests"]
+    if to == "snoop":
+        others += ["--ari-address", f"127.0.0.1:{pbx.http_port}", "--ari-user", USER]
+        others += ["--ari-secret-file", str(pbx.home / "secret")]
+
+    async def test() -> None:
+        async with listening(
+            pbx, hang_up=HangUp.ALWAYS, action=Action.TRANSFER, others=others
+        ) as heard:
+            pbx.call(played.path, f"{to}@audio-model")
+            await heard.final()
+            await until(lambda: "Executing [recorded@tests:2]" in pbx.said(), 2)
+            await asyncio.sleep(0.5)
+            assert pbx.told()[0] == "MACHINE"
+            # The final event does not begin it again, and the caller is still there.
+            assert pbx.said().count("Executing [recorded@tests:1]") == 1
+            assert any(f"{to}@audio-model" in name for name in pbx.channels())
 
     run(test())
 
