@@ -63,9 +63,17 @@ COMMANDS = {
         "audio_model.known.campaigns_command",
         "group calls that play the same recording",
     ),
+    "label": (
+        "audio_model.line.label_command",
+        "make a manifest of the calls whose class is certain",
+    ),
     "tune": (
         "audio_model.line.tune_command",
         "fit a model's scores and thresholds to your own marked calls",
+    ),
+    "renew": (
+        "audio_model.line.renew_command",
+        "tune a line's model, and replace it if the guard holds",
     ),
 }
 """Each command's module, with ``DESCRIPTION``, ``EPILOG``, ``add_arguments`` and ``run``."""

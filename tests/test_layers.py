@@ -25,8 +25,8 @@ LAYERS = (
     {"sources"},
     {"known", "ranges"},
     {"scoring", "records"},
-    {"batch", "report", "gateway", "line"},
-    {"desk"},
+    {"batch", "report", "gateway"},
+    {"line", "desk"},
     {"cli"},
     {"__init__", "__main__"},
 )

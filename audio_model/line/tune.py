@@ -64,7 +64,21 @@ def untuned_rule(model: Model) -> DecisionRule:
     return at_prevalence(rule, PREVALENCE)
 
 
-def tune(heard: HeardMarks, model: Model, budget: float, prevalence: float | None) -> Tuning:
+@dataclass(frozen=True)
+class InUse:
+    """The rule that a new one is measured against, and what its network says of the same calls."""
+
+    answers: Sequence[Answer]
+    rule: DecisionRule
+
+
+def tune(
+    heard: HeardMarks,
+    model: Model,
+    budget: float,
+    prevalence: float | None,
+    in_use: InUse | None = None,
+) -> Tuning:
     """Fit a rule to calls that were heard and checked, and judge it on calls held out.
 
     Args:
@@ -72,12 +86,14 @@ def tune(heard: HeardMarks, model: Model, budget: float, prevalence: float | Non
         model: whose network heard them.
         budget: the share of live callers who may be called recorded, for the figures.
         prevalence: the share of recordings that scores are to stand for; the model's by default.
+        in_use: what to measure against; the model before any tuning by default.
 
     Raises UsageError for a budget that the model has no point for.
     """
     answers, before = heard.answers, untuned_rule(model)
+    in_use = in_use or InUse(answers, before)
     sides = {
-        "before": judge(answers, before, budget),
+        "before": judge(in_use.answers, at_prevalence(in_use.rule, PREVALENCE), budget),
         "after": cross_judge(answers, before, budget),
     }
     figures = figures_of(answers, sides)

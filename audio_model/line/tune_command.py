@@ -15,7 +15,7 @@ from audio_model.formats import suffix_of
 from audio_model.line.hear import HeardMarks, hear_marks
 from audio_model.line.marks import Marks, check, read_marks
 from audio_model.line.prevalence import Prevalence, prevalence_in
-from audio_model.line.tune import Tuning, tune, tuned_file, untuned_rule
+from audio_model.line.tune import InUse, Tuning, tune, tuned_file, untuned_rule
 from audio_model.line.tune_text import as_text, as_values, mark_values, problems_text
 from audio_model.model import DEFAULT_PATH, Model
 
@@ -80,6 +80,7 @@ def tuned(
     budget: float,
     prevalence: float | None = None,
     unlabelled: Sequence[str] = (),
+    in_use: Model | None = None,
 ) -> Tuned:
     """Tune a model to marked calls. Raises AudioModelError.
 
@@ -89,6 +90,7 @@ def tuned(
         budget: share of live callers who may be called recorded, for the figures.
         prevalence: share of recordings that scores are to stand for.
         unlabelled: results of calls that tell the share instead.
+        in_use: the model to measure against; the one to begin from, before any tuning, by default.
     """
     if prevalence is not None and not 0 < prevalence < 1:
         raise UsageError(f"--prevalence is a share between 0 and 1, not {prevalence:g}")
@@ -110,7 +112,12 @@ def tuned(
                 "set --prevalence"
             )
         prevalence = share.share
-    return Tuned(loaded, marks, heard, share, tune(heard, loaded, budget, prevalence))
+    against = None
+    if in_use is not None:
+        same = in_use.about["weights_hash"] == loaded.about["weights_hash"]
+        theirs = heard if same else hear_marks(in_use, heard.marks)
+        against = InUse(theirs.answers, in_use.rule)
+    return Tuned(loaded, marks, heard, share, tune(heard, loaded, budget, prevalence, against))
 
 
 def run(args: argparse.Namespace) -> int:

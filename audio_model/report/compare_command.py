@@ -93,12 +93,16 @@ def _sides(args: argparse.Namespace) -> tuple[Iterable[Result], Iterable[Result]
         )
     if not args.paths:
         return Results.open(args.old, args.columns), Results.open(args.new, args.columns)
-    detectors = [
-        Detector.load(Path(path), max_false_alarm=args.max_false_alarm)
-        for path in (args.old, args.new)
-    ]
-    # Both models hear a recording one after the other: tee then holds no more than its rows.
     entries = expand(args.paths, columns=args.columns)
+    return score_both(entries, Path(args.old), Path(args.new), args.max_false_alarm)
+
+
+def score_both(
+    entries: Iterable[Entry], old: Path, new: Path, max_false_alarm: float
+) -> tuple[Iterator[Result], Iterator[Result]]:
+    """Score recordings by two models, for :func:`compare`. Raises AudioModelError."""
+    detectors = [Detector.load(path, max_false_alarm=max_false_alarm) for path in (old, new)]
+    # Both models hear a recording one after the other: tee then holds no more than its rows.
     both = tee(_score_both(entries, detectors))
     return (pair[0] for pair in both[0]), (pair[1] for pair in both[1])
 

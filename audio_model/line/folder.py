@@ -1,0 +1,84 @@
+"""The folder of a line: the model in use, those before it, and a line of a log for each change.
+
+============== =====================================================================
+model.onnx      what ``serve`` and ``score`` are given
+previous/       models that were replaced, by number
+candidate.onnx  what was tuned last, replaced or not
+report.txt      what was said of it, and ``report.json`` with the same figures
+log.jsonl       a line for each renewal and each roll back
+============== =====================================================================
+"""
+
+import json
+import time
+from pathlib import Path
+
+from audio_model.errors import OutputError, UsageError, printable
+from audio_model.files import write_bytes, write_whole
+from audio_model.times import iso
+
+
+class LineFolder:
+    """One line's folder."""
+
+    def __init__(self, path: str) -> None:
+        self.path = Path(path)
+        self.model = self.path / "model.onnx"
+        self.candidate = self.path / "candidate.onnx"
+
+    def begin(self, model: Path) -> None:
+        """Make the folder with a model in use, unless it has one. Raises OutputError."""
+        try:
+            (self.path / "previous").mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise OutputError(f"cannot make {printable(self.path)}: {error.strerror}") from error
+        if not self.model.exists():
+            write_bytes(self.model, _read(model))
+
+    def replace(self) -> Path:
+        """Put the candidate in use; returns where the former model is kept. Raises OutputError."""
+        numbers = [int(each.stem) for each in self._previous()]
+        kept = self.path / "previous" / f"{max(numbers, default=0) + 1:04}.onnx"
+        write_bytes(kept, _read(self.model))
+        write_bytes(self.model, _read(self.candidate))
+        return kept
+
+    def roll_back(self) -> Path:
+        """Put the model before the present one in use again; returns where the latter is kept.
+
+        Raises UsageError if there is none, OutputError if it can't be written.
+        """
+        previous = self._previous()
+        if not previous:
+            raise UsageError(f"{printable(self.path)} holds no model to roll back to")
+        kept = self.path / "rolled-back.onnx"
+        write_bytes(kept, _read(self.model))
+        write_bytes(self.model, _read(previous[-1]))
+        previous[-1].unlink()
+        return kept
+
+    def report(self, text: str, values: dict[str, object]) -> None:
+        """Write what is said of the last renewal. Raises OutputError."""
+        write_whole(self.path / "report.txt", text + "\n")
+        lines = json.dumps(values, ensure_ascii=False, indent=2)
+        write_whole(self.path / "report.json", lines + "\n")
+
+    def log(self, what: str, **values: object) -> None:
+        """Add a line to the log. Raises OutputError."""
+        line = json.dumps({"time": iso(time.time()), "what": what, **values}, ensure_ascii=False)
+        try:
+            with (self.path / "log.jsonl").open("a", encoding="utf-8") as file:
+                file.write(line + "\n")
+        except OSError as error:
+            raise OutputError(f"cannot write the log of {printable(self.path)}: {error}") from error
+
+    def _previous(self) -> list[Path]:
+        found = (self.path / "previous").glob("[0-9]*.onnx")
+        return sorted(each for each in found if each.stem.isdigit())
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise OutputError(f"cannot read {printable(path)}: {error.strerror}") from error

@@ -1,0 +1,107 @@
+"""``audio-model label``: a manifest of the calls whose class is certain, from what tables say."""
+
+import argparse
+import csv
+import io
+import sys
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from audio_model.errors import UsageError, printable
+from audio_model.files import write_whole
+from audio_model.formats import suffix_of
+from audio_model.line.labels import Labels, label
+from audio_model.line.marks import CLASSES
+from audio_model.tables.rows import escape
+
+EXIT_DONE, EXIT_SOME_ERRORS = 0, 1
+COLUMNS = ("path", "label", "source", "group", "channel", "confidence", "why", "corpus")
+CONFLICT_COLUMNS = ("path", "channel", "recorded", "live")
+CORPUS = "certain"
+_SHOWN_PROBLEMS = 10
+
+DESCRIPTION = """\
+Make a manifest of the calls whose class is certain without anybody having listened: recordings that
+repetition or a store of known recordings proves, live calls by long two-way talk, and marks of
+those who took them. The network's own opinion is never among it."""
+
+EPILOG = """\
+examples:
+  audio-model label results/ campaigns.csv --output certain.csv
+  audio-model score calls/ --channel each --max-seconds 120 --output legs.csv
+  audio-model label legs.csv --output certain.csv         long talk on both legs
+  audio-model tune certain.csv marks.csv --output mine.onnx
+
+reads, where a table has them
+  known, known_name, known_repeated    of audio-model score --known: recorded
+  campaign, matched_seconds            of audio-model campaigns: recorded, from 3 s on
+  channel, speech_seconds, seconds, duration    10 s of voice on both legs of a call of 60 s: live
+  mark, trust                          recorded or live, said by who took the call
+  caller                               the source of live calls; without it each call is its own
+Rows of one path and channel are one call, whatever table they are in.
+
+writes
+  certain.csv              path, label, source, group, channel, confidence, why, corpus
+  certain.conflicts.csv    calls of which something says recorded and something live: for the desk
+
+exit status:
+  0 done, 1 some rows could not be read, 2 wrong usage, 3 the manifest cannot be written
+"""
+
+
+def run(args: argparse.Namespace) -> int:
+    """Label; returns the exit status. Raises AudioModelError."""
+    if suffix_of(args.output) != ".csv":
+        raise UsageError(f"the output's name must end in .csv: {args.output}")
+    labels = label(args.results)
+    print(write_labels(labels, args.output), file=sys.stderr)
+    for problem in labels.problems[:_SHOWN_PROBLEMS]:
+        print(problem, file=sys.stderr)
+    return EXIT_SOME_ERRORS if labels.problems else EXIT_DONE
+
+
+def write_labels(labels: Labels, output: str) -> str:
+    """Write the manifest and the conflicts beside it; returns what to say of them.
+
+    Raises OutputError.
+    """
+    agreed, conflicts = list(labels.agreed()), list(labels.conflicts())
+    rows = (
+        (
+            *(escape(path), CLASSES[of.label], escape(of.source), escape(of.source), channel),
+            *(f"{of.confidence:g}", escape(of.why), CORPUS),
+        )
+        for (path, channel), of in agreed
+    )
+    write_whole(output, _csv(COLUMNS, rows))
+    told = (
+        (escape(path), channel, *("; ".join(e.why for e in of if e.label == n) for n in (1, 0)))
+        for (path, channel), of in conflicts
+    )
+    beside = str(Path(output).with_suffix(".conflicts.csv"))
+    write_whole(beside, _csv(CONFLICT_COLUMNS, told))
+    counts = Counter(CLASSES[of.label] for _, of in agreed)
+    return (
+        f"{printable(output)}: {counts['recorded']} recordings and {counts['live']} live calls are "
+        f"certain, of {labels.rows} rows; {len(conflicts)} conflicts are in {printable(beside)}"
+    )
+
+
+def _csv(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    table = io.StringIO()
+    writer = csv.writer(table, lineterminator="\n")
+    writer.writerow(columns)
+    writer.writerows(rows)
+    return table.getvalue()
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare what ``label`` takes."""
+    parser.add_argument(
+        "results",
+        nargs="+",
+        metavar="RESULTS",
+        help="a run folder, or a table (.csv, .jsonl or .parquet) with a column path",
+    )
+    parser.add_argument("--output", required=True, metavar="FILE", help="the manifest (.csv)")

@@ -1,0 +1,174 @@
+"""Labels for nothing: what tables say of calls that is certain, and never the network's opinion.
+
+========== ================================= ====================================================
+label      columns                           why it is certain
+========== ================================= ====================================================
+recorded   ``known``, ``known_repeated``     these very samples were heard before
+recorded   ``campaign``, ``matched_seconds`` other calls of the archive hold the same samples
+live       ``channel``, ``speech_seconds``   both legs of a long call talk: nobody talks to a
+                                             recording for so long
+either     ``mark``, ``trust``               somebody who took the call says so
+========== ================================= ====================================================
+
+``verdict``, ``score`` and ``logit`` are not read. Two-way talk tells of each leg, repetition of the
+leg or the mix that was heard. What speaks for both classes is a conflict, for people to settle.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from audio_model.audio import Channel
+from audio_model.errors import ResultsError, printable
+from audio_model.line.marks import CLASSES
+from audio_model.sources.open import from_folder
+from audio_model.tables.readers import NotATable, read_rows
+from audio_model.tables.results import Results
+
+KNOWN_CONFIDENCE = 0.999
+"""As :data:`audio_model.known.fuse.RECORDED_IF_KNOWN`."""
+CAMPAIGN_CONFIDENCE = 0.99
+"""A sure match of two calls; a phrase that two people are greeted by is shorter."""
+TALK_CONFIDENCE = 0.95
+"""Some recordings are argued with."""
+MARK_CONFIDENCE = 0.9
+"""People err in one mark of ten, unless a column ``trust`` says otherwise."""
+LEAST_MATCHED_SECONDS = 3.0
+"""A beep, a ringing tone or a greeting that matches is shorter."""
+LEAST_CALL_SECONDS, LEAST_TALK_SECONDS = 60.0, 10.0
+"""Of a call, and of voice on each leg of it, for two-way talk."""
+_OPTIONAL = (
+    *("channel", "known", "known_name", "known_repeated", "campaign", "matched_seconds"),
+    *("seconds", "speech_seconds", "duration", "caller", "mark", "trust"),
+)
+_SAID = {"recorded": 1, "1": 1, "录音": 1, "live": 0, "0": 0, "真人": 0}
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """Why one call is of a class."""
+
+    label: int
+    source: str
+    confidence: float
+    why: str
+
+
+@dataclass
+class Labels:
+    """What is certain of calls, by path and channel, in the order in which it was met."""
+
+    evidence: dict[tuple[str, str], list[Evidence]] = field(
+        default_factory=lambda: defaultdict(list)
+    )
+    rows: int = 0
+    problems: list[str] = field(default_factory=list)
+
+    def agreed(self) -> Iterator[tuple[tuple[str, str], Evidence]]:
+        """Yield calls of which all evidence says the same, with the surest."""
+        for call, found in self.evidence.items():
+            if len({each.label for each in found}) == 1:
+                yield call, max(found, key=lambda each: each.confidence)
+
+    def conflicts(self) -> Iterator[tuple[tuple[str, str], list[Evidence]]]:
+        """Yield calls of which evidence says both."""
+        for call, found in self.evidence.items():
+            if len({each.label for each in found}) > 1:
+                yield call, found
+
+
+@dataclass
+class _Legs:
+    """What is heard of the legs of one call."""
+
+    talk: dict[str, float] = field(default_factory=dict)
+    seconds: float = 0.0
+    caller: str = ""
+
+
+def label(paths: Iterable[str]) -> Labels:
+    """Read tables and say what is certain of their calls. Raises ResultsError for what is none."""
+    labels, legs = Labels(), defaultdict[str, _Legs](_Legs)
+    for table in paths:
+        results = Results.open(table)
+        for part in results.parts:
+            try:
+                for where, values in read_rows(str(part), ("path",), None, _OPTIONAL):
+                    labels.rows += 1
+                    try:
+                        if isinstance(values, str):
+                            raise ValueError(values)
+                        _read(values, results.start, labels, legs)
+                    except ValueError as error:
+                        labels.problems.append(f"{printable(part)}, {where}: {error}")
+            except (OSError, NotATable) as error:
+                raise ResultsError(f"{printable(part)}: {error}") from error
+    for path, of in legs.items():
+        if len(of.talk) == 2 and min(of.talk.values()) >= LEAST_TALK_SECONDS:
+            if of.seconds < LEAST_CALL_SECONDS:
+                continue
+            for channel, talk in of.talk.items():
+                far = f"{channel} of {of.caller or path}"
+                why = f"both legs talk ({talk:.0f} s of {of.seconds:.0f} s on this one)"
+                labels.evidence[path, channel].append(
+                    Evidence(0, f"{CLASSES[0]} {far}", TALK_CONFIDENCE, why)
+                )
+    return labels
+
+
+def _read(
+    values: Mapping[str, object], start: Path, labels: Labels, legs: Mapping[str, _Legs]
+) -> None:
+    path = _text(values, "path")
+    if not path:
+        raise ValueError("it has no path")
+    path = from_folder(start.absolute(), path)
+    channel = _text(values, "channel")
+    if channel and channel not in list(Channel):
+        raise ValueError(f"channel is {channel!r}, neither left, right nor mix")
+    caller = _text(values, "caller")
+    call = path, channel or Channel.MIX.value
+    labels.evidence[call] += _evidence(values, caller or path)
+    if not labels.evidence[call]:
+        del labels.evidence[call]
+    if channel in (Channel.LEFT, Channel.RIGHT):
+        of = legs[path]
+        of.talk[channel] = max(of.talk.get(channel, 0.0), _number(values, "speech_seconds"))
+        of.seconds = max(of.seconds, _number(values, "seconds"), _number(values, "duration"))
+        of.caller = of.caller or caller
+
+
+def _evidence(values: Mapping[str, object], caller: str) -> Iterator[Evidence]:
+    if known := _text(values, "known"):
+        name = _text(values, "known_name") or known
+        why = _text(values, "known_repeated") or f"repeats the known recording {name}"
+        yield Evidence(1, f"{CLASSES[1]} {name}", KNOWN_CONFIDENCE, why)
+    if campaign := _text(values, "campaign"):
+        matched = _number(values, "matched_seconds")
+        if matched >= LEAST_MATCHED_SECONDS:
+            why = f"{matched:.1f} s are in other calls of campaign {campaign}, too"
+            source = f"{CLASSES[1]} campaign {campaign}"
+            yield Evidence(1, source, CAMPAIGN_CONFIDENCE, why)
+    if mark := _text(values, "mark").lower():
+        if mark not in _SAID:
+            return
+        trust = _number(values, "trust") if _text(values, "trust") else MARK_CONFIDENCE
+        if not 0 <= trust <= 1:
+            raise ValueError(f"trust is {trust:g}, not a share from 0 to 1")
+        yield Evidence(_SAID[mark], f"{CLASSES[_SAID[mark]]} {caller}", trust, f"marked {mark}")
+
+
+def _text(values: Mapping[str, object], name: str) -> str:
+    value = values.get(name)
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    return "" if value is None else str(value).strip()
+
+
+def _number(values: Mapping[str, object], name: str) -> float:
+    text = _text(values, name)
+    try:
+        return float(text) if text else 0.0
+    except ValueError:
+        raise ValueError(f"{name} is {text!r}") from None

@@ -1,0 +1,126 @@
+"""``audio-model renew``: label, tune, guard and replace a line's model, by one command."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from audio_model.errors import UsageError, printable
+from audio_model.files import write_bytes
+from audio_model.line.folder import LineFolder
+from audio_model.line.guard import Condition
+from audio_model.line.label_command import write_labels
+from audio_model.line.labels import label
+from audio_model.line.tune_command import add_tuning_arguments, tuned
+from audio_model.model import DEFAULT_PATH, Model
+from audio_model.report.compare import compare
+from audio_model.report.compare_command import score_both
+from audio_model.report.compare_text import as_text, as_values
+from audio_model.sources.inputs import expand
+
+EXIT_REPLACED, EXIT_KEPT = 0, 1
+
+DESCRIPTION = """\
+Renew the model of a line: tune it to the marks and to labels that are certain, measure it against
+the model in use on calls held out, and put it in its place if the guard holds. Nothing is replaced
+otherwise. For cron."""
+
+EPILOG = """\
+examples:
+  audio-model renew line/ --marks desk.csv --label results/ campaigns.csv
+  audio-model renew line/ --marks desk.csv --model adapted.onnx     of training.adapt
+  audio-model renew line/ --marks desk.csv --shadow calls/ --max-flips 0.05
+  audio-model renew line/ --roll-back
+  audio-model renew line/ --marks desk.csv && systemctl restart audio-model    a line of a crontab
+
+line/ holds model.onnx (in use: the shipped one at first), previous/, candidate.onnx, report.txt,
+report.json, log.jsonl and, with --label, certain.csv and certain.conflicts.csv.
+
+exit status:
+  0 replaced or rolled back, 1 kept: the guard does not hold, 2 wrong usage, or marks that
+  contradict each other or are too few, 3 a file cannot be written
+"""
+
+
+def run(args: argparse.Namespace) -> int:
+    """Renew or roll back; returns the exit status. Raises AudioModelError."""
+    folder = LineFolder(args.folder)
+    if args.roll_back:
+        if args.marks or args.label:
+            raise UsageError("--roll-back takes no marks")
+        kept = folder.roll_back()
+        folder.log("rolled back")
+        print(f"{printable(folder.model)} is the model before; the other is {printable(kept)}")
+        return EXIT_REPLACED
+    if not args.marks and not args.label:
+        raise UsageError("give --marks, --label or both, or --roll-back")
+    if args.max_flips is not None and not (0 <= args.max_flips <= 1 and args.shadow):
+        raise UsageError("--max-flips is a share from 0 to 1 of the verdicts on --shadow calls")
+    return _renew(args, folder)
+
+
+def _renew(args: argparse.Namespace, folder: LineFolder) -> int:
+    base = DEFAULT_PATH if args.model is None else Path(args.model)
+    folder.begin(base)
+    marks, said = list(args.marks), []
+    if args.label:
+        certain = str(folder.path / "certain.csv")
+        said.append(write_labels(label(args.label), certain))
+        marks.append(certain)
+    made = tuned(
+        base,
+        marks,
+        args.max_false_alarm,
+        args.prevalence,
+        args.unlabelled,
+        in_use=Model.load(folder.model),
+    )
+    write_bytes(folder.candidate, made.file())
+    guard, values = list(made.tuning.guard), made.values()
+    said.append(made.text())
+    if args.shadow:
+        entries = expand(args.shadow)
+        budget = args.max_false_alarm
+        shadow = compare(*score_both(entries, folder.model, folder.candidate, budget))
+        values["shadow"] = as_values(shadow)
+        said.append(f"On the shadow's calls, in use and new:\n\n{as_text(shadow)}")
+        if args.max_flips is not None:
+            flips = shadow.overall.flip_rate
+            text = f"verdicts that flip on the shadow's calls: {flips:.2%} of {args.max_flips:.2%}"
+            guard.append(Condition(text, flips <= args.max_flips and shadow.overall.joined > 0))
+            said.append(f"  {'yes' if guard[-1].holds else 'NO '}  {text}")
+    holds = all(each.holds for each in guard)
+    values["replaced"] = holds
+    if holds:
+        kept = folder.replace()
+        said.append(f"Replaced: the former model is {printable(kept)}.")
+    else:
+        said.append(f"Kept: {printable(folder.model)} is as it was.")
+    text = "\n\n".join(said)
+    folder.report(text, values)
+    failed = [each.text for each in guard if not each.holds]
+    folder.log("replaced" if holds else "kept", failed=failed, marks=values["marks"])
+    print(text)
+    for problem in made.problems:
+        print(printable(problem), file=sys.stderr)
+    return EXIT_REPLACED if holds else EXIT_KEPT
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare what ``renew`` takes."""
+    parser.add_argument("folder", metavar="FOLDER", help="of the line; made if there is none")
+    parser.add_argument(
+        "--marks", nargs="+", default=[], metavar="MARKS", help="manifests of marked calls"
+    )
+    parser.add_argument(
+        "--label", nargs="+", default=[], metavar="RESULTS", help="tables for audio-model label"
+    )
+    parser.add_argument(
+        "--shadow", nargs="+", default=[], metavar="PATH", help="calls that both models are to hear"
+    )
+    parser.add_argument(
+        "--max-flips", type=float, metavar="RATE", help="replace nothing if more verdicts flip"
+    )
+    parser.add_argument(
+        "--roll-back", action="store_true", help="put the model before the present one in use"
+    )
+    add_tuning_arguments(parser)

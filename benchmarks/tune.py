@@ -1,0 +1,254 @@
+"""``python -m benchmarks.tune``: what so many marks give on lines that no network has met.
+
+Lines are made of corpora of the config's ``unmet`` manifest, in the matched channel. The rule that
+each line begins from is fitted to the other corpora alone, as the shipped one is to all: the line
+is as new to it as to the network. Marks are drawn by whole groups, half of each class; calls of
+groups that were not drawn judge. Every draw is in the JSON, the table has their means. The guard is
+asked in the first draws.
+
+Answers of a run are read where ``training.evaluate`` has left them, so no network listens.
+"""
+
+import argparse
+import json
+import sys
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.random import Generator
+
+from audio_model.decision import DecisionRule, OperatingPoint, sigmoid
+from audio_model.errors import UsageError
+from audio_model.files import write_whole
+from audio_model.fitting import metrics
+from audio_model.fitting.own import beliefs, group_weights, tune_rule
+from audio_model.fitting.rule import fit_rule
+from audio_model.fitting.student import rate_interval
+from audio_model.line.guard import conditions
+from audio_model.line.judge import Judged, cross_judge, figures_of, judge, least_ece, log_loss
+from training import checkpoint, config
+from training.checkpoint import CHECKPOINT
+from training.data import manifest
+from training.evaluation.answers import FILE_NAME, MAIN_CONDITIONS, identity_in, load
+from training.evaluation.infer import HeardTake
+
+TELEPHONE = ("getgoing", "hyke", "csvd_whatsapp_calls")
+LINES = {
+    "prompts": (
+        *TELEPHONE,
+        *("app_greetings", "kazoo", "libritts_mobilespeech_gt", "pbx_autodial_prompts"),
+        *("pbx_prompts_other", "vo_reels"),
+    ),
+    "engines": (
+        *TELEPHONE,
+        *("polly", "tts_cartesia_eleven", "tts_clam_ditto", "tts_dectalk", "tts_openai"),
+        *("tts_styletts2_family", "tts_xtts"),
+    ),
+    "mandarin": (
+        *("common_voice_zh_tw_hk", "easyturn_zh_real", "aliyun_mic_questions"),
+        *("hk_council_cantonese", "tts_mandarin_fastspeech", "tts_sherpa_onnx", "tts_zipvoice"),
+    ),
+}
+"""Corpora of each line: two of telephones with prompts or synthesis, one in another language."""
+MARKS = (10, 30, 100, 200)
+BUDGET = 0.01
+DRAWS = 20
+GUARDED = 4
+"""Draws in which the guard is asked: it judges each tenth by the other nine."""
+MOST_DRAWN = 2 / 3
+"""Share of a class's groups that may be marked, so that some are left to judge."""
+HIGHER_IS_WORSE = {"log_loss": True, "ece": True, "flagged": True, "caught": False}
+
+
+@dataclass(frozen=True)
+class Draw:
+    """One draw of marks: figures of the calls left over, before and after."""
+
+    before: dict[str, float]
+    after: dict[str, float]
+    least_ece: float
+    guard: bool | None
+    """None where it was not asked."""
+    marks: int
+    callers: int
+    """Live groups left over, by which the share flagged is known."""
+
+
+def with_budget(rule: DecisionRule, budget: float) -> DecisionRule:
+    """Return a rule that has a point for a budget, by what it believes of scores beyond its own.
+
+    The corpora that are left are too few callers for the budget of the shipped rule.
+    """
+    if any(point.max_false_alarm == budget for point in rule.operating_points):
+        return rule
+    live, recorded, _ = beliefs(rule)
+    at = live.exceeded_by(budget)
+    first = rule.operating_points[0]
+    point = OperatingPoint(
+        budget, sigmoid(at), first.live_at, budget, 1 - recorded.share_above(at), first.passed
+    )
+    return replace(rule, operating_points=(point, *rule.operating_points))
+
+
+def draw_marks(
+    takes: Sequence[HeardTake], n: int, rng: Generator
+) -> tuple[list[HeardTake], list[HeardTake]]:
+    """Draw marks by whole groups, half of each class; the marks, and calls of other groups."""
+    marks: list[HeardTake] = []
+    for label in (0, 1):
+        groups: dict[str, list[HeardTake]] = defaultdict(list)
+        for take in takes:
+            if take.label == label:
+                groups[take.group].append(take)
+        order = list(groups)
+        rng.shuffle(order)
+        drawn: list[HeardTake] = []
+        for number, group in enumerate(order):
+            if len(drawn) >= n // 2 or number >= len(order) * MOST_DRAWN:
+                break
+            drawn += groups[group][: n // 2 - len(drawn)]
+        marks += drawn
+    used = {take.group for take in marks}
+    return marks, [take for take in takes if take.group not in used]
+
+
+def with_wrong(marks: Sequence[HeardTake], share: float, rng: Generator) -> list[HeardTake]:
+    """Return the marks with a share of them wrong; a wrong mark is a group of its own."""
+    wrong = set(rng.choice(len(marks), round(share * len(marks)), replace=False).tolist())
+    return [
+        replace(take, label=1 - take.label, group=f"{take.group} (wrong)") if n in wrong else take
+        for n, take in enumerate(marks)
+    ]
+
+
+def weighted(takes: Sequence[HeardTake]) -> list[HeardTake]:
+    """Return takes whose groups count alike."""
+    weights = group_weights([take.label for take in takes], [take.group for take in takes])
+    return [replace(take, weight=weight) for take, weight in zip(takes, weights, strict=True)]
+
+
+def measured(takes: Sequence[HeardTake], judged: Judged) -> tuple[dict[str, float], float]:
+    """Return figures of held-out calls, and the calibration error of a perfect score of them."""
+    label = np.array([take.label for take in takes])
+    weight = np.array([take.weight for take in takes])
+    for each in (0, 1):
+        weight[label == each] /= weight[label == each].sum()
+    probability = 1 / (1 + np.exp(-judged.log_odds))
+    figures = {
+        "log_loss": log_loss(judged.log_odds, label, weight),
+        "ece": metrics.ece(probability, label, weight),
+        "flagged": float(np.average(judged.recorded[label == 0], weights=weight[label == 0])),
+        "caught": float(np.average(judged.recorded[label == 1], weights=weight[label == 1])),
+    }
+    return figures, least_ece(judged.log_odds, weight, draws=20)
+
+
+def tried(
+    takes: Sequence[HeardTake], before: DecisionRule, n: int, wrong: float, seed: int
+) -> Draw | None:
+    """Tune to one draw of marks and judge the rest; None if too few calls are left."""
+    rng = np.random.default_rng([seed, n])
+    marks, rest = draw_marks(takes, n, rng)
+    if min(sum(take.label == label for take in rest) for label in (0, 1)) < 20:
+        return None
+    marks = weighted(with_wrong(marks, wrong, rng) if wrong else marks)
+    rest = weighted(rest)
+    rule = tune_rule(marks, before)
+    old, _ = measured(rest, judge(rest, before, BUDGET))
+    new, least = measured(rest, judge(rest, rule, BUDGET))
+    guard = guarded(marks, before) if seed < GUARDED else None
+    callers = len({take.group for take in rest if take.label == 0})
+    return Draw(old, new, least, guard, len(marks), callers)
+
+
+def guarded(marks: Sequence[HeardTake], before: DecisionRule) -> bool:
+    """Return whether the guard would put the tuned rule in use."""
+    sides = {
+        "before": judge(marks, before, BUDGET),
+        "after": cross_judge(marks, before, BUDGET),
+    }
+    live, recorded = ({m.group for m in marks if m.label == label} for label in (0, 1))
+    told = conditions(figures_of(marks, sides, 200), BUDGET, (len(live), len(recorded)))
+    return all(each.holds for each in told)
+
+
+def table(results: dict[str, list[Draw]]) -> str:
+    """Return the means over draws as a table in Markdown."""
+    head = [
+        "line, marks", "log loss", "ECE", "a perfect score's", "live flagged (95 % of one draw)",
+        "recordings caught", "draws with a worse log loss", "guard lets through",
+    ]  # fmt: skip
+    rows = [head, ["---"] * len(head)]
+    for name, draws in results.items():
+        if not draws:
+            rows.append([name, "too few calls are left to judge", *[""] * 6])
+            continue
+        mean = {
+            key: [float(np.mean([getattr(d, side)[key] for d in draws])) for side in SIDES]
+            for key in HIGHER_IS_WORSE
+        }
+        callers = round(float(np.mean([d.callers for d in draws])))
+        low, high = rate_interval(mean["flagged"][1] * callers, callers)
+        worse = sum(d.after["log_loss"] > d.before["log_loss"] for d in draws)
+        asked = [draw.guard for draw in draws if draw.guard is not None]
+        change = np.array([d.after["log_loss"] - d.before["log_loss"] for d in draws])
+        rows.append([
+            name,
+            f"{mean['log_loss'][0]:.3f} → {mean['log_loss'][1]:.3f} "
+            f"({change.mean():+.3f} ± {1.96 * change.std(ddof=1) / len(draws) ** 0.5:.3f})",
+            _arrow(mean["ece"]), f"{100 * np.mean([d.least_ece for d in draws]):.1f} %",
+            f"{_arrow(mean['flagged'])} ({100 * low:.1f} to {100 * high:.1f} %)",
+            _arrow(mean["caught"]), f"{worse} of {len(draws)}",
+            f"{sum(asked)} of {len(asked)}",
+        ])  # fmt: skip
+    return "\n".join("| " + " | ".join(row) + " |" for row in rows)
+
+
+SIDES = ("before", "after")
+
+
+def _arrow(pair: Sequence[float]) -> str:
+    return f"{100 * pair[0]:.1f} → {100 * pair[1]:.1f} %"
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Measure and print; returns the exit status."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.tune", description=__doc__)
+    parser.add_argument("--config", type=Path, required=True, help="of the run")
+    parser.add_argument("--run", type=Path, required=True, help="with its checkpoint and answers")
+    parser.add_argument("--draws", type=int, default=DRAWS)
+    parser.add_argument("--output", type=Path, help="every draw, as JSON")
+    args = parser.parse_args(arguments)
+    settings = config.load(args.config)
+    if settings.unmet.manifest is None:
+        raise UsageError(f"{args.config}: lines are made of [unmet], and it has none")
+    trained = checkpoint.load(args.run / CHECKPOINT)
+    file = args.run / FILE_NAME
+    if trained.weights_hash not in (identity_in(file) or ""):
+        raise UsageError(f"{file}: no answers of these weights; training.evaluate gives them")
+    answers = load(file, manifest.load(settings.unmet.manifest).clips)
+    main_takes = [take for take in answers.of(*MAIN_CONDITIONS) if len(take.steps)]
+    matched = [take for take in answers.of("matched") if len(take.steps)]
+    results: dict[str, list[Draw]] = {}
+    for line, corpora in LINES.items():
+        others = [take for take in main_takes if take.clip.corpus not in corpora]
+        before = with_budget(fit_rule(others, settings.calibration), BUDGET)
+        takes = [take for take in matched if take.clip.corpus in corpora]
+        for wrong in (0.0, 0.1):
+            for n in MARKS:
+                name = f"{line}, {n}" + (f", {wrong:.0%} of them wrong" if wrong else "")
+                draws = [tried(takes, before, n, wrong, seed) for seed in range(args.draws)]
+                results[name] = [draw for draw in draws if draw is not None]
+                print(name, file=sys.stderr)
+    print(table(results))
+    if args.output is not None:
+        every = {name: [vars(draw) for draw in draws] for name, draws in results.items()}
+        write_whole(args.output, json.dumps(every, indent=1) + "\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,112 @@
+"""Labels that are certain, and conflicts; never the network's opinion."""
+
+import csv
+from pathlib import Path
+
+import pytest
+
+from audio_model import cli
+from audio_model.line.labels import CAMPAIGN_CONFIDENCE, KNOWN_CONFIDENCE, label
+from audio_model.line.marks import read_marks
+from tests.line.lines import write_table
+
+LEG = {"seconds": 80.0, "verdict": "recorded", "score": 0.99}
+
+
+def legs(path: str, left: float, right: float, seconds: float = 80.0) -> list[dict[str, object]]:
+    return [
+        {"path": path, "channel": c, **LEG, "seconds": seconds, "speech_seconds": s}
+        for c, s in (("left", left), ("right", right))
+    ]
+
+
+def test_repetition_proves_recordings(tmp_path: Path) -> None:
+    scored = write_table(
+        tmp_path / "r.csv",
+        [
+            {"path": "/a.wav", "known": "7", "known_name": "bank.wav", "known_repeated": ""},
+            {"path": "/b.wav", "known": "8", "known_name": "", "known_repeated": "3 calls since T"},
+            {"path": "/c.wav", "verdict": "recorded", "score": 1.0},
+        ],
+    )
+    grouped = write_table(
+        tmp_path / "g.csv",
+        [
+            {"path": "/a.wav", "campaign": 1, "matched_seconds": 9.0},
+            {"path": "/d.wav", "campaign": 1, "matched_seconds": 9.0},
+            {"path": "/e.wav", "campaign": 2, "matched_seconds": 1.2},
+            {"path": "/f.wav", "campaign": "", "matched_seconds": ""},
+        ],
+    )
+    found = {path: of for (path, _), of in label([scored, grouped]).agreed()}
+    assert set(found) == {"/a.wav", "/b.wav", "/d.wav"}
+    assert {of.label for of in found.values()} == {1}
+    assert (found["/a.wav"].source, found["/a.wav"].confidence) == (
+        "recorded bank.wav",
+        KNOWN_CONFIDENCE,
+    )
+    assert found["/b.wav"].why == "3 calls since T"
+    assert found["/d.wav"].confidence == CAMPAIGN_CONFIDENCE
+
+
+@pytest.mark.parametrize(
+    ("left", "right", "seconds", "live"),
+    [(20, 15, 80, True), (60, 2, 80, False), (20, 15, 50, False)],
+)
+def test_long_talk_on_both_legs_proves_two_people(
+    left: float, right: float, seconds: float, live: bool, tmp_path: Path
+) -> None:
+    table = write_table(tmp_path / "r.csv", legs("/a.wav", left, right, seconds))
+    found = dict(label([table]).agreed())
+    assert set(found) == ({("/a.wav", "left"), ("/a.wav", "right")} if live else set())
+    assert all(of.label == 0 for of in found.values())
+
+
+def test_marks_of_handsets_count_and_others_do_not(tmp_path: Path) -> None:
+    rows = [
+        {"path": "/a.wav", "mark": "真人", "caller": "139", "trust": ""},
+        {"path": "/b.wav", "mark": "recorded", "caller": "", "trust": "0.8"},
+        {"path": "/c.wav", "mark": "unsure", "caller": "", "trust": ""},
+    ]
+    found = {path: of for (path, _), of in label([write_table(tmp_path / "m.csv", rows)]).agreed()}
+    assert (found["/a.wav"].label, found["/a.wav"].source) == (0, "live 139")
+    assert (found["/b.wav"].label, found["/b.wav"].confidence) == (1, 0.8)
+    assert "/c.wav" not in found
+
+
+def test_conflicts_are_listed_and_not_labelled(tmp_path: Path) -> None:
+    rows = [
+        {"path": "/a.wav", "known": "1", "mark": "live"},
+        {"path": "/b.wav", "known": "1", "mark": ""},
+    ]
+    table, output = write_table(tmp_path / "r.csv", rows), tmp_path / "certain.csv"
+    assert cli.main(["label", table, "--output", str(output)]) == 0
+    assert [Path(mark.path).name for mark in read_marks([str(output)]).marks] == ["b.wav"]
+    with (tmp_path / "certain.conflicts.csv").open() as file:
+        (conflict,) = csv.DictReader(file)
+    assert conflict["path"] == "/a.wav"
+    assert "known recording" in conflict["recorded"]
+    assert conflict["live"] == "marked live"
+
+
+def test_damaged_rows_are_told_and_the_rest_counts(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = [
+        {"path": "/a.wav", "known": "1", "channel": "", "trust": "", "mark": ""},
+        {"path": "", "known": "1", "channel": "", "trust": "", "mark": ""},
+        {"path": "/c.wav", "known": "", "channel": "both", "trust": "", "mark": ""},
+        {"path": "/d.wav", "known": "", "channel": "", "trust": "7", "mark": "live"},
+    ]
+    table, output = write_table(tmp_path / "r.csv", rows), tmp_path / "certain.csv"
+    assert cli.main(["label", table, "--output", str(output)]) == 1
+    said = capsys.readouterr().err
+    for text in ("1 recordings", "line 3: it has no path", "'both'", "trust is 7"):
+        assert text in said
+
+
+def test_paths_are_those_of_the_run(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    write_table(run / "part-00000.csv", [{"path": "a.wav", "known": "1"}])
+    (run / "run.json").write_text(f'{{"folder": "{tmp_path}"}}')
+    assert [path for (path, _), _ in label([str(run)]).agreed()] == [str(tmp_path / "a.wav")]

@@ -1,0 +1,122 @@
+"""``audio-model renew``: replaces nothing unless the guard holds, and rolls back."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from audio_model import cli
+from audio_model.line import renew_command
+from audio_model.line.guard import Condition
+from audio_model.model import Model
+from tests.line.lines import write_calls, write_table
+
+
+@pytest.fixture(scope="module")
+def rows(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, str]]:
+    return write_calls(tmp_path_factory.mktemp("calls"), 24)
+
+
+def renew(folder: Path, model: Path, *more: str) -> int:
+    base = ["--model", str(model), "--max-false-alarm", "0.1"]
+    return cli.main(["renew", str(folder), *base, *more])
+
+
+def held(monkeypatch: pytest.MonkeyPatch, holds: bool) -> None:
+    """Let every guard hold, or none: what it says is tested with :mod:`tests.line.test_judge`."""
+    told = [Condition("told", holds)]
+    monkeypatch.setattr("audio_model.line.tune.conditions", lambda *_: told)
+
+
+def test_it_replaces_logs_and_rolls_back(
+    rows: list[dict[str, str]],
+    model_path: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    folder, marks = tmp_path / "line", write_table(tmp_path / "m.csv", rows)
+    held(monkeypatch, True)
+    assert renew(folder, model_path, "--marks", marks) == renew_command.EXIT_REPLACED
+    shipped, new = model_path.read_bytes(), (folder / "model.onnx").read_bytes()
+    assert new == (folder / "candidate.onnx").read_bytes() != shipped
+    assert (folder / "previous" / "0001.onnx").read_bytes() == shipped
+    assert "Replaced" in (folder / "report.txt").read_text()
+    assert json.loads((folder / "report.json").read_text())["replaced"] is True
+    assert renew(folder, model_path, "--roll-back") == 0
+    assert (folder / "model.onnx").read_bytes() == shipped
+    assert (folder / "rolled-back.onnx").read_bytes() == new
+    whats = [json.loads(line)["what"] for line in (folder / "log.jsonl").read_text().splitlines()]
+    assert whats == ["replaced", "rolled back"]
+    capsys.readouterr()
+    assert renew(folder, model_path, "--roll-back") == 2
+    assert "no model to roll back to" in capsys.readouterr().err
+
+
+def test_a_guard_that_does_not_hold_leaves_the_model(
+    rows: list[dict[str, str]], model_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, marks = tmp_path / "line", write_table(tmp_path / "m.csv", rows)
+    held(monkeypatch, False)
+    assert renew(folder, model_path, "--marks", marks) == renew_command.EXIT_KEPT
+    assert (folder / "model.onnx").read_bytes() == model_path.read_bytes()
+    assert not list((folder / "previous").iterdir())
+    assert json.loads((folder / "log.jsonl").read_text())["failed"] == ["told"]
+
+
+def test_ten_marks_replace_nothing(
+    rows: list[dict[str, str]], model_path: Path, tmp_path: Path
+) -> None:
+    marks = write_table(tmp_path / "m.csv", rows[:10])
+    assert renew(tmp_path / "line", model_path, "--marks", marks) == renew_command.EXIT_KEPT
+
+
+def test_marks_that_are_refused_leave_the_model(
+    rows: list[dict[str, str]], model_path: Path, tmp_path: Path
+) -> None:
+    marks = write_table(tmp_path / "m.csv", [r for r in rows if r["label"] == "live"])
+    assert renew(tmp_path / "line", model_path, "--marks", marks) == 2
+    assert (tmp_path / "line" / "model.onnx").read_bytes() == model_path.read_bytes()
+
+
+def test_labels_join_the_marks_and_the_shadow_is_heard(
+    rows: list[dict[str, str]],
+    model_path: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    held(monkeypatch, True)
+    folder = tmp_path / "line"
+    marks = write_table(tmp_path / "m.csv", [r for r in rows if r["label"] == "live"])
+    results = write_table(
+        tmp_path / "r.csv", [{"path": r["path"], "known": r["path"]} for r in rows[1::2]]
+    )
+    shadow = [row["path"] for row in rows[:3]]
+    more = ["--label", results, "--shadow", *shadow, "--max-flips", "1"]
+    assert renew(folder, model_path, "--marks", marks, *more) == 0
+    report = json.loads((folder / "report.json").read_text())
+    assert report["marks"]["recorded"] == report["marks"]["live"] == 12
+    assert report["shadow"]["joined"] == 3
+    assert (folder / "certain.conflicts.csv").is_file()
+    assert "verdicts that flip" in (folder / "report.txt").read_text()
+
+
+def test_the_model_in_use_is_what_is_measured_against(
+    rows: list[dict[str, str]], model_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, marks = tmp_path / "line", write_table(tmp_path / "m.csv", rows)
+    held(monkeypatch, True)
+    renew(folder, model_path, "--marks", marks)
+    first = json.loads((folder / "report.json").read_text())["figures"]["log_loss"]
+    renew(folder, model_path, "--marks", marks)
+    second = json.loads((folder / "report.json").read_text())["figures"]["log_loss"]
+    assert second["after"] == first["after"]
+    assert second["before"]["value"] < first["before"]["value"]
+    assert Model.load(folder / "model.onnx").about["tuned"]["before"]
+
+
+@pytest.mark.parametrize(
+    "more", [[], ["--marks", "m.csv", "--max-flips", "0.1"], ["--roll-back", "--marks", "m.csv"]]
+)
+def test_wrong_usage(more: list[str], model_path: Path, tmp_path: Path) -> None:
+    assert renew(tmp_path / "line", model_path, *more) == 2
