@@ -29,6 +29,7 @@ from audio_model.fitting.rule import fit_rule
 from audio_model.fitting.student import rate_interval
 from audio_model.line.guard import conditions
 from audio_model.line.judge import Judged, cross_judge, figures_of, judge, least_ece, log_loss
+from audio_model.line.marks import MIN_GROUPS
 from training import checkpoint, config
 from training.checkpoint import CHECKPOINT
 from training.data import manifest
@@ -56,7 +57,7 @@ LINES = {
 MARKS = (10, 30, 100, 200)
 BUDGET = 0.01
 DRAWS = 20
-GUARDED = 4
+GUARDED = 3
 """Draws in which the guard is asked: it judges each tenth by the other nine."""
 MOST_DRAWN = 2 / 3
 """Share of a class's groups that may be marked, so that some are left to judge."""
@@ -165,12 +166,15 @@ def tried(
 
 
 def guarded(marks: Sequence[HeardTake], before: DecisionRule) -> bool:
-    """Return whether the guard would put the tuned rule in use."""
+    """Return whether the guard would put the tuned rule in use; what is refused, it would not."""
+    groups = [{mark.group for mark in marks if mark.label == label} for label in (0, 1)]
+    if min(map(len, groups)) < MIN_GROUPS:
+        return False
     sides = {
         "before": judge(marks, before, BUDGET),
         "after": cross_judge(marks, before, BUDGET),
     }
-    live, recorded = ({m.group for m in marks if m.label == label} for label in (0, 1))
+    live, recorded = groups
     told = conditions(figures_of(marks, sides, 200), BUDGET, (len(live), len(recorded)))
     return all(each.holds for each in told)
 
