@@ -465,7 +465,7 @@ def test_every_gateway_has_its_path_there() -> None:
 
 
 def test_every_option_that_is_named_is_one() -> None:
-    others = {"--now", "--retry", "--retry-connrefused", "--note"}
+    others = {"--now", "--note"}
     known = {"--help", "--config"} | others
     for command in (serve, eagi, feedback_command):
         parser = argparse.ArgumentParser(add_help=False)
