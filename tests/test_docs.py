@@ -22,7 +22,7 @@ def guides() -> list[Path]:
 
 @pytest.mark.skipif(not (ROOT / ".git").exists(), reason="not a checkout")
 def test_no_guide_has_a_link_that_leads_nowhere() -> None:
-    """``mkdocs build --strict`` checks pages and their anchors; folders and other files are here."""
+    """The site's builder checks pages and anchors; folders and other files are checked here."""
     missing = []
     for guide in guides():
         for target in LINK.findall((ROOT / guide).read_text(encoding="utf-8")):
