@@ -42,7 +42,7 @@ REPLY_SECONDS = 2.0
 
 CONNECT_SECONDS = 1.0
 """How long a server may take to connect."""
-HEARTBEAT_SECONDS = 1.8
+HEARTBEAT_SECONDS = 1.5
 """How often a server is asked whether it lives; it has half of that to answer.
 
 One that hangs holds its caller for less than three seconds.
