@@ -17,6 +17,7 @@ from enum import StrEnum
 
 from audio_model.errors import UsageError
 from audio_model.steps import STEPS_PER_SECOND, Heard, Steps
+from audio_model.times import iso
 
 PREVALENCE = 0.5
 """Share of recordings among calls for which a score is a probability, unless a rule has its own."""
@@ -140,6 +141,18 @@ class KnownRecording:
     last_heard: float
     """Seconds since 1970; before this call."""
     times_heard: int
+    repeated: bool = False
+    """Whether it is known since calls repeat it, and not because anybody added it."""
+
+    @property
+    def repetition(self) -> str | None:
+        """Return how often it was heard, this call counted, and since when; None if it was added.
+
+        ``3 calls since 2026-01-31T12:00:00Z``
+        """
+        if not self.repeated:
+            return None
+        return f"{self.times_heard + 1} calls since {iso(self.first_heard)}"
 
     def as_dict(self) -> dict[str, object]:
         """For JSON."""
@@ -154,6 +167,7 @@ class KnownRecording:
             "first_heard": round(self.first_heard, 3),
             "last_heard": round(self.last_heard, 3),
             "times_heard": self.times_heard,
+            "repeated": self.repetition,
         }
 
 

@@ -12,7 +12,7 @@ from audio_model.decision import DecisionRule, OperatingPoint, Verdict
 from audio_model.errors import AudioError, UsageError
 from audio_model.frontend import SAMPLE_RATE, Samples
 from audio_model.model import DEFAULT_PATH, Model
-from audio_model.stream import Known, StreamDetector
+from audio_model.stream import Known, PhoneCall, StreamDetector
 
 DEFAULT_MAX_FALSE_ALARM = 0.01
 
@@ -79,7 +79,7 @@ class Detector:
         channel: Channel = Channel.MIX,
         raw_format: RawFormat | None = None,
         name: str = "<file>",
-        call: str = "",
+        call: str | PhoneCall = "",
     ) -> Verdict:
         """Return the verdict on the first seconds of a recording.
 
@@ -89,7 +89,7 @@ class Detector:
             channel: the leg of a file with several channels.
             raw_format: how a file without a header is to be read.
             name: that of an open file: its ending tells as a path's does, and errors give it.
-            call: what known recordings are to call this one, if they learn it.
+            call: its name, or all that is known of it, for known recordings that learn.
 
         Raises AudioError if the recording can't be read or holds no usable samples, UsageError
         if the arguments do not fit together, StoreError if known recordings fail.
@@ -112,7 +112,7 @@ class Detector:
         sample_rate: int,
         *,
         max_seconds: float | None = None,
-        call: str = "",
+        call: str | PhoneCall = "",
     ) -> Verdict:
         """Return the verdict on the first seconds of one leg's samples.
 
@@ -120,7 +120,7 @@ class Detector:
             samples: floats in [-1, 1]. [shape=(n_samples,)]
             sample_rate: Hz.
             max_seconds: audio to hear, by default as much as the model was measured for.
-            call: what known recordings are to call this one, if they learn it.
+            call: its name, or all that is known of it, for known recordings that learn.
 
         Raises AudioError if the samples are none or not finite, UsageError for arguments that
         can't work, StoreError if known recordings fail.
@@ -136,14 +136,16 @@ class Detector:
             raise AudioError("<samples>", "holds no samples")
         return self._score(heard, seconds, call)
 
-    def _score(self, samples: Samples, seconds: float, call: str) -> Verdict:
+    def _score(self, samples: Samples, seconds: float, call: str | PhoneCall) -> Verdict:
         """Hear samples at 8 kHz to their end, and teach the store if it learns."""
         stream = self.stream(max_seconds=seconds, call=call)
         stream.put(samples)
         verdict = stream.flush()
-        if stream.follower is not None:
-            stream.follower.conclude(stream.network_verdict())
-        return verdict
+        if stream.follower is None:
+            return verdict
+        stream.follower.conclude(stream.network_verdict())
+        # Another process may have taught the store meanwhile what this call repeats.
+        return stream.verdict()
 
     def stream(
         self,
@@ -151,7 +153,7 @@ class Detector:
         encoding: Encoding = Encoding.S16LE,
         *,
         max_seconds: float | None = None,
-        call: str = "",
+        call: str | PhoneCall = "",
     ) -> StreamDetector:
         """A detector for one leg of a live call, fed packet by packet. Raises UsageError.
 
@@ -161,7 +163,12 @@ class Detector:
         raw_format = RawFormat(encoding, sample_rate)
         seconds = self._checked_seconds(max_seconds)
         return StreamDetector(
-            self._model, self.operating_point, raw_format, seconds, self._known, call
+            self._model,
+            self.operating_point,
+            raw_format,
+            seconds,
+            self._known,
+            PhoneCall(call) if isinstance(call, str) else call,
         )
 
     def _checked_seconds(self, max_seconds: float | None) -> float:

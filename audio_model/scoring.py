@@ -1,15 +1,22 @@
 """Score one entry after the other: whatever happens to one of them, the others are scored."""
 
+import math
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from io import RawIOBase
+from typing import TYPE_CHECKING
 
+from audio_model import times
 from audio_model.audio import Channel, RawFormat, channel_count
 from audio_model.detector import Detector
 from audio_model.errors import AudioError, AudioModelError
 from audio_model.sources.open import name_of, open_source
+from audio_model.stream import PhoneCall
 from audio_model.tables.rows import Entry, Row, escape
+
+if TYPE_CHECKING:
+    from audio_model.known.recent import Keep
 
 
 @dataclass(frozen=True)
@@ -25,7 +32,12 @@ class ScoreOptions:
 
 
 def load_detector(
-    model: str | None, max_false_alarm: float, known: str | None, *, learn: bool
+    model: str | None,
+    max_false_alarm: float,
+    known: str | None,
+    *,
+    learn: bool,
+    keep: "Keep | None" = None,
 ) -> Detector:
     """Load a detector, with a store of known recordings if one is given.
 
@@ -36,7 +48,7 @@ def load_detector(
     # Imported here: few runs have a store.
     from audio_model.known.follow import KnownRecordings
 
-    recordings = KnownRecordings(known, learn=learn)
+    recordings = KnownRecordings(known, learn=learn, keep=keep)
     return Detector.load(model, max_false_alarm=max_false_alarm, known=recordings)
 
 
@@ -63,7 +75,7 @@ def score_entry(entry: Entry, detector: Detector, options: ScoreOptions) -> Iter
                     channel=channel,
                     raw_format=options.raw_format,
                     name=name,
-                    call=escape(entry.path),
+                    call=phone_call(entry),
                 )
             # The boundary: a decoder may fail in ways of its own on a file that nobody has seen
             # yet, and the thousand files behind it are still to be scored.
@@ -72,6 +84,21 @@ def score_entry(entry: Entry, detector: Detector, options: ScoreOptions) -> Iter
             else:
                 row = Row(entry, verdict, channel)
             yield row
+
+
+def phone_call(entry: Entry) -> PhoneCall:
+    """Return what a manifest tells of a call: columns ``call``, ``time``, ``caller``, ``called``.
+
+    Without an id a call has the name of its recording. A time that can't be read is unknown.
+    """
+    values = {name: entry.carried.get(name) for name in ("call", "caller", "called")}
+    texts = {name: "" if value is None else str(value) for name, value in values.items()}
+    try:
+        moment = times.parse(entry.carried.get("time"))
+    except ValueError:
+        moment = math.nan
+    name = escape(texts["call"] or entry.path)
+    return PhoneCall(name, moment, texts["caller"], texts["called"])
 
 
 def error_row(entry: Entry, channel: Channel | None, error: Exception) -> Row:

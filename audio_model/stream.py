@@ -1,6 +1,8 @@
 """Packets to a verdict: the same network and decision as for files, a step at a time."""
 
+import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
@@ -22,6 +24,18 @@ State = NDArray[np.float32]
 
 MAX_STEPS_A_RUN = 125
 """10 s: a longer stretch is heard in parts, so memory does not follow its length."""
+
+
+@dataclass(frozen=True)
+class PhoneCall:
+    """What is known of a call besides its audio: known recordings tell calls apart by it."""
+
+    name: str = ""
+    """Its id, or its recording's path. Legs of one name are of one call."""
+    time: float = math.nan
+    """When its audio begins, in seconds since 1970; nan if unknown."""
+    caller: str = ""
+    called: str = ""
 
 
 class Follower(Protocol):
@@ -47,8 +61,8 @@ class Follower(Protocol):
 class Known(Protocol):
     """What calls may repeat; see :class:`audio_model.known.follow.KnownRecordings`."""
 
-    def follow(self, call: str = "") -> Follower:
-        """Follow one leg of a call, which has this name if it is learnt."""
+    def follow(self, call: PhoneCall) -> Follower:
+        """Follow one leg of a call, which has its name if it is learnt."""
 
     def close(self) -> None:
         """Let go of the file."""
@@ -71,12 +85,12 @@ class StreamDetector:
         raw_format: RawFormat,
         max_seconds: float,
         known: Known | None = None,
-        call: str = "",
+        call: PhoneCall | None = None,
     ) -> None:
         if raw_format.channels != 1:
             raise UsageError("a stream is one leg: feed each channel to its own detector")
         self.model, self._point, self._format = model, point, raw_format
-        self._known, self._call = known, call
+        self._known, self._call = known, call or PhoneCall()
         self._max_samples = round(max_seconds * SAMPLE_RATE)
         # Decoding and resampling cost per call, hardly per sample: bytes wait for a step's worth.
         self._sample_bytes = SAMPLE_BYTES[raw_format.encoding]

@@ -24,6 +24,7 @@ from audio_model.batch.workers import LocalWorkers
 from audio_model.detector import DEFAULT_MAX_FALSE_ALARM
 from audio_model.errors import UsageError
 from audio_model.formats import suffix_of
+from audio_model.known.recent import DEFAULT_CALLS, DEFAULT_HOURS, Keep
 from audio_model.processes import usable_cpus
 from audio_model.scoring import ScoreOptions, load_detector, score_entry
 from audio_model.sources.survey import left_out_text, survey
@@ -94,6 +95,7 @@ def run(args: argparse.Namespace) -> int:
     options = _score_options(args)
     if args.learn and args.known is None:
         raise UsageError("--learn needs --known STORE, the store that learns")
+    _keep(args)
     into_folder = _wants_folder(args)
     if into_folder:
         _check_engine(args)
@@ -112,7 +114,9 @@ def run(args: argparse.Namespace) -> int:
 def _score_one_by_one(args: argparse.Namespace, options: ScoreOptions, stop: StopSignals) -> int:
     keep_freed_memory()
     with stop.raising():
-        detector = load_detector(args.model, args.max_false_alarm, args.known, learn=args.learn)
+        detector = load_detector(
+            args.model, args.max_false_alarm, args.known, learn=args.learn, keep=_keep(args)
+        )
         found = survey(args.paths, args.columns)
     each_channel, known = options.channel is None, args.known is not None
     writer: RowWriter
@@ -160,6 +164,7 @@ def _score_into_folder(args: argparse.Namespace, options: ScoreOptions, stop: St
         known=None if args.known is None else str(Path(args.known).absolute()),
         learn=args.learn,
         columns=args.columns,
+        keep=_keep(args),
     )
     engine = EngineKind(args.engine or EngineKind.LOCAL)
     how = {"engine": engine.value, "workers": args.workers, "cpus": usable_cpus()}
@@ -236,6 +241,15 @@ def _score_options(args: argparse.Namespace) -> ScoreOptions:
     )
 
 
+def _keep(args: argparse.Namespace) -> Keep | None:
+    """How long calls are kept to learn from, if that was said. Raises UsageError."""
+    given = {"hours": args.keep_hours, "calls": args.keep_calls}
+    given = {name: value for name, value in given.items() if value is not None}
+    if given and not args.learn:
+        raise UsageError("--keep-hours and --keep-calls need --learn")
+    return Keep(**given) if given else None
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare what ``score`` takes."""
     parser.add_argument(
@@ -281,13 +295,26 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="STORE",
         help="tell of calls that repeat a recording of this store (see audio-model known): they "
         "are recorded, and the columns known, known_name, known_offset, known_seconds, "
-        "known_first_heard, known_last_heard and known_times_heard say which it is",
+        "known_first_heard, known_last_heard, known_times_heard and known_repeated say which it is",
     )
     before.add_argument(
         "--learn",
         action="store_true",
-        help="count calls in the store, and add those of which the network alone is sure; with "
-        "several processes, or a run that goes on, what a call repeats depends on their order",
+        help="keep what calls held for a while, and add to the store what is heard in two of them, "
+        "and calls of which the network alone is sure; with several processes, or a run that goes "
+        "on, what a call repeats depends on their order",
+    )
+    before.add_argument(
+        "--keep-hours",
+        type=float,
+        metavar="H",
+        help=f"with --learn: for how long calls are kept (default: {DEFAULT_HOURS:g})",
+    )
+    before.add_argument(
+        "--keep-calls",
+        type=int,
+        metavar="N",
+        help=f"with --learn: how many are kept at most (default: {DEFAULT_CALLS:,})",
     )
     many = parser.add_argument_group("millions of recordings", "with --output FOLDER/")
     many.add_argument(

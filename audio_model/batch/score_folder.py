@@ -19,6 +19,7 @@ from audio_model.batch.stopping import StopSignals
 from audio_model.batch.tally import Tally
 from audio_model.detector import Detector
 from audio_model.errors import ModelError, printable
+from audio_model.known.recent import Keep
 from audio_model.model import DEFAULT_PATH
 from audio_model.scoring import ScoreOptions, load_detector
 from audio_model.sources.inputs import STANDARD_INPUT, expand
@@ -47,6 +48,8 @@ class FolderRun:
     learn: bool = False
     columns: Mapping[str, str] | None = None
     """Names of columns in manifests, by ours."""
+    keep: Keep | None = None
+    """For how long calls are kept to learn from."""
 
     def request(self) -> RunRequest:
         """What the result depends on. Raises ModelError if the model cannot be read."""
@@ -154,4 +157,6 @@ def _load_same(given: FolderRun, sha256: str) -> Detector:
         where = "the shipped model" if given.model is None else printable(given.model)
         raise ModelError(f"{where} is not the same here as where the run was begun")
     keep_freed_memory()
-    return load_detector(given.model, given.max_false_alarm, given.known, learn=given.learn)
+    return load_detector(
+        given.model, given.max_false_alarm, given.known, learn=given.learn, keep=given.keep
+    )

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Awaitable, Callable, Sequence
-from time import monotonic
+from time import monotonic, time
 
 from audio_model.decision import Reason, Verdict, VerdictKind
 from audio_model.detector import Detector
@@ -11,6 +11,7 @@ from audio_model.gateway.engine import Engine
 from audio_model.gateway.events import CallInfo, Event, EventKind
 from audio_model.gateway.legs import Learn, Leg
 from audio_model.gateway.pacer import Pacer
+from audio_model.stream import PhoneCall
 
 logger = logging.getLogger(__name__)
 
@@ -119,7 +120,12 @@ class Call:
                 raw_format.sample_rate,
                 raw_format.encoding,
                 max_seconds=calls.listen_seconds,
-                call=f"{self.info.gateway} {self.info.id}",
+                call=PhoneCall(
+                    f"{self.info.gateway} {self.info.id}",
+                    time(),
+                    self.info.caller,
+                    self.info.called,
+                ),
             ),
             calls.engine,
             self._report,

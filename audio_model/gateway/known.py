@@ -1,35 +1,44 @@
 """The store of known recordings beside live calls: read while they are heard, taught behind them.
 
-Each thread has the file open for itself. Whatever befalls it, calls pass on the network alone.
+What is known is few, and looked up where calls are heard. The calls of the last hours are many, and
+looked up in another thread: a leg has what was found by the time of its verdict, and never waits.
+Each thread has the files open for itself. Whatever befalls them, calls pass on the network alone.
 """
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from threading import BoundedSemaphore
 
-from audio_model.decision import Verdict, VerdictKind
+from audio_model.decision import Verdict
 from audio_model.detector import Detector
 from audio_model.gateway.config.settings import Detection
 from audio_model.gateway.outlets.metrics import Metrics
 from audio_model.known.follow import Follower, KnownRecordings
+from audio_model.known.recent import Keep
 from audio_model.known.store import Store
-from audio_model.stream import StreamDetector
+from audio_model.stream import PhoneCall, StreamDetector
 
 MAX_WAITING = 1000
-"""Legs that wait to be learnt. Those beyond are not: a campaign has more of the same."""
+"""Look-ups and legs that wait for the thread that learns. Those beyond are left out: a campaign has
+more of the same."""
 
 
 class HeardBefore:
     """One store, in the three places where it is used."""
 
-    def __init__(self, store: Path, metrics: Metrics, *, learn: bool) -> None:
+    def __init__(
+        self, store: Path, metrics: Metrics, *, learn: bool, keep: Keep | None = None
+    ) -> None:
         """Raises StoreError if the store can't be used; one that learns is made."""
         with Store(store, create=learn):
             self._path, self._on_failure = store, metrics.known_errors.inc
         self._followed: list[KnownRecordings] = []
+        self._left_out = metrics.known_left_out.inc
         self._pupil: KnownRecordings | None = None
         if learn:
-            self._pupil = KnownRecordings(store, learn=True, on_failure=self._on_failure)
+            self._pupil = KnownRecordings(store, learn=True, keep=keep, on_failure=self._on_failure)
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="known")
         self._room = BoundedSemaphore(MAX_WAITING)
 
@@ -38,7 +47,8 @@ class HeardBefore:
         """As the settings want it; None without a store. Raises StoreError."""
         if detection.known is None:
             return None
-        return cls(detection.known, metrics, learn=detection.known_learn)
+        keep = Keep(detection.known_keep_hours, detection.known_keep_calls)
+        return cls(detection.known, metrics, learn=detection.known_learn, keep=keep)
 
     def reader(self) -> KnownRecordings:
         """The store for one thread, which learns nothing."""
@@ -53,7 +63,10 @@ class HeardBefore:
 
     def beside(self, detector: Detector) -> Detector:
         """A detector for the event loop's thread."""
-        return detector.knowing(self.reader())
+        reader = self.reader()
+        if self._pupil is None:
+            return detector.knowing(reader)
+        return detector.knowing(_Beside(reader, self._pupil, self._spread))
 
     def reopen(self) -> None:
         """Look at the file anew when the next leg comes, whatever befell it before."""
@@ -61,14 +74,11 @@ class HeardBefore:
             reader.retry()
 
     def learn(self, stream: StreamDetector) -> None:
-        """Count or learn a leg that is over, in another thread, if that was asked for."""
+        """Count, learn or keep a leg that is over, in another thread, if that was asked for."""
         pupil, follower = self._pupil, stream.follower
-        if pupil is None or not isinstance(follower, Follower):
-            return
-        network = stream.network_verdict()
-        worth_it = network.verdict is VerdictKind.RECORDED or follower.weighs
-        if worth_it and self._room.acquire(blocking=False):
-            self._executor.submit(self._conclude, pupil, follower, network)
+        if pupil is not None and isinstance(follower, Follower):
+            network = stream.network_verdict()
+            self._spread(partial(_conclude, pupil, follower, network))
 
     def close(self) -> None:
         """Learn what waits, and let go of the file."""
@@ -76,8 +86,43 @@ class HeardBefore:
         if self._pupil is not None:
             self._pupil.close()
 
-    def _conclude(self, pupil: KnownRecordings, follower: Follower, network: Verdict) -> None:
+    def _spread(self, job: Callable[[], None]) -> None:
+        """Do a job in the thread that learns, or not at all if too much waits for it."""
+        if self._room.acquire(blocking=False):
+            self._executor.submit(self._do, job)
+        else:
+            self._left_out()
+
+    def _do(self, job: Callable[[], None]) -> None:
         try:
-            pupil.conclude(follower, network)
+            job()
+        # As in Follower: a damaged file may fail in ways of its own.
+        except Exception as error:
+            if self._pupil is not None:
+                self._pupil.failed(error)
         finally:
             self._room.release()
+
+
+class _Beside:
+    """Follows legs in the event loop's thread, and has others look further."""
+
+    def __init__(
+        self,
+        reader: KnownRecordings,
+        pupil: KnownRecordings,
+        spread: Callable[[Callable[[], None]], None],
+    ) -> None:
+        self._reader, self._pupil, self._spread = reader, pupil, spread
+
+    def follow(self, call: PhoneCall) -> Follower:
+        """Follow one leg; see :meth:`KnownRecordings.follow`."""
+        return self._reader.follow(call, self._pupil.repetition(call), self._spread)
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._reader.close()
+
+
+def _conclude(pupil: KnownRecordings, follower: Follower, network: Verdict) -> None:
+    pupil.conclude(follower, network)

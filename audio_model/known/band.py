@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audio_model.known.fingerprint import N_BITS, NOTHING, Codes
-from audio_model.known.store import CODES_PER_POSITION, POSITIONS_PER_SECOND, StoredRecording
+from audio_model.known.recording import CODES_PER_POSITION, POSITIONS_PER_SECOND, StoredRecording
 
 TOLERATED = 0.33
 """Share of wrong bits at which a code speaks neither for nor against a match."""

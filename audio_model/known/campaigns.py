@@ -10,8 +10,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from audio_model.known.fingerprint import NOTHING, Fingerprint
-from audio_model.known.match import PATCH_SECONDS, Match, Matcher
-from audio_model.known.store import CODES_PER_POSITION, POSITIONS_PER_SECOND, Store
+from audio_model.known.match import PATCH_SECONDS, Match
+from audio_model.known.matcher import Matcher
+from audio_model.known.recording import CODES_PER_POSITION, POSITIONS_PER_SECOND
+from audio_model.known.store import Store
 from audio_model.sqlite import MEMORY
 
 LEAST_SHARE = 0.4

@@ -10,8 +10,10 @@ from pathlib import Path
 from audio_model.audio import check_seconds
 from audio_model.errors import StoreError
 from audio_model.known.fingerprint_files import fingerprint_files
-from audio_model.known.match import Match, match_whole
-from audio_model.known.store import Mark, Store, StoredRecording
+from audio_model.known.match import Match
+from audio_model.known.matcher import match_whole
+from audio_model.known.recording import Mark, StoredRecording
+from audio_model.known.store import Store
 from audio_model.tables.columns import add_columns_argument
 from audio_model.tables.rows import escape
 from audio_model.times import iso

@@ -1,19 +1,27 @@
-"""A store beside the network: it follows each leg, and learns from the network alone."""
+"""A store beside the network: it follows each leg, and learns from network and repetition."""
 
 import logging
+import math
 import os
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from time import monotonic
 
 from audio_model.decision import OperatingPoint, Verdict, VerdictKind
 from audio_model.errors import StoreError
 from audio_model.frontend import Samples
+from audio_model.known.counts import Counted, counted
 from audio_model.known.fingerprint import NOTHING
-from audio_model.known.fuse import fuse
-from audio_model.known.match import WORTH_WEIGHING, Matcher
-from audio_model.known.store import CODES_PER_POSITION, POSITIONS_PER_SECOND, Store
+from audio_model.known.fuse import fuse, goes_on
+from audio_model.known.match import WORTH_WEIGHING
+from audio_model.known.matcher import Matcher
+from audio_model.known.recent import Keep, RecentCalls
+from audio_model.known.recording import CODES_PER_POSITION, POSITIONS_PER_SECOND, LearntBy
+from audio_model.known.repetition import Repetition
+from audio_model.known.store import Store
+from audio_model.stream import PhoneCall
 
 logger = logging.getLogger(__name__)
 
@@ -27,6 +35,9 @@ PATIENT_SECONDS = 30.0
 HURRIED_SECONDS = 0.05
 """For which a store that another process has locked is waited for: with time, and beside calls."""
 
+Spread = Callable[[Callable[[], None]], None]
+"""Takes a job to another thread, and never waits for it."""
+
 
 class KnownRecordings:
     """A store in use by one thread: follows legs, and learns if it is asked to."""
@@ -36,12 +47,15 @@ class KnownRecordings:
         path: str | os.PathLike[str],
         *,
         learn: bool = False,
+        keep: Keep | None = None,
         on_failure: Callable[[], None] | None = None,
     ) -> None:
         """
         Args:
             path: the store's file; one that learns is made if there is none.
-            learn: whether calls are counted, and surely recorded ones learnt.
+            learn: whether calls are counted, those of which the network is sure are learnt, and all
+                are kept for a while, so that what is heard again is learnt.
+            keep: for how long, and how many.
             on_failure: for who owes each call an answer: called whenever the store fails, which is
                 never raised then. The log tells of it when it begins, and calls pass on the network
                 alone until the store works again. By default a failure is raised.
@@ -53,16 +67,37 @@ class KnownRecordings:
         self._on_failure = on_failure
         self._retry_at = 0.0
         self._failing = False
+        self._recent: RecentCalls | None = None
+        if learn:
+            self._recent = RecentCalls(
+                self.path,
+                Keep() if keep is None else keep,
+                busy_seconds=PATIENT_SECONDS,
+                mapped=on_failure is None,
+            )
         self._store: Store | None = self._open() if on_failure is None else None
 
-    def follow(self, call: str = "") -> "Follower":
+    def follow(
+        self,
+        call: PhoneCall | None = None,
+        repetition: Repetition | None = None,
+        spread: Spread | None = None,
+    ) -> "Follower":
         """Follow one leg.
 
         Args:
-            call: its name in the store if it is learnt, such as the path or the call's id. What was
-                learnt of that call, from another leg or another time, is nothing that is known.
+            call: what is known of it. What was learnt of a call of its name, from another leg or
+                another time, is nothing that is known.
+            repetition: looks for it in the calls heard before; by default it does who learns.
+            spread: see :class:`Follower`.
         """
-        return Follower(self, call, self._usable())
+        call = call or PhoneCall()
+        repetition = repetition or self.repetition(call)
+        return Follower(self, call, self._usable(), repetition, spread)
+
+    def repetition(self, call: PhoneCall) -> Repetition | None:
+        """Return what looks for a leg in the calls heard before; None if nothing is learnt."""
+        return None if self._recent is None else Repetition(self._usable, self._recent, call)
 
     def retry(self) -> None:
         """Open the store anew for the next leg."""
@@ -75,7 +110,9 @@ class KnownRecordings:
         return self._failing
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Let go of the files."""
+        if self._recent is not None:
+            self._recent.close()
         if self._store is not None:
             self._store.close()
             self._store = None
@@ -90,29 +127,48 @@ class KnownRecordings:
             verdict: the network's own, before it was fused: a store must not learn from itself.
             at: seconds since 1970, by default now.
         """
-        if not self.learns or (store := self._usable()) is None:
+        if not self.learns or (store := self._usable()) is None or follower.matcher is None:
             return
-        matcher = follower.matcher
-        if matcher is None or not (matcher.sure or _is_worth_learning(matcher, verdict)):
-            return
-        now = time.time() if at is None else at
+        if at is None:
+            at = time.time() if math.isnan(follower.call.time) else follower.call.time
         try:
+            self._conclude(store, follower, follower.matcher, verdict, at)
+        # As in Follower.
+        except Exception as error:
+            self.failed(error)
+
+    def _conclude(
+        self, store: Store, follower: "Follower", matcher: Matcher, verdict: Verdict, at: float
+    ) -> None:
+        call, repetition = follower.call, follower.repetition
+        if repetition is not None and not follower.is_spread and not matcher.sure:
+            repetition.hear_again(matcher.allowed)
+        repeated = None if repetition is None else repetition.match
+        worth_learning = repeated is None and _is_worth_learning(matcher, verdict)
+        if matcher.sure or worth_learning:
             # Another leg may have taught it since this one was heard, or it was removed.
             with store.writing():
                 now_known = Matcher(store)
                 now_known.add(matcher.fingerprint)
                 match = now_known.match
-                if match is None or match.probability < WORTH_WEIGHING:
-                    # What it learnt would hold the allowed recording, too.
-                    if _is_worth_learning(matcher, verdict) and not now_known.allowed:
-                        store.add(follower.call, matcher.codes, now, learnt=True)
-                elif match.sure and not (
-                    match.recording.learnt and match.recording.name == follower.call
-                ):
-                    store.heard(match.recording.id, now, follower.call)
-        # As in Follower.
-        except Exception as error:
-            self.failed(error)
+                if match is not None and match.sure:
+                    recording = match.recording
+                    if not (recording.learnt and recording.name == call.name):
+                        counts = _counted(call, at, goes_on(verdict, match))
+                        store.heard(recording.id, at, counts)
+                    return
+                unlike = match is None or match.probability < WORTH_WEIGHING
+                # What it learnt would hold what may recur, too.
+                if worth_learning and unlike and not now_known.allowed:
+                    counts = _counted(call, at)
+                    codes = matcher.codes
+                    store.add(call.name, codes, at, learnt=LearntBy.NETWORK, call=counts)
+                    return
+        if repeated is not None:
+            counts = _counted(call, at, goes_on(verdict, repeated))
+            store.heard(repeated.recording.id, at, counts)
+        elif repetition is not None and _telling_seconds(matcher) >= LEARN_FROM_SECONDS:
+            repetition.keep(matcher.codes, matcher.allowed)
 
     def failed(self, error: Exception) -> None:
         """Go on without the store for a while, or raise what befell it."""
@@ -156,14 +212,38 @@ class KnownRecordings:
 class Follower:
     """One leg beside a store. Made by :meth:`KnownRecordings.follow`."""
 
-    def __init__(self, known: KnownRecordings, call: str, store: Store | None) -> None:
-        self._known, self.call = known, call
-        self.matcher: Matcher | None = None if store is None else Matcher(store, call)
+    def __init__(
+        self,
+        known: KnownRecordings,
+        call: PhoneCall,
+        store: Store | None,
+        repetition: Repetition | None = None,
+        spread: Spread | None = None,
+    ) -> None:
+        """
+        Args:
+            repetition: looks for the leg in calls heard before; None: nothing does.
+            spread: takes that look-up to another thread, and never waits for it. By default it is
+                done at once.
+        """
+        self._known, self.call, self.repetition = known, call, repetition
+        self._spread = spread
+        self._n_looked_for = 0
+        self.matcher: Matcher | None = None
         """None once the store has failed."""
+        if store is not None:
+            self.matcher = Matcher(store, call.name, self._look_further)
+
+    @property
+    def is_spread(self) -> bool:
+        """Whether another thread looks for what is repeated."""
+        return self._spread is not None
 
     @property
     def weighs(self) -> bool:
         """Whether a match may change the network's verdict."""
+        if self.repetition is not None and self.repetition.match is not None:
+            return True
         match = None if self.matcher is None else self.matcher.match
         return match is not None and match.probability >= WORTH_WEIGHING
 
@@ -182,11 +262,28 @@ class Follower:
         matcher = self.matcher
         if matcher is None:
             return verdict
+        if self.repetition is not None and (match := self.repetition.match) is not None:
+            return fuse(verdict, match, self.repetition.sure_at, point)
         return fuse(verdict, matcher.match, matcher.sure_at, point)
 
     def conclude(self, verdict: Verdict) -> None:
         """See :meth:`KnownRecordings.conclude`."""
         self._known.conclude(self, verdict)
+
+    def _look_further(self, over: bool) -> None:
+        """Look for what was heard since the last time in the calls heard before."""
+        matcher, repetition = self.matcher, self.repetition
+        if matcher is None or repetition is None:
+            return
+        if matcher.sure and repetition.match is None:
+            return
+        heard = matcher.fingerprint[self._n_looked_for :]
+        self._n_looked_for = len(matcher.codes)
+        look = partial(repetition.hear, heard, matcher.seconds, matcher.allowed, over=over)
+        if self._spread is None:
+            look()
+        else:
+            self._spread(look)
 
     def _guarded(self, job: Callable[[Matcher], None]) -> None:
         matcher = self.matcher
@@ -200,11 +297,19 @@ class Follower:
             self._known.failed(error)
 
 
+def _counted(call: PhoneCall, at: float, own_voice: bool = False) -> Counted | None:
+    return counted(call.name, call.caller, at, goes_on=own_voice) if call.name else None
+
+
 def _is_worth_learning(matcher: Matcher, verdict: Verdict) -> bool:
     """Whether a call is surely recorded, and has enough in it to be known by."""
-    telling = (matcher.codes[::CODES_PER_POSITION] != NOTHING).sum() / POSITIONS_PER_SECOND
     return (
         verdict.verdict is VerdictKind.RECORDED
         and verdict.score >= LEARN_FROM_SCORE
-        and telling >= LEARN_FROM_SECONDS
+        and _telling_seconds(matcher) >= LEARN_FROM_SECONDS
     )
+
+
+def _telling_seconds(matcher: Matcher) -> float:
+    telling = (matcher.codes[::CODES_PER_POSITION] != NOTHING).sum()
+    return float(telling) / POSITIONS_PER_SECOND

@@ -11,10 +11,20 @@ from dataclasses import replace
 
 from audio_model.decision import KnownRecording, OperatingPoint, Reason, Verdict, VerdictKind
 from audio_model.known.match import WORTH_WEIGHING, Match
+from audio_model.known.recording import LearntBy
 
 RECORDED_IF_KNOWN = 0.999
 """Probability that a call is played whose samples are known; the rest is for a call that was
 learnt and is heard again itself, under another name."""
+
+OWN_SECONDS = 1.6
+"""Of voice beside a recording, from which a live voice there is the caller's own."""
+
+
+def goes_on(verdict: Verdict, match: Match) -> bool:
+    """Return whether a live voice is heard beside a recording, by the network's own verdict."""
+    own_seconds = match.telling - match.seconds
+    return verdict.verdict is VerdictKind.LIVE and own_seconds >= OWN_SECONDS
 
 
 def fuse(
@@ -39,6 +49,11 @@ def fuse(
     if sure_at is not None:
         evidence = replace(verdict.evidence, known=evidence_of(match))
         fused = replace(fused, evidence=evidence)
+        if match.recording.learnt is LearntBy.REPETITION and goes_on(verdict, match):
+            # It may be an announcement before a caller: nobody has said that it is a campaign.
+            return replace(
+                fused, verdict=VerdictKind.UNKNOWN, decided_at=None, reason=Reason.UNSURE
+            )
         if score >= point.recorded_at:
             decided_at = sure_at
             if verdict.verdict is VerdictKind.RECORDED and verdict.decided_at is not None:
@@ -65,4 +80,5 @@ def evidence_of(match: Match) -> KnownRecording:
         first_heard=recording.first_heard,
         last_heard=recording.last_heard,
         times_heard=recording.times_heard,
+        repeated=recording.learnt is LearntBy.REPETITION,
     )

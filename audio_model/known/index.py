@@ -61,7 +61,8 @@ class Index:
     def forget_waiting(self) -> None:
         """What waits is to be read anew: a transaction has been taken back."""
         self._version: tuple[int, int] | None = None
-        self._waiting_ids: list[int] = []
+        self._waiting_ids: list[tuple[int, int]] = []
+        """Of each recording that waits its id and its first position, which may change."""
         self._waiting_keys = np.zeros(0, np.uint16)
         self._waiting_postings = np.zeros(0, np.uint64)
 
@@ -114,15 +115,16 @@ class Index:
         )
         if version == self._version:
             return
-        rows = self._db.execute("SELECT id FROM recordings WHERE waiting ORDER BY id")
-        ids = [id for (id,) in rows]
+        ids = self._db.execute(
+            "SELECT id, first_position FROM recordings WHERE waiting ORDER BY id"
+        ).fetchall()
         n_known = len(self._waiting_ids)
         if ids[:n_known] != self._waiting_ids:
             n_known = 0
             self._waiting_keys = np.zeros(0, np.uint16)
             self._waiting_postings = np.zeros(0, np.uint64)
         if len(ids) > n_known:
-            keys, postings = self._read_waiting(ids[n_known])
+            keys, postings = self._read_waiting(ids[n_known][0])
             keys = np.concatenate([self._waiting_keys, keys])
             # Of 16 bits, this is a radix sort.
             order = np.argsort(keys, kind="stable")

@@ -6,54 +6,20 @@ ones where a jitter buffer slipped. There the codes of call and recording are co
 80 ms, for the stretch in which they agree.
 """
 
-import math
 from dataclasses import dataclass
 from enum import StrEnum
 
-import numpy as np
-from numpy.typing import NDArray
-
 from audio_model.decision import sigmoid
-from audio_model.frontend import SAMPLE_RATE, Samples
-from audio_model.known.band import STEADY_PIECES, WANDER, Stretch
+from audio_model.frontend import SAMPLE_RATE
+from audio_model.known.band import STEADY_PIECES, WANDER
 from audio_model.known.fingerprint import (
-    CODES_PER_SECOND,
-    KEY_MASK,
-    N_KEY_BITS,
-    NOTHING,
     PATCH_SAMPLES,
-    Codes,
-    Fingerprint,
-    Fingerprinter,
 )
-from audio_model.known.store import (
-    CODES_PER_POSITION,
-    POSITIONS_PER_SECOND,
-    Mark,
-    Store,
+from audio_model.known.recording import (
     StoredRecording,
 )
-from audio_model.known.stretch import MAX_STEP, best_stretch
 
 PATCH_SECONDS = PATCH_SAMPLES / SAMPLE_RATE
-
-LOOK_UP_EVERY = 2
-"""Codes: one each 32 ms is looked up, and each may be up to 16 ms off a stored one."""
-
-MIN_KEY_LOG_PROBABILITY = math.log(0.1)
-"""Least log probability that a key is what the recording has; others are not looked up."""
-
-MARGIN_SLOPE = 6.0
-"""A bit is wrong with probability ``sigmoid(-MARGIN_SLOPE * margin)``."""
-
-MAX_DISTANCE = 7
-"""Most of the 32 bits behind the key that may differ in a hit."""
-
-MAX_ALIGNMENTS = 6
-"""Alignments that are compared at a time, those with the most hits."""
-
-MIN_SHARE_OF_HITS = 0.2
-"""Alignments with less than this share of the hits that the first has are not compared."""
 
 CONTRARY = 0.25
 EVEN_ODDS_AT = 0.12
@@ -79,18 +45,8 @@ WORTH_WEIGHING = 0.5
 """Probability below which a match changes nothing: far fewer calls repeat something than did where
 probabilities were fitted."""
 
-MIN_HITS = 2
-MIN_SPAN = 8
-"""Hits of an alignment for it to be compared, and codes of the call between its first and its last:
-one hit alone is nearly always chance, and so are those of neighbours in time, which are alike."""
-
 COVERED_SHARE = 0.8
 """Share of a call's telling seconds from which on it holds nothing new."""
-
-FIRST_ROUND_SECONDS = 1.92
-ROUND_SECONDS = 1.12
-"""A stream is looked up when so much of it was heard, and then whenever so much more was: hardly
-anything is sure before, and a look-up costs nearly as much for little audio as for more."""
 
 
 class Repeats(StrEnum):
@@ -171,229 +127,3 @@ class Match:
     def sure(self) -> bool:
         """Whether it may be told."""
         return self.probability >= SURE
-
-
-class Matcher:
-    """Follows one call: feed it samples as they come, ask for the best match at any time."""
-
-    def __init__(self, store: Store, own: str = "") -> None:
-        """
-        Args:
-            own: name of the call. What was learnt of a call of that name is left out.
-        """
-        self._store, self._own = store, own
-        self._fingerprinter = Fingerprinter()
-        self._waiting: list[Samples] = []
-        self._n_waiting = 0
-        self._n_heard = 0
-        self._n_looked_up = 0
-        self.codes: Codes = np.zeros(0, np.uint64)
-        """The codes of everything heard."""
-        self._margins: list[NDArray[np.float32]] = []
-        self._alignments = np.zeros(0, np.int64)
-        self._positions = np.zeros(0, np.int64)
-        self._times = np.zeros(0, np.int64)
-        self.matches: tuple[Match, ...] = ()
-        """What the call may repeat so far, one each recording, the likeliest first."""
-        self.sure_at: float | None = None
-        """Second of the call at which :attr:`match` became sure; None while it is not."""
-
-    @property
-    def match(self) -> Match | None:
-        """The likeliest match so far, however unlikely, that says something of the call.
-
-        A recording that is allowed says nothing.
-        """
-        return next((m for m in self.matches if m.recording.mark is not Mark.ALLOWED), None)
-
-    @property
-    def allowed(self) -> bool:
-        """Whether the call surely holds a recording that is allowed."""
-        return any(m.sure for m in self.matches if m.recording.mark is Mark.ALLOWED)
-
-    @property
-    def fingerprint(self) -> Fingerprint:
-        """Return the fingerprint of everything heard."""
-        margins = [np.zeros((0, N_KEY_BITS), np.float32), *self._margins]
-        return Fingerprint(self.codes, np.concatenate(margins))
-
-    @property
-    def sure(self) -> bool:
-        """Whether :attr:`match` is sure enough to be told."""
-        return self.match is not None and self.match.sure
-
-    def feed(self, samples: Samples) -> None:
-        """Hear samples at 8 kHz, of any number: packets of any size give the same matches.
-
-        Raises StoreError.
-        """
-        self._waiting.append(samples)
-        self._n_waiting += len(samples)
-        while self._n_waiting >= (n_samples := self._round_samples()):
-            self._hear(n_samples)
-            # What is sure already is only asked again when the call is over.
-            if not self.sure:
-                self._look_up()
-
-    def flush(self) -> None:
-        """The call is over: hear what waits for a round to be full. Raises StoreError."""
-        self._hear(self._n_waiting)
-        self._look_up()
-
-    def add(self, fingerprint: Fingerprint) -> None:
-        """Hear codes that follow those before. Raises StoreError."""
-        self._append(fingerprint)
-        self._look_up()
-
-    def _round_samples(self) -> int:
-        seconds = ROUND_SECONDS if self._n_heard else FIRST_ROUND_SECONDS
-        return round(seconds * SAMPLE_RATE)
-
-    def _hear(self, n_samples: int) -> None:
-        samples = np.concatenate([np.zeros(0, np.float32), *self._waiting])
-        self._waiting = [samples[n_samples:].copy()]
-        self._n_waiting -= n_samples
-        self._n_heard += n_samples
-        self._append(self._fingerprinter.feed(samples[:n_samples]))
-
-    def _append(self, fingerprint: Fingerprint) -> None:
-        self.codes = np.concatenate([self.codes, fingerprint.codes])
-        self._margins.append(fingerprint.margins)
-
-    def _look_up(self) -> None:
-        n_before = self._n_looked_up
-        self._n_looked_up = len(self.codes)
-        first = n_before + -n_before % LOOK_UP_EVERY
-        looked_up, codes = likely_codes(self.fingerprint[first::LOOK_UP_EVERY])
-        if len(codes) == 0 and not self.matches:
-            return
-        with self._store.reading():
-            hits = self._store.search(codes, MAX_DISTANCE)
-            times = first + LOOK_UP_EVERY * looked_up[hits.asked]
-            alignments = CODES_PER_POSITION * hits.positions - times
-            self._alignments = np.concatenate([self._alignments, alignments])
-            self._positions = np.concatenate([self._positions, hits.positions])
-            self._times = np.concatenate([self._times, times])
-            self._compare()
-        if not self.sure:
-            self.sure_at = None
-        elif self.sure_at is None:
-            self.sure_at = self._n_heard / SAMPLE_RATE
-
-    def _compare(self) -> None:
-        found: dict[int, tuple[StoredRecording, list[Stretch]]] = {}
-        for position, alignments in self._likely_alignments():
-            known = self._store.at(position)
-            if known is None:
-                continue
-            recording, codes = known
-            if recording.learnt and recording.name == self._own:
-                continue
-            stretch = best_stretch(self.codes, recording, codes, alignments)
-            if stretch.evidence > 0 and stretch.pieces:
-                found.setdefault(recording.id, (recording, []))[1].append(stretch)
-        telling = float((self.codes != NOTHING).sum()) / CODES_PER_SECOND + PATCH_SECONDS
-        matches = [_match(recording, parts, telling) for recording, parts in found.values()]
-        self.matches = tuple(sorted(matches, key=lambda match: -match.log_odds))
-
-    def _likely_alignments(self) -> list[tuple[int, tuple[int, int]]]:
-        """Bands of alignments with the most hits: a position, the lowest and the highest of each.
-
-        The one with most hits comes first.
-        """
-        if len(self._alignments) == 0:
-            return []
-        order = np.argsort(self._alignments, kind="stable")
-        sorted_ = self._alignments[order]
-        # Pieces of one stretch are a step of a jitter buffer's apart.
-        starts = np.flatnonzero(np.diff(sorted_, prepend=sorted_[0] - 2 * MAX_STEP) > MAX_STEP)
-        sizes = np.diff(starts, append=len(sorted_))
-        times = self._times[order]
-        spans = np.maximum.reduceat(times, starts) - np.minimum.reduceat(times, starts)
-        sizes[(sizes < MIN_HITS) | (spans < MIN_SPAN)] = 0
-        most = np.argsort(-sizes, kind="stable")[:MAX_ALIGNMENTS]
-        most = most[sizes[most] > 0]
-        likely = []
-        for group in most[sizes[most] >= MIN_SHARE_OF_HITS * sizes.max()].tolist():
-            begin, end = starts[group], starts[group] + sizes[group]
-            position = int(self._positions[order[(begin + end) // 2]])
-            likely.append((position, (int(sorted_[begin]), int(sorted_[end - 1]))))
-        return likely
-
-
-def match_whole(store: Store, fingerprint: Fingerprint, own: str = "") -> Match | None:
-    """The likeliest match of a whole recording, however unlikely; None if there is no trace of one.
-
-    Recordings that are allowed count like all others. ``own`` as for a :class:`Matcher`. Raises
-    StoreError.
-    """
-    matcher = Matcher(store, own)
-    matcher.add(fingerprint)
-    return matcher.matches[0] if matcher.matches else None
-
-
-def likely_codes(fingerprint: Fingerprint) -> tuple[NDArray[np.int64], Codes]:
-    """Codes to look up: those heard, and those with one or two of the least sure key bits changed.
-
-    Returns:
-        Which of the fingerprint's codes each stems from, and the codes, no two of the same key.
-        [shape=(n_likely,)]
-    """
-    heard = np.logaddexp(0, -MARGIN_SLOPE * fingerprint.margins).sum(axis=1)
-    weakest = np.argsort(fingerprint.margins, axis=1)[:, :2]
-    first, second = (
-        MARGIN_SLOPE * np.take_along_axis(fingerprint.margins, weakest[:, [n]], axis=1)[:, 0]
-        for n in (0, 1)
-    )
-    bits = np.uint64(1) << weakest.astype(np.uint64)
-    changes = [
-        (np.zeros(len(fingerprint), np.uint64), heard),
-        (bits[:, 0], heard + first),
-        (bits[:, 1], heard + second),
-        (bits[:, 0] | bits[:, 1], heard + first + second),
-    ]
-    costs = np.concatenate([cost for _, cost in changes])
-    codes = np.concatenate([fingerprint.codes ^ change for change, _ in changes])
-    looked_up = np.tile(np.arange(len(fingerprint)), len(changes))
-    costs[fingerprint.codes[looked_up] == NOTHING] = np.inf
-    cheapest = np.argsort(costs, kind="stable")
-    cheapest = cheapest[: np.searchsorted(costs[cheapest], -MIN_KEY_LOG_PROBABILITY, "right")]
-    # Neighbours in time often share a key. The surest of them finds what all would find.
-    _, first = np.unique(codes[cheapest] & KEY_MASK, return_index=True)
-    chosen = cheapest[first]
-    return looked_up[chosen], codes[chosen]
-
-
-def _match(recording: StoredRecording, stretches: list[Stretch], telling: float) -> Match:
-    """One match of the stretches of a recording; where they overlap, the better one counts."""
-    taken: list[Stretch] = []
-    for stretch in sorted(stretches, key=lambda stretch: -stretch.evidence):
-        if all(stretch.end <= other.begin or stretch.begin >= other.end for other in taken):
-            taken.append(stretch)
-    best = taken[0]
-    # A cut part counts only if it could stand alone; the many weak ones are chance.
-    parts = [best, *(other for other in taken[1:] if other.evidence >= EVEN_ODDS_AT)]
-    zero = CODES_PER_POSITION * recording.first_position
-    pieces = [
-        MatchedPiece(
-            piece.begin / CODES_PER_SECOND,
-            (piece.end - 1) / CODES_PER_SECOND + PATCH_SECONDS,
-            (piece.alignment - zero) / CODES_PER_SECOND,
-        )
-        for part in parts
-        for piece in part.pieces
-    ]
-    return Match(
-        recording=recording,
-        offset=(best.alignment - zero) / CODES_PER_SECOND,
-        start=min(part.begin for part in parts) / CODES_PER_SECOND,
-        end=(max(part.end for part in parts) - 1) / CODES_PER_SECOND + PATCH_SECONDS,
-        seconds=sum((part.n_codes - 1) / CODES_PER_SECOND for part in parts)
-        + PATCH_SECONDS * len(parts),
-        overlap=best.overlap / POSITIONS_PER_SECOND + PATCH_SECONDS,
-        telling=telling,
-        evidence=sum(part.evidence for part in parts),
-        wander=best.wander,
-        pieces=tuple(sorted(pieces, key=lambda piece: piece.start)),
-        speed=best.speed,
-    )

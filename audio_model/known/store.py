@@ -5,26 +5,28 @@ All changes happen in transactions: a killed process leaves what was committed a
 """
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from enum import StrEnum
-from hashlib import blake2b
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from audio_model.errors import StoreError
-from audio_model.known.fingerprint import CODES_PER_SECOND, Codes
+from audio_model.known.counts import JUDGED_EACH, Counted, Counts, counted, digest
+from audio_model.known.counts import SCHEMA as CALLS_SCHEMA
+from audio_model.known.fingerprint import Codes
 from audio_model.known.index import POSITION_BITS, Hits, Index
 from audio_model.known.index import SCHEMA as INDEX_SCHEMA
+from audio_model.known.recording import (
+    CODES_PER_POSITION,
+    COLUMNS,
+    LearntBy,
+    Mark,
+    StoredRecording,
+    recording_of,
+)
 from audio_model.sqlite import Durability, Format, SqliteStore
-
-CODES_PER_POSITION = 5
-"""One code in five is kept: one each 80 ms, a *position*."""
-
-POSITIONS_PER_SECOND = CODES_PER_SECOND / CODES_PER_POSITION
 
 _MAPPED_BYTES = 1 << 40
 """All of the file may be mapped: pages in the system's cache are then read without being copied."""
@@ -43,59 +45,17 @@ CREATE TABLE recordings (
     times_heard INTEGER NOT NULL,
     learnt INTEGER NOT NULL,
     mark TEXT NOT NULL,
+    common INTEGER NOT NULL DEFAULT 0,
     waiting INTEGER NOT NULL
 );
-CREATE TABLE calls (
-    recording INTEGER NOT NULL,
-    call BLOB NOT NULL,
-    PRIMARY KEY (recording, call)
-) WITHOUT ROWID;
 CREATE INDEX waiting ON recordings (id) WHERE waiting;
 """
 _FORMAT = Format(
     kind="store of known recordings",
     application_id=0x6B6E6F77,
-    version=3,
-    schema=_SCHEMA + INDEX_SCHEMA,
+    version=4,
+    schema=_SCHEMA + INDEX_SCHEMA + CALLS_SCHEMA,
 )
-_COLUMNS = (
-    "id, name, first_position, n_positions, first_heard, last_heard, times_heard, learnt, mark"
-)
-_DIGEST_BYTES = 8
-"""Length of the digest of a call's name: two of a million calls have one digest with a probability
-of 3e-8.
-"""
-
-
-class Mark(StrEnum):
-    """What a person has said of a recording."""
-
-    NONE = ""
-    ALLOWED = "allowed"
-    """It may recur: an announcement of the network, music on hold. It says nothing of a call."""
-    CAMPAIGN = "campaign"
-
-
-@dataclass(frozen=True)
-class StoredRecording:
-    """What a store tells of a recording."""
-
-    id: int
-    name: str
-    first_position: int
-    n_positions: int
-    first_heard: float
-    last_heard: float
-    """Seconds since 1970."""
-    times_heard: int
-    learnt: bool
-    """Whether it is a call that was learnt, and so has the name of that call."""
-    mark: Mark = Mark.NONE
-
-    @property
-    def seconds(self) -> float:
-        """Return the seconds of audio, but for the half second that the last code looks ahead."""
-        return self.n_positions / POSITIONS_PER_SECOND
 
 
 class Store(SqliteStore):
@@ -132,7 +92,7 @@ class Store(SqliteStore):
         super().__init__(path, create=create, busy_seconds=busy_seconds)
 
     def _prepare(self, busy_seconds: float | None) -> None:
-        self._index = Index(self._db)
+        self._index, self._counts = Index(self._db), Counts(self._db)
         self._db.execute(f"PRAGMA mmap_size = {_MAPPED_BYTES if self._mapped else 0}")
         if not self._mapped:
             self._db.execute(f"PRAGMA cache_size = -{_CACHED_KIB}")
@@ -150,38 +110,38 @@ class Store(SqliteStore):
             # A few at a time, so that a slow reader keeps no old state of the file alive.
             with self._errors():
                 rows = self._db.execute(
-                    f"SELECT {_COLUMNS} FROM recordings WHERE id > ? ORDER BY id LIMIT 1000",
+                    f"SELECT {COLUMNS} FROM recordings WHERE id > ? ORDER BY id LIMIT 1000",
                     (last,),
                 ).fetchall()
             if not rows:
                 return
             last = rows[-1][0]
-            yield from (_recording(row) for row in rows)
+            yield from (recording_of(row) for row in rows)
 
     def recording(self, id: int) -> StoredRecording | None:
         """One recording; None if there is no such one (any more)."""
         with self._errors():
-            row = self._db.execute(f"SELECT {_COLUMNS} FROM recordings WHERE id = ?", (id,))
+            row = self._db.execute(f"SELECT {COLUMNS} FROM recordings WHERE id = ?", (id,))
             found = row.fetchone()
-        return None if found is None else _recording(found)
+        return None if found is None else recording_of(found)
 
     def named(self, name: str) -> list[StoredRecording]:
         """The recordings of a name."""
         with self._errors():
-            rows = self._db.execute(f"SELECT {_COLUMNS} FROM recordings WHERE name = ?", (name,))
-            return [_recording(row) for row in rows]
+            rows = self._db.execute(f"SELECT {COLUMNS} FROM recordings WHERE name = ?", (name,))
+            return [recording_of(row) for row in rows]
 
     def at(self, position: int) -> tuple[StoredRecording, Codes] | None:
         """The recording at a position, and its codes; None if it was removed."""
         with self._errors():
             row = self._db.execute(
-                f"SELECT {_COLUMNS}, codes FROM recordings WHERE first_position <= ? "
+                f"SELECT {COLUMNS}, codes FROM recordings WHERE first_position <= ? "
                 "ORDER BY first_position DESC LIMIT 1",
                 (position,),
             ).fetchone()
         if row is None:
             return None
-        recording = _recording(row[:-1])
+        recording = recording_of(row[:-1])
         if position >= recording.first_position + recording.n_positions:
             return None
         return recording, np.frombuffer(row[-1], "<u8")
@@ -195,7 +155,13 @@ class Store(SqliteStore):
         return np.frombuffer(row[0], "<u8")
 
     def add(
-        self, name: str, codes: Codes, heard_at: float | None = None, *, learnt: bool = False
+        self,
+        name: str,
+        codes: Codes,
+        heard_at: float | None = None,
+        *,
+        learnt: LearntBy = LearntBy.NOBODY,
+        call: Counted | None = None,
     ) -> int:
         """Take a recording.
 
@@ -203,30 +169,39 @@ class Store(SqliteStore):
             name: what it is called; need not be unique.
             codes: of consecutive hops, as of a :class:`~.fingerprint.Fingerprint`.
             heard_at: seconds since 1970, by default now.
-            learnt: whether it is a call, and has its name.
+            learnt: by what; unless by nobody, the name is that of the call it was heard in.
+            call: that call, as it counts; by default one of the recording's name.
 
         Returns:
             its id.
 
         Raises StoreError.
         """
+        return self.take(name, codes[::CODES_PER_POSITION], heard_at, learnt=learnt, call=call)
+
+    def take(
+        self,
+        name: str,
+        kept: Codes,
+        heard_at: float | None = None,
+        *,
+        learnt: LearntBy = LearntBy.NOBODY,
+        call: Counted | None = None,
+    ) -> int:
+        """Take a recording, as :meth:`add` does, of the codes that a store keeps: of positions."""
         now = time.time() if heard_at is None else heard_at
         with self.writing():
-            id = self._add(name, codes[::CODES_PER_POSITION], now, now)
+            id = self._add(name, kept, now, now)
             if learnt:
-                self._db.execute("UPDATE recordings SET learnt = 1 WHERE id = ?", (id,))
-                self._count(id, [_digest(name)])
+                self._db.execute("UPDATE recordings SET learnt = ? WHERE id = ?", (learnt, id))
+                self._counts.add(id, [counted(name, "", now) if call is None else call])
         return id
 
     def _add(self, name: str, codes: Codes, first: float, last: float) -> int:
         if not codes.any():
             raise StoreError(f"{name}: nothing in it to know it by (too short, silent, or tones)")
         with self.writing():
-            end = self._db.execute(
-                "SELECT first_position + n_positions FROM recordings "
-                "ORDER BY first_position DESC LIMIT 1"
-            ).fetchone()
-            start = 0 if end is None else end[0]
+            start = self._end()
             if start + len(codes) >= 1 << POSITION_BITS:
                 raise StoreError(f"{self.path}: the store is full")
             id = self._db.execute(
@@ -239,35 +214,65 @@ class Store(SqliteStore):
         assert id is not None
         return id
 
-    def heard(self, id: int, at: float | None = None, call: str = "") -> None:
+    def lengthen(self, id: int, kept: Codes) -> None:
+        """Put more codes, of positions, in the place of a recording's own, which are part of them.
+
+        Raises StoreError if there is no such recording.
+        """
+        with self.writing():
+            self._unindex(id)
+            self._db.execute(
+                "UPDATE recordings SET first_position = ?, n_positions = ?, codes = ?, waiting = 1 "
+                "WHERE id = ?",
+                (self._end(), len(kept), kept.astype("<u8").tobytes(), id),
+            )
+            self._index.added()
+
+    def heard(self, id: int, at: float | None = None, call: Counted | None = None) -> None:
         """Count that a recording was heard in one more call.
 
         Args:
             id: the recording's.
             at: seconds since 1970, by default now.
-            call: the call's name. A call of a name is counted once, however often it is scored; one
-                without a name, each time.
+            call: which. A call of a name is counted once, however often it is scored; one of which
+                nothing is known, each time.
         """
         now = time.time() if at is None else at
         with self.writing():
-            if call and not self._count(id, [_digest(call)]):
+            if call is not None and not self._counts.add(id, [call]):
                 return
             self._db.execute(
                 "UPDATE recordings SET first_heard = min(first_heard, ?), "
                 "last_heard = max(last_heard, ?), times_heard = times_heard + 1 WHERE id = ?",
                 (now, now, id),
             )
+            n = self._db.execute("SELECT times_heard FROM recordings WHERE id = ?", (id,))
+            found = n.fetchone()
+            if found and (found[0] <= JUDGED_EACH or found[0] % JUDGED_EACH == 0):
+                common = self._counts.is_common(id)
+                self._db.execute("UPDATE recordings SET common = ? WHERE id = ?", (common, id))
 
     def remove(self, id: int) -> None:
         """Forget a recording. Raises StoreError if there is no such one."""
         with self.writing():
-            codes = self.codes(id)
-            first, waiting = self._db.execute(
-                "SELECT first_position, waiting FROM recordings WHERE id = ?", (id,)
-            ).fetchone()
-            self._index.remove(codes, first, waiting)
+            self._unindex(id)
             self._db.execute("DELETE FROM recordings WHERE id = ?", (id,))
-            self._db.execute("DELETE FROM calls WHERE recording = ?", (id,))
+            self._counts.remove(id)
+
+    def _unindex(self, id: int) -> None:
+        codes = self.codes(id)
+        first, waiting = self._db.execute(
+            "SELECT first_position, waiting FROM recordings WHERE id = ?", (id,)
+        ).fetchone()
+        self._index.remove(codes, first, waiting)
+
+    def _end(self) -> int:
+        """The position behind the last recording."""
+        end = self._db.execute(
+            "SELECT first_position + n_positions FROM recordings "
+            "ORDER BY first_position DESC LIMIT 1"
+        ).fetchone()
+        return 0 if end is None else int(end[0])
 
     def mark(self, id: int, mark: Mark) -> None:
         """Keep what a person says of a recording. Raises StoreError if there is no such one."""
@@ -289,14 +294,14 @@ class Store(SqliteStore):
         """
         n = 0
         with self.writing():
-            ids = {_digest(codes): id for id, codes in self._all_codes()}
+            ids = {digest(codes): id for id, codes in self._all_codes()}
             for theirs in other.recordings():
                 codes = other.codes(theirs.id)
-                id = ids.get(digest := _digest(codes.tobytes()))
+                id = ids.get(theirs_is := digest(codes.tobytes()))
                 if id is None:
                     n += 1
                     first, last = theirs.first_heard, theirs.last_heard
-                    id = ids[digest] = self._add(theirs.name, codes, first, last)
+                    id = ids[theirs_is] = self._add(theirs.name, codes, first, last)
                     self._join(replace(theirs, id=id, times_heard=0), theirs, other)
                 else:
                     ours = self.recording(id)
@@ -304,36 +309,30 @@ class Store(SqliteStore):
                     self._join(ours, theirs, other)
         return n
 
-    def calls(self, id: int) -> set[bytes]:
-        """Digests of the names of the calls in which a recording was counted."""
+    def calls(self, id: int) -> dict[bytes, Counted]:
+        """The calls in which a recording was counted, by the digests of their names."""
         with self._errors():
-            rows = self._db.execute("SELECT call FROM calls WHERE recording = ?", (id,))
-            return {call for (call,) in rows}
+            return self._counts.of(id)
 
     def _join(self, ours: StoredRecording, theirs: StoredRecording, other: "Store") -> None:
         """Tell of one of our recordings what another store tells of the same one, too."""
         our_calls, their_calls = self.calls(ours.id), other.calls(theirs.id)
         # Those without a name can't be told apart.
         nameless = max(ours.times_heard - len(our_calls), theirs.times_heard - len(their_calls))
-        self._count(ours.id, their_calls)
+        self._counts.add(ours.id, their_calls.values())
         self._db.execute(
             "UPDATE recordings SET first_heard = ?, last_heard = ?, times_heard = ?, learnt = ?, "
-            "mark = ? WHERE id = ?",
+            "mark = ?, common = ? WHERE id = ?",
             (
                 min(ours.first_heard, theirs.first_heard),
                 max(ours.last_heard, theirs.last_heard),
                 nameless + len(our_calls | their_calls),
                 ours.learnt,
                 ours.mark or theirs.mark,
+                self._counts.is_common(ours.id),
                 ours.id,
             ),
         )
-
-    def _count(self, id: int, calls: Iterable[bytes]) -> int:
-        """Note the calls in which a recording was heard; how many of them are new."""
-        return self._db.executemany(
-            "INSERT OR IGNORE INTO calls VALUES (?, ?)", ((id, call) for call in calls)
-        ).rowcount
 
     def _all_codes(self) -> Iterator[tuple[int, bytes]]:
         with self._errors():
@@ -364,13 +363,3 @@ class Store(SqliteStore):
     def _rolled_back(self) -> None:
         # Ids that were taken back are given anew.
         self._index.forget_waiting()
-
-
-def _recording(row: tuple[Any, ...]) -> StoredRecording:
-    recording = StoredRecording(*row)
-    return replace(recording, learnt=bool(recording.learnt), mark=Mark(recording.mark))
-
-
-def _digest(content: str | bytes) -> bytes:
-    content = content.encode("utf-8", "surrogatepass") if isinstance(content, str) else content
-    return blake2b(content, digest_size=_DIGEST_BYTES).digest()

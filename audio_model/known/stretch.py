@@ -16,7 +16,7 @@ from audio_model.known.band import (
     Stretch,
 )
 from audio_model.known.fingerprint import Codes
-from audio_model.known.store import StoredRecording
+from audio_model.known.recording import StoredRecording
 
 LEAST_EVIDENCE = 0.03
 """Evidence of the best single alignment for a path to be sought, in seconds: a quarter of what

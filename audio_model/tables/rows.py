@@ -31,6 +31,7 @@ KNOWN_COLUMNS = (
     "known_first_heard",
     "known_last_heard",
     "known_times_heard",
+    "known_repeated",
 )
 """Columns of the known recording that a call repeats, behind the others where a store is asked."""
 EVIDENCE_KEYS = ("curve", "voice", "strongest", "changes")

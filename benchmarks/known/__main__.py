@@ -27,7 +27,9 @@ from numpy.random import Generator
 
 from audio_model.frontend import SAMPLE_RATE, Samples
 from audio_model.known.fingerprint import fingerprint
-from audio_model.known.match import SURE, Match, match_whole
+from audio_model.known.match import SURE, Match
+from audio_model.known.matcher import match_whole
+from audio_model.known.recording import LearntBy
 from audio_model.known.store import Store
 from benchmarks.known import costs
 from benchmarks.known.peers import Chromaprint, HaitsmaKalker, Landmarks, Ours, Peer
@@ -96,7 +98,7 @@ def _learn(clips: Sequence[Clip], rng: Generator) -> Learnt:
         heard, codec = as_learnt(clip, rng)
         samples.append(heard)
         codecs.append(codec)
-        ids[store.add(clip.path, fingerprint(heard).codes, learnt=True)] = index
+        ids[store.add(clip.path, fingerprint(heard).codes, learnt=LearntBy.NETWORK)] = index
     asked = [index for index, clip in enumerate(clips) if not _has_chosen(clip)]
     return Learnt(clips, samples, codecs, store, ids, asked or range(len(clips)))
 

@@ -13,8 +13,9 @@ from numpy.random import Generator
 from audio_model.detector import Detector
 from audio_model.frontend import Samples
 from audio_model.known.fingerprint import NOTHING, Codes, Fingerprint, fingerprint
-from audio_model.known.match import Matcher, match_whole
-from audio_model.known.store import CODES_PER_POSITION, POSITIONS_PER_SECOND, Store
+from audio_model.known.matcher import Matcher, match_whole
+from audio_model.known.recording import CODES_PER_POSITION, POSITIONS_PER_SECOND
+from audio_model.known.store import Store
 from audio_model.steps import STEP_SAMPLES
 from audio_model.stream import hear_together
 from benchmarks.timing import Task, interleaved

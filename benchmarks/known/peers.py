@@ -19,7 +19,7 @@ from scipy import ndimage
 
 from audio_model.frontend import SAMPLE_RATE, Samples
 from audio_model.known.fingerprint import fingerprint
-from audio_model.known.match import match_whole
+from audio_model.known.matcher import match_whole
 from audio_model.known.store import Store
 
 

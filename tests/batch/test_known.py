@@ -11,7 +11,8 @@ import soundfile
 from audio_model import cli
 from audio_model.audio import read
 from audio_model.known.fingerprint import fingerprint
-from audio_model.known.store import Store, StoredRecording
+from audio_model.known.recording import StoredRecording
+from audio_model.known.store import Store
 from audio_model.tables.results import Results
 from tests.known.calls import played
 

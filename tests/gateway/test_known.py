@@ -13,7 +13,9 @@ from audio_model.audio import read
 from audio_model.errors import StoreError, UsageError
 from audio_model.gateway.server import Server
 from audio_model.known.fingerprint import fingerprint
-from audio_model.known.store import Store, StoredRecording
+from audio_model.known.recording import LearntBy, StoredRecording
+from audio_model.known.repetition import SAME_MOMENT_SECONDS
+from audio_model.known.store import Store
 from tests.gateway.serving import Running, serving, settings_of
 from tests.gateway.test_calls import mulaw
 from tests.known.calls import played
@@ -116,6 +118,25 @@ def test_calls_teach_the_store_once_they_are_over(path: Path) -> None:
         ("a message", 2),
         ("stream first", 2),
     ]
+
+
+def test_what_two_calls_hold_is_told_in_the_second(tmp_path: Path) -> None:
+    async def test() -> None:
+        path = tmp_path / "new.db"
+        async with knowing(path, "--known-learn", "--known-keep-hours", "2") as here:
+            *_, first = await call(here, LIVE, "first")
+            assert (first["verdict"], first["known"]) != ("recorded", None)
+            while not list(tmp_path.glob("new.db.heard.*")):
+                await asyncio.sleep(0.05)
+            for n in range(3):
+                # Longer after each other than one sound that is carried twice.
+                await asyncio.sleep(SAME_MOMENT_SECONDS)
+                *_, final = await call(here, played(LIVE, seed=n), f"again {n}")
+            assert final["verdict"] == "recorded" and final["known"]["name"] == "stream first"
+            assert final["known"]["repeated"].startswith(("2 calls since", "3 calls", "4 calls"))
+        assert [one.learnt for one in recordings(path)] == [LearntBy.REPETITION]
+
+    asyncio.run(test())
 
 
 @pytest.mark.parametrize("learn", [(), ("--known-learn",)])

@@ -12,7 +12,9 @@ from audio_model.errors import StoreError
 from audio_model.known import follow
 from audio_model.known.fingerprint import fingerprint
 from audio_model.known.follow import Follower, KnownRecordings
-from audio_model.known.store import Mark, Store
+from audio_model.known.recording import Mark
+from audio_model.known.store import Store
+from audio_model.stream import PhoneCall
 from tests.known.calls import Samples, cut, played, spoken
 from tests.known.test_fuse import LIVE, RECORDED, UNSURE
 from tests.verdicts import assert_same
@@ -36,7 +38,7 @@ def knowing(path: Path, detector: Detector) -> Iterator[Detector]:
 
 
 def heard(known: KnownRecordings, samples: Samples, call: str = "call") -> Follower:
-    follower = known.follow(call)
+    follower = known.follow(PhoneCall(call))
     follower.hear(samples)
     follower.flush()
     return follower

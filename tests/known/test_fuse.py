@@ -6,7 +6,7 @@ import pytest
 from audio_model.decision import Evidence, OperatingPoint, Reason, Verdict, VerdictKind
 from audio_model.known.fuse import RECORDED_IF_KNOWN, fuse
 from audio_model.known.match import EVEN_ODDS_AT, Match
-from audio_model.known.store import StoredRecording
+from audio_model.known.recording import StoredRecording
 
 POINT = OperatingPoint(0.01, recorded_at=0.9, live_at=0.2, false_alarm=0.01, miss=0.4, passed=0.05)
 UNSURE = Verdict(
@@ -58,6 +58,7 @@ def test_a_sure_match_decides_when_it_is_told(verdict: Verdict) -> None:
         "first_heard": 1.0,
         "last_heard": 2.0,
         "times_heard": 3,
+        "repeated": None,
     }
 
 

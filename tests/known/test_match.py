@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from audio_model.known.fingerprint import KEY_MASK, NOTHING, fingerprint
-from audio_model.known.match import MIN_KEY_LOG_PROBABILITY, Matcher, likely_codes, match_whole
+from audio_model.known.matcher import MIN_KEY_LOG_PROBABILITY, Matcher, likely_codes, match_whole
+from audio_model.known.recording import LearntBy
 from audio_model.known.store import Store
 from tests.known.calls import cut, played, spoken
 from tests.sounds import SAMPLE_RATE, tone
@@ -92,7 +93,7 @@ def test_packets_of_any_size_match_as_the_whole(store: Store, packet: int) -> No
 
 def test_what_was_learnt_of_a_call_is_nothing_known_to_it(store: Store) -> None:
     call = fingerprint(spoken(6, seed=99))
-    store.add("a call", call.codes, learnt=True)
+    store.add("a call", call.codes, learnt=LearntBy.NETWORK)
     assert match_whole(store, call, own="a call") is None
     other = match_whole(store, call, own="another")
     assert other is not None and other.recording.name == "a call"

@@ -12,8 +12,10 @@ import pytest
 
 from audio_model.errors import StoreError
 from audio_model.known import index
+from audio_model.known.counts import counted
 from audio_model.known.fingerprint import Codes
-from audio_model.known.store import CODES_PER_POSITION, Mark, Store
+from audio_model.known.recording import CODES_PER_POSITION, LearntBy, Mark
+from audio_model.known.store import Store
 
 EVERY = CODES_PER_POSITION
 ROOT = Path(__file__).parents[2]
@@ -114,17 +116,20 @@ def test_heard_counts_and_widens_the_times(path: Path) -> None:
 
 def test_what_was_learnt_stays_so_when_it_is_merged(tmp_path: Path) -> None:
     with Store(tmp_path / "a.db") as one, Store(tmp_path / "b.db") as two:
-        for name, learnt in (("call", True), ("prompt", False)):
+        for name, learnt in (("call", LearntBy.NETWORK), ("prompt", LearntBy.NOBODY)):
             two.add(name, codes(len(name)), learnt=learnt)
         one.merge(two)
-        assert [(r.name, r.learnt) for r in one.recordings()] == [("call", True), ("prompt", False)]
+        assert [(r.name, r.learnt) for r in one.recordings()] == [
+            ("call", LearntBy.NETWORK),
+            ("prompt", LearntBy.NOBODY),
+        ]
 
 
 def test_a_call_is_counted_once_however_often_it_is_scored(path: Path) -> None:
     with Store(path) as store:
-        id = store.add("learnt", codes(1), 1.0, learnt=True)
+        id = store.add("learnt", codes(1), 1.0, learnt=LearntBy.NETWORK)
         for at, call in enumerate(["a.wav", "b.wav", "a.wav", "learnt", "", ""], start=10):
-            store.heard(id, float(at), call)
+            store.heard(id, float(at), counted(call, "", at) if call else None)
         recording = store.recording(id)
         assert recording is not None
         # The one that was learnt, two with a name, and two that nobody can tell apart.
@@ -137,7 +142,7 @@ def test_merging_again_changes_nothing(tmp_path: Path) -> None:
         for store, calls in ((one, ("x", "y")), (two, ("y", "z"))):
             id = store.add("prompt", codes(1), 5.0)
             for call in calls:
-                store.heard(id, 9.0, call)
+                store.heard(id, 9.0, counted(call, "", 9.0) if call else None)
         two.add("other", codes(2), 1.0)
         assert one.merge(two) == 1
         merged = list(one.recordings())

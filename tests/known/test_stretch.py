@@ -6,7 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from audio_model.known.fingerprint import fingerprint
-from audio_model.known.match import Match, Repeats, match_whole
+from audio_model.known.match import Match, Repeats
+from audio_model.known.matcher import match_whole
 from audio_model.known.store import Store
 from tests.known.calls import Samples, cut, faster, played, slipped, spoken
 

@@ -13,6 +13,7 @@ from audio_model.gateway.asterisk.action import Action, HangUp
 from audio_model.gateway.config import options, values
 from audio_model.gateway.config.options import Given, Titled
 from audio_model.gateway.config.values import Address, LogFormat, LogLevel, PortRange, Secret
+from audio_model.known.recent import DEFAULT_CALLS, DEFAULT_HOURS
 from audio_model.ranges.breaker import Policy
 from audio_model.ranges.change import ChangeTest
 from audio_model.ranges.rates import DetectorRates
@@ -126,14 +127,18 @@ class Detection:
     ] = None
     known: Annotated[
         Path | None,
-        Given(
-            values.store, "STORE", "tell of calls that repeat a recording of this store, see known"
-        ),
+        Given(values.store, "STORE", "tell of calls that repeat a recording of this store"),
     ] = None
     known_learn: Annotated[
-        bool,
-        Given(values.switch, "", "count calls there, and add those of which the network is sure"),
+        bool, Given(values.switch, "", "learn what calls repeat, and of what the network is sure")
     ] = False
+    known_keep_hours: Annotated[
+        float,
+        Given(values.number(0.01, 8760), "H", "keep what calls held for so long, to learn from"),
+    ] = DEFAULT_HOURS
+    known_keep_calls: Annotated[
+        int, Given(values.integer(2, 1_000_000_000), "N", "keep so many calls at most")
+    ] = DEFAULT_CALLS
 
 
 @dataclass(frozen=True)

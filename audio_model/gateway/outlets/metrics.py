@@ -150,6 +150,11 @@ class Metrics:
             "Failures of the store of known recordings; calls pass on the network alone meanwhile.",
             registry=registry,
         )
+        self.known_left_out = Counter(
+            "audio_model_known_left_out",
+            "Look-ups and legs that were not learnt from, because too many waited.",
+            registry=registry,
+        )
         self._finals = 0
 
     def watch(self, calls: _Calls) -> None:

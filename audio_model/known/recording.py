@@ -1,0 +1,78 @@
+"""What a store tells of a recording."""
+
+from dataclasses import dataclass, replace
+from enum import IntEnum, StrEnum
+from typing import Any
+
+from audio_model.known.fingerprint import CODES_PER_SECOND
+
+CODES_PER_POSITION = 5
+"""One code in five is kept: one each 80 ms, a *position*."""
+
+POSITIONS_PER_SECOND = CODES_PER_SECOND / CODES_PER_POSITION
+
+COLUMNS = (
+    "id, name, first_position, n_positions, first_heard, last_heard, times_heard, learnt, mark, "
+    "common"
+)
+"""Of the table of recordings, in the order of the fields."""
+
+
+class Mark(StrEnum):
+    """What a person has said of a recording."""
+
+    NONE = ""
+    ALLOWED = "allowed"
+    """It may recur: an announcement of the network, music on hold. It says nothing of a call."""
+    CAMPAIGN = "campaign"
+
+
+class LearntBy(IntEnum):
+    """What taught a recording."""
+
+    NOBODY = 0
+    """It was added by hand."""
+    NETWORK = 1
+    """The network was sure of a call, which is all of it."""
+    REPETITION = 2
+    """Two calls held the same samples, which are all of it."""
+
+
+@dataclass(frozen=True)
+class StoredRecording:
+    """What a store tells of a recording."""
+
+    id: int
+    name: str
+    first_position: int
+    n_positions: int
+    first_heard: float
+    last_heard: float
+    """Seconds since 1970."""
+    times_heard: int
+    learnt: LearntBy
+    """Unless by nobody, it has the name of the call that it was heard in first."""
+    mark: Mark = Mark.NONE
+    common: bool = False
+    """Whether its calls say that it may recur; see :mod:`audio_model.known.counts`."""
+
+    @property
+    def may_recur(self) -> bool:
+        """Whether it says nothing of a call. What a person said of it counts first."""
+        return self.mark is Mark.ALLOWED or (self.common and self.mark is Mark.NONE)
+
+    @property
+    def seconds(self) -> float:
+        """Return the seconds of audio, but for the half second that the last code looks ahead."""
+        return self.n_positions / POSITIONS_PER_SECOND
+
+
+def recording_of(row: tuple[Any, ...]) -> StoredRecording:
+    """Return a row of COLUMNS as a recording."""
+    recording = StoredRecording(*row)
+    return replace(
+        recording,
+        learnt=LearntBy(recording.learnt),
+        mark=Mark(recording.mark),
+        common=bool(recording.common),
+    )
