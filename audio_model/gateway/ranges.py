@@ -26,6 +26,7 @@ from audio_model.gateway.outlets.metrics import Metrics
 from audio_model.gateway.outlets.security import NumberHasher
 from audio_model.gateway.range_store import RangeStoreThread
 from audio_model.ranges.breaker import Change, Policy
+from audio_model.ranges.campaigns import Alarm
 from audio_model.ranges.describe import advice_values, change_values, range_values
 from audio_model.ranges.rates import Mark, outcome
 from audio_model.ranges.store import RangeStore
@@ -122,6 +123,10 @@ class Ranges:
             raise HttpError(400, "bad_request", f"a number has 1 to {MAX_NUMBER} characters")
         return await self._ask(self._reader, lambda store: _describe(store, number))
 
+    async def campaigns(self) -> dict[str, object]:
+        """The answer of ``GET /v1/campaigns``: those that run. Raises HttpError."""
+        return await self._ask(self._reader, _campaigns)
+
     async def feedback(self, body: bytes) -> dict[str, object]:
         """The answer of ``POST /v1/feedback``. Raises HttpError.
 
@@ -200,7 +205,7 @@ class Ranges:
         return True
 
     async def _tick(self) -> None:
-        await self._do(lambda store: self._hand_over([], store.tick(time.time())))
+        await self._do(lambda store: self._hand_over([], store.tick(time.time()), store))
 
     async def _do(self, job: Callable[[RangeStore], None]) -> bool:
         try:
@@ -224,19 +229,20 @@ class Ranges:
     # be cancelled, and its changes are to be told all the same.
 
     def _hear(self, batch: list[RangeCall], store: RangeStore) -> None:
-        self._hand_over(batch, store.hear(batch))
+        self._hand_over(batch, store.hear(batch), store)
 
     def _mark(self, store: RangeStore, call_id: str, mark: Mark) -> list[dict[str, object]]:
         changes = store.mark(call_id, mark)
-        self._hand_over([], changes)
+        self._hand_over([], changes, store)
         return [change_values(change) for change in changes]
 
-    def _hand_over(self, batch: list[RangeCall], changes: list[Change]) -> None:
-        self._loop.call_soon_threadsafe(self._done, batch, changes)
+    def _hand_over(self, batch: list[RangeCall], changes: list[Change], store: RangeStore) -> None:
+        alarms = store.campaigns.take_alarms()
+        self._loop.call_soon_threadsafe(self._done, batch, changes, alarms)
 
     # In the event loop's.
 
-    def _done(self, batch: list[RangeCall], changes: list[Change]) -> None:
+    def _done(self, batch: list[RangeCall], changes: list[Change], alarms: list[Alarm]) -> None:
         for call in batch:
             # Some of it may have been lost to newer calls since.
             if self._waiting and self._waiting[0] is call:
@@ -248,6 +254,14 @@ class Ranges:
             logger.warning("range %s: %s, %s", prefix, change.after, change.why)
             if self._told is not None:
                 self._told(msgspec.json.encode(change_values(change)))
+        for alarm in alarms:
+            self._metrics.campaign_alarms.labels(alarm.state.value).inc()
+            logger.warning(
+                "campaign %s: %s, %d calls to %d people from %d numbers",
+                *(alarm.campaign, alarm.state, alarm.calls, alarm.people, alarm.numbers),
+            )
+            if self._told is not None:
+                self._told(msgspec.json.encode(alarm.as_dict()))
 
     def _failed(self, shared: RangeStoreThread, error: RangeStoreError) -> None:
         self._metrics.range_errors.inc()
@@ -268,6 +282,10 @@ class Ranges:
 
 def _advice(store: RangeStore, number: str) -> dict[str, object]:
     return advice_values(store.advise(number, time.time()))
+
+
+def _campaigns(store: RangeStore) -> dict[str, object]:
+    return {"campaigns": [alarm.as_dict() for alarm in store.campaigns_heard(running=True)]}
 
 
 def _describe(store: RangeStore, number: str) -> dict[str, object]:

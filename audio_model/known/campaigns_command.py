@@ -43,7 +43,8 @@ writes
                            a manifest: a row for each call; campaign is empty for a call that is
                            alone, offset is the second of the campaign's exemplar at which the call
                            begins (negative: before it)
-  campaigns.summary.csv    campaign, calls, first, last, seconds, exemplar: the largest first.
+  campaigns.summary.csv    campaign, calls, first, last, seconds, exemplar: the largest first. Of a
+                           manifest with the columns called and caller, people and numbers, too.
                            ``audio-model known add known.db campaigns.summary.csv`` takes it
   campaigns.svg            the largest campaigns over time
 
@@ -56,7 +57,16 @@ exit status:
 """
 
 _COLUMNS = ("path", "campaign", "offset", "matched_seconds", "error")
-_SUMMARY_COLUMNS = ("campaign", "calls", "first", "last", "seconds", "exemplar")
+_SUMMARY_COLUMNS = (
+    "campaign",
+    "calls",
+    "first",
+    "last",
+    "seconds",
+    "exemplar",
+    "people",
+    "numbers",
+)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -70,7 +80,9 @@ def run(args: argparse.Namespace) -> int:
     by_size = sorted(campaigns, key=lambda campaign: (-len(campaign.calls), campaign.number))
     paths = [escape(entry.path) for entry in archive.entries]
     write_whole(f"{stem}.svg", picture(by_size, paths))
-    write_whole(f"{stem}.summary.csv", _csv(_SUMMARY_COLUMNS, _summary(by_size, paths)))
+    write_whole(
+        f"{stem}.summary.csv", _csv(_SUMMARY_COLUMNS, _summary(by_size, paths, archive.entries))
+    )
     names = free_names(dict.fromkeys(chain(*(e.carried for e in archive.entries))), _COLUMNS)
     write_whole(args.output, _csv([*_COLUMNS, *names.values()], _rows(campaigns, archive, names)))
     archive.progress.delete()
@@ -158,7 +170,9 @@ def _rows(
         yield escape(entry.path), *cells, error, *carried
 
 
-def _summary(campaigns: Sequence[Campaign], paths: Sequence[str]) -> Iterable[Sequence[object]]:
+def _summary(
+    campaigns: Sequence[Campaign], paths: Sequence[str], entries: Sequence[Entry]
+) -> Iterable[Sequence[object]]:
     for campaign in campaigns:
         exemplar = campaign.exemplar
         yield (
@@ -168,7 +182,14 @@ def _summary(campaigns: Sequence[Campaign], paths: Sequence[str]) -> Iterable[Se
             iso(campaign.last),
             f"{exemplar.seconds:.2f}",
             paths[exemplar.index],
+            *(_different(campaign, entries, name) for name in ("called", "caller")),
         )
+
+
+def _different(campaign: Campaign, entries: Sequence[Entry], column: str) -> int | None:
+    """How many values a column has in a campaign's calls; None without the column."""
+    values = (entries[call.index].carried.get(column) for call in campaign.calls)
+    return len({str(value) for value in values if value not in (None, "")}) or None
 
 
 def _csv(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:

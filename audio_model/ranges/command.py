@@ -17,7 +17,7 @@ from audio_model.ranges.change import ChangeTest
 from audio_model.ranges.page import page
 from audio_model.ranges.rates import Answer, DetectorRates
 from audio_model.ranges.store import RangeStore
-from audio_model.ranges.tables import write_history, write_ranges
+from audio_model.ranges.tables import write_campaigns, write_history, write_ranges
 from audio_model.ranges.tree import RangeCall
 from audio_model.tables.columns import add_columns_argument
 from audio_model.times import Form, iso
@@ -45,6 +45,7 @@ examples:
   audio-model ranges verdicts.csv --output ranges.csv
   audio-model ranges day-*.parquet --output ranges.csv --page ranges.html
   audio-model ranges verdicts.csv --output ranges.csv --history history.csv  all that was ever held
+  audio-model ranges verdicts.csv --output ranges.csv --campaigns campaigns.csv
   audio-model ranges verdicts.csv --output ranges.csv --store ranges.db     go on from what it holds
 
 exit status:
@@ -55,7 +56,7 @@ exit status:
 def run(args: argparse.Namespace) -> int:
     """Count calls; returns the exit status. Raises AudioModelError."""
     policy = _policy(args)
-    for output in filter(None, (args.output, args.history)):
+    for output in filter(None, (args.output, args.history, args.campaigns)):
         if Path(output).suffix != ".csv":
             raise UsageError(f"the output's name must end in .csv: {printable(output)}")
     with closing(RangeStore(args.store, policy)) as store, closing(_Calls()) as calls:
@@ -74,6 +75,8 @@ def run(args: argparse.Namespace) -> int:
         n_ranges = write_ranges(args.output, store, args.min_calls)
         if args.history is not None:
             write_history(args.history, store)
+        if args.campaigns is not None:
+            write_campaigns(args.campaigns, store)
         if args.page is not None:
             write_whole(args.page, page(store, last, args.min_calls))
         held = sum(node.held for node in store.ranges())
@@ -168,6 +171,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--output", required=True, metavar="FILE", help="the table (.csv)")
     parser.add_argument(
         "--history", metavar="FILE", help="every change of every range, with its evidence (.csv)"
+    )
+    parser.add_argument(
+        "--campaigns", metavar="FILE", help="recordings that ran from many numbers (.csv)"
     )
     parser.add_argument("--page", metavar="FILE", help="a page to look at, complete in one file")
     add_columns_argument(parser, "CALLS", "caller=A_NUMBER,time=START")

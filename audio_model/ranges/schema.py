@@ -1,5 +1,6 @@
 """The tables of a store of number ranges, and how those of earlier versions become them."""
 
+from audio_model.ranges.campaigns import CAMPAIGNS_SCHEMA
 from audio_model.ranges.rows import CALL_COLUMNS, CHANGE_COLUMNS, NODE_COLUMNS
 from audio_model.sqlite import Format
 
@@ -22,12 +23,13 @@ ALTER TABLE changes ADD COLUMN who DEFAULT '';
 ALTER TABLE changes ADD COLUMN note DEFAULT '';
 ALTER TABLE allowed ADD COLUMN who DEFAULT '';
 CREATE INDEX timed ON changes (time)
-"""
+""",
+    3: CAMPAIGNS_SCHEMA,
 }
 FORMAT = Format(
     kind="store of number ranges",
     application_id=0x414D5247,  # AMRG
-    version=3,
-    schema=_SCHEMA,
+    version=4,
+    schema=_SCHEMA + CAMPAIGNS_SCHEMA,
     upgrades=_UPGRADES,
 )

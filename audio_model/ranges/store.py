@@ -1,12 +1,8 @@
 """Ranges on disk: one SQLite file that several processes share and a crash cannot harm.
 
-What a method was given is on the disk when it returns: each batch of calls is one transaction, in
-write-ahead mode with a full sync. A call is known by its id, so a batch that is given again, by a
-process that can't know whether it came through, counts once. The nodes that were used last are kept
-in memory for as long as no other process has written (``PRAGMA data_version``).
-
-Numbers stand in it as they are, for ranges cannot be made of hashes; the file is its owner's alone
-to read.
+What a method was given is on the disk when it returns: each batch of calls is one transaction with
+a full sync. A call is known by its id: a batch that is given again counts once. Nodes are kept in
+memory until another process writes. Numbers stand in it; the file is its owner's alone to read.
 """
 
 import os
@@ -18,6 +14,7 @@ from dataclasses import astuple, dataclass, replace
 
 from audio_model.errors import RangeStoreError, UnknownCallError, printable
 from audio_model.ranges.breaker import Change, Policy
+from audio_model.ranges.campaigns import Alarm, Campaigns
 from audio_model.ranges.monitor import Advice, Monitor
 from audio_model.ranges.numbers import normalise
 from audio_model.ranges.rates import Mark
@@ -107,8 +104,9 @@ class RangeStore(SqliteStore):
         """
         changes: list[Change] = []
         with self._writing():
-            for call in calls:
+            for call in map(self.campaigns.weigh, calls):
                 if self._remember(call):
+                    self.campaigns.count(call)
                     changes += self._monitor.hear(call)
                 elif (before := self._less_sure(call)) is not None:
                     changes += self._monitor.hear(call, before)
@@ -169,6 +167,7 @@ class RangeStore(SqliteStore):
         """Let states end whose time is over, and let go of what is not needed any more."""
         with self._writing():
             changes = self._monitor.tick(now, self._held())
+            self.campaigns.tick(now)
             self._record(changes)
             if now >= self._tidy_at:
                 self._tidy(now)
@@ -300,6 +299,10 @@ class RangeStore(SqliteStore):
         with self._errors():
             return [Allowed(*row) for row in self._db.execute("SELECT * FROM allowed")]
 
+    def campaigns_heard(self, *, running: bool) -> list[Alarm]:  # see Campaigns.all
+        with self._errors():
+            return list(self.campaigns.all(running=running))
+
     def marks(self) -> Iterator[MarkedCall]:
         """All calls that were marked, in the order of their ids."""
         with self._errors():
@@ -312,7 +315,7 @@ class RangeStore(SqliteStore):
             return self._call(call_id)
 
     def _prepare(self, busy_seconds: float | None) -> None:
-        self._nodes = StoredNodes(self._db)
+        self._nodes, self.campaigns = StoredNodes(self._db), Campaigns(self._db)
         super()._prepare(busy_seconds)
 
     def _agree(self, policy: Policy | None) -> Policy:
@@ -330,9 +333,11 @@ class RangeStore(SqliteStore):
             self._refresh()
             yield
             self._nodes.flush()
+            self.campaigns.flush()
 
     def _rolled_back(self) -> None:
         self._nodes.forget()
+        self.campaigns.forget()
 
     @contextmanager
     def _reading(self) -> Iterator[None]:

@@ -13,6 +13,10 @@ from audio_model.sources.open import MemberPath, from_folder, is_remote
 from audio_model.times import iso
 
 MANIFEST_COLUMNS = ("path", "label", "source", "corpus", "call")
+CAMPAIGN_COLUMNS = (
+    *("campaign", "state", "calls", "people", "numbers", "calls_a_minute"),
+    *("ranges", "too_wide_to_block", "first", "last", "exemplar"),
+)
 ALLOWED_COLUMNS = ("prefix", "note", "who", "time")
 MANIFEST_CORPUS = "feedback"
 
@@ -71,6 +75,24 @@ def write_manifest(path: str, marked: Iterable[MarkedCall]) -> int:
         if _is_there(each.call.path)
     )
     return _write_csv(Path(path), MANIFEST_COLUMNS, rows, encoding="utf-8")
+
+
+def write_campaigns(path: str, store: RangeStore) -> int:
+    """Write the campaigns that a store knows, those that called last first; how many.
+
+    Raises OutputError.
+    """
+    rows = (
+        (
+            *(one.campaign, one.state.value, one.calls, one.people, one.numbers),
+            one.calls_a_minute,
+            " ".join(part.range for part in one.ranges),
+            " ".join(part.range for part in one.ranges if part.too_wide),
+            *(iso(one.first, zone=None), iso(one.last, zone=None), one.exemplar),
+        )
+        for one in store.campaigns_heard(running=False)
+    )
+    return _write_csv(Path(path), CAMPAIGN_COLUMNS, rows)
 
 
 def _is_there(path: str) -> bool:

@@ -63,6 +63,8 @@ class Settings:
     """Recordings that are matched to known ones."""
     known_before: float = 1.0
     """Messages that the store knows from the start; others from their first hit on."""
+    known_after: int = 0
+    """Calls of a message after which it is known, by repetition, without a hit; 0: never so."""
 
     honest: float = 0.2
     """The share of recordings that the monitor lets an honest range play."""

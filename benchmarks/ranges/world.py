@@ -164,7 +164,10 @@ def _campaign(
     matched = rng.random(n_calls) < settings.known
     if rng.random() >= settings.known_before:
         heard_first = np.argmax(rng.random(n_calls) < hit[0]) if hit[0] > 1e-4 else n_calls
-        matched[: heard_first + 1] = False
+        learnt_after = heard_first + 1
+        if settings.known_after:
+            learnt_after = min(learnt_after, settings.known_after)
+        matched[:learnt_after] = False
     part = _told(
         settings,
         caller,

@@ -59,6 +59,28 @@ def run(
     asyncio.run(whole())
 
 
+def test_a_campaign_is_told_and_can_be_asked_for(tmp_path: Path) -> None:
+    known = KnownRecording(7, "call 1", 0.0, 0.0, 4.0, 4.0, 1.0, 1.0, 2.0, 3, repeated=True)
+
+    def of_campaign(n: int) -> Event:
+        said = replace(verdict(), evidence=replace(verdict().evidence, known=known))
+        info = CallInfo(f"call-{n}", "twilio", f"+86139{7919 * n % 10**8:08d}", f"138{n:08d}")
+        return Event(EventKind.FINAL, info, "caller", said, time=time.time())
+
+    async def test(ranges: Ranges, told: list[Any]) -> None:
+        for n in range(20):
+            ranges.add(of_campaign(n), b"")
+        # What is asked of the writer comes behind the calls.
+        await ranges.feedback(b'{"call": "call-0", "mark": "recorded"}')
+        (alarm,) = [each for each in told if each["event"] == "campaign"]
+        assert (alarm["campaign"], alarm["state"], alarm["people"]) == ("7", "running", 10)
+        assert alarm["ranges"][0] == {"range": "+86139", "numbers": 10, "too_wide": True}
+        answer: Any = await ranges.campaigns()
+        assert [each["calls"] for each in answer["campaigns"]] == [20]
+
+    run(tmp_path / "r.db", test)
+
+
 def test_final_events_open_a_range_and_each_change_is_told(tmp_path: Path) -> None:
     async def test(ranges: Ranges, told: list[Any]) -> None:
         for n in range(40):

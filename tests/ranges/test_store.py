@@ -342,6 +342,7 @@ def test_a_store_of_the_version_before_is_upgraded(path: Path) -> None:
         ):
             db.execute(f"ALTER TABLE {table} DROP COLUMN {column}")
         db.execute("DROP INDEX timed")
+        db.execute("DROP TABLE campaigns")
         db.execute("PRAGMA user_version = 2")
         db.execute("INSERT INTO allowed VALUES ('95588', 'the bank', 1e9)")
         db.execute(

@@ -87,6 +87,7 @@ class Api:
         router.add_get("/v1/events", self._events, allow_head=False)
         router.add_post("/v1/rtpengine", self._follow)
         router.add_get("/v1/ranges/{number:.+}", self._range)
+        router.add_get("/v1/campaigns", self._campaigns)
         router.add_post("/v1/feedback", self._feedback)
         for path, dialect in dialect_paths().items():
             router.add_get(path, self._websocket(dialect), allow_head=False)
@@ -192,6 +193,10 @@ class Api:
     async def _range(self, request: web.Request) -> web.Response:
         self.access.check(request)
         return json_response(await self._counted_ranges.range(request.match_info["number"]))
+
+    async def _campaigns(self, request: web.Request) -> web.Response:
+        self.access.check(request)
+        return json_response(await self._counted_ranges.campaigns())
 
     async def _feedback(self, request: web.Request) -> web.Response:
         self.access.check(request)

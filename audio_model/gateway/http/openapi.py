@@ -89,6 +89,7 @@ def document(gateways: Iterable[str], stream_path: str) -> Json:
                 {"name": "number", "in": "path", "required": True, "schema": {"type": "string"}}
             ],
         ),
+        "/v1/campaigns": _get("Campaigns that run now", _json("Campaigns"), _errors(401, 404, 503)),
         "/v1/feedback": {"post": _feedback()},
         stream_path: _websocket(
             "The plain stream: binary messages of audio in, events (schema Event) out as text",
@@ -158,6 +159,7 @@ def _schemas() -> Json:
         "probability": {"type": "number", "description": "that these samples were heard before"},
         **dict.fromkeys(("first_heard", "last_heard"), _SECONDS_SINCE_1970),
         "times_heard": {"type": "integer"},
+        "repeated": _STRING_OR_NULL,
     }
     evidence: Json = {
         "strongest": _PAIR_OR_NULL,
@@ -225,6 +227,8 @@ def _schemas() -> Json:
         "Calls": _object({"calls": {"type": "array", "items": _reference("Call")}}),
         "Range": _object(number_range),
         "RangeChange": _object(change),
+        "Campaign": {"type": "object", "description": "a campaign that began, runs or is over"},
+        "Campaigns": _object({"campaigns": {"type": "array", "items": _reference("Campaign")}}),
         "Advice": _object(
             {
                 **advice,

@@ -134,6 +134,12 @@ class Metrics:
             ("state",),
             registry=registry,
         )
+        self.campaign_alarms = Counter(
+            "audio_model_campaign_alarms",
+            "Campaigns that began or ended, by which of the two.",
+            ("state",),
+            registry=registry,
+        )
         self.range_errors = Counter(
             "audio_model_range_errors",
             "Attempts to use the store of number ranges that failed.",
