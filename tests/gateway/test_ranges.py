@@ -64,7 +64,7 @@ def test_a_campaign_is_told_and_can_be_asked_for(tmp_path: Path) -> None:
 
     def of_campaign(n: int) -> Event:
         said = replace(verdict(), evidence=replace(verdict().evidence, known=known))
-        info = CallInfo(f"call-{n}", "twilio", f"+86139{7919 * n % 10**8:08d}", f"138{n:08d}")
+        info = CallInfo(f"call-{n}", "twilio", f"+86139{79_197_919 * n % 10**8:08d}", f"138{n:08d}")
         return Event(EventKind.FINAL, info, "caller", said, time=time.time())
 
     async def test(ranges: Ranges, told: list[Any]) -> None:

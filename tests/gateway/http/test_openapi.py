@@ -78,6 +78,7 @@ REQUESTS: list[tuple[str, str, str, dict[str, Any], int]] = [
     ("post", "/v1/rtpengine", "/v1/rtpengine", {"data": b"x" * 20_000}, 404),
     ("get", "/v1/ranges/{number}", "/v1/ranges/95213700", {}, 200),
     ("get", "/v1/ranges/{number}", "/v1/ranges/" + "9" * 65, {}, 400),
+    ("get", "/v1/campaigns", "/v1/campaigns", {}, 200),
     ("post", "/v1/feedback", "/v1/feedback", {"json": {"call": "there", "mark": "live"}}, 200),
     ("post", "/v1/feedback", "/v1/feedback", {"json": {"call": "else", "mark": "live"}}, 404),
     ("post", "/v1/feedback", "/v1/feedback", {"data": b"\xff{"}, 400),
