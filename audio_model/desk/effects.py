@@ -13,7 +13,8 @@ from audio_model.desk.stores import Places
 from audio_model.errors import AudioError, AudioModelError, StoreError
 from audio_model.known import store as known
 from audio_model.known.fingerprint import fingerprint
-from audio_model.known.match import match_whole
+from audio_model.known.matcher import match_whole
+from audio_model.known.recording import Mark as KnownMark
 from audio_model.ranges.rates import Mark
 from audio_model.ranges.store import RangeStore
 from audio_model.records import marks
@@ -138,8 +139,8 @@ def _tell(calls: CallStore, ranges: RangeStore, found: list[StoredCall], mark: s
 
 def _mark_known(recordings: known.Store, id: str, mark: str) -> None:
     if id.isdecimal() and recordings.recording(int(id)) is not None:
-        wanted = {marks.RECORDED: known.Mark.CAMPAIGN, marks.ALLOWED: known.Mark.ALLOWED}
-        recordings.mark(int(id), wanted.get(mark, known.Mark.NONE))
+        wanted = {marks.RECORDED: KnownMark.CAMPAIGN, marks.ALLOWED: KnownMark.ALLOWED}
+        recordings.mark(int(id), wanted.get(mark, KnownMark.NONE))
 
 
 def _learn(calls: CallStore, recordings: known.Store, call: StoredCall) -> None:
@@ -170,9 +171,9 @@ def _learn(calls: CallStore, recordings: known.Store, call: StoredCall) -> None:
                 return
     if recording is not None:
         id, was = recording.id, recording.mark.value
-        if recording.mark is known.Mark.ALLOWED:
+        if recording.mark is KnownMark.ALLOWED:
             return
-    recordings.mark(id, known.Mark.CAMPAIGN)
+    recordings.mark(id, KnownMark.CAMPAIGN)
     calls.do("INSERT OR REPLACE INTO learnt VALUES (?, ?, ?)", (call.n, id, was))
 
 
@@ -184,5 +185,5 @@ def _unlearn(calls: CallStore, recordings: known.Store, n: int) -> None:
         if row[1] == "new":
             recordings.remove(row[0])
         else:
-            recordings.mark(row[0], known.Mark(row[1]))
+            recordings.mark(row[0], KnownMark(row[1]))
     calls.do("DELETE FROM learnt WHERE call = ?", (n,))

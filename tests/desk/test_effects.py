@@ -4,6 +4,7 @@ import pytest
 
 from audio_model.desk import effects
 from audio_model.desk.stores import Places
+from audio_model.known import recording
 from audio_model.known import store as known
 from audio_model.ranges.store import RangeStore
 from audio_model.records import marks
@@ -77,7 +78,7 @@ def test_a_recording_that_may_recur_is_allowed_and_says_nothing_of_calls(at: Pla
         marks.mark_campaign(store, 1, marks.ALLOWED, "wang", made.NOON)
         effects.do_all(at)
         (one,) = heard.recordings()
-        assert one.mark is known.Mark.ALLOWED
+        assert one.mark is recording.Mark.ALLOWED
     assert counted(at)[1:] == (1, 0)
 
 
