@@ -1,5 +1,6 @@
 """What Prometheus is told. Counted for each event and connection, never for each packet."""
 
+import math
 from collections.abc import Callable, Iterator, Mapping
 from typing import Protocol
 
@@ -20,6 +21,7 @@ from audio_model.gateway.events import Event, EventKind
 _AUDIO_BUCKETS = (0.5, 1, 1.5, 2, 2.5, 3, 4, 5, 6)
 _WALL_BUCKETS = (0.5, 1, 1.5, 2, 2.5, 3, 3.5, 4, 5, 6, 10)
 _AGE_BUCKETS = (0.05, 0.1, 0.2, 0.3, 0.5, 1, 2, 5, 10, 30, 60)
+_SCORE_BUCKETS = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 1)
 _LAG_BUCKETS = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5)
 
 
@@ -60,6 +62,13 @@ class Metrics:
             "Seconds into a leg's audio at which its final verdict was decided.",
             ("verdict",),
             buckets=_AUDIO_BUCKETS,
+            registry=registry,
+        )
+        self._score = Histogram(
+            "audio_model_score",
+            "Scores of final verdicts: they drift with callers, codecs and campaigns.",
+            ("gateway",),
+            buckets=_SCORE_BUCKETS,
             registry=registry,
         )
         self._answer = Histogram(
@@ -184,6 +193,8 @@ class Metrics:
         gateway = event.call.gateway
         self._verdicts.labels(gateway, verdict.verdict.value, verdict.reason.value).inc()
         self._answer.labels(gateway).observe(event.waited_seconds)
+        if math.isfinite(verdict.score):
+            self._score.labels(gateway).observe(verdict.score)
         if event.known is not None:
             self.known_legs.labels(verdict.verdict.value).inc()
         if verdict.decided_at is not None:

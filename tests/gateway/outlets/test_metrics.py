@@ -1,3 +1,4 @@
+import math
 from dataclasses import replace
 
 from audio_model.decision import Reason, VerdictKind
@@ -54,6 +55,17 @@ def test_times_are_in_histograms() -> None:
     # 1.75 s by the clock after 1.6 s of audio.
     assert found['audio_model_lag_seconds_bucket{le="0.1"}'] == 0
     assert found['audio_model_lag_seconds_bucket{le="0.2"}'] == 3
+
+
+def test_scores_are_in_a_histogram_and_calls_without_one_are_not() -> None:
+    metrics = Metrics()
+    for score in (0.02, 0.97, math.nan):
+        made = event(EventKind.FINAL, VerdictKind.UNKNOWN)
+        metrics.count(replace(made, verdict=replace(made.verdict, score=score)))
+    found = samples(metrics)
+    bucket = 'audio_model_score_bucket{gateway="twilio",le="%s"}'
+    assert found[bucket % "0.05"] == found[bucket % "0.95"] == 1
+    assert found['audio_model_score_count{gateway="twilio"}'] == 2
 
 
 def test_two_servers_of_a_process_count_apart() -> None:
