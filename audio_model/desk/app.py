@@ -22,12 +22,20 @@ from audio_model.desk.lists import log_page
 from audio_model.desk.marking import Marking
 from audio_model.desk.stores import Stores
 from audio_model.detector import Detector
-from audio_model.errors import AudioError, AudioModelError, StoreError, UnknownCallError
+from audio_model.errors import (
+    AudioError,
+    AudioModelError,
+    StoreError,
+    UnknownCallError,
+    printable,
+)
 from audio_model.pages.markup import element
 from audio_model.pages.texts import Text
 from audio_model.ranges.describe import range_values
+from audio_model.ranges.numbers import normalise
 from audio_model.ranges.store import RangeStore
 from audio_model.records import deeds, marks, queue
+from audio_model.records.calls import has_number
 from audio_model.records.deeds import What
 from audio_model.records.people import Role
 from audio_model.records.queue import Progress
@@ -43,6 +51,7 @@ LISTENED_SECONDS = 60.0
 MAX_REQUEST_BYTES = 16 * 1024 * 1024
 LOG_LINES = 200
 
+_KEPT = ("Allow", "Retry-After")
 _ASSETS = {
     "style.css": ("audio_model.pages", "text/css"),
     "script.js": ("audio_model.pages", "text/javascript"),
@@ -273,7 +282,7 @@ def _about(call: StoredCall, trusts: Mapping[str, float]) -> Callable[[CallStore
 
     def ask(store: CallStore) -> Known:
         history: list[StoredCall] = []
-        if call.number not in ("withheld", "?malformed"):
+        if has_number(normalise(call.caller)):
             history = store.calls(
                 "number = ? AND n != ? ORDER BY time DESC LIMIT ?", (call.number, call.n, HISTORY)
             )
@@ -309,6 +318,14 @@ def _sign_in_page(wrong: Text | None) -> str:
     )  # fmt: skip
 
 
+def _error_page(message: str) -> str:
+    return layout.bare_page(
+        text("error_title"),
+        element("p", printable(message), class_="message wrong", role="alert"),
+        element("p", element("a", text("back"), href="/queue")),
+    )
+
+
 def _html(page: str, status: int = 200) -> web.Response:
     return web.Response(text=page, status=status, content_type="text/html", charset="utf-8")
 
@@ -336,6 +353,20 @@ def _ranged(request: web.Request, content: bytes, kind: str) -> web.Response:
 
 @web.middleware
 async def _errors(
+    request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+) -> web.StreamResponse:
+    try:
+        return await _told(request, handler)
+    except web.HTTPException as error:
+        if error.status < 400 or "text/html" not in request.headers.get("Accept", ""):
+            raise
+        kept = {name: error.headers[name] for name in _KEPT if name in error.headers}
+        response = _html(_error_page(error.text or error.reason), error.status)
+        response.headers.update(kept)
+        return response
+
+
+async def _told(
     request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
 ) -> web.StreamResponse:
     try:

@@ -206,7 +206,7 @@ def table(
 
 def percent(share: float | None) -> str:
     """A share, exact enough for its size."""
-    return "–" if share is None else f"{100 * share:.0f} %"
+    return "–" if share is None else f"{100 * share:.0f}\u00a0%"
 
 
 def tiles(*pairs: tuple[Child, Text]) -> Element:

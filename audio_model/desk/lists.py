@@ -68,14 +68,15 @@ def _held(view: View, now: RangesNow, why: Mapping[str, Change]) -> Element:
                 percent(float(values["share"] or 0)),
                 f"{node.calls:,}",
                 f"{node.distinct_called:,}",
+                f"{node.blocked:,}",
                 view.moment(node.since),
                 view.moment(node.until or None),
                 _by(view, change),
                 _act(view, node.prefix, "close", "close_range", "allow", "allow"),
             ]
         )
-    keys = ("range", "state", "share", "calls", "people_called", "since", "until", "by_whom")
-    return layout.table(text("held"), [*map(text, keys), text("action")], rows)
+    keys = ("range", "state", "share", "calls", "people_called", "blocked", "since", "until")
+    return layout.table(text("held"), [*map(text, keys), text("by_whom"), text("action")], rows)
 
 
 def _by(view: View, change: Change | None) -> Child:
@@ -203,11 +204,10 @@ def marks_page(
         *(
             (
                 percent(each.same / each.compared if each.compared else None),
-                text(key),
+                text(key, n=each.compared),
             )
-            for each, key in ((between, "agreement"), (with_detector, "with_detector"))
-        ),
-        *((f"{each.compared:,}", text("compared")) for each in (between,)),
+            for each, key in ((between, "agreement_of"), (with_detector, "with_detector_of"))
+        )
     )
     rows: list[list[Child]] = [
         [

@@ -154,7 +154,7 @@ def _cell(view: View, name: str, cell: Cell) -> Child:
     if name in _SHARES and isinstance(cell, int | float):
         return percent(cell)
     if name in _GROWTHS and isinstance(cell, int | float):
-        return f"{100 * cell:+.0f} %"
+        return f"{100 * cell:+.0f}\u00a0%"
     if name in _MOMENTS and isinstance(cell, int | float):
         return view.moment(cell)
     if isinstance(cell, int):

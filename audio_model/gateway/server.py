@@ -28,6 +28,7 @@ from audio_model.gateway.outlets.history import History
 from audio_model.gateway.outlets.keep import AudioKeeper
 from audio_model.gateway.outlets.metrics import Metrics, Parts
 from audio_model.gateway.outlets.publish import Publisher
+from audio_model.gateway.outlets.records import CallRecorder
 from audio_model.gateway.outlets.security import NumberHasher
 from audio_model.gateway.outlets.spool import Spool
 from audio_model.gateway.outlets.webhooks import Webhooks
@@ -38,6 +39,7 @@ from audio_model.gateway.rtp.rtpengine import Rtpengine
 from audio_model.gateway.rtp.siprec import SiprecServer
 from audio_model.gateway.tls import load_certificate, tls_context
 from audio_model.ranges.rates import DetectorRates
+from audio_model.records.worth import Thresholds
 
 logger = logging.getLogger(__name__)
 
@@ -76,6 +78,12 @@ class Server:
         if records.keep_audio is not None:
             max_bytes = records.keep_audio_megabytes * 1_000_000
             self._keeper = AudioKeeper(records.keep_audio, max_bytes, self.metrics, hash_number)
+        self._recorder: CallRecorder | None = None
+        if records.calls is not None:
+            point = self.detector.operating_point
+            thresholds = Thresholds(point.recorded_at, point.live_at)
+            self._recorder = CallRecorder(records.calls, thresholds, records.keep_audio)
+            sinks.append(self._recorder.add)
         self._webhooks: Webhooks | None = None
         if settings.webhook.secret is not None:
             self._webhooks = Webhooks(
@@ -237,6 +245,8 @@ class Server:
         await asyncio.to_thread(self._scoring.close)
         if self._keeper is not None:
             await asyncio.to_thread(self._keeper.close)
+        if self._recorder is not None:
+            await asyncio.to_thread(self._recorder.close)
         if self._heard_before is not None:
             await asyncio.to_thread(self._heard_before.close)
         self.calls.detector.close()

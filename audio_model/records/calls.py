@@ -11,7 +11,7 @@ from audio_model import times
 from audio_model.errors import ResultsError, printable
 from audio_model.ranges import written
 from audio_model.ranges.calls import DamagedRow
-from audio_model.ranges.numbers import WITHHELD, Number, NumberKind
+from audio_model.ranges.numbers import UNREADABLE, WITHHELD, Number, NumberKind
 from audio_model.ranges.rates import Answer
 from audio_model.sources.open import from_folder
 from audio_model.tables.readers import NotATable, read_rows
@@ -171,7 +171,7 @@ def _campaign(name: str, known: str, archive: str) -> str:
 
 def has_number(number: Number) -> bool:
     """Whether a call shows a number that can be looked up."""
-    return number.key != WITHHELD and number.kind is not NumberKind.WITHHELD
+    return number.key not in (WITHHELD, UNREADABLE)
 
 
 def _text(values: Mapping[str, object], name: str) -> str:

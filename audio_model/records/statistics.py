@@ -7,6 +7,7 @@ marked; else as the detector says. Every figure is a table of plain values.
 import csv
 import io
 import json
+import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import tzinfo
@@ -15,10 +16,12 @@ from audio_model.ranges.breaker import Change
 from audio_model.ranges.tree import State
 from audio_model.records.periods import Period, Unit, before
 from audio_model.records.store import CallStore
+from audio_model.times import iso
 
 Cell = str | int | float | None
 
 MAX_CAMPAIGNS = 100
+_MOMENTS = ("first", "last")
 _AFTER_ALL = "\U0010ffff"
 
 _OUTCOME = "coalesce(nullif(c.settled, ''), CASE g.mark WHEN 'recorded' THEN g.mark END, c.outcome)"
@@ -46,11 +49,19 @@ class Table:
     rows: list[tuple[Cell, ...]]
 
     def csv(self) -> str:
-        """The table as CSV that a spreadsheet opens: shares as numbers, nothing as a formula."""
+        """The table as CSV that a spreadsheet opens: shares as numbers, moments in ISO 8601.
+
+        No cell is a formula.
+        """
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\r\n")
         writer.writerow(self.columns)
-        writer.writerows(map(_cells, self.rows))
+        moments = [index for index, name in enumerate(self.columns) if name in _MOMENTS]
+        for row in self.rows:
+            cells = list(row)
+            for index in moments:
+                cells[index] = iso(float(cells[index] or math.nan))
+            writer.writerow(map(_safe, cells))
         return text.getvalue()
 
 
@@ -265,9 +276,6 @@ def _growth(now: int, before: int) -> float | None:
     return round(now / before - 1, 4) if before else None
 
 
-def _cells(row: tuple[Cell, ...]) -> list[Cell]:
+def _safe(cell: Cell) -> Cell:
     # A spreadsheet would run what begins so as a formula. Our own readers drop the apostrophe.
-    return [
-        f"'{cell}" if isinstance(cell, str) and cell.startswith(("=", "+", "-", "@")) else cell
-        for cell in row
-    ]
+    return f"'{cell}" if isinstance(cell, str) and cell.startswith(("=", "+", "-", "@")) else cell

@@ -314,6 +314,19 @@ def test_two_people_do_not_mark_one_call_at_once(at: Places, detector: Detector)
     run(at, detector, Role.MARKING, ask)
 
 
+def test_a_browser_is_told_what_went_wrong_on_a_page(at: Places, detector: Detector) -> None:
+    async def ask(client: Client) -> None:
+        headers = {"Accept": "text/html,*/*"}
+        lost = await client.get("/calls/777", headers=headers)
+        page = await lost.text()
+        assert lost.status == 404 and 'role="alert"' in page and 'href="/queue"' in page
+        assert "default-src" in lost.headers["Content-Security-Policy"]
+        wrong = await client.put("/queue", headers=headers)
+        assert wrong.status == 405 and "GET" in wrong.headers["Allow"]
+
+    run(at, detector, Role.READING, ask)
+
+
 def test_hidden_numbers_are_nowhere_on_any_page(at: Places, detector: Detector) -> None:
     async def ask(client: Client) -> None:
         await send(client, "/ranges", act="open", typed="95213742", reason="loans")

@@ -89,6 +89,14 @@ def test_a_campaigns_mark_counts_for_all_its_calls() -> None:
     assert row["recorded"] == 5
     (campaign,) = table(statistics.by_campaign(store, today, before(today, Unit.DAY, SHANGHAI)))
     assert (campaign["campaign"], campaign["calls"], campaign["mark"]) == ("loan", 5, "recorded")
+    assert (
+        "2026-09-21T14:13:20+00:00"
+        in statistics.Table(
+            "x",
+            tuple(campaign),
+            [tuple(campaign.values())],  # type: ignore[arg-type]
+        ).csv()
+    )
 
 
 def test_segments_stand_under_their_families() -> None:

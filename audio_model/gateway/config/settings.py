@@ -308,6 +308,10 @@ class Records:
     keep_audio_megabytes: Annotated[
         int, Given(values.integer(1, 10_000_000), "N", "beyond this the oldest of them are deleted")
     ] = 1000
+    calls: Annotated[
+        Path | None,
+        Given(values.store, "STORE", "write every call there, for audio-model desk"),
+    ] = None
     hash_numbers: Annotated[
         bool, Given(values.switch, "", "write phone numbers as hashes to log and DIR")
     ] = True

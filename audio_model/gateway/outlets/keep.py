@@ -76,10 +76,7 @@ class AudioKeeper:
             self._free.release()
 
     def _make_files(self, event: Event, raw_format: RawFormat, payload: bytes) -> None:
-        call = event.call
-        moment = utc(event.time).strftime("%Y%m%dT%H%M%S.%f")[:-3]
-        name = f"{_PREFIX}{moment}Z-{safe_name(call.gateway)}-{safe_name(call.id)}-"
-        name += safe_name(event.leg)
+        call, name = event.call, stem_of(event)
         values = event.as_dict()
         values |= {"caller": self._hash_number(call.caller)}
         values |= {"called": self._hash_number(call.called)}
@@ -104,6 +101,14 @@ class AudioKeeper:
             oldest, size = self._files.popleft()
             oldest.unlink(missing_ok=True)
             self._size -= size
+
+
+def stem_of(event: Event) -> str:
+    """The name of an event's files, without their ending."""
+    call = event.call
+    moment = utc(event.time).strftime("%Y%m%dT%H%M%S.%f")[:-3]
+    of_call = f"{safe_name(call.gateway)}-{safe_name(call.id)}-{safe_name(event.leg)}"
+    return f"{_PREFIX}{moment}Z-{of_call}"
 
 
 def _wav(raw_format: RawFormat, payload: bytes) -> bytes:
