@@ -22,6 +22,7 @@ from audio_model.cli import main
 from audio_model.companding import mulaw_encode
 from audio_model.errors import UsageError
 from audio_model.gateway import main as module
+from audio_model.gateway import server as server_module
 from audio_model.gateway.http.api import dialect_paths
 from audio_model.gateway.outlets import logs
 from audio_model.gateway.tls import tls_context
@@ -322,7 +323,7 @@ def test_only_unknown_calls_are_kept_and_only_if_asked(tmp_path: Path) -> None:
 
 
 def test_sockets_beyond_all_limits_are_turned_away(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "SPARE_CONNECTIONS", 1)
+    monkeypatch.setattr(server_module, "SPARE_CONNECTIONS", 1)
 
     async def test() -> None:
         async with serving("--max-connections", "1") as here:

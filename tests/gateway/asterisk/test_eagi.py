@@ -336,7 +336,8 @@ def test_a_server_that_hangs_in_the_middle_does_not_hold_the_call() -> None:
     asterisk, (code, errors, took) = asyncio.run(test())
     assert code == 0
     assert asterisk.variables["AMDSTATUS"] == "NOTSURE"
-    assert "without a final verdict" in errors
+    # Whichever notices first: who sends, or who receives.
+    assert "without a final verdict" in errors or "closing transport" in errors
     assert took < 5
 
 
