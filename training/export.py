@@ -37,6 +37,8 @@ from training.checkpoint import CHECKPOINT, Checkpoint
 from training.command import run_command
 from training.files import write_atomically
 
+MODEL = "model.onnx"
+"""Its name in the folder of its network."""
 OPSET = 17
 """Old enough for runtimes in the field, new enough for every operator here."""
 
@@ -100,8 +102,8 @@ def export_model(trained: Checkpoint, path: Path) -> None:
 
 def export_run(run: Path) -> None:
     """``checkpoint.safetensors`` of a run to its ``model.onnx``. Raises AudioModelError."""
-    export_model(checkpoint.load(run / CHECKPOINT), run / "model.onnx")
-    print(f"{run / 'model.onnx'}", file=sys.stderr)
+    export_model(checkpoint.load(run / CHECKPOINT), run / MODEL)
+    print(f"{run / MODEL}", file=sys.stderr)
 
 
 def main(arguments: list[str] | None = None) -> int:

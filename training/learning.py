@@ -30,12 +30,27 @@ def loss_of(
 ) -> tuple[Tensor, Tensor]:
     """Loss of the logit, scenes of a class weighing alike, and of what each step holds.
 
+    heard: [shape=(batch, len(Heard), n_steps)]. The rest is as in :func:`logit_loss`.
+    """
+    of_logit = logit_loss(logit, label, held, class_weights, settings, taught)
+    return of_logit, F.cross_entropy(heard, held, ignore_index=IGNORED)
+
+
+def logit_loss(
+    logit: Tensor,
+    label: Tensor,
+    held: Tensor,
+    class_weights: Tensor,
+    settings: TrainConfig,
+    taught: Tensor | None = None,
+) -> Tensor:
+    """Loss of the logit, scenes of a class weighing alike.
+
     The logit is asked for at every step from ``min_voice_steps`` of voice on, which trains all
     prefixes of the scene at once.
 
     Args:
         logit: [shape=(batch, n_steps)]
-        heard: [shape=(batch, len(Heard), n_steps)]
         label: how much of it is recorded, 0 to 1, or IGNORED. [shape=(batch,)]
         held: class of each step or IGNORED. [shape=(batch, n_steps)]
         class_weights: of a live and of a recorded scene. [shape=(2,)]
@@ -50,9 +65,7 @@ def loss_of(
     n_asked = asked.sum(dim=1)
     of_scene = each.sum(dim=1) / n_asked.clamp(min=1)
     weight = torch.lerp(class_weights[0], class_weights[1], recorded) * (n_asked > 0)
-    of_logit = (of_scene * weight).sum() / weight.sum().clamp(min=1e-6)
-    of_heard = F.cross_entropy(heard, held, ignore_index=IGNORED)
-    return of_logit, of_heard
+    return (of_scene * weight).sum() / weight.sum().clamp(min=1e-6)
 
 
 def smoothed(label: Tensor, settings: TrainConfig) -> Tensor:
