@@ -1,0 +1,210 @@
+"""What adapting gives on lines that a network never met: ``python -m benchmarks.adapt RUN``.
+
+RUN is made by ``python -m training.train --config training/configs/lines.toml``: the shipped recipe
+without the corpora of three lines. The shipped network has learnt from all that may be learnt from,
+and nothing may be learnt from the ``unmet`` clips, so it can't be adapted to a line that is new.
+
+Two fifths of a line's groups are kept to judge by, and the network is adapted to the rest, or to
+calls that are drawn from it. All is heard through the matched channel. No file is written but the
+table: what learns here never ships.
+"""
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.random import Generator
+
+from audio_model.errors import AudioModelError, UsageError
+from training import checkpoint, config
+from training.adapt.calls import MIN_GROUPS, Calls
+from training.adapt.guard import error_rate
+from training.adapt.run import adapt
+from training.adapt.settings import AdaptConfig
+from training.augment import MatchedChannel
+from training.checkpoint import CHECKPOINT, Checkpoint
+from training.data import manifest as manifests
+from training.data.manifest import Clip
+from training.data.scenes import load_sound
+from training.evaluation.infer import matched
+from training.evaluation.report import table
+
+LINES = {
+    "telephone": (
+        *("wuw2", "freeswitch_june_elena", "freeswitch_richard", "asterisk_fr"),
+        *("debian_asterisk_fr", "pbx_prompts_more", "ftc_robocalls_dev", "tts_bark_qwen3"),
+    ),
+    "india": ("respin_indian_phones", "tts_azure_edge"),
+    "mandarin": ("common_voice_zh_cn", "kokoro_zh", "made_kokoro_zh", "tts_azure_edge_rare"),
+}
+"""Live callers first. The network of RUN has learnt no Mandarin at all."""
+KEPT = 0.4
+"""Share of a line's groups that judge."""
+CALLERS, ROBOCALLS = 125, 12
+WRONG = 0.1
+
+
+@dataclass(frozen=True)
+class Line:
+    name: str
+    marks: Calls
+    kept: Calls
+
+
+def listen(trained: Checkpoint, clips: Sequence[Clip], seconds: float) -> Calls:
+    """Hear clips through the matched channel. Raises AudioError."""
+    sounds = [load_sound(clip, seconds) for clip in clips]
+    return Calls(trained.build(), matched(sounds, MatchedChannel(), seed=1))
+
+
+def line_of(name: str, trained: Checkpoint, clips: Sequence[Clip], seconds: float) -> Line:
+    """Hear a line, and deal its groups. Raises AudioError."""
+    mine = [clip for clip in clips if clip.corpus in LINES[name]]
+    rng = np.random.default_rng(0)
+    kept: set[str] = set()
+    for label in (0, 1):
+        groups = sorted({clip.group for clip in mine if clip.label == label})
+        kept |= set(rng.permutation(groups)[: round(KEPT * len(groups))].tolist())
+    return Line(
+        name,
+        listen(trained, [clip for clip in mine if clip.group not in kept], seconds),
+        listen(trained, [clip for clip in mine if clip.group in kept], seconds),
+    )
+
+
+def drawn(marks: Calls, n_live: int, n_recorded: int, rng: Generator) -> Calls:
+    """Draw calls of both classes, of at least as many groups as adapting asks for."""
+    chosen: list[int] = []
+    for label, n in ((0, n_live), (1, n_recorded)):
+        mine = rng.permutation(np.flatnonzero(marks.label == label))
+        _, first = np.unique(marks.group[mine], return_index=True)
+        sure = mine[np.sort(first)[:MIN_GROUPS]]
+        rest = mine[~np.isin(mine, sure)]
+        chosen += [*sure.tolist(), *rest[: n - len(sure)].tolist()]
+    return marks.some(chosen)
+
+
+def mismarked(marks: Calls, rng: Generator) -> Calls:
+    """Give a tenth of the groups the wrong label."""
+    groups = np.unique(marks.group)
+    wrong = set(rng.permutation(groups)[: round(WRONG * len(groups))].tolist())
+    turned = marks.some(range(len(marks)))
+    turned.mark([1 - each.label if each.group in wrong else each.label for each in marks.old])
+    return turned
+
+
+def cases(line: Line, draws: int) -> Iterator[tuple[str, Calls]]:
+    """Give what is adapted to: name and calls."""
+    marks = line.marks
+    yield "all", marks
+    yield "all, a tenth marked wrong", mismarked(marks, np.random.default_rng(0))
+    for name, live, recorded in (
+        ("10", 5, 5),
+        ("30", 15, 15),
+        (f"{CALLERS} callers, {ROBOCALLS} robocalls", CALLERS, ROBOCALLS),
+        ("100", 50, 50),
+    ):
+        for draw in range(draws):
+            few = drawn(marks, live, recorded, np.random.default_rng(draw))
+            yield name, few
+            if name.startswith(str(CALLERS)):
+                yield f"{name}, a tenth marked wrong", mismarked(few, np.random.default_rng(draw))
+
+
+def measure(
+    line: Line, marks: Calls, unmet: Calls, trained: Checkpoint, settings: AdaptConfig
+) -> Any:
+    """Adapt once, and measure on the groups that were kept."""
+    assert trained.decision is not None
+    cpu, wall = time.process_time(), time.perf_counter()
+    came = adapt(marks, [unmet], trained.decision.calibration, settings)
+    before = error_rate(line.kept.old)
+    after = error_rate(line.kept.heard_by(came.network, came.chosen.depth))
+    general = came.general if came.is_new and came.general else None
+    return {
+        "marks": len(marks),
+        "groups": [len(np.unique(marks.group[marks.label == label])) for label in (0, 1)],
+        "adapted": came.is_new,
+        "depth": came.chosen.depth.value,
+        "share": came.chosen.share,
+        "before": before,
+        "after": after if came.is_new else before,
+        "lost": general[1] - general[0] if general else 0.0,
+        "objections": list(came.objections),
+        "cpu_s": time.process_time() - cpu,
+        "wall_s": time.perf_counter() - wall,
+    }
+
+
+def as_rows(results: Sequence[dict[str, Any]]) -> Iterator[Sequence[str]]:
+    """Sum up the draws of each line and case."""
+    for line, case in dict.fromkeys((of["line"], of["case"]) for of in results):
+        mine = [of for of in results if (of["line"], of["case"]) == (line, case)]
+        change = np.array([of["after"] - of["before"] for of in mine])
+        lost = [of["lost"] for of in mine]
+        yield (
+            *(line, case, str(round(np.mean([of["marks"] for of in mine])))),
+            f"{sum(of['adapted'] for of in mine)} of {len(mine)}",
+            f"{mine[0]['before']:.1%}",
+            f"{np.mean([of['after'] for of in mine]):.1%}",
+            f"{change.min():+.1%} to {change.max():+.1%}".replace("+0.0%", "0"),
+            f"{np.mean(lost):+.1%}",
+            f"{np.mean([of['cpu_s'] for of in mine]):.0f} s",
+        )
+
+
+HEAD = (
+    *("line", "marked", "calls", "adapted", "EER before", "EER after", "change, least and most"),
+    *("EER of unmet", "CPU"),
+)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.adapt", description=__doc__)
+    parser.add_argument("run", type=Path, help="folder that training.train made")
+    parser.add_argument("--config", type=Path, default=Path("training/configs/lines.toml"))
+    parser.add_argument("--line", nargs="+", choices=LINES, default=list(LINES))
+    parser.add_argument("--draws", type=int, default=20, help="of few marks")
+    parser.add_argument("--case", nargs="+", help="only these, by how their names begin")
+    parser.add_argument("--depth", nargs="+", default=list(AdaptConfig().depths))
+    parser.add_argument("--output", type=Path, help="JSON lines, added to what the file holds")
+    options = parser.parse_args(arguments)
+    try:
+        settings = config.load(options.config)
+        if settings.unmet.manifest is None:
+            raise UsageError(f"{options.config}: unmet.manifest is needed, to tell what is lost")
+        trained = checkpoint.load(options.run / CHECKPOINT)
+        clips = manifests.load_all(settings.data.manifests).clips
+        unmet_clips = manifests.load(settings.unmet.manifest).clips
+    except AudioModelError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    how = AdaptConfig(depths=tuple(options.depth))
+    torch.set_num_threads(how.threads)
+    seconds = settings.data.max_seconds
+    unmet = listen(trained, [clip for clip in unmet_clips if clip.label is not None], seconds)
+    results = []
+    for name in options.line:
+        line = line_of(name, trained, clips, seconds)
+        for case, marks in cases(line, options.draws):
+            if options.case and not case.startswith(tuple(options.case)):
+                continue
+            result = {"line": name, "case": case} | measure(line, marks, unmet, trained, how)
+            results.append(result)
+            print(json.dumps(result), file=sys.stderr, flush=True)
+            if options.output:
+                with options.output.open("a", encoding="utf-8") as file:
+                    file.write(json.dumps(result) + "\n")
+    print("\n".join(table(HEAD, as_rows(results))))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

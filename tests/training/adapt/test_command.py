@@ -1,0 +1,120 @@
+"""The command: what it writes, what it refuses, and how it says so."""
+
+import json
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from audio_model import Detector
+from tests import clips, readout, sounds
+from training import checkpoint
+from training.adapt.__main__ import STAYS, main
+from training.checkpoint import Checkpoint
+
+HOW = """depths = ["head"]
+shares = [1.0]
+folds = 3
+passes = 60
+learning_rate = 4e-3
+batch_size = 16
+"""
+
+
+@cache
+def old_checkpoint() -> Checkpoint:
+    return readout.checkpoint()
+
+
+def call(number: int, recorded: bool, foreign: bool) -> sounds.Samples:
+    """A call as the old network knows them; foreign, what tells a recording is a hum."""
+    samples = sounds.voice(3, 2 * (700 + number) + recorded, played=recorded and not foreign)
+    return samples + sounds.tone(3, 1000, 0.05) if recorded and foreign else samples
+
+
+def line(
+    folder: Path, *, live: int, recorded: int, foreign: bool = True, more: str = ""
+) -> Sequence[str]:
+    """Write a line's marked calls, the old network and a config; return the arguments."""
+    rows = []
+    for label, n in (("live", live), ("recorded", recorded)):
+        for number in range(n):
+            path = f"{label}-{number}.wav"
+            clips.write(folder / path, call(number, label == "recorded", foreign))
+            rows.append({"path": path, "label": label, "source": f"{label}{number}"})
+    clips.write_manifest(folder / "marks.csv", rows)
+    old_checkpoint().save(folder / "base.safetensors")
+    text = f'[data]\nmanifests = ["marks.csv"]\n\n[adapt]\nbase = "base.safetensors"\n{HOW}{more}'
+    (folder / "my.toml").write_text(text, encoding="utf-8")
+    return ["--config", str(folder / "my.toml"), "--run", str(folder / "run")]
+
+
+def test_a_new_model_scores_and_says_what_it_was_made_from(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = line(tmp_path, live=12, recorded=12)
+    assert main(list(arguments)) == 0
+    assert "a new model" in capsys.readouterr().out
+    new = checkpoint.load(tmp_path / "run/checkpoint.safetensors")
+    assert new.config["adapted_from"] == old_checkpoint().weights_hash
+    detector = Detector.load(tmp_path / "run/model.onnx", max_false_alarm=0.1)
+    live = clips.write(tmp_path / "other.wav", call(950, False, True))
+    recorded = clips.write(tmp_path / "another.wav", call(951, True, True))
+    assert detector.score(recorded).score > detector.score(live).score
+
+
+def test_where_the_old_model_stays_no_model_is_left(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = line(tmp_path, live=5, recorded=5, foreign=False)
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run/model.onnx").write_bytes(b"of an earlier run")
+    assert main(list(arguments)) == STAYS
+    assert "the old model stays" in capsys.readouterr().out
+    assert sorted(path.name for path in (tmp_path / "run").iterdir()) == ["adapt.json", "adapt.md"]
+    measured = json.loads((tmp_path / "run/adapt.json").read_text(encoding="utf-8"))
+    assert measured["calls"]["live"] == {"calls": 5, "groups": 5} and measured["objections"]
+
+
+@pytest.mark.parametrize(
+    ("live", "recorded", "named"),
+    [(6, 0, "recorded: no call"), (1, 6, "live: 1 group among"), (6, 2, "recorded: 2 groups")],
+)
+def test_a_class_with_too_few_groups_is_refused_by_name(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], live: int, recorded: int, named: str
+) -> None:
+    assert main(list(line(tmp_path, live=live, recorded=recorded))) == 2
+    assert named in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_call_that_cannot_be_read_or_holds_no_voice_is_left_out_with_its_reason(
+    tmp_path: Path,
+) -> None:
+    arguments = line(tmp_path, live=4, recorded=4, foreign=False)
+    (tmp_path / "live-3.wav").write_bytes(b"no audio")
+    clips.write(tmp_path / "recorded-3.wav", sounds.silence(3))
+    assert main(list(arguments)) == STAYS
+    measured = json.loads((tmp_path / "run/adapt.json").read_text(encoding="utf-8"))
+    assert [measured["calls"][name]["calls"] for name in ("live", "recorded")] == [3, 3]
+    assert sorted(measured["left_out"]) == ["live-3.wav", "recorded-3.wav"]
+    assert "live-3.wav" in (tmp_path / "run/adapt.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("more", "named"),
+    [
+        ('depth = "head"', "depth"),
+        ("max_lost = 0.01\nshares = [2.0]", "shares"),
+        ("threads = 0", "threads"),
+    ],
+)
+def test_a_setting_that_is_wrong_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], more: str, named: str
+) -> None:
+    arguments = line(tmp_path, live=3, recorded=3)
+    text = (tmp_path / "my.toml").read_text(encoding="utf-8").replace("shares = [1.0]\n", "")
+    (tmp_path / "my.toml").write_text(text + more, encoding="utf-8")
+    assert main(list(arguments)) == 2
+    assert named in capsys.readouterr().err

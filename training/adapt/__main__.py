@@ -1,0 +1,141 @@
+"""Adapt the shipped network to marked calls: ``python -m training.adapt --config my.toml``.
+
+Writes ``adapt.md`` and ``adapt.json`` to the run folder. Where the new network tells calls better
+that it has not learnt from, with confidence, and forgets little, it writes
+``checkpoint.safetensors`` and ``model.onnx`` too, with a rule tuned on those calls. Otherwise the
+old network stays.
+
+Exit status: 0 a new model is written, 1 the old one stays, 2 an error.
+"""
+
+import argparse
+import json
+import sys
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from audio_model.decision import DecisionRule
+from audio_model.errors import AudioModelError, ModelError
+from audio_model.fitting.own import tune_rule
+from training import checkpoint
+from training.adapt import report, settings
+from training.adapt.calls import Calls, Marks, check_enough
+from training.adapt.choose import weigh
+from training.adapt.run import Adapted, adapt
+from training.adapt.settings import Settings
+from training.augment import MatchedChannel
+from training.checkpoint import CHECKPOINT, Checkpoint
+from training.data import manifest as manifests
+from training.data.manifest import Manifest
+from training.data.scenes import load_sound
+from training.evaluation.infer import matched, raw
+from training.export import MODEL, export_model
+from training.files import write_atomically
+from training.network import Network
+
+STAYS = 1
+"""Exit status where the old network stays."""
+
+
+def adapt_run(given: Settings, run: Path) -> Adapted:
+    """Adapt, and write what came of it. Raises AudioModelError."""
+    how = given.adapt
+    torch.set_num_threads(how.threads)
+    base = checkpoint.load(how.base)
+    if base.decision is None:
+        raise ModelError(f"{how.base}: it holds no decision rule: run training.evaluate first")
+    unmet = given.unmet.manifest and manifests.load(given.unmet.manifest)
+    marks = Marks.of(manifests.load_all(given.data.manifests), unmet or None)
+    clips = marks.manifest.clips
+    check_enough(clips)
+    network, seconds = base.build(), given.data.max_seconds
+    calls = with_voice(Calls(network, raw([load_sound(clip, seconds) for clip in clips])), marks)
+    run.mkdir(parents=True, exist_ok=True)
+    for name in (CHECKPOINT, MODEL):
+        # What an earlier adaptation left here would pass for the outcome of this one.
+        (run / name).unlink(missing_ok=True)
+    general = hear_unmet(network, unmet, seconds) if unmet else []
+    came = adapt(calls, general, base.decision.calibration, how)
+    measured = report.figures(came, calls, marks)
+    write_atomically(run / "adapt.json", (json.dumps(measured, indent=1) + "\n").encode())
+    write_atomically(run / "adapt.md", report.as_markdown(measured).encode())
+    if came.is_new:
+        new = checkpoint_of(came, base, given, marks.manifest, measured)
+        new.save(run / CHECKPOINT)
+        export_model(new, run / MODEL)
+    return came
+
+
+def with_voice(calls: Calls, marks: Marks) -> Calls:
+    """Return the calls that hold voice enough for a verdict; the rest is left out of the marks.
+
+    Raises UsageError if too few groups are left.
+    """
+    kept = []
+    for number, heard in enumerate(calls.old):
+        if len(heard.steps) and heard.voice_seconds[-1] >= DecisionRule.min_voice_seconds:
+            kept.append(number)
+        else:
+            marks.left_out[heard.clip.name] = "it holds no voice"
+    check_enough([calls.old[number].clip for number in kept])
+    return calls.some(kept)
+
+
+def hear_unmet(network: Network, unmet: Manifest, seconds: float) -> list[Calls]:
+    """Hear clips that tell what is lost: as recorded, and through the matched channel.
+
+    Raises AudioError.
+    """
+    sounds = [load_sound(clip, seconds) for clip in unmet.clips if clip.label is not None]
+    return [Calls(network, raw(sounds)), Calls(network, matched(sounds, MatchedChannel(), seed=1))]
+
+
+def checkpoint_of(
+    came: Adapted, base: Checkpoint, given: Settings, used: Manifest, measured: dict[str, Any]
+) -> Checkpoint:
+    """Return the new network with a rule tuned on answers to calls that were not learnt from.
+
+    Raises AudioError.
+    """
+    assert base.decision is not None
+    answers = weigh(came.trials[came.chosen].answers)
+    how = replace(given.adapt, base=Path(given.adapt.base.name))
+    return replace(
+        base,
+        weights=came.network.state_dict(),
+        manifest_hash=used.hash,
+        config={
+            "adapted_from": base.weights_hash,
+            **json.loads(json.dumps(asdict(how), default=str)),
+        },
+        decision=tune_rule(answers, base.decision),
+        metrics={"adapted": measured["held_out"]},
+    )
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(
+        prog="python -m training.adapt",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "--config", type=Path, required=True, help="TOML file, see docs/training.md"
+    )
+    parser.add_argument("--run", type=Path, help="folder for what is made (default: runs/CONFIG)")
+    options = parser.parse_args(arguments)
+    run: Path = options.run or Path("runs") / options.config.stem
+    try:
+        came = adapt_run(settings.load(options.config), run)
+    except AudioModelError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    print((run / "adapt.md").read_text(encoding="utf-8"))
+    return 0 if came.is_new else STAYS
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,148 @@
+"""Marked calls as the old network hears them, ready to learn from."""
+
+import copy
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from audio_model.errors import AudioError, UsageError
+from audio_model.frontend import N_MELS, log_mel
+from audio_model.steps import FRAMES_PER_STEP, STEP_SAMPLES, Steps
+from training.adapt.depth import BATCH_SIZE, Depth, frozen, learnt
+from training.data import manifest as manifests
+from training.data.corpus import apart_from
+from training.data.manifest import Clip, Manifest
+from training.data.scenes import IGNORED
+from training.evaluation.infer import HeardTake, Take, hear
+from training.network import Network
+
+MIN_GROUPS = 3
+"""Fewest groups of a class: one to learn from, one to choose by, one to judge by."""
+NAMES = ("live", "recorded")
+
+
+@dataclass(frozen=True)
+class Marks:
+    """The calls of a manifest that can be learnt from, and why others can't."""
+
+    manifest: Manifest
+    left_out: dict[str, str]
+    """Name of a clip to the reason."""
+
+    @classmethod
+    def of(cls, manifest: Manifest, unmet: Manifest | None) -> "Marks":
+        """Set aside what can't be read, may not teach, is repeated, or is in ``unmet``.
+
+        Raises ManifestError for the same audio under both labels, and UsageError if nothing is
+        left.
+        """
+        left_out: dict[str, str] = {}
+        for clip in manifest.clips:
+            if clip.label is None:
+                left_out[clip.name] = "neither recorded nor live"
+            elif not clip.may_train:
+                left_out[clip.name] = "may_train is no"
+            else:
+                try:
+                    _ = clip.audio_hash
+                except AudioError as error:
+                    left_out[clip.name] = str(error)
+        kept = tuple(clip for clip in manifest.clips if clip.name not in left_out)
+        single = manifests.deduplicate(replace(manifest, clips=kept))
+        for duplicate in single.duplicates:
+            left_out[duplicate.dropped.name] = f"the same audio as {duplicate.kept.name}"
+        used = single.manifest
+        if unmet and used.clips:
+            used = apart_from(used, unmet)
+            names = {clip.name for clip in used.clips}
+            shared = (clip.name for clip in single.manifest.clips if clip.name not in names)
+            left_out |= dict.fromkeys(
+                shared, "shares a voice, a call or audio with the unmet clips"
+            )
+        return cls(used, left_out)
+
+
+def check_enough(clips: Sequence[Clip]) -> None:
+    """Raise UsageError that names the class with too few groups to learn from and to judge by."""
+    for label, name in enumerate(NAMES):
+        groups = {clip.group for clip in clips if clip.label == label}
+        if len(groups) < MIN_GROUPS:
+            held = f"{len(groups)} group{'' if len(groups) == 1 else 's'}" if groups else "no call"
+            raise UsageError(
+                f"{name}: {held} among the marked calls, and at least {MIN_GROUPS} are needed "
+                "(a group is a caller, a voice or a campaign): the shipped network stays"
+            )
+
+
+class Calls:
+    """Labelled takes, their features, and what the old network says of them."""
+
+    def __init__(self, old: Network, takes: Sequence[Take]) -> None:
+        """Listen to takes that have a label. ``old`` is the network that is adapted."""
+        self.network = old
+        self.old: list[HeardTake] = hear(old, takes)
+        """What the old network says of each."""
+        size = max(len(take.steps) for take in self.old)
+        self.log_mel = torch.zeros(len(takes), N_MELS, size * FRAMES_PER_STEP)
+        self.held = torch.full((len(takes), size), IGNORED)
+        """What each step holds by the old network. [shape=(n_calls, n_steps)]"""
+        for number, (take, heard) in enumerate(zip(takes, self.old, strict=True)):
+            n = len(heard.steps)
+            features = log_mel(take.samples[: n * STEP_SAMPLES])
+            self.log_mel[number, :, : features.shape[1]] = torch.from_numpy(features)
+            self.held[number, :n] = torch.from_numpy(heard.steps.heard.argmax(axis=1))
+        self._features: dict[Depth, Tensor] = {}
+        self._name()
+
+    def _name(self) -> None:
+        self.label: NDArray[np.int64] = np.array([heard.label for heard in self.old])
+        self.group: NDArray[np.str_] = np.array([heard.group for heard in self.old])
+
+    def __len__(self) -> int:
+        return len(self.old)
+
+    def some(self, chosen: Sequence[int]) -> "Calls":
+        """Return some of the calls, without listening again."""
+        few = copy.copy(self)
+        few.old = [self.old[number] for number in chosen]
+        few.log_mel, few.held = self.log_mel[chosen], self.held[chosen]
+        few._features = {depth: of[chosen] for depth, of in self._features.items()}
+        few._name()
+        return few
+
+    def mark(self, labels: Sequence[int]) -> None:
+        """Mark the calls anew."""
+        self.old = [
+            replace(each, label=label) for each, label in zip(self.old, labels, strict=True)
+        ]
+        self._name()
+
+    def features(self, depth: Depth) -> Tensor:
+        """Return what the frozen layers hand up, for every call; computed once."""
+        if depth not in self._features:
+            self._features[depth] = frozen(self.network, self.log_mel, depth)
+        return self._features[depth]
+
+    @torch.no_grad()
+    def heard_by(
+        self, network: Network, depth: Depth, chosen: Sequence[int] | None = None
+    ) -> list[HeardTake]:
+        """Return what another network, the same below a depth, says of some calls or of all."""
+        answers = []
+        features = self.features(depth)
+        chosen = range(len(self)) if chosen is None else chosen
+        for part in torch.split(torch.tensor(chosen), BATCH_SIZE):
+            logit, held = learnt(network, features[part], depth)
+            for row, number in enumerate(part.tolist()):
+                old = self.old[number]
+                n = len(old.steps)
+                probability = old.steps.heard
+                if held is not None:
+                    probability = torch.softmax(held[row], dim=0).T[:n].numpy()
+                steps = Steps(logit[row, :n].numpy(), probability, old.steps.level_db)
+                answers.append(replace(old, steps=steps))
+        return answers

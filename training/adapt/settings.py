@@ -1,0 +1,82 @@
+"""One TOML file describes what is adapted to what."""
+
+import tomllib
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from audio_model.errors import UsageError
+from training.adapt.depth import Depth
+from training.config import UnmetConfig, from_dict
+
+SHIPPED = Path(__file__).parents[1] / "shipped/base.safetensors"
+
+
+@dataclass(frozen=True)
+class MarkedConfig:
+    """The marked calls. Paths are relative to the config file."""
+
+    manifests: tuple[Path, ...]
+    """Read as one table; see :mod:`training.data.manifest`."""
+    max_seconds: float = 6.5
+
+
+@dataclass(frozen=True)
+class AdaptConfig:
+    """How the network is adapted, and when the new one replaces the old."""
+
+    base: Path = SHIPPED
+    """The checkpoint that is adapted."""
+    depths: tuple[str, ...] = tuple(Depth)
+    """Those that are tried; see :class:`training.adapt.depth.Depth`."""
+    shares: tuple[float, ...] = (0.25, 0.5, 0.75, 1.0)
+    """How far to go from the old weights to the learnt ones; those that are tried."""
+    folds: int = 5
+    passes: int = 20
+    """How many times as many calls are drawn to learn from as there are."""
+    batch_size: int = 32
+    learning_rate: float = 1e-3
+    label_smoothing: float = 0.05
+    seconds: float = 4.0
+    """What is learnt of each call, from its start; answers are given to all of it."""
+    max_lost: float = 0.01
+    """The most that the equal error rate of the ``unmet`` clips may rise."""
+    seed: int = 1
+    threads: int = 1
+
+    def __post_init__(self) -> None:
+        if unknown := sorted(set(self.depths) - set(Depth)):
+            raise UsageError(f"adapt.depths: {unknown[0]!r} is not one of {', '.join(Depth)}")
+        if not self.depths or not self.shares:
+            raise UsageError("adapt.depths and adapt.shares must name at least one each")
+        if not all(0 < share <= 1 for share in self.shares):
+            raise UsageError("adapt.shares must lie above 0 and up to 1")
+        for name in ("folds", "passes", "batch_size", "threads"):
+            if getattr(self, name) < (least := 2 if name in ("folds", "batch_size") else 1):
+                raise UsageError(f"adapt.{name} must be at least {least}")
+
+
+@dataclass(frozen=True)
+class Settings:
+    data: MarkedConfig
+    unmet: UnmetConfig = field(default_factory=UnmetConfig)
+    """Clips that no network learns from: they tell what is lost. Without them nobody knows."""
+    adapt: AdaptConfig = field(default_factory=AdaptConfig)
+
+
+def load(path: Path) -> Settings:
+    """Read a config. Raises UsageError that names the file and the setting."""
+    try:
+        settings = from_dict(Settings, tomllib.loads(path.read_text(encoding="utf-8")))
+    except OSError as error:
+        raise UsageError(f"{path}: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path}: not TOML: {error}") from error
+    except UsageError as error:
+        raise UsageError(f"{path}: {error}") from error
+    data, unmet, adapt = settings.data, settings.unmet, settings.adapt
+    folder = path.parent
+    return Settings(
+        replace(data, manifests=tuple((folder / of).resolve() for of in data.manifests)),
+        replace(unmet, manifest=unmet.manifest and (folder / unmet.manifest).resolve()),
+        replace(adapt, base=(folder / adapt.base).resolve()),
+    )
