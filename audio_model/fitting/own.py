@@ -27,8 +27,7 @@ SPREAD = Spread(log_slope=0.4, offset=0.6)
 """How far lines lie from the shipped calibration: two corpora each, 0.65 and 0.6 over all pairs of
 ``unmet`` corpora, of which the former holds some lines that no slope tells apart."""
 WRONG = 0.05
-"""Share of marks that are taken to be wrong. With none wrong it costs nothing, and with a tenth it
-takes back half of what they cost (``python -m benchmarks.tune``)."""
+"""Share of marks that are taken to be wrong: people err."""
 PASSED_SPREAD = 1.5
 """Standard deviation of the lowest log odds of recordings, which one threshold does not tell."""
 
