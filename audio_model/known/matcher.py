@@ -74,14 +74,17 @@ class Matcher:
         store: Searched,
         own: str = "",
         on_round: Callable[[bool], None] | None = None,
+        min_hits: int = MIN_HITS,
     ) -> None:
         """
         Args:
             own: name of the call. What was learnt of a call of that name is left out.
             on_round: called when samples that were fed have been looked up; whether the call is
                 over.
+            min_hits: hits of an alignment for it to be compared.
         """
         self._store, self._own, self._on_round = store, own, on_round
+        self._min_hits = min_hits
         self._fingerprinter = Fingerprinter()
         self._waiting: list[Samples] = []
         self._n_waiting = 0
@@ -220,7 +223,7 @@ class Matcher:
         sizes = np.diff(starts, append=len(sorted_))
         times = self._times[order]
         spans = np.maximum.reduceat(times, starts) - np.minimum.reduceat(times, starts)
-        sizes[(sizes < MIN_HITS) | (spans < MIN_SPAN)] = 0
+        sizes[(sizes < self._min_hits) | (spans < MIN_SPAN)] = 0
         most = np.argsort(-sizes, kind="stable")[:MAX_ALIGNMENTS]
         most = most[sizes[most] > 0]
         likely = []

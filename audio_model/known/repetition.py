@@ -39,6 +39,10 @@ MARGIN = 0.5
 """Log odds above ``log(n)`` from which a repetition is sure: one of ten million calls matches
 another by chance. The rate is that of the likeliest false matches among 2,337 live calls."""
 
+LEAST_HITS = 4
+"""Hits of an alignment for it to be compared: among so many calls a few are chance, and a match
+that is sure has more."""
+
 SAME_MOMENT_SECONDS = 3.0
 """Two calls that hold the same sound within so many seconds by the clock are one sound, carried
 twice."""
@@ -62,7 +66,7 @@ class Repetition:
             call: the leg's.
         """
         self._store, self._recent, self.call = store, recent, call
-        self._matcher = Matcher(recent)
+        self._matcher = Matcher(recent, min_hits=LEAST_HITS)
         self._version: tuple[object, ...] = ()
         self._n_learnt = 0
         self.match: Match | None = None
@@ -95,7 +99,7 @@ class Repetition:
         if self.match is not None or self._recent.version() == self._version:
             return
         codes = self._matcher.fingerprint
-        self._matcher = Matcher(self._recent)
+        self._matcher = Matcher(self._recent, min_hits=LEAST_HITS)
         self._matcher.add(codes)
         self._take((len(codes) + 1) / CODES_PER_SECOND, allowed)
 
