@@ -27,7 +27,6 @@ class Progress:
 
     waiting: int
     """Calls in the queue, whoever is hearing them."""
-    by_reason: dict[str, int]
     marked: int
     """Calls that somebody has marked."""
     marked_today: int
@@ -91,9 +90,9 @@ def skip(store: CallStore, call: int, who: str) -> None:
 
 def progress(store: CallStore, who: str, since: float) -> Progress:
     """How far the desk is; ``since`` is when the person's day began."""
-    rows = dict(store.rows("SELECT why, count(*) FROM calls WHERE queue IS NOT NULL GROUP BY why"))
+    (waiting,) = store.one("SELECT count(*) FROM calls WHERE queue IS NOT NULL")
     (marked,) = store.one("SELECT count(DISTINCT call) FROM marks WHERE source = ''")
-    return Progress(sum(rows.values()), rows, int(marked), *marked_since(store, who, since))
+    return Progress(int(waiting), int(marked), *marked_since(store, who, since))
 
 
 def marked_since(store: CallStore, who: str, since: float) -> tuple[int, int]:

@@ -183,3 +183,11 @@ def test_scores_that_become_frequent_are_drift() -> None:
     assert queue.find_drift(store, NOON) == 20
     assert {each.id[0] for each in store.calls("why = 'drift'")} == {"t"}
     assert queue.find_drift(store_of(*usual), NOON - day) == 0
+
+
+def test_progress_counts_the_queue_and_the_days_marks() -> None:
+    store = store_of(*(call(str(n)) for n in range(5)))
+    marks.give(store, 1, "wang", Said.LIVE, NOON - 86_400)
+    marks.give(store, 2, "wang", Said.LIVE, NOON + 1)
+    marks.give(store, 3, "li", Said.RECORDED, NOON + 2)
+    assert queue.progress(store, "wang", NOON) == queue.Progress(2, 3, 2, 1)
