@@ -18,6 +18,8 @@ from audio_model.records.statistics import Opening, Table
 from audio_model.records.store import CallStore
 from audio_model.times import utc
 
+KEPT_SECONDS = 30.0
+"""For which figures that were counted are given again."""
 _CHANGES = 100_000
 _SHOWN_MONTHS, _SHOWN_WEEKS, _SHOWN_DAYS = 366, 12 * 7, 30
 _TABLES = ("by_period", "by_segment", "by_campaign", "by_mark")
@@ -36,6 +38,7 @@ class Figures:
     ) -> None:
         self._stores, self._access, self._view = stores, access, view
         self._zone, self._zone_name = zone, zone_name
+        self._kept: dict[Asked, tuple[float, list[Table]]] = {}
 
     def add_routes(self, router: web.UrlDispatcher) -> None:
         """Serve them."""
@@ -87,8 +90,14 @@ class Figures:
                     statistics.by_mark(store, all_periods),
                 ]
 
-        tables = await self._stores.count(count)
-        return Asked(unit, since.isoformat(), to.isoformat()), tables, period, last
+        asked = Asked(unit, since.isoformat(), to.isoformat())
+        kept = self._kept.get(asked)
+        if kept is None or time.monotonic() - kept[0] > KEPT_SECONDS:
+            # Of a million calls they take seconds: the tables of a page are not counted anew.
+            tables = await self._stores.count(count)
+            kept = time.monotonic(), tables
+            self._kept = {asked: kept}
+        return asked, kept[1], period, last
 
 
 def _openings(store: RangeStore) -> list[Opening]:
