@@ -36,6 +36,7 @@ __all__ = [
     "channel_count",
     "check_rate",
     "check_seconds",
+    "check_wait",
     "read",
     "to_model_rate",
 ]
@@ -159,6 +160,12 @@ def check_seconds(max_seconds: float) -> None:
             f"max_seconds must be finite and at least {1 / SAMPLE_RATE:g} (a sample), "
             f"not {max_seconds:g}"
         )
+
+
+def check_wait(wait_seconds: float) -> None:
+    """Raise UsageError for a wait for the first voice that is negative, or isn't finite."""
+    if not 0 <= wait_seconds < math.inf:
+        raise UsageError(f"wait_seconds must be finite and at least 0, not {wait_seconds:g}")
 
 
 class StreamResampler:

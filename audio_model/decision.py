@@ -189,7 +189,10 @@ class Evidence:
     """How a verdict came about; one entry a step in each tuple."""
 
     times: tuple[float, ...]
-    """End of the step, seconds from the start of the audio."""
+    """End of the step, seconds from the start of the audio.
+
+    The first step begins with the audio, or with a late voice.
+    """
     scores: tuple[float, ...]
     voice: tuple[float, ...]
     """Probability that the step holds speech or music."""
@@ -246,11 +249,25 @@ class Decider:
         self._kind = VerdictKind.UNKNOWN
         self._decided_at: float | None = None
         self._changes: list[Change] = []
-        self._logit = math.nan
-        self._voice_steps = self._tone_steps = 0
+        self._tone_steps = 0
         self._loudest_db = -math.inf
+        self._start = 0.0
+        self._logit = math.nan
+        self._voice_steps = 0
         self._log_odds: list[float] = []
         self._voice: list[float] = []
+
+    def begin_anew(self, at: float) -> None:
+        """Count voice and scores from this second on: a late voice begins there.
+
+        What was loud or a tone before still counts for the reason of an unknown verdict.
+        """
+        # Some steps before it that hold voice are too few for a verdict to stand on.
+        self._decide(VerdictKind.UNKNOWN)
+        self._start = at
+        self._logit = math.nan
+        self._voice_steps = 0
+        self._log_odds, self._voice = [], []
 
     @property
     def decided(self) -> Decision:
@@ -291,7 +308,7 @@ class Decider:
 
     def _decide(self, kind: VerdictKind) -> None:
         if kind is not self._kind:
-            at = len(self._log_odds) / STEPS_PER_SECOND
+            at = self._at(len(self._log_odds))
             self._kind = kind
             self._decided_at = None if kind is VerdictKind.UNKNOWN else at
             self._changes.append(Change(at, kind))
@@ -308,7 +325,7 @@ class Decider:
             decided_at=self._decided_at,
             reason=self._reason(seconds),
             evidence=Evidence(
-                times=tuple((n + 1) / STEPS_PER_SECOND for n in range(len(scores))),
+                times=tuple(self._at(n + 1) for n in range(len(scores))),
                 scores=scores,
                 voice=tuple(self._voice),
                 strongest=self._strongest(),
@@ -337,7 +354,11 @@ class Decider:
         odds = [0.0, *self._log_odds]
         width = min(STRETCH_STEPS, len(self._log_odds))
         start = max(range(len(odds) - width), key=lambda n: sign * (odds[n + width] - odds[n]))
-        return start / STEPS_PER_SECOND, (start + width) / STEPS_PER_SECOND
+        return self._at(start), self._at(start + width)
+
+    def _at(self, n_steps: int) -> float:
+        """Return the second at which so many steps from the first voice have passed."""
+        return round(self._start + n_steps / STEPS_PER_SECOND, 6)
 
 
 def decide(steps: Steps, rule: DecisionRule, point: OperatingPoint, seconds: float) -> Verdict:

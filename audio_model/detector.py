@@ -12,9 +12,12 @@ from audio_model.decision import DecisionRule, OperatingPoint, Verdict
 from audio_model.errors import AudioError, UsageError
 from audio_model.frontend import SAMPLE_RATE, Samples
 from audio_model.model import DEFAULT_PATH, Model
-from audio_model.stream import Known, PhoneCall, StreamDetector
+from audio_model.stream import DEFAULT_WAIT_SECONDS, Known, PhoneCall, StreamDetector
 
 DEFAULT_MAX_FALSE_ALARM = 0.01
+
+_USUAL_LEAD_SECONDS = 0.5
+"""What is read of a file beyond ``max_seconds`` at first: more only if its voice begins later."""
 
 
 class Detector:
@@ -57,6 +60,11 @@ class Detector:
         """The same detector, of the same model in memory, with known recordings."""
         return Detector(self._model, self.operating_point.max_false_alarm, known)
 
+    def within_smallest_budget(self) -> "Detector":
+        """The same detector, of the same model in memory, with the fewest false alarms."""
+        budget = min(point.max_false_alarm for point in self.rule.operating_points)
+        return Detector(self._model, budget, self._known)
+
     def close(self) -> None:
         """Let go of the known recordings."""
         if self._known is not None:
@@ -76,16 +84,19 @@ class Detector:
         recording: str | os.PathLike[str] | SeekableFile,
         *,
         max_seconds: float | None = None,
+        wait_seconds: float = DEFAULT_WAIT_SECONDS,
         channel: Channel = Channel.MIX,
         raw_format: RawFormat | None = None,
         name: str = "<file>",
         call: str | PhoneCall = "",
     ) -> Verdict:
-        """Return the verdict on the first seconds of a recording.
+        """Return the verdict on the first seconds of voice in a recording.
 
         Args:
             recording: a file's path, or a binary file that is open and can seek.
-            max_seconds: audio to hear, by default as much as the model was measured for.
+            max_seconds: audio to hear from the first voice on, by default as much as the model was
+                measured for.
+            wait_seconds: audio within which the first voice has to come to be heard for so long.
             channel: the leg of a file with several channels.
             raw_format: how a file without a header is to be read.
             name: that of an open file: its ending tells as a path's does, and errors give it.
@@ -101,10 +112,19 @@ class Detector:
                 f"a recording is a path or an open binary file, not {type(recording).__name__}"
             )
         seconds = self._checked_seconds(max_seconds)
-        samples = audio.read(
-            recording, max_seconds=seconds, channel=channel, raw_format=raw_format, name=name
-        )
-        return self._score(samples, seconds, call)
+        stream = self.stream(max_seconds=seconds, wait_seconds=wait_seconds, call=call)
+
+        def read(up_to: float) -> Samples:
+            return audio.read(
+                recording, max_seconds=up_to, channel=channel, raw_format=raw_format, name=name
+            )
+
+        at_first = seconds + min(wait_seconds, _USUAL_LEAD_SECONDS)
+        samples = read(at_first)
+        stream.put(samples)
+        if len(samples) == round(at_first * SAMPLE_RATE) and not stream.hear_waiting():
+            stream.put(read(seconds + wait_seconds)[len(samples) :])
+        return _conclude(stream)
 
     def score_samples(
         self,
@@ -112,14 +132,17 @@ class Detector:
         sample_rate: int,
         *,
         max_seconds: float | None = None,
+        wait_seconds: float = DEFAULT_WAIT_SECONDS,
         call: str | PhoneCall = "",
     ) -> Verdict:
-        """Return the verdict on the first seconds of one leg's samples.
+        """Return the verdict on the first seconds of voice in one leg's samples.
 
         Args:
             samples: floats in [-1, 1]. [shape=(n_samples,)]
             sample_rate: Hz.
-            max_seconds: audio to hear, by default as much as the model was measured for.
+            max_seconds: audio to hear from the first voice on, by default as much as the model was
+                measured for.
+            wait_seconds: audio within which the first voice has to come to be heard for so long.
             call: its name, or all that is known of it, for known recordings that learn.
 
         Raises AudioError if the samples are none or not finite, UsageError for arguments that
@@ -131,21 +154,13 @@ class Detector:
             raise UsageError(f"samples must have one dimension, not {samples.ndim}")
         seconds = self._checked_seconds(max_seconds)
         audio.check_rate(sample_rate)
-        heard = audio.to_model_rate(samples[: int((seconds + 1) * sample_rate)], sample_rate)
+        stream = self.stream(max_seconds=seconds, wait_seconds=wait_seconds, call=call)
+        most = int((seconds + wait_seconds + 1) * sample_rate)
+        heard = audio.to_model_rate(samples[:most], sample_rate)
         if len(heard) == 0:
             raise AudioError("<samples>", "holds no samples")
-        return self._score(heard, seconds, call)
-
-    def _score(self, samples: Samples, seconds: float, call: str | PhoneCall) -> Verdict:
-        """Hear samples at 8 kHz to their end, and teach the store if it learns."""
-        stream = self.stream(max_seconds=seconds, call=call)
-        stream.put(samples)
-        verdict = stream.flush()
-        if stream.follower is None:
-            return verdict
-        stream.follower.conclude(stream.network_verdict())
-        # Another process may have taught the store meanwhile what this call repeats.
-        return stream.verdict()
+        stream.put(heard)
+        return _conclude(stream)
 
     def stream(
         self,
@@ -153,6 +168,7 @@ class Detector:
         encoding: Encoding = Encoding.S16LE,
         *,
         max_seconds: float | None = None,
+        wait_seconds: float = DEFAULT_WAIT_SECONDS,
         call: str | PhoneCall = "",
     ) -> StreamDetector:
         """A detector for one leg of a live call, fed packet by packet. Raises UsageError.
@@ -162,6 +178,7 @@ class Detector:
         """
         raw_format = RawFormat(encoding, sample_rate)
         seconds = self._checked_seconds(max_seconds)
+        audio.check_wait(wait_seconds)
         return StreamDetector(
             self._model,
             self.operating_point,
@@ -169,6 +186,7 @@ class Detector:
             seconds,
             self._known,
             PhoneCall(call) if isinstance(call, str) else call,
+            wait_seconds=wait_seconds,
         )
 
     def _checked_seconds(self, max_seconds: float | None) -> float:
@@ -176,3 +194,13 @@ class Detector:
             return self.rule.max_seconds
         audio.check_seconds(max_seconds)
         return max_seconds
+
+
+def _conclude(stream: StreamDetector) -> Verdict:
+    """Hear samples to their end, and teach the store if it learns."""
+    verdict = stream.flush()
+    if stream.follower is None:
+        return verdict
+    stream.follower.conclude(stream.network_verdict())
+    # Another process may have taught the store meanwhile what this call repeats.
+    return stream.verdict()

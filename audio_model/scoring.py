@@ -12,7 +12,7 @@ from audio_model.audio import Channel, RawFormat, channel_count
 from audio_model.detector import Detector
 from audio_model.errors import AudioError, AudioModelError
 from audio_model.sources.open import name_of, open_source
-from audio_model.stream import PhoneCall
+from audio_model.stream import DEFAULT_WAIT_SECONDS, PhoneCall
 from audio_model.tables.rows import Entry, Row, escape
 
 if TYPE_CHECKING:
@@ -26,7 +26,9 @@ class ScoreOptions:
     channel: Channel | None = Channel.MIX
     """None: each channel apart, one row for each."""
     max_seconds: float | None = None
-    """None: as long as the model was measured for."""
+    """From the first voice on. None: as long as the model was measured for."""
+    wait_seconds: float = DEFAULT_WAIT_SECONDS
+    """Audio within which the first voice has to come to be heard for so long."""
     raw_format: RawFormat | None = None
     """What headerless files hold, if their names don't say."""
 
@@ -72,6 +74,7 @@ def score_entry(entry: Entry, detector: Detector, options: ScoreOptions) -> Iter
                 verdict = detector.score(
                     file,
                     max_seconds=options.max_seconds,
+                    wait_seconds=options.wait_seconds,
                     channel=channel,
                     raw_format=options.raw_format,
                     name=name,

@@ -15,6 +15,7 @@ from audio_model.errors import UsageError
 from audio_model.formats import SAMPLE_BYTES
 from audio_model.frontend import SAMPLE_RATE, Samples
 from audio_model.model import Model
+from audio_model.onset import VoiceSearch
 from audio_model.steps import STEP_SAMPLES, STEP_SECONDS, Steps, level_db
 
 Packet = bytes | bytearray | memoryview | NDArray[np.floating]
@@ -24,6 +25,12 @@ State = NDArray[np.float32]
 
 MAX_STEPS_A_RUN = 125
 """10 s: a longer stretch is heard in parts, so memory does not follow its length."""
+
+SEARCH_STEPS_A_RUN = 6
+"""While the first voice is awaited: what a run hears beyond its beginning is heard twice."""
+
+DEFAULT_WAIT_SECONDS = 10.0
+"""Audio within which the first voice has to come for what follows it to be heard in full."""
 
 
 @dataclass(frozen=True)
@@ -71,8 +78,11 @@ class Known(Protocol):
 class StreamDetector:
     """Follows one leg of a call. Made by :meth:`audio_model.Detector.stream`.
 
-    Packets of any size give the verdict of the whole recording. After ``max_seconds`` of audio
-    the detector is ``finished``: further packets are ignored at no cost.
+    Packets of any size give the verdict of the whole recording. If the first voice is late, more
+    than 1.2 s after the start, the network begins anew there. After ``max_seconds`` of audio from
+    there or the start the detector is ``finished``: further packets are ignored at no cost. A voice
+    is awaited for ``wait_seconds``. Later it is still heard, but no longer for that; without voice
+    the detector is finished after ``wait_seconds`` or ``max_seconds``, whichever is more.
 
     Use ``feed`` for one leg. Use ``receive``, which only puts packets aside, to follow many calls,
     and ``decode`` when several legs have enough for :func:`hear_together`.
@@ -86,12 +96,15 @@ class StreamDetector:
         max_seconds: float,
         known: Known | None = None,
         call: PhoneCall | None = None,
+        *,
+        wait_seconds: float = DEFAULT_WAIT_SECONDS,
     ) -> None:
         if raw_format.channels != 1:
             raise UsageError("a stream is one leg: feed each channel to its own detector")
         self.model, self._point, self._format = model, point, raw_format
         self._known, self._call = known, call or PhoneCall()
         self._max_samples = round(max_seconds * SAMPLE_RATE)
+        self._wait_samples = round(wait_seconds * SAMPLE_RATE)
         # Decoding and resampling cost per call, hardly per sample: bytes wait for a step's worth.
         self._sample_bytes = SAMPLE_BYTES[raw_format.encoding]
         self._step_bytes = round(STEP_SECONDS * raw_format.sample_rate) * self._sample_bytes
@@ -107,27 +120,51 @@ class StreamDetector:
         """Matches the leg with what is known; None without known recordings."""
         self._told: Decision = (VerdictKind.UNKNOWN, None)
         self._state = self.model.start()[0]
+        self._search: VoiceSearch | None = VoiceSearch()
+        """None once the first voice has begun, or none came."""
+        self.voice_at: float | None = None
+        """Second from which the first voice is heard, 0 if it is not late; None before it began."""
+        self._end = max(self._wait_samples, self._max_samples)
+        """The sample at which the leg is over, as far as is known now."""
+        self._room = self._wait_samples + self._max_samples
+        """The sample beyond which none is taken: a voice may still begin in what waits."""
         self._bytes = bytearray()
         self._waiting: list[Samples] = []
         self._n_waiting = 0
         self._n_received = 0
+        self._n_heard = self._n_told = 0
+        """Samples that the network, and that the follower has heard."""
 
     @property
     def finished(self) -> bool:
-        """Whether ``max_seconds`` of audio are decoded; whole steps may still wait."""
-        return self._n_received >= self._max_samples
+        """Whether all audio that counts is decoded; whole steps may still wait.
+
+        While the first voice is awaited it may lie in them, and then more audio counts.
+        """
+        return self._n_received >= self._end and (self._search is None or not self._n_steps())
 
     @property
     def seconds_received(self) -> float:
         """Audio so far, in seconds, but for what a resampler holds back."""
         waiting = len(self._bytes) // self._sample_bytes * SAMPLE_RATE / self._format.sample_rate
-        return min(self._n_received + waiting, self._max_samples) / SAMPLE_RATE
+        return min(self._n_received + waiting, self._end) / SAMPLE_RATE
 
     def decode(self) -> int:
-        """Decode what was received; the whole steps that are ready to be heard."""
+        """Decode what was received; the whole steps that are ready for one run."""
         if not self.finished:
             self._decode()
-        return self._n_waiting // STEP_SAMPLES
+        return self.n_ready
+
+    @property
+    def n_ready(self) -> int:
+        """Return how many whole steps are decoded and ready for one run of the network."""
+        most = MAX_STEPS_A_RUN if self._search is None else SEARCH_STEPS_A_RUN
+        return min(self._n_steps(), most)
+
+    def _n_steps(self) -> int:
+        """Whole steps that are decoded, unheard, and count as far as is known now."""
+        beyond = max(0, self._n_received - self._end)
+        return (self._n_waiting - beyond) // STEP_SAMPLES
 
     def feed(self, packet: Packet) -> Verdict | None:
         """Hear a packet.
@@ -150,20 +187,20 @@ class StreamDetector:
             self.put(self._resampler.feed(packet))
         else:
             raise UsageError(f"a packet is bytes or samples, not {type(packet).__name__}")
-        self._hear_waiting()
+        self.hear_waiting()
         return self.changed()
 
     def receive(self, packet: bytes) -> bool:
         """Put bytes aside, to be heard by :func:`hear_together`; whether a step may be whole."""
         # Not self.finished: this is called for each packet of each leg.
-        if self._n_received >= self._max_samples:
+        if self._n_received >= self._room:
             return False
         self._bytes += packet
         return len(self._bytes) >= self._step_bytes
 
     def put(self, samples: Samples) -> None:
         """Put samples at 8 kHz aside, to be heard by :meth:`flush`. [shape=(n_samples,)]"""
-        samples = samples[: self._max_samples - self._n_received]
+        samples = samples[: max(0, self._room - self._n_received)]
         self._n_received += len(samples)
         self._waiting.append(samples)
         self._n_waiting += len(samples)
@@ -173,7 +210,7 @@ class StreamDetector:
         if not self.finished:
             self._decode()
             self.put(self._resampler.flush())
-        self._hear_waiting()
+        self.hear_waiting()
         if self.follower is not None:
             self.follower.flush()
         verdict = self.verdict()
@@ -223,10 +260,54 @@ class StreamDetector:
             steps: the network's answers to them.
             state: the network's after them, of this leg alone.
         """
+        self._tell_follower(samples)
+        self._n_heard += len(samples)
+        if self._search is not None:
+            seen = self._search.steps_seen
+            begins = self._search.add(samples, steps.heard)
+            if begins == 0:
+                # It may have taken longer to find the voice than was to be heard.
+                found = self._search.steps_seen
+                self.voice_at = 0.0
+                self._end = max(self._max_samples, found * STEP_SAMPLES)
+                steps = steps.until(self._end // STEP_SAMPLES - seen)
+                self._settle()
+            elif begins is not None:
+                self._decider.add(steps.until(self._search.steps_seen - seen))
+                self._begin_anew(begins, self._search.since(begins, samples))
+                return
         self._state = state
         self._decider.add(steps)
-        if self.follower is not None:
-            self.follower.hear(samples)
+        if self._search is not None and self._n_received >= self._end and not self._n_steps():
+            self._settle()
+
+    def _begin_anew(self, at: int, samples: Samples) -> None:
+        """Begin anew with a late voice: at a sample, those from there on that were heard."""
+        if at <= self._wait_samples:
+            self._end = at + self._max_samples
+        self.voice_at = at / SAMPLE_RATE
+        self._decider.begin_anew(self.voice_at)
+        self._state = self.model.start()[0]
+        self._waiting.insert(0, samples)
+        self._n_waiting += len(samples)
+        self._n_heard = at
+        self._settle()
+
+    def _settle(self) -> None:
+        """Nothing more is searched for, so it is known where the leg ends."""
+        self._search, self._room = None, self._end
+        if (beyond := min(self._n_waiting, self._n_received - self._end)) > 0:
+            self._waiting = [np.concatenate(self._waiting)[:-beyond]]
+            self._n_waiting -= beyond
+            self._n_received -= beyond
+
+    def _tell_follower(self, samples: Samples) -> None:
+        """Let the follower hear what it has not heard: a beginning is heard twice."""
+        fresh = self._n_heard + len(samples) - self._n_told
+        if fresh > 0:
+            self._n_told += fresh
+            if self.follower is not None:
+                self.follower.hear(samples[-fresh:])
 
     def changed(self) -> Verdict | None:
         """Return the verdict if it is another one than was told last, or else None."""
@@ -242,9 +323,11 @@ class StreamDetector:
         self._told = decision
         return verdict
 
-    def _hear_waiting(self) -> None:
-        while n_steps := min(self.decode(), MAX_STEPS_A_RUN):
+    def hear_waiting(self) -> bool:
+        """Hear all whole steps that wait. Returns whether the leg is finished."""
+        while n_steps := self.decode():
             _run([self], n_steps)
+        return self.finished
 
 
 def hear_together(streams: Sequence[StreamDetector], n_steps: int) -> list[Verdict | None]:

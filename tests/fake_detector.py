@@ -41,6 +41,7 @@ class FakeDetector:
         recording: str | SeekableFile,
         *,
         max_seconds: float | None = None,
+        wait_seconds: float = 10.0,
         channel: Channel = Channel.MIX,
         raw_format: RawFormat | None = None,
         name: str = "",

@@ -64,7 +64,8 @@ def test_a_prefix_scores_like_the_beginning_of_the_whole(
     assert len(prefix.evidence.scores) == n_steps
     np.testing.assert_allclose(prefix.evidence.scores, whole.evidence.scores[:n_steps], atol=1e-5)
     assert prefix.seconds == n_samples / 8000
-    assert_same(prefix, detector.score_samples(CALL, 8000, max_seconds=n_samples / 8000))
+    shorter = detector.score_samples(CALL, 8000, max_seconds=n_samples / 8000, wait_seconds=0)
+    assert_same(prefix, shorter)
 
 
 @pytest.mark.parametrize(("sample_rate", "subtype"), [(8000, "ULAW"), (16_000, "PCM_24")])
@@ -78,6 +79,18 @@ def test_a_file_s_prefix_scores_like_the_beginning_of_the_file(
     scores = detector.score(prefix).evidence.scores[:-1]
     assert len(scores) == 24
     np.testing.assert_allclose(scores, whole.evidence.scores[:24], atol=1e-5)
+
+
+@pytest.mark.parametrize("sample_rate", [8000, 16_000])
+def test_a_file_is_read_further_for_a_late_voice(
+    detector: Detector, tmp_path: Path, sample_rate: int
+) -> None:
+    played = sounds.voice(8 * sample_rate / 8000, 9, played=True)
+    samples = np.concatenate([np.zeros(5 * sample_rate, np.float32), played])
+    path = write(tmp_path / "late.wav", samples, sample_rate)
+    verdict = detector.score(path)
+    assert verdict.seconds == pytest.approx(10.8, abs=0.2)
+    assert_same(verdict, detector.score_samples(samples, sample_rate), atol=1e-4)
 
 
 def test_a_long_file_is_heard_as_far_as_the_rule_goes(detector: Detector, tmp_path: Path) -> None:

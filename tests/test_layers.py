@@ -17,7 +17,7 @@ PACKAGE = "audio_model"
 LAYERS = (
     {"errors", "frontend", "companding", "processes", "times"},
     {"files", "formats", "model_file", "sqlite", "steps", "pages"},
-    {"decoders", "decision"},
+    {"decoders", "decision", "onset"},
     {"audio", "model", "fitting"},
     {"stream"},
     {"detector"},

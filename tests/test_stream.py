@@ -155,7 +155,7 @@ def test_the_verdict_on_the_way_is_that_of_the_prefix(detector: Detector, n_samp
 
 @pytest.mark.parametrize("sample_rate", [8000, 16_000])
 def test_after_max_seconds_packets_are_ignored(detector: Detector, sample_rate: int) -> None:
-    stream = detector.stream(sample_rate, max_seconds=1)
+    stream = detector.stream(sample_rate, max_seconds=1, wait_seconds=0)
     samples = sounds.noise(4)
     n_fed = 0
     while not stream.finished:
@@ -168,7 +168,8 @@ def test_after_max_seconds_packets_are_ignored(detector: Detector, sample_rate: 
     assert stream.feed(sounds.voice(2, 3)) is None
     assert stream.feed(b"anything") is None
     assert stream.flush() == stream.verdict() == verdict
-    assert_same(verdict, detector.score_samples(samples, sample_rate, max_seconds=1))
+    whole = detector.score_samples(samples, sample_rate, max_seconds=1, wait_seconds=0)
+    assert_same(verdict, whole)
 
 
 def test_max_seconds_need_not_end_with_a_packet_or_a_step(detector: Detector) -> None:
@@ -256,3 +257,72 @@ def test_a_stream_is_one_leg(model: Model) -> None:
 def test_an_absurd_sample_rate_is_refused(detector: Detector, sample_rate: int) -> None:
     with pytest.raises(UsageError, match="sample rate"):
         detector.stream(sample_rate)
+
+
+LEADS = {
+    "silence": sounds.silence(5),
+    "comfort noise": sounds.noise(5, level=1e-4),
+    "ringback": sounds.tone(5, 450, 0.1) * (sounds.times(5) % 5 < 1),
+}
+
+
+@pytest.mark.parametrize("played", [False, True])
+@pytest.mark.parametrize("seconds", [2, 3.0011, 5])
+@pytest.mark.parametrize("lead", LEADS)
+def test_what_comes_before_the_first_voice_changes_nothing(
+    detector: Detector, lead: str, seconds: float, played: bool
+) -> None:
+    voice = sounds.voice(4, 11, played=played)
+    before = LEADS[lead][: round(8000 * seconds)].astype(np.float32)
+    call = np.concatenate([before, voice])
+    soon = detector.score_samples(np.concatenate([before[-1600:], voice]), 8000)
+    late = detector.score_samples(call, 8000)
+    assert late.verdict is soon.verdict is not VerdictKind.UNKNOWN
+    assert late.score == pytest.approx(soon.score, abs=0.02)
+    assert late.decided_at is not None and soon.decided_at is not None
+    skipped = (len(before) - 1600) / 8000
+    assert late.decided_at == pytest.approx(soon.decided_at + skipped, abs=0.02)
+    assert late.seconds == pytest.approx(soon.seconds + skipped, abs=0.02)
+    stream = detector.stream()
+    for packet in packets(call, every(PACKET_20_MS, call)):
+        stream.feed(packet)
+    assert_same(stream.flush(), late)
+
+
+def test_a_late_voice_is_heard_as_long_as_one_at_once(detector: Detector) -> None:
+    call = np.concatenate([sounds.silence(8), sounds.voice(9, 9, played=True)])
+    whole = detector.score_samples(call, 8000)
+    for size in (PACKET_20_MS, 40_000, len(call)):
+        stream = detector.stream()
+        for packet in packets(call, every(size, call)):
+            stream.feed(packet)
+        assert stream.finished
+        assert stream.voice_at == pytest.approx(7.8, abs=0.01)
+        assert_same(stream.flush(), whole)
+    assert whole.seconds == pytest.approx(13.8, abs=0.01)
+    assert len(whole.evidence.times) == 75
+
+
+@pytest.mark.parametrize("size", [PACKET_20_MS, 10**6])
+def test_a_voice_is_waited_for_no_longer_than_asked(detector: Detector, size: int) -> None:
+    call = np.concatenate([sounds.silence(4), sounds.voice(4, 9, played=True)])
+    stream = detector.stream(wait_seconds=3, max_seconds=2)
+    for packet in packets(call, every(size, call)):
+        stream.feed(packet)
+    verdict = stream.flush()
+    assert (verdict.verdict, verdict.reason) == (VerdictKind.UNKNOWN, Reason.SILENCE)
+    assert verdict.seconds == 3
+    assert stream.finished and stream.voice_at is None
+
+
+def test_a_voice_after_the_wait_is_heard_within_max_seconds(detector: Detector) -> None:
+    call = np.concatenate([sounds.silence(2), sounds.voice(9, 9, played=True)])
+    verdict = detector.score_samples(call, 8000, wait_seconds=1)
+    assert verdict.verdict is VerdictKind.RECORDED
+    assert verdict.seconds == 6
+
+
+@pytest.mark.parametrize("wait_seconds", [-1, float("nan"), float("inf")])
+def test_an_absurd_wait_is_refused(detector: Detector, wait_seconds: float) -> None:
+    with pytest.raises(UsageError, match="wait_seconds"):
+        detector.stream(wait_seconds=wait_seconds)

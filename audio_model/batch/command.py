@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from audio_model.audio import Channel, Encoding, RawFormat, check_seconds
+from audio_model.audio import Channel, Encoding, RawFormat, check_seconds, check_wait
 from audio_model.batch.malloc import keep_freed_memory
 from audio_model.batch.score_folder import (
     PROGRESS_AFTER_SECONDS,
@@ -28,6 +28,7 @@ from audio_model.known.recent import DEFAULT_CALLS, DEFAULT_HOURS, Keep
 from audio_model.processes import usable_cpus
 from audio_model.scoring import ScoreOptions, load_detector, score_entry
 from audio_model.sources.survey import left_out_text, survey
+from audio_model.stream import DEFAULT_WAIT_SECONDS
 from audio_model.tables.columns import add_columns_argument
 from audio_model.tables.rows import Columns
 from audio_model.tables.screen import TableWriter
@@ -234,9 +235,11 @@ def _score_options(args: argparse.Namespace) -> ScoreOptions:
         raise UsageError("--raw-rate and --raw-channels need --raw-encoding")
     if args.max_seconds is not None:
         check_seconds(args.max_seconds)
+    check_wait(args.wait_seconds)
     return ScoreOptions(
         channel=None if args.channel == _EACH else Channel(args.channel),
         max_seconds=args.max_seconds,
+        wait_seconds=args.wait_seconds,
         raw_format=RawFormat(Encoding(args.raw_encoding), **raw) if args.raw_encoding else None,
     )
 
@@ -286,7 +289,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--max-seconds",
         type=float,
         metavar="S",
-        help="listen to the first S seconds (default: as long as the model was measured for)",
+        help="listen for S seconds from the first voice on (default: as long as the model was "
+        "measured for)",
+    )
+    parser.add_argument(
+        "--wait-seconds",
+        type=float,
+        default=DEFAULT_WAIT_SECONDS,
+        metavar="S",
+        help="wait up to S seconds of silence or ringback for the first voice (default: "
+        "%(default)g)",
     )
     parser.add_argument("--model", metavar="FILE", help="another model than the one shipped")
     before = parser.add_argument_group("recordings that were heard before")

@@ -29,6 +29,8 @@ class RunRequest:
     """Absolute."""
     learn: bool = field(default=False, metadata={"name": "--learn"})
     columns: Mapping[str, str] | None = field(default=None, metadata={"name": "--columns"})
+    wait_seconds: float = field(default=0.0, metadata={"name": "--wait-seconds"})
+    """0 in a run that was begun before there was this option."""
 
     def check_same(self, former: Mapping[str, object], folder: Path) -> None:
         """Raise UsageError, naming what differs from what a run was begun with."""

@@ -61,6 +61,7 @@ class FolderRun:
             max_false_alarm=self.max_false_alarm,
             channel="each" if self.options.channel is None else self.options.channel,
             max_seconds=self.options.max_seconds,
+            wait_seconds=self.options.wait_seconds,
             raw=None if raw is None else f"{raw.encoding} {raw.sample_rate} {raw.channels}",
             format=self.format,
             shard_size=self.shard_size,

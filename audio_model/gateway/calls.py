@@ -7,11 +7,12 @@ from time import monotonic, time
 from audio_model.decision import Reason, Verdict, VerdictKind
 from audio_model.detector import Detector
 from audio_model.formats import RawFormat
+from audio_model.gateway.again import Again
 from audio_model.gateway.engine import Engine
 from audio_model.gateway.events import CallInfo, Event, EventKind
 from audio_model.gateway.legs import Learn, Leg
 from audio_model.gateway.pacer import Pacer
-from audio_model.stream import PhoneCall
+from audio_model.stream import DEFAULT_WAIT_SECONDS, PhoneCall, StreamDetector
 
 logger = logging.getLogger(__name__)
 
@@ -30,8 +31,10 @@ class Calls:
         detector: Detector,
         *,
         deadline_seconds: float,
+        wait_seconds: float = DEFAULT_WAIT_SECONDS,
         listen_seconds: float | None = None,
         max_legs: int,
+        again_seconds: float = 0.0,
         progress_seconds: float = 0.0,
         listeners: Sequence[Listener] = (),
         keep: Keep | None = None,
@@ -39,15 +42,22 @@ class Calls:
     ) -> None:
         """
         Args:
-            deadline_seconds: wall-clock time from a leg's first moment to its final event.
-            listen_seconds: audio of a leg that is heard, by default what the model is made for.
+            deadline_seconds: wall-clock time from a leg's first voice to its final event.
+            wait_seconds: for which the first voice is awaited.
+            listen_seconds: audio of a leg that is heard from its first voice on, by default what
+                the model is made for.
             max_legs: legs heard at once; beyond them the answer is ``unknown: overload``.
+            again_seconds: audio after which a leg is heard again, once and again, after its final
+                event; 0 for never.
             progress_seconds: audio between events of progress; 0 for none.
             listeners: called with every event of every call, after the call's own.
             learn: is given what followed a leg, once its final event was told.
         """
         self.detector = detector
         self.deadline_seconds, self.listen_seconds = deadline_seconds, listen_seconds
+        self.wait_seconds, self.again_seconds = wait_seconds, again_seconds
+        # Whoever looks often is wrong more often: the strictest budget there is.
+        self._strict = detector.within_smallest_budget() if again_seconds else None
         self.max_legs, self.progress_seconds = max_legs, progress_seconds
         self.listeners, self.keep, self.learn = tuple(listeners), keep, learn
         self.told: Told | None = None
@@ -87,6 +97,21 @@ class Calls:
         """Whether a new leg would be refused."""
         return self.closing or self.open_legs >= self.max_legs or self.engine.full
 
+    def hear_again(self, leg: Leg, said: VerdictKind, revise: Callable[[Verdict], None]) -> Again:
+        """Hear a leg again, whose final verdict this was."""
+        strict, raw_format = self._strict, leg.raw_format
+        assert strict is not None
+
+        def listen() -> StreamDetector:
+            return strict.stream(
+                raw_format.sample_rate,
+                raw_format.encoding,
+                max_seconds=self.listen_seconds,
+                wait_seconds=self.wait_seconds,
+            )
+
+        return Again(raw_format, said, self.again_seconds, listen, self.engine, revise)
+
     def forget(self, call: "Call") -> None:
         self._calls.discard(call)
         if self._by_id.get(call.info.id) is call:
@@ -120,6 +145,7 @@ class Call:
                 raw_format.sample_rate,
                 raw_format.encoding,
                 max_seconds=calls.listen_seconds,
+                wait_seconds=calls.wait_seconds,
                 call=PhoneCall(
                     f"{self.info.gateway} {self.info.id}",
                     time(),
@@ -130,9 +156,11 @@ class Call:
             calls.engine,
             self._report,
             deadline_seconds=calls.deadline_seconds,
+            wait_seconds=calls.wait_seconds,
             progress_seconds=calls.progress_seconds,
             keep=calls.keep is not None,
             learn=calls.learn,
+            again=calls.hear_again if calls.again_seconds else None,
         )
         calls.open_legs += 1
         self._legs.append(leg)

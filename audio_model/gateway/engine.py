@@ -12,9 +12,10 @@ from collections.abc import Iterable
 from itertools import islice
 from time import monotonic, thread_time
 
+from audio_model.gateway.again import Again
 from audio_model.gateway.lag import LoopLag, waited_for_a_core
 from audio_model.gateway.legs import INTERNAL_ERROR, Leg
-from audio_model.stream import MAX_STEPS_A_RUN, hear_together
+from audio_model.stream import hear_together
 
 logger = logging.getLogger(__name__)
 
@@ -54,8 +55,8 @@ class Engine:
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
-        self._waiting: deque[tuple[Leg, float]] = deque()
-        self._turn: deque[tuple[Leg, float]] = deque()
+        self._waiting: deque[tuple[Leg | Again, float]] = deque()
+        self._turn: deque[tuple[Leg | Again, float]] = deque()
         """Whom the round that goes on has yet to hear."""
         self._scheduled = False
         """Whether a round is to come or goes on."""
@@ -69,7 +70,7 @@ class Engine:
         Plain, for it is asked at each read.
         """
 
-    def queue(self, leg: Leg) -> None:
+    def queue(self, leg: Leg | Again) -> None:
         """A leg has steps waiting; it is heard within the next round."""
         leg.queued = True
         self._waiting.append((leg, monotonic()))
@@ -90,6 +91,11 @@ class Engine:
         load, age, lag = self.load(), self.queue_age(), self._lag.seconds
         most = BUSY if self._stolen > STOLEN else MAX_LOAD
         return load > most or age > MAX_AGE or lag > MAX_LAG
+
+    @property
+    def behind(self) -> bool:
+        """Whether audio may have come that was not read or not heard yet."""
+        return self.load() > BUSY or self._lag.peak > MAX_LAG / 2 or self.queue_age() > MAX_AGE / 2
 
     def ahead(self) -> float:
         """Return by how many seconds legs are to be concluded earlier than on an idle machine."""
@@ -132,9 +138,12 @@ class Engine:
         for at in range(0, len(due), LEGS_A_RUN):
             together = due[at : at + LEGS_A_RUN]
             # Whose time is over has waited long enough: what was heard so far is the answer.
-            self._hear([leg for leg in together if monotonic() < leg.answer_by])
+            while in_time := [
+                leg for leg in together if monotonic() < leg.answer_by and _decode(leg)
+            ]:
+                self._hear(in_time)
             for leg in together:
-                leg.close(at_once=monotonic() >= leg.answer_by)
+                leg.conclude(at_once=monotonic() >= leg.answer_by)
 
     def _schedule(self) -> None:
         if not self._scheduled:
@@ -149,8 +158,7 @@ class Engine:
     def _slice(self) -> None:
         until = monotonic() + SLICE_SECONDS
         while self._turn and monotonic() < until:
-            n_legs = min(4 * LEGS_A_RUN, len(self._turn))
-            self._hear([self._turn.popleft()[0] for _ in range(n_legs)])
+            self._hear(self._next(4 * LEGS_A_RUN))
         if self._turn:
             self._loop.call_soon(self._slice)
             return
@@ -158,18 +166,31 @@ class Engine:
         if self._waiting:
             self._schedule()
 
-    def _hear(self, legs: Iterable[Leg]) -> None:
-        by_steps: dict[int, list[Leg]] = {}
+    def _next(self, n_legs: int) -> list[Leg | Again]:
+        """Take the next legs of the round; one that was concluded meanwhile waits no more."""
+        legs: list[Leg | Again] = []
+        for _ in range(min(n_legs, len(self._turn))):
+            leg, _since = self._turn.popleft()
+            if leg.queued:
+                leg.queued = False
+                legs.append(leg)
+        return legs
+
+    def _hear(self, legs: Iterable[Leg | Again]) -> None:
+        by_steps: dict[int, list[Leg | Again]] = {}
         for leg in legs:
             leg.queued = False
             if n_steps := _decode(leg):
-                by_steps.setdefault(min(n_steps, MAX_STEPS_A_RUN), []).append(leg)
+                by_steps.setdefault(n_steps, []).append(leg)
+            elif leg.stream is not None and leg.stream.finished:
+                # What came last was less than a step.
+                leg.heard(None)
         for n_steps, alike in by_steps.items():
             rest = iter(alike)
             while together := list(islice(rest, LEGS_A_RUN)):
                 self._run(together, n_steps)
 
-    def _run(self, legs: list[Leg], n_steps: int) -> None:
+    def _run(self, legs: list[Leg | Again], n_steps: int) -> None:
         streams = [leg.stream for leg in legs if leg.stream is not None]
         try:
             verdicts = hear_together(streams, n_steps)
@@ -180,9 +201,12 @@ class Engine:
             return
         for leg, verdict in zip(legs, verdicts, strict=True):
             leg.heard(verdict)
+            # A leg whose voice began is heard from there again.
+            if leg.stream is not None and leg.stream.n_ready and not leg.queued:
+                self.queue(leg)
 
 
-def _decode(leg: Leg) -> int:
+def _decode(leg: Leg | Again) -> int:
     """The leg's steps that are ready; of one that can't be decoded none, and it is answered."""
     try:
         return 0 if leg.stream is None else leg.stream.decode()

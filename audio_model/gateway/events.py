@@ -21,7 +21,9 @@ class EventKind(StrEnum):
     VERDICT = "verdict"
     """The verdict has changed: recorded, live, or unknown again."""
     FINAL = "final"
-    """What holds from now on. A leg's last event, and the one that always comes."""
+    """What holds from now on. The one event of a leg that always comes, once."""
+    REVISED = "revised"
+    """Heard again after the final event, if that was asked for: the verdict is another one now."""
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from typing import Protocol
 
 from audio_model.decision import Reason, Verdict, VerdictKind
 from audio_model.formats import Encoding, RawFormat
+from audio_model.gateway.again import Again
 from audio_model.gateway.events import EventKind
 from audio_model.gateway.order import PacketOrder
 from audio_model.stream import StreamDetector
@@ -25,6 +26,9 @@ TOGETHER_SECONDS = 0.01
 MAX_AHEAD_SHARE = 0.25
 """By what share of the deadline a machine that is behind may conclude legs earlier still."""
 
+UNREAD_SECONDS = 0.5
+"""Audio that a leg may lack before a machine that is behind is taken for the cause."""
+
 INTERNAL_ERROR = "internal error: the log has its traceback"
 
 SILENCE = {Encoding.MULAW: b"\xff", Encoding.ALAW: b"\xd5", Encoding.S16LE: b"\x00\x00"}
@@ -34,6 +38,10 @@ Report = Callable[["Leg", EventKind, Verdict, str], None]
 
 Learn = Callable[[StreamDetector], None]
 """Is given what followed a leg that was heard to its end."""
+
+
+HearAgain = Callable[["Leg", VerdictKind, Callable[[Verdict], None]], Again]
+"""Is given a leg, its final verdict, and what to call with another one."""
 
 
 class Engine(Protocol):
@@ -48,19 +56,28 @@ class Engine(Protocol):
     def ahead(self) -> float:
         """Return by how many seconds legs are to be concluded earlier than on an idle machine."""
 
+    @property
+    def behind(self) -> bool:
+        """Whether audio may have come that was not read or not heard yet."""
+
 
 class Leg:
     """One party's media in a live call. Made by :meth:`audio_model.gateway.calls.Call.open_leg`.
 
     Everything happens in the event loop's thread and returns at once. The final event comes when
     enough audio was heard, when the leg or its call is closed, or at the deadline, whichever is
-    first; after it packets cost nothing.
+    first; after it packets cost nothing, unless the leg is to be heard again. The deadline counts
+    from the first voice, which is waited for: a call may begin with silence or ringback.
     """
 
     __slots__ = (
+        "_again",
+        "_asked",
         "_deadline",
+        "_deadline_seconds",
         "_engine",
         "_kept",
+        "_last",
         "_lead",
         "_learn",
         "_max_ahead",
@@ -68,6 +85,7 @@ class Leg:
         "_progress_at",
         "_progress_seconds",
         "_report",
+        "_wait_until",
         "answer_by",
         "name",
         "queued",
@@ -85,21 +103,28 @@ class Leg:
         report: Report,
         *,
         deadline_seconds: float,
+        wait_seconds: float,
         progress_seconds: float,
         keep: bool,
         learn: Learn | None = None,
+        again: HearAgain | None = None,
     ) -> None:
         """
         Args:
-            deadline_seconds: from now to the final event, in wall-clock time.
+            deadline_seconds: from the first voice to the final event, in wall-clock time.
+            wait_seconds: for which the first voice is awaited. Without it the final event comes
+                after these or ``deadline_seconds``, whichever is more.
             progress_seconds: audio between events of progress; 0 for none.
             keep: whether :attr:`kept` is to hold what was fed.
             learn: is given the stream behind the final event.
+            again: begins to hear the leg again, after its final event.
         """
         self.name, self.raw_format = name, raw_format
         self.stream: StreamDetector | None = stream
         """None once the final event was given, so that a long call holds no memory for it."""
         self._engine, self._report, self._learn = engine, report, learn
+        self._again: HearAgain | Again | None = again
+        """How it is heard again, and once it is, by whom."""
         self._order: PacketOrder | None = None
         self._kept: bytearray | None = bytearray() if keep else None
         self._progress_seconds = progress_seconds
@@ -107,18 +132,29 @@ class Leg:
         self.started = monotonic()
         self.queued = False
         """Whether the engine has it in its queue."""
+        self._deadline_seconds = deadline_seconds
+        self._wait_until: float | None = self.started + wait_seconds
+        """None once the deadline is that of the first voice."""
         self.answer_by = self.started + deadline_seconds
-        """When the final event is due, by the clock of ``started``."""
+        """When the final event is due, by the clock of ``started``, if the first voice came at
+        once; put off for as long as none has begun."""
+        self._last = self.started + max(wait_seconds, deadline_seconds)
+        """When it is due without any voice."""
+        self._asked = self.answer_by
+        """When it was due by what was known as the engine was asked to conclude."""
         self._lead = min(LEAD_SECONDS, LEAD_SHARE * deadline_seconds)
         self._max_ahead = MAX_AHEAD_SHARE * deadline_seconds
-        self._deadline = asyncio.get_running_loop().call_later(
-            deadline_seconds - self._lead - self._max_ahead, self._near_deadline
-        )
+        self._deadline = self._call_before_deadline()
 
     @property
     def finished(self) -> bool:
         """Whether the final event was given."""
         return self.stream is None
+
+    @property
+    def hears(self) -> bool:
+        """Whether packets are still of use."""
+        return self.stream is not None or self._again is not None
 
     @property
     def kept(self) -> bytes:
@@ -128,6 +164,8 @@ class Leg:
     def feed(self, payload: bytes) -> None:
         """Bytes of a stream, cut anywhere."""
         if self.stream is None:
+            if isinstance(self._again, Again):
+                self._again.feed(payload)
             return
         if self._kept is not None:
             self._kept += payload
@@ -141,6 +179,8 @@ class Leg:
             number: one more for each packet that was sent; it does not wrap around.
         """
         if self.stream is None:
+            # Between looks it does not matter which packet comes first, nor in one that is lost.
+            self.feed(payload)
             return
         if self._order is None:
             self._order = PacketOrder(SILENCE[self.raw_format.encoding])
@@ -155,13 +195,27 @@ class Leg:
         stream = self.stream
         if stream is None:
             return
+        if self._wait_until is not None and stream.voice_at is not None:
+            self._voice_began(stream)
         if verdict is not None:
             self._report(self, EventKind.VERDICT, verdict, "")
-        if stream.finished:
+        if stream.finished and not stream.n_ready:
             self.close()
         elif stream.seconds_received >= self._progress_at:
             self._progress_at += self._progress_seconds
             self._report(self, EventKind.PROGRESS, stream.verdict(), "")
+
+    def conclude(self, *, at_once: bool) -> None:
+        """The engine has heard the leg, for its time is up: close it, or go on waiting for a voice.
+
+        ``at_once`` as in :meth:`close`: there was no time to hear it.
+        """
+        stream = self.stream
+        if stream is None or self.answer_by > self._asked:
+            return
+        unheard = at_once and stream.n_ready > 0
+        if unheard or not self._put_off():
+            self.close(at_once=at_once)
 
     def close(self, *, at_once: bool = False) -> None:
         """No more audio will come: hear the rest and give the final event.
@@ -203,6 +257,24 @@ class Leg:
         )
         self._finish(unknown, detail)
 
+    def _voice_began(self, stream: StreamDetector) -> None:
+        """Let the deadline count from the first voice, if it came in time."""
+        assert stream.voice_at is not None and self._wait_until is not None
+        now, wait_until, self._wait_until = monotonic(), self._wait_until, None
+        # Audio is heard a moment after it came, and may come faster than it was spoken.
+        began = max(self.started, now - (stream.seconds_received - stream.voice_at))
+        if self._engine.behind:
+            # It came before that, and was not read. Gateways send silence as well, most of them.
+            began = min(began, self.started + stream.voice_at)
+        if began <= wait_until:
+            self.answer_by = began + self._deadline_seconds
+            self._deadline.cancel()
+            self._deadline = self._call_before_deadline()
+
+    def _call_before_deadline(self) -> asyncio.TimerHandle:
+        seconds = self.answer_by - monotonic() - self._lead - self._max_ahead
+        return asyncio.get_running_loop().call_later(seconds, self._near_deadline)
+
     def _near_deadline(self) -> None:
         """Conclude now if the machine is so far behind, or else as late as may be."""
         if self.stream is None:
@@ -219,13 +291,34 @@ class Leg:
             self._at_deadline()
 
     def _at_deadline(self) -> None:
-        if self.stream is not None and self.stream.seconds_received == 0:
-            self.fail("", Reason.NO_AUDIO)
-        else:
+        if self.stream is None:
+            return
+        self._asked = self.answer_by
+        if self.stream.seconds_received > 0:
             self._engine.conclude(self)
+        elif not self._put_off():
+            self.fail("", Reason.NO_AUDIO)
+
+    def _put_off(self) -> bool:
+        """Wait on for a first voice that has not begun by now; whether there is time for that."""
+        stream = self.stream
+        if stream is None or self._wait_until is None or self.answer_by >= self._last:
+            return False
+        unread = monotonic() - self.started - stream.seconds_received
+        if unread > UNREAD_SECONDS and self._engine.behind:
+            # Whoever spoke at once is to be answered now, and the machine has not heard of it.
+            return False
+        self.answer_by = min(self.answer_by + self._deadline_seconds, self._last)
+        self._deadline = self._call_before_deadline()
+        return True
 
     def _finish(self, verdict: Verdict, detail: str) -> None:
         self.stream = self._order = None
         self._deadline.cancel()
         self._report(self, EventKind.FINAL, verdict, detail)
         self._kept = None
+        if self._again is not None and not isinstance(self._again, Again):
+            self._again = self._again(self, verdict.verdict, self._revise)
+
+    def _revise(self, verdict: Verdict) -> None:
+        self._report(self, EventKind.REVISED, verdict, "")

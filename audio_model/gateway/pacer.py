@@ -1,7 +1,9 @@
-"""Fewer, larger reads on a busy machine: packets wait in the kernel and come several at once.
+"""Fewer, larger reads: packets wait in the kernel and come several at once.
 
 To be woken for a packet of 20 ms and to read it costs more than to hear it. While the machine is
-busy, a connection that was read rests for a moment; what comes meanwhile is read at one go.
+busy, a connection that was read rests for a moment; what comes meanwhile is read at one go. A
+connection whose call has had its final event rests always, and longer: gateways go on streaming to
+the end of the call, and closing the stream would touch some of their calls.
 """
 
 import asyncio
@@ -12,25 +14,41 @@ from audio_model.gateway.engine import Engine
 WAKE_SECONDS = 0.01
 """Who would wake within so long wakes with the first. Not all at once, or timers would be late."""
 
+OVER_SECONDS = 0.5
+"""Rest of a connection whose call is answered. Far below the kernel's buffers, which hold seconds:
+the gateway never waits to send. A hang-up is noticed so much later, when nobody waits for it."""
+
 
 class Pacer:
     """Lets connections rest between reads for as long as the engine says."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
+        self._heard, self._over = _Resting(), _Resting()
+
+    def has_read(self, transport: asyncio.Transport, *, over: bool = False) -> None:
+        """A connection's packets were read; to be called for every read.
+
+        ``over``: its call was answered, and what comes is thrown away.
+        """
+        rest = max(OVER_SECONDS, self._engine.rest) if over else self._engine.rest
+        if rest and transport.is_reading():
+            (self._over if over else self._heard).add(transport, rest)
+
+
+class _Resting:
+    """Connections that rest about as long as one another, so the first wakes first."""
+
+    def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._at_rest: deque[tuple[float, asyncio.Transport]] = deque()
-        """Until when, and who. Rests are about as long as one another, so the first wakes first."""
+        """Until when, and who."""
 
-    def has_read(self, transport: asyncio.Transport) -> None:
-        """A connection's packets were read; to be called for every read."""
-        rest = self._engine.rest
-        if not rest or not transport.is_reading():
-            return
+    def add(self, transport: asyncio.Transport, seconds: float) -> None:
         transport.pause_reading()
-        self._at_rest.append((self._loop.time() + rest, transport))
+        self._at_rest.append((self._loop.time() + seconds, transport))
         if len(self._at_rest) == 1:
-            self._loop.call_later(rest, self._wake)
+            self._loop.call_later(seconds, self._wake)
 
     def _wake(self) -> None:
         at_rest, now = self._at_rest, self._loop.time()

@@ -108,6 +108,8 @@ class Server:
         self.calls = Calls(
             self.detector if heard_before is None else heard_before.beside(self.detector),
             deadline_seconds=detection.deadline_seconds,
+            wait_seconds=detection.wait_seconds,
+            again_seconds=detection.again_seconds,
             listen_seconds=detection.listen_seconds,
             max_legs=settings.limits.max_legs,
             progress_seconds=detection.progress_seconds,

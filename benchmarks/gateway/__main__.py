@@ -25,6 +25,12 @@ CONTINUOUS = ("--max-legs", "100000", "--listen-seconds", "3000", "--deadline-se
 FIRST_SECONDS = 4.0
 NEW_CALLS = ("--max-legs", "100000", "--listen-seconds", "4", "--deadline-seconds", "10")
 
+ANSWERED = (
+    *("--max-legs", "100000", "--wait-seconds", "0"),
+    *("--listen-seconds", "0.5", "--deadline-seconds", "0.5"),
+)
+"""Legs talk on after their final event."""
+
 PROBED_LEGS = 500
 PROBED = (*CONTINUOUS, "--progress-seconds", "0.48")
 
@@ -43,6 +49,7 @@ class Figures:
     network: dict[str, Timing]
     continuous: dict[str, list[Load]]
     new_calls: dict[str, list[Load]]
+    answered: dict[str, list[Load]]
     latency: dict[str, float]
     held: Load
     seconds_to_ready: float
@@ -61,6 +68,11 @@ def measure(rounds: int, seconds: float, legs: list[int]) -> Figures:
             with serving(*NEW_CALLS) as server:
                 # A moment longer than is heard: a call does not end where the server stops.
                 loads.append(server.carry(protocol, n_legs, seconds, FIRST_SECONDS + 0.2))
+    answered: dict[str, list[Load]] = {name: [] for name in FRAMES}
+    for n_legs in legs:
+        for protocol, loads in answered.items():
+            with serving(*ANSWERED) as server:
+                loads.append(server.carry(protocol, n_legs, seconds))
     starts = []
     for _ in range(STARTS):
         with serving() as server:
@@ -68,7 +80,14 @@ def measure(rounds: int, seconds: float, legs: list[int]) -> Figures:
     with serving("--deadline-seconds", str(DEADLINE_SECONDS)) as server:
         held = server.carry("stream", HELD_LEGS, HELD_SECONDS)
     return Figures(
-        machine(LIBRARIES), alone, continuous, new_calls, latency(seconds), held, median(starts)
+        machine=machine(LIBRARIES),
+        network=alone,
+        continuous=continuous,
+        new_calls=new_calls,
+        answered=answered,
+        latency=latency(seconds),
+        held=held,
+        seconds_to_ready=median(starts),
     )
 
 
@@ -112,6 +131,17 @@ def as_markdown(figures: Figures) -> str:
             lines.append(
                 f"| {protocol} | {load.sent.legs} | {load.sent.calls} | "
                 f"{load.calls_per_core_second:,.0f} | {1000 / load.calls_per_core_second:.2f} | "
+                f"{load.share_of_core:.0%} |"
+            )
+    lines += [
+        "",
+        "| after the final event | legs | CPU µs a leg-second | of a core |",
+        "|---|---:|---:|---:|",
+    ]
+    for protocol, loads in figures.answered.items():
+        for load in loads:
+            lines.append(
+                f"| {protocol} | {load.sent.legs} | {load.cpu_us_a_leg_second:,.0f} | "
                 f"{load.share_of_core:.0%} |"
             )
     told, held = figures.latency, figures.held.sent

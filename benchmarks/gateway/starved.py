@@ -39,7 +39,8 @@ def measure(*, loops: int, legs: int, seconds: float) -> Starved:
     """Let ``legs`` talk at once, one call after the other, beside busy loops."""
     core = min(os.sched_getaffinity(0))
     with (
-        serving("--deadline-seconds", str(DEADLINE_SECONDS)) as server,
+        # The callers count from their first packet.
+        serving("--deadline-seconds", str(DEADLINE_SECONDS), "--wait-seconds", "0") as server,
         _busy(loops, core),
     ):
         os.sched_setaffinity(server.process.pid, {core})

@@ -30,6 +30,10 @@ class FakeLeg:
     numbered: list[tuple[int, bytes]] = field(default_factory=list)
     finished: bool = False
 
+    @property
+    def hears(self) -> bool:
+        return not self.finished
+
     def feed(self, payload: bytes) -> None:
         self.payloads.append(payload)
 
@@ -78,7 +82,7 @@ class FakeCall:
 class FakePacer:
     """Of a machine with time to spare."""
 
-    def has_read(self, transport: object) -> None:
+    def has_read(self, transport: object, *, over: bool = False) -> None:
         pass
 
 

@@ -4,6 +4,8 @@ import asyncio
 from dataclasses import dataclass, field
 from typing import cast
 
+import pytest
+
 from audio_model.gateway.engine import Engine
 from audio_model.gateway.pacer import WAKE_SECONDS, Pacer
 
@@ -39,8 +41,8 @@ def pacer(rest: float) -> Pacer:
     return Pacer(cast(Engine, Resting(rest)))
 
 
-def read(paced: Pacer, transport: Transport) -> None:
-    paced.has_read(cast(asyncio.Transport, transport))
+def read(paced: Pacer, transport: Transport, *, over: bool = False) -> None:
+    paced.has_read(cast(asyncio.Transport, transport), over=over)
 
 
 def test_on_an_idle_machine_nobody_rests() -> None:
@@ -69,6 +71,22 @@ def test_each_rests_as_long_as_it_is_told() -> None:
             assert woken_at - since > 0.1 - WAKE_SECONDS - 0.001
         # Not all at once with the first.
         assert transports[-1].woken_at[0] - transports[0].woken_at[0] > 0.05
+
+    asyncio.run(scene())
+
+
+def test_who_was_answered_rests_on_an_idle_machine_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("audio_model.gateway.pacer.OVER_SECONDS", 0.2)
+
+    async def scene() -> None:
+        paced, answered, heard = pacer(0.02), Transport(), Transport()
+        read(paced, answered, over=True)
+        read(paced, heard)
+        await asyncio.sleep(0.1)
+        # Who is heard does not wait for whoever rests longer.
+        assert heard.woken_at and not answered.woken_at
+        await asyncio.sleep(0.2)
+        assert len(answered.woken_at) == 1
 
     asyncio.run(scene())
 

@@ -42,9 +42,13 @@ class Action(StrEnum):
 
 
 def asks_to_hang_up(action: Action, event: Event) -> bool:
-    """Whether the call is to end now. A verdict counts before it is final, as its rates do."""
+    """Whether the call is to end now. A verdict counts before it is final, as its rates do.
+
+    One that is revised later does not: by then people may speak, and music on hold is recorded.
+    """
     recorded = event.verdict.verdict is VerdictKind.RECORDED
-    return action is Action.HANGUP and recorded and event.kind is not EventKind.PROGRESS
+    counts = event.kind in (EventKind.VERDICT, EventKind.FINAL)
+    return action is Action.HANGUP and recorded and counts
 
 
 def asks_to_transfer(action: Action, event: Event) -> bool:

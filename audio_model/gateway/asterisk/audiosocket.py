@@ -195,7 +195,8 @@ class AudioSocketProtocol(asyncio.Protocol):
                 self._header = self._control = b""
                 self._begin_frame()
         assert self._transport is not None
-        self._server.calls.pacer.has_read(self._transport)
+        over = self._call is not None and self._call.finished
+        self._server.calls.pacer.has_read(self._transport, over=over)
 
     def _hear_whole_frames(self, data: bytes) -> int:
         """The usual case made cheap: frames of the leg's audio, not cut. How far they go."""

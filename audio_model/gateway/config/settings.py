@@ -17,6 +17,7 @@ from audio_model.known.recent import DEFAULT_CALLS, DEFAULT_HOURS
 from audio_model.ranges.breaker import Policy
 from audio_model.ranges.change import ChangeTest
 from audio_model.ranges.rates import DetectorRates
+from audio_model.stream import DEFAULT_WAIT_SECONDS
 
 ENVIRONMENT = "AUDIO_MODEL_SERVE_"
 _CONFIG = ENVIRONMENT + "CONFIG"
@@ -110,13 +111,32 @@ class Detection:
         Given(
             values.number(0.1, 3600),
             "S",
-            "wall-clock time from a leg's first moment to its final verdict",
+            "wall-clock time from a leg's first voice to its final verdict",
         ),
     ] = 4.0
+    wait_seconds: Annotated[
+        float,
+        Given(
+            values.number(0, 3600),
+            "S",
+            "wait so long for the first voice; a verdict takes that and the deadline at most",
+        ),
+    ] = DEFAULT_WAIT_SECONDS
+    again_seconds: Annotated[
+        float,
+        Given(
+            values.number(0, 3600),
+            "S",
+            "hear a leg again every S seconds after its final verdict: events called revised say "
+            "that a recording began or a human took over; 0: never",
+        ),
+    ] = 0.0
     listen_seconds: Annotated[
         float | None,
         Given(
-            values.number(0.1, 3600), "S", "audio heard of a leg at most; by default the model's"
+            values.number(0.1, 3600),
+            "S",
+            "audio heard of a leg from its first voice on; by default the model's",
         ),
     ] = None
     progress_seconds: Annotated[

@@ -61,6 +61,11 @@ class Dialect(ABC):
         self._early_since: float | None = None
         """When the first audio came that had to wait."""
 
+    @property
+    def answered(self) -> bool:
+        """Whether every leg has had its final event: no more audio is needed."""
+        return self._call is not None and self._call.finished
+
     @abstractmethod
     def text(self, message: str) -> None:
         """A text message came."""

@@ -139,7 +139,7 @@ class MediaDialect(Dialect, Generic[S]):
 
     def _hear(self, media: Media | None) -> None:
         leg = self._leg
-        if leg is not None and leg.finished:
+        if leg is not None and not leg.hears:
             return
         if media is None:
             raise ProtocolError(f"{self.name}: a media message without media")

@@ -39,7 +39,7 @@ class Interleaved:
         if len(legs) == 1 and legs[0] is not None:
             legs[0].feed(payload)
             return
-        if all(leg is None or leg.finished for leg in legs):
+        if not any(leg is not None and leg.hears for leg in legs):
             return
         payload = self._rest + payload
         whole = len(payload) // self._frame_bytes * self._frame_bytes
@@ -82,11 +82,6 @@ class StreamDialect(Dialect):
     @property
     def begun(self) -> bool:
         return self._call is not None
-
-    @property
-    def answered(self) -> bool:
-        """Whether every leg has had its final event: no more audio is needed."""
-        return self._call is not None and self._call.finished
 
     def binary(self, message: bytes) -> None:
         if self._stream is None:

@@ -31,6 +31,9 @@ PING_SECONDS = 20.0
 CLOSE_SECONDS = 3.0
 """For the peer to answer a close."""
 
+LOOK_MESSAGES = 16
+"""After so many it is asked whether the call was answered."""
+
 FAIR_MESSAGES = 64
 """After so many at one go the other connections have their turn."""
 
@@ -212,12 +215,14 @@ class WebSockets:
         )
         text: Callable[[str], None] = speaker.text
         binary: Callable[[bytes], None] = speaker.binary
-        bad = 0
+        bad, over = 0, False
         while True:
             message = await receive()
             kind = message.type
             socket.received += 1
-            has_read(transport)
+            if socket.received % LOOK_MESSAGES == 0:
+                over = speaker.answered
+            has_read(transport, over=over)
             if socket.received % FAIR_MESSAGES == 0:
                 # Messages that are there already are received without a pause: a quarter of a
                 # megabyte of tiny ones would hold all others up.

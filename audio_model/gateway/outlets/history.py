@@ -36,6 +36,9 @@ class CallRecord:
     def add(self, event: Event, body: bytes) -> None:
         """Take an event, and itself as JSON."""
         leg = event.leg
+        if event.kind is EventKind.REVISED:
+            self.legs[leg] = body
+            return
         if event.kind is not EventKind.FINAL:
             self.final.discard(leg)
             self.legs[leg] = body

@@ -113,7 +113,7 @@ class RtpReceiver:
         """Who sent the last packet that was heard."""
         self._loop = asyncio.get_running_loop()
         self.port: int = opened.getsockname()[1]
-        self._reading = not leg.finished
+        self._reading = leg.hears
         if self._reading:
             self._loop.add_reader(opened, self._read)
 
@@ -133,7 +133,7 @@ class RtpReceiver:
             self._loop.remove_reader(self._socket)
 
     def _read(self) -> None:
-        if self.leg.finished:
+        if not self.leg.hears:
             self._rest()
             return
         # One datagram a turn, so that the other ports have theirs; where there are more, the loop

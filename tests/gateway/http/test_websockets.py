@@ -79,7 +79,7 @@ class Calls(FakeCalls):
     """With what is asked for at each read, as by a machine that is not busy."""
 
     class pacer:
-        has_read = staticmethod(lambda transport: None)
+        has_read = staticmethod(lambda transport, over: None)
 
 
 @dataclass

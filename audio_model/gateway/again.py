@@ -1,0 +1,97 @@
+"""A leg heard again after its final event: has a recording begun since, or a human taken over?
+
+Between two looks the audio is thrown away, so that a leg costs a fraction of one that is heard.
+"""
+
+import logging
+from collections.abc import Callable
+from typing import Protocol
+
+from audio_model.decision import Verdict, VerdictKind
+from audio_model.formats import SAMPLE_BYTES, RawFormat
+from audio_model.stream import StreamDetector
+
+logger = logging.getLogger(__name__)
+
+
+class Engine(Protocol):
+    """What runs the steps that wait; see :class:`audio_model.gateway.engine.Engine`."""
+
+    def queue(self, leg: "Again", /) -> None:
+        """Hear what waits within the next round."""
+
+
+class Again:
+    """Looks at a leg every so many seconds of audio, from then on each time as if it began there.
+
+    The engine hears it as it hears legs. Nobody waits for it, so nothing of it has a deadline.
+    """
+
+    __slots__ = (
+        "_engine",
+        "_every_bytes",
+        "_listen",
+        "_revise",
+        "_said",
+        "_skip_bytes",
+        "queued",
+        "stream",
+    )
+
+    def __init__(
+        self,
+        raw_format: RawFormat,
+        said: VerdictKind,
+        every_seconds: float,
+        listen: Callable[[], StreamDetector],
+        engine: Engine,
+        revise: Callable[[Verdict], None],
+    ) -> None:
+        """
+        Args:
+            said: the verdict that holds until it is revised.
+            every_seconds: audio between the end of a look and the next.
+            listen: begins a look.
+            revise: is given a verdict that is another one. ``unknown`` revises nothing.
+        """
+        sample_bytes = SAMPLE_BYTES[raw_format.encoding]
+        self._every_bytes = round(every_seconds * raw_format.sample_rate) * sample_bytes
+        self._skip_bytes = self._every_bytes
+        self._said, self._listen, self._engine, self._revise = said, listen, engine, revise
+        self.stream: StreamDetector | None = None
+        """None between looks."""
+        self.queued = False
+
+    def feed(self, payload: bytes) -> None:
+        """Bytes of the leg's stream, cut anywhere."""
+        if self._skip_bytes > 0:
+            self._skip_bytes -= len(payload)
+            if self._skip_bytes >= 0:
+                return
+            # What lies behind the gap begins with a whole sample.
+            payload = payload[self._skip_bytes :]
+            self._skip_bytes = 0
+        if self.stream is None:
+            self.stream = self._listen()
+        if self.stream.receive(payload) and not self.queued:
+            self._engine.queue(self)
+
+    def heard(self, _: Verdict | None) -> None:
+        """The engine has run; a look that is over may revise what was said."""
+        stream = self.stream
+        if stream is None or not stream.finished or stream.n_ready:
+            return
+        self._rest()
+        verdict = stream.verdict()
+        if verdict.verdict not in (VerdictKind.UNKNOWN, self._said):
+            self._said = verdict.verdict
+            self._revise(verdict)
+
+    def fail(self, detail: str) -> None:
+        """This look is lost; what was said holds."""
+        logger.warning("a leg could not be heard again: %s", detail)
+        self._rest()
+
+    def _rest(self) -> None:
+        self.stream = None
+        self._skip_bytes = self._every_bytes
