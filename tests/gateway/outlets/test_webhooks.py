@@ -112,14 +112,14 @@ def test_the_signature_is_golden() -> None:
     )
 
 
-def test_verdicts_and_finals_alone_are_posted() -> None:
+def test_all_but_progress_is_posted() -> None:
     async def test(here: Receiver) -> None:
         hooks = here.hooks()
         for kind in EventKind:
             hooks.add(*event(kind, kind))
         await hooks.close(2)
         kinds = sorted(json.loads(body)["event"] for _, body in here.requests)
-        assert kinds == ["final", "verdict"]
+        assert kinds == ["final", "revised", "verdict"]
 
     run(test)
 
