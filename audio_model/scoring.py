@@ -27,10 +27,10 @@ class ScoreOptions:
     """None: each channel apart, one row for each."""
     max_seconds: float | None = None
     """From the first voice on. None: as long as the model was measured for."""
-    wait_seconds: float = DEFAULT_WAIT_SECONDS
-    """Audio within which the first voice has to come to be heard for so long."""
     raw_format: RawFormat | None = None
     """What headerless files hold, if their names don't say."""
+    wait_seconds: float = DEFAULT_WAIT_SECONDS
+    """Audio within which the first voice has to come to be heard for so long."""
 
 
 def load_detector(

@@ -88,7 +88,7 @@ def test_any_query_is_taken_or_refused(query: dict[str, str]) -> None:
         assert calls.opened
 
 
-@pytest.mark.parametrize(("progress", "sent"), [("0", 2), ("1", 3)])
+@pytest.mark.parametrize(("progress", "sent"), [("0", 3), ("1", 4)])
 def test_events_come_back_as_they_are_told_everywhere(progress: str, sent: int) -> None:
     _, calls, connection = connect(progress=progress)
     call = calls.opened[0]
