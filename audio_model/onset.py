@@ -37,8 +37,8 @@ LATE_SAMPLES = 9600
 RUN_IN_SAMPLES = 1600
 """0.2 s before a late voice are heard with it.
 
-With it, as many live callers are flagged behind a lead as without one; with none, more are. Most
-clips that thresholds are chosen on hold as much before their first word.
+Most clips that thresholds are chosen on hold as much before their first word. With none, more live
+callers were flagged (2.5 % against 0.3 % of the unmet ones, one run).
 """
 
 _KEPT = (WITHIN_STEPS - 1 + STEPS_BEFORE) * STEP_SAMPLES + RUN_IN_SAMPLES
