@@ -165,7 +165,7 @@ def test_a_host_that_is_none_is_one_line(capsys: pytest.CaptureFixture[str]) -> 
 
 def test_a_clock_that_is_set_moves_no_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
     async def test() -> None:
-        async with serving("--deadline-seconds", "1") as here:
+        async with serving("--deadline-seconds", "1", "--wait-seconds", "0") as here:
             events = []
             path = "/v1/stream?encoding=mulaw&call=1"
             async with here.client.ws_connect(path) as early, here.client.ws_connect(path) as late:
