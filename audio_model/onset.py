@@ -50,7 +50,7 @@ class VoiceSearch:
     def __init__(self) -> None:
         self._n_steps = self._n_found = 0
         self._voiced: list[bool] = []
-        """Of the last ``WITHIN_STEPS`` steps, whether each holds voice."""
+        """Whether each of the last ``WITHIN_STEPS`` steps holds voice."""
         self._kept = np.zeros(0, np.float32)
         """The last samples before the next step."""
 

@@ -134,16 +134,24 @@ class Config:
     calibration: CalibrationConfig = field(default_factory=CalibrationConfig)
 
 
-def load(path: Path) -> Config:
-    """Read a config. Raises UsageError that names the file and the setting."""
+def read(kind: type[T], path: Path) -> T:
+    """Read a config of a kind, its paths as they are written.
+
+    Raises UsageError that names the file and the setting.
+    """
     try:
-        config = from_dict(Config, tomllib.loads(path.read_text(encoding="utf-8")))
+        return from_dict(kind, tomllib.loads(path.read_text(encoding="utf-8")))
     except OSError as error:
         raise UsageError(f"{path}: {error.strerror}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UsageError(f"{path}: not TOML: {error}") from error
     except UsageError as error:
         raise UsageError(f"{path}: {error}") from error
+
+
+def load(path: Path) -> Config:
+    """Read the config of a run. Raises UsageError that names the file and the setting."""
+    config = read(Config, path)
     data, unmet = config.data, config.unmet
     folder = path.parent
     data = replace(

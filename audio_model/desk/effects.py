@@ -28,7 +28,7 @@ logger = logging.getLogger(__name__)
 BATCH = 200
 RETRY_SECONDS = 10.0
 LEARNT_SECONDS = 60.0
-"""Of a recording that is learnt."""
+"""The most of a recording that is learnt."""
 
 
 class Effects:

@@ -21,7 +21,7 @@ from audio_model.sources.open import open_source
 from audio_model.tables.rows import unescape
 
 MAX_SECONDS = 60.0
-"""Of a call that people can hear."""
+"""The most of a call that people can hear."""
 _KEPT = 32
 """Calls whose sound is kept: 480 kB each at most."""
 

@@ -18,7 +18,7 @@ RECORDED_IF_KNOWN = 0.999
 learnt and is heard again itself, under another name."""
 
 OWN_SECONDS = 1.6
-"""Of voice beside a recording, from which a live voice there is the caller's own."""
+"""So much voice beside a recording makes a live voice there the caller's own."""
 
 
 def goes_on(verdict: Verdict, match: Match) -> bool:

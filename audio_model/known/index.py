@@ -62,7 +62,7 @@ class Index:
         """What waits is to be read anew: a transaction has been taken back."""
         self._version: tuple[int, int] | None = None
         self._waiting_ids: list[tuple[int, int]] = []
-        """Of each recording that waits its id and its first position, which may change."""
+        """Id and first position of each recording that waits; positions may change."""
         self._waiting_keys = np.zeros(0, np.uint16)
         self._waiting_postings = np.zeros(0, np.uint64)
 

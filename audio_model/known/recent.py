@@ -70,7 +70,7 @@ class HeardCall(NamedTuple):
     time: float | None
     """When its audio began, in seconds since 1970."""
     file: bytes
-    """Of its recording's name without the folder."""
+    """A hash of its recording's name without the folder."""
 
     @classmethod
     def of(cls, call: PhoneCall) -> "HeardCall":

@@ -15,7 +15,7 @@ COLUMNS = (
     "id, name, first_position, n_positions, first_heard, last_heard, times_heard, learnt, mark, "
     "common"
 )
-"""Of the table of recordings, in the order of the fields."""
+"""Columns of the table of recordings, in the order of the fields."""
 
 
 class Mark(StrEnum):

@@ -33,7 +33,7 @@ class Judged:
     """Calls under one rule, or under the rules of their parts. Arrays have shape (n_calls,)."""
 
     log_odds: Array
-    """Of recorded, once all was heard."""
+    """The log odds of recorded, once all was heard."""
     recorded: NDArray[np.bool_]
     """Whether ``recorded`` was said at any moment."""
     live: NDArray[np.bool_]

@@ -37,7 +37,7 @@ MARK_CONFIDENCE = 0.9
 LEAST_MATCHED_SECONDS = 3.0
 """A beep, a ringing tone or a greeting that matches is shorter."""
 LEAST_CALL_SECONDS, LEAST_TALK_SECONDS = 60.0, 10.0
-"""Of a call, and of voice on each leg of it, for two-way talk."""
+"""How long a call is, and how long each leg of it talks, if it is two-way talk."""
 _OPTIONAL = (
     *("channel", "known", "known_name", "known_repeated", "campaign", "matched_seconds"),
     *("seconds", "speech_seconds", "duration", "caller", "mark", "trust"),

@@ -23,7 +23,7 @@ RANGE_VALUES = (
 """What is told of a range."""
 
 RANGE_COLUMNS = (*RANGE_VALUES, "times_warned", "times_opened")
-"""Of a table of ranges."""
+"""Columns of a table of ranges."""
 
 HISTORY_COLUMNS = (
     *("time", "prefix", "before", "after", "why", "ranges", "until", "calls_blocked"),
@@ -32,7 +32,7 @@ HISTORY_COLUMNS = (
     *("recent_recorded", "recent_live", "recent_unsure", "distinct_called", "short_share"),
     *("marked_recorded", "marked_live", "campaigns", "kinds"),
 )
-"""Of a table of changes. From ``evidence`` on it is what was known at that moment."""
+"""Columns of a table of changes. From ``evidence`` on it is what was known at that moment."""
 
 Value = str | float | None
 """A cell."""

@@ -14,7 +14,7 @@ from audio_model.records.calls import CallRecord
 from audio_model.tables.results import Outcome
 
 _BY_SIZE = 0.1
-"""Of a campaign's worth for each tenfold of its calls."""
+"""How much more a campaign is worth for each tenfold of its calls."""
 
 
 class Why(StrEnum):

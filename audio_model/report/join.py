@@ -24,7 +24,7 @@ _MOST_TOKENS = 16
 _SHOWN = 5
 """Places of records that are named where several would do."""
 _TOKEN = re.compile(r"[^\W_]+(?:\.[^\W_]+)*")
-"""Of a file's name: Asterisk's ids have a dot in them."""
+"""A word of a file's name; Asterisk's ids have a dot in them."""
 
 
 class Key(StrEnum):

@@ -59,7 +59,7 @@ class SliceKind(StrEnum):
     DAY = "day"
     NUMBER = "number"
     SEGMENT = "segment"
-    """Of numbers: 9521, +86139, a country."""
+    """The head of a number: 9521, +86139, a country."""
     CATEGORY = "category"
 
 

@@ -1,12 +1,11 @@
 """One TOML file describes what is adapted to what."""
 
-import tomllib
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from audio_model.errors import UsageError
 from training.adapt.depth import Depth
-from training.config import UnmetConfig, from_dict
+from training.config import UnmetConfig, read
 
 SHIPPED = Path(__file__).parents[1] / "shipped/base.safetensors"
 
@@ -65,14 +64,7 @@ class Settings:
 
 def load(path: Path) -> Settings:
     """Read a config. Raises UsageError that names the file and the setting."""
-    try:
-        settings = from_dict(Settings, tomllib.loads(path.read_text(encoding="utf-8")))
-    except OSError as error:
-        raise UsageError(f"{path}: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path}: not TOML: {error}") from error
-    except UsageError as error:
-        raise UsageError(f"{path}: {error}") from error
+    settings = read(Settings, path)
     data, unmet, adapt = settings.data, settings.unmet, settings.adapt
     folder = path.parent
     return Settings(
