@@ -101,6 +101,7 @@ def opened(browser: Browser, request: pytest.FixtureRequest) -> Iterator[Opened]
 def sign_in(page: Page, desk: Desk, role: Role) -> None:
     page.goto(desk.url)
     # The field has the focus: nothing needs to be pointed at.
+    expect(page.locator("[name=token]")).to_be_focused()
     page.keyboard.type(desk.tokens[role])
     page.keyboard.press("Enter")
     page.wait_for_url("**/queue")
