@@ -1,7 +1,6 @@
 """Call records: the columns of a table that say who called whom, when, and what was heard."""
 
 import json
-import math
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from audio_model.formats import suffix_of
 from audio_model.ranges import written
 from audio_model.ranges.rates import outcome
 from audio_model.ranges.tree import RangeCall
+from audio_model.tables import cells
 from audio_model.tables.readers import TABLE_SUFFIXES, NotATable, read_rows
 
 REQUIRED_COLUMNS = ("caller", "time", "verdict")
@@ -78,45 +78,28 @@ def parse_call(
     verdict = values.get("verdict")
     if verdict not in list(VerdictKind):
         raise ValueError(f"verdict is {json.dumps(verdict, default=str)}")
-    path = _text(values, "path")
+    path = cells.text(values, "path")
     moment, form = times.read(values.get("time"))
     if forms is not None:
         forms[form] += 1
     return RangeCall(
-        id=_text(values, "call") or path or place,
-        caller=_text(values, "caller"),
+        id=cells.text(values, "call") or path or place,
+        caller=cells.text(values, "caller"),
         time=moment,
-        outcome=outcome(VerdictKind(str(verdict)), _text(values, "reason")),
-        called=written.same(_text(values, "called")),
-        duration=_number(values, "duration"),
-        campaign=_text(values, "campaign") or _known(values),
+        outcome=outcome(VerdictKind(str(verdict)), cells.text(values, "reason")),
+        called=written.same(cells.text(values, "called")),
+        duration=cells.number(values, "duration"),
+        campaign=cells.text(values, "campaign") or _known(values),
         path=path,
-        score=_number(values, "score"),
+        score=cells.number(values, "score"),
     )
 
 
 def _known(values: Mapping[str, object]) -> str:
     """Return what a call repeats: of ``score`` a column, of ``serve`` an object."""
     known = values.get("known")
-    return _text(known, "recording") if isinstance(known, Mapping) else _text(values, "known")
-
-
-def _text(values: Mapping[str, object], name: str) -> str:
-    value = values.get(name)
-    if isinstance(value, float) and value.is_integer():
-        # A number that a spreadsheet or Parquet took for a quantity.
-        value = int(value)
-    return "" if value is None else str(value)
-
-
-def _number(values: Mapping[str, object], name: str) -> float | None:
-    value = values.get(name)
-    if value is None or value == "":
-        return None
-    try:
-        number = float(str(value))
-    except ValueError:
-        number = math.nan
-    if not math.isfinite(number):
-        raise ValueError(f"{name} is {json.dumps(value, default=str)}")
-    return number
+    return (
+        cells.text(known, "recording")
+        if isinstance(known, Mapping)
+        else cells.text(values, "known")
+    )

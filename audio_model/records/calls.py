@@ -1,7 +1,5 @@
 """Calls as the store has them, out of results that ``score`` wrote."""
 
-import json
-import math
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -14,6 +12,7 @@ from audio_model.ranges.calls import DamagedRow
 from audio_model.ranges.numbers import UNREADABLE, WITHHELD, Number, NumberKind
 from audio_model.ranges.rates import Answer
 from audio_model.sources.open import from_folder
+from audio_model.tables import cells
 from audio_model.tables.readers import NotATable, read_rows
 from audio_model.tables.results import REQUIRED_COLUMNS, Outcome, Results, parse_result
 from audio_model.tables.rows import escape, unescape
@@ -144,7 +143,7 @@ def parse_record(values: Mapping[str, object], folder: Path, archive: str) -> Ca
         caller=_text(values, "caller"),
         called=written.same(_text(values, "called")),
         time=None if given is None or given == "" else times.parse(given),
-        duration=_duration(values),
+        duration=cells.number(values, "duration"),
         score=result.score,
         seconds=result.seconds,
         speech_seconds=result.speech_seconds,
@@ -175,21 +174,4 @@ def has_number(number: Number) -> bool:
 
 
 def _text(values: Mapping[str, object], name: str) -> str:
-    value = values.get(name)
-    if isinstance(value, float) and value.is_integer():
-        # A number that a spreadsheet or Parquet took for a quantity.
-        value = int(value)
-    return "" if value is None else escape(str(value))
-
-
-def _duration(values: Mapping[str, object]) -> float | None:
-    value = values.get("duration")
-    if value is None or value == "":
-        return None
-    try:
-        seconds = float(str(value))
-    except ValueError:
-        seconds = math.nan
-    if not math.isfinite(seconds):
-        raise ValueError(f"duration is {json.dumps(value, default=str)}")
-    return seconds
+    return escape(cells.text(values, name))
