@@ -6,7 +6,9 @@ import sys
 from collections.abc import Sequence
 from importlib import import_module, metadata
 from io import TextIOWrapper
+from typing import cast
 
+from audio_model.commands import Command, add_command, run_action
 from audio_model.errors import AudioModelError, OutputError
 
 EXIT_USAGE = 2
@@ -41,15 +43,7 @@ COMMANDS = {
     ),
     "ranges": (
         "audio_model.ranges.command",
-        "find the number ranges that call with recordings",
-    ),
-    "feedback": (
-        "audio_model.ranges.feedback_command",
-        "say what a call really was",
-    ),
-    "allow-list": (
-        "audio_model.ranges.allow_command",
-        "keep the list of number ranges that pass whatever is heard",
+        "find the number ranges that call with recordings, mark calls, allow ranges",
     ),
     "desk": (
         "audio_model.desk.command",
@@ -57,11 +51,7 @@ COMMANDS = {
     ),
     "known": (
         "audio_model.known.command",
-        "keep recordings that were heard before, and find them again",
-    ),
-    "campaigns": (
-        "audio_model.known.campaigns_command",
-        "group calls that play the same recording",
+        "keep recordings that were heard before, find them again, group calls by them",
     ),
     "label": (
         "audio_model.line.label_command",
@@ -104,20 +94,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if other != name:
             commands.add_parser(other, help=about)
     if command is not None:
-        chosen = commands.add_parser(
-            name,
-            help=COMMANDS[name][1],
-            description=command.DESCRIPTION,
-            epilog=command.EPILOG,
-            formatter_class=argparse.RawDescriptionHelpFormatter,
-            allow_abbrev=False,
-        )
-        chosen.set_defaults(run=command.run)
-        command.add_arguments(chosen)
+        add_command(commands, name, cast(Command, command), COMMANDS[name][1])
     args = parser.parse_args(given)
     try:
-        status: int = args.run(args)
-        return status
+        return run_action(args)
     except OutputError as error:
         return _fail(error, EXIT_NO_OUTPUT)
     except AudioModelError as error:

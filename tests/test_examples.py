@@ -32,7 +32,7 @@ from audio_model.gateway.dialects.freeswitch import FreeSwitch
 from audio_model.gateway.events import CallInfo, Event, EventKind
 from audio_model.gateway.outlets.metrics import Metrics
 from audio_model.gateway.outlets.webhooks import signature
-from audio_model.ranges import feedback_command
+from audio_model.ranges import command as ranges
 from tests.gateway.fakes import FakeCalls, FakeConnection, verdict
 from tests.gateway.process import ServerProcess
 from tests.gateway.serving import settings_of
@@ -467,7 +467,7 @@ def test_every_gateway_has_its_path_there() -> None:
 def test_every_option_that_is_named_is_one() -> None:
     others = {"--now", "--note"}
     known = {"--help", "--config"} | others
-    for command in (serve, eagi, feedback_command):
+    for command in (serve, eagi, ranges):
         parser = argparse.ArgumentParser(add_help=False)
         command.add_arguments(parser)
         known |= set(re.findall(r"--[a-z-]+", parser.format_help()))

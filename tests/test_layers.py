@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = "audio_model"
 
 LAYERS = (
-    {"errors", "frontend", "companding", "processes", "times"},
+    {"commands", "errors", "frontend", "companding", "processes", "times"},
     {"files", "formats", "model_file", "sqlite", "steps", "pages"},
     {"decoders", "decision", "onset"},
     {"audio", "model", "fitting"},

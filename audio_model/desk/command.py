@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from audio_model.commands import Actions, add_action, add_actions, run_action
 from audio_model.detector import Detector
 from audio_model.errors import UsageError, printable
 from audio_model.files import write_whole
@@ -46,15 +47,12 @@ exit status:
 """
 
 
-def run(args: argparse.Namespace) -> int:
-    """Do what was asked; returns the exit status. Raises AudioModelError."""
-    action: Callable[[argparse.Namespace], int] = args.action
-    return action(args)
+run = run_action
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare what ``desk`` takes."""
-    actions = parser.add_subparsers(required=True, metavar="ACTION")
+    actions = add_actions(parser)
     serving = _action(actions, "serve", _serve, "serve the pages")
     serving.add_argument("--host", default="127.0.0.1", help="where to listen (%(default)s)")
     serving.add_argument("--port", type=int, default=DEFAULT_PORT, help="(%(default)s)")
@@ -106,13 +104,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _action(
-    actions: "argparse._SubParsersAction[argparse.ArgumentParser]",
-    name: str,
-    action: Callable[[argparse.Namespace], int],
-    about: str,
+    actions: Actions, name: str, action: Callable[[argparse.Namespace], int], about: str
 ) -> argparse.ArgumentParser:
-    parser = actions.add_parser(name, help=about, description=about, allow_abbrev=False)
-    parser.set_defaults(action=action)
+    parser = add_action(actions, name, action, about)
     parser.add_argument("store", metavar="STORE", help="of calls")
     return parser
 

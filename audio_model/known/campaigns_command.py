@@ -1,4 +1,4 @@
-"""``audio-model campaigns``: an archive's calls, grouped by the recording that they play."""
+"""``audio-model known campaigns``: an archive's calls, grouped by the recording that they play."""
 
 import argparse
 import csv
@@ -34,9 +34,9 @@ with it; another message in the same voice is another."""
 
 EPILOG = """\
 examples:
-  audio-model campaigns calls/ --output campaigns.csv
-  audio-model campaigns calls.csv --output campaigns.csv    a manifest; its column time (seconds
-                                                            since 1970, or ISO 8601) tells when
+  audio-model known campaigns calls/ --output campaigns.csv
+  audio-model known campaigns calls.csv --output campaigns.csv    a manifest; its column time
+                                       (seconds since 1970, or ISO 8601) tells when
 
 writes
   campaigns.csv            path, campaign, offset, matched_seconds, error, and the other columns of
@@ -136,7 +136,7 @@ def _hear(args: argparse.Namespace, progress_path: str) -> _Archive:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare what ``campaigns`` takes."""
+    """Declare what ``known campaigns`` takes."""
     parser.add_argument(
         "paths",
         nargs="+",

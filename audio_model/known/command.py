@@ -8,7 +8,9 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from audio_model.audio import check_seconds
+from audio_model.commands import Actions, add_action, add_actions, add_command, run_action
 from audio_model.errors import StoreError
+from audio_model.known import campaigns_command
 from audio_model.known.fingerprint_files import fingerprint_files
 from audio_model.known.match import Match
 from audio_model.known.matcher import match_whole
@@ -32,9 +34,10 @@ EPILOG = """\
 examples:
   audio-model known add known.db campaigns/ greeting.wav    each is known by its path
   audio-model known match known.db calls/ > matches.csv     a row for each call
+  audio-model known campaigns calls/ --output campaigns.csv an archive, grouped by what it plays
   audio-model known list known.db
   audio-model known remove known.db 17 greeting.wav         by number or by name
-  audio-model known add known.db campaigns.summary.csv      what ``audio-model campaigns`` found
+  audio-model known add known.db campaigns.summary.csv      what ``known campaigns`` found
   audio-model known mark known.db 17 allowed                an announcement, which tells nothing
   audio-model known merge known.db branch-office.db         take what is new in another store
 
@@ -71,15 +74,12 @@ _LIST_COLUMNS = ("recording", "name", "seconds", "first_heard", "last_heard", "t
 _MARKS = (Mark.ALLOWED, Mark.CAMPAIGN)
 
 
-def run(args: argparse.Namespace) -> int:
-    """Do what was asked; returns the exit status. Raises AudioModelError."""
-    action: Callable[[argparse.Namespace], int] = args.action
-    return action(args)
+run = run_action
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare what ``known`` takes."""
-    actions = parser.add_subparsers(required=True, metavar="ACTION")
+    actions = add_actions(parser)
     for name, action, about in (
         ("add", _add, "hear recordings and remember those that are new"),
         ("match", _match, "say of each call which known recording it repeats, as CSV"),
@@ -109,16 +109,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     merging = _action(actions, "merge", _merge, "take the recordings of other stores that are new")
     merging.add_argument("others", nargs="+", metavar="OTHER")
+    add_command(actions, "campaigns", campaigns_command, "group calls that play the same recording")
 
 
 def _action(
-    actions: "argparse._SubParsersAction[argparse.ArgumentParser]",
-    name: str,
-    action: Callable[[argparse.Namespace], int],
-    about: str,
+    actions: Actions, name: str, action: Callable[[argparse.Namespace], int], about: str
 ) -> argparse.ArgumentParser:
-    parser = actions.add_parser(name, help=about, description=about, allow_abbrev=False)
-    parser.set_defaults(action=action)
+    parser = add_action(actions, name, action, about)
     parser.add_argument("store", metavar="STORE", help="the store's file")
     return parser
 

@@ -35,7 +35,7 @@ examples:
 
 reads, where a table has them
   known, known_name, known_repeated    of audio-model score --known: recorded
-  campaign, matched_seconds            of audio-model campaigns: recorded, from 3 s on
+  campaign, matched_seconds            of audio-model known campaigns: recorded, from 3 s on
   channel, speech_seconds, seconds, duration    10 s of voice on both legs of a call of 60 s: live
   mark, trust                          recorded or live, said by who took the call
   caller                               the source of live calls; without it each call is its own

@@ -8,7 +8,7 @@ group       = source  what is never on both sides of a split
 channel     mix       ``left``, ``right`` or ``mix``
 =========== ========= ==========================================================================
 
-The manifests of ``training``, of ``audio-model label`` and of ``audio-model feedback --export`` are
+The manifests of ``training``, of ``audio-model label`` and of ``audio-model ranges export`` are
 of this kind.
 """
 

@@ -37,7 +37,7 @@ examples:
 
 marks are manifests with the columns path, label (recorded or live), source (the voice, campaign or
 caller), and, if they are there, group and channel: those of audio-model label and of
-audio-model feedback --export are such.
+audio-model ranges export are such.
 
 exit status:
   0 written, 1 written, but some rows could not be used, 2 wrong usage, or marks that contradict

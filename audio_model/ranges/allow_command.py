@@ -1,4 +1,4 @@
-"""``audio-model allow-list``: the ranges that pass whatever is heard of them."""
+"""``audio-model ranges allow``: the ranges that pass whatever is heard of them."""
 
 import argparse
 import csv
@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 
+from audio_model.commands import Actions, add_action, add_actions, run_action
 from audio_model.errors import ResultsError, UsageError, printable
 from audio_model.ranges.numbers import holds_many_owners, range_of
 from audio_model.ranges.store import Allowed, RangeStore
@@ -26,12 +27,12 @@ store's history."""
 
 EPILOG = """\
 examples:
-  audio-model allow-list add ranges.db 95588 +8613912345678 --note 'the bank, and its manager'
-  audio-model allow-list list ranges.db
-  audio-model allow-list remove ranges.db 95588 --note 'the contract has ended'
-  audio-model allow-list export ranges.db allowed.csv
-  audio-model allow-list import other.db allowed.csv
-  audio-model allow-list import ranges.db 白名单.csv --columns prefix=号码,note=备注
+  audio-model ranges allow add ranges.db 95588 +8613912345678 --note 'the bank, and its manager'
+  audio-model ranges allow list ranges.db
+  audio-model ranges allow remove ranges.db 95588 --note 'the contract has ended'
+  audio-model ranges allow export ranges.db allowed.csv
+  audio-model ranges allow import other.db allowed.csv
+  audio-model ranges allow import ranges.db 白名单.csv --columns prefix=号码,note=备注
 
 A file has the column prefix and, if they are there, note and who. Entries that are on the list
 already stay as they are.
@@ -41,18 +42,19 @@ exit status:
 """
 
 
-def run(args: argparse.Namespace) -> int:
-    """Do what was asked; returns the exit status. Raises AudioModelError."""
-    if not Path(args.store).is_file():
-        raise UsageError(f"there is no store {printable(args.store)}")
-    action: Callable[[RangeStore, argparse.Namespace], int] = args.action
-    with closing(RangeStore(args.store)) as store:
-        return action(store, args)
+run = run_action
+
+
+def open_store(path: str) -> RangeStore:
+    """Open a store that is there. Raises UsageError if none is, and RangeStoreError."""
+    if not Path(path).is_file():
+        raise UsageError(f"there is no store {printable(path)}")
+    return RangeStore(path)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare what ``allow-list`` takes."""
-    actions = parser.add_subparsers(required=True, metavar="ACTION")
+    """Declare what ``ranges allow`` takes."""
+    actions = add_actions(parser)
     _action(actions, "list", _list, "list what is allowed, as CSV")
     for name, action, about in (
         ("add", _add, "allow ranges or numbers"),
@@ -73,13 +75,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _action(
-    actions: "argparse._SubParsersAction[argparse.ArgumentParser]",
+    actions: Actions,
     name: str,
     action: Callable[[RangeStore, argparse.Namespace], int],
     about: str,
 ) -> argparse.ArgumentParser:
-    parser = actions.add_parser(name, help=about, description=about, allow_abbrev=False)
-    parser.set_defaults(action=action)
+    def run_on_store(args: argparse.Namespace) -> int:
+        with closing(open_store(args.store)) as store:
+            return action(store, args)
+
+    parser = add_action(actions, name, run_on_store, about)
     parser.add_argument("store", metavar="STORE", help="of number ranges")
     return parser
 

@@ -1,222 +1,84 @@
-"""``audio-model ranges``: call records to a table of ranges, and a page."""
+"""``audio-model ranges``: number ranges, what people say of their calls, and what is allowed."""
 
 import argparse
-import sqlite3
 import sys
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing
-from itertools import islice
+from dataclasses import replace
 from pathlib import Path
 
-from audio_model.errors import UsageError, printable
-from audio_model.files import write_whole
-from audio_model.ranges.breaker import CLOCK_SECONDS, Policy
-from audio_model.ranges.calls import DamagedRow, read_calls
-from audio_model.ranges.change import ChangeTest
-from audio_model.ranges.page import page
-from audio_model.ranges.rates import Answer, DetectorRates
-from audio_model.ranges.store import RangeStore
-from audio_model.ranges.tables import write_campaigns, write_history, write_ranges
-from audio_model.ranges.tree import RangeCall
-from audio_model.tables.columns import add_columns_argument
-from audio_model.times import Form, iso
-
-EXIT_DONE = 0
-EXIT_SOME_DAMAGED = 1
-MAX_DAMAGED_SHOWN = 10
-DEFAULT_MIN_CALLS = 10
-_BATCH = 2000
+from audio_model.commands import add_action, add_actions, add_command, run_action
+from audio_model.errors import printable
+from audio_model.files import safe_name
+from audio_model.ranges import allow_command, count_command
+from audio_model.ranges.rates import Mark
+from audio_model.ranges.rows import MarkedCall
+from audio_model.ranges.tables import write_manifest
 
 DESCRIPTION = """\
-Which number ranges call with recordings? Calls with their verdicts become a table of ranges: every
-prefix with its calls, its share of recordings (what the detector misses and flags wrongly taken
-into account), campaigns, numbers called, and what a breaker would have done. Ranges that explain an
-alarm are as small as they can be, so that honest neighbours stay open."""
+Find the number ranges that call with recordings, say of a call what it really was, and keep the
+list of what is always allowed. A mark stays in the store of number ranges and counts in the ranges
+of the caller; all marks together are a manifest to train on."""
 
 EPILOG = """\
-CALLS are .csv, .jsonl or .parquet files with the columns caller, time and verdict, and if they are
-there called, reason, score, duration, campaign, known, call and path: what `audio-model score`
-writes when its manifest has the call records' columns. Several files are one archive; their calls
-are taken in the order of their times.
-
 examples:
-  audio-model score calls.csv --output verdicts.csv      calls.csv: path, caller, called, time, ...
-  audio-model ranges verdicts.csv --output ranges.csv
-  audio-model ranges day-*.parquet --output ranges.csv --page ranges.html
-  audio-model ranges verdicts.csv --output ranges.csv --history history.csv  all that was ever held
-  audio-model ranges verdicts.csv --output ranges.csv --campaigns campaigns.csv
-  audio-model ranges verdicts.csv --output ranges.csv --store ranges.db     go on from what it holds
+  audio-model ranges count verdicts.csv --output ranges.csv --page ranges.html
+  audio-model ranges mark ranges.db 1732456789.42 recorded
+  audio-model ranges export ranges.db marks.csv                 for training.train
+  audio-model ranges export ranges.db marks.csv --audio kept/   recordings of serve --keep-audio
+  audio-model ranges allow add ranges.db 95588 --note 'the bank'
 
 exit status:
-  0 all calls counted, 1 some rows could not be, 2 wrong usage, 3 the output cannot be written
+  0 done, 1 some rows could not be taken, 2 wrong usage or an unknown call, 3 the output cannot be
+  written
 """
 
-
-def run(args: argparse.Namespace) -> int:
-    """Count calls; returns the exit status. Raises AudioModelError."""
-    policy = _policy(args)
-    for output in filter(None, (args.output, args.history, args.campaigns)):
-        if Path(output).suffix != ".csv":
-            raise UsageError(f"the output's name must end in .csv: {printable(output)}")
-    with closing(RangeStore(args.store, policy)) as store, closing(_Calls()) as calls:
-        damaged = _load(args.calls, calls, args.columns)
-        before = store.n_calls()
-        heard_until = store.last_time()
-        n_changes = 0
-        waiting = iter(calls)
-        while batch := list(islice(waiting, _BATCH)):
-            n_changes += len(store.hear(batch))
-        if store.n_calls() > before and calls.first < heard_until - CLOCK_SECONDS:
-            _warn_of_late(calls.first, heard_until)
-        # A store may have heard later calls than these files have.
-        last = store.last_time()
-        n_changes += len(store.tick(last))
-        n_ranges = write_ranges(args.output, store, args.min_calls)
-        if args.history is not None:
-            write_history(args.history, store)
-        if args.campaigns is not None:
-            write_campaigns(args.campaigns, store)
-        if args.page is not None:
-            write_whole(args.page, page(store, last, args.min_calls))
-        held = sum(node.held for node in store.ranges())
-        print(
-            f"{_counted(len(calls), before, store.n_calls())} in {n_ranges} ranges of "
-            f"{args.min_calls} calls or more, or whose breaker moved: {n_changes} changes of "
-            f"breakers{f' of {store.n_changes()} in the store' if args.store else ''}, {held} held "
-            "at the end",
-            file=sys.stderr,
-        )
-    return EXIT_SOME_DAMAGED if damaged else EXIT_DONE
-
-
-def _counted(given: int, before: int, after: int) -> str:
-    """Return how many calls were counted, and what a store had counted before."""
-    new = after - before
-    known = f" ({given - new} were known)" if given > new else ""
-    return f"{new} calls{known}" + (f" on top of {before}" if before else "")
-
-
-def _warn_of_late(first: float, heard_until: float) -> None:
-    """Say that calls lie before what a store has heard: its breakers follow the time of calls."""
-    print(
-        f"audio-model: the first call is of {iso(first, zone=None)}, and the store has heard calls "
-        f"until {iso(heard_until, zone=None)}: a range that was held later is let go. Files are "
-        "best given in the order of their times",
-        file=sys.stderr,
-    )
-
-
-def _load(files: list[str], calls: "_Calls", columns: dict[str, str] | None) -> int:
-    """Read all files, and say how their times were taken; returns how many rows were damaged."""
-    damaged = 0
-    for file in files:
-        forms: Counter[Form] = Counter()
-        for each in read_calls(file, columns, forms):
-            if not isinstance(each, DamagedRow):
-                calls.add(each)
-                continue
-            damaged += 1
-            if damaged <= MAX_DAMAGED_SHOWN:
-                print(f"audio-model: {each}", file=sys.stderr)
-        for form in forms.keys() - {Form.DATE, Form.SECONDS}:
-            print(
-                f"audio-model: {printable(file)}: {forms[form]} times are read as {form}",
-                file=sys.stderr,
-            )
-    if damaged > MAX_DAMAGED_SHOWN:
-        print(f"audio-model: and {damaged - MAX_DAMAGED_SHOWN} more rows", file=sys.stderr)
-    return damaged
-
-
-class _Calls:
-    """Calls in the order of their times, however many: they wait in a temporary database."""
-
-    def __init__(self) -> None:
-        self._db = sqlite3.connect("")
-        self._db.execute(
-            "CREATE TABLE calls "
-            "(id, caller, time, outcome, called, duration, campaign, path, score)"
-        )
-        self._n = 0
-
-    def __len__(self) -> int:
-        return self._n
-
-    @property
-    def first(self) -> float:
-        """Return when the first call came. There must be one."""
-        (first,) = self._db.execute("SELECT min(time) FROM calls").fetchone()
-        return float(first)
-
-    def __iter__(self) -> Iterator[RangeCall]:
-        for row in self._db.execute("SELECT * FROM calls ORDER BY time, rowid"):
-            yield RangeCall(row[0], row[1], row[2], Answer(row[3]), *row[4:])
-
-    def add(self, call: RangeCall) -> None:
-        self._n += 1
-        self._db.execute(
-            "INSERT INTO calls VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (call.id, call.caller, call.time, call.outcome.value, call.called, call.duration,
-             call.campaign, call.path, call.score),
-        )  # fmt: skip
-
-    def close(self) -> None:
-        self._db.close()
+run = run_action
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare what ``ranges`` takes."""
-    parser.add_argument("calls", nargs="+", metavar="CALLS", help="call records with verdicts")
-    parser.add_argument("--output", required=True, metavar="FILE", help="the table (.csv)")
-    parser.add_argument(
-        "--history", metavar="FILE", help="every change of every range, with its evidence (.csv)"
+    actions = add_actions(parser)
+    add_command(actions, "count", count_command, "say which ranges call with recordings, as CSV")
+    marking = add_action(actions, "mark", _mark, "say what a call really was")
+    _add_store(marking)
+    marking.add_argument("call", metavar="CALL", help="its id, as in events and records")
+    marking.add_argument("mark", choices=[*map(str, Mark)], help="what it was")
+    exporting = add_action(actions, "export", _export, "write all marks as a manifest")
+    _add_store(exporting)
+    exporting.add_argument("file", metavar="FILE", help="the manifest (.csv)")
+    exporting.add_argument(
+        "--audio", metavar="FOLDER", help="where serve --keep-audio has left recordings"
     )
-    parser.add_argument(
-        "--campaigns", metavar="FILE", help="recordings that ran from many numbers (.csv)"
-    )
-    parser.add_argument("--page", metavar="FILE", help="a page to look at, complete in one file")
-    add_columns_argument(parser, "CALLS", "caller=A_NUMBER,time=START")
-    parser.add_argument(
-        "--store", metavar="STORE", help="count on top of what a store holds, and keep it there"
-    )
-    parser.add_argument(
-        "--min-calls",
-        type=int,
-        default=DEFAULT_MIN_CALLS,
-        metavar="N",
-        help="leave out ranges with fewer calls (default: %(default)s)",
-    )
-    add_policy_arguments(parser)
+    add_command(actions, "allow", allow_command, "keep the list of ranges that always pass")
 
 
-def add_policy_arguments(parser: argparse.ArgumentParser) -> None:
-    """The options of the tests and breakers; those that are not given are None."""
-    test, policy = ChangeTest(), Policy()
-    group = parser.add_argument_group(
-        "what a range may do, and what the detector does wrong",
-        "a store keeps what it was given last",
-    )
-    for flag, default, text in (
-        ("--honest-share", test.honest, "share of recordings that an honest range may play"),
-        ("--campaign-share", test.bad, "share that a campaign plays in its range"),
-        ("--warnings", policy.warnings, "error budget: warnings a month of an honest range"),
-        ("--openings", policy.openings, "error budget: chance a month that one is opened"),
-        ("--hit-rate", test.rates.recorded_said_recorded, "recordings that are called recorded"),
-        ("--false-alarm-rate", test.rates.live_said_recorded, "live callers that are"),
-    ):
-        group.add_argument(flag, type=float, metavar="X", help=f"{text} (default: {default:g})")
+def _add_store(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("store", metavar="STORE", help="of number ranges")
 
 
-def _policy(args: argparse.Namespace) -> Policy | None:
-    """The policy that the options ask for; None if none was given."""
-    rates = {"recorded_said_recorded": args.hit_rate, "live_said_recorded": args.false_alarm_rate}
-    test = {"honest": args.honest_share, "bad": args.campaign_share}
-    budgets = {"warnings": args.warnings, "openings": args.openings}
-    if all(each is None for each in (*rates.values(), *test.values(), *budgets.values())):
-        return None
-    return Policy(ChangeTest(DetectorRates(**_given(rates)), **_given(test)), **_given(budgets))
+def _mark(args: argparse.Namespace) -> int:
+    with closing(allow_command.open_store(args.store)) as store:
+        for change in store.mark(args.call, Mark(args.mark)):
+            print(f"{change.prefix}: {change.before} -> {change.after} ({change.why})")
+    return 0
 
 
-def _given(options: dict[str, float | None]) -> dict[str, float]:
-    return {name: value for name, value in options.items() if value is not None}
+def _export(args: argparse.Namespace) -> int:
+    with closing(allow_command.open_store(args.store)) as store:
+        marked = list(_with_audio(store.marks(), args.audio))
+    n = write_manifest(args.file, marked)
+    left_out = len(marked) - n
+    rest = f"; of {left_out} more no recording is found" if left_out else ""
+    print(f"{n} marked calls are in {printable(args.file)}{rest}", file=sys.stderr)
+    return 0
+
+
+def _with_audio(marked: Iterator[MarkedCall], folder: str | None) -> Iterator[MarkedCall]:
+    """Yield the calls with the recordings that ``serve --keep-audio`` left in a folder."""
+    for each in marked:
+        path = each.call.path
+        if not path and folder is not None:
+            found = sorted(Path(folder).glob(f"*-{safe_name(each.call.id)}-caller.wav"))
+            path = str(found[0]) if found else ""
+        yield replace(each, call=replace(each.call, path=path))

@@ -55,7 +55,7 @@ time=calldate,duration=billsec,trunk=channel --output joined.csv
   audio-model join verdicts.csv cdr.csv --by number --seconds 3 --output joined.csv
   audio-model join verdicts.csv cdr.csv --campaigns campaigns.csv --output joined.csv
   audio-model report joined.csv --output report.html      by trunk, attestation, segment, day
-  audio-model ranges joined.csv --output ranges.csv
+  audio-model ranges count joined.csv --output ranges.csv
 
 The column join is found, ambiguous or none; join_problem tells why.
 
@@ -241,5 +241,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_columns_argument(parser, "RECORDS", "caller=src,time=calldate")
     parser.add_argument(
-        "--campaigns", metavar="FILE", help="the table of audio-model campaigns, joined by path"
+        "--campaigns",
+        metavar="FILE",
+        help="the table of `known campaigns`, joined by path",
     )

@@ -1,6 +1,6 @@
 """Manifests: tables of recordings, with a `path` column and others that are carried through.
 
-The summary that ``audio-model campaigns`` writes is one, too: its paths are the exemplars.
+The summary that ``audio-model known campaigns`` writes is one, too: its paths are the exemplars.
 """
 
 import json

@@ -188,7 +188,7 @@ def test_what_a_person_says_counts_and_is_exported(
     uvloop.run(test())
     manifest = tmp_path / "marks.csv"
     store = str(tmp_path / "ranges.db")
-    assert main(["feedback", store, "--export", str(manifest), "--audio", str(kept)]) == 0
+    assert main(["ranges", "export", store, str(manifest), "--audio", str(kept)]) == 0
     assert "1 marked calls" in capsys.readouterr().err
     (sound,) = kept.glob("*.wav")
     assert f"{sound.absolute()},recorded,recorded {BLOCK[0]}," in manifest.read_text()

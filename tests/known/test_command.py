@@ -27,9 +27,7 @@ def known(*arguments: str | Path) -> int:
 
 
 def campaigns(*arguments: str | Path) -> int:
-    parser = ArgumentParser()
-    campaigns_command.add_arguments(parser)
-    return campaigns_command.run(parser.parse_args([str(argument) for argument in arguments]))
+    return known("campaigns", *arguments)
 
 
 def table(text: str) -> list[dict[str, str]]:

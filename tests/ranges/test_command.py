@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from audio_model.errors import OutputError, UnknownCallError, UsageError
-from audio_model.ranges import command, feedback_command
+from audio_model.ranges import command
 from audio_model.ranges.describe import HISTORY_COLUMNS, RANGE_COLUMNS
 from audio_model.ranges.page import page
 from audio_model.ranges.rates import Answer, Mark
@@ -26,11 +26,10 @@ VERDICTS = {
 }
 
 
-def run(module: object, *arguments: str) -> int:
+def ranges(*arguments: str) -> int:
     parser = argparse.ArgumentParser()
-    module.add_arguments(parser)  # type: ignore[attr-defined]
-    status: int = module.run(parser.parse_args(arguments))  # type: ignore[attr-defined]
-    return status
+    command.add_arguments(parser)
+    return command.run(parser.parse_args(arguments))
 
 
 def write_calls(path: Path, heard: list[RangeCall]) -> str:
@@ -49,15 +48,15 @@ def archive() -> list[RangeCall]:
     return [call for pair in zip(bad, good, strict=True) for call in pair]
 
 
-def ranges(path: Path) -> dict[str, dict[str, str]]:
+def rows_by_prefix(path: Path) -> dict[str, dict[str, str]]:
     with path.open(newline="", encoding="utf-8-sig") as file:
         return {row["prefix"]: row for row in csv.DictReader(file)}
 
 
-def test_an_archive_becomes_a_table_of_ranges(tmp_path: Path) -> None:
+def test_an_archive_becomes_a_table_of_rows_by_prefix(tmp_path: Path) -> None:
     file = write_calls(tmp_path / "calls.csv", archive())
-    assert run(command, file, "--output", str(tmp_path / "ranges.csv")) == 0
-    table = ranges(tmp_path / "ranges.csv")
+    assert ranges("count", file, "--output", str(tmp_path / "ranges.csv")) == 0
+    table = rows_by_prefix(tmp_path / "ranges.csv")
     assert tuple(table["95213"]) == RANGE_COLUMNS
     assert (table["95213"]["calls"], table["952137"]["state"]) == ("300", "open")
     assert table["95213"]["state"] == "closed"
@@ -69,9 +68,9 @@ def test_the_order_of_files_and_rows_does_not_matter(tmp_path: Path) -> None:
     one = write_calls(tmp_path / "one.csv", heard)
     later = write_calls(tmp_path / "later.csv", heard[150:][::-1])
     early = write_calls(tmp_path / "early.csv", heard[:150][::-1])
-    assert run(command, one, "--output", str(tmp_path / "a.csv")) == 0
-    assert run(command, later, early, "--output", str(tmp_path / "b.csv")) == 0
-    a, b = ranges(tmp_path / "a.csv"), ranges(tmp_path / "b.csv")
+    assert ranges("count", one, "--output", str(tmp_path / "a.csv")) == 0
+    assert ranges("count", later, early, "--output", str(tmp_path / "b.csv")) == 0
+    a, b = rows_by_prefix(tmp_path / "a.csv"), rows_by_prefix(tmp_path / "b.csv")
     assert {prefix: row["calls"] for prefix, row in a.items()} == {
         prefix: row["calls"] for prefix, row in b.items()
     }
@@ -82,8 +81,8 @@ def test_a_store_is_gone_on_with(tmp_path: Path) -> None:
     heard = archive()
     for n, part in enumerate((heard[:200], heard[200:], heard)):
         file = write_calls(tmp_path / f"{n}.csv", part)
-        assert run(command, file, "--output", str(tmp_path / "r.csv"), "--store", store) == 0
-    assert ranges(tmp_path / "r.csv")["95213"]["calls"] == "300"
+        assert ranges("count", file, "--output", str(tmp_path / "r.csv"), "--store", store) == 0
+    assert rows_by_prefix(tmp_path / "r.csv")["95213"]["calls"] == "300"
 
 
 def test_damaged_rows_are_told_and_the_rest_is_counted(
@@ -91,21 +90,21 @@ def test_damaged_rows_are_told_and_the_rest_is_counted(
 ) -> None:
     file = Path(write_calls(tmp_path / "calls.csv", archive()))
     file.write_text(file.read_text() + "x.wav,95588,,never,live,\n" * 30)
-    assert run(command, str(file), "--output", str(tmp_path / "r.csv")) == 1
+    assert ranges("count", str(file), "--output", str(tmp_path / "r.csv")) == 1
     said = capsys.readouterr().err
     assert "time is" in said
     assert "and 20 more rows" in said
-    assert ranges(tmp_path / "r.csv")["95213"]["calls"] == "300"
+    assert rows_by_prefix(tmp_path / "r.csv")["95213"]["calls"] == "300"
 
 
 def test_no_table_is_left_where_it_cannot_be_written(tmp_path: Path) -> None:
     file = write_calls(tmp_path / "calls.csv", archive())
     with pytest.raises(OutputError, match="nowhere"):
-        run(command, file, "--output", str(tmp_path / "nowhere" / "r.csv"))
+        ranges("count", file, "--output", str(tmp_path / "nowhere" / "r.csv"))
     with pytest.raises(UsageError, match=r"\.csv"):
-        run(command, file, "--output", str(tmp_path / "r.parquet"))
+        ranges("count", file, "--output", str(tmp_path / "r.parquet"))
     with pytest.raises(UsageError, match="honest share"):
-        run(command, file, "--output", str(tmp_path / "r.csv"), "--honest-share", "0.96")
+        ranges("count", file, "--output", str(tmp_path / "r.csv"), "--honest-share", "0.96")
 
 
 def marked_store(tmp_path: Path) -> str:
@@ -129,7 +128,7 @@ def test_a_manifest_of_marks_names_what_exists(tmp_path: Path) -> None:
         store.mark(str(n), Mark.LIVE, 1e9)
     store.close()
     marks = tmp_path / "m.csv"
-    assert run(feedback_command, str(tmp_path / "r.db"), "--export", str(marks)) == 0
+    assert ranges("export", str(tmp_path / "r.db"), str(marks)) == 0
     with marks.open(newline="") as file:
         assert [row["path"] for row in csv.DictReader(file)] == there
 
@@ -137,8 +136,8 @@ def test_a_manifest_of_marks_names_what_exists(tmp_path: Path) -> None:
 def test_marks_become_a_manifest_that_training_reads(tmp_path: Path) -> None:
     store = marked_store(tmp_path)
     for call, mark in (("a", "recorded"), ("b", "live"), ("unheard", "live")):
-        assert run(feedback_command, store, call, mark) == 0
-    assert run(feedback_command, store, "--export", str(tmp_path / "marks.csv")) == 0
+        assert ranges("mark", store, call, mark) == 0
+    assert ranges("export", store, str(tmp_path / "marks.csv")) == 0
     clips = manifest.load(tmp_path / "marks.csv").clips
     assert [(clip.path.name, clip.label, clip.source) for clip in clips] == [
         ("a.wav", 1, "recorded 95213001"),
@@ -148,25 +147,25 @@ def test_marks_become_a_manifest_that_training_reads(tmp_path: Path) -> None:
 
 def test_recordings_that_serve_kept_are_found(tmp_path: Path) -> None:
     store = marked_store(tmp_path)
-    run(feedback_command, store, "unheard", "live")
+    ranges("mark", store, "unheard", "live")
     kept = tmp_path / "kept"
     kept.mkdir()
     (kept / "unknown-20241124T000000.000Z-twilio-unheard-caller.wav").touch()
     export = tmp_path / "marks.csv"
-    assert run(feedback_command, store, "--export", str(export), "--audio", str(kept)) == 0
+    assert ranges("export", store, str(export), "--audio", str(kept)) == 0
     assert "unheard-caller.wav" in export.read_text()
 
 
-def test_feedback_says_what_is_wrong(tmp_path: Path) -> None:
+def test_a_mark_says_what_is_wrong(tmp_path: Path) -> None:
     store = marked_store(tmp_path)
     with pytest.raises(UnknownCallError, match="nobody"):
-        run(feedback_command, store, "nobody", "live")
+        ranges("mark", store, "nobody", "live")
     with pytest.raises(UsageError, match="there is no store"):
-        run(feedback_command, str(tmp_path / "none.db"), "a", "live")
-    with pytest.raises(UsageError, match="give a call"):
-        run(feedback_command, store)
-    with pytest.raises(UsageError, match="give a call"):
-        run(feedback_command, store, "a")
+        ranges("mark", str(tmp_path / "none.db"), "a", "live")
+    with pytest.raises(UsageError, match="there is no store"):
+        ranges("export", str(tmp_path / "none.db"), str(tmp_path / "marks.csv"))
+    with pytest.raises(SystemExit):
+        ranges("mark", store, "a")
     assert not (tmp_path / "none.db").exists()
 
 
@@ -177,8 +176,8 @@ def test_history_has_what_the_end_no_longer_shows(
     later = list(calls(["13912345678"], 20, share=0.0, start=heard[-1].time + 90_000, name="x"))
     file = write_calls(tmp_path / "calls.csv", heard + later)
     table, history = tmp_path / "ranges.csv", tmp_path / "history.csv"
-    assert run(command, file, "--output", str(table), "--history", str(history)) == 0
-    row = ranges(table)["952137"]
+    assert ranges("count", file, "--output", str(table), "--history", str(history)) == 0
+    row = rows_by_prefix(table)["952137"]
     assert (row["state"], row["times_opened"], row["kind"]) == ("closed", "1", "service")
     with history.open(newline="", encoding="utf-8-sig") as text:
         rows = list(csv.DictReader(text))
@@ -190,29 +189,29 @@ def test_history_has_what_the_end_no_longer_shows(
     assert int(opened["recorded"]) >= 3
     assert f"{len(rows)} changes of breakers, 0 held" in capsys.readouterr().err
     with pytest.raises(UsageError, match=r"\.csv"):
-        run(command, file, "--output", str(table), "--history", str(tmp_path / "h.txt"))
+        ranges("count", file, "--output", str(table), "--history", str(tmp_path / "h.txt"))
 
 
 def test_tables_bear_the_mark_that_spreadsheets_look_for(tmp_path: Path) -> None:
     file = write_calls(tmp_path / "calls.csv", archive())
     out = [str(tmp_path / name) for name in ("r.csv", "h.csv")]
-    assert run(command, file, "--output", out[0], "--history", out[1]) == 0
+    assert ranges("count", file, "--output", out[0], "--history", out[1]) == 0
     assert all(Path(name).read_bytes().startswith(codecs.BOM_UTF8) for name in out)
 
 
 def test_a_range_that_opened_is_in_the_table_however_few_calls_it_has(tmp_path: Path) -> None:
     heard = [RangeCall(str(n), "95213777", 1e9 + n, Answer.RECORDED) for n in range(9)]
     file = write_calls(tmp_path / "calls.csv", heard)
-    assert run(command, file, "--output", str(tmp_path / "r.csv")) == 0
-    assert [row["state"] for row in ranges(tmp_path / "r.csv").values()] == ["open"]
+    assert ranges("count", file, "--output", str(tmp_path / "r.csv")) == 0
+    assert [row["state"] for row in rows_by_prefix(tmp_path / "r.csv").values()] == ["open"]
 
 
 def test_implausible_numbers_are_told_with_their_reasons(tmp_path: Path) -> None:
     odd = [*["9521370011"] * 12, *["9521"] * 3, "95300112"]
     heard = [RangeCall(str(n), each, 1e9 + n, Answer.LIVE) for n, each in enumerate(odd)]
     file = write_calls(tmp_path / "calls.csv", heard)
-    assert run(command, file, "--output", str(tmp_path / "r.csv"), "--min-calls", "1") == 0
-    table = ranges(tmp_path / "r.csv")
+    assert ranges("count", file, "--output", str(tmp_path / "r.csv"), "--min-calls", "1") == 0
+    table = rows_by_prefix(tmp_path / "r.csv")
     assert table["?952"]["kind"] == "implausible"
     assert table["?952"]["reasons"] == "too_long 12; wrong_length 3"
 
@@ -222,18 +221,18 @@ def test_a_store_and_the_summary_agree(tmp_path: Path, capsys: pytest.CaptureFix
     early = write_calls(tmp_path / "early.csv", heard[:200])
     late = write_calls(tmp_path / "late.csv", heard)
     rest = ("--output", str(tmp_path / "r.csv"), "--store", str(tmp_path / "r.db"))
-    assert run(command, early, *rest) == 0
+    assert ranges("count", early, *rest) == 0
     assert "200 calls in" in capsys.readouterr().err
-    assert run(command, late, *rest) == 0
+    assert ranges("count", late, *rest) == 0
     said = capsys.readouterr().err
     assert "100 calls (200 were known) on top of 200 in" in said
-    state = ranges(tmp_path / "r.csv")["952137"]["state"]
+    state = rows_by_prefix(tmp_path / "r.csv")["952137"]["state"]
     # An older file comes late: what a later call of the store's holds is told, and stays held.
-    assert run(command, early, *rest) == 0
+    assert ranges("count", early, *rest) == 0
     said = capsys.readouterr().err
     assert "0 calls (200 were known) on top of 300" in said
     assert "0 changes of breakers" in said
-    assert ranges(tmp_path / "r.csv")["952137"]["state"] == state == "open"
+    assert rows_by_prefix(tmp_path / "r.csv")["952137"]["state"] == state == "open"
 
 
 def test_calls_of_before_what_a_store_has_heard_are_told(
@@ -242,9 +241,9 @@ def test_calls_of_before_what_a_store_has_heard_are_told(
     rest = ("--output", str(tmp_path / "r.csv"), "--store", str(tmp_path / "r.db"))
     now = list(calls(HONEST, 5, share=0.0, start=1_000_100_000.0, name="now"))
     old = list(calls(HONEST, 5, share=0.0, start=1_000_000_000.0, name="old"))
-    assert run(command, write_calls(tmp_path / "now.csv", now), *rest) == 0
+    assert ranges("count", write_calls(tmp_path / "now.csv", now), *rest) == 0
     assert "store has" not in capsys.readouterr().err
-    assert run(command, write_calls(tmp_path / "old.csv", old), *rest) == 0
+    assert ranges("count", write_calls(tmp_path / "old.csv", old), *rest) == 0
     assert "the store has heard calls until" in capsys.readouterr().err
 
 
@@ -252,8 +251,8 @@ def test_a_store_keeps_its_policy_unless_another_is_asked_for(tmp_path: Path) ->
     file = write_calls(tmp_path / "calls.csv", archive())
     path = str(tmp_path / "ranges.db")
     rest = ("--output", str(tmp_path / "r.csv"), "--store", path)
-    assert run(command, file, *rest, "--honest-share", "0.3") == 0
-    assert run(command, file, *rest) == 0
+    assert ranges("count", file, *rest, "--honest-share", "0.3") == 0
+    assert ranges("count", file, *rest) == 0
     store = RangeStore(path)
     assert store.policy.test.honest == 0.3
     store.close()
@@ -268,7 +267,7 @@ def test_it_says_how_times_were_read_and_takes_other_names(
     html = tmp_path / "r.html"
     names = ("--columns", "caller=主叫号码,time=时间")
     rest = ("--output", str(tmp_path / "r.csv"), "--page", str(html))
-    assert run(command, str(file), *rest, *names) == 0
+    assert ranges("count", str(file), *rest, *names) == 0
     assert "12 times are read as milliseconds since 1970" in capsys.readouterr().err
     assert "2025" in html.read_text(encoding="utf-8")
 

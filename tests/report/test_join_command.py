@@ -154,7 +154,7 @@ def test_the_table_is_one_for_report_and_ranges(tmp_path: Path) -> None:
     assert cli.main(["report", file, "--output", str(html), "--no-sound"]) == 0
     text = html.read_text(encoding="utf-8")
     assert all(f"By {name}" in text for name in ("trunk", "attestation"))
-    assert cli.main(["ranges", file, "--output", str(tmp_path / "r.csv")]) == 0
+    assert cli.main(["ranges", "count", file, "--output", str(tmp_path / "r.csv")]) == 0
     assert "95213001" in (tmp_path / "r.csv").read_text()
 
 

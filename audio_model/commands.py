@@ -1,0 +1,59 @@
+"""Actions below a command of the command line: ``known add``, ``ranges count`` and their like."""
+
+import argparse
+from collections.abc import Callable
+from typing import Protocol, TypeAlias
+
+# Quoted: at run time the class takes no parameter.
+Actions: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
+
+
+class Command(Protocol):
+    """A module that holds a command.
+
+    Its ``run`` returns the exit status and raises AudioModelError.
+    """
+
+    DESCRIPTION: str
+    EPILOG: str
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None: ...
+
+    def run(self, args: argparse.Namespace) -> int: ...
+
+
+def add_actions(parser: argparse.ArgumentParser) -> Actions:
+    """Say that a command needs one of its actions; return what they are added to."""
+    return parser.add_subparsers(required=True, metavar="ACTION")
+
+
+def add_action(
+    actions: Actions, name: str, action: Callable[[argparse.Namespace], int], about: str
+) -> argparse.ArgumentParser:
+    """Add an action; return its parser. :func:`run_action` runs the action that was chosen."""
+    parser = actions.add_parser(name, help=about, description=about, allow_abbrev=False)
+    parser.set_defaults(action=action)
+    return parser
+
+
+def add_command(
+    actions: Actions, name: str, command: Command, about: str
+) -> argparse.ArgumentParser:
+    """Add an action that has a module of its own; return its parser."""
+    parser = actions.add_parser(
+        name,
+        help=about,
+        description=command.DESCRIPTION,
+        epilog=command.EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.set_defaults(action=command.run)
+    command.add_arguments(parser)
+    return parser
+
+
+def run_action(args: argparse.Namespace) -> int:
+    """Run the action that was chosen; return the exit status. Raises AudioModelError."""
+    action: Callable[[argparse.Namespace], int] = args.action
+    return action(args)
