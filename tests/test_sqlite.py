@@ -1,7 +1,10 @@
 """What the two stores have in common; each one's own is tested with it."""
 
+import json
 import sqlite3
 import stat
+import subprocess
+import sys
 from contextlib import closing
 from pathlib import Path
 
@@ -74,3 +77,30 @@ def test_a_transaction_within_another_is_part_of_it(
             raise KeyError
         with pytest.raises(StoreError), store._transaction("BEGIN"):
             store._db.execute("SELECT * FROM more")
+
+
+@STORES
+def test_who_opens_a_store_twice_loses_nothing_to_another_process(
+    tmp_path: Path, kind: type[SqliteStore]
+) -> None:
+    # As a server does, which writes in one thread and reads in another.
+    path = tmp_path / "a.db"
+    with kind(path) as writer, kind(path):
+        with writer._transaction("BEGIN IMMEDIATE"):
+            writer._db.execute("CREATE TABLE more (x)")
+        # Whoever leaves last takes the log away, and must not think that it is the last.
+        assert _in_another_process(path, "INSERT INTO more VALUES (1)") == []
+        with writer._transaction("BEGIN IMMEDIATE"):
+            writer._db.execute("INSERT INTO more VALUES (2)")
+        assert _in_another_process(path, "SELECT x FROM more") == [[1], [2]]
+
+
+def _in_another_process(path: Path, statement: str) -> object:
+    code = (
+        "import json, sqlite3, sys; db = sqlite3.connect(sys.argv[1], isolation_level=None)\n"
+        "print(json.dumps(db.execute(sys.argv[2]).fetchall())); db.close()"
+    )
+    told = subprocess.run(
+        [sys.executable, "-c", code, path, statement], capture_output=True, text=True, check=True
+    )
+    return json.loads(told.stdout)

@@ -47,6 +47,8 @@ class Sent:
     """The most that a packet was sent behind its time."""
     answers_s: list[float]
     """From a call's first packet to its final event, of protocols that send it back."""
+    unanswered_s: list[float]
+    """How long each call lasted that was hung up without a final event."""
 
 
 def syllables(seconds: float = 4.0) -> np.ndarray:
@@ -175,6 +177,7 @@ class Crowd:
         self.call_packets = round((call_seconds or 86_400) * 1000 / PACKET_MS)
         self.calls = self.sent = 0
         self.answers: list[float] = []
+        self.unanswered: list[float] = []
         self._dialling: set[asyncio.Task[None]] = set()
 
     async def dial(self, slot: int) -> None:
@@ -203,6 +206,8 @@ class Crowd:
         if leg is not None:
             if leg.answered:
                 self.answers.append(leg.answered - leg.began)
+            else:
+                self.unanswered.append(time.monotonic() - leg.began)
             leg.transport.close()
             self.legs[slot] = None
 
@@ -240,7 +245,7 @@ async def call(crowd: Crowd, seconds: float, settle: float) -> Sent:
     await asyncio.get_running_loop().run_in_executor(None, sys.stdin.readline)
     for slot in range(len(crowd.legs)):
         crowd.hang_up(slot)
-    return Sent(len(crowd.legs), audio, calls, wall, 1000 * late, crowd.answers)
+    return Sent(len(crowd.legs), audio, calls, wall, 1000 * late, crowd.answers, crowd.unanswered)
 
 
 def main() -> None:

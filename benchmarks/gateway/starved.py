@@ -27,7 +27,7 @@ class Starved:
     refused: int
     """Answered at once, as overload."""
     late: int
-    """After the deadline, as the caller sees it."""
+    """After the deadline, as the caller sees it; or never, though the call lasted longer."""
     median_s: float
     """Of those that were heard."""
     last_s: float
@@ -53,7 +53,7 @@ def measure(*, loops: int, legs: int, seconds: float) -> Starved:
         loops=loops,
         answers=len(answers),
         refused=len(answers) - len(heard),
-        late=sum(answer > DEADLINE_SECONDS for answer in answers),
+        late=sum(answer > DEADLINE_SECONDS for answer in answers + sent.unanswered_s),
         median_s=heard[len(heard) // 2],
         last_s=heard[-1],
         caller_late_ms=sent.late_ms,
