@@ -34,6 +34,9 @@ BUSY, FULL = 0.85, 0.95
 SLICE_SECONDS = 0.01
 """A round lets packets in after so long."""
 
+CONCLUDE_SECONDS = 0.05
+"""Final events that are due let anything else in after so long."""
+
 LOAD_SECONDS = 0.5
 """Over how long the load is measured."""
 
@@ -60,7 +63,10 @@ class Engine:
         """Whom the round that goes on has yet to hear."""
         self._scheduled = False
         """Whether a round is to come or goes on."""
-        self._due: list[Leg] = []
+        self._due: dict[Leg, None] = {}
+        """Legs whose time is up, each once."""
+        self._final_seconds = 0.0
+        """Wall-clock time that a final event took lately, without hearing the leg."""
         self._lag = LoopLag()
         self._measured = (monotonic(), thread_time(), waited_for_a_core())
         self._load = self._stolen = 0.0
@@ -83,7 +89,7 @@ class Engine:
         """
         if not self._due:
             self._loop.call_soon(self._conclude)
-        self._due.append(leg)
+        self._due[leg] = None
 
     @property
     def full(self) -> bool:
@@ -134,16 +140,30 @@ class Engine:
         return SHORTEST_PAUSE + self._beyond_busy() * (LONGEST_PAUSE - SHORTEST_PAUSE)
 
     def _conclude(self) -> None:
-        due, self._due = sorted(self._due, key=lambda leg: leg.answer_by), []
-        for at in range(0, len(due), LEGS_A_RUN):
+        """Conclude legs for a while, the most urgent first; the rest at the loop's next turn."""
+        due = sorted(self._due, key=lambda leg: leg.answer_by)
+        now = monotonic()
+        until = now + CONCLUDE_SECONDS
+        at = 0
+        while at < len(due):
             together = due[at : at + LEGS_A_RUN]
-            # Whose time is over has waited long enough: what was heard so far is the answer.
-            while in_time := [
-                leg for leg in together if monotonic() < leg.answer_by and _decode(leg)
-            ]:
-                self._hear(in_time)
+            # The last of those that wait is to be answered by its deadline as well. Where that is
+            # not certain, what was heard so far is the answer.
+            at_once = now + (len(due) - at) * self._final_seconds >= together[0].answer_by
+            while not at_once and (ready := [leg for leg in together if _decode(leg)]):
+                self._hear(ready)
+                at_once = monotonic() >= together[0].answer_by
+            began = monotonic()
             for leg in together:
-                leg.conclude(at_once=monotonic() >= leg.answer_by)
+                leg.conclude(at_once=at_once)
+            now = monotonic()
+            self._final_seconds += 0.2 * ((now - began) / len(together) - self._final_seconds)
+            at += len(together)
+            if now > until:
+                break
+        self._due = dict.fromkeys(due[at:])
+        if self._due:
+            self._loop.call_soon(self._conclude)
 
     def _schedule(self) -> None:
         if not self._scheduled:

@@ -14,6 +14,10 @@ from audio_model.gateway.engine import Engine
 WAKE_SECONDS = 0.01
 """Who would wake within so long wakes with the first. Not all at once, or timers would be late."""
 
+WAKE_TOGETHER = 32
+"""So many are read at one turn of the loop, at most: each may bring a second's packets where the
+machine is behind, and timers wait meanwhile."""
+
 OVER_SECONDS = 0.5
 """Rest of a connection whose call is answered. Far below the kernel's buffers, which hold seconds:
 the gateway never waits to send. A hang-up is noticed so much later, when nobody waits for it."""
@@ -52,7 +56,9 @@ class _Resting:
 
     def _wake(self) -> None:
         at_rest, now = self._at_rest, self._loop.time()
-        while at_rest and at_rest[0][0] <= now + WAKE_SECONDS:
+        for _ in range(WAKE_TOGETHER):
+            if not at_rest or at_rest[0][0] > now + WAKE_SECONDS:
+                break
             at_rest.popleft()[1].resume_reading()
         if at_rest:
-            self._loop.call_later(at_rest[0][0] - now, self._wake)
+            self._loop.call_later(max(0.0, at_rest[0][0] - now), self._wake)

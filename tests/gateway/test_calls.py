@@ -192,6 +192,46 @@ def test_the_deadline_does_not_wait_for_the_engine(
     run(detector, scene, deadline_seconds=0.1)
 
 
+def test_deadlines_of_one_moment_let_others_in_and_each_leg_has_one_final(
+    detector: Detector, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine, "CONCLUDE_SECONDS", 0.0)
+
+    async def scene(calls: Calls) -> None:
+        told = [Told(calls, str(n)) for n in range(3 * engine.LEGS_A_RUN)]
+        legs = [each.call.open_leg("caller", MULAW) for each in told]
+        for leg in legs:
+            leg.feed(RECORDED[:16_000])
+        for leg in (*legs, *legs):
+            calls.engine.conclude(leg)
+        turns = []
+        async with asyncio.timeout(5):
+            while not all(leg.finished for leg in legs):
+                await asyncio.sleep(0)
+                turns.append(sum(leg.finished for leg in legs))
+        assert max(b - a for a, b in pairwise([0, *turns])) <= engine.LEGS_A_RUN
+        assert {each.final.verdict.verdict for each in told} == {VerdictKind.RECORDED}
+
+    run(detector, scene)
+
+
+def test_where_finals_take_longer_than_is_left_legs_are_not_heard_any_more(
+    detector: Detector,
+) -> None:
+    async def scene(calls: Calls) -> None:
+        # As measured on a machine that others use.
+        calls.engine._final_seconds = 0.5
+        told = [Told(calls, str(n)) for n in range(10)]
+        for each in told:
+            leg = each.call.open_leg("caller", MULAW)
+            leg.feed(RECORDED)
+            calls.engine.conclude(leg)
+        await asyncio.sleep(0)
+        assert {each.final.verdict.reason for each in told} == {Reason.OVERLOAD}
+
+    run(detector, scene, deadline_seconds=4.0)
+
+
 def test_beyond_max_legs_the_answer_is_overload_at_once(detector: Detector) -> None:
     async def scene(calls: Calls) -> None:
         one, two, three = (Told(calls, str(n)) for n in range(3))

@@ -2,12 +2,13 @@
 
 import asyncio
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import cast
 
 import pytest
 
 from audio_model.gateway.engine import Engine
-from audio_model.gateway.pacer import WAKE_SECONDS, Pacer
+from audio_model.gateway.pacer import WAKE_SECONDS, WAKE_TOGETHER, Pacer
 
 
 @dataclass
@@ -100,5 +101,20 @@ def test_who_woke_may_rest_again() -> None:
             assert not transport.reading
             await asyncio.sleep(0.06)
             assert len(transport.woken_at) == times
+
+    asyncio.run(scene())
+
+
+def test_not_all_wake_at_one_turn_of_the_loop() -> None:
+    async def scene() -> None:
+        paced, transports = pacer(0.02), [Transport() for _ in range(3 * WAKE_TOGETHER)]
+        for transport in transports:
+            read(paced, transport)
+        woken = []
+        async with asyncio.timeout(5):
+            while not all(transport.reading for transport in transports):
+                await asyncio.sleep(0)
+                woken.append(sum(transport.reading for transport in transports))
+        assert max(b - a for a, b in pairwise([0, *woken])) <= WAKE_TOGETHER
 
     asyncio.run(scene())

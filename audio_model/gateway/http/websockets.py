@@ -7,8 +7,9 @@ connections together, once in a while.
 
 import asyncio
 import logging
-from collections import deque
+import struct
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from time import monotonic
 
 import aiohttp
@@ -24,8 +25,8 @@ from audio_model.gateway.outlets.metrics import Metrics
 logger = logging.getLogger(__name__)
 
 MAX_BAD_MESSAGES = 20
-MAX_UNSENT = 1000
-"""Messages to a peer that does not read them; then it is gone for us."""
+MAX_UNSENT_BYTES = 1_000_000
+"""Of messages to a peer that does not read them; then it is gone for us."""
 PING_SECONDS = 20.0
 """Quiet connections are pinged, so that proxies between keep them."""
 CLOSE_SECONDS = 3.0
@@ -45,7 +46,11 @@ _MAX_REASON = 123
 
 
 class Socket:
-    """The Connection that a dialect sees. Sending waits for nothing: a task does it."""
+    """The Connection that a dialect sees.
+
+    What is sent leaves at once, for it may be a final event at its deadline: as aiohttp sends, it
+    would wait for a task's turn, behind everything that is ready on a busy loop.
+    """
 
     def __init__(
         self,
@@ -57,38 +62,41 @@ class Socket:
         self.headers: Mapping[str, str] = request.headers
         self._response = response
         self.transport = transport
-        # None: a ping.
-        self._unsent: deque[str | bytes | None] = deque()
+        self._early: list[bytes] = []
+        """Frames that were sent before the handshake was done."""
         self._closing: tuple[int, str] | None = None
         self._closing_since = 0.0
-        self._sender: asyncio.Task[None] | None = None
+        self._closer: asyncio.Task[None] | None = None
         self.received = 0
         """Messages so far."""
         self.opened_at = self.heard_at = self.pinged_at = monotonic()
         self._received_before = 0
 
     def send_text(self, message: str) -> None:
-        self._send(message)
+        self._send(_TEXT, message.encode())
 
     def send_bytes(self, message: bytes) -> None:
-        self._send(message)
+        self._send(_BINARY, message)
 
     def close(self, code: int = WSCloseCode.OK, reason: str = "") -> None:
         if self._closing is None:
             self._closing, self._closing_since = (code, reason), monotonic()
-            self._start_sending()
+            self._close_if_prepared()
 
     def start(self) -> None:
         """The handshake is done: what was sent before goes out."""
-        if self._unsent or self._closing is not None:
-            self._start_sending()
+        # uvloop keeps what is below the limit until all callbacks that are ready have run.
+        self.transport.set_write_buffer_limits(high=0)
+        for frame in self._early:
+            self.transport.write(frame)
+        self._early.clear()
+        self._close_if_prepared()
 
     async def end(self) -> None:
-        """The connection is gone, and with it what is unsent."""
-        self._unsent.clear()
-        if self._sender is not None:
-            self._sender.cancel()
-            await asyncio.gather(self._sender, return_exceptions=True)
+        """The connection is gone."""
+        if self._closer is not None:
+            self._closer.cancel()
+            await asyncio.gather(self._closer, return_exceptions=True)
 
     def look(self, now: float, limits: Limits) -> None:
         """Close the connection if it is idle or has lasted too long, or ping it; cut it if it
@@ -106,41 +114,39 @@ class Socket:
             self.close(WSCloseCode.POLICY_VIOLATION, f"idle for {limits.idle_seconds:g} s")
         elif now - max(self.heard_at, self.pinged_at) > PING_SECONDS:
             self.pinged_at = now
-            self._send(None)
+            self._send(WSMsgType.PING, b"")
 
-    def _send(self, message: str | bytes | None) -> None:
-        if self._closing is not None:
+    def _send(self, kind: WSMsgType, message: bytes) -> None:
+        if self._closing is not None or self._response.closed or self.transport.is_closing():
             return
-        if len(self._unsent) >= MAX_UNSENT:
+        if not self._response.prepared:
+            self._early.append(frame(kind, message))
+            return
+        if self.transport.get_write_buffer_size() > MAX_UNSENT_BYTES:
             logger.warning("a peer does not read what it is sent; its connection is cut")
-            self._unsent.clear()
             self._closing = WSCloseCode.ABNORMAL_CLOSURE, ""
             self.transport.abort()
             return
-        self._unsent.append(message)
-        self._start_sending()
+        self.transport.write(frame(kind, message))
 
-    def _start_sending(self) -> None:
-        if self._response.prepared and (self._sender is None or self._sender.done()):
-            self._sender = asyncio.create_task(self._send_all())
+    def _close_if_prepared(self) -> None:
+        if self._closing is not None and self._response.prepared:
+            self._closer = asyncio.create_task(self._close(*self._closing))
 
-    async def _send_all(self) -> None:
-        response = self._response
-        try:
-            while self._unsent:
-                message = self._unsent.popleft()
-                if isinstance(message, str):
-                    await response.send_str(message)
-                elif message is None:
-                    await response.ping()
-                else:
-                    await response.send_bytes(message)
-            if self._closing is not None:
-                code, reason = self._closing
-                await response.close(code=code, message=reason.encode()[:_MAX_REASON])
-        except (aiohttp.ClientError, ConnectionError):
-            # It is gone; the receiving side notices and ends the call.
-            self._unsent.clear()
+    async def _close(self, code: int, reason: str) -> None:
+        # If it is gone, the receiving side notices and ends the call.
+        with suppress(aiohttp.ClientError, ConnectionError):
+            await self._response.close(code=code, message=reason.encode()[:_MAX_REASON])
+
+
+def frame(kind: WSMsgType, message: bytes) -> bytes:
+    """Return a whole message as a server sends it. Source: RFC 6455, 5.2."""
+    n_bytes = len(message)
+    if n_bytes < 126:
+        return bytes((0x80 | kind, n_bytes)) + message
+    if n_bytes < 1 << 16:
+        return struct.pack("!BBH", 0x80 | kind, 126, n_bytes) + message
+    return struct.pack("!BBQ", 0x80 | kind, 127, n_bytes) + message
 
 
 class WebSockets:

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 from typing import Any, ClassVar, cast
 
 import aiohttp
@@ -18,7 +19,7 @@ from audio_model.gateway.http.errors import HttpError
 from audio_model.gateway.http.websockets import (
     FAIR_MESSAGES,
     MAX_BAD_MESSAGES,
-    MAX_UNSENT,
+    MAX_UNSENT_BYTES,
     WebSockets,
 )
 from audio_model.gateway.outlets.metrics import Metrics
@@ -58,8 +59,9 @@ class Obedient(Dialect):
                 self.connection.close(1000, "done")
                 self.connection.send_text("after the close")
             case "flood":
-                for _ in range(MAX_UNSENT + 1):
-                    self.connection.send_text("x" * 1000)
+                # More than the kernel takes for it.
+                for _ in range(200):
+                    self.connection.send_text("x" * 100_000)
 
     def binary(self, message: bytes) -> None:
         self.heard.append(message)
@@ -147,6 +149,34 @@ def test_messages_in_and_out_in_order() -> None:
             assert dialect.heard == [b"\xff" * 160, "echo"]
             assert dialect.connection.query["call"] == "7"
             assert "Sec-WebSocket-Key" in dialect.connection.headers
+
+    run(test())
+
+
+@pytest.mark.parametrize("n_bytes", [0, 125, 126, 65_535, 65_536])
+def test_messages_of_any_length_are_sent(n_bytes: int) -> None:
+    async def test() -> None:
+        async with adapter() as here, here.connect() as socket:
+            (await here.dialect()).connection.send_bytes(b"x" * n_bytes)
+            assert (await socket.receive_bytes(timeout=2)) == b"x" * n_bytes
+
+    run(test())
+
+
+def test_what_is_sent_leaves_before_the_loop_does_anything_else() -> None:
+    async def test() -> None:
+        async with adapter() as here, here.connect():
+            dialect = await here.dialect()
+            connection: Any = dialect.connection
+            transport, written = connection.transport, []
+            connection.transport = SimpleNamespace(
+                is_closing=transport.is_closing,
+                get_write_buffer_size=transport.get_write_buffer_size,
+                write=written.append,
+            )
+            connection.send_text("final")
+            assert written == [b"\x81\x05final"]
+            connection.transport = transport
 
     run(test())
 
@@ -365,7 +395,8 @@ def test_a_peer_that_can_not_be_told_to_go_is_cut_off(monkeypatch: pytest.Monkey
             _, writer = await raw(here)
             dialect = await here.dialect()
             writer.transport.pause_reading()
-            for _ in range(MAX_UNSENT - 1):
+            transport = cast(Any, dialect.connection).transport
+            while transport.get_write_buffer_size() < MAX_UNSENT_BYTES / 2:
                 dialect.connection.send_text("x" * 10_000)
             await until(lambda: dialect.losses, 5)
             writer.transport.abort()
