@@ -92,6 +92,7 @@ class Server:
                 self.metrics,
                 retries=settings.webhook.retries,
                 connections=settings.webhook.connections,
+                batch=settings.webhook.batch,
                 spool=None if settings.webhook.spool is None else Spool(settings.webhook.spool),
             )
             sinks.append(self._webhooks.add)

@@ -235,6 +235,14 @@ class Webhook:
     connections: Annotated[
         int, Given(values.integer(1, 10_000), "N", "requests at once, at most")
     ] = 64
+    batch: Annotated[
+        int,
+        Given(
+            values.integer(1, 1000),
+            "N",
+            "up to N events in one request, for receivers that ask for that; 1: each by itself",
+        ),
+    ] = 1
     spool: Annotated[
         Path | None,
         Given(

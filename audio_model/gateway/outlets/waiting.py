@@ -32,6 +32,8 @@ class Waiting:
     attempts: int = 0
     gone: bool = False
     """Whether it was taken out of the middle of its queue."""
+    alone: bool = False
+    """Whether it is posted in a request of its own: it was in a batch that was refused."""
 
 
 class WaitingRoom:
@@ -96,8 +98,10 @@ class WaitingRoom:
 
     def next(self, now: float) -> Waiting | None:
         """Take out the one whose turn it is; None if nobody's is."""
+        due = []
         while self._later and (self._later[0][2].gone or self._later[0][0] <= now):
-            waiting = heappop(self._later)[2]
+            due.append(heappop(self._later)[2])
+        for waiting in reversed(due):
             if not waiting.gone:
                 # It was there before all those that wait now.
                 (self._urgent if waiting.urgent else self._others).appendleft(waiting)
@@ -107,6 +111,20 @@ class WaitingRoom:
                 if not waiting.gone:
                     return self._out(waiting)
         return None
+
+    def batch(self, now: float, n_events: int, n_bytes: int) -> list[Waiting]:
+        """Take out the next ones, in their order, for one request; none if it is nobody's turn."""
+        taken: list[Waiting] = []
+        while len(taken) < n_events and (waiting := self.next(now)) is not None:
+            n_bytes -= len(waiting.body)
+            if taken and (n_bytes < 0 or waiting.alone):
+                (self._urgent if waiting.urgent else self._others).appendleft(waiting)
+                self._n += 1
+                break
+            taken.append(waiting)
+            if waiting.alone:
+                break
+        return taken
 
     def due_at(self) -> float | None:
         """When the next one is to be tried again; None if none is."""

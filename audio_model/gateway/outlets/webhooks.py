@@ -12,10 +12,17 @@ final events that only repeat them; where both wait, the final one alone is sent
 a later one may overtake one that had to be sent again; ``time`` tells. Any 2xx answer is thanks;
 408, 425, 429, 5xx, no answer and no connection are tried again, other answers, redirects among
 them, are not.
+
+A receiver that asks for it (``--webhook-batch``) is sent several events at once:
+``{"event": "batch", "keys": [...], "events": [...]}``, the most pressing first, and each with the
+key that it keeps however often it is sent. What fails is tried again together. Of a batch that is
+refused each event is sent again, in a batch of its own.
 """
 
 import asyncio
+import hashlib
 import hmac
+import json
 import logging
 import random
 import time
@@ -40,6 +47,10 @@ MAX_WAITING = 10_000
 """Events that wait, about a kilobyte each; beyond them those are lost that nobody acts on."""
 CONNECTIONS = 64
 """Requests at once: 800 a second into a receiver that takes 80 ms."""
+MAX_BATCH_BYTES = 500_000
+"""Of a batch's events; receivers often take a megabyte at most."""
+GATHER_SECONDS = 0.1
+"""For which events wait for others of their batch, while it is not full."""
 ATTEMPT_SECONDS = 5.0
 FIRST_WAIT_SECONDS = 0.5
 MAX_WAIT_SECONDS = 60.0
@@ -77,6 +88,7 @@ class Webhooks:
         *,
         retries: int,
         connections: int = CONNECTIONS,
+        batch: int = 1,
         spool: Spool | None = None,
         max_waiting: int = MAX_WAITING,
         first_wait_seconds: float = FIRST_WAIT_SECONDS,
@@ -86,12 +98,14 @@ class Webhooks:
         Args:
             retries: further attempts when one fails.
             connections: requests at once, at most.
+            batch: events in a request, at most; 1 for none in batches.
             spool: keeps events on disk until they are delivered, and has those of servers that are
                 gone. With it an event is tried again for a day.
         """
         self._spool = spool
         self._url, self._secret, self._metrics = url, secret, metrics
-        self._retries, self._connections = retries, connections
+        self._retries, self._connections, self._batch = retries, connections, batch
+        self._gathering: asyncio.TimerHandle | None = None
         self._first_wait_seconds = first_wait_seconds
         self._loop = asyncio.get_running_loop()
         self._session = aiohttp.ClientSession(
@@ -103,7 +117,8 @@ class Webhooks:
         self._room = WaitingRoom(max_waiting, None if spool is None else self._keep)
         self._workers: set[asyncio.Task[None]] = set()
         self._alarm: asyncio.TimerHandle | None = None
-        self._under_way = 0
+        self._under_way = self._requests = 0
+        """Events that are being posted, and in how many requests."""
         self._idle = asyncio.Event()
         self._idle.set()
         self._closed = False
@@ -133,14 +148,16 @@ class Webhooks:
 
     async def close(self, within: float) -> None:
         """Post what is waiting, for at most so many seconds; count the rest as dropped."""
+        self._start(gathered=True)
         try:
             async with asyncio.timeout(within):
                 await self._idle.wait()
         except TimeoutError:
             logger.warning("%d webhook events were not delivered before the end", len(self))
         self._closed = True
-        if self._alarm is not None:
-            self._alarm.cancel()
+        for timer in (self._alarm, self._gathering):
+            if timer is not None:
+                timer.cancel()
         workers = list(self._workers)
         n_lost = len(self)
         for worker in workers:
@@ -174,42 +191,72 @@ class Webhooks:
         self._idle.clear()
         self._start()
 
-    def _start(self) -> None:
-        """Let requests be made, one for each event that waits, as far as there are places."""
-        while not self._closed and len(self._workers) < min(len(self._room), self._connections):
+    def _start(self, *, gathered: bool = False) -> None:
+        """Let requests be made, as many as what waits fills, as far as there are places.
+
+        ``gathered``: what fills none has waited for others long enough.
+        """
+        wanted, rest = divmod(len(self._room), self._batch)
+        if rest and gathered:
+            wanted += 1
+        elif rest and self._gathering is None:
+            self._gathering = self._loop.call_later(GATHER_SECONDS, self._gathered)
+        # Those under way are busy for as long as the receiver takes.
+        while (
+            not self._closed
+            and len(self._workers) - self._requests < wanted
+            and len(self._workers) < self._connections
+        ):
             worker = self._loop.create_task(self._work())
             self._workers.add(worker)
             worker.add_done_callback(self._ended)
 
-    async def _work(self) -> None:
-        while (waiting := self._room.next(monotonic())) is not None:
-            self._under_way += 1
-            try:
-                answer = await self._attempt(waiting.key, waiting.body)
-            finally:
-                self._under_way -= 1
-            self._answered(waiting, answer)
+    def _gathered(self) -> None:
+        self._gathering = None
+        self._start(gathered=True)
 
-    def _answered(self, waiting: Waiting, answer: Delivery | float) -> None:
-        waiting.attempts += 1
-        if isinstance(answer, Delivery):
-            self._over(waiting, answer)
-            if answer is Delivery.DELIVERED:
-                kind = "urgent" if waiting.urgent else "other"
-                self._metrics.webhook_age.labels(kind).observe(monotonic() - waiting.since)
-        elif self._gives_up(waiting):
-            logger.warning("the webhook failed %d times; its event is given up", waiting.attempts)
-            self._over(waiting, Delivery.GIVEN_UP)
-        else:
-            self._count(Delivery.RETRIED)
-            # Full jitter on the upper half: receivers that come back aren't met by all at once.
-            doubled = min(waiting.attempts - 1, MAX_DOUBLINGS)
-            wait = self._first_wait_seconds * 2**doubled * random.uniform(0.5, 1)
-            at = monotonic() + min(max(wait, answer), MAX_WAIT_SECONDS)
-            if (lost := self._room.again(waiting, at)) is not None:
-                self._over(lost, Delivery.DROPPED)
+    async def _work(self) -> None:
+        while together := self._room.batch(monotonic(), self._batch, MAX_BATCH_BYTES):
+            self._under_way += len(together)
+            self._requests += 1
+            try:
+                answer = await self._attempt(together)
+            finally:
+                self._under_way -= len(together)
+                self._requests -= 1
+            self._answered(together, answer)
+
+    def _answered(self, together: list[Waiting], answer: Delivery | float) -> None:
+        if answer is Delivery.REFUSED and len(together) > 1:
+            # One that the receiver can't take must not take the others with it.
+            for waiting in together:
+                waiting.alone = True
+                self._again(waiting, monotonic())
+            return
+        # Full jitter on the upper half: receivers that come back aren't met by all at once.
+        doubled = min(together[0].attempts, MAX_DOUBLINGS)
+        wait = self._first_wait_seconds * 2**doubled * random.uniform(0.5, 1)
+        for waiting in together:
+            waiting.attempts += 1
+            if isinstance(answer, Delivery):
+                self._over(waiting, answer)
+                if answer is Delivery.DELIVERED:
+                    kind = "urgent" if waiting.urgent else "other"
+                    self._metrics.webhook_age.labels(kind).observe(monotonic() - waiting.since)
+            elif self._gives_up(waiting):
+                logger.warning(
+                    "the webhook failed %d times; an event is given up", waiting.attempts
+                )
+                self._over(waiting, Delivery.GIVEN_UP)
+            else:
+                self._count(Delivery.RETRIED)
+                self._again(waiting, monotonic() + min(max(wait, answer), MAX_WAIT_SECONDS))
         if len(self) == 0:
             self._idle.set()
+
+    def _again(self, waiting: Waiting, at: float) -> None:
+        if (lost := self._room.again(waiting, at)) is not None:
+            self._over(lost, Delivery.DROPPED)
 
     def _ended(self, worker: asyncio.Task[None]) -> None:
         self._workers.discard(worker)
@@ -227,10 +274,13 @@ class Webhooks:
     def _wake(self) -> None:
         self._alarm = None
         # A request that finds nothing to post after all ends, and sets the alarm anew.
-        self._start()
+        self._start(gathered=True)
 
-    async def _attempt(self, key: str, body: bytes) -> Delivery | float:
+    async def _attempt(self, together: list[Waiting]) -> Delivery | float:
         """An outcome that holds, or the seconds for which the receiver asks us to wait."""
+        key, body = together[0].key, together[0].body
+        if self._batch > 1:
+            key, body = _batched(together)
         headers = {
             "Content-Type": "application/json",
             "Idempotency-Key": key,
@@ -254,6 +304,14 @@ class Webhooks:
 
     def _count(self, outcome: Delivery) -> None:
         self._metrics.webhooks.labels(outcome).inc()
+
+
+def _batched(together: list[Waiting]) -> tuple[str, bytes]:
+    """Return the key and the body of a batch."""
+    keys = [waiting.key for waiting in together]
+    events = b",".join(waiting.body for waiting in together)
+    body = b'{"event":"batch","keys":%s,"events":[%s]}' % (json.dumps(keys).encode(), events)
+    return hashlib.sha256("".join(keys).encode()).hexdigest(), body
 
 
 def signature(secret: Secret, body: bytes, now: int) -> str:

@@ -348,7 +348,7 @@ def test_a_slow_event_holds_no_other_up() -> None:
         for n in range(100):
             hooks.add(*event(call=str(n)))
         async with asyncio.timeout(2):
-            while len(here.requests) < 100:
+            while here.outcomes().get("delivered") != 99:
                 await asyncio.sleep(0.01)
         await hooks.close(0)
         assert here.outcomes() == {"delivered": 99, "retried": 1, "dropped": 1}
@@ -382,3 +382,109 @@ def test_retry_after_may_be_a_date() -> None:
     assert webhooks._seconds("Thu, 01 Jan 1970 00:00:00 GMT") == 0
     soon = time.strftime("%a, %d %b %Y %H:%M:%S GMT", time.gmtime(time.time() + 100))
     assert 98 < webhooks._seconds(soon) <= 100
+
+
+def batch(body: bytes) -> tuple[list[str], list[str]]:
+    """The keys and the calls of a batch."""
+    told = json.loads(body)
+    assert told["event"] == "batch"
+    return told["keys"], [each["call"] for each in told["events"]]
+
+
+def test_a_receiver_that_asks_for_batches_has_them_in_order_and_signed() -> None:
+    async def test(here: Receiver) -> None:
+        hooks = here.hooks(batch=10, connections=1)
+        hooks.add(*event(EventKind.FINAL, "unheard", VerdictKind.UNKNOWN))
+        for n in range(12):
+            hooks.add(*event(EventKind.VERDICT, str(n)))
+        async with asyncio.timeout(2):
+            while len(here.requests) < 2:
+                await asyncio.sleep(0.005)
+        assert batch(here.requests[0][1])[1] == [str(n) for n in range(10)]
+        headers, body = here.requests[1]
+        assert batch(body)[1] == ["10", "11", "unheard"]
+        moment = int(headers["X-Audio-Model-Signature"].split(",")[0][2:])
+        assert headers["X-Audio-Model-Signature"] == signature(SECRET, body, moment)
+        await hooks.close(1)
+        assert here.outcomes() == {"delivered": 13, "dropped": 0}
+
+    run(test)
+
+
+def test_what_fills_no_batch_waits_a_moment_for_others() -> None:
+    async def test(here: Receiver) -> None:
+        hooks = here.hooks(batch=10)
+        for n in range(3):
+            hooks.add(*event(EventKind.VERDICT, str(n)))
+            await asyncio.sleep(0.01)
+        assert not here.requests
+        async with asyncio.timeout(2):
+            while not here.requests:
+                await asyncio.sleep(0.005)
+        assert batch(here.requests[0][1])[1] == ["0", "1", "2"]
+        await hooks.close(1)
+
+    run(test)
+
+
+def test_a_batch_that_fails_is_tried_again_as_it_was() -> None:
+    async def test(here: Receiver) -> None:
+        here.answers = [web.Response(status=503)]
+        hooks = here.hooks(batch=5, connections=1)
+        for n in range(5):
+            hooks.add(*event(EventKind.VERDICT, str(n)))
+        await asyncio.sleep(0.01)
+        await hooks.close(2)
+        (one, before), (other, after) = here.requests
+        assert batch(before) == batch(after) and batch(after)[1] == [str(n) for n in range(5)]
+        assert one["Idempotency-Key"] == other["Idempotency-Key"]
+        assert here.outcomes() == {"delivered": 5, "retried": 5, "dropped": 0}
+
+    run(test)
+
+
+def test_of_a_batch_that_is_refused_each_event_is_sent_again_by_itself() -> None:
+    async def test(here: Receiver) -> None:
+        here.answers = [web.Response(status=status) for status in (400, 204, 400, 204)]
+        hooks = here.hooks(batch=3, connections=1)
+        for n in range(3):
+            hooks.add(*event(EventKind.VERDICT, str(n)))
+        await asyncio.sleep(0.01)
+        await hooks.close(2)
+        assert [batch(body)[1] for _, body in here.requests] == [
+            ["0", "1", "2"],
+            ["0"],
+            ["1"],
+            ["2"],
+        ]
+        assert here.outcomes() == {"delivered": 2, "refused": 1, "dropped": 0}
+
+    run(test)
+
+
+def test_a_batch_stays_within_what_receivers_take(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def test(here: Receiver) -> None:
+        hooks = here.hooks(batch=100, connections=1)
+        for n in range(10):
+            hooks.add(*event(EventKind.VERDICT, str(n)))
+        await hooks.close(2)
+        assert [call for _, body in here.requests for call in batch(body)[1]] == [
+            str(n) for n in range(10)
+        ]
+        assert len(here.requests) == 10
+
+    monkeypatch.setattr(webhooks, "MAX_BATCH_BYTES", 100)
+    run(test)
+
+
+def test_a_request_that_hangs_holds_no_single_event_up() -> None:
+    async def test(here: Receiver) -> None:
+        here.pause = 0.5
+        hooks = here.hooks()
+        for n in range(3):
+            hooks.add(*event(call=str(n)))
+            await asyncio.sleep(0.02)
+        assert len(here.requests) == 3
+        await hooks.close(2)
+
+    run(test)
