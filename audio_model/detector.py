@@ -60,10 +60,17 @@ class Detector:
         """The same detector, of the same model in memory, with known recordings."""
         return Detector(self._model, self.operating_point.max_false_alarm, known)
 
+    def within(self, max_false_alarm: float) -> "Detector":
+        """The same detector, of the same model in memory, with another budget.
+
+        Raises UsageError for a budget that the model was not measured for.
+        """
+        return Detector(self._model, max_false_alarm, self._known)
+
     def within_smallest_budget(self) -> "Detector":
         """The same detector, of the same model in memory, with the fewest false alarms."""
         budget = min(point.max_false_alarm for point in self.rule.operating_points)
-        return Detector(self._model, budget, self._known)
+        return self.within(budget)
 
     def close(self) -> None:
         """Let go of the known recordings."""

@@ -1,17 +1,22 @@
 """The calls of this process: each has its legs, each leg its one final event."""
 
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections import Counter
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
 from time import monotonic, time
 
 from audio_model.decision import Reason, Verdict, VerdictKind
 from audio_model.detector import Detector
 from audio_model.formats import RawFormat
 from audio_model.gateway.again import Again
+from audio_model.gateway.config.tenants import Tenant
 from audio_model.gateway.engine import Engine
 from audio_model.gateway.events import CallInfo, Event, EventKind
 from audio_model.gateway.legs import Learn, Leg
 from audio_model.gateway.pacer import Pacer
+from audio_model.gateway.terms import Terms
 from audio_model.stream import DEFAULT_WAIT_SECONDS, PhoneCall, StreamDetector
 
 logger = logging.getLogger(__name__)
@@ -54,8 +59,14 @@ class Calls:
             learn: is given what followed a leg, once its final event was told.
         """
         self.detector = detector
-        self.deadline_seconds, self.listen_seconds = deadline_seconds, listen_seconds
-        self.wait_seconds, self.again_seconds = wait_seconds, again_seconds
+        self.terms = Terms(
+            deadline_seconds,
+            wait_seconds,
+            listen_seconds,
+            detector.operating_point.max_false_alarm,
+        )
+        """Those of a call that has none of its own."""
+        self.again_seconds = again_seconds
         # Whoever looks often is wrong more often: the strictest budget there is.
         self._strict = detector.within_smallest_budget() if again_seconds else None
         self.max_legs, self.progress_seconds = max_legs, progress_seconds
@@ -65,14 +76,16 @@ class Calls:
         self.engine = Engine()
         self.pacer = Pacer(self.engine)
         self.open_legs = 0
+        self.open_by_tenant: Counter[str] = Counter()
         self.closing = False
         self._calls: set[Call] = set()
         self._by_id: dict[str, Call] = {}
         """The last that came of each id."""
 
-    def open(self, info: CallInfo, on_event: Listener) -> "Call":
+    def open(self, info: CallInfo, on_event: Listener, terms: Terms | None = None) -> "Call":
         """A call begins. ``on_event`` is called with each of its events."""
-        call = Call(self, info.cut(), on_event)
+        terms = terms or self.terms
+        call = Call(self, replace(info.cut(), tenant=terms.tenant), on_event, terms)
         self._calls.add(call)
         self._by_id[call.info.id] = call
         return call
@@ -97,7 +110,33 @@ class Calls:
         """Whether a new leg would be refused."""
         return self.closing or self.open_legs >= self.max_legs or self.engine.full
 
-    def hear_again(self, leg: Leg, said: VerdictKind, revise: Callable[[Verdict], None]) -> Again:
+    def agreed(self, tenant: Tenant | None, query: Mapping[str, str]) -> Terms:
+        """Return the terms of a call: a tenant's, and what its URL asks for.
+
+        Raises UsageError for what can't be had.
+        """
+        terms = self.terms.of(tenant).asked(query)
+        # A budget that the model does not know is refused here, and not in the call.
+        self.listens(terms)
+        return terms
+
+    def full_for(self, terms: Terms) -> bool:
+        """Whether a new leg would be refused on these terms."""
+        most = terms.max_legs
+        return self.full or (most is not None and self.open_by_tenant[terms.tenant] >= most)
+
+    def listens(self, terms: Terms) -> Detector:
+        """Return the detector that hears a call on these terms.
+
+        Raises UsageError for a budget that the model was not measured for.
+        """
+        if terms.max_false_alarm == self.terms.max_false_alarm:
+            return self.detector
+        return self.detector.within(terms.max_false_alarm)
+
+    def hear_again(
+        self, terms: Terms, leg: Leg, said: VerdictKind, revise: Callable[[Verdict], None]
+    ) -> Again:
         """Hear a leg again, whose final verdict this was."""
         strict, raw_format = self._strict, leg.raw_format
         assert strict is not None
@@ -106,8 +145,8 @@ class Calls:
             return strict.stream(
                 raw_format.sample_rate,
                 raw_format.encoding,
-                max_seconds=self.listen_seconds,
-                wait_seconds=self.wait_seconds,
+                max_seconds=terms.listen_seconds,
+                wait_seconds=terms.wait_seconds,
             )
 
         return Again(raw_format, said, self.again_seconds, listen, self.engine, revise)
@@ -121,8 +160,8 @@ class Calls:
 class Call:
     """One phone call. Made by :meth:`Calls.open`."""
 
-    def __init__(self, calls: Calls, info: CallInfo, on_event: Listener) -> None:
-        self.info = info
+    def __init__(self, calls: Calls, info: CallInfo, on_event: Listener, terms: Terms) -> None:
+        self.info, self.terms = info, terms
         self._calls, self._on_event = calls, on_event
         self._legs: list[Leg] = []
 
@@ -136,16 +175,16 @@ class Call:
 
         ``raw_format`` is of this party alone: one channel.
         """
-        calls = self._calls
-        full = calls.full
+        calls, terms = self._calls, self.terms
+        full = calls.full_for(terms)
         leg = Leg(
             name,
             raw_format,
-            calls.detector.stream(
+            calls.listens(terms).stream(
                 raw_format.sample_rate,
                 raw_format.encoding,
-                max_seconds=calls.listen_seconds,
-                wait_seconds=calls.wait_seconds,
+                max_seconds=terms.listen_seconds,
+                wait_seconds=terms.wait_seconds,
                 call=PhoneCall(
                     f"{self.info.gateway} {self.info.id}",
                     time(),
@@ -155,14 +194,15 @@ class Call:
             ),
             calls.engine,
             self._report,
-            deadline_seconds=calls.deadline_seconds,
-            wait_seconds=calls.wait_seconds,
+            deadline_seconds=terms.deadline_seconds,
+            wait_seconds=terms.wait_seconds,
             progress_seconds=calls.progress_seconds,
             keep=calls.keep is not None,
             learn=calls.learn,
-            again=calls.hear_again if calls.again_seconds else None,
+            again=partial(calls.hear_again, terms) if calls.again_seconds else None,
         )
         calls.open_legs += 1
+        calls.open_by_tenant[terms.tenant] += 1
         self._legs.append(leg)
         if full:
             leg.fail("", Reason.OVERLOAD)
@@ -185,6 +225,7 @@ class Call:
         event = Event(kind, self.info, leg.name, verdict, detail, waited)
         if kind is EventKind.FINAL:
             calls.open_legs -= 1
+            calls.open_by_tenant[self.terms.tenant] -= 1
         for listener in (self._on_event, *calls.listeners):
             _tell(listener, event)
         if kind is EventKind.FINAL and verdict.verdict is VerdictKind.UNKNOWN:

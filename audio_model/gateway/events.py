@@ -39,6 +39,8 @@ class CallInfo:
     """Numbers as the gateway writes them; empty where it doesn't tell."""
     details: Mapping[str, str] = field(default_factory=dict)
     """Other ids, and the parameters that the user sent along."""
+    tenant: str = ""
+    """Whose the call is; empty without tenants."""
 
     def cut(self) -> "CallInfo":
         """The same with every text within ``MAX_TEXT`` and at most ``MAX_DETAILS`` details."""
@@ -52,6 +54,7 @@ class CallInfo:
             self.caller[:MAX_TEXT],
             self.called[:MAX_TEXT],
             details,
+            self.tenant,
         )
 
 
@@ -97,6 +100,8 @@ class Event:
             "decided_at": verdict.decided_at,
             "known": None if known is None else known.as_dict(),
         }
+        if self.call.tenant:
+            values["tenant"] = self.call.tenant
         if self.kind is EventKind.FINAL:
             evidence = verdict.evidence
             values["evidence"] = {

@@ -25,13 +25,12 @@ from audio_model.gateway.http.websockets import WebSockets
 from audio_model.gateway.known import HeardBefore
 from audio_model.gateway.outlets.feed import EventSink, Feed
 from audio_model.gateway.outlets.history import History
+from audio_model.gateway.outlets.hooks import Hooks
 from audio_model.gateway.outlets.keep import AudioKeeper
 from audio_model.gateway.outlets.metrics import Metrics, Parts
 from audio_model.gateway.outlets.publish import Publisher
 from audio_model.gateway.outlets.records import CallRecorder
 from audio_model.gateway.outlets.security import NumberHasher
-from audio_model.gateway.outlets.spool import Spool
-from audio_model.gateway.outlets.webhooks import Webhooks
 from audio_model.gateway.ranges import Ranges
 from audio_model.gateway.reload import merged
 from audio_model.gateway.rtp.receiver import RtpPorts
@@ -84,18 +83,9 @@ class Server:
             thresholds = Thresholds(point.recorded_at, point.live_at)
             self._recorder = CallRecorder(records.calls, thresholds, records.keep_audio)
             sinks.append(self._recorder.add)
-        self._webhooks: Webhooks | None = None
-        if settings.webhook.secret is not None:
-            self._webhooks = Webhooks(
-                settings.webhook.url,
-                settings.webhook.secret,
-                self.metrics,
-                retries=settings.webhook.retries,
-                connections=settings.webhook.connections,
-                batch=settings.webhook.batch,
-                spool=None if settings.webhook.spool is None else Spool(settings.webhook.spool),
-            )
-            sinks.append(self._webhooks.add)
+        self._check_tenants(settings)
+        self._hooks = Hooks(settings.webhook, settings.access.tenants, self.metrics)
+        sinks.append(self._hooks.add)
         self._ranges: Ranges | None = None
         if (number_ranges := settings.number_ranges).ranges is not None:
             self._ranges = Ranges(
@@ -103,7 +93,7 @@ class Server:
                 self.metrics,
                 hash_number,
                 number_ranges.policy(DetectorRates.at(self.detector.operating_point)),
-                told=None if self._webhooks is None else self._webhooks.post,
+                told=self._hooks.post,
             )
             sinks.append(self._ranges.add)
         self.calls = Calls(
@@ -194,6 +184,7 @@ class Server:
         Raises AudioModelError for a certificate or a store that can't be used; what was taken
         before it holds.
         """
+        self._check_tenants(settings)
         self.settings, waiting = merged(self.settings, settings)
         settings, limits = self.settings, self.settings.limits
         if self._tls is not None:
@@ -205,9 +196,7 @@ class Server:
         if self._audiosocket is not None:
             self._audiosocket.idle_seconds = limits.idle_seconds
             self._audiosocket.max_connections = limits.max_connections
-        webhook = settings.webhook
-        if self._webhooks is not None and webhook.secret is not None:
-            self._webhooks.change(webhook.url, webhook.secret, webhook.retries)
+        self._hooks.change(settings.webhook, settings.access.tenants)
         if self._heard_before is not None:
             self._heard_before.reopen()
         if self._ranges is not None:
@@ -216,6 +205,15 @@ class Server:
         if waiting:
             logger.warning("these settings have changed and need a restart: %s", ", ".join(waiting))
         logger.info("settings were read again")
+
+    def _check_tenants(self, settings: Settings) -> None:
+        """Raises UsageError for a budget that the model was not measured for."""
+        for tenant in settings.access.tenants:
+            if tenant.max_false_alarm is not None:
+                try:
+                    self.detector.within(tenant.max_false_alarm)
+                except UsageError as error:
+                    raise UsageError(f"--tenants: {tenant.name}: {error}") from error
 
     async def _leave_ports(self) -> None:
         """Leave new calls to the other servers on these ports; take those that wait already."""
@@ -238,8 +236,7 @@ class Server:
         self.feed.end()
         if self._ranges is not None:
             await self._ranges.close()
-        if self._webhooks is not None:
-            await self._webhooks.close(webhook_seconds)
+        await self._hooks.close(webhook_seconds)
         if self._watch is not None:
             self._watch.cancel()
         if self._listener is not None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from audio_model.decision import Evidence, Reason, Verdict, VerdictKind
 from audio_model.formats import RawFormat
 from audio_model.gateway.events import CallInfo, Event, EventKind
+from audio_model.gateway.terms import Terms
 
 
 def verdict(kind: VerdictKind = VerdictKind.RECORDED, score: float = 0.97) -> Verdict:
@@ -92,7 +93,12 @@ class FakeCalls:
     pacer: FakePacer = field(default_factory=FakePacer)
     told: Callable[[str], Awaitable[None]] | None = None
 
-    def open(self, info: CallInfo, on_event: Callable[[Event], None]) -> FakeCall:
+    def agreed(self, tenant: object, query: object) -> None:
+        """What a call agrees on does not matter here."""
+
+    def open(
+        self, info: CallInfo, on_event: Callable[[Event], None], terms: Terms | None = None
+    ) -> FakeCall:
         call = FakeCall(info, on_event)
         self.opened.append(call)
         return call
@@ -102,6 +108,7 @@ class FakeCalls:
 class FakeConnection:
     query: Mapping[str, str] = field(default_factory=dict)
     headers: Mapping[str, str] = field(default_factory=dict)
+    terms: Terms | None = None
     sent: list[str | bytes] = field(default_factory=list)
     closed_with: tuple[int, str] | None = None
 

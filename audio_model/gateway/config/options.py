@@ -8,7 +8,7 @@ an option is written down: its name, its type, how it is read, its default and i
 import argparse
 import tomllib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
 from textwrap import fill
 from typing import Any, TypeVar, get_args, get_type_hints
@@ -128,7 +128,7 @@ def load(
     Raises UsageError, which names the option and where it was given: also for a variable with the
     prefix, or a line of the file, that is no option.
     """
-    lines = {} if config is None else _read_toml(config)
+    lines = {} if config is None else read_toml(config, "--config")
     known = {one.name for each in groups(settings) for one in each.options}
     for key in lines:
         if key not in known:
@@ -148,6 +148,34 @@ def load(
                 raise UsageError(f"{origin}: {error}") from error
         made[each.field] = each.make(**chosen)
     return settings(**made)
+
+
+def read_table(make: type[Any], lines: Mapping[str, object], where: str) -> dict[str, Any]:
+    """Read the fields of a dataclass that are :class:`Given` from a table of a TOML file.
+
+    Raises UsageError for a line that is no option, a value that is none, or a line that is missing
+    and has no default. ``where`` names the file and the table.
+    """
+    defaults = {each.name: each.default for each in fields(make)}
+    known = {
+        _name(name, notes[-1]): Option(_name(name, notes[-1]), name, notes[-1], defaults[name])
+        for name, notes in _annotations(make)
+        if notes
+    }
+    for key in lines:
+        if key not in known:
+            raise UsageError(f"{where}: there is no option {key!r}{_nearest(key, set(known))}")
+    chosen: dict[str, Any] = {}
+    for key, one in known.items():
+        if key in lines:
+            origin = f"{where}: {key}"
+            try:
+                chosen[one.field] = one.given.parse(_toml_text(origin, one, lines[key]))
+            except ValueError as error:
+                raise UsageError(f"{origin}: {error}") from error
+        elif one.default is MISSING:
+            raise UsageError(f"{where}: {key} is missing")
+    return chosen
 
 
 def _check_variables(environ: Mapping[str, str], prefix: str, known: set[str]) -> None:
@@ -205,11 +233,12 @@ def _toml_text(origin: str, one: Option, value: object) -> str:
     raise UsageError(f"{origin}: must be one value, not a table, a list or a date")
 
 
-def _read_toml(path: Path) -> dict[str, Any]:
+def read_toml(path: Path, flag: str) -> dict[str, Any]:
+    """Return what the TOML file of an option holds. Raises UsageError, which names it."""
     try:
         return tomllib.loads(path.read_text("utf-8"))
     except OSError as error:
-        raise UsageError(f"--config: {_file(path)}: {error.strerror}") from error
+        raise UsageError(f"{flag}: {_file(path)}: {error.strerror}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UsageError(f"{_file(path)}: not TOML: {error}") from error
 
@@ -232,6 +261,6 @@ def _name(name: str, given: Given) -> str:
 
 
 def _shown(default: object) -> str | None:
-    if default is None or default == "" or isinstance(default, bool):
+    if default in (None, "", ()) or isinstance(default, bool):
         return None
     return f"{default:g}" if isinstance(default, float) else str(default)

@@ -9,10 +9,12 @@ from typing import Annotated
 
 from audio_model.detector import DEFAULT_MAX_FALSE_ALARM
 from audio_model.errors import UsageError
-from audio_model.gateway.asterisk.action import Action, HangUp
+from audio_model.gateway.asterisk.action import Action
 from audio_model.gateway.config import options, values
 from audio_model.gateway.config.options import Given, Titled
-from audio_model.gateway.config.values import Address, LogFormat, LogLevel, PortRange, Secret
+from audio_model.gateway.config.telephony import Ami, Ari, Protocols
+from audio_model.gateway.config.tenants import Tenant, read_tenants
+from audio_model.gateway.config.values import LogFormat, LogLevel, Secret
 from audio_model.known.recent import DEFAULT_CALLS, DEFAULT_HOURS
 from audio_model.ranges.breaker import Policy
 from audio_model.ranges.change import ChangeTest
@@ -22,7 +24,6 @@ from audio_model.stream import DEFAULT_WAIT_SECONDS
 ENVIRONMENT = "AUDIO_MODEL_SERVE_"
 _CONFIG = ENVIRONMENT + "CONFIG"
 
-_RTP_PORTS = PortRange(30000, 30999)
 _SHARE = values.number(1e-6, 1 - 1e-6)
 _BUDGET = values.number(1e-9, 1e6)
 
@@ -60,42 +61,6 @@ class Listening:
             "how gateways reach the server when a proxy stands before it; Twilio and Plivo sign it",
         ),
     ] = ""
-
-
-@dataclass(frozen=True)
-class Protocols:
-    """Off unless an address is given."""
-
-    audiosocket: Annotated[
-        Address | None,
-        Given(values.address, "HOST:PORT", "take Asterisk AudioSocket connections (TCP)"),
-    ] = None
-    audiosocket_hangup: Annotated[
-        HangUp,
-        Given(
-            values.choice(HangUp),
-            "WHEN",
-            "end AudioSocket() after a verdict, and the dialplan goes on: never, recorded, always",
-        ),
-    ] = HangUp.NEVER
-    rtpengine: Annotated[
-        Address | None,
-        Given(
-            values.address,
-            "HOST:PORT",
-            "hear calls of the rtpengine with this ng port, as POST /v1/rtpengine asks",
-        ),
-    ] = None
-    siprec: Annotated[
-        Address | None,
-        Given(values.address, "HOST:PORT", "take SIPREC sessions: SIP over UDP and TCP"),
-    ] = None
-    rtp_host: Annotated[
-        str, Given(values.text, "ADDRESS", "where RTP of rtpengine and SIPREC arrives")
-    ] = "127.0.0.1"
-    rtp_ports: Annotated[PortRange, Given(values.port_range, "FIRST-LAST", "its UDP ports")] = (
-        _RTP_PORTS
-    )
 
 
 @dataclass(frozen=True)
@@ -169,6 +134,14 @@ class Access:
     token: Annotated[
         Secret | None, Given(values.secret_file, "FILE", "file of the bearer token")
     ] = None
+    tenants: Annotated[
+        tuple[Tenant, ...],
+        Given(
+            read_tenants,
+            "FILE",
+            "TOML file: a table for each tenant with a token, terms and a webhook of its own",
+        ),
+    ] = ()
     twilio_auth_token: Annotated[
         Secret | None,
         Given(
@@ -252,49 +225,6 @@ class Webhook:
             "none, and the next one posts them",
         ),
     ] = None
-
-
-_ActionOption = Annotated[
-    Action,
-    Given(
-        values.choice(Action),
-        "WHAT",
-        "variable: set AMDSTATUS and others; hangup: of a recording; transfer (AMI alone): set "
-        "them, and send a recording to --ami-transfer-to",
-    ),
-]
-
-
-@dataclass(frozen=True)
-class Ami:
-    """Tell Asterisk by its Manager Interface what became of AudioSocket and /asterisk calls."""
-
-    address: Annotated[
-        Address | None, Given(values.address, "HOST:PORT", "of the Manager Interface")
-    ] = None
-    user: Annotated[str, Given(values.text, "NAME", "its user")] = ""
-    secret: Annotated[
-        Secret | None, Given(values.secret_file, "FILE", "file of the user's secret")
-    ] = None
-    action: _ActionOption = Action.VARIABLE
-    transfer_to: Annotated[
-        str,
-        Given(values.extension, "EXTEN@CONTEXT", "where --ami-action transfer sends recordings"),
-    ] = ""
-
-
-@dataclass(frozen=True)
-class Ari:
-    """Hear channels that enter Stasis(audio-model) by Asterisk's REST Interface, and tell it."""
-
-    address: Annotated[
-        Address | None, Given(values.address, "HOST:PORT", "of Asterisk's HTTP server")
-    ] = None
-    user: Annotated[str, Given(values.text, "NAME", "its user")] = ""
-    secret: Annotated[
-        Secret | None, Given(values.secret_file, "FILE", "file of the user's password")
-    ] = None
-    action: _ActionOption = Action.VARIABLE
 
 
 @dataclass(frozen=True)
@@ -385,6 +315,9 @@ class Settings:
             raise UsageError("--webhook-url and --webhook-secret-file: one needs the other")
         if self.webhook.spool is not None and not self.webhook.url:
             raise UsageError("--webhook-spool needs --webhook-url")
+        for tenant in access.tenants:
+            if tenant.token == access.token:
+                raise UsageError(f"--tenants: {tenant.name} has the token of --token-file")
         if access.genesys_client_secret is not None and access.genesys_api_key is None:
             raise UsageError("--genesys-client-secret-file needs --genesys-api-key-file")
         if self.ari.address is not None and self.protocols.audiosocket is None:

@@ -9,6 +9,7 @@ from uuid import uuid4
 from audio_model.errors import AudioModelError
 from audio_model.gateway.calls import Call, Calls
 from audio_model.gateway.events import CallInfo
+from audio_model.gateway.terms import Terms
 
 EARLY_SECONDS = 3.0
 """For which audio waits for the message that says what it is; then its call is answered."""
@@ -30,6 +31,8 @@ class Connection(Protocol):
 
     query: Mapping[str, str]
     headers: Mapping[str, str]
+    terms: Terms | None
+    """Those of its call; None: the server's."""
 
     def send_text(self, message: str) -> None: ...
 

@@ -127,7 +127,7 @@ class MediaDialect(Dialect, Generic[S]):
             self._hear(media)
 
     def _open(self, info: CallInfo, raw_format: RawFormat) -> Call:
-        self._call = self.calls.open(info, _keep_silent)
+        self._call = self.calls.open(info, _keep_silent, self.connection.terms)
         self._leg = self._call.open_leg(CALLER, raw_format)
         self._sample_bytes = 2 if raw_format.encoding is Encoding.S16LE else 1
         self._byte_ms = 1000 / (self._sample_bytes * raw_format.sample_rate)

@@ -66,7 +66,7 @@ class StreamDialect(Dialect):
             raw_format: of one channel.
             legs: names by channel; None for a channel that is not to be heard.
         """
-        call = self._call = self.calls.open(info, self.tell)
+        call = self._call = self.calls.open(info, self.tell, self.connection.terms)
         self._stream = Interleaved(
             [None if name is None else call.open_leg(name, raw_format) for name in legs],
             raw_format.encoding,

@@ -9,6 +9,7 @@ from time import monotonic
 from aiohttp import web
 
 from audio_model.gateway.config.settings import Access
+from audio_model.gateway.config.tenants import Tenant
 from audio_model.gateway.config.values import Secret
 from audio_model.gateway.http.errors import HttpError
 from audio_model.gateway.http.signatures import (
@@ -44,17 +45,34 @@ class AccessControl:
         """Check by these from now on."""
         self._token, self._public_url = access.token, public_url
         self._gateways = _checks(access)
+        self._tenants = access.tenants
         self._open = access == Access()
 
-    def check(self, request: web.Request, *, in_query: bool = False) -> None:
-        """Check an HTTP request. ``in_query``: for clients that can't send headers."""
-        if not self._open and not self._has_token(request, in_query):
-            raise self._denied(request, "a token is needed: Authorization: Bearer ...")
+    def check(self, request: web.Request) -> None:
+        """Check an HTTP request that concerns the whole server. Raises HttpError."""
+        if self.check_reader(request) is not None:
+            raise HttpError(403, "not_for_tenants", "this concerns more than one tenant")
 
-    def check_gateway(self, request: web.Request, gateway: str) -> None:
-        """Check a WebSocket's handshake. The token does for every gateway."""
+    def check_reader(self, request: web.Request, *, in_query: bool = False) -> Tenant | None:
+        """Check an HTTP request that a tenant may make, too, and return who that is.
+
+        ``in_query``: for clients that can't send headers.
+        """
+        if self._open or self._has_token(request, in_query):
+            return None
+        if (tenant := self._tenant(request, in_query)) is not None:
+            return tenant
+        raise self._denied(request, "a token is needed: Authorization: Bearer ...")
+
+    def check_gateway(self, request: web.Request, gateway: str) -> Tenant | None:
+        """Check a WebSocket's handshake, and return whose the call is.
+
+        The server's token does for every gateway, and so does a tenant's.
+        """
         if self._open or self._has_token(request, in_query=True):
-            return
+            return None
+        if (tenant := self._tenant(request, in_query=True)) is not None:
+            return tenant
         if gateway not in self._gateways:
             raise self._denied(request, "a token is needed: Authorization: Bearer, or ?token=")
         try:
@@ -62,14 +80,18 @@ class AccessControl:
                 check(request.headers, self._url(request), secret.value)
         except AuthError as error:
             raise self._denied(request, str(error)) from error
+        return None
 
     def _has_token(self, request: web.Request, in_query: bool) -> bool:
-        if self._token is None:
-            return False
-        given = [_authorization(request.headers), request.headers.get(_TELNYX_HEADER, "")]
-        if in_query:
-            given.append(request.query.get("token", ""))
-        return any([same(one, self._token) for one in given])
+        return self._token is not None and _gives(request, self._token, in_query)
+
+    def _tenant(self, request: web.Request, in_query: bool) -> Tenant | None:
+        found = None
+        for tenant in self._tenants:
+            # All of them: how long it takes must not tell which one it was.
+            if _gives(request, tenant.token, in_query):
+                found = tenant
+        return found
 
     def _url(self, request: web.Request) -> str:
         """The address that the gateway was told to connect to."""
@@ -83,6 +105,14 @@ class AccessControl:
             self._quiet_until = monotonic() + 1
             logger.warning("%s: refused: %s", request.path, why)
         return HttpError(401, "unauthorised", why, {"WWW-Authenticate": "Bearer"})
+
+
+def _gives(request: web.Request, token: Secret, in_query: bool) -> bool:
+    """Whether a request comes with a token, in a time that doesn't tell where it stands."""
+    given = [_authorization(request.headers), request.headers.get(_TELNYX_HEADER, "")]
+    if in_query:
+        given.append(request.query.get("token", ""))
+    return any([same(one, token) for one in given])
 
 
 def _checks(access: Access) -> dict[str, list[tuple[_Check, Secret]]]:

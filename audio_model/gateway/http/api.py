@@ -10,6 +10,7 @@ import aiohttp
 import msgspec
 from aiohttp import web
 
+from audio_model.gateway.config.tenants import Tenant
 from audio_model.gateway.dialects import DIALECTS, Dialect
 from audio_model.gateway.events import EventKind
 from audio_model.gateway.http import openapi
@@ -117,27 +118,29 @@ class Api:
         return json_response(self._document)
 
     async def _score(self, request: web.Request) -> web.Response:
-        self.access.check(request)
+        tenant = self.access.check_reader(request)
         self._check_phase()
-        return await self.scoring.handle(request)
+        return await self.scoring.handle(
+            request, None if tenant is None else tenant.max_false_alarm
+        )
 
     async def _calls(self, request: web.Request) -> web.Response:
-        self.access.check(request)
+        tenant = self.access.check_reader(request)
         text = request.query.get("limit", str(DEFAULT_LIMIT))
         limit = int(text) if text.isascii() and text.isdigit() and len(text) < 9 else 0
         if not 1 <= limit <= MAX_LIMIT:
             raise HttpError(400, "bad_request", f"limit must be 1 to {MAX_LIMIT}")
-        return json_response({"calls": list(self.history.recent(limit))})
+        return json_response({"calls": list(self.history.recent(limit, _named(tenant)))})
 
     async def _call(self, request: web.Request) -> web.Response:
-        self.access.check(request)
-        call = self.history.get(request.match_info["id"])
+        tenant = self.access.check_reader(request)
+        call = self.history.get(request.match_info["id"], _named(tenant))
         if call is None:
             raise HttpError(404, "no_such_call", "no call is known by this id, or not any more")
         return json_response(call)
 
     async def _events(self, request: web.Request) -> web.StreamResponse:
-        self.access.check(request, in_query=True)
+        tenant = self.access.check_reader(request, in_query=True)
         kind = request.query.get("event", "")
         if kind and kind not in list(EventKind):
             raise HttpError(400, "bad_request", f"event must be {', '.join(EventKind)}")
@@ -145,7 +148,7 @@ class Api:
             self.metrics.refused.labels("readers").inc()
             raise HttpError(503, "too_many_readers", "no more readers are taken now")
         self._check_phase()
-        wanted = Filter(kind, request.query.get("gateway", ""))
+        wanted = Filter(kind, request.query.get("gateway", ""), _named(tenant))
         response = web.StreamResponse(
             headers={
                 "Content-Type": "text/event-stream",
@@ -216,9 +219,9 @@ class Api:
 
     def _websocket(self, dialect: type[Dialect]) -> _Handler:
         async def handle(request: web.Request) -> web.StreamResponse:
-            self.access.check_gateway(request, dialect.name)
+            tenant = self.access.check_gateway(request, dialect.name)
             self._check_phase()
-            return await self.websockets.serve(request, dialect)
+            return await self.websockets.serve(request, dialect, tenant)
 
         return handle
 
@@ -232,6 +235,10 @@ def dialect_paths() -> dict[str, type[Dialect]]:
     return {
         STREAM_PATH if name == _PLAIN else f"/{name}": dialect for name, dialect in DIALECTS.items()
     }
+
+
+def _named(tenant: Tenant | None) -> str | None:
+    return None if tenant is None else tenant.name
 
 
 @web.middleware

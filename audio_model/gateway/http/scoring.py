@@ -93,8 +93,16 @@ class Scoring:
         self._receiving: set[_Receiving] = set()
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="score", initializer=_give_way)
 
-    async def handle(self, request: web.Request) -> web.Response:
-        """The row that ``audio-model score --output rows.jsonl`` writes. Raises HttpError."""
+    async def handle(
+        self, request: web.Request, max_false_alarm: float | None = None
+    ) -> web.Response:
+        """The row that ``audio-model score --output rows.jsonl`` writes. Raises HttpError.
+
+        ``max_false_alarm``: another budget than the server's.
+        """
+        detector = self._detector
+        if max_false_alarm is not None:
+            detector = detector.within(max_false_alarm)
         self._check_room()
         channel = _channel(request.query)
         recording = await self._receive(request)
@@ -103,7 +111,7 @@ class Scoring:
         self._queued += 1
         try:
             row = await asyncio.get_running_loop().run_in_executor(
-                self._executor, self._score, recording, channel
+                self._executor, _score, detector, recording, channel
             )
         finally:
             self._queued -= 1
@@ -154,19 +162,20 @@ class Scoring:
         self._executor.shutdown(cancel_futures=True)
         self._detector.close()
 
-    def _score(self, recording: Upload, channel: Channel) -> Row:
-        entry, suffix = Entry(recording.name), suffix_of(recording.name)
-        try:
-            verdict = self._detector.score(
-                BytesIO(recording.content),
-                channel=channel,
-                raw_format=recording.raw_format,
-                # Formats without a header are known by their names.
-                name=f"recording{suffix if suffix in AUDIO_SUFFIXES else ''}",
-            )
-        except Exception as error:
-            return error_row(entry, channel, error)
-        return Row(entry, verdict, channel)
+
+def _score(detector: Detector, recording: Upload, channel: Channel) -> Row:
+    entry, suffix = Entry(recording.name), suffix_of(recording.name)
+    try:
+        verdict = detector.score(
+            BytesIO(recording.content),
+            channel=channel,
+            raw_format=recording.raw_format,
+            # Formats without a header are known by their names.
+            name=f"recording{suffix if suffix in AUDIO_SUFFIXES else ''}",
+        )
+    except Exception as error:
+        return error_row(entry, channel, error)
+    return Row(entry, verdict, channel)
 
 
 def _give_way() -> None:

@@ -18,9 +18,11 @@ from aiohttp import WSCloseCode, WSMsgType, web
 from audio_model.errors import AudioModelError
 from audio_model.gateway.calls import Calls
 from audio_model.gateway.config.settings import Limits
+from audio_model.gateway.config.tenants import Tenant
 from audio_model.gateway.dialects.base import Dialect, ProtocolError
 from audio_model.gateway.http.errors import HttpError
 from audio_model.gateway.outlets.metrics import Metrics
+from audio_model.gateway.terms import Terms
 
 logger = logging.getLogger(__name__)
 
@@ -57,7 +59,9 @@ class Socket:
         request: web.Request,
         transport: asyncio.Transport,
         response: web.WebSocketResponse,
+        terms: Terms,
     ) -> None:
+        self.terms: Terms | None = terms
         self.query: Mapping[str, str] = request.query
         self.headers: Mapping[str, str] = request.headers
         self._response = response
@@ -159,7 +163,9 @@ class WebSockets:
     def __len__(self) -> int:
         return len(self._open)
 
-    async def serve(self, request: web.Request, dialect: type[Dialect]) -> web.StreamResponse:
+    async def serve(
+        self, request: web.Request, dialect: type[Dialect], tenant: Tenant | None = None
+    ) -> web.StreamResponse:
         """Speak with one gateway until it goes. Raises HttpError before the handshake."""
         response = web.WebSocketResponse(
             protocols=dialect.subprotocols,
@@ -175,8 +181,9 @@ class WebSockets:
             raise HttpError(503, "too_many_connections", "no more connections are taken now")
         if request.transport is None:
             raise HttpError(400, "gone", "the connection is gone already")
-        socket = Socket(request, request.transport, response)
         try:
+            terms = self._calls.agreed(tenant, request.query)
+            socket = Socket(request, request.transport, response, terms)
             speaker = dialect(socket, self._calls)
         except AudioModelError as error:
             raise HttpError(400, "bad_request", str(error)) from error

@@ -22,9 +22,16 @@ class Filter:
 
     kind: str = ""
     gateway: str = ""
+    tenant: str | None = None
+    """Whose events are told alone; None: everybody's."""
 
     def admits(self, event: Event) -> bool:
-        return self.kind in ("", event.kind) and self.gateway in ("", event.call.gateway)
+        call = event.call
+        return (
+            self.kind in ("", event.kind)
+            and self.gateway in ("", call.gateway)
+            and self.tenant in (None, call.tenant)
+        )
 
 
 class Reader:

@@ -3,6 +3,7 @@
 import math
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
+from itertools import islice
 from time import monotonic
 
 import msgspec
@@ -72,7 +73,9 @@ class History:
         max_bytes: int = MAX_BYTES,
         clock: Callable[[], float] = monotonic,
     ) -> None:
-        self._calls: OrderedDict[str, CallRecord] = OrderedDict()
+        self._calls: OrderedDict[tuple[str, str], CallRecord] = OrderedDict()
+        """By tenant and id, which another tenant may have given as well."""
+        self._tenants: set[str] = set()
         self._max_calls, self._max_seconds, self._clock = max_calls, max_seconds, clock
         self._max_bytes, self._bytes = max_bytes, 0
 
@@ -82,38 +85,47 @@ class History:
 
     def add(self, event: Event, body: bytes) -> None:
         """Take an event, and itself as JSON."""
-        record = self._calls.setdefault(event.call.id, CallRecord())
+        key = event.call.tenant, event.call.id
+        self._tenants.add(event.call.tenant)
+        record = self._calls.setdefault(key, CallRecord())
         record.heard_at = self._clock()
         before = record.n_bytes
         record.add(event, body)
         self._bytes += record.n_bytes - before
-        self._calls.move_to_end(event.call.id)
+        self._calls.move_to_end(key)
         self._forget()
 
-    def get(self, call_id: str) -> dict[str, object] | None:
-        """A call for JSON, or None if none is known by this id."""
-        self._forget()
-        record = self._calls.get(call_id)
-        return None if record is None else record.as_dict(call_id)
+    def get(self, call_id: str, tenant: str | None = None) -> dict[str, object] | None:
+        """A call for JSON, or None if none is known by this id.
 
-    def recent(self, limit: int) -> Iterator[dict[str, object]]:
-        """The calls of which something was said last, the latest first."""
+        ``tenant``: whose calls are looked at alone; None: everybody's, and the latest counts.
+        """
         self._forget()
-        for call_id, _ in zip(reversed(self._calls), range(limit), strict=False):
-            yield self._calls[call_id].as_dict(call_id)
+        keys = [(each, call_id) for each in (self._tenants if tenant is None else (tenant,))]
+        found = [self._calls[key] for key in keys if key in self._calls]
+        if not found:
+            return None
+        return max(found, key=lambda record: record.heard_at).as_dict(call_id)
+
+    def recent(self, limit: int, tenant: str | None = None) -> Iterator[dict[str, object]]:
+        """The calls of which something was said last, the latest first; ``tenant`` as in `get`."""
+        self._forget()
+        theirs = (key for key in reversed(self._calls) if tenant in (None, key[0]))
+        for key in islice(theirs, limit):
+            yield self._calls[key].as_dict(key[1])
 
     def _forget(self) -> None:
         oldest = self._clock() - self._max_seconds
         while self._calls:
-            call_id = next(iter(self._calls))
-            record = self._calls[call_id]
+            key = next(iter(self._calls))
+            record = self._calls[key]
             if (
                 len(self._calls) <= self._max_calls
                 and self._bytes <= self._max_bytes
                 and record.heard_at >= oldest
             ):
                 return
-            del self._calls[call_id]
+            del self._calls[key]
             self._bytes -= record.n_bytes
 
 

@@ -1,7 +1,7 @@
 """What Prometheus is told. Counted for each event and connection, never for each packet."""
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Protocol
 
 from prometheus_client import (
@@ -171,6 +171,7 @@ class Metrics:
             registry=registry,
         )
         self._finals = 0
+        self._webhooks: list[_Webhooks] = []
 
     def watch(self, calls: _Calls) -> None:
         """Report the state of calls whenever it is asked for."""
@@ -181,8 +182,10 @@ class Metrics:
         self._registry.register(_Works(parts))
 
     def watch_webhooks(self, webhooks: _Webhooks) -> None:
-        """Report what waits to be delivered whenever it is asked for."""
-        self._registry.register(_Waiting(webhooks))
+        """Report what waits to be delivered, by all that are watched, whenever it is asked for."""
+        if not self._webhooks:
+            self._registry.register(_Waiting(self._webhooks))
+        self._webhooks.append(webhooks)
 
     def count(self, event: Event) -> None:
         verdict = event.verdict
@@ -249,17 +252,17 @@ class _Works(Collector):
 
 
 class _Waiting(Collector):
-    def __init__(self, webhooks: _Webhooks) -> None:
+    def __init__(self, webhooks: Sequence[_Webhooks]) -> None:
         self._webhooks = webhooks
 
     def collect(self) -> Iterator[Metric]:
         yield GaugeMetricFamily(
             "audio_model_webhooks_waiting",
             "Webhook events that are not delivered yet.",
-            value=len(self._webhooks),
+            value=sum(map(len, self._webhooks)),
         )
         yield GaugeMetricFamily(
             "audio_model_webhook_oldest_seconds",
             "For how long the webhook event has waited that has waited longest.",
-            value=self._webhooks.oldest_seconds(),
+            value=max(each.oldest_seconds() for each in self._webhooks),
         )

@@ -1,0 +1,90 @@
+"""Settings of the telephony beside WebSockets: AudioSocket, RTP, and Asterisk's interfaces."""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from audio_model.gateway.asterisk.action import Action, HangUp
+from audio_model.gateway.config import values
+from audio_model.gateway.config.options import Given
+from audio_model.gateway.config.values import Address, PortRange, Secret
+
+_RTP_PORTS = PortRange(30000, 30999)
+
+
+@dataclass(frozen=True)
+class Protocols:
+    """Off unless an address is given."""
+
+    audiosocket: Annotated[
+        Address | None,
+        Given(values.address, "HOST:PORT", "take Asterisk AudioSocket connections (TCP)"),
+    ] = None
+    audiosocket_hangup: Annotated[
+        HangUp,
+        Given(
+            values.choice(HangUp),
+            "WHEN",
+            "end AudioSocket() after a verdict, and the dialplan goes on: never, recorded, always",
+        ),
+    ] = HangUp.NEVER
+    rtpengine: Annotated[
+        Address | None,
+        Given(
+            values.address,
+            "HOST:PORT",
+            "hear calls of the rtpengine with this ng port, as POST /v1/rtpengine asks",
+        ),
+    ] = None
+    siprec: Annotated[
+        Address | None,
+        Given(values.address, "HOST:PORT", "take SIPREC sessions: SIP over UDP and TCP"),
+    ] = None
+    rtp_host: Annotated[
+        str, Given(values.text, "ADDRESS", "where RTP of rtpengine and SIPREC arrives")
+    ] = "127.0.0.1"
+    rtp_ports: Annotated[PortRange, Given(values.port_range, "FIRST-LAST", "its UDP ports")] = (
+        _RTP_PORTS
+    )
+
+
+_ActionOption = Annotated[
+    Action,
+    Given(
+        values.choice(Action),
+        "WHAT",
+        "variable: set AMDSTATUS and others; hangup: of a recording; transfer (AMI alone): set "
+        "them, and send a recording to --ami-transfer-to",
+    ),
+]
+
+
+@dataclass(frozen=True)
+class Ami:
+    """Tell Asterisk by its Manager Interface what became of AudioSocket and /asterisk calls."""
+
+    address: Annotated[
+        Address | None, Given(values.address, "HOST:PORT", "of the Manager Interface")
+    ] = None
+    user: Annotated[str, Given(values.text, "NAME", "its user")] = ""
+    secret: Annotated[
+        Secret | None, Given(values.secret_file, "FILE", "file of the user's secret")
+    ] = None
+    action: _ActionOption = Action.VARIABLE
+    transfer_to: Annotated[
+        str,
+        Given(values.extension, "EXTEN@CONTEXT", "where --ami-action transfer sends recordings"),
+    ] = ""
+
+
+@dataclass(frozen=True)
+class Ari:
+    """Hear channels that enter Stasis(audio-model) by Asterisk's REST Interface, and tell it."""
+
+    address: Annotated[
+        Address | None, Given(values.address, "HOST:PORT", "of Asterisk's HTTP server")
+    ] = None
+    user: Annotated[str, Given(values.text, "NAME", "its user")] = ""
+    secret: Annotated[
+        Secret | None, Given(values.secret_file, "FILE", "file of the user's password")
+    ] = None
+    action: _ActionOption = Action.VARIABLE

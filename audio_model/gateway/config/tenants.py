@@ -1,0 +1,64 @@
+"""Tenants: who shares one server, each with a token, terms and a webhook of its own."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+from audio_model.errors import UsageError
+from audio_model.gateway.config import options, values
+from audio_model.gateway.config.options import Given
+from audio_model.gateway.config.values import Secret
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
+
+
+@dataclass(frozen=True)
+class Tenant:
+    """A table of the file. What it leaves unsaid is as for everybody."""
+
+    name: str
+    token: Annotated[Secret, Given(values.secret_file, "FILE", "file of its bearer token")]
+    deadline_seconds: Annotated[
+        float | None, Given(values.number(0.1, 3600), "S", "see --deadline-seconds")
+    ] = None
+    wait_seconds: Annotated[
+        float | None, Given(values.number(0, 3600), "S", "see --wait-seconds")
+    ] = None
+    listen_seconds: Annotated[
+        float | None, Given(values.number(0.1, 3600), "S", "see --listen-seconds")
+    ] = None
+    max_false_alarm: Annotated[
+        float | None, Given(values.number(0, 1), "RATE", "see --max-false-alarm")
+    ] = None
+    max_legs: Annotated[
+        int | None, Given(values.integer(1, 1_000_000), "N", "of its legs heard at once")
+    ] = None
+    webhook_url: Annotated[str, Given(values.url, "URL", "where its events are posted")] = ""
+    webhook_secret: Annotated[
+        Secret | None, Given(values.secret_file, "FILE", "file of the key that signs them")
+    ] = None
+
+
+def read_tenants(path_text: str) -> tuple[Tenant, ...]:
+    """Read a TOML file of tenants, a table for each.
+
+    Raises ValueError for a file that can't be read, UsageError for what is wrong in it.
+    """
+    path: Path = values.file(path_text)
+    tenants = []
+    for name, lines in options.read_toml(path, "--tenants").items():
+        where = f"{path}: [{name}]"
+        if not _NAME.fullmatch(name):
+            raise UsageError(f"{where}: a tenant's name has letters, digits, - and _ alone")
+        if not isinstance(lines, dict):
+            raise UsageError(f"{path}: {name}: must be in the table of a tenant: [tenant]")
+        tenant = Tenant(name, **options.read_table(Tenant, lines, where))
+        if bool(tenant.webhook_url) is not (tenant.webhook_secret is not None):
+            raise UsageError(f"{where}: webhook_url and webhook_secret_file: one needs the other")
+        tenants.append(tenant)
+    tokens = [tenant.token for tenant in tenants]
+    for tenant in tenants:
+        if tokens.count(tenant.token) > 1:
+            raise UsageError(f"{path}: [{tenant.name}]: another tenant has the same token")
+    return tuple(tenants)
