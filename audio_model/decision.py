@@ -11,12 +11,12 @@ those ``t`` seconds alone.
 
 import math
 from bisect import bisect_right
-from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cached_property
 
 from audio_model.errors import UsageError
-from audio_model.steps import STEPS_PER_SECOND, Heard, Steps
+from audio_model.steps import STEPS_PER_SECOND, Steps
 from audio_model.times import iso
 
 PREVALENCE = 0.5
@@ -58,16 +58,23 @@ class Calibration:
     offset: tuple[float, ...]
 
     def log_odds(self, logit: float, voice_seconds: float) -> float:
+        slope, offset = self.after(voice_seconds)
+        return slope * logit + offset
+
+    def after(self, voice_seconds: float) -> tuple[float, float]:
+        """Return slope and offset once so much voice was heard."""
         knots, slopes, offsets = self.voice_seconds, self.slope, self.offset
         after = bisect_right(knots, voice_seconds)
         if after == 0:
-            return slopes[0] * logit + offsets[0]
+            return slopes[0], offsets[0]
         at = after - 1
         if after == len(knots):
-            return slopes[at] * logit + offsets[at]
+            return slopes[at], offsets[at]
         w = (voice_seconds - knots[at]) / (knots[after] - knots[at])
-        slope = slopes[at] + w * (slopes[after] - slopes[at])
-        return slope * logit + offsets[at] + w * (offsets[after] - offsets[at])
+        return (
+            slopes[at] + w * (slopes[after] - slopes[at]),
+            offsets[at] + w * (offsets[after] - offsets[at]),
+        )
 
 
 @dataclass(frozen=True)
@@ -119,6 +126,35 @@ class DecisionRule:
                 f"this model was measured for budgets from {smallest:g} up to 1"
             )
         return max(within, key=lambda point: point.max_false_alarm)
+
+    @cached_property
+    def by_voice(self) -> "RuleByVoice":
+        """Return the same rule, laid out by steps of voice."""
+        return RuleByVoice(self)
+
+
+class RuleByVoice:
+    """What a rule says after each number of steps of voice, computed once for all calls."""
+
+    def __init__(self, rule: DecisionRule) -> None:
+        self._rule = rule
+        self.slope: list[float] = []
+        self.offset: list[float] = []
+        self.caution: list[float] = []
+        """Log odds that *recorded* needs more; infinite while too little voice was heard."""
+        self.live_caution: list[float] = []
+
+    def reach(self, n_steps: int) -> None:
+        """Have entries up to so many steps of voice."""
+        rule = self._rule
+        for n in range(len(self.slope), n_steps + 1):
+            seconds = n / STEPS_PER_SECOND
+            slope, offset = rule.calibration.after(seconds)
+            may = seconds > 0 and seconds >= rule.min_voice_seconds
+            self.slope.append(slope)
+            self.offset.append(offset)
+            self.caution.append(rule.caution / seconds if may else math.inf)
+            self.live_caution.append(rule.live_caution / seconds if may else math.inf)
 
 
 @dataclass(frozen=True)
@@ -233,9 +269,14 @@ def sigmoid(log_odds: float) -> float:
     return math.exp(log_odds) / (1 + math.exp(log_odds))
 
 
-# Looking a member up in its class takes as long as the rest of a comparison.
-_TONE, _VOICE = Heard.TONE, Heard.VOICE
+_NEAR = 1e-6
+"""Nearer to a threshold than this, in log odds or from an end of the scale, the score is asked."""
 
+_AGAINST = {VerdictKind.RECORDED: -1, VerdictKind.LIVE: 1, VerdictKind.UNKNOWN: 0}
+"""The sign of log odds that contradict a verdict."""
+
+_TIMES = tuple(round((n + 1) / STEPS_PER_SECOND, 6) for n in range(1000))
+"""Ends of a call's first steps, in seconds."""
 
 Decision = tuple[VerdictKind, float | None]
 """A verdict, and the second at which the score crossed into it."""
@@ -246,7 +287,11 @@ class Decider:
 
     def __init__(self, rule: DecisionRule, point: OperatingPoint) -> None:
         self._rule, self._point = rule, point
+        # A score takes an exponential; only where these are crossed is one needed.
+        self._near_recorded = _log_odds_within(point.recorded_at) - _NEAR
+        self._near_live = _log_odds_within(point.live_at) + _NEAR
         self._kind = VerdictKind.UNKNOWN
+        self._against = _AGAINST[self._kind]
         self._decided_at: float | None = None
         self._changes: list[Change] = []
         self._tone_steps = 0
@@ -275,47 +320,49 @@ class Decider:
         return self._kind, self._decided_at
 
     def add(self, steps: Steps) -> None:
-        for logit, heard, level in zip(
-            steps.logit.tolist(), steps.heard.tolist(), steps.level_db.tolist(), strict=True
-        ):
-            self._add_step(logit, heard, level)
-
-    def _add_step(self, logit: float, heard: Sequence[float], level_db: float) -> None:
-        rule = self._rule
-        self._logit = logit
-        if level_db > self._loudest_db:
-            self._loudest_db = level_db
-        most, voice = max(heard), heard[_VOICE]
-        self._voice_steps += voice == most
-        self._tone_steps += heard[_TONE] == most
-        voice_seconds = self._voice_steps / STEPS_PER_SECOND
-        log_odds = rule.calibration.log_odds(logit, voice_seconds)
-        self._log_odds.append(log_odds)
-        self._voice.append(voice)
-        if voice_seconds < rule.min_voice_seconds:
+        if len(steps) == 0:
             return
-        if sigmoid(log_odds - rule.caution / voice_seconds) >= self._point.recorded_at:
-            self._decide(VerdictKind.RECORDED)
-        elif sigmoid(log_odds + rule.live_caution / voice_seconds) <= self._point.live_at:
-            self._decide(VerdictKind.LIVE)
-        elif self._contradicted_by(log_odds):
-            self._decide(VerdictKind.UNKNOWN)
-
-    def _contradicted_by(self, log_odds: float) -> bool:
-        if self._kind is VerdictKind.RECORDED:
-            return log_odds < 0
-        return self._kind is VerdictKind.LIVE and log_odds > 0
+        by_voice = self._rule.by_voice
+        n_voice = self._voice_steps
+        by_voice.reach(n_voice + len(steps))
+        slopes, offsets = by_voice.slope, by_voice.offset
+        cautions, live_cautions = by_voice.caution, by_voice.live_caution
+        self._loudest_db = max(self._loudest_db, *steps.level_db.tolist())
+        # In the order of Heard.
+        for logit, (background, tone, voice) in zip(
+            steps.logit.tolist(), steps.heard.tolist(), strict=True
+        ):
+            if voice >= tone and voice >= background:
+                n_voice += 1
+            if tone >= voice and tone >= background:
+                self._tone_steps += 1
+            log_odds = slopes[n_voice] * logit + offsets[n_voice]
+            self._logit = logit
+            self._log_odds.append(log_odds)
+            self._voice.append(voice)
+            for_recorded = log_odds - cautions[n_voice]
+            for_live = log_odds + live_cautions[n_voice]
+            if (
+                for_recorded >= self._near_recorded
+                and sigmoid(for_recorded) >= self._point.recorded_at
+            ):
+                self._decide(VerdictKind.RECORDED)
+            elif for_live <= self._near_live and sigmoid(for_live) <= self._point.live_at:
+                self._decide(VerdictKind.LIVE)
+            elif self._against * log_odds > 0 and cautions[n_voice] < math.inf:
+                self._decide(VerdictKind.UNKNOWN)
+        self._voice_steps = n_voice
 
     def _decide(self, kind: VerdictKind) -> None:
         if kind is not self._kind:
             at = self._at(len(self._log_odds))
-            self._kind = kind
+            self._kind, self._against = kind, _AGAINST[kind]
             self._decided_at = None if kind is VerdictKind.UNKNOWN else at
             self._changes.append(Change(at, kind))
 
     def verdict(self, seconds: float) -> Verdict:
         """The verdict now that ``seconds`` of audio have been heard."""
-        scores = tuple(map(sigmoid, self._log_odds))
+        scores = tuple([sigmoid(log_odds) for log_odds in self._log_odds])
         return Verdict(
             verdict=self._kind,
             score=scores[-1] if scores else math.nan,
@@ -325,7 +372,7 @@ class Decider:
             decided_at=self._decided_at,
             reason=self._reason(seconds),
             evidence=Evidence(
-                times=tuple(self._at(n + 1) for n in range(len(scores))),
+                times=self._times(len(scores)),
                 scores=scores,
                 voice=tuple(self._voice),
                 strongest=self._strongest(),
@@ -353,12 +400,25 @@ class Decider:
         # A call starts at even odds, so the first steps count from zero.
         odds = [0.0, *self._log_odds]
         width = min(STRETCH_STEPS, len(self._log_odds))
-        start = max(range(len(odds) - width), key=lambda n: sign * (odds[n + width] - odds[n]))
+        moved = [sign * (end - start) for start, end in zip(odds, odds[width:], strict=False)]
+        start = moved.index(max(moved))
         return self._at(start), self._at(start + width)
+
+    def _times(self, n_steps: int) -> tuple[float, ...]:
+        """Return the ends of so many steps."""
+        if self._start == 0 and n_steps <= len(_TIMES):
+            return _TIMES[:n_steps]
+        return tuple(self._at(n + 1) for n in range(n_steps))
 
     def _at(self, n_steps: int) -> float:
         """Return the second at which so many steps from the first voice have passed."""
         return round(self._start + n_steps / STEPS_PER_SECOND, 6)
+
+
+def _log_odds_within(probability: float) -> float:
+    """Return the log odds of a probability that is no nearer to 0 or 1 than ``_NEAR``."""
+    within = min(max(probability, _NEAR), 1 - _NEAR)
+    return math.log(within / (1 - within))
 
 
 def decide(steps: Steps, rule: DecisionRule, point: OperatingPoint, seconds: float) -> Verdict:
