@@ -105,8 +105,13 @@ def read(
         leg = _read_leg(decoded, channel, math.ceil((max_seconds + _CONTEXT_SECONDS) * sample_rate))
     if len(leg) == 0:
         raise AudioError(name, "holds no samples")
-    _check_values(leg, name)
-    samples = _resample(leg, sample_rate)[: round(max_seconds * SAMPLE_RATE)]
+    # The mean of more channels than two may round to beyond full scale.
+    if decoded.within_scale and decoded.channels <= 2 and sample_rate == SAMPLE_RATE:
+        samples = np.ascontiguousarray(leg)
+    else:
+        _check_values(leg, name)
+        samples = _resample(leg, sample_rate)
+    samples = samples[: round(max_seconds * SAMPLE_RATE)]
     if len(samples) == 0:
         raise AudioError(name, f"holds {len(leg)} samples, less than one at {SAMPLE_RATE} Hz")
     return samples

@@ -91,6 +91,9 @@ class VoiceSearch:
     def _begin(self, samples: Samples, first: int, last: int) -> int:
         low = max(0, first - STEPS_BEFORE) * STEP_SAMPLES
         high = min(last + 1, first + STEPS_AFTER) * STEP_SAMPLES
+        if high <= LATE_SAMPLES:
+            # Wherever in the stretch it begins, it is not late.
+            return low
         stretch = self.since(max(0, low - RISE_SAMPLES), samples)[
             : high - max(0, low - RISE_SAMPLES)
         ]

@@ -15,7 +15,7 @@ from audio_model.errors import UsageError
 from audio_model.formats import SAMPLE_BYTES
 from audio_model.frontend import SAMPLE_RATE, Samples
 from audio_model.model import Model
-from audio_model.onset import VoiceSearch
+from audio_model.onset import LATE_SAMPLES, VoiceSearch
 from audio_model.steps import STEP_SAMPLES, STEP_SECONDS, Steps, level_db
 
 Packet = bytes | bytearray | memoryview | NDArray[np.floating]
@@ -28,6 +28,9 @@ MAX_STEPS_A_RUN = 125
 
 SEARCH_STEPS_A_RUN = 6
 """While the first voice is awaited: what a run hears beyond its beginning is heard twice."""
+
+LOUD_DB = -45.0
+"""A leg with a step this loud before a late voice would begin is taken to begin at once."""
 
 DEFAULT_WAIT_SECONDS = 10.0
 """Audio within which the first voice has to come for what follows it to be heard in full."""
@@ -158,8 +161,13 @@ class StreamDetector:
     @property
     def n_ready(self) -> int:
         """Return how many whole steps are decoded and ready for one run of the network."""
-        most = MAX_STEPS_A_RUN if self._search is None else SEARCH_STEPS_A_RUN
-        return min(self._n_steps(), most)
+        n_steps = min(self._n_steps(), MAX_STEPS_A_RUN)
+        if self._search is None or n_steps <= SEARCH_STEPS_A_RUN:
+            return n_steps
+        if self._n_heard == 0 and _begins_at_once(self._waiting[0]):
+            # All there is to hear of the leg, for a run costs less a step the longer it is.
+            return min(n_steps, max(self._max_samples // STEP_SAMPLES, SEARCH_STEPS_A_RUN))
+        return SEARCH_STEPS_A_RUN
 
     def _n_steps(self) -> int:
         """Whole steps that are decoded, unheard, and count as far as is known now."""
@@ -354,6 +362,12 @@ def _run(streams: Sequence[StreamDetector], n_steps: int) -> None:
         # A copy: a view would keep the states of all the others.
         steps = Steps(logit[row], heard[row], levels[row])
         stream.hear(samples[row], steps, next_state[row].copy())
+
+
+def _begins_at_once(samples: Samples) -> bool:
+    """Return whether a leg's first voice seems not to be late: a guess that costs or saves time."""
+    levels = level_db(samples[:LATE_SAMPLES])
+    return bool(len(levels) and levels.max() > LOUD_DB)
 
 
 def _as_batch(legs: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:

@@ -199,6 +199,15 @@ def test_legs(tmp_path):
     np.testing.assert_allclose(read(path), legs.mean(axis=1), atol=1e-6)
 
 
+@pytest.mark.parametrize("channels", range(1, 9))
+def test_full_scale_in_every_leg_stays_within_scale(tmp_path, channels):
+    path = tmp_path / "a.wav"
+    soundfile.write(path, np.full((8000, channels), -1.0), 8000, subtype="PCM_16")
+    samples = read(path)
+    np.testing.assert_allclose(samples, -1, atol=1e-6)
+    assert samples.min() >= -1
+
+
 def test_legs_of_a_mono_file(wav):
     np.testing.assert_array_equal(read(wav, channel=Channel.LEFT), read(wav))
     with pytest.raises(AudioError, match="no right channel"):

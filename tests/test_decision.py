@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -23,7 +24,7 @@ from audio_model.decision import (
     sigmoid,
 )
 from audio_model.errors import UsageError
-from audio_model.steps import STEP_SECONDS, Heard, Steps
+from audio_model.steps import STEP_SECONDS, STEPS_PER_SECOND, Heard, Steps
 
 POINT = OperatingPoint(0.01, recorded_at=0.8, live_at=0.2, false_alarm=0.01, miss=0.3, passed=0.05)
 AS_IS = Calibration((0.4, 1.0), (1.0, 1.0), (0.0, 0.0))
@@ -373,6 +374,33 @@ def test_changes_are_what_was_seen_after_each_step(answers: Steps, rule: Decisio
     assert verdict.evidence.changes == tuple(expected)
     if verdict.verdict is not VerdictKind.UNKNOWN:
         assert verdict.decided_at == expected[-1].at
+
+
+@given(any_steps(), any_rule(), any_calibration())
+def test_it_is_decided_as_the_rule_is_defined(
+    answers: Steps, rule: DecisionRule, calibration: Calibration
+) -> None:
+    """By the score of every step, to the bit, though most scores need not be taken."""
+    rule = replace(rule, calibration=calibration)
+    kind, voiced, kinds = VerdictKind.UNKNOWN, 0, []
+    for logit, heard in zip(answers.logit.tolist(), answers.heard.tolist(), strict=True):
+        voiced += heard[Heard.VOICE] == max(heard)
+        seconds = voiced / STEPS_PER_SECOND
+        log_odds = calibration.log_odds(logit, seconds)
+        if seconds >= rule.min_voice_seconds:
+            if sigmoid(log_odds - rule.caution / seconds) >= POINT.recorded_at:
+                kind = VerdictKind.RECORDED
+            elif sigmoid(log_odds + rule.live_caution / seconds) <= POINT.live_at:
+                kind = VerdictKind.LIVE
+            elif (kind is VerdictKind.RECORDED and log_odds < 0) or (
+                kind is VerdictKind.LIVE and log_odds > 0
+            ):
+                kind = VerdictKind.UNKNOWN
+        kinds.append(kind)
+        verdict = judged(answers.until(len(kinds)), rule)
+        assert verdict.verdict is kind
+        assert verdict.score == sigmoid(log_odds)
+        assert verdict.speech_seconds == seconds
 
 
 @given(any_steps(), st.integers(0, 40), any_rule())

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from itertools import pairwise
+from typing import cast
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from audio_model.detector import Detector
 from audio_model.errors import AudioError, UsageError
 from audio_model.formats import Encoding
 from audio_model.model import Model
+from audio_model.steps import STEP_SAMPLES
 from audio_model.stream import Packet, StreamDetector
 from tests import readout, sounds
 from tests.verdicts import assert_same
@@ -287,6 +289,31 @@ def test_what_comes_before_the_first_voice_changes_nothing(
     for packet in packets(call, every(PACKET_20_MS, call)):
         stream.feed(packet)
     assert_same(stream.flush(), late)
+
+
+class Runs:
+    """A model that notes how many steps each run of it hears."""
+
+    def __init__(self, model: Model) -> None:
+        self._model, self.rule, self.start = model, model.rule, model.start
+        self.steps: list[int] = []
+
+    def run(self, samples: np.ndarray, state: np.ndarray) -> tuple[np.ndarray, ...]:
+        self.steps.append(samples.shape[1] // STEP_SAMPLES)
+        return self._model.run(samples, state)
+
+
+@pytest.mark.parametrize(
+    ("lead", "runs"), [(sounds.silence(0.1), [50]), (sounds.silence(1.5), [6, 6, 6, 6, 50])]
+)
+def test_a_leg_that_is_loud_at_once_is_heard_in_one_run(
+    model: Model, lead: np.ndarray, runs: list[int]
+) -> None:
+    counted = Runs(model)
+    detector = Detector(cast(Model, counted))
+    call = np.concatenate([lead, sounds.voice(6, 9, played=True)])
+    detector.score_samples(call, 8000, max_seconds=4)
+    assert counted.steps == runs
 
 
 def test_a_late_voice_is_heard_as_long_as_one_at_once(detector: Detector) -> None:

@@ -52,27 +52,25 @@ def decode(
         AudioError: nothing in the file can be decoded.
         OSError: reading the file fails; its blocks raise it, too.
     """
-    suffix = suffix_of(path)
     head = file.read(HEAD_BYTES)
-    file.seek(0)
     plain = wav.parse(head)
     if plain is None and (again := mended(head, file)) is not None:
         file = again
-        head = file.read(HEAD_BYTES)
         file.seek(0)
+        head = file.read(HEAD_BYTES)
         plain = wav.parse(head)
+    if plain is not None:
+        file.seek(plain.data_start)
+        yield headerless.decode(file, plain.raw_format, seconds, plain.data_bytes)
+        return
+    file.seek(0)
     bounded = BoundedFile(file)
     opened: AbstractContextManager[Decoded]
+    suffix = suffix_of(path)
     container = identify(suffix, head, raw_format)
     match container:
         case Container.SNDFILE:
-            if plain is not None:
-                file.seek(plain.data_start)
-                opened = nullcontext(
-                    headerless.decode(file, plain.raw_format, seconds, plain.data_bytes)
-                )
-            else:
-                opened = _open_with_either(bounded, path, seconds)
+            opened = _open_with_either(bounded, path, seconds)
         case Container.FFMPEG:
             opened = _open_with_ffmpeg(bounded, path, seconds)
         case Container.G722 | Container.G723 | Container.G729:

@@ -37,11 +37,13 @@ class Decoded:
         sample_rate: Hz.
         channels: number of channels.
         blocks: float32 at full scale 1, decoded on demand. [each shape=(n_frames, channels)]
+        within_scale: whether every sample is known to be within [-1, 1].
     """
 
     sample_rate: int
     channels: int
     blocks: Iterator[Block]
+    within_scale: bool = False
 
 
 def block_frames(seconds: float, sample_rate: int, channels: int) -> int:

@@ -75,6 +75,7 @@ class Columns:
     def __init__(
         self, *, each_channel: bool, known: bool = False, carried: Iterable[str] = ()
     ) -> None:
+        self._each_channel, self._known = each_channel, known
         self.own = tuple(name for name in RESULT_COLUMNS if each_channel or name != "channel")
         if known:
             self.own += KNOWN_COLUMNS
@@ -88,8 +89,12 @@ class Columns:
 
     def own_values(self, row: Row) -> dict[str, Value]:
         """Our columns of a row; None where a value is missing."""
-        values = result_values(row) | known_values(row)
-        return {name: values[name] for name in self.own}
+        values = result_values(row)
+        if not self._each_channel:
+            del values["channel"]
+        if self._known:
+            values |= known_values(row)
+        return values
 
     def carried_values(self, row: Row) -> dict[str, object]:
         """The carried columns of a row, as values that JSON can hold."""

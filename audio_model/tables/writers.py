@@ -201,10 +201,20 @@ class _ErrorKeepingSink(io.RawIOBase):
 
 
 def _csv_line(cells: Sequence[object]) -> bytes:
-    line = io.StringIO()
-    # csv quotes a carriage return only where it is part of the line's end.
-    csv.writer(line, lineterminator="\r\n").writerow(cells)
-    return line.getvalue().removesuffix("\r\n").encode() + b"\n"
+    line: str = _CSV.writerow(cells)
+    return line.removesuffix(_CSV_END).encode() + b"\n"
+
+
+class _Said:
+    """A file for the csv module whose lines are given back by ``writerow``."""
+
+    def write(self, line: str) -> str:
+        return line
+
+
+_CSV_END = "\r\n"
+"""csv quotes a carriage return only where it is part of the line's end."""
+_CSV = csv.writer(_Said(), lineterminator=_CSV_END)
 
 
 def _json_line(values: dict[str, object]) -> bytes:
