@@ -38,7 +38,7 @@ class Format:
     application_id: int
     version: int
     schema: str
-    """Statements that make an empty file such a store, parted by semicolons."""
+    """Statements that make an empty file such a store, each with a semicolon behind it."""
     upgrades: Mapping[int, str] = field(default_factory=dict)
     """Statements that make a store of the next version of one of each version named here."""
 
@@ -154,7 +154,7 @@ class SqliteStore:
         with self._transaction("BEGIN IMMEDIATE"):
             # Another process may have made it meanwhile.
             if not self._is_ready():
-                for statement in filter(str.strip, self._to_be_ready().split(";")):
+                for statement in _statements(self._to_be_ready()):
                     self._db.execute(statement)
                 self._db.execute(f"PRAGMA application_id = {self.format.application_id}")
                 self._db.execute(f"PRAGMA user_version = {self.format.version}")
@@ -234,6 +234,17 @@ def _make_private(path: str) -> None:
     flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
     with suppress(FileExistsError):
         os.close(os.open(os.path.realpath(path), flags, 0o600))
+
+
+def _statements(script: str) -> Iterator[str]:
+    """Yield the statements of a script; those within a trigger are part of it."""
+    statement = ""
+    for part in script.split(";"):
+        statement += f"{part};"
+        if sqlite3.complete_statement(statement):
+            if statement.strip(" \n;"):
+                yield statement
+            statement = ""
 
 
 def _identity(path: str) -> tuple[int, int] | None:

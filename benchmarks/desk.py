@@ -21,7 +21,7 @@ from statistics import median, quantiles
 import aiohttp
 import psutil
 
-from audio_model.records import people
+from audio_model.records import people, quarters
 from audio_model.records.calls import CallRecord
 from audio_model.records.people import Person, Role
 from audio_model.records.store import BATCH, CallStore
@@ -65,6 +65,7 @@ def fill(path: str, n: int, n_people: int) -> tuple[float, list[str]]:
     with CallStore(path) as store:
         while batch := list(islice(source, _CHUNK)):
             store.add(batch, None, thresholds)
+        quarters.refresh(store)
         seconds = time.perf_counter() - begun
         tokens = [
             people.add(store, Person(f"person-{number}", Role.MARKING))

@@ -14,6 +14,7 @@ from audio_model.files import write_whole
 from audio_model.records import exports, handsets, imports, people, statistics
 from audio_model.records.people import Person, Role
 from audio_model.records.periods import Unit, before, periods
+from audio_model.records.quarters import Quarters
 from audio_model.records.store import CallStore
 from audio_model.records.worth import Thresholds
 from audio_model.tables.columns import column_names
@@ -218,10 +219,11 @@ def _statistics(args: argparse.Namespace) -> int:
             raise UsageError(f"{printable(args.store)}: no call has a time")
         found = periods(*span, args.by, zone)
         last = before(found[-1], args.by, zone)
+        calls = Quarters(store)
         tables = [
-            statistics.by_period(store, found, [], args.by, zone),
-            statistics.by_segment(store, found[-1], last),
-            statistics.by_campaign(store, found[-1], last),
+            statistics.by_period(calls, found, [], args.by, zone),
+            statistics.by_segment(calls, found[-1], last),
+            statistics.by_campaign(calls, found[-1], last),
             statistics.by_mark(store, found),
         ]
     Path(args.output).mkdir(parents=True, exist_ok=True)

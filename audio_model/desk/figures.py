@@ -12,14 +12,14 @@ from audio_model.desk.masks import mask_text
 from audio_model.desk.statistics_page import Asked, statistics_page
 from audio_model.desk.stores import Stores
 from audio_model.ranges.store import RangeStore
-from audio_model.records import statistics
+from audio_model.records import quarters, statistics
+from audio_model.records.counting import Opening
 from audio_model.records.periods import Period, Unit, before, periods
-from audio_model.records.statistics import Opening, Table
+from audio_model.records.quarters import Quarters
+from audio_model.records.statistics import Table
 from audio_model.records.store import CallStore
 from audio_model.times import utc
 
-KEPT_SECONDS = 30.0
-"""For which figures that were counted are given again."""
 _CHANGES = 100_000
 _SHOWN_MONTHS, _SHOWN_WEEKS, _SHOWN_DAYS = 366, 12 * 7, 30
 _TABLES = ("by_period", "by_segment", "by_campaign", "by_mark")
@@ -38,7 +38,6 @@ class Figures:
     ) -> None:
         self._stores, self._access, self._view = stores, access, view
         self._zone, self._zone_name = zone, zone_name
-        self._kept: dict[Asked, tuple[float, list[Table]]] = {}
 
     def add_routes(self, router: web.UrlDispatcher) -> None:
         """Serve them."""
@@ -82,22 +81,18 @@ class Figures:
         opened = await self._stores.ranges(_openings) or []
 
         def count(store: CallStore) -> list[Table]:
+            quarters.refresh(store)
             with store.reading():
+                calls = Quarters(store)
                 return [
-                    statistics.by_period(store, all_periods, opened, unit, self._zone),
-                    statistics.by_segment(store, period, last),
-                    statistics.by_campaign(store, period, last),
+                    statistics.by_period(calls, all_periods, opened, unit, self._zone),
+                    statistics.by_segment(calls, period, last),
+                    statistics.by_campaign(calls, period, last),
                     statistics.by_mark(store, all_periods),
                 ]
 
         asked = Asked(unit, since.isoformat(), to.isoformat())
-        kept = self._kept.get(asked)
-        if kept is None or time.monotonic() - kept[0] > KEPT_SECONDS:
-            # Of a million calls they take seconds: the tables of a page are not counted anew.
-            tables = await self._stores.count(count)
-            kept = time.monotonic(), tables
-            self._kept = {asked: kept}
-        return asked, kept[1], period, last
+        return asked, await self._stores.count(count), period, last
 
 
 def _openings(store: RangeStore) -> list[Opening]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 
 from audio_model.ranges.calls import DamagedRow
-from audio_model.records import queue
+from audio_model.records import quarters, queue
 from audio_model.records.calls import CallRecord, read_archive
 from audio_model.records.store import BATCH, CallStore
 from audio_model.records.worth import Thresholds
@@ -56,6 +56,7 @@ def import_archive(
         first = min([first, *times])
     if math.isfinite(first):
         done.drifted = queue.find_drift(store, first)
+    quarters.refresh(store)
     return done
 
 

@@ -12,9 +12,13 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import tzinfo
 
+import numpy as np
+
 from audio_model.ranges.breaker import Change
 from audio_model.ranges.tree import State
+from audio_model.records.counting import Counts, Opening, Openings, count, count_segments, distinct
 from audio_model.records.periods import Period, Unit, before
+from audio_model.records.quarters import Quarters
 from audio_model.records.store import CallStore
 from audio_model.times import iso
 
@@ -22,21 +26,6 @@ Cell = str | int | float | None
 
 MAX_CAMPAIGNS = 100
 _MOMENTS = ("first", "last")
-_AFTER_ALL = "\U0010ffff"
-
-_OUTCOME = "coalesce(nullif(c.settled, ''), CASE g.mark WHEN 'recorded' THEN g.mark END, c.outcome)"
-_JOINED = (
-    "FROM json_each(:spans) AS p CROSS JOIN calls AS c INDEXED BY by_time "
-    "ON c.time >= p.value ->> 0 AND c.time < p.value ->> 1 "
-    "LEFT JOIN campaigns AS g ON g.n = c.campaign"
-)
-_COUNTS = (
-    f"count(*), total({_OUTCOME} = 'recorded'), total({_OUTCOME} = 'live'), "
-    f"total({_OUTCOME} = 'unknown'), total({_OUTCOME} = 'error'), "
-    "count(DISTINCT c.number), count(DISTINCT nullif(c.called, '')), "
-    f"count(DISTINCT CASE WHEN {_OUTCOME} = 'recorded' THEN c.number END), "
-    f"count(DISTINCT CASE WHEN {_OUTCOME} = 'recorded' THEN nullif(c.called, '') END)"
-)
 
 
 @dataclass(frozen=True)
@@ -65,15 +54,6 @@ class Table:
         return text.getvalue()
 
 
-@dataclass(frozen=True)
-class Opening:
-    """A time for which a range was open."""
-
-    prefix: str
-    start: float
-    end: float
-
-
 PERIOD_COLUMNS = (
     *("period", "calls", "recorded", "live", "unknown", "error", "recorded_share", "numbers"),
     *("people", "recorded_numbers", "recorded_people", "blocked", "growth", "recorded_growth"),
@@ -90,7 +70,7 @@ MARK_COLUMNS = (
 
 
 def by_period(
-    store: CallStore,
+    quarters: Quarters,
     periods: Sequence[Period],
     openings: Iterable[Opening],
     unit: Unit,
@@ -99,68 +79,83 @@ def by_period(
     """A row for each period: calls, what they were, who called whom, and growth on the one before.
 
     Args:
-        store: of the calls.
+        quarters: of the store of calls.
         periods: in their order, without a gap.
         openings: when ranges were open. A call that came under one counts as blocked, and so does
             one whose own row says ``block``.
         unit: of the periods.
         zone: whose days they are.
     """
-    if not periods:
-        return Table("by_period", PERIOD_COLUMNS, [])
-    all_periods = [before(periods[0], unit, zone), *periods]
-    counts = dict(_counts(store, "p.key", all_periods))
-    blocked = _blocked(store, all_periods, openings)
     rows: list[tuple[Cell, ...]] = []
-    for index, period in enumerate(all_periods[1:], start=1):
-        now = counts.get(index, _NONE)
-        last = counts.get(index - 1, _NONE)
-        calls, recorded, live, unknown, error, numbers, people, their_numbers, their_people = now
-        rows.append(
-            (
-                *(period.name, calls, recorded, live, unknown, error, _share(recorded, calls)),
-                *(numbers, people, their_numbers, their_people, blocked.get(index, 0)),
-                *(_growth(calls, last[0]), _growth(recorded, last[1])),
+    last: Counts | None = None
+    under = Openings(quarters.store, openings)
+    all_periods = [before(periods[0], unit, zone), *periods] if periods else []
+    for period in all_periods:
+        calls = quarters.between(period.start, period.end)
+        now = count(calls)
+        if last is not None:
+            outcomes = (now.recorded, now.live, now.unknown, now.error)
+            rows.append(
+                (
+                    *(period.name, now.calls, *outcomes, _share(now.recorded, now.calls)),
+                    *(now.numbers, now.people, now.recorded_numbers, now.recorded_people),
+                    int(np.count_nonzero(calls.blocked | under.covered(calls))),
+                    *(_growth(now.calls, last.calls), _growth(now.recorded, last.recorded)),
+                )
             )
-        )
+        last = now
     return Table("by_period", PERIOD_COLUMNS, rows)
 
 
-def by_segment(store: CallStore, period: Period, last: Period) -> Table:
+def by_segment(quarters: Quarters, period: Period, last: Period) -> Table:
     """A row for each segment of numbers that called in a period, wide ones above their parts.
 
-    Of service numbers there are 95, 952 and 9521: each wider one has the sum of its parts.
+    Of service numbers there are 95, 952 and 9521: each wider one has the sum of its parts, but for
+    people, whom several of its parts have called.
     """
-    now, then = (_segments(store, each) for each in (period, last))
+    now, then = (count_segments(quarters.between(each.start, each.end)) for each in (period, last))
     rows: list[tuple[Cell, ...]] = []
     for segment in sorted(now, key=_by_family(now)):
-        calls, recorded, _, _, _, numbers, people, their_numbers, their_people = now[segment]
-        earlier = then.get(segment, _NONE)
+        found, earlier = now[segment], then.get(segment, Counts())
         rows.append(
             (
-                *(segment, calls, recorded, _share(recorded, calls), numbers, people),
-                *(their_numbers, their_people),
-                *(_growth(calls, earlier[0]), _growth(recorded, earlier[1])),
+                *(segment, found.calls, found.recorded, _share(found.recorded, found.calls)),
+                *(found.numbers, found.people, found.recorded_numbers, found.recorded_people),
+                _growth(found.calls, earlier.calls),
+                _growth(found.recorded, earlier.recorded),
             )
         )
     return Table("by_segment", SEGMENT_COLUMNS, rows)
 
 
-def by_campaign(store: CallStore, period: Period, last: Period) -> Table:
+def by_campaign(quarters: Quarters, period: Period, last: Period) -> Table:
     """The largest campaigns of a period."""
-    rows = store.rows(
-        "SELECT g.name, count(*) AS size, count(DISTINCT c.number), "
-        "count(DISTINCT nullif(c.called, '')), min(c.time), max(c.time), g.mark, "
-        "(SELECT count(*) FROM calls AS d WHERE d.campaign = g.n AND d.time >= ?3 AND d.time < ?4) "
-        "FROM calls AS c INDEXED BY by_time JOIN campaigns AS g ON g.n = c.campaign "
-        "WHERE c.time >= ?1 AND c.time < ?2 GROUP BY g.n ORDER BY size DESC, g.n LIMIT ?5",
-        (period.start, period.end, last.start, last.end, MAX_CAMPAIGNS),
-    )
-    return Table(
-        "by_campaign",
-        CAMPAIGN_COLUMNS,
-        [(*row[:-1], _growth(row[1], row[-1])) for row in rows],
-    )
+    calls = quarters.between(period.start, period.end)
+    sizes = np.bincount(calls.campaign)
+    earlier = np.bincount(quarters.between(last.start, last.end).campaign, minlength=len(sizes))
+    sizes[:1] = 0  # Calls of no campaign.
+    largest = [int(n) for n in np.argsort(-sizes, kind="stable")[:MAX_CAMPAIGNS] if sizes[n]]
+    order = np.argsort(calls.campaign, kind="stable")
+    of_campaign = calls.campaign[order]
+    rows: list[tuple[Cell, ...]] = []
+    for n in largest:
+        found = quarters.store.campaign(n)
+        if found is None:
+            continue
+        part = order[slice(*np.searchsorted(of_campaign, (n, n + 1)))]
+        rows.append(
+            (
+                *(
+                    found.name,
+                    len(part),
+                    distinct(calls.number[part]),
+                    distinct(calls.called[part]),
+                ),
+                *(float(calls.time[part[0]]), float(calls.time[part[-1]]), found.mark),
+                _growth(len(part), int(earlier[n])),
+            )
+        )
+    return Table("by_campaign", CAMPAIGN_COLUMNS, rows)
 
 
 def by_mark(store: CallStore, periods: Sequence[Period]) -> Table:
@@ -202,65 +197,14 @@ def openings(changes: Iterable[Change], now: float) -> list[Opening]:
     return [*found, *(Opening(prefix, start, now) for prefix, start in begun.items())]
 
 
-_NONE = (0,) * 9
-_Counts = tuple[int, ...]
-
-
-def _counts(store: CallStore, group: str, periods: Sequence[Period]) -> list[tuple[int, _Counts]]:
-    rows = store.rows(f"SELECT {group}, {_COUNTS} {_JOINED} GROUP BY 1", {"spans": _spans(periods)})
-    return [(row[0], tuple(map(int, row[1:]))) for row in rows]
-
-
-def _segments(store: CallStore, period: Period) -> dict[str, _Counts]:
-    """Counts by segment; the people of wider segments are counted anew, for they overlap."""
-    found: dict[str, _Counts] = {}
-    for group, where in (
-        ("c.segment", "1"),
-        ("substr(c.segment, 1, 3)", _HAS_FAMILY),
-        ("substr(c.segment, 1, 2)", _HAS_FAMILY),
-    ):
-        rows = store.rows(
-            f"SELECT {group}, {_COUNTS} {_JOINED} WHERE {where} GROUP BY 1",
-            {"spans": _spans([period])},
-        )
-        for segment, *counts in rows:
-            found.setdefault(segment, tuple(map(int, counts)))
-    return found
-
-
-_HAS_FAMILY = "c.segment GLOB '9[56]*'"
-
-
-def _by_family(counts: dict[str, _Counts]) -> Callable[[str], tuple[int, str, str]]:
+def _by_family(counts: dict[str, Counts]) -> Callable[[str], tuple[int, str, str]]:
     """Order segments: the family with the most calls first, in it the wide before their parts."""
 
     def key(segment: str) -> tuple[int, str, str]:
         family = segment[:2] if segment[:2] in ("95", "96") else segment
-        return -counts.get(family, _NONE)[0], family, segment
+        return -counts.get(family, Counts()).calls, family, segment
 
     return key
-
-
-def _blocked(
-    store: CallStore, periods: Sequence[Period], openings: Iterable[Opening]
-) -> dict[int, int]:
-    ranges = [(each.prefix, each.prefix + _AFTER_ALL, each.start, each.end) for each in openings]
-    rows = store.rows(
-        "SELECT p.key, count(*) FROM (SELECT n, time FROM calls INDEXED BY by_time "
-        "WHERE act = 'block' AND time >= :first AND time < :last UNION "
-        "SELECT c.n, c.time FROM json_each(:ranges) AS r "
-        "CROSS JOIN calls AS c INDEXED BY by_number "
-        "ON c.number >= r.value ->> 0 AND c.number < r.value ->> 1 AND c.time >= r.value ->> 2 "
-        "AND c.time < r.value ->> 3) AS b JOIN json_each(:spans) AS p "
-        "ON b.time >= p.value ->> 0 AND b.time < p.value ->> 1 GROUP BY p.key",
-        {
-            "ranges": json.dumps(ranges),
-            "spans": _spans(periods),
-            "first": periods[0].start,
-            "last": periods[-1].end,
-        },
-    )
-    return dict(rows)
 
 
 def _spans(periods: Sequence[Period]) -> str:

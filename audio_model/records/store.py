@@ -31,7 +31,32 @@ _CACHED_KIB = 1 << 16
 _LOGGED_PAGES = 1 << 14
 """After which the log goes into the file. An import changes a page for each call, all over it."""
 
-_SCHEMA = """
+QUARTER_SECONDS = 900
+"""Length of the stretches in which calls are kept for figures; no zone's clock is off by less."""
+
+_COUNTED = ("time", "number", "called", "campaign", "segment", "outcome", "act")
+"""What figures are counted from, but for what people say."""
+_SETTLED = """
+CREATE INDEX by_time ON calls (time);
+CREATE INDEX by_settled ON calls (time, settled) WHERE settled != '';
+"""
+_QUARTERS = f"""
+CREATE TABLE quarters (quarter INTEGER PRIMARY KEY, calls BLOB NOT NULL);
+CREATE TABLE segments (n INTEGER PRIMARY KEY, name TEXT UNIQUE NOT NULL);
+CREATE TABLE stale (quarter INTEGER PRIMARY KEY);
+CREATE TRIGGER call_came AFTER INSERT ON calls WHEN new.time IS NOT NULL BEGIN
+    INSERT OR IGNORE INTO stale VALUES (CAST(new.time / {QUARTER_SECONDS} AS INT));
+END;
+CREATE TRIGGER call_went AFTER DELETE ON calls WHEN old.time IS NOT NULL BEGIN
+    INSERT OR IGNORE INTO stale VALUES (CAST(old.time / {QUARTER_SECONDS} AS INT));
+END;
+CREATE TRIGGER call_changed AFTER UPDATE OF {", ".join(_COUNTED)} ON calls
+WHEN {" OR ".join(f"old.{name} IS NOT new.{name}" for name in _COUNTED)} BEGIN
+    INSERT OR IGNORE INTO stale SELECT DISTINCT CAST(value / {QUARTER_SECONDS} AS INT)
+        FROM json_each(json_array(old.time, new.time)) WHERE value IS NOT NULL;
+END;
+"""
+_SCHEMA = f"""
 CREATE TABLE archives (n INTEGER PRIMARY KEY, path TEXT UNIQUE NOT NULL, asked TEXT NOT NULL,
     imported REAL NOT NULL);
 CREATE TABLE campaigns (n INTEGER PRIMARY KEY, name TEXT UNIQUE NOT NULL, calls INTEGER NOT NULL,
@@ -46,7 +71,7 @@ CREATE TABLE calls (n INTEGER PRIMARY KEY, id TEXT UNIQUE NOT NULL, archive INTE
 CREATE INDEX queued ON calls (queue DESC, n, why) WHERE queue IS NOT NULL;
 CREATE INDEX by_campaign ON calls (campaign, n) WHERE campaign IS NOT NULL;
 CREATE INDEX by_number ON calls (number, time);
-CREATE INDEX by_time ON calls (time, segment, outcome, number, called, campaign, settled, act);
+{_SETTLED}
 CREATE TABLE leases (call INTEGER PRIMARY KEY, who TEXT NOT NULL, until REAL NOT NULL);
 CREATE TABLE skips (call INTEGER, who TEXT, PRIMARY KEY (call, who)) WITHOUT ROWID;
 CREATE TABLE marks (n INTEGER PRIMARY KEY, call INTEGER, number TEXT NOT NULL, source TEXT NOT NULL,
@@ -64,12 +89,23 @@ CREATE INDEX by_person ON deeds (who, n);
 CREATE TABLE learnt (call INTEGER PRIMARY KEY, recording INTEGER NOT NULL, was TEXT NOT NULL);
 CREATE TABLE effects (n INTEGER PRIMARY KEY, kind TEXT NOT NULL, call INTEGER, campaign INTEGER,
     mark TEXT NOT NULL, who TEXT NOT NULL, behind INTEGER NOT NULL);
+{_QUARTERS}
 """
+_UPGRADES = {
+    1: f"""
+DROP INDEX by_time;
+{_SETTLED}
+{_QUARTERS}
+INSERT INTO stale SELECT DISTINCT CAST(time / {QUARTER_SECONDS} AS INT) FROM calls
+    WHERE time IS NOT NULL;
+""",
+}
 _FORMAT = Format(
     kind="store of calls",
     application_id=0x414D434C,  # AMCL
-    version=1,
+    version=2,
     schema=_SCHEMA,
+    upgrades=_UPGRADES,
 )
 _GIVEN = (
     *("id", "archive", "path", "channel", "caller", "number", "segment", "called", "time"),

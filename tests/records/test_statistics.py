@@ -5,9 +5,10 @@ from zoneinfo import ZoneInfo
 from audio_model.ranges.breaker import Change, Why
 from audio_model.ranges.tree import State
 from audio_model.records import marks, statistics
+from audio_model.records.counting import Opening
 from audio_model.records.marks import Said
 from audio_model.records.periods import Unit, before, period_of, periods
-from audio_model.records.statistics import Opening
+from audio_model.records.quarters import Quarters
 from audio_model.records.store import CallStore
 from audio_model.times import parse
 from tests.records.made import THRESHOLDS, call, number_of, store_of
@@ -62,7 +63,7 @@ def test_calls_are_counted_in_the_zones_months_with_their_growth() -> None:
     span = statistics.span(store)
     assert span is not None
     found = periods(*span, Unit.MONTH, SHANGHAI)
-    may, june = table(statistics.by_period(store, found, [], Unit.MONTH, SHANGHAI))
+    may, june = table(statistics.by_period(Quarters(store), found, [], Unit.MONTH, SHANGHAI))
     assert (may["period"], may["calls"], may["recorded"], may["growth"]) == ("2026-05", 2, 1, None)
     assert (june["calls"], june["recorded"], june["live"], june["unknown"]) == (6, 4, 1, 1)
     assert (june["numbers"], june["people"]) == (4, 4)
@@ -75,7 +76,7 @@ def test_what_people_say_goes_before_the_detector() -> None:
     store = month()
     marks.give(store, number_of(store, "j4"), "wang", Said.RECORDED)
     june = period_of(parse("2026-06-02T00:00:00Z"), Unit.MONTH, SHANGHAI)
-    (row,) = table(statistics.by_period(store, [june], [], Unit.MONTH, SHANGHAI))
+    (row,) = table(statistics.by_period(Quarters(store), [june], [], Unit.MONTH, SHANGHAI))
     assert (row["recorded"], row["live"]) == (5, 0)
 
 
@@ -85,9 +86,11 @@ def test_a_campaigns_mark_counts_for_all_its_calls() -> None:
     moment = store.call(1).time
     assert moment is not None
     today = period_of(moment, Unit.DAY, SHANGHAI)
-    (row,) = table(statistics.by_period(store, [today], [], Unit.DAY, SHANGHAI))
+    (row,) = table(statistics.by_period(Quarters(store), [today], [], Unit.DAY, SHANGHAI))
     assert row["recorded"] == 5
-    (campaign,) = table(statistics.by_campaign(store, today, before(today, Unit.DAY, SHANGHAI)))
+    (campaign,) = table(
+        statistics.by_campaign(Quarters(store), today, before(today, Unit.DAY, SHANGHAI))
+    )
     assert (campaign["campaign"], campaign["calls"], campaign["mark"]) == ("loan", 5, "recorded")
     assert (
         "2026-09-21T14:13:20+00:00"
@@ -102,7 +105,7 @@ def test_a_campaigns_mark_counts_for_all_its_calls() -> None:
 def test_segments_stand_under_their_families() -> None:
     store = month()
     june = period_of(parse("2026-06-02T00:00:00Z"), Unit.MONTH, SHANGHAI)
-    rows = table(statistics.by_segment(store, june, before(june, Unit.MONTH, SHANGHAI)))
+    rows = table(statistics.by_segment(Quarters(store), june, before(june, Unit.MONTH, SHANGHAI)))
     assert [(row["segment"], row["calls"]) for row in rows] == [
         *(("95", 5), ("952", 5), ("9521", 4), ("9522", 1), ("+86139", 1)),
     ]
@@ -116,7 +119,7 @@ def test_calls_under_an_open_range_are_blocked_once() -> None:
     june = period_of(parse("2026-06-02T00:00:00Z"), Unit.MONTH, SHANGHAI)
     start = june.start
     both = [Opening("9521", start, start + 3603), Opening("952130", start, start + 3602)]
-    (row,) = table(statistics.by_period(store, [june], both, Unit.MONTH, SHANGHAI))
+    (row,) = table(statistics.by_period(Quarters(store), [june], both, Unit.MONTH, SHANGHAI))
     assert row["blocked"] == 4
 
 
