@@ -44,6 +44,9 @@ _DIGITS = re.compile(r"(\d{4})(\d\d)(\d\d)(?:(\d\d)(\d\d)(?:(\d\d)(\d{3}|[.,]\d+
 _PARTED_DIGITS = re.compile(r"(\d{8})[ _-](\d{4}|\d{6})")
 _NAMED_ZONE = re.compile(r"(?<=[\dz])\[[a-z_/+-]+\]$", re.IGNORECASE)
 """What ISO 9557 puts behind an offset; it says nothing more of the moment."""
+_DOTTED_CLOCK = re.compile(r"(\d{4}-\d\d-\d\d)[- ](\d\d)\.(\d\d)\.(\d\d)(?=\.|$)")
+"""As some databases write it."""
+_JSON_DATE = re.compile(r"/Date\((\d+)\)/")
 _MONTHS = (
     *("january", "february", "march", "april", "may", "june", "july", "august", "september"),
     *("october", "november", "december"),
@@ -64,6 +67,8 @@ _DATES = tuple(
         rf"{_WEEKDAY}(?P<day>\d{{1,2}})[- ]{_MONTH}[- ](?P<year>\d{{4}}){_CLOCK}",
         rf"{_WEEKDAY}{_MONTH}\s+(?P<day>\d{{1,2}}),?\s+(?P<year>\d{{4}}){_CLOCK}",
         rf"{_WEEKDAY}{_MONTH}\s+(?P<day>\d{{1,2}}){_CLOCK}\s+(?P<year>\d{{4}})",
+        # Cisco's gateways; a sign before it says that their clock was not set.
+        rf"[*.]?{_CLOCK} {_WEEKDAY}{_MONTH} (?P<day>\d{{1,2}}) (?P<year>\d{{4}})",
     )
 )
 """Dates whose parts can't be taken for each other: of 10/09/2025 nobody knows the month."""
@@ -127,7 +132,9 @@ def read(value: object) -> tuple[float, Form]:
 
     Raises ValueError if it is none of these, or no plausible time.
     """
-    text = "" if value is None else unicodedata.normalize("NFKC", str(value)).strip(" \t\r\n'\"=")
+    text = "" if value is None else unicodedata.normalize("NFKC", str(value))
+    text = "".join(char for char in text if unicodedata.category(char) != "Cf")
+    text = text.strip(" \t\r\n'\"=")
     try:
         if isinstance(value, bool):
             found = None
@@ -188,11 +195,13 @@ def _of_digits(found: re.Match[str]) -> float:
 
 
 def _of_date(text: str) -> tuple[float, Form] | None:
+    if (ticks := _JSON_DATE.fullmatch(text)) is not None:
+        return _of_number(ticks[1])
     if (parted := _PARTED_DIGITS.fullmatch(text)) is not None:
         return _of_number("".join(parted.groups()))
     if re.search(r"(?:z|[+-]\d\d:?\d\d)\[", text, re.IGNORECASE):
         text = _NAMED_ZONE.sub("", text)
-    text = text.replace("\u2212", "-")
+    text = _DOTTED_CLOCK.sub(r"\1 \2:\3:\4", text.replace("\u2212", "-"))
     for pattern in _DATES:
         if (found := pattern.fullmatch(text)) is not None:
             return _moment(found).timestamp(), Form.DATE

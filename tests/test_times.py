@@ -124,7 +124,12 @@ def test_dates_have_zones_halves_of_a_day_and_parts_of_a_second() -> None:
     assert parse("2025-10-10T04:53:20.5+08:00[Asia/Shanghai]") == expected
     assert parse("2025-10-10 04:53:20.5 UTC+8") == expected
     assert parse("2025-10-09T12:53:20.5\u221208:00") == expected
+    assert parse("20:53:20.500 UTC Thu Oct 9 2025") == expected
+    assert parse("*20:53:20.500 UTC Thu Oct 9 2025") == expected
+    assert parse("/Date(1760043200500)/") == expected
     assert parse("2025-10-09 24:00:00") == parse("2025-10-10")
+    assert parse("2025-10-09-20.53.20.5") == parse("2025-10-09 20:53:20.5")
+    assert parse("\ufeff2025-10-09\u200e 20.53.20") == parse("2025-10-09 20:53:20")
     assert parse(date(2025, 10, 9)) == parse("20251009") == parse("2025-10-09") == parse(45939)
 
 

@@ -11,7 +11,8 @@ import unicodedata
 _WORDS = """
 anonymous anon unavailable restricted private privacy withheld unknown blocked block hidden secret
 undisclosed unlisted suppressed unidentified undefined null nil none nan nat na empty missing
-invalid payphone coinline noncallerid noclid nocli nocallerid nonumber noname notavailable nocaller
+invalid payphone coin unknownani ka sn coinline noncallerid noclid nocli nocallerid nonumber noname
+notavailable nocaller
 notprovided notset interaction outofarea unspecified false unkn priv p o u n
 inconnu inconnue anonyme privé privée masqué caché secrète indisponible nondisponible
 noncommuniqué sansnuméro
@@ -19,28 +20,36 @@ desconocido desconocida disponible anónimo privado privada oculto restringido n
 noidentificado ninguno nulo
 desconhecido desconhecida anônimo anónima nãoidentificado indisponível confidencial
 sconosciuto anonimo privato nascosto nondisponibile riservato
-unbekannt anonym privat unterdrückt keinenummer keine nichtverfügbar verborgen geheim
+unbekannt unbekannter unbekannte anonym anonymer anonyme privat unterdrückt keinenummer keine
+nichtverfügbar verborgen geheim
 onbekend anoniem privénummer afgeschermd geen verborgennummer
 nieznany anonimowy prywatny zastrzeżony ukryty brak neznámé neznámý skryté anonymní
 ismeretlen rejtett necunoscut ascuns anonim
-okänd okänt dolt hemligt skyddat ukendt hemmeligt skjult ukjent tuntematon salattu yksityinen
-gizli bilinmeyen bilinmiyor özel pribadi tidakdikenal ẩndanh khôngxácđịnh riêngtư ẩn riêng
+sinidentificar soukromé ascuns okänd okänt dolt hemligt skyddat ukendt hemmeligt skjult ukjent
+tuntematon salainen salattu yksityinen
+gizli bilinmeyen bilinmiyor özel pribadi persendirian tidakdikenal lạ ẩndanh khôngxácđịnh riêngtư
+ẩn riêng
 скрыт скрытый скрыто неизвестно неизвестный неизвестен аноним анонимный анонимно засекречен
 приватный определен неопределен безномера нет невідомий прихований анонім
-άγνωστος άγνωστο ανώνυμος απόκρυψη απόρρητο
-مجهول خاص محجوب غيرمعروف مخفي מוסתר חסוי לאידוע אנונימי ناشناس
+άγνωστος άγνωστο απόκρυψηαριθμού ανώνυμος απόκρυψη απόρρητο
+مجهول خاص محجوب غيرمعروف مخفي מוסתר חסוי חסויה לאידוע אנונימי ناشناس
 अज्ञात निजी अनजान ไม่ทราบ ไม่ทราบหมายเลข ไม่แสดง ไม่แสดงหมายเลข ส่วนตัว หมายเลขส่วนตัว
-匿名 未知 无 無 无主叫 隐藏 隱藏 私人 私密 保密 隐私 屏蔽 受限 空 不详 未显示 无法显示 不显示
+空号 隐私号 没有来电显示 沒有來電顯示 无来电号码 匿名 未知 无 無 无主叫 隐藏 隱藏 私人 私密 保密
+隐私 屏蔽 受限 空 不详 未显示 无法显示 不显示
 无显示 无来电显示 拒绝显示 未提供 不可用 未识别 不明 匿名者 非公开 無顯示 未顯示 不明来电
-非通知 通知不可能 通知不可 表示圏外 公衆電話 不在 非表示 番号非通知 非通知設定
+非通知 非通知着信 番号通知なし 番号なし 通知なし ユーザ非通知 通知不可能 通知不可 表示圏外 公衆電話
+不在 非表示 番号非通知 非通知設定
 발신번호표시제한 발신자표시제한 발신번호없음 알수없음 익명 비공개 번호없음 발신제한
 """
 
 _FILLERS = """
-caller callers number numbers call calls id cid callerid clid cli user no not the subscriber is
+line ani caller callers number numbers call calls id cid callerid clid cli user no not the
+subscriber is
 name address from party phone num party's available
 numéro appelant appel número llamada chamada numero chiamante nummer rufnummer anrufer anrufers
-номер абонент абонента вызов numer nomor số numara رقم 主叫 号码 號碼 来电 來電 用户 用戶 电话
+anruf
+номер абонент абонента вызов numer nomor số numara număr nombor αριθμός αριθμού مشترك شماره رقم
+שיחה מספר नंबर 主叫 号码 號碼 来电 來電 用户 用戶 电话
 電話 呼叫 番号 発信者 発信 番号が 번호 발신자 číslo số máy gọi หมายเลข не de del do da der des
 """
 
@@ -80,6 +89,7 @@ _FILLING_INSIDE = re.compile(
 )
 STAND_INS = frozenset(word.translate(_KEYS) for word in _KEYPAD_WORDS.split()) | _COUNTED
 STAND_INS |= {"7378742883"}  # RESTRICTED with its last keys exchanged, as platforms send it.
+STAND_INS |= {str((1 << bits) - 1) for bits in (16, 31, 32, 63, 64)}  # -1, or the most, of a field.
 """Words on a telephone's keys, as carriers and platforms send them (266696687 is ANONYMOUS)."""
 
 

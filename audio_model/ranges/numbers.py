@@ -29,6 +29,8 @@ _TWO_DIGIT_AREAS = tuple(f"{HOME_CODE}{area}" for area in (10, *range(20, 30)))
 MAX_DIGITS = 20
 """Kept of a key. E.164 numbers have 15 at most."""
 
+_ABROAD = "011"
+"""What North America dials before a country's code. No area of China's begins so."""
 _CACHED = 50_000
 _SHORTEST_PREFIX = 3
 _ALWAYS_KEPT = 3
@@ -260,6 +262,8 @@ def _one(digits: str) -> Number:
 
 
 def _by_library(bare: str, digits: str) -> Number:
+    if bare.startswith(_ABROAD) and _is_foreign_without_plus(bare.removeprefix(_ABROAD)):
+        return normalise(f"+{bare.removeprefix(_ABROAD)}")
     international = bare.startswith("+") or digits.startswith("86")
     try:
         parsed = phonenumbers.parse(f"+{digits}" if international else digits, HOME)

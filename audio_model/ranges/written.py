@@ -39,10 +39,16 @@ _HEADER = re.compile(
     r"\s*:\s*",
     re.IGNORECASE,
 )
-_SCHEME = re.compile(r"^(sips?|tel|callto|phone)\s*:\s*(?://)?", re.IGNORECASE)
+_SCHEME = re.compile(
+    r"^(sips?|tel|callto|phone|h323|whatsapp|4(?=:\+))\s*:\s*(?://)?", re.IGNORECASE
+)
+"""``4:`` is what Teams and Skype write before a telephone's number."""
 _LABEL = re.compile(
-    r"^(?:tel|phone|mobile|\u7535\u8bdd|\u96fb\u8a71|\u624b\u673a|\u624b\u6a5f|\u53f7\u7801|\u4e3b\u53eb)"
-    r"\s*[.:]?\s*(?=[+(\d])",
+    r"^(?:(?:tel|phone|mobile|cell|ani|cli|clid|caller|number|no)\b|\u260e|\u2706|\U0001f4de|\U0001f4f1"
+    r"|(?:\u6765\u7535|\u4f86\u96fb|\u4e3b\u53eb|\u547c\u53eb|\u7528\u6237)?"
+    r"(?:\u7535\u8bdd|\u96fb\u8a71|\u624b\u673a|\u624b\u6a5f|\u4e3b\u53eb|\u6765\u7535)?"
+    r"(?:\u53f7\u7801|\u865f\u78bc|\u53f7|\u865f)?)"
+    r"\s*[.:=]{0,2}\s*(?=[+(\d])",
     re.IGNORECASE,
 )
 _CONTEXT = re.compile(r";\s*phone-context\s*=\s*(\+[\d.()-]+)", re.IGNORECASE)
@@ -57,19 +63,39 @@ _FRACTION = re.compile(r"\+?\d+[.,]\d{1,2}")
 _GROUPED = re.compile(r"\+?[1-9]\d{0,2}(?:,\d{3})+(?:\.0+)?|\+?[1-9]\d{0,2}(?:'\d{3})+")
 _TRUNK = re.compile(r"^(\+|00)(.*?)\(\s*0\s*\)")
 _TWO_BY_SLASH = re.compile(r"^[1-9]\d{4,}/")
-_AREA_AND_EXTENSION = re.compile(r"(\(?0\d{2,3}\)?\s*-\s*\d{7,8})\s*-\s*\d{1,6}")
+_AREA_AND_EXTENSION = re.compile(
+    r"((?:\(?0|\(?\+?86\)?[- ]?\(?0?)\d{2,3}\)?\s*[- ]\s*\d{7,8})\s*(?:-\s*\d{1,6}|\(\d{1,6}\))"
+)
 """China's way to write a landline behind a switchboard: 010-88888888-8001."""
+_LOCAL_AND_EXTENSION = re.compile(r"[2-8]\d{6,7}\s*-\s*\d{1,5}")
+"""The same without its area, which nobody can tell."""
 _TWO_BY_SPACE = re.compile(r"[1-9]\d{4,}(?: [1-9]\d{4,})+")
 """No number is parted into groups of five digits and more."""
-_DATE = re.compile(r"(?:19|20)\d\d([-/.])(?:0?[1-9]|1[0-2])\1(?:0?[1-9]|[12]\d|3[01])")
+_DATE = re.compile(
+    r"(?:19|20)\d\d([-/.])(?:0?[1-9]|1[0-2])\1(?:0?[1-9]|[12]\d|3[01])"
+    r"|(?:0?[1-9]|[12]\d|3[01])([-/.])(?:0?[1-9]|[12]\d|3[01])\2(?:19|20)\d\d"
+    r"|20\d\d(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])(?:[01]\d|2[0-3])(?:[0-5]\d){2}"
+)
+"""Also YYYYMMDDhhmmss: no number of China's has 14 digits."""
 _DASHES = "-\u2010\u2011\u2012\u2013\u2014\u2015\u2212\u30fc\u00b7\u2027\u30fb"
 _BRACKETS = "()[]{}\u3010\u3011\u3014\u3015"
 _PUNCTUATION = str.maketrans("", "", f"{_DASHES}{_BRACKETS}./")
 _TWO_LINES = re.compile(r"\d[ \t]*[\r\n\t]+\s*\+?\d")
 _NORTH_AMERICAN = re.compile(
     rf"1[{_DASHES}. ]?\(?[2-9]\d\d\)?[{_DASHES}. ]?[2-9]\d\d[{_DASHES}. ]\d{{4}}"
+    rf"|1[{_DASHES}. ]\(?\d{{3}}\)?[{_DASHES}. ]\d{{3}}[{_DASHES}. ]\d{{4}}"
+    rf"|(?![48]00)\(?[2-9]\d\d\)?[{_DASHES}. ]\d{{3}}[{_DASHES}. ]\d{{4}}"
 )
-"""Eleven digits in the groups of North America: China's mobiles begin with 1, too."""
+"""Digits in the groups of North America: China's mobiles begin with 1, and of its landlines the
+area's 0 may be left out. In such groups China writes 400 and 800 alone."""
+_OUTSIDE_LINE = re.compile(rf"[89][{_DASHES}. ,]+1[3-9][{_DASHES}. \d]{{9,}}")
+"""A mobile number behind the digit that its switchboard dials first."""
+_LONG_DISTANCE = re.compile(
+    r"((?:\+?86)?)(?:179\d\d|12593)(?:0?(1[3-9]\d{9})|(0(?:10|2\d|[3-9]\d\d)\d{7,8}))"
+)
+"""A number behind the code of the carrier that took it over a long distance (17951, 12593)."""
+_FILLER = re.compile(r"(?<=\d{10})F+$", re.IGNORECASE)
+"""What fills the last byte of a number of two digits a byte, in switches' records: 3GPP 24.008."""
 _GAP = re.compile(rf"\d\s*(?:[{_DASHES}./]\s*){{2,}}\d|[(\[{{]\s*[)\]}}]")
 """Where digits were left out: two signs in a row are no separator."""
 _PARAMETERS = re.compile(r";\s*[a-z][\w.-]*\s*(?:=.*|;.*)?$", re.IGNORECASE)
@@ -84,6 +110,10 @@ def read(text: str) -> str | NoDigits:
     are understood.
     """
     text = text[:_LONGEST].strip()
+    if len(several := _ANGLES.findall(_QUOTED.sub("", text))) > 1:
+        # An asserted identity comes as SIP's and as a telephone's, and both may be one number.
+        found = {same(each) for each in several}
+        return read(several[0]) if len(found) == 1 else UNREADABLE
     if _TWO_LINES.search(text) or any(unicodedata.category(char) == "No" for char in text):
         # Two cells in one, or digits in circles and powers, which are no digits of a number.
         return UNREADABLE
@@ -182,6 +212,8 @@ def _digits(text: str) -> str | None:
         return None
     if _is_address(text) or _GAP.search(text) or _NORTH_AMERICAN.fullmatch(text):
         return None
+    if _LOCAL_AND_EXTENSION.fullmatch(text) or _OUTSIDE_LINE.fullmatch(text):
+        return None
     if (whole := _WHOLE_AS_FRACTION.fullmatch(text)) is not None:
         text = whole[1]
     elif _FRACTION.fullmatch(text):
@@ -197,12 +229,14 @@ def _digits(text: str) -> str | None:
     if _TWO_BY_SLASH.match(text):
         return None
     text = _TRUNK.sub(r"\1\2", text)
-    bare = "".join(text.translate(_PUNCTUATION).split())
+    bare = _FILLER.sub("", "".join(text.translate(_PUNCTUATION).split()))
     bare = re.sub(r"^\++(?:00)?", "+", bare)
     if not _DIGITS.fullmatch(bare):
         return None
     if bare.startswith("00") and bare.strip("0"):
         bare = f"+{bare[2:]}"
+    if (behind := _LONG_DISTANCE.fullmatch(bare)) is not None:
+        bare = behind[1] + (behind[2] or behind[3])
     if bare.startswith("+0") and bare.strip("+0"):
         # No country's code begins with 0.
         return None

@@ -228,3 +228,116 @@ _MORE = {
 @pytest.mark.parametrize("text", _MORE)
 def test_what_systems_write_is_read_or_refused(text: str) -> None:
     assert read(text) == _MORE[text]
+
+
+_VENDORS = {
+    # Headers of several addresses: one number in two ways, or two numbers.
+    'P-Asserted-Identity: "Li" <sip:95588@bank.example>, <tel:+8695588>': "95588",
+    "<sip:+8613912345678@h>, <tel:+8613912345678>": "+8613912345678",
+    "<sip:13912345678@h>, <tel:95588>": UNREADABLE,
+    '"95588" <sip:8001@h>': "8001",
+    '"13912345678" <sip:13912345678@10.1.1.1>;privacy=full;screen=no': _NUMBER,
+    "Diversion: <sip:02161234567@h>;reason=unconditional;counter=1": "02161234567",
+    "tel:+14155551212;npdi;rn=+14155550000": "+14155551212",
+    "tel:+8613912345678;isub=1234;postd=pp22": "+8613912345678",
+    "tel:13912345678;phone-context=ims.mnc001.mcc460.3gppnetwork.org": _NUMBER,
+    "sip:13912345678;phone-context=+86@gw;user=phone": "+8613912345678",
+    "h323:13912345678@gk": _NUMBER,
+    "whatsapp:+8613912345678": "+8613912345678",
+    "urn:service:sos": UNREADABLE,
+    "client:alice": UNREADABLE,
+    # Teams.
+    "4:+8613912345678": "+8613912345678",
+    "+8613912345***": UNREADABLE,
+    "8:orgid:123e4567-e89b-12d3-a456-426614174000": UNREADABLE,
+    "orgid:95588": UNREADABLE,
+    # Asterisk, FreeSWITCH, Cisco, Avaya, 3CX.
+    "DAHDI/i1/13912345678-3": UNREADABLE,
+    "sofia/internal/13912345678@10.0.0.1": UNREADABLE,
+    "Wang Wei <13912345678>": _NUMBER,
+    "FreeSWITCH <0000000000>": NONE_SHOWN,
+    "\\+8613912345678": "+8613912345678",
+    "+8613912345678:HQ_Partition": UNREADABLE,
+    "SEP001122334455": UNREADABLE,
+    "T001#023": UNREADABLE,
+    "9-13912345678": UNREADABLE,
+    "9,139 1234 5678": UNREADABLE,
+    "0-13912345678": "013912345678",
+    "Ext.8001": UNREADABLE,
+    "ANI:13912345678": _NUMBER,
+    "unknown_ani": NONE_SHOWN,
+    # Switches' records: two digits a byte, filled; the most that a field holds.
+    "8613912345678F": "8613912345678",
+    "13912345678FFFF": _NUMBER,
+    "95588F": UNREADABLE,
+    "FFFFFFFF": UNREADABLE,
+    "65535": NONE_SHOWN,
+    "2147483647": NONE_SHOWN,
+    "4294967295": NONE_SHOWN,
+    # Codes of the carrier before the number.
+    "1795113912345678": _NUMBER,
+    "17951013912345678": _NUMBER,
+    "17909 02161234567": "02161234567",
+    "1790901065529988": "01065529988",
+    "17911-13912345678": _NUMBER,
+    "12593013912345678": _NUMBER,
+    "+8617951013912345678": "+8613912345678",
+    "17951-1391234": "179511391234",
+    "17951+8613912345678": UNREADABLE,
+    # Switchboards.
+    "010-65529988(8001)": "01065529988",
+    "+86-10-65529988-8001": "+861065529988",
+    "86 10 65529988-8001": "861065529988",
+    "65529988-801": UNREADABLE,
+    "01065529988,8001": UNREADABLE,
+    # North America's groups.
+    "1-555-123-4567": UNREADABLE,
+    "1 555 123 4567": UNREADABLE,
+    "(555) 123-4567": UNREADABLE,
+    "555.123.4567": UNREADABLE,
+    "+1 (415) 555-1212": "+14155551212",
+    "400-810-8888": "4008108888",
+    "800 810 8888": "8008108888",
+    # Dates and times are no numbers.
+    "28/11/2025": UNREADABLE,
+    "11-28-2025": UNREADABLE,
+    "20251128100806": UNREADABLE,
+    "1.3912345678E+10": UNREADABLE,
+    "1,39E+10": UNREADABLE,
+    "=95588+1": UNREADABLE,
+    # Labels.
+    "\u6765\u7535\u53f7\u7801\uff1a13912345678": _NUMBER,
+    "\u624b\u673a\u53f7\uff1a13912345678": _NUMBER,
+    "Tel.: 13912345678": _NUMBER,
+    "No. 13912345678": _NUMBER,
+    "caller=13912345678": _NUMBER,
+    "\u260e13912345678": _NUMBER,
+    "13912345678 \u6c5f\u82cf\u5357\u4eac": UNREADABLE,
+    "95588(\u5de5\u5546\u94f6\u884c)": UNREADABLE,
+    # Invisible and wide signs.
+    "\u2066+8613912345678\u2069": "+8613912345678",
+    "139\u200d12345678": _NUMBER,
+    "\uff11\uff13\uff19\u30fc\uff11\uff12\uff13\uff14\u30fc\uff15\uff16\uff17\uff18": _NUMBER,
+    "139\u30fb1234\u30fb5678": _NUMBER,
+    "1391234\ufffd678": UNREADABLE,
+    "l3912345678": UNREADABLE,
+    # Words of more languages.
+    "空号": NONE_SHOWN,
+    "沒有來電顯示": NONE_SHOWN,
+    "ユーザ非通知": NONE_SHOWN,
+    "Unbekannter Anrufer": NONE_SHOWN,
+    "Anonymer Anruf": NONE_SHOWN,
+    "Soukromé číslo": NONE_SHOWN,
+    "Număr ascuns": NONE_SHOWN,
+    "Άγνωστος αριθμός": NONE_SHOWN,
+    "מספר חסוי": NONE_SHOWN,
+    "شماره ناشناس": NONE_SHOWN,
+    "अज्ञात नंबर": NONE_SHOWN,
+    "Nombor persendirian": NONE_SHOWN,
+    "Coin line/payphone": NONE_SHOWN,
+}
+
+
+@pytest.mark.parametrize("text", _VENDORS)
+def test_what_vendors_and_switches_write_is_read_or_refused(text: str) -> None:
+    assert read(text) == _VENDORS[text]
