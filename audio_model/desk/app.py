@@ -34,7 +34,7 @@ from audio_model.pages.texts import Text
 from audio_model.ranges.describe import range_values
 from audio_model.ranges.numbers import normalise
 from audio_model.ranges.store import RangeStore
-from audio_model.records import deeds, marks, queue
+from audio_model.records import deeds, imports, marks, queue
 from audio_model.records.calls import has_number
 from audio_model.records.deeds import What
 from audio_model.records.people import Role
@@ -46,6 +46,8 @@ logger = logging.getLogger(__name__)
 PROGRESS_SECONDS = 15.0
 """For which the counts over the queue are good enough."""
 HISTORY = 8
+KEEP_UP_SECONDS = 1800.0
+"""Between two looks at whether the scores of live calls have drifted."""
 LISTENED_SECONDS = 60.0
 """A browser asks for a sound in pieces: what it asks for within this is one listening."""
 MAX_REQUEST_BYTES = 16 * 1024 * 1024
@@ -126,8 +128,19 @@ class Desk:
 
     async def _start(self, _: web.Application) -> None:
         self._effects.start()
+        self._keeping_up = asyncio.create_task(self._keep_up())
+
+    async def _keep_up(self) -> None:
+        """Do now and then for live calls what an import does at its end."""
+        while True:
+            try:
+                await self._stores.keep_up(imports.keep_up)
+            except StoreError as error:
+                logger.error("drift and figures wait for the store: %s", error)
+            await asyncio.sleep(KEEP_UP_SECONDS)
 
     async def _close(self, _: web.Application) -> None:
+        self._keeping_up.cancel()
         await asyncio.to_thread(self._effects.close)
         await self._stores.close()
 

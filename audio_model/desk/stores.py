@@ -26,7 +26,7 @@ class Places:
 
 
 class Stores:
-    """One writer of calls, a few readers, and one for figures, which take longer."""
+    """One writer of calls, a few readers, one for figures, and one for what nobody waits for."""
 
     def __init__(self, places: Places) -> None:
         """Open the store of calls. Raises StoreError if it can't be used."""
@@ -40,6 +40,7 @@ class Stores:
         self._readers = ThreadPoolExecutor(_READERS, thread_name_prefix="desk-reader")
         self._figures = ThreadPoolExecutor(1, thread_name_prefix="desk-figures")
         self._ranges = ThreadPoolExecutor(1, thread_name_prefix="desk-ranges")
+        self._upkeep = ThreadPoolExecutor(1, thread_name_prefix="desk-upkeep")
 
     async def write(self, job: Callable[[CallStore], T]) -> T:
         """Change the store of calls; jobs are done in their order. Raises what the job does."""
@@ -53,6 +54,10 @@ class Stores:
         """Ask the store of calls something that may take seconds."""
         return await self._run(self._figures, lambda: job(self._calls()))
 
+    async def keep_up(self, job: Callable[[CallStore], T]) -> T:
+        """Do something to the store of calls for which no page waits."""
+        return await self._run(self._upkeep, lambda: job(self._calls()))
+
     async def ranges(self, job: Callable[[RangeStore], T]) -> T | None:
         """Ask or change the store of ranges; None if the desk has none."""
         if self.places.ranges is None:
@@ -61,7 +66,7 @@ class Stores:
 
     async def close(self) -> None:
         """Close the stores once what they were asked for is done."""
-        for each in (self._writer, self._readers, self._figures, self._ranges):
+        for each in (self._writer, self._readers, self._figures, self._ranges, self._upkeep):
             await asyncio.to_thread(each.shutdown)
         for store in self._opened:
             store.close()

@@ -1,7 +1,6 @@
 """``audio-model known campaigns``: an archive's calls, grouped by the recording that they play."""
 
 import argparse
-import csv
 import io
 import sys
 from collections.abc import Iterable, Mapping, Sequence
@@ -18,6 +17,7 @@ from audio_model.known.fingerprint_files import fingerprint_entries
 from audio_model.known.picture import picture
 from audio_model.known.progress import SUFFIX, Heard, Progress, digest_of
 from audio_model.sources.inputs import expand
+from audio_model.tables import csv_files
 from audio_model.tables.columns import add_columns_argument
 from audio_model.tables.rows import Entry, escape, free_names, json_value, text_value
 from audio_model.times import iso
@@ -194,7 +194,7 @@ def _different(campaign: Campaign, entries: Sequence[Entry], column: str) -> int
 
 def _csv(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     table = io.StringIO()
-    writer = csv.writer(table, lineterminator="\n")
+    writer = csv_files.Writer(table)
     writer.writerow(columns)
     writer.writerows(rows)
     return table.getvalue()

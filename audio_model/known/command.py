@@ -1,7 +1,6 @@
 """``audio-model known``: a store of known recordings, by hand."""
 
 import argparse
-import csv
 import math
 import sys
 from collections.abc import Callable, Iterable, Iterator
@@ -16,6 +15,7 @@ from audio_model.known.match import Match
 from audio_model.known.matcher import match_whole
 from audio_model.known.recording import Mark, StoredRecording
 from audio_model.known.store import Store
+from audio_model.tables import csv_files
 from audio_model.tables.columns import add_columns_argument
 from audio_model.tables.rows import escape
 from audio_model.times import iso
@@ -146,7 +146,7 @@ def _add(args: argparse.Namespace) -> int:
 def _match(args: argparse.Namespace) -> int:
     check_seconds(args.max_seconds)
     errors = 0
-    rows = csv.writer(sys.stdout, lineterminator="\n")
+    rows = csv_files.Writer(sys.stdout)
     rows.writerow(_MATCH_COLUMNS)
     with Store(args.store, create=False) as store:
         for heard in fingerprint_files(args.paths, args.max_seconds, args.columns):
@@ -160,7 +160,7 @@ def _match(args: argparse.Namespace) -> int:
 
 
 def _list(args: argparse.Namespace) -> int:
-    rows = csv.writer(sys.stdout, lineterminator="\n")
+    rows = csv_files.Writer(sys.stdout)
     rows.writerow(_LIST_COLUMNS)
     with Store(args.store, create=False) as store:
         for recording in store.recordings():

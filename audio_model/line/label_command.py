@@ -1,7 +1,6 @@
 """``audio-model label``: a manifest of the calls whose class is certain, from what tables say."""
 
 import argparse
-import csv
 import io
 import sys
 from collections import Counter
@@ -13,6 +12,7 @@ from audio_model.files import write_whole
 from audio_model.formats import suffix_of
 from audio_model.line.labels import Labels, label
 from audio_model.line.marks import CLASSES
+from audio_model.tables import csv_files
 from audio_model.tables.rows import escape
 
 EXIT_DONE, EXIT_SOME_ERRORS = 0, 1
@@ -90,7 +90,7 @@ def write_labels(labels: Labels, output: str) -> str:
 
 def _csv(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     table = io.StringIO()
-    writer = csv.writer(table, lineterminator="\n")
+    writer = csv_files.Writer(table)
     writer.writerow(columns)
     writer.writerows(rows)
     return table.getvalue()

@@ -1,7 +1,6 @@
 """``audio-model ranges allow``: the ranges that pass whatever is heard of them."""
 
 import argparse
-import csv
 import getpass
 import sys
 import time
@@ -14,6 +13,7 @@ from audio_model.errors import ResultsError, UsageError, printable
 from audio_model.ranges.numbers import holds_many_owners, range_of
 from audio_model.ranges.store import Allowed, RangeStore
 from audio_model.ranges.tables import ALLOWED_COLUMNS, allowed_row, write_allowed
+from audio_model.tables import csv_files
 from audio_model.tables.columns import add_columns_argument
 from audio_model.tables.readers import NotATable, read_rows
 
@@ -96,7 +96,7 @@ def _add_person(parser: argparse.ArgumentParser) -> None:
 
 
 def _list(store: RangeStore, args: argparse.Namespace) -> int:
-    rows = csv.writer(sys.stdout, lineterminator="\n")
+    rows = csv_files.Writer(sys.stdout)
     rows.writerow(ALLOWED_COLUMNS)
     rows.writerows(map(allowed_row, store.allowed()))
     return EXIT_DONE

@@ -138,7 +138,7 @@ def is_told(node: Node) -> bool:
 
     That fewer than usual are said to be live is evidence, and worth a look. It blocks nobody.
     """
-    return node.recorded_since + node.marked_recorded >= LEAST_RECORDED
+    return node.recorded_since + node.marked_since >= LEAST_RECORDED
 
 
 def is_heard(node: Node) -> bool:
@@ -146,7 +146,7 @@ def is_heard(node: Node) -> bool:
 
     Without one there is nothing to warn of, however few calls are said to be live.
     """
-    return node.recorded_since + node.marked_recorded > 0
+    return node.recorded_since + node.marked_since > 0
 
 
 def expired(node: Node, now: float) -> State | None:

@@ -10,6 +10,9 @@ from audio_model.ranges.numbers import Number, normalise, wider_than
 from audio_model.ranges.rates import Answer, Mark
 from audio_model.ranges.tree import Node, Nodes, RangeCall, State, children, path_of
 
+FRESH_SECONDS = 86_400.0
+"""How old a call may be for a person's mark of it to move a breaker: as long as one opens at most.
+"""
 _SEVERITY = {State.CLOSED: 0, State.WARNED: 1, State.HALF_OPEN: 2, State.OPEN: 3}
 
 
@@ -27,6 +30,11 @@ class Advice:
     until: float = 0.0
 
 
+def is_fresh(call: RangeCall, now: float) -> bool:
+    """Return whether a call is recent enough at a moment to say something of its range then."""
+    return now - call.time <= FRESH_SECONDS
+
+
 class Monitor:
     """The tree, its tests and its breakers, over whatever keeps the nodes."""
 
@@ -39,10 +47,15 @@ class Monitor:
         """
         self.nodes, self.policy, self.allowed = nodes, policy, allowed
 
-    def hear(self, call: RangeCall, before: RangeCall | None = None) -> list[Change]:
+    def hear(
+        self, call: RangeCall, before: RangeCall | None = None, *, speaks: bool = True
+    ) -> list[Change]:
         """Count a call; the changes that came of it, in order.
 
-        ``before`` is the same call as it was counted with a less sure verdict: it is taken back.
+        Args:
+            call: whose verdict is final.
+            before: the same call as it was counted with a less sure verdict: it is taken back.
+            speaks: whether it is evidence. A call of long ago is counted and says nothing of now.
         """
         called = sketch.fingerprint(call.called) if call.called else 0
         spared = bool(self._allowed_by(call.number))
@@ -63,31 +76,57 @@ class Monitor:
             node.blocked += node.state is State.OPEN and before is None and not spared
             return gain
 
-        return self._follow(call, call.time, count, call.outcome)
+        return self._follow(call, call.time, count, call.outcome, speaks=speaks)
 
     def mark(
-        self, call: RangeCall, mark: Mark | None, before: Mark | None, now: float
+        self,
+        call: RangeCall,
+        mark: Mark | None,
+        before: Mark | None,
+        now: float,
+        said_before: float | None = None,
     ) -> list[Change]:
         """Count what a person says of a call, in the place of what was said ``before``.
 
-        None stands for nothing: then the call counts as the detector heard it.
+        A mark of a call that is older than FRESH_SECONDS is counted, and is no evidence: what
+        a range did long ago says nothing of its calls now.
+
+        Args:
+            call: as it was heard.
+            mark: what is said now; None for nothing: the call counts as the detector heard it.
+            before: what was said before; None for nothing.
+            now: when it is said.
+            said_before: when ``before`` was said; None for now.
         """
         gains, heard = self.policy.test.mark_gains, self.policy.test.gains[call.outcome]
-        gain = (gains[mark] if mark else heard) - (gains[before] if before else heard)
+        new = mark if is_fresh(call, now) else None
+        old = before if is_fresh(call, now if said_before is None else said_before) else None
+        gain = (gains[new] if new else heard) - (gains[old] if old else heard)
 
         def count(node: Node) -> float:
             node.count_mark(mark, before)
+            since = (new is Mark.RECORDED) - (old is Mark.RECORDED)
+            node.marked_since = max(0, node.marked_since + since)
             return gain
 
-        return self._follow(call, now, count, Answer.UNHEARD)
+        return self._follow(call, now, count, Answer.UNHEARD, speaks=new is not old)
 
     def _follow(
-        self, call: RangeCall, now: float, count: Callable[[Node], float], said: Answer
+        self,
+        call: RangeCall,
+        now: float,
+        count: Callable[[Node], float],
+        said: Answer,
+        *,
+        speaks: bool,
     ) -> list[Change]:
-        """``count`` counts in a node and returns the evidence that it adds there."""
+        """Count a call in its nodes, and move their breakers if it ``speaks`` for or against them.
+
+        ``count`` counts in a node and returns the evidence that it adds there.
+        """
         number = call.number
         changes, held = self._settle(number, now)
-        spared = bool(self._allowed_by(number))
+        spared = not speaks or bool(self._allowed_by(number))
         path: list[Node] = []
         for node in path_of(self.nodes, number, now):
             gain = count(node)

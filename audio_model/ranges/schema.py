@@ -22,14 +22,15 @@ ALTER TABLE ranges ADD COLUMN blocked DEFAULT 0;
 ALTER TABLE changes ADD COLUMN who DEFAULT '';
 ALTER TABLE changes ADD COLUMN note DEFAULT '';
 ALTER TABLE allowed ADD COLUMN who DEFAULT '';
-CREATE INDEX timed ON changes (time)
+CREATE INDEX timed ON changes (time);
 """,
     3: CAMPAIGNS_SCHEMA,
+    4: "ALTER TABLE ranges ADD COLUMN marked_since DEFAULT 0;",
 }
 FORMAT = Format(
     kind="store of number ranges",
     application_id=0x414D5247,  # AMRG
-    version=4,
+    version=5,
     schema=_SCHEMA + CAMPAIGNS_SCHEMA,
     upgrades=_UPGRADES,
 )

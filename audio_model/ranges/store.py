@@ -15,7 +15,7 @@ from dataclasses import astuple, dataclass, replace
 from audio_model.errors import RangeStoreError, UnknownCallError, printable
 from audio_model.ranges.breaker import Change, Policy
 from audio_model.ranges.campaigns import Alarm, Campaigns
-from audio_model.ranges.monitor import Advice, Monitor
+from audio_model.ranges.monitor import Advice, Monitor, is_fresh
 from audio_model.ranges.numbers import normalise
 from audio_model.ranges.rates import Mark
 from audio_model.ranges.rows import (
@@ -127,7 +127,8 @@ class RangeStore(SqliteStore):
     ) -> list[Change]:
         """Count what a person says of many calls alike; None takes back what was said of them.
 
-        A call that was never heard here is heard now, if there is anything to say of it.
+        A call that was never heard here is heard now, if there is anything to say of it. Marks of
+        calls of long ago are counted, and move no breaker; see :meth:`Monitor.mark`.
         """
         now = time.time() if now is None else now
         changes: list[Change] = []
@@ -138,10 +139,11 @@ class RangeStore(SqliteStore):
                 if mark is None and marked is None:
                     continue
                 if marked is None and self._remember(call):
-                    changes += self._monitor.hear(call)
+                    changes += self._monitor.hear(call, speaks=is_fresh(call, now))
                 counted = marked.call if marked else self._call(call.id)
                 if before is not mark:
-                    changes += self._monitor.mark(counted, mark, before, now)
+                    at = marked.time if marked else None
+                    changes += self._monitor.mark(counted, mark, before, now, at)
                 self._db.execute("DELETE FROM marks WHERE id = ?", [call.id])
                 if mark is not None:
                     values = call_row(counted)

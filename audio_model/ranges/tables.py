@@ -1,6 +1,5 @@
 """Tables that come out of a store: ranges, and marked calls as a manifest to train on."""
 
-import csv
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -10,6 +9,7 @@ from audio_model.ranges.describe import HISTORY_COLUMNS, RANGE_COLUMNS, history_
 from audio_model.ranges.rows import MarkedCall
 from audio_model.ranges.store import Allowed, RangeStore
 from audio_model.sources.open import MemberPath, from_folder, is_remote
+from audio_model.tables import csv_files
 from audio_model.times import iso
 
 MANIFEST_COLUMNS = ("path", "label", "source", "corpus", "call")
@@ -111,7 +111,7 @@ def _write_csv(
     """Write a CSV file, complete or not at all; returns how many rows."""
     counted = _Counted(rows)
     with replacing(path, errors="surrogateescape", encoding=encoding) as file:
-        writer = csv.writer(file, lineterminator="\n")
+        writer = csv_files.Writer(file)
         writer.writerow(header)
         writer.writerows(counted)
     return counted.n

@@ -127,6 +127,8 @@ class Node:
     """Calls by the kind of their number or, where nobody can own it, by the reason why not."""
     blocked: int = 0
     """Calls that came while the range was open."""
+    marked_since: int = 0
+    """Calls since ``began`` that a person marked as recorded."""
 
     @property
     def heard(self) -> int:
@@ -239,7 +241,7 @@ class Node:
         if self.evidence == 0:
             self.usual_recorded += self.recorded_since
             self.usual_heard += self.heard_since
-            self.recorded_since = self.heard_since = 0
+            self.recorded_since = self.heard_since = self.marked_since = 0
 
     def note(self, said: Answer) -> None:
         """Note an answer that is about to count for the evidence."""
@@ -250,7 +252,7 @@ class Node:
         """Take evidence back that something else explains; the calls of it are not usual."""
         self.evidence = max(0.0, self.evidence - much)
         if self.evidence == 0:
-            self.recorded_since = self.heard_since = 0
+            self.recorded_since = self.heard_since = self.marked_since = 0
 
     @property
     def held(self) -> bool:

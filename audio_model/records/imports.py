@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 
 from audio_model.ranges.calls import DamagedRow
-from audio_model.records import quarters, queue
+from audio_model.records import quarters, queue, statistics
 from audio_model.records.calls import CallRecord, read_archive
 from audio_model.records.store import BATCH, CallStore
 from audio_model.records.worth import Thresholds
@@ -54,10 +54,25 @@ def import_archive(
         times = [call.time for call in batch if call.time is not None]
         done.untimed += len(batch) - len(times)
         first = min([first, *times])
-    if math.isfinite(first):
-        done.drifted = queue.find_drift(store, first)
-    quarters.refresh(store)
+    done.drifted = keep_up(store, first if math.isfinite(first) else math.nan)
     return done
+
+
+def keep_up(store: CallStore, since: float = math.nan) -> int:
+    """Do what calls that came want done: figures made, and drift of scores put forward.
+
+    Returns how many calls were put forward. Raises StoreError.
+
+    Args:
+        store: of the calls.
+        since: when the first of them was; nan for the latest day of the store, where calls come
+            while they are made.
+    """
+    quarters.refresh(store)
+    span = statistics.span(store)
+    if span is None:
+        return 0
+    return queue.find_drift(store, span[1] if math.isnan(since) else since)
 
 
 def _good(rows: Iterator[CallRecord | DamagedRow], done: Imported) -> Iterator[CallRecord]:

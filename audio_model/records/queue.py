@@ -113,7 +113,8 @@ def find_drift(store: CallStore, since: float) -> int:
     """Put calls forward whose scores have become more frequent; returns how many.
 
     Of each day since a moment, each tenth of the scores is compared with its share in the four
-    weeks before, as far as there are any.
+    weeks before, as far as there are any. Of calls that came since the last time, no more are put
+    forward than make a day's number full.
     """
     first = int(since // _DAY)
     counts: dict[int, list[int]] = {}
@@ -147,13 +148,16 @@ def _ratio(n: int, of: int, usual: int, of_usual: int) -> float:
 def _put_forward(store: CallStore, day: int, bin: int, ratio: float) -> int:
     worth = Worth.of(Why.DRIFT, math.log10(ratio) / 3)
     high = (bin + 1) / _BINS if bin < _BINS - 1 else 2.0
+    within = (day * _DAY, (day + 1) * _DAY, bin / _BINS, high)
     with store.writing():
+        (there,) = store.one(
+            "SELECT count(*) FROM calls WHERE why = ? AND time >= ? AND time < ? AND score >= ? "
+            "AND score < ?",
+            (Why.DRIFT.value, *within),
+        )
         return store.do(
             "UPDATE calls SET queue = ?, why = ? WHERE n IN (SELECT n FROM calls WHERE why = ? "
             "AND queue IS NOT NULL AND time >= ? AND time < ? AND score >= ? AND score < ? "
             "ORDER BY time DESC LIMIT ?)",
-            (
-                *(worth.value, worth.why.value, Why.NEAR.value),
-                *(day * _DAY, (day + 1) * _DAY, bin / _BINS, high, _DRIFT_CALLS),
-            ),
+            (worth.value, worth.why.value, Why.NEAR.value, *within, max(0, _DRIFT_CALLS - there)),
         ).rowcount

@@ -4,7 +4,6 @@ A call is recorded or live as people say; where nobody has said anything, as its
 marked; else as the detector says. Every figure is a table of plain values.
 """
 
-import csv
 import io
 import json
 import math
@@ -20,6 +19,7 @@ from audio_model.records.counting import Counts, Opening, Openings, count, count
 from audio_model.records.periods import Period, Unit, before
 from audio_model.records.quarters import Quarters
 from audio_model.records.store import CallStore
+from audio_model.tables import csv_files
 from audio_model.times import iso
 
 Cell = str | int | float | None
@@ -43,14 +43,14 @@ class Table:
         No cell is a formula.
         """
         text = io.StringIO()
-        writer = csv.writer(text, lineterminator="\r\n")
+        writer = csv_files.Writer(text, lineterminator="\r\n")
         writer.writerow(self.columns)
         moments = [index for index, name in enumerate(self.columns) if name in _MOMENTS]
         for row in self.rows:
             cells = list(row)
             for index in moments:
                 cells[index] = iso(float(cells[index] or math.nan))
-            writer.writerow(map(_safe, cells))
+            writer.writerow(cells)
         return text.getvalue()
 
 
@@ -218,8 +218,3 @@ def _share(part: int, whole: int) -> float | None:
 def _growth(now: int, before: int) -> float | None:
     """Growth as a share: 0.25 is a quarter more; None where there was nothing before."""
     return round(now / before - 1, 4) if before else None
-
-
-def _safe(cell: Cell) -> Cell:
-    # A spreadsheet would run what begins so as a formula. Our own readers drop the apostrophe.
-    return f"'{cell}" if isinstance(cell, str) and cell.startswith(("=", "+", "-", "@")) else cell

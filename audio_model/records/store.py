@@ -37,7 +37,7 @@ QUARTER_SECONDS = 900
 _COUNTED = ("time", "number", "called", "campaign", "segment", "outcome", "act")
 """What figures are counted from, but for what people say."""
 _SETTLED = """
-CREATE INDEX by_time ON calls (time);
+CREATE INDEX by_time ON calls (time, score);
 CREATE INDEX by_settled ON calls (time, settled) WHERE settled != '';
 """
 _QUARTERS = f"""
@@ -269,6 +269,8 @@ class CallStore(SqliteStore):
                     n = int(before[0])
                     self._update(n, values, worth, settled=bool(before[2]))
                     n_known += 1
+                if before is not None and before[1] not in (None, campaign):
+                    self._leave(int(before[1]), n)
                 if campaign is not None:
                     joined = before is None or before[1] != campaign
                     self._join(campaign, n, call, joined=joined)
@@ -327,8 +329,47 @@ class CallStore(SqliteStore):
     ) -> None:
         pairs = ", ".join(f"{name} = ?" for name in _UPDATED)
         self.do(f"UPDATE calls SET {pairs} WHERE n = ?", (*values[1:], n))
-        if not settled and worth is not None:
-            self.do("UPDATE calls SET queue = ?, why = ? WHERE n = ?", (worth.value, worth.why, n))
+        if worth is None:
+            # There is nothing to hear of it any more.
+            self.do("UPDATE calls SET queue = NULL, why = '' WHERE n = ?", (n,))
+        elif not settled:
+            self.do(
+                "UPDATE calls SET queue = ?, why = ? WHERE n = ? "
+                "AND NOT EXISTS (SELECT 1 FROM marks WHERE call = calls.n)",
+                (worth.value, worth.why, n),
+            )
+
+    def _leave(self, campaign: int, n: int) -> None:
+        """Count a call in its campaign no more, because it was found to be another's or none's.
+
+        If it stood for the campaign in the queue, the one that was heard longest of the rest does.
+        """
+        self.do("UPDATE campaigns SET calls = calls - 1 WHERE n = ?", (campaign,))
+        found = self.campaign(campaign)
+        assert found is not None
+        if found.exemplar != n:
+            return
+        rest = self.one(
+            "SELECT n, CASE WHEN path != '' AND error = '' THEN coalesce(speech_seconds, 0) "
+            "ELSE -1 END AS heard FROM calls WHERE campaign = ? ORDER BY heard DESC, n LIMIT 1",
+            (campaign,),
+        )
+        stands, seconds = (None, -2.0) if rest is None else rest
+        self.do(
+            "UPDATE campaigns SET exemplar = ?, seconds = ? WHERE n = ?",
+            (stands, seconds, campaign),
+        )
+        if stands is not None and not found.mark:
+            self._stand(int(stands), found.calls)
+
+    def _stand(self, n: int, calls: int) -> None:
+        """Let a call stand in the queue for a campaign of so many, if it wants to be heard."""
+        worth = Worth.of_campaign(calls)
+        self.do(
+            "UPDATE calls SET queue = ?, why = ? WHERE n = ? AND settled = '' AND path != '' "
+            "AND error = '' AND NOT EXISTS (SELECT 1 FROM marks WHERE call = calls.n)",
+            (worth.value, worth.why, n),
+        )
 
     def _join(self, campaign: int, n: int, call: CallRecord, *, joined: bool) -> None:
         """Count a call in its campaign, and let the one heard longest stand in the queue."""
@@ -346,12 +387,7 @@ class CallStore(SqliteStore):
         if before.exemplar is not None and before.exemplar != stands:
             self.do("UPDATE calls SET queue = NULL, why = '' WHERE n = ?", (before.exemplar,))
         if not before.mark:
-            worth = Worth.of_campaign(size)
-            self.do(
-                "UPDATE calls SET queue = ?, why = ? WHERE n = ? AND settled = '' AND path != '' "
-                "AND error = '' AND NOT EXISTS (SELECT 1 FROM marks WHERE call = calls.n)",
-                (worth.value, worth.why, stands),
-            )
+            self._stand(stands, size)
 
 
 def _values(call: CallRecord, archive: int | None, campaign: int | None) -> list[object]:

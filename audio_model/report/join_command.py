@@ -1,7 +1,6 @@
 """``audio-model join``: verdicts, call records and campaigns in one table."""
 
 import argparse
-import csv
 import json
 import sys
 from collections import Counter
@@ -22,6 +21,7 @@ from audio_model.report.join import (
     merged,
     text_of,
 )
+from audio_model.tables import csv_files
 from audio_model.tables.columns import add_columns_argument
 from audio_model.tables.readers import NotATable, read_rows
 from audio_model.tables.results import REQUIRED_COLUMNS, Results
@@ -88,7 +88,7 @@ def run(args: argparse.Namespace) -> int:
         names = _names(theirs, ours, key)
         counts: Counter[Joined] = Counter()
         with replacing(args.output, errors="surrogateescape", encoding=FOR_SPREADSHEETS) as file:
-            writer = csv.writer(file, lineterminator="\n")
+            writer = csv_files.Writer(file)
             header = [*ours, *(name for name in names.values() if name not in ours), *JOIN_COLUMNS]
             writer.writerow(header)
             for row in _rows(results):

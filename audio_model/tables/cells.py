@@ -2,7 +2,27 @@
 
 import json
 import math
+import re
 from collections.abc import Mapping
+
+_FORMULA_STARTS = frozenset("=+-@\t\r\uff1d\uff0b\uff0d\uff20")
+"""What a spreadsheet may run behind, or work out. Source: OWASP, "CSV Injection"."""
+_PLAIN = re.compile(r"[+-]?(?:\d+(?:\.\d+)?(?:[eE][+-]?\d+)?)?", re.ASCII)
+"""Numbers of both kinds, and a dash: they stay as they are, for all who read them."""
+
+
+def guarded(cell: object) -> object:
+    """Return a cell as it stands in CSV: behind an apostrophe if a spreadsheet might run it."""
+    if not isinstance(cell, str) or (cell[:1] not in _FORMULA_STARTS and cell[:1] != "'"):
+        return cell
+    first = cell.lstrip("'")[:1]
+    runs = first in _FORMULA_STARTS and first and _PLAIN.fullmatch(cell) is None
+    return f"'{cell}" if runs else cell
+
+
+def unguarded(cell: str) -> str:
+    """Return a cell of CSV without the apostrophe that :func:`guarded` put before it."""
+    return cell[1:] if cell[:1] == "'" and guarded(cell[1:]) == cell else cell
 
 
 def text(values: Mapping[str, object], name: str) -> str:

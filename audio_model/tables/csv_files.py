@@ -3,15 +3,36 @@
 import codecs
 import csv
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
+from audio_model.tables.cells import guarded
 from audio_model.tables.columns import MissingColumn, renamed
 
 if TYPE_CHECKING:
     from _csv import Reader
+
+    from _typeshed import SupportsWrite
+
+
+class Writer:
+    """Rows as CSV that a spreadsheet opens and runs nothing of; our readers give them back."""
+
+    def __init__(self, file: "SupportsWrite[str]", lineterminator: str = "\n") -> None:
+        """Write to a file that is open for text."""
+        self._writer = csv.writer(file, lineterminator=lineterminator)
+
+    def writerow(self, row: Iterable[object]) -> None:
+        """Write a row."""
+        self._writer.writerow([guarded(cell) for cell in row])
+
+    def writerows(self, rows: Iterable[Iterable[object]]) -> None:
+        """Write rows."""
+        for row in rows:
+            self.writerow(row)
+
 
 SEPARATORS = ",;\t|"
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import arro3.io
 
 from audio_model.formats import suffix_of
+from audio_model.tables.cells import unguarded
 from audio_model.tables.columns import MissingColumn, renamed
 from audio_model.tables.csv_files import header_of, opened
 
@@ -85,7 +86,7 @@ def _read_csv(
                 yield where, f"{len(cells)} fields, where the header has {len(names)}"
             else:
                 pairs = zip(names, cells, strict=False)
-                yield where, {name: cell for name, cell in pairs if name is not None}
+                yield where, {name: unguarded(cell) for name, cell in pairs if name is not None}
 
 
 def _read_jsonl(path: str, columns: Mapping[str, str] | None) -> Iterator[NumberedRow]:

@@ -5,6 +5,7 @@ of a run that was killed or filled the disk are in ``FILE.partial`` (CSV and JSO
 ``FILE.partial.jsonl`` (Parquet, which cannot be read before it is finished).
 """
 
+import codecs
 import csv
 import io
 import json
@@ -22,6 +23,7 @@ from arro3.core import Array, DataType, Field, RecordBatch, RecordBatchReader, S
 from audio_model.errors import OutputError, UsageError
 from audio_model.files import PARTIAL, PartialFile, target_of
 from audio_model.formats import suffix_of
+from audio_model.tables.cells import guarded
 from audio_model.tables.rows import Columns, Row, evidence_values, text_value
 
 if TYPE_CHECKING:
@@ -41,6 +43,7 @@ _NUMBERS = {
 _JSON = json.JSONEncoder(ensure_ascii=False, allow_nan=False)
 """Made once: json.dumps makes one for each row where anything is not its default."""
 
+_PIECE = 1 << 20
 _ROW_GROUP = 10_000
 """Rows held in memory while Parquet is written."""
 
@@ -119,15 +122,42 @@ class _RowFile(ABC):
 
 
 class CsvWriter(_RowFile):
-    """RFC 4180 with a header but LF line ends, UTF-8; numbers in their shortest exact form."""
+    """RFC 4180 with a header but LF line ends, UTF-8; numbers in their shortest exact form.
+
+    A table that has more than ASCII gets a mark when it is finished, without which spreadsheets
+    take it for one of the system's encoding. Programs that know no mark read all others.
+    """
 
     def __init__(self, path: Path, columns: Columns) -> None:
         super().__init__(path, columns)
-        self.file.append(_csv_line(columns.names))
+        header = _csv_line(columns.names)
+        self._is_ascii = header.isascii()
+        self.file.append(header)
 
     def line(self, row: Row) -> bytes:
         carried = map(text_value, self.columns.carried_values(row).values())
-        return _csv_line([*self.columns.own_values(row).values(), *carried])
+        line = _csv_line([*self.columns.own_values(row).values(), *carried])
+        self._is_ascii = self._is_ascii and line.isascii()
+        return line
+
+    def finish(self) -> None:
+        if self._is_ascii:
+            super().finish()
+            return
+        try:
+            marked = PartialFile(self.path, f"{PARTIAL}.marked")
+            try:
+                with self.file.path.open("rb") as rows:
+                    marked.append(codecs.BOM_UTF8)
+                    while piece := rows.read(_PIECE):
+                        marked.append(piece)
+                marked.rename()
+            except OutputError:
+                marked.remove()
+                raise
+        except OutputError as error:
+            raise OutputError(f"{error}; all rows are in {self.file.path}") from error
+        self.file.remove()
 
 
 class JsonLinesWriter(_RowFile):
@@ -201,7 +231,7 @@ class _ErrorKeepingSink(io.RawIOBase):
 
 
 def _csv_line(cells: Sequence[object]) -> bytes:
-    line: str = _CSV.writerow(cells)
+    line: str = _CSV.writerow(map(guarded, cells))
     return line.removesuffix(_CSV_END).encode() + b"\n"
 
 

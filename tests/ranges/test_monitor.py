@@ -201,6 +201,37 @@ def _held(into: Monitor) -> list[Node]:
     return [node for node in nodes.values() if node.held]
 
 
+def test_marks_of_calls_of_long_ago_are_counted_and_move_no_breaker() -> None:
+    into = monitor()
+    old = [RangeCall(str(n), BLOCK[0], 1e9 + n, Answer.UNSURE) for n in range(40)]
+    hear(into, old)
+    evidence = {node.prefix: node.evidence for node in into.nodes.values()}  # type: ignore[attr-defined]
+    year = 1e9 + 365 * 86_400
+    assert [c for call in old for c in into.mark(call, Mark.RECORDED, None, year)] == []
+    wide = into.nodes.get("952137")
+    assert wide is not None
+    assert (wide.marked_recorded, wide.marked_since) == (40, 0)
+    assert all(into.nodes.get(prefix).evidence == n for prefix, n in evidence.items())  # type: ignore[union-attr]
+    # They don't stand for the recording without which unsure calls warn of nothing either.
+    now = (
+        RangeCall(f"now {n}", BLOCK[n % 9], year + 40 * n, Answer.UNSURE, called=f"139{n:08d}")
+        for n in range(200)
+    )
+    assert hear(into, now) == []
+
+
+def test_what_was_said_while_it_was_fresh_can_be_taken_back_later() -> None:
+    into = monitor()
+    call = RangeCall("0", BLOCK[0], 1e9, Answer.LIVE)
+    hear(into, [call])
+    into.mark(call, Mark.RECORDED, None, 1e9 + 60)
+    wide = into.nodes.get("952137")
+    assert wide is not None
+    assert wide.evidence > 0 and wide.marked_since == 1
+    into.mark(call, None, Mark.RECORDED, 1e9 + 10 * 86_400, 1e9 + 60)
+    assert (wide.evidence, wide.marked_since, wide.marked_recorded) == (0, 0, 0)
+
+
 def test_there_is_no_warning_without_a_recording() -> None:
     into = monitor()
     said = [Answer.LIVE] * 8 + [Answer.UNSURE] * 200
@@ -210,7 +241,9 @@ def test_there_is_no_warning_without_a_recording() -> None:
     )
     assert hear(into, heard) == []
     marked = RangeCall("0", BLOCK[0], 1e9, Answer.UNSURE)
-    changes = [change for _ in range(9) for change in into.mark(marked, Mark.RECORDED, None, 1.1e9)]
+    changes = [
+        change for _ in range(9) for change in into.mark(marked, Mark.RECORDED, None, 1e9 + 9000)
+    ]
     assert changes[0].after is State.WARNED
 
 

@@ -336,6 +336,7 @@ def test_a_store_of_the_version_before_is_upgraded(path: Path) -> None:
         for table, column in (
             ("ranges", "kinds"),
             ("ranges", "blocked"),
+            ("ranges", "marked_since"),
             ("changes", "who"),
             ("changes", "note"),
             ("allowed", "who"),
@@ -418,6 +419,18 @@ def test_marks_of_many_calls_are_counted_and_taken_back(store: RangeStore) -> No
     never = list(calls(["95213001"], 1, share=1.0, start=NOW, name="never"))
     assert store.mark_calls(never, None, NOW) == []
     assert store.chain("95213001")[0].calls == 10
+
+
+def test_an_old_archive_that_is_marked_today_moves_no_breaker(store: RangeStore) -> None:
+    old = list(calls(["95213001"], 50, share=1.0, start=NOW - 30 * 86_400, name="old"))
+    assert store.mark_calls(old, Mark.RECORDED, NOW) == []
+    node = store.chain("95213001")[0]
+    assert (node.calls, node.marked_recorded, node.evidence) == (50, 50, 0)
+    assert store.advise("95213001", NOW).state is State.CLOSED
+    new = list(calls(["95213001"], 50, share=1.0, start=NOW - 60, name="new"))
+    assert State.OPEN in {change.after for change in store.mark_calls(new, Mark.RECORDED, NOW)}
+    store.mark_calls(old, None, NOW + 1)
+    assert store.chain("95213001")[0].marked_recorded == 50
 
 
 def test_a_person_opens_and_closes_a_range_and_says_why(store: RangeStore) -> None:

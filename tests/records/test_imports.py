@@ -5,10 +5,12 @@ import pytest
 from audio_model.errors import ResultsError
 from audio_model.ranges.calls import DamagedRow
 from audio_model.ranges.numbers import normalise
-from audio_model.records import imports
+from audio_model.records import imports, marks
 from audio_model.records.calls import read_archive, segment_of
+from audio_model.records.marks import Said
 from audio_model.records.store import CallStore
 from tests.records import made
+from tests.records.made import THRESHOLDS, call, number_of, queue, store_of
 
 HEADER = "path,verdict,score,reason,error,caller,called,time,campaign\n"
 
@@ -69,6 +71,33 @@ def test_a_campaigns_bare_number_is_its_archives_own(tmp_path: Path) -> None:
             row = f"{name}.wav,recorded,0.9,,,95213742,,1790000000,1"
             imports.import_archive(store, results(tmp_path, row, name=name), made.THRESHOLDS)
         assert [each.calls for each in store.campaigns(5)] == [1, 1]
+
+
+def test_a_call_that_is_heard_anew_leaves_the_campaign_that_it_was_thought_to_be_of() -> None:
+    store = store_of(
+        call("a", campaign="loan", speech_seconds=5.0),
+        call("b", campaign="loan", speech_seconds=3.0),
+        call("c", campaign="loan", speech_seconds=4.0),
+    )
+    assert queue(store) == ["a"]
+    store.add([call("a", campaign="prize"), call("b", path="")], None, THRESHOLDS)
+    loan, prize = sorted(store.campaigns(9), key=lambda each: each.name)
+    assert (loan.calls, loan.exemplar, loan.seconds) == (1, number_of(store, "c"), 4.0)
+    assert (prize.calls, prize.exemplar) == (1, number_of(store, "a"))
+    assert set(queue(store)) == {"a", "c"}
+    store.add([call("c")], None, THRESHOLDS)
+    loan = next(each for each in store.campaigns(9) if each.name == "loan")
+    assert (loan.calls, loan.exemplar) == (0, None)
+
+
+def test_what_people_asked_for_stays_when_a_call_is_heard_anew() -> None:
+    store = store_of(call("a"), call("b"))
+    marks.give(store, number_of(store, "a"), "wang", Said.UNSURE)
+    assert store.call(1).why == "second"
+    store.add([call("a", score=0.4)], None, THRESHOLDS)
+    assert store.call(1).why == "second"
+    store.add([call("b", path="")], None, THRESHOLDS)
+    assert queue(store) == ["a"]
 
 
 def test_a_known_recording_is_one_campaign_wherever_it_is_heard(tmp_path: Path) -> None:

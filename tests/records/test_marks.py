@@ -1,11 +1,11 @@
 import pytest
 
 from audio_model.errors import UnknownCallError
-from audio_model.records import deeds, marks, queue
+from audio_model.records import deeds, imports, marks, queue
 from audio_model.records.marks import Mark, Said
 from audio_model.records.store import CallStore
 from audio_model.records.worth import Why
-from tests.records.made import NOON, call, number_of, store_of
+from tests.records.made import NOON, THRESHOLDS, call, number_of, store_of
 from tests.records.made import queue as queued
 
 
@@ -183,6 +183,12 @@ def test_scores_that_become_frequent_are_drift() -> None:
     assert queue.find_drift(store, NOON) == 20
     assert {each.id[0] for each in store.calls("why = 'drift'")} == {"t"}
     assert queue.find_drift(store_of(*usual), NOON - day) == 0
+    # Live calls that come meanwhile are not put forward hour by hour.
+    more = [call(f"v{n}", score=0.55, time=NOON + 60) for n in range(30)]
+    store.add(more, None, THRESHOLDS)
+    assert imports.keep_up(store) == 0
+    store.do("UPDATE calls SET queue = NULL, why = '' WHERE why = 'drift'")
+    assert imports.keep_up(store) == 20
 
 
 def test_progress_counts_the_queue_and_the_days_marks() -> None:

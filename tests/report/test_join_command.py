@@ -1,8 +1,11 @@
 import argparse
 import csv
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from audio_model import cli
@@ -78,6 +81,34 @@ def test_by_the_calls_id_in_a_column_or_in_the_recordings_name(tmp_path: Path) -
     results = verdicts(tmp_path, names, call=["77", "1732456789.4", "", "9"])
     rows = joined(tmp_path, results, file, *columns, status=1)
     assert [row["trunk"] for row in rows] == ["r", "q", "", ""]
+
+
+@pytest.mark.parametrize("suffix", [".jsonl", ".parquet"])
+def test_records_and_campaigns_may_be_any_table(tmp_path: Path, suffix: str) -> None:
+    def put(name: str, rows: list[dict[str, object]]) -> str:
+        path = tmp_path / f"{name}{suffix}"
+        if suffix == ".parquet":
+            pq.write_table(pa.Table.from_pylist(rows), path)
+        else:
+            path.write_text("".join(f"{json.dumps(row)}\n" for row in rows), "utf-8")
+        return str(path)
+
+    records = [
+        {"src": 13912345678.0, "start": float(DAY), "trunk": "p", "attestation": "A"},
+        {"src": "+8695588", "start": DAY + 9.5, "trunk": "q", "attestation": None},
+    ]
+    if suffix == ".parquet":
+        records = [{**row, "src": str(row["src"])} for row in records]
+    cdr = put("cdr", records)
+    campaigns = put("campaigns", [{"path": "b.wav", "campaign": 7}])
+    results = verdicts(
+        tmp_path, ["a.wav", "b.wav"], caller=["13912345678", "95588"], time=[DAY + 1, DAY + 9]
+    )
+    columns = ("--columns", "caller=src,time=start", "--campaigns", campaigns)
+    rows = joined(tmp_path, results, cdr, *columns)
+    assert [(row["trunk"], row["attestation"], row["campaign"]) for row in rows] == [
+        *(("p", "A", ""), ("q", "", "7")),
+    ]
 
 
 def test_by_number_and_time_however_they_are_written(tmp_path: Path) -> None:

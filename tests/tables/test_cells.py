@@ -1,6 +1,8 @@
 """Cells of tables: what a spreadsheet made of them, and what is no number."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from audio_model.tables import cells
 
@@ -24,3 +26,38 @@ def test_number(value: object, number: float | None) -> None:
 def test_what_is_no_number_is_named(value: str) -> None:
     with pytest.raises(ValueError, match=f'duration is "{value}"'):
         cells.number({"duration": value}, "duration")
+
+
+@pytest.mark.parametrize(
+    ("cell", "written"),
+    [
+        ("=1+1", "'=1+1"),
+        ("@SUM(A1)", "'@SUM(A1)"),
+        ("+86-139-1234-5678", "'+86-139-1234-5678"),
+        ("-2+3", "'-2+3"),
+        ("\t=1", "'\t=1"),
+        ("\uff1dA1", "'\uff1dA1"),
+        ("'=1", "''=1"),
+        ("=", "'="),
+        ("+8613912345678", "+8613912345678"),
+        ("-0.5", "-0.5"),
+        ("1e-05", "1e-05"),
+        ("-", "-"),
+        ("'quoted'", "'quoted'"),
+        ("calls/1.wav", "calls/1.wav"),
+        ("", ""),
+        (-0.5, -0.5),
+        (None, None),
+    ],
+)
+def test_what_a_spreadsheet_might_run_stands_behind_an_apostrophe(
+    cell: object, written: object
+) -> None:
+    assert cells.guarded(cell) == written
+    if isinstance(written, str):
+        assert cells.unguarded(written) == cell
+
+
+@given(st.text(st.sampled_from("=+-@'1a\t\uff1d"), max_size=6))
+def test_a_cell_that_was_guarded_is_given_back(text: str) -> None:
+    assert cells.unguarded(str(cells.guarded(text))) == text

@@ -13,7 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from audio_model.errors import OutputError, UsageError
-from audio_model.tables import writers
+from audio_model.tables import cells, writers
+from audio_model.tables.readers import read_rows
 from audio_model.tables.rows import Columns, Entry, Row, unescape
 from audio_model.tables.writers import open_output
 from tests.fake_detector import VERDICT
@@ -32,7 +33,7 @@ def write(path: Path, rows: list[Row], columns: Columns) -> None:
 
 
 def read_csv(path: Path) -> list[dict[str, Any]]:
-    with path.open(encoding="utf-8", newline="") as file:
+    with path.open(encoding="utf-8-sig", newline="") as file:
         return list(csv.DictReader(file))
 
 
@@ -52,6 +53,35 @@ READERS: dict[str, Callable[[Path], list[dict[str, Any]]]] = {
 each_format = pytest.mark.parametrize("suffix", READERS)
 
 
+def test_a_table_of_more_than_ascii_opens_in_a_spreadsheet(tmp_path: Path) -> None:
+    for name, marked in (("a.wav", False), ("\u5f55\u97f3.wav", True)):
+        path = tmp_path / "v.csv"
+        write(path, [Row(Entry(name), VERDICT)], Columns(each_channel=False))
+        assert path.read_bytes().startswith(b"\xef\xbb\xbf") is marked
+        assert list(tmp_path.iterdir()) == [path]
+        ((_, values),) = read_rows(str(path), ("path",))
+        assert isinstance(values, dict) and values["path"] == name
+
+
+def test_nothing_of_a_table_runs_in_a_spreadsheet_and_all_is_read_again(tmp_path: Path) -> None:
+    path = tmp_path / "v.csv"
+    names = ["=1+1.wav", "@a.wav", "-b.wav", "'=c.wav", "'d.wav"]
+    callers = ["+8613912345678", "=HYPERLINK(1)", "-1", "+1-415", "13912345678"]
+    pairs = zip(names, callers, strict=True)
+    rows = [Row(Entry(name, {"caller": caller}), VERDICT) for name, caller in pairs]
+    write(path, rows, Columns(each_channel=False, carried=["caller"]))
+    raw = read_csv(path)
+    assert [row["path"] for row in raw] == [
+        *("'=1+1.wav", "'@a.wav", "'-b.wav", "''=c.wav", "'d.wav"),
+    ]
+    assert [row["caller"] for row in raw] == [
+        *("+8613912345678", "'=HYPERLINK(1)", "-1", "'+1-415", "13912345678"),
+    ]
+    again = [values for _, values in read_rows(str(path), ("path",)) if isinstance(values, dict)]
+    assert [row["path"] for row in again] == names
+    assert [row["caller"] for row in again] == callers
+
+
 @contextmanager
 def file_size_limit(size: int) -> Iterator[None]:
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
@@ -65,7 +95,7 @@ def file_size_limit(size: int) -> Iterator[None]:
 def test_csv_to_the_byte(tmp_path: Path) -> None:
     write(tmp_path / "o.csv", ROWS, Columns(each_channel=False, carried=["label"]))
     assert (tmp_path / "o.csv").read_text("utf-8") == (
-        "path,verdict,score,logit,seconds,speech_seconds,decided_at,reason,error,label\n"
+        "\ufeffpath,verdict,score,logit,seconds,speech_seconds,decided_at,reason,error,label\n"
         "a.wav,recorded,0.30000000000000004,1e-17,2.0,1.5,0.48,,,1\n"
         '"b, ""c""\n中.wav",unknown,,,,,,error,no such file,\n'
     )
@@ -139,7 +169,8 @@ def test_any_path_survives(
     output = tmp_path_factory.mktemp("any") / f"o{suffix}"
     write(output, [Row(Entry(os.fsdecode(name)), VERDICT)], Columns(each_channel=False))
     (row,) = READERS[suffix](output)
-    assert os.fsencode(unescape(row["path"])) == name
+    path = cells.unguarded(row["path"]) if suffix == ".csv" else row["path"]
+    assert os.fsencode(unescape(path)) == name
 
 
 @each_format
