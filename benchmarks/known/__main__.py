@@ -41,6 +41,7 @@ SAMPLES = Path(__file__).parents[2] / "samples"
 USUAL = Line(codec=None, snr_db=15, loss=0.03)
 LENGTHS = (1.5, 2.0, 3.0, 5.0)
 OFFSET_TOLERANCE = 0.05
+PEER_LENGTHS = (2.0, 3.0, 5.0)
 MOVED_SECONDS = 3.0
 MOST_SLIPS = 4
 SPEEDS = (0.97, 0.98, 0.99, 1.01, 1.02, 1.03)
@@ -142,22 +143,23 @@ def _print_recall(learnt: Learnt, n: int, rng: Generator) -> None:
     _print_reliability(told)
 
 
-def _print_moved(learnt: Learnt, n: int, rng: Generator) -> None:
-    def slip(count: int) -> Callable[[Samples], Samples]:
-        def apply(samples: Samples) -> Samples:
-            return slips(samples, tuple(rng.uniform(SHORTEST_MS, LONGEST_MS, count)), rng)
+def _moves(rng: Generator) -> Iterator[tuple[str, float, Callable[[Samples], Samples]]]:
+    """What a line does to time: its name, the seconds that are cut for it, and what it does."""
 
-        return apply
+    def slip(samples: Samples, count: int) -> Samples:
+        return slips(samples, tuple(rng.uniform(SHORTEST_MS, LONGEST_MS, count)), rng)
 
-    kinds = [(f"{count} slips", MOVED_SECONDS, slip(count)) for count in range(1, MOST_SLIPS + 1)]
+    for count in range(1, MOST_SLIPS + 1):
+        yield f"{count} slips", MOVED_SECONDS, partial(slip, count=count)
     for name, play in (("pitch too", at_speed), ("tempo alone", at_tempo)):
-        kinds += [
-            (f"speed {speed:g}, {name}", MOVED_SECONDS * speed, partial(play, speed=speed))
-            for speed in SPEEDS
-        ]
+        for speed in SPEEDS:
+            yield f"speed {speed:g}, {name}", MOVED_SECONDS * speed, partial(play, speed=speed)
+
+
+def _print_moved(learnt: Learnt, n: int, rng: Generator) -> None:
     print(f"\n| {MOVED_SECONDS:g} s heard (15 dB, 3 % lost, other codec) | found | sure |")
     print("|---|---|---|")
-    for name, seconds, move in kinds:
+    for name, seconds, move in _moves(rng):
         found = sure = 0
         for asked in _queries(learnt, n, seconds, USUAL, rng):
             match = match_whole(learnt.store, fingerprint(move(asked.samples)))
@@ -229,21 +231,30 @@ def _print_peers(learnt: Learnt, speech: Speech, n: int, rng: Generator) -> None
     }
     if Chromaprint.installed():
         peers["Chromaprint"] = Chromaprint()
-    asked = {seconds: list(_queries(learnt, n, seconds, USUAL, rng)) for seconds in (2.0, 3.0, 5.0)}
+    asked = {
+        f"{seconds:g} s": list(_queries(learnt, n, seconds, USUAL, rng)) for seconds in PEER_LENGTHS
+    }
+    for name, seconds, move in _moves(rng):
+        whole = _queries(learnt, n, seconds, USUAL, rng)
+        moved = [replace(one, samples=move(one.samples)) for one in whole]
+        asked[f"{MOVED_SECONDS:g} s, {name}"] = moved
     live = [clip.samples for clip in speech.live[:: max(1, len(speech.live) // n)]]
     print("\n| fingerprint | query | right recording first | and above every live caller |")
     print("|---|---|---|---|")
     for name, peer in peers.items():
         peer.learn(learnt.samples)
-        for seconds, queries in asked.items():
-            length = round(seconds * SAMPLE_RATE)
-            bar = max((peer.best(samples[:length])[1] for samples in live), default=0.0)
+        bars: dict[int, float] = {}
+        for kind, queries in asked.items():
+            length = round(float(kind.split()[0]) * SAMPLE_RATE)
+            if length not in bars:
+                found = (peer.best(samples[:length])[1] for samples in live)
+                bars[length] = max(found, default=0.0)
             first = above = 0
             for one in queries:
                 index, alike = peer.best(one.samples)
                 first += index == one.clip
-                above += index == one.clip and alike > bar
-            print(f"| {name} | {seconds:g} s | {first / n:.1%} | {above / n:.1%} |", flush=True)
+                above += index == one.clip and alike > bars[length]
+            print(f"| {name} | {kind} | {first / n:.1%} | {above / n:.1%} |", flush=True)
 
 
 def _print_costs(size: int, seconds: float, learnt: Learnt, speech: Speech, rng: Generator) -> None:
