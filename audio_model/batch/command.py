@@ -24,7 +24,13 @@ from audio_model.batch.workers import LocalWorkers
 from audio_model.detector import DEFAULT_MAX_FALSE_ALARM
 from audio_model.errors import UsageError
 from audio_model.formats import suffix_of
-from audio_model.known.recent import DEFAULT_CALLS, DEFAULT_HOURS, Keep
+from audio_model.known.recent import (
+    DEFAULT_CALLS,
+    DEFAULT_DAYS,
+    DEFAULT_HOURS,
+    DEFAULT_RECORDINGS,
+    Keep,
+)
 from audio_model.processes import usable_cpus
 from audio_model.scoring import ScoreOptions, load_detector, score_entry
 from audio_model.sources.survey import left_out_text, survey
@@ -245,11 +251,16 @@ def _score_options(args: argparse.Namespace) -> ScoreOptions:
 
 
 def _keep(args: argparse.Namespace) -> Keep | None:
-    """How long calls are kept to learn from, if that was said. Raises UsageError."""
-    given = {"hours": args.keep_hours, "calls": args.keep_calls}
+    """How long calls and what is learnt are kept, if that was said. Raises UsageError."""
+    given = {
+        "hours": args.keep_hours,
+        "calls": args.keep_calls,
+        "days": args.keep_days,
+        "recordings": args.keep_recordings,
+    }
     given = {name: value for name, value in given.items() if value is not None}
     if given and not args.learn:
-        raise UsageError("--keep-hours and --keep-calls need --learn")
+        raise UsageError("--keep-hours, -calls, -days and -recordings need --learn")
     return Keep(**given) if given else None
 
 
@@ -327,6 +338,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=int,
         metavar="N",
         help=f"with --learn: how many are kept at most (default: {DEFAULT_CALLS:,})",
+    )
+    before.add_argument(
+        "--keep-days",
+        type=float,
+        metavar="D",
+        help="with --learn: forget what was learnt and then not heard for so long, unless it bears "
+        f"a mark (default: {DEFAULT_DAYS:g})",
+    )
+    before.add_argument(
+        "--keep-recordings",
+        type=int,
+        metavar="N",
+        help="with --learn: how many learnt recordings stay at most, those heard last (default: "
+        f"{DEFAULT_RECORDINGS:,})",
     )
     many = parser.add_argument_group("millions of recordings", "with --output FOLDER/")
     many.add_argument(

@@ -47,7 +47,12 @@ class HeardBefore:
         """As the settings want it; None without a store. Raises StoreError."""
         if detection.known is None:
             return None
-        keep = Keep(detection.known_keep_hours, detection.known_keep_calls)
+        keep = Keep(
+            detection.known_keep_hours,
+            detection.known_keep_calls,
+            detection.known_keep_days,
+            detection.known_keep_recordings,
+        )
         return cls(detection.known, metrics, learn=detection.known_learn, keep=keep)
 
     def reader(self) -> KnownRecordings:

@@ -192,6 +192,12 @@ class Band:
         """Positions that tell something, at the alignment where most do."""
         return int(self._telling.sum(axis=0).max())
 
+    @property
+    def most_evidence(self) -> float:
+        """What no path through the band exceeds, at any speed: the best of each position."""
+        best = np.maximum(self._agreement.max(axis=1, initial=0.0), 0)
+        return float(best.sum()) / POSITIONS_PER_SECOND
+
     def n_telling(self, line: Line) -> int:
         """Positions of a line that tell something."""
         _, rows, column = line

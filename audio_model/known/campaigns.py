@@ -141,7 +141,7 @@ class Grouping:
         links = tuple(
             Link(self._call_of[match.recording.id], match.offset, match.seconds)
             for match in matcher.matches
-            if is_same(match)
+            if is_same(match, len(self._call_of))
         )
         recording = None
         if not links or seconds - links[0].seconds >= LEAST_NEW_SECONDS:
@@ -193,6 +193,6 @@ class Grouping:
         return call, offset
 
 
-def is_same(match: Match) -> bool:
-    """Whether a match puts a call into the recording's campaign."""
-    return match.sure and match.seconds >= LEAST_SHARE * match.overlap
+def is_same(match: Match, n_calls: int) -> bool:
+    """Whether a match with one of so many calls puts a call into that one's campaign."""
+    return match.is_sure_among(n_calls) and match.seconds >= LEAST_SHARE * match.overlap

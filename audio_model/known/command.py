@@ -8,8 +8,9 @@ from pathlib import Path
 
 from audio_model.audio import check_seconds
 from audio_model.commands import Actions, add_action, add_actions, add_command, run_action
-from audio_model.errors import StoreError
+from audio_model.errors import StoreError, UsageError
 from audio_model.known import campaigns_command
+from audio_model.known.counts import DAY_SECONDS
 from audio_model.known.fingerprint_files import fingerprint_files
 from audio_model.known.match import Match
 from audio_model.known.matcher import match_whole
@@ -37,6 +38,7 @@ examples:
   audio-model known campaigns calls/ --output campaigns.csv an archive, grouped by what it plays
   audio-model known list known.db
   audio-model known remove known.db 17 greeting.wav         by number or by name
+  audio-model known remove known.db --unheard-days 90       of what was learnt
   audio-model known add known.db campaigns.summary.csv      what ``known campaigns`` found
   audio-model known mark known.db 17 allowed                an announcement, which tells nothing
   audio-model known merge known.db branch-office.db         take what is new in another store
@@ -96,7 +98,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         add_columns_argument(chosen, "manifests", "path=FILE,time=START")
     _action(actions, "list", _list, "list what is known, as CSV")
     removing = _action(actions, "remove", _remove, "forget recordings")
-    removing.add_argument("recordings", nargs="+", metavar="RECORDING", help="its number or name")
+    removing.add_argument("recordings", nargs="*", metavar="RECORDING", help="its number or name")
+    removing.add_argument(
+        "--unheard-days",
+        type=float,
+        default=math.inf,
+        metavar="D",
+        help="what was learnt, bears no mark, and was not heard in the D days before the last call",
+    )
+    removing.add_argument(
+        "--beyond",
+        type=int,
+        metavar="N",
+        help="what was learnt and bears no mark, but for the N recordings heard last",
+    )
     marking = _action(actions, "mark", _mark, "say what recordings of a name or number are")
     marking.add_argument("recording", metavar="RECORDING", help="its number or name")
     marking.add_argument(
@@ -170,10 +185,18 @@ def _list(args: argparse.Namespace) -> int:
 
 
 def _remove(args: argparse.Namespace) -> int:
+    days, most = args.unheard_days, args.beyond
+    expires = days < math.inf or most is not None
+    if not (args.recordings or expires):
+        raise UsageError("say which recordings: by number, name, --unheard-days or --beyond")
+    if not days > 0 or (most is not None and most < 0):
+        raise UsageError("--unheard-days takes a number above 0, and --beyond one of 0 or more")
     with Store(args.store, create=False) as store, store.writing():
         for asked in args.recordings:
             for id in _ids(store, asked):
                 store.remove(id)
+        while expires and store.expire(days * DAY_SECONDS, sys.maxsize if most is None else most):
+            pass
     return EXIT_DONE
 
 

@@ -12,7 +12,7 @@ from time import monotonic
 from audio_model.decision import OperatingPoint, Verdict, VerdictKind
 from audio_model.errors import StoreError
 from audio_model.frontend import Samples
-from audio_model.known.counts import Counted, counted
+from audio_model.known.counts import DAY_SECONDS, Counted, counted
 from audio_model.known.fingerprint import NOTHING
 from audio_model.known.fuse import fuse, goes_on
 from audio_model.known.match import WORTH_WEIGHING
@@ -31,6 +31,8 @@ LEARN_FROM_SECONDS = 1.6
 
 RETRY_SECONDS = 5.0
 """After which a store that failed is tried again."""
+EXPIRY_SECONDS = 60.0
+"""After which a store that learns forgets what it should again."""
 PATIENT_SECONDS = 30.0
 HURRIED_SECONDS = 0.05
 """For which a store that another process has locked is waited for: with time, and beside calls."""
@@ -55,7 +57,7 @@ class KnownRecordings:
             path: the store's file; one that learns is made if there is none.
             learn: whether calls are counted, those of which the network is sure are learnt, and all
                 are kept for a while, so that what is heard again is learnt.
-            keep: for how long, and how many.
+            keep: for how long calls and learnt recordings are kept, and how many.
             on_failure: for who owes each call an answer: called whenever the store fails, which is
                 never raised then. The log tells of it when it begins, and calls pass on the network
                 alone until the store works again. By default a failure is raised.
@@ -67,11 +69,13 @@ class KnownRecordings:
         self._on_failure = on_failure
         self._retry_at = 0.0
         self._failing = False
+        self._expire_at = 0.0
+        self._keep = Keep() if keep is None else keep
         self._recent: RecentCalls | None = None
         if learn:
             self._recent = RecentCalls(
                 self.path,
-                Keep() if keep is None else keep,
+                self._keep,
                 busy_seconds=PATIENT_SECONDS,
                 mapped=on_failure is None,
             )
@@ -133,6 +137,7 @@ class KnownRecordings:
             at = time.time() if math.isnan(follower.call.time) else follower.call.time
         try:
             self._conclude(store, follower, follower.matcher, verdict, at)
+            self._expire(store)
         # As in Follower.
         except Exception as error:
             self.failed(error)
@@ -169,6 +174,14 @@ class KnownRecordings:
             store.heard(repeated.recording.id, at, counts)
         elif repetition is not None and _telling_seconds(matcher) >= LEARN_FROM_SECONDS:
             repetition.keep(matcher.codes, matcher.allowed)
+
+    def _expire(self, store: Store) -> None:
+        """Forget what is learnt and not heard any more, now and then."""
+        if monotonic() < self._expire_at:
+            return
+        # A few are forgotten at a time, and the others behind the next calls.
+        if not store.expire(self._keep.days * DAY_SECONDS, self._keep.recordings):
+            self._expire_at = monotonic() + EXPIRY_SECONDS
 
     def failed(self, error: Exception) -> None:
         """Go on without the store for a while, or raise what befell it."""

@@ -18,17 +18,39 @@ from audio_model.known.fingerprint import KEY_MASK, N_KEY_BITS, NOTHING, Codes
 POSITION_BITS = 32
 SCHEMA = """
 CREATE TABLE levels (level INTEGER PRIMARY KEY, n_postings INTEGER NOT NULL);
-CREATE TABLE postings (id INTEGER PRIMARY KEY, positions BLOB NOT NULL);
+CREATE TABLE level_postings (id INTEGER PRIMARY KEY, positions BLOB NOT NULL);
+CREATE TABLE waiting (n_positions INTEGER NOT NULL, n_departures INTEGER NOT NULL);
+INSERT INTO waiting VALUES (0, 0);
+CREATE INDEX recordings_waiting ON recordings (first_position) WHERE waiting;
+"""
+UPGRADE_FROM_4 = """
+CREATE TABLE level_postings (id INTEGER PRIMARY KEY, positions BLOB NOT NULL);
+INSERT INTO level_postings
+SELECT ((id & 255) << 16) | (id >> 8), positions FROM postings ORDER BY 1;
+DROP TABLE postings;
+DROP INDEX waiting;
+CREATE TABLE waiting (n_positions INTEGER NOT NULL, n_departures INTEGER NOT NULL);
+INSERT INTO waiting SELECT total(n_positions), 0 FROM recordings WHERE waiting;
+CREATE INDEX recordings_waiting ON recordings (first_position) WHERE waiting;
+"""
+"""What makes the index of a store of format 4 one of format 5, where rows of a level lie together.
+
+The table has another name, so that a process of the version before, which may still run, fails and
+writes nothing wrong.
 """
 
 _WAITING_POSTINGS = 1 << 16
 _LEVEL_FACTOR = 16
 """A level of the index grows to so many times what comes into it at once."""
 
-_KEY_SHIFT = 8
-_POSTINGS_OF_KEYS = """
-SELECT postings.id, positions FROM json_each(?) AS keys CROSS JOIN postings
-ON postings.id BETWEEN keys.value AND keys.value + 255
+_LAST_POSTINGS = 1 << 11
+"""Postings that came last are sorted apart from the others that wait, up to so many."""
+
+_LEVEL_SHIFT = N_KEY_BITS
+"""A row's id is its level, and below that its key."""
+_POSTINGS_OF_IDS = """
+SELECT level_postings.id, positions FROM json_each(?) AS ids CROSS JOIN level_postings
+ON level_postings.id = ids.value
 """
 
 _APPEND = """
@@ -38,6 +60,9 @@ ON CONFLICT (id) DO UPDATE SET positions = CAST(positions || excluded.positions 
 Keys = NDArray[np.uint16]
 Postings = NDArray[np.uint64]
 """Thirty-two further bits of a code above the 32 bits of its position."""
+Found = tuple[NDArray[np.int64], NDArray[np.int64], Postings]
+"""Which of the keys that were asked for are found, in an order of their own, how many postings each
+has, and these one behind another."""
 
 
 @dataclass(frozen=True)
@@ -61,20 +86,27 @@ class Index:
     def forget_waiting(self) -> None:
         """What waits is to be read anew: a transaction has been taken back."""
         self._version: tuple[int, int] | None = None
-        self._waiting_ids: list[tuple[int, int]] = []
-        """Id and first position of each recording that waits; positions may change."""
-        self._waiting_keys = np.zeros(0, np.uint16)
-        self._waiting_postings = np.zeros(0, np.uint64)
+        self._n_departures = -1
+        self._levels: list[int] = []
+        self._waiting, self._last = _NONE, _NONE
+        self._waiting_end = 0
+        """The position up to which what waits has been read."""
 
-    def added(self) -> None:
+    def added(self, n_positions: int) -> None:
         """A recording came and waits. What waits moves into the index, if there is enough of it."""
         self._own_changes += 1
-        self._index_waiting()
+        (n_waiting,) = self._db.execute(
+            "UPDATE waiting SET n_positions = n_positions + ? RETURNING n_positions", (n_positions,)
+        ).fetchone()
+        if n_waiting >= _WAITING_POSTINGS:
+            self._index_waiting()
 
     def remove(self, codes: Codes, first_position: int, waiting: bool) -> None:
         """A recording goes. ``waiting``: whether it has not come into the index yet."""
         self._own_changes += 1
-        if not waiting:
+        if waiting:
+            self._depart(len(codes))
+        else:
             end = first_position + len(codes)
             self._remove_postings(np.unique(_keys(codes)), first_position, end)
 
@@ -87,81 +119,93 @@ class Index:
         """
         keys = _keys(codes)
         order = np.argsort(keys)
-        keys, wanted = keys[order], _further_bits(codes[order])
-        self._refresh_waiting()
-        asked, postings = self._postings(keys)
-        begins = np.searchsorted(self._waiting_keys, keys, "left")
-        counts = np.searchsorted(self._waiting_keys, keys, "right") - begins
-        waiting = np.repeat(begins - np.cumsum(counts) + counts, counts) + np.arange(counts.sum())
-        postings = np.concatenate([postings, self._waiting_postings[waiting]])
-        asked = np.concatenate([asked, np.repeat(np.arange(len(keys)), counts)])
-        distances = np.bitwise_count((postings ^ wanted[asked]) >> np.uint64(POSITION_BITS))
-        near = np.flatnonzero(distances <= max_distance)
-        positions = (postings[near] & _POSITION_MASK).astype(np.int64)
-        return Hits(order[asked[near]], positions)
+        keys, wanted = keys[order], (codes[order] >> np.uint64(N_KEY_BITS)).astype(np.uint32)
+        self._refresh()
+        asked, positions = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
+        for found, counts, postings in (
+            self._postings(keys),
+            self._waiting.of(keys),
+            self._last.of(keys),
+        ):
+            # The further bits of a posting are the higher half of it.
+            distances = np.bitwise_count(postings.view("<u4")[1::2] ^ wanted[found].repeat(counts))
+            near = np.flatnonzero(distances <= max_distance)
+            asked.append(order[found[counts.cumsum().searchsorted(near, "right")]])
+            positions.append((postings[near] & _POSITION_MASK).astype(np.int64))
+        return Hits(np.concatenate(asked), np.concatenate(positions))
 
-    def _postings(self, keys: Keys) -> tuple[NDArray[np.int64], Postings]:
-        """Postings of the index, and which of the keys, which are sorted, each has."""
-        rows = self._db.execute(_POSTINGS_OF_KEYS, (_ranges(keys),)).fetchall()
-        row_keys = np.array([id >> _KEY_SHIFT for id, _ in rows], np.uint16)
+    def _postings(self, keys: Keys) -> Found:
+        """What the index has of keys."""
+        rows = self._db.execute(_POSTINGS_OF_IDS, (self._ids(keys),)).fetchall()
+        row_keys = np.array([id & _KEY_IN_ID for id, _ in rows], np.uint16)
         counts = np.array([len(blob) // 8 for _, blob in rows], np.int64)
         postings = np.frombuffer(b"".join([blob for _, blob in rows]), "<u8")
-        return np.repeat(np.searchsorted(keys, row_keys), counts), postings
+        return keys.searchsorted(row_keys), counts, postings
 
-    def _refresh_waiting(self) -> None:
+    def _ids(self, keys: Keys) -> str:
+        """The ids of the keys' rows in all levels, as JSON."""
+        levels = np.array(self._levels, np.int64)[:, None] << _LEVEL_SHIFT
+        return json.dumps((levels | keys).ravel().tolist())
+
+    def _refresh(self) -> None:
+        """Know the levels and what waits as they are now."""
         version = (
             int(self._db.execute("PRAGMA data_version").fetchone()[0]),
             self._own_changes,
         )
         if version == self._version:
             return
-        ids = self._db.execute(
-            "SELECT id, first_position FROM recordings WHERE waiting ORDER BY id"
-        ).fetchall()
-        n_known = len(self._waiting_ids)
-        if ids[:n_known] != self._waiting_ids:
-            n_known = 0
-            self._waiting_keys = np.zeros(0, np.uint16)
-            self._waiting_postings = np.zeros(0, np.uint64)
-        if len(ids) > n_known:
-            keys, postings = self._read_waiting(ids[n_known][0])
-            keys = np.concatenate([self._waiting_keys, keys])
-            # Of 16 bits, this is a radix sort.
-            order = np.argsort(keys, kind="stable")
-            self._waiting_keys = keys[order]
-            self._waiting_postings = np.concatenate([self._waiting_postings, postings])[order]
-        self._waiting_ids, self._version = ids, version
+        (n_departures,) = self._db.execute("SELECT n_departures FROM waiting").fetchone()
+        if n_departures != self._n_departures:
+            levels = self._db.execute("SELECT level FROM levels WHERE n_postings ORDER BY level")
+            self._levels = [level for (level,) in levels]
+            self._waiting, self._last, self._waiting_end = _NONE, _NONE, 0
+        keys, postings, self._waiting_end = self._read_waiting(self._waiting_end)
+        self._last = self._last.with_more(keys, postings)
+        if len(self._last.keys) > _LAST_POSTINGS:
+            self._waiting = self._waiting.with_more(self._last.keys, self._last.postings)
+            self._last = _NONE
+        self._n_departures, self._version = n_departures, version
 
-    def _read_waiting(self, first_id: int = 0) -> tuple[Keys, Postings]:
+    def _depart(self, n_positions: int) -> None:
+        """So many positions wait no more."""
+        self._db.execute(
+            "UPDATE waiting SET n_positions = n_positions - ?, n_departures = n_departures + 1",
+            (n_positions,),
+        )
+
+    def _read_waiting(self, begin: int = 0) -> tuple[Keys, Postings, int]:
+        """What waits from a position on, and the position behind it."""
         rows = self._db.execute(
-            "SELECT first_position, codes FROM recordings WHERE waiting AND id >= ?", (first_id,)
+            "SELECT first_position, codes FROM recordings WHERE waiting AND first_position >= ? "
+            "ORDER BY first_position",
+            (begin,),
         )
         keys, postings = [np.zeros(0, np.uint16)], [np.zeros(0, np.uint64)]
         for first, blob in rows:
             codes = np.frombuffer(blob, "<u8")
             telling = codes != NOTHING
-            positions = np.arange(first, first + len(codes), dtype=np.uint64)[telling]
+            begin = first + len(codes)
+            positions = np.arange(first, begin, dtype=np.uint64)[telling]
             keys.append(_keys(codes[telling]))
             postings.append(_further_bits(codes[telling]) | positions)
-        return np.concatenate(keys), np.concatenate(postings)
+        return np.concatenate(keys), np.concatenate(postings), begin
 
     def _index_waiting(self) -> None:
-        n = self._db.execute("SELECT total(n_positions) FROM recordings WHERE waiting").fetchone()
-        if n[0] < _WAITING_POSTINGS:
-            return
-        keys, postings = self._read_waiting()
+        keys, postings, _ = self._read_waiting()
         order = np.argsort(keys, kind="stable")
         keys, postings = keys[order], postings[order]
         starts = np.flatnonzero(np.diff(keys.astype(np.int64), prepend=-1))
         parts = np.split(postings, starts[1:])
         self._db.executemany(
-            f"INSERT INTO postings VALUES (?, ?) {_APPEND}",
+            f"INSERT INTO level_postings VALUES (?, ?) {_APPEND}",
             (
-                (key << _KEY_SHIFT, part.astype("<u8").tobytes())
+                (key, part.astype("<u8").tobytes())
                 for key, part in zip(keys[starts].tolist(), parts, strict=True)
             ),
         )
         self._db.execute("UPDATE recordings SET waiting = 0 WHERE waiting")
+        self._db.execute("UPDATE waiting SET n_positions = 0, n_departures = n_departures + 1")
         self._raise_levels(len(postings))
 
     def _raise_levels(self, n_new: int) -> None:
@@ -175,37 +219,63 @@ class Index:
             ).fetchone()
             if n_postings < full:
                 return
-            of_level = f"id & {(1 << _KEY_SHIFT) - 1} = {level}"
+            first = level << _LEVEL_SHIFT
+            of_level = f"id BETWEEN {first} AND {first + _KEY_IN_ID}"
             self._db.execute(
-                f"INSERT INTO postings SELECT id + 1, positions FROM postings WHERE {of_level} "
-                f"{_APPEND}"
+                f"INSERT INTO level_postings SELECT id + {_KEY_IN_ID + 1}, positions "
+                f"FROM level_postings WHERE {of_level} ORDER BY id {_APPEND}"
             )
-            self._db.execute(f"DELETE FROM postings WHERE {of_level}")
+            self._db.execute(f"DELETE FROM level_postings WHERE {of_level}")
             self._db.execute("UPDATE levels SET n_postings = 0 WHERE level = ?", (level,))
             level, full, n_new = level + 1, full * _LEVEL_FACTOR, n_postings
 
     def _remove_postings(self, keys: Keys, begin: int, end: int) -> None:
-        rows = self._db.execute(_POSTINGS_OF_KEYS, (_ranges(keys),)).fetchall()
+        self._refresh()
+        rows = self._db.execute(_POSTINGS_OF_IDS, (self._ids(keys),)).fetchall()
         for id, blob in rows:
             postings = np.frombuffer(blob, "<u8")
             positions = postings & _POSITION_MASK
             kept = postings[(positions < begin) | (positions >= end)]
             if len(kept) < len(postings):
                 self._db.execute(
-                    "UPDATE postings SET positions = ? WHERE id = ?", (kept.tobytes(), id)
+                    "UPDATE level_postings SET positions = ? WHERE id = ?", (kept.tobytes(), id)
                 )
 
 
+@dataclass(frozen=True)
+class _Sorted:
+    """Postings in memory, in the order of their keys."""
+
+    keys: Keys
+    postings: Postings
+
+    def with_more(self, keys: Keys, postings: Postings) -> "_Sorted":
+        """Return these and others."""
+        if not len(keys):
+            return self
+        keys = np.concatenate([self.keys, keys])
+        # Of 16 bits, this is a radix sort.
+        order = np.argsort(keys, kind="stable")
+        return _Sorted(keys[order], np.concatenate([self.postings, postings])[order])
+
+    def of(self, keys: Keys) -> Found:
+        """Return what is there of keys."""
+        begins = self.keys.searchsorted(keys, "left")
+        counts = self.keys.searchsorted(keys, "right") - begins
+        found = np.flatnonzero(counts)
+        counts = counts[found]
+        ends = counts.cumsum()
+        within = np.arange(ends[-1] if len(ends) else 0) - (ends - counts).repeat(counts)
+        return found, counts, self.postings[begins[found].repeat(counts) + within]
+
+
+_NONE = _Sorted(np.zeros(0, np.uint16), np.zeros(0, np.uint64))
 _POSITION_MASK = np.uint64((1 << POSITION_BITS) - 1)
+_KEY_IN_ID = (1 << _LEVEL_SHIFT) - 1
 
 
 def _keys(codes: Codes) -> Keys:
     return (codes & KEY_MASK).astype(np.uint16)
-
-
-def _ranges(keys: Keys) -> str:
-    """The lowest id that each key's postings have, as JSON."""
-    return json.dumps((keys.astype(np.int64) << _KEY_SHIFT).tolist())
 
 
 def _further_bits(codes: Codes) -> Postings:

@@ -6,6 +6,7 @@ ones where a jitter buffer slipped. There the codes of call and recording are co
 80 ms, for the stretch in which they agree.
 """
 
+import math
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -44,6 +45,13 @@ SURE = 0.9
 WORTH_WEIGHING = 0.5
 """Probability below which a match changes nothing: far fewer calls repeat something than did where
 probabilities were fitted."""
+
+LEAST_CALLS = 100
+"""As many calls are assumed to be heard at least."""
+MARGIN = 0.5
+"""Log odds above ``log(n)`` from which a match among ``n`` calls is sure: one of ten million calls
+matches another by chance. The rate is that of the likeliest false matches among 2,337 live calls.
+"""
 
 COVERED_SHARE = 0.8
 """Share of a call's telling seconds from which on it holds nothing new."""
@@ -127,3 +135,14 @@ class Match:
     def sure(self) -> bool:
         """Whether it may be told."""
         return self.probability >= SURE
+
+    def is_sure_among(self, n_calls: int) -> bool:
+        """Return whether a match with one of ``n_calls`` calls is no chance.
+
+        Nobody chose those calls, so each has odds of one in ``n_calls`` beforehand. Each piece
+        behind the first, and another speed, must be worth a match of its own: of 2.7 million pairs
+        of live calls three that say one sentence agree in three or four pieces, and none in one.
+        """
+        pieces = len(self.pieces) - 1 + (self.speed != 1)
+        log_odds = self.log_odds - ODDS_SLOPE * EVEN_ODDS_AT * pieces
+        return self.sure and log_odds >= MARGIN + math.log(max(n_calls, LEAST_CALLS))

@@ -47,6 +47,10 @@ MIN_SPAN = 8
 """Hits of an alignment for it to be compared, and codes of the call between its first and its last:
 one hit alone is nearly always chance, and so are those of neighbours in time, which are alike."""
 
+TIME_BITS = 20
+_TIME_MASK = (1 << TIME_BITS) - 1
+"""Codes of a call that are looked up at most: those of four and a half hours."""
+
 FIRST_ROUND_SECONDS = 1.92
 ROUND_SECONDS = 1.12
 """A stream is looked up when so much of it was heard, and then whenever so much more was: hardly
@@ -93,9 +97,11 @@ class Matcher:
         self.codes: Codes = np.zeros(0, np.uint64)
         """The codes of everything heard."""
         self._margins: list[NDArray[np.float32]] = []
-        self._alignments = np.zeros(0, np.int64)
-        self._positions = np.zeros(0, np.int64)
-        self._times = np.zeros(0, np.int64)
+        self._hits = np.zeros(0, np.int64)
+        """Alignment of each hit, and in the lowest bits the code of the call, sorted."""
+        self._refuted: set[tuple[tuple[int, int], int]] = set()
+        """Bands whose hits were chance, and how many those were; only more make them worth a look
+        while the call goes on."""
         self.matches: tuple[Match, ...] = ()
         """What the call may repeat so far, one each recording, the likeliest first."""
         self.sure_at: float | None = None
@@ -141,21 +147,21 @@ class Matcher:
             self._hear(n_samples)
             # What is sure already is only asked again when the call is over.
             if not self.sure:
-                self._look_up()
+                self._look_up(over=False)
             if self._on_round is not None:
                 self._on_round(False)
 
     def flush(self) -> None:
         """The call is over: hear what waits for a round to be full. Raises StoreError."""
         self._hear(self._n_waiting)
-        self._look_up()
+        self._look_up(over=True)
         if self._on_round is not None:
             self._on_round(True)
 
-    def add(self, fingerprint: Fingerprint) -> None:
-        """Hear codes that follow those before. Raises StoreError."""
+    def add(self, fingerprint: Fingerprint, *, over: bool = True) -> None:
+        """Hear codes that follow those before, and whether the call is over. Raises StoreError."""
         self.append(fingerprint)
-        self._look_up()
+        self._look_up(over)
 
     def _round_samples(self) -> int:
         seconds = ROUND_SECONDS if self._n_heard else FIRST_ROUND_SECONDS
@@ -173,29 +179,30 @@ class Matcher:
         self.codes = np.concatenate([self.codes, fingerprint.codes])
         self._margins.append(fingerprint.margins)
 
-    def _look_up(self) -> None:
+    def _look_up(self, over: bool) -> None:
         n_before = self._n_looked_up
-        self._n_looked_up = len(self.codes)
+        self._n_looked_up = min(len(self.codes), _TIME_MASK + 1)
         first = n_before + -n_before % LOOK_UP_EVERY
-        looked_up, codes = likely_codes(self.fingerprint[first::LOOK_UP_EVERY])
+        looked_up, codes = likely_codes(self.fingerprint[first : self._n_looked_up : LOOK_UP_EVERY])
         if len(codes) == 0 and not self.matches:
             return
         with self._store.reading():
             hits = self._store.search(codes, MAX_DISTANCE)
             times = first + LOOK_UP_EVERY * looked_up[hits.asked]
             alignments = CODES_PER_POSITION * hits.positions - times
-            self._alignments = np.concatenate([self._alignments, alignments])
-            self._positions = np.concatenate([self._positions, hits.positions])
-            self._times = np.concatenate([self._times, times])
-            self._compare()
+            self._hits = np.concatenate([self._hits, alignments << TIME_BITS | times])
+            self._hits.sort()
+            self._compare(over)
         if not self.sure:
             self.sure_at = None
         elif self.sure_at is None:
             self.sure_at = self.seconds
 
-    def _compare(self) -> None:
+    def _compare(self, over: bool) -> None:
         found: dict[int, tuple[StoredRecording, list[Stretch]]] = {}
-        for position, alignments in self._likely_alignments():
+        for position, alignments, n_hits in self._likely_alignments():
+            if not over and (alignments, n_hits) in self._refuted:
+                continue
             known = self._store.at(position)
             if known is None:
                 continue
@@ -205,33 +212,41 @@ class Matcher:
             stretch = best_stretch(self.codes, recording, codes, alignments)
             if stretch.evidence > 0 and stretch.pieces:
                 found.setdefault(recording.id, (recording, []))[1].append(stretch)
+            else:
+                self._refuted.add((alignments, n_hits))
         telling = float((self.codes != NOTHING).sum()) / CODES_PER_SECOND + PATCH_SECONDS
         matches = [_match(recording, parts, telling) for recording, parts in found.values()]
         self.matches = tuple(sorted(matches, key=lambda match: -match.log_odds))
 
-    def _likely_alignments(self) -> list[tuple[int, tuple[int, int]]]:
-        """Bands of alignments with the most hits: a position, the lowest and the highest of each.
+    def _likely_alignments(self) -> list[tuple[int, tuple[int, int], int]]:
+        """Bands of alignments with the most hits.
 
-        The one with most hits comes first.
+        Returns:
+            a position of each, its lowest and highest alignment, and how many hits it has; the one
+            with most hits first.
         """
-        if len(self._alignments) == 0:
+        if len(self._hits) == 0:
             return []
-        order = np.argsort(self._alignments, kind="stable")
-        sorted_ = self._alignments[order]
+        alignments = self._hits >> TIME_BITS
         # Pieces of one stretch are a step of a jitter buffer's apart.
-        starts = np.flatnonzero(np.diff(sorted_, prepend=sorted_[0] - 2 * MAX_STEP) > MAX_STEP)
-        sizes = np.diff(starts, append=len(sorted_))
-        times = self._times[order]
-        spans = np.maximum.reduceat(times, starts) - np.minimum.reduceat(times, starts)
-        sizes[(sizes < self._min_hits) | (spans < MIN_SPAN)] = 0
-        most = np.argsort(-sizes, kind="stable")[:MAX_ALIGNMENTS]
-        most = most[sizes[most] > 0]
-        likely = []
-        for group in most[sizes[most] >= MIN_SHARE_OF_HITS * sizes.max()].tolist():
-            begin, end = starts[group], starts[group] + sizes[group]
-            position = int(self._positions[order[(begin + end) // 2]])
-            likely.append((position, (int(sorted_[begin]), int(sorted_[end - 1]))))
-        return likely
+        starts = np.flatnonzero(np.diff(alignments) > MAX_STEP) + 1
+        starts = np.concatenate([[0], starts])
+        sizes = np.diff(starts, append=len(alignments))
+        enough = np.flatnonzero(sizes >= self._min_hits)
+        groups = []
+        for begin, size in zip(starts[enough].tolist(), sizes[enough].tolist(), strict=True):
+            times = self._hits[begin : begin + size] & _TIME_MASK
+            if times.max() - times.min() >= MIN_SPAN:
+                middle = size // 2
+                position = (alignments[begin + middle] + times[middle]) // CODES_PER_POSITION
+                band = (int(alignments[begin]), int(alignments[begin + size - 1]))
+                groups.append((size, int(position), band))
+        groups.sort(key=lambda group: -group[0])
+        return [
+            (position, band, size)
+            for size, position, band in groups[:MAX_ALIGNMENTS]
+            if size >= MIN_SHARE_OF_HITS * groups[0][0]
+        ]
 
 
 def match_whole(store: Searched, fingerprint: Fingerprint, own: str = "") -> Match | None:

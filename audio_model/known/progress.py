@@ -12,7 +12,7 @@ from pathlib import Path
 
 from audio_model.files import PARTIAL
 from audio_model.known.campaigns import HeardCall, Link
-from audio_model.known.store import Store
+from audio_model.known.store import UPGRADE_FROM_4, Store
 from audio_model.sqlite import Format
 from audio_model.tables.rows import Entry
 
@@ -47,8 +47,9 @@ class Progress(Store):
     format = Format(
         kind="list of calls heard for campaigns",
         application_id=0x68656172,
-        version=1,
+        version=2,
         schema=Store.format.schema + _SCHEMA,
+        upgrades={1: UPGRADE_FROM_4},
     )
 
     def calls_heard(self) -> Iterator[Heard]:

@@ -25,11 +25,12 @@ from audio_model.known.counts import digest
 from audio_model.known.fingerprint import Codes
 from audio_model.known.index import Hits
 from audio_model.known.recording import StoredRecording
-from audio_model.known.store import Store
+from audio_model.known.store import UPGRADE_FROM_4, Store
 from audio_model.sqlite import Format
 from audio_model.stream import PhoneCall
 
 DEFAULT_HOURS, DEFAULT_CALLS = 24.0, 1_000_000
+DEFAULT_DAYS, DEFAULT_RECORDINGS = 180.0, 100_000
 _LOOK_SECONDS = 1.0
 """After which a process looks for files that others have made or removed."""
 _SLOT_BITS = 34
@@ -46,14 +47,23 @@ CREATE INDEX facts_of_call ON facts (call);
 
 @dataclass(frozen=True)
 class Keep:
-    """How long calls are kept, and how many at most. Raises UsageError for none."""
+    """How long calls and what is learnt of them are kept, and how many at most.
+
+    Raises UsageError for none.
+    """
 
     hours: float = DEFAULT_HOURS
     calls: int = DEFAULT_CALLS
+    days: float = DEFAULT_DAYS
+    """Days after which a recording that was learnt, and is not heard any more, is forgotten."""
+    recordings: int = DEFAULT_RECORDINGS
+    """Recordings that are learnt; of more, those not heard for the longest time are forgotten."""
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.hours) and self.hours > 0 and self.calls > 1):
             raise UsageError("calls are kept for some hours, and two of them at least")
+        if not (math.isfinite(self.days) and self.days > 0 and self.recordings > 0):
+            raise UsageError("what is learnt is kept for some days, and one recording at least")
 
     @property
     def half_seconds(self) -> int:
@@ -94,8 +104,9 @@ class _Calls(Store):
     format = Format(
         kind="list of calls heard a while ago",
         application_id=0x6B6E6F78,
-        version=1,
+        version=2,
         schema=Store.format.schema + _SCHEMA,
+        upgrades={1: UPGRADE_FROM_4},
     )
     private = True
 
@@ -256,8 +267,7 @@ class RecentCalls:
         self._looked_at = monotonic()
         there = set(self._found())
         for begin in [begin for begin in self._files if begin not in there]:
-            self._files.pop(begin).close()
-            self._counts.pop(begin, None)
+            self._forget(begin)
         for begin in sorted(there - self._files.keys()):
             try:
                 self._open(begin, create=False)
@@ -281,7 +291,9 @@ class RecentCalls:
             path, create=create, busy_seconds=self._busy_seconds, mapped=self._mapped
         )
         self._files = dict(sorted(self._files.items()))
-        self._slots.setdefault(begin, len(self._slots))
+        if begin not in self._slots:
+            taken = set(self._slots.values())
+            self._slots[begin] = next(n for n in range(len(taken) + 1) if n not in taken)
 
     def _remove_old(self, now: float) -> None:
         n_newer = 0
@@ -289,7 +301,12 @@ class RecentCalls:
             n_newer += self._counts.get(begin, 0)
             over = begin + 2 * self._keep.half_seconds <= now
             if over or (n_newer > self._keep.calls and begin != max(self._files)):
-                self._files.pop(begin).close()
-                self._counts.pop(begin, None)
+                self._forget(begin)
                 for ending in _SQLITE_ENDINGS:
                     Path(f"{self._store}{_SUFFIX}{begin}{ending}").unlink(missing_ok=True)
+
+    def _forget(self, begin: int) -> None:
+        """Let go of a file that is gone, or soon will be."""
+        self._files.pop(begin).close()
+        self._counts.pop(begin, None)
+        self._slots.pop(begin, None)

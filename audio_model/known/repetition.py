@@ -7,8 +7,7 @@ calls share is a recording, and joins the store.
 the logarithm of what it is the best of (Karlin and Altschul, "Methods for assessing the statistical
 significance of molecular sequence features", 1990). So each of ``n`` calls has prior odds of
 ``1 / n``, and the odds of a match must be as much higher. Each piece behind the first, and another
-speed, must be worth a match of its own: of 2.7 million pairs of live calls three that say one
-sentence agree in three or four pieces, and none in one.
+speed, must be worth a match of its own; see :meth:`.Match.is_sure_among`.
 
 **What is no repetition.** The same call under another name: its legs, a stream that is carried or
 forwarded twice, a recording that is sent or scored again. See :func:`is_same_call`.
@@ -26,18 +25,12 @@ from dataclasses import replace
 
 from audio_model.known.counts import DAY_SECONDS, Counted
 from audio_model.known.fingerprint import CODES_PER_SECOND, NOTHING, Codes, Fingerprint
-from audio_model.known.match import EVEN_ODDS_AT, ODDS_SLOPE, Match
+from audio_model.known.match import Match
 from audio_model.known.matcher import Matcher
 from audio_model.known.recent import HeardCall, RecentCalls
 from audio_model.known.recording import CODES_PER_POSITION, POSITIONS_PER_SECOND, LearntBy
 from audio_model.known.store import Store
 from audio_model.stream import PhoneCall
-
-LEAST_CALLS = 100
-"""As many calls are assumed to be kept at least."""
-MARGIN = 0.5
-"""Log odds above ``log(n)`` from which a repetition is sure: one of ten million calls matches
-another by chance. The rate is that of the likeliest false matches among 2,337 live calls."""
 
 LEAST_HITS = 4
 """Hits of an alignment for it to be compared: among so many calls a few are chance, and a match
@@ -91,7 +84,7 @@ class Repetition:
             self._matcher.append(fingerprint)
             return
         self._version = self._recent.version()
-        self._matcher.add(fingerprint)
+        self._matcher.add(fingerprint, over=over)
         self._take(seconds, allowed)
 
     def hear_again(self, allowed: Sequence[Match]) -> None:
@@ -127,7 +120,7 @@ class Repetition:
 
     def _before(self, match: Match, allowed: Sequence[Match]) -> HeardCall | None:
         """The other call, if a match is surely a repetition."""
-        if not is_sure(match, len(self._recent)):
+        if not match.is_sure_among(len(self._recent)):
             return None
         if any(_shared(match, other) >= 0.5 * match.seconds for other in allowed):
             return None
@@ -181,13 +174,6 @@ class Repetition:
         end = max(piece.end + piece.offset for piece in match.pieces) * POSITIONS_PER_SECOND
         first = max(0, math.floor(begin))
         return codes[first : math.ceil(end)], first / POSITIONS_PER_SECOND
-
-
-def is_sure(match: Match, n_calls: int) -> bool:
-    """Whether a match with one of ``n_calls`` calls is no chance."""
-    pieces = len(match.pieces) - 1 + (match.speed != 1)
-    log_odds = match.log_odds - ODDS_SLOPE * EVEN_ODDS_AT * pieces
-    return match.sure and log_odds >= MARGIN + math.log(max(n_calls, LEAST_CALLS))
 
 
 def is_identical(codes: Codes, before: Codes) -> bool:

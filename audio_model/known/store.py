@@ -18,6 +18,7 @@ from audio_model.known.counts import SCHEMA as CALLS_SCHEMA
 from audio_model.known.fingerprint import Codes
 from audio_model.known.index import POSITION_BITS, Hits, Index
 from audio_model.known.index import SCHEMA as INDEX_SCHEMA
+from audio_model.known.index import UPGRADE_FROM_4 as INDEX_UPGRADE_FROM_4
 from audio_model.known.recording import (
     CODES_PER_POSITION,
     COLUMNS,
@@ -27,6 +28,8 @@ from audio_model.known.recording import (
     recording_of,
 )
 from audio_model.sqlite import Durability, Format, SqliteStore
+
+_EXPIRED_AT_ONCE = 20
 
 _MAPPED_BYTES = 1 << 40
 """All of the file may be mapped: pages in the system's cache are then read without being copied."""
@@ -48,13 +51,18 @@ CREATE TABLE recordings (
     common INTEGER NOT NULL DEFAULT 0,
     waiting INTEGER NOT NULL
 );
-CREATE INDEX waiting ON recordings (id) WHERE waiting;
 """
+_EXPIRY_SCHEMA = """
+CREATE INDEX recordings_learnt ON recordings (last_heard) WHERE learnt AND mark = '';
+"""
+UPGRADE_FROM_4 = INDEX_UPGRADE_FROM_4 + _EXPIRY_SCHEMA
+"""What makes a store of format 4 one of format 5, and so each kind of store that is built on it."""
 _FORMAT = Format(
     kind="store of known recordings",
     application_id=0x6B6E6F77,
-    version=4,
-    schema=_SCHEMA + INDEX_SCHEMA + CALLS_SCHEMA,
+    version=5,
+    schema=_SCHEMA + INDEX_SCHEMA + CALLS_SCHEMA + _EXPIRY_SCHEMA,
+    upgrades={4: UPGRADE_FROM_4},
 )
 
 
@@ -210,7 +218,7 @@ class Store(SqliteStore):
                 "VALUES (?, ?, ?, ?, ?, ?, 1, 0, '', 1)",
                 (name, start, len(codes), codes.astype("<u8").tobytes(), first, last),
             ).lastrowid
-            self._index.added()
+            self._index.added(len(codes))
         assert id is not None
         return id
 
@@ -226,7 +234,7 @@ class Store(SqliteStore):
                 "WHERE id = ?",
                 (self._end(), len(kept), kept.astype("<u8").tobytes(), id),
             )
-            self._index.added()
+            self._index.added(len(kept))
 
     def heard(self, id: int, at: float | None = None, call: Counted | None = None) -> None:
         """Count that a recording was heard in one more call.
@@ -258,6 +266,32 @@ class Store(SqliteStore):
             self._unindex(id)
             self._db.execute("DELETE FROM recordings WHERE id = ?", (id,))
             self._counts.remove(id)
+
+    def expire(self, seconds: float, most: int) -> int:
+        """Forget learnt recordings that are not heard any more, and those that are too many.
+
+        What was added by hand, or bears a mark, stays. Ages are told from the last call that was
+        counted, so that an old archive may be learnt from, and never from a time to come.
+
+        Args:
+            seconds: for which a recording stays unheard.
+            most: recordings that are learnt and stay, those heard last.
+
+        Returns how many were forgotten: a few at a time, since calls wait. Raises StoreError.
+        """
+        learnt = "FROM recordings WHERE learnt AND mark = ''"
+        with self.writing():
+            n, latest = self._db.execute(f"SELECT count(*), max(last_heard) {learnt}").fetchone()
+            if not n:
+                return 0
+            oldest = min(latest, time.time()) - seconds
+            rows = self._db.execute(
+                f"SELECT id, last_heard {learnt} ORDER BY last_heard LIMIT {_EXPIRED_AT_ONCE}"
+            ).fetchall()
+            over = [id for nth, (id, heard) in enumerate(rows) if heard < oldest or nth < n - most]
+            for id in over:
+                self.remove(id)
+        return len(over)
 
     def _unindex(self, id: int) -> None:
         codes = self.codes(id)

@@ -9,6 +9,7 @@ here and there, gain nothing by stepping. A player of another speed makes the al
 
 from audio_model.known.band import (
     NO_STRETCH,
+    SPEED_PRICE,
     STEADY,
     STEADY_PIECES,
     STEP_PRICE,
@@ -18,9 +19,12 @@ from audio_model.known.band import (
 from audio_model.known.fingerprint import Codes
 from audio_model.known.recording import StoredRecording
 
-LEAST_EVIDENCE = 0.03
-"""Evidence of the best single alignment for a path to be sought, in seconds: a quarter of what
-gives even odds."""
+LEAST_EVIDENCE = 0.06
+"""Seconds of evidence, half of what gives even odds; what can't have so much isn't sought."""
+
+NEAR = 6
+"""Codes about the alignments with hits within which another speed is tried: three seconds drift by
+half of it at most on either side of their middle."""
 
 DRIFT_STEP = 2
 """Codes between pieces at most at another speed, where steps take up what the speed leaves over."""
@@ -32,11 +36,14 @@ percent off at most, a code in three seconds; steps take up the rest of a longer
 EXPLAINED = 0.85
 """Share of what overlaps that one alignment must hold if neither steps nor speeds are tried."""
 
-MOST_SOUGHT = 2
-"""Pieces of a path that is sought at a lower price, since the first one wanders."""
+MOST_SOUGHT = 4
+"""Pieces at most of a path that is sought at a lower price, since the first one wanders."""
 
 MAX_STEP = 17
 """Codes between neighbouring pieces at most: 0.27 s."""
+
+REACH = 2 * MAX_STEP
+"""Codes beyond the alignments with hits within which pieces are sought: two steps."""
 
 MAX_BAND = 128
 """Alignments that are compared at most."""
@@ -45,35 +52,42 @@ MAX_BAND = 128
 def best_stretch(
     heard: Codes, recording: StoredRecording, codes: Codes, alignments: tuple[int, int]
 ) -> Stretch:
-    """The stretch that agrees best in a band of alignments and within a step of it.
+    """The stretch that agrees best in a band of alignments and within two steps of it.
 
     Args:
         heard: all codes of the call. [shape=(n_codes,)]
         codes: the recording's, one each 80 ms. [shape=(recording.n_positions,)]
         alignments: the lowest and the highest at which there were hits.
     """
-    low, high = alignments[0] - MAX_STEP, alignments[1] + MAX_STEP
+    low, high = alignments[0] - REACH, alignments[1] + REACH
     if high - low > MAX_BAND:
         middle = (low + high) // 2
         low, high = middle - MAX_BAND // 2, middle + MAX_BAND // 2
+        alignments = low + REACH, high - REACH
     grid = Grid(heard, recording, codes, low, high)
     if not len(grid.positions):
         return NO_STRETCH
     band = grid.at_speed(1.0)
-    line = band.best_line()
-    if line[0] < LEAST_EVIDENCE:
+    most = band.most_evidence
+    if most < LEAST_EVIDENCE:
         return NO_STRETCH
+    line = band.best_line()
     best = band.along(line)
+    # What steps or plays at another speed has its price, and can't be worth more than this.
+    if best.worth >= most - min(SPEED_PRICE, STEP_PRICE):
+        return best
     explains = band.n_telling(line) >= EXPLAINED * band.most_telling
     if explains and best.wander <= STEADY:
         return best
     candidates = [best, path := band.best_path(MAX_STEP)]
     if path.wander > STEADY_PIECES:
         stepping = band.best_path(MAX_STEP, STEP_PRICE / 3)
-        candidates += [stepping] * (len(stepping.pieces) == MOST_SOUGHT)
-    bands = [grid.at_speed(speed) for speed in SPEEDS]
-    lines = [other.best_line() for other in bands]
-    n = max(range(len(SPEEDS)), key=lambda n: lines[n][0])
-    if lines[n][0] > line[0]:
-        candidates.append(bands[n].best_path(DRIFT_STEP))
+        candidates += [stepping] * (len(stepping.pieces) <= MOST_SOUGHT)
+    narrow = Grid(heard, recording, codes, alignments[0] - NEAR, alignments[1] + NEAR)
+    if len(narrow.positions):
+        bands = [narrow.at_speed(speed) for speed in SPEEDS]
+        lines = [other.best_line() for other in bands]
+        n = max(range(len(SPEEDS)), key=lambda n: lines[n][0])
+        if lines[n][0] > line[0]:
+            candidates.append(bands[n].best_path(DRIFT_STEP))
     return max(candidates, key=lambda stretch: stretch.worth)

@@ -11,7 +11,9 @@ import soundfile
 
 from audio_model.errors import StoreError, UsageError
 from audio_model.known import campaigns_command, command
+from audio_model.known.fingerprint import fingerprint
 from audio_model.known.fingerprint_files import FileFingerprint
+from audio_model.known.recording import LearntBy
 from audio_model.known.store import Store
 from audio_model.tables.rows import Entry
 from tests.known.calls import cut, played, spoken
@@ -106,6 +108,26 @@ def test_remove_is_all_or_nothing(store: Path, one: Path) -> None:
         known("remove", store, one, "17")
     with Store(store) as opened:
         assert len(opened) == 1
+
+
+def test_remove_by_age_and_number_takes_what_was_learnt(store: Path, one: Path) -> None:
+    known("add", store, one)
+    day = 86_400.0
+    with Store(store) as opened:
+        for n, seed in enumerate(range(10, 15)):
+            codes = fingerprint(spoken(3, seed)).codes
+            opened.add(f"learnt {n}", codes, n * day, learnt=LearntBy.REPETITION)
+    assert known("remove", store, "--unheard-days", "2.5") == 0
+    with Store(store) as opened:
+        assert [known.name for known in opened.recordings()][1:] == [
+            f"learnt {n}" for n in (2, 3, 4)
+        ]
+    assert known("remove", store, "--beyond", "1") == 0
+    with Store(store) as opened:
+        assert [known.name for known in opened.recordings()] == [str(one), "learnt 4"]
+    for wrong in ((), ("--unheard-days", "0"), ("--unheard-days", "nan"), ("--beyond", "-1")):
+        with pytest.raises(UsageError, match="--unheard-days"):
+            known("remove", store, *wrong)
 
 
 def test_merge(store: Path, one: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -12,6 +12,7 @@ from audio_model.errors import StoreError
 from audio_model.known import follow
 from audio_model.known.fingerprint import fingerprint
 from audio_model.known.follow import Follower, KnownRecordings
+from audio_model.known.recent import Keep
 from audio_model.known.recording import Mark
 from audio_model.known.store import Store
 from audio_model.stream import PhoneCall
@@ -132,6 +133,19 @@ def test_too_little_is_not_learnt(path: Path) -> None:
     known.conclude(heard(known, spoken(1.5, seed=5)), RECORDED)
     known.close()
     assert times_heard(path) == [1]
+
+
+def test_who_learns_forgets_what_is_not_heard_any_more(path: Path) -> None:
+    keep = Keep(days=30, recordings=2)
+    for n, day in enumerate((0, 10, 35, 36, 37)):
+        known = KnownRecordings(path, learn=True, keep=keep)
+        known.conclude(heard(known, spoken(6, seed=20 + n), f"call {n}"), RECORDED, 86_400.0 * day)
+        known.close()
+        with Store(path) as store:
+            names = [recording.name for recording in store.recordings()]
+        # At most two, and none that was not heard for 30 days.
+        first = (0, 0, 1, 2, 3)[n]
+        assert names == ["campaign.wav", *(f"call {m}" for m in range(first, n + 1))]
 
 
 def test_a_call_is_counted_once(path: Path) -> None:

@@ -1,11 +1,15 @@
+import math
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from audio_model.known.campaigns import is_same
 from audio_model.known.fingerprint import KEY_MASK, NOTHING, fingerprint
+from audio_model.known.match import Match, MatchedPiece
 from audio_model.known.matcher import MIN_KEY_LOG_PROBABILITY, Matcher, likely_codes, match_whole
-from audio_model.known.recording import LearntBy
+from audio_model.known.recording import LearntBy, StoredRecording
 from audio_model.known.store import Store
 from tests.known.calls import cut, played, spoken
 from tests.sounds import SAMPLE_RATE, tone
@@ -151,3 +155,25 @@ def test_likely_codes_change_only_the_weakest_key_bits() -> None:
     for n in np.flatnonzero(np.bitwise_count(changed) == 1):
         bit = int(changed[n]).bit_length() - 1
         assert bit in np.argsort(heard.margins[looked_up[n]])[:2]
+
+
+def made(**changes: object) -> Match:
+    stored = StoredRecording(1, "", 0, 60, 0.0, 0.0, 1, LearntBy.NOBODY)
+    one = Match(stored, 0.0, 0.0, 4.0, 4.0, 4.0, 4.0, 0.4, 0.0, (MatchedPiece(0.0, 4.0, 0.0),))
+    return replace(one, **changes)
+
+
+def test_the_more_calls_the_surer_a_match_must_be() -> None:
+    sure_up_to = math.exp(made().log_odds - 0.5)
+    assert made().is_sure_among(int(sure_up_to) - 1) and not made().is_sure_among(
+        int(sure_up_to) + 2
+    )
+    assert made(evidence=0.8).is_sure_among(10**9)
+
+
+def test_each_piece_must_be_worth_a_match() -> None:
+    """So it was with a sentence that two people read alike: four pieces, 0.33 s of evidence."""
+    pieces = tuple(MatchedPiece(n, n + 1, 0.1 * n) for n in range(4))
+    assert made(evidence=0.333).sure and not made(evidence=0.333, pieces=pieces).is_sure_among(100)
+    assert made(pieces=pieces[:2]).is_sure_among(100) and not made(speed=1.02).is_sure_among(10_000)
+    assert not is_same(made(evidence=0.333, pieces=pieces), 100)

@@ -106,7 +106,10 @@ def test_a_file_is_its_owners_alone_and_holds_no_audio(tmp_path: Path, clock: Cl
     assert b"13912345678" not in path.read_bytes()
 
 
-@pytest.mark.parametrize("keep", [{"hours": 0}, {"hours": float("nan")}, {"calls": 1}])
+@pytest.mark.parametrize(
+    "keep",
+    [{"hours": 0}, {"hours": float("nan")}, {"calls": 1}, {"days": -1.0}, {"recordings": 0}],
+)
 def test_a_time_that_is_none_is_refused(keep: dict[str, float]) -> None:
     with pytest.raises(UsageError, match="kept"):
         Keep(**keep)

@@ -1,8 +1,6 @@
 """What two calls hold is a recording, unless they are one call or it may recur."""
 
-import math
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,9 +9,7 @@ import pytest
 from audio_model.decision import Verdict, VerdictKind
 from audio_model.detector import Detector
 from audio_model.known.follow import Follower, KnownRecordings
-from audio_model.known.match import Match, MatchedPiece
 from audio_model.known.recording import LearntBy, Mark, StoredRecording
-from audio_model.known.repetition import is_sure
 from audio_model.known.store import Store
 from audio_model.stream import PhoneCall
 from tests.known.calls import Samples, cut, played, slipped, spoken
@@ -246,22 +242,3 @@ class TestErrors:
         for n in range(8):
             assert not hear(known, spoken(5, seed=200 + n), f"caller {n}", LIVE).weighs
         assert len(learnt(path)) == poison == 3
-
-
-def match(**changes: object) -> Match:
-    stored = StoredRecording(1, "", 0, 60, 0.0, 0.0, 1, LearntBy.NOBODY)
-    one = Match(stored, 0.0, 0.0, 4.0, 4.0, 4.0, 4.0, 0.4, 0.0, (MatchedPiece(0.0, 4.0, 0.0),))
-    return replace(one, **changes)
-
-
-def test_the_more_calls_the_surer_a_match_must_be() -> None:
-    sure_up_to = math.exp(match().log_odds - 0.5)
-    assert is_sure(match(), int(sure_up_to) - 1) and not is_sure(match(), int(sure_up_to) + 2)
-    assert is_sure(match(evidence=0.8), 10**9)
-
-
-def test_each_piece_must_be_worth_a_match() -> None:
-    """So it was with a sentence that two people read alike: four pieces, 0.33 s of evidence."""
-    pieces = tuple(MatchedPiece(n, n + 1, 0.1 * n) for n in range(4))
-    assert match(evidence=0.333).sure and not is_sure(match(evidence=0.333, pieces=pieces), 100)
-    assert is_sure(match(pieces=pieces[:2]), 100) and not is_sure(match(speed=1.02), 10_000)

@@ -62,7 +62,7 @@ def test_every_code_is_found_at_its_position_whatever_its_level(
             asked = codes(seed)[::EVERY]
             assert places(store, asked) == {(n, id) for n in range(len(asked))}
     database = sqlite3.connect(path)
-    levels = database.execute("SELECT DISTINCT id & 255 FROM postings").fetchall()
+    levels = database.execute("SELECT DISTINCT id >> 16 FROM level_postings").fetchall()
     database.close()
     assert len(levels) > 1
 
@@ -271,6 +271,70 @@ def test_a_store_of_another_version_is_refused(path: Path) -> None:
     database.close()
     with pytest.raises(StoreError, match="another version"):
         Store(path)
+
+
+AS_IT_WAS = """
+DROP INDEX recordings_waiting; DROP INDEX recordings_learnt; DROP TABLE waiting;
+CREATE TABLE postings (id INTEGER PRIMARY KEY, positions BLOB NOT NULL);
+INSERT INTO postings SELECT ((id & 65535) << 8) | (id >> 16), positions FROM level_postings;
+DROP TABLE level_postings;
+CREATE INDEX waiting ON recordings (id) WHERE waiting;
+PRAGMA user_version = 4;
+"""
+"""What makes a store one of the format before, whose rows of a key lay together."""
+
+
+def test_a_store_of_the_format_before_is_taken_over(path: Path, small_index: None) -> None:
+    with Store(path) as store:
+        ids = {seed: store.add(str(seed), codes(seed)) for seed in range(12)}
+    database = sqlite3.connect(path)
+    database.executescript(AS_IT_WAS)
+    assert len(database.execute("SELECT DISTINCT id & 255 FROM postings").fetchall()) > 1
+    database.close()
+    with Store(path) as store:
+        ids |= {seed: store.add(str(seed), codes(seed)) for seed in range(12, 24)}
+        store.remove(ids.pop(3))
+        for seed, id in ids.items():
+            asked = codes(seed)[::EVERY]
+            assert places(store, asked) == {(n, id) for n in range(len(asked))}
+        assert not places(store, codes(3)[::EVERY])
+
+
+def test_what_is_not_heard_any_more_is_forgotten(path: Path) -> None:
+    day = 86_400.0
+    with Store(path) as store:
+        old = {
+            name: store.add(name, codes(seed), 10 * day, learnt=learnt)
+            for seed, (name, learnt) in enumerate(
+                {
+                    "by hand": LearntBy.NOBODY,
+                    "learnt": LearntBy.REPETITION,
+                    "marked": LearntBy.REPETITION,
+                    "heard": LearntBy.NETWORK,
+                }.items()
+            )
+        }
+        store.mark(old["marked"], Mark.CAMPAIGN)
+        assert store.expire(3 * day, 10) == 0
+        store.heard(old["heard"], 14 * day)
+        assert store.expire(3 * day, 10) == 1
+        assert [known.name for known in store.recordings()] == ["by hand", "marked", "heard"]
+        assert not places(store, codes(1)[::EVERY])
+        # A call whose time is wrong makes nothing old.
+        store.add("from the future", codes(9), 1e12, learnt=LearntBy.NETWORK)
+        store.heard(old["heard"], time.time())
+        assert store.expire(3 * day, 10) == 0
+
+
+def test_of_too_many_those_heard_last_stay(path: Path) -> None:
+    with Store(path) as store:
+        for seed in range(50):
+            store.add(str(seed), codes(seed), 1000.0 + seed, learnt=LearntBy.REPETITION)
+        n = 0
+        while forgotten := store.expire(1e9, 8):
+            n += forgotten
+        assert n == 42
+        assert [known.name for known in store.recordings()] == [str(n) for n in range(42, 50)]
 
 
 def test_nothing_to_know_it_by_is_refused(path: Path) -> None:

@@ -15,7 +15,7 @@ from audio_model.gateway.config.options import Given, Titled
 from audio_model.gateway.config.telephony import Ami, Ari, Protocols
 from audio_model.gateway.config.tenants import Tenant, read_tenants
 from audio_model.gateway.config.values import LogFormat, LogLevel, Secret
-from audio_model.known.recent import DEFAULT_CALLS, DEFAULT_HOURS
+from audio_model.known.recent import DEFAULT_CALLS, DEFAULT_DAYS, DEFAULT_HOURS, DEFAULT_RECORDINGS
 from audio_model.ranges.breaker import Policy
 from audio_model.ranges.change import ChangeTest
 from audio_model.ranges.rates import DetectorRates
@@ -124,6 +124,13 @@ class Detection:
     known_keep_calls: Annotated[
         int, Given(values.integer(2, 1_000_000_000), "N", "keep so many calls at most")
     ] = DEFAULT_CALLS
+    known_keep_days: Annotated[
+        float,
+        Given(values.number(0.01, 36_500), "D", "forget what was learnt and not heard for so long"),
+    ] = DEFAULT_DAYS
+    known_keep_recordings: Annotated[
+        int, Given(values.integer(1, 1_000_000_000), "N", "keep so many learnt recordings at most")
+    ] = DEFAULT_RECORDINGS
 
 
 @dataclass(frozen=True)
