@@ -1,6 +1,7 @@
 """Recording to verdict: load a model once, score many recordings."""
 
 import os
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from audio_model.decision import DecisionRule, OperatingPoint, Verdict
 from audio_model.errors import AudioError, UsageError
 from audio_model.frontend import SAMPLE_RATE, Samples
 from audio_model.model import DEFAULT_PATH, Model
-from audio_model.stream import DEFAULT_WAIT_SECONDS, Known, PhoneCall, StreamDetector
+from audio_model.stream import DEFAULT_WAIT_SECONDS, Known, PhoneCall, StreamDetector, run_together
 
 DEFAULT_MAX_FALSE_ALARM = 0.01
 
@@ -112,6 +113,31 @@ class Detector:
         Raises AudioError if the recording can't be read or holds no usable samples, UsageError
         if the arguments do not fit together, StoreError if known recordings fail.
         """
+        return self.begin(
+            recording,
+            max_seconds=max_seconds,
+            wait_seconds=wait_seconds,
+            channel=channel,
+            raw_format=raw_format,
+            name=name,
+            call=call,
+        ).conclude()
+
+    def begin(
+        self,
+        recording: str | os.PathLike[str] | SeekableFile,
+        *,
+        max_seconds: float | None = None,
+        wait_seconds: float = DEFAULT_WAIT_SECONDS,
+        channel: Channel = Channel.MIX,
+        raw_format: RawFormat | None = None,
+        name: str = "<file>",
+        call: str | PhoneCall = "",
+    ) -> "Hearing":
+        """Read the beginning of a recording, to be heard beside others by :func:`hear_beside`.
+
+        Arguments and errors are those of :meth:`score`; an open file is needed up to the verdict.
+        """
         if isinstance(recording, np.ndarray):
             raise UsageError("samples are for score_samples, with their sample_rate")
         if not isinstance(recording, str | os.PathLike | SeekableFile):
@@ -126,12 +152,14 @@ class Detector:
                 recording, max_seconds=up_to, channel=channel, raw_format=raw_format, name=name
             )
 
-        at_first = seconds + min(wait_seconds, _USUAL_LEAD_SECONDS)
-        samples = read(at_first)
-        stream.put(samples)
-        if len(samples) == round(at_first * SAMPLE_RATE) and not stream.hear_waiting():
-            stream.put(read(seconds + wait_seconds)[len(samples) :])
-        return _conclude(stream)
+        return Hearing(
+            stream, read, seconds + min(wait_seconds, _USUAL_LEAD_SECONDS), seconds + wait_seconds
+        )
+
+    @property
+    def learns(self) -> bool:
+        """Whether one recording may tell of the next: they have to be heard one by one."""
+        return self._known is not None
 
     def score_samples(
         self,
@@ -201,6 +229,49 @@ class Detector:
             return self.rule.max_seconds
         audio.check_seconds(max_seconds)
         return max_seconds
+
+
+class Hearing:
+    """A recording whose beginning is read, and yet to be heard. Made by :meth:`Detector.begin`."""
+
+    def __init__(
+        self,
+        stream: StreamDetector,
+        read: Callable[[float], Samples],
+        at_first: float,
+        at_most: float,
+    ) -> None:
+        """
+        Args:
+            stream: a new one.
+            read: reads so many seconds from the start.
+            at_first: seconds that are read now.
+            at_most: seconds to read where a voice is late.
+        """
+        self.stream, self._read, self._at_most = stream, read, at_most
+        samples = read(at_first)
+        self._n_read = len(samples)
+        self._has_more = len(samples) == round(at_first * SAMPLE_RATE)
+        stream.put(samples)
+
+    def conclude(self) -> Verdict:
+        """Hear the rest and return the verdict. Raises as :meth:`Detector.score` does."""
+        if self._has_more and not self.stream.hear_waiting():
+            self.stream.put(self._read(self._at_most)[self._n_read :])
+        return _conclude(self.stream)
+
+
+def hear_beside(hearings: Iterable[Hearing]) -> None:
+    """Hear the beginnings of recordings, those of one length in one run of the network.
+
+    Their verdicts are the same as without; a run costs less for each the more there are.
+    """
+    alike: dict[int, list[StreamDetector]] = {}
+    for hearing in hearings:
+        alike.setdefault(hearing.stream.n_ready, []).append(hearing.stream)
+    for n_steps, streams in alike.items():
+        if n_steps and len(streams) > 1:
+            run_together(streams, n_steps)
 
 
 def _conclude(stream: StreamDetector) -> Verdict:

@@ -1,17 +1,18 @@
 """Score one entry after the other: whatever happens to one of them, the others are scored."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from io import RawIOBase
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from audio_model import times
 from audio_model.audio import Channel, RawFormat, channel_count
-from audio_model.detector import Detector
+from audio_model.detector import Detector, Hearing, hear_beside
 from audio_model.errors import AudioError, AudioModelError
-from audio_model.sources.open import name_of, open_source
+from audio_model.sources.open import MemberPath, is_remote, name_of, open_source
 from audio_model.stream import DEFAULT_WAIT_SECONDS, PhoneCall
 from audio_model.tables.rows import Entry, Row, escape
 
@@ -87,6 +88,77 @@ def score_entry(entry: Entry, detector: Detector, options: ScoreOptions) -> Iter
             else:
                 row = Row(entry, verdict, channel)
             yield row
+
+
+TOGETHER = 8
+"""Recordings that are heard together: of 6 s each, 0.80 to 0.85 of the time of one by one."""
+
+
+def score_entries(
+    entries: Iterable[Entry],
+    detector: Detector,
+    options: ScoreOptions,
+    together: int = TOGETHER,
+) -> Iterator[list[Row]]:
+    """Yield the rows of each entry, in their order, as :func:`score_entry` gives them.
+
+    Local files are read a few ahead, and those of one length heard together.
+    """
+    if detector.learns or options.channel is None:
+        together = 1
+    remaining = iter(entries)
+    while group := list(islice(remaining, together)):
+        if len(group) == 1:
+            yield list(score_entry(group[0], detector, options))
+        else:
+            yield from _score_group(group, detector, options)
+
+
+def _score_group(
+    group: Sequence[Entry], detector: Detector, options: ScoreOptions
+) -> Iterator[list[Row]]:
+    with ExitStack() as files:
+        begun = [_begin(entry, detector, options, files) for entry in group]
+        try:
+            hear_beside(hearing for hearing in begun if isinstance(hearing, Hearing))
+        # The boundary, as in score_entry: which of them it was shows when they are heard apart.
+        except Exception:
+            begun = [None] * len(group)
+        for entry, hearing in zip(group, begun, strict=True):
+            if isinstance(hearing, Row):
+                yield [hearing]
+            elif hearing is None:
+                yield list(score_entry(entry, detector, options))
+            else:
+                try:
+                    row = Row(entry, hearing.conclude(), options.channel)
+                except Exception as error:
+                    row = error_row(entry, options.channel, error)
+                yield [row]
+
+
+def _begin(
+    entry: Entry, detector: Detector, options: ScoreOptions, files: ExitStack
+) -> Hearing | Row | None:
+    """Return a recording that is begun, the row of one that can't be read, or None.
+
+    None is for what is scored alone: no recording, or none that may be read in any order.
+    """
+    if entry.problem or is_remote(entry.path) or MemberPath.parse(entry.path) is not None:
+        return None
+    try:
+        file = files.enter_context(open_source(entry.path, entry.place))
+        return detector.begin(
+            file,
+            max_seconds=options.max_seconds,
+            wait_seconds=options.wait_seconds,
+            channel=options.channel or Channel.MIX,
+            raw_format=options.raw_format,
+            name=name_of(entry.path),
+            call=phone_call(entry),
+        )
+    except Exception as error:
+        return error_row(entry, options.channel, error)
 
 
 def phone_call(entry: Entry) -> PhoneCall:

@@ -334,7 +334,7 @@ class StreamDetector:
     def hear_waiting(self) -> bool:
         """Hear all whole steps that wait. Returns whether the leg is finished."""
         while n_steps := self.decode():
-            _run([self], n_steps)
+            run_together([self], n_steps)
         return self.finished
 
 
@@ -347,11 +347,11 @@ def hear_together(streams: Sequence[StreamDetector], n_steps: int) -> list[Verdi
     Returns:
         For each leg its verdict if this has changed it, or else None.
     """
-    _run(streams, n_steps)
+    run_together(streams, n_steps)
     return [stream.changed() for stream in streams]
 
 
-def _run(streams: Sequence[StreamDetector], n_steps: int) -> None:
+def run_together(streams: Sequence[StreamDetector], n_steps: int) -> None:
     """Do what :func:`hear_together` does, without asking what has changed."""
     taken = [stream.take(n_steps) for stream in streams]
     samples = _as_batch([samples for samples, _ in taken])

@@ -4,12 +4,16 @@ import numpy as np
 import pytest
 import soundfile
 
+from audio_model import scoring
 from audio_model.audio import Channel, Encoding, RawFormat
 from audio_model.decision import Verdict
+from audio_model.detector import Detector
 from audio_model.errors import ModelError
-from audio_model.scoring import ScoreOptions, score_entry
+from audio_model.scoring import ScoreOptions, score_entries, score_entry
 from audio_model.tables.rows import Entry, Row
+from tests import sounds
 from tests.fake_detector import VERDICT, FakeDetector
+from tests.verdicts import assert_same
 
 
 def rows(entry: Entry, options: ScoreOptions | None = None) -> list[Row]:
@@ -78,3 +82,62 @@ def test_more_than_two_channels_are_not_dropped_in_silence(tmp_path: Path) -> No
 def test_an_error_before_the_channels_are_known_is_one_row() -> None:
     (row,) = rows(Entry("missing.wav"), ScoreOptions(channel=None))
     assert (row.channel, row.error) == (None, "no such file")
+
+
+@pytest.fixture
+def mixed(tmp_path: Path) -> list[Entry]:
+    """Recordings of one length and of others, a late voice, and what is none."""
+    samples = [sounds.voice(5, seed, played=seed % 2 == 1) for seed in range(6)]
+    samples += [sounds.voice(1.5, 6), sounds.silence(0.05), sounds.noise(5)]
+    samples += [np.concatenate([sounds.silence(6), sounds.voice(5, 7)])]
+    entries = []
+    for number, each in enumerate(samples):
+        soundfile.write(tmp_path / f"{number}.wav", each, 8000)
+        entries.append(Entry(str(tmp_path / f"{number}.wav"), {"label": number}))
+    entries[3:3] = [Entry("missing.wav"), Entry("d", problem="holds no audio files")]
+    return entries
+
+
+@pytest.mark.parametrize("together", [1, 2, 5, 8, 100])
+def test_recordings_heard_together_have_the_rows_of_each_alone(
+    detector: Detector, mixed: list[Entry], together: int
+) -> None:
+    options = ScoreOptions(max_seconds=4)
+    found = list(score_entries(mixed, detector, options, together))
+    alone = [list(score_entry(entry, detector, options)) for entry in mixed]
+    assert len(found) == len(alone) == 12
+    for (row,), (expected,) in zip(found, alone, strict=True):
+        assert (row.entry, row.channel, row.error) == (
+            (expected.entry, expected.channel, expected.error)
+        )
+        assert (row.verdict is None) == (expected.verdict is None)
+        if row.verdict is not None and expected.verdict is not None:
+            assert_same(row.verdict, expected.verdict)
+
+
+def test_where_hearing_together_fails_each_is_heard_alone(
+    detector: Detector, mixed: list[Entry], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(hearings: object) -> None:
+        list(hearings)  # type: ignore[call-overload]
+        raise MemoryError
+
+    monkeypatch.setattr(scoring, "hear_beside", fail)
+    found = [row for rows in score_entries(mixed, detector, ScoreOptions()) for row in rows]
+    assert [bool(row.error) for row in found] == [number in (3, 4) for number in range(12)]
+
+
+def test_recordings_that_may_tell_of_each_other_are_scored_one_by_one(tmp_path: Path) -> None:
+    order: list[str] = []
+
+    class Learning(FakeDetector):
+        learns = True
+
+        def score(self, *_: object, **__: object) -> Verdict:
+            order.append("score")
+            return VERDICT
+
+    entries = [recording(tmp_path, channels) for channels in (1, 2)]
+    for _ in score_entries(entries, Learning(), ScoreOptions()):
+        order.append("row")
+    assert order == ["score", "row"] * 2

@@ -11,7 +11,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol, Self
 
@@ -19,8 +19,8 @@ from audio_model.batch.plan import read_entries
 from audio_model.batch.tally import Tally
 from audio_model.detector import Detector
 from audio_model.errors import OutputError, WorkerError
-from audio_model.scoring import ScoreOptions, score_entry
-from audio_model.tables.rows import Columns, Row
+from audio_model.scoring import TOGETHER, ScoreOptions, score_entries
+from audio_model.tables.rows import Columns, Entry
 from audio_model.tables.writers import open_output
 
 DEADLY = "the process that scored it died of it, twice (out of memory, or a crash in a decoder)"
@@ -91,14 +91,15 @@ def score_shard(shard: Shard, detector: Detector, options: ScoreOptions, columns
         WorkerError: three processes died over this shard, but at no recording.
     """
     deadly = _deadly(shard)
+    # What processes have died over is read one by one, so that the note names the right recording.
+    together = 1 if any(shard.attempts.glob(f"*/{_POSITION}")) else TOGETHER
     tally = Tally()
     with _naming(shard.output), _attempt(shard) as (folder, at):
         unfinished = folder / shard.output.name
         with closing(open_output(str(unfinished), columns)) as writer:
-            for number, entry in enumerate(read_entries(shard.plan)):
-                at(number)
-                dead = [Row(entry, error=DEADLY)]
-                for row in dead if number in deadly else score_entry(entry, detector, options):
+            entries = _noted(read_entries(shard.plan), at, deadly)
+            for rows in score_entries(entries, detector, options, together):
+                for row in rows:
                     writer.write(row)
                     tally.add(row)
                 tally.recordings += 1
@@ -107,6 +108,15 @@ def score_shard(shard: Shard, detector: Detector, options: ScoreOptions, columns
         unfinished.replace(shard.output)
     shutil.rmtree(shard.attempts, ignore_errors=True)
     return tally
+
+
+def _noted(
+    entries: Iterator[Entry], at: Callable[[int], None], deadly: set[int]
+) -> Iterator[Entry]:
+    """Yield entries, each noted as it is drawn; those that are deadly as what can't be scored."""
+    for number, entry in enumerate(entries):
+        at(number)
+        yield replace(entry, problem=DEADLY) if number in deadly else entry
 
 
 @contextmanager
