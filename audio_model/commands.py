@@ -57,3 +57,18 @@ def run_action(args: argparse.Namespace) -> int:
     """Run the action that was chosen; return the exit status. Raises AudioModelError."""
     action: Callable[[argparse.Namespace], int] = args.action
     return action(args)
+
+
+def add_budget_argument(
+    parser: argparse.ArgumentParser,
+    default: float,
+    about: str = "share of live callers who may be called recorded",
+) -> None:
+    """Add ``--max-false-alarm``, by which operating points are chosen."""
+    parser.add_argument(
+        "--max-false-alarm",
+        type=float,
+        default=default,
+        metavar="RATE",
+        help=f"{about} (default: %(default)s)",
+    )

@@ -21,6 +21,7 @@ from audio_model.batch.shards import Job, Workers
 from audio_model.batch.stopping import Stopped, StopSignals
 from audio_model.batch.tally import Tally
 from audio_model.batch.workers import LocalWorkers
+from audio_model.commands import add_budget_argument
 from audio_model.detector import DEFAULT_MAX_FALSE_ALARM
 from audio_model.errors import UsageError
 from audio_model.formats import suffix_of
@@ -222,10 +223,10 @@ def _check_engine(args: argparse.Namespace) -> None:
         if value is not None and value < 1:
             raise UsageError(f"--{name.replace('_', '-')} must be at least 1, not {value}")
     if args.engine == EngineKind.RAY:
-        if find_spec("ray") is None:
-            raise UsageError('--engine ray needs Ray: pip install "audio-model[cluster]"')
         if args.learn:
             raise UsageError("--learn needs --engine local: one machine writes to a store")
+        if find_spec("ray") is None:
+            raise UsageError('--engine ray needs Ray: pip install "audio-model[cluster]"')
     elif args.ray_address is not None:
         raise UsageError("--ray-address needs --engine ray")
 
@@ -289,13 +290,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=Channel.MIX,
         help="the leg of a stereo call to listen to; each: both, a row for each (default: mix)",
     )
-    parser.add_argument(
-        "--max-false-alarm",
-        type=float,
-        default=DEFAULT_MAX_FALSE_ALARM,
-        metavar="RATE",
-        help="share of live callers who may be called recorded (default: %(default)s)",
-    )
+    add_budget_argument(parser, DEFAULT_MAX_FALSE_ALARM)
     parser.add_argument(
         "--max-seconds",
         type=float,

@@ -7,8 +7,14 @@ from collections.abc import Callable
 from pathlib import Path
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from audio_model.commands import Actions, add_action, add_actions, run_action
-from audio_model.detector import Detector
+from audio_model.commands import (
+    Actions,
+    add_action,
+    add_actions,
+    add_budget_argument,
+    run_action,
+)
+from audio_model.detector import DEFAULT_MAX_FALSE_ALARM, Detector
 from audio_model.errors import UsageError, printable
 from audio_model.files import write_whole
 from audio_model.records import exports, handsets, imports, people, statistics
@@ -123,13 +129,7 @@ def _add_columns(parser: argparse.ArgumentParser) -> None:
 
 def _add_model(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model", metavar="FILE", help="instead of the model that comes along")
-    parser.add_argument(
-        "--max-false-alarm",
-        type=float,
-        default=0.01,
-        metavar="P",
-        help="whose thresholds calls are near to (%(default)s)",
-    )
+    add_budget_argument(parser, DEFAULT_MAX_FALSE_ALARM, "whose thresholds calls are near to")
 
 
 def _add_zone(parser: argparse.ArgumentParser) -> None:

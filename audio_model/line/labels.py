@@ -20,10 +20,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from audio_model.audio import Channel
-from audio_model.errors import ResultsError, printable
+from audio_model.errors import printable
 from audio_model.line.marks import CLASSES
 from audio_model.sources.open import from_folder
-from audio_model.tables.readers import NotATable, read_rows
+from audio_model.tables.readers import read_table
 from audio_model.tables.results import Results
 
 KNOWN_CONFIDENCE = 0.999
@@ -93,17 +93,14 @@ def label(paths: Iterable[str]) -> Labels:
     for table in paths:
         results = Results.open(table)
         for part in results.parts:
-            try:
-                for where, values in read_rows(str(part), ("path",), None, _OPTIONAL):
-                    labels.rows += 1
-                    try:
-                        if isinstance(values, str):
-                            raise ValueError(values)
-                        _read(values, results.start, labels, legs)
-                    except ValueError as error:
-                        labels.problems.append(f"{printable(part)}, {where}: {error}")
-            except (OSError, NotATable) as error:
-                raise ResultsError(f"{printable(part)}: {error}") from error
+            for where, values in read_table(part, ("path",), None, _OPTIONAL):
+                labels.rows += 1
+                try:
+                    if isinstance(values, str):
+                        raise ValueError(values)
+                    _read(values, results.start, labels, legs)
+                except ValueError as error:
+                    labels.problems.append(f"{printable(part)}, {where}: {error}")
     for path, of in legs.items():
         if len(of.talk) == 2 and min(of.talk.values()) >= LEAST_TALK_SECONDS:
             if of.seconds < LEAST_CALL_SECONDS:

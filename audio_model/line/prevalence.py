@@ -13,9 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from audio_model.decision import Calibration, DecisionRule
-from audio_model.errors import ResultsError, UsageError, printable
+from audio_model.errors import UsageError
 from audio_model.fitting.answer import Array
-from audio_model.tables.readers import NotATable, read_rows
+from audio_model.tables.readers import read_table
 from audio_model.tables.results import Results
 
 BINS_PER_UNIT = 20
@@ -79,18 +79,15 @@ def estimate(log_odds: Array, weight: Array) -> Prevalence:
 def _answers(path: str) -> Iterator[tuple[float, float]]:
     """Yield logit and seconds of voice of the rows that have them."""
     for part in Results.open(path).parts:
-        try:
-            for _, values in read_rows(str(part), _NEEDED):
-                if isinstance(values, str):
-                    continue
-                try:
-                    logit, voice = (float(str(values.get(name))) for name in _NEEDED)
-                except ValueError:
-                    continue
-                if math.isfinite(logit) and math.isfinite(voice):
-                    yield logit, voice
-        except (OSError, NotATable) as error:
-            raise ResultsError(f"{printable(part)}: {error}") from error
+        for _, values in read_table(part, _NEEDED):
+            if isinstance(values, str):
+                continue
+            try:
+                logit, voice = (float(str(values.get(name))) for name in _NEEDED)
+            except ValueError:
+                continue
+            if math.isfinite(logit) and math.isfinite(voice):
+                yield logit, voice
 
 
 def _bin(calibration: Calibration, logit: float, voice_seconds: float) -> int:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from audio_model.commands import add_budget_argument
 from audio_model.detector import DEFAULT_MAX_FALSE_ALARM
 from audio_model.errors import UsageError
 from audio_model.files import write_bytes, write_whole
@@ -150,13 +151,7 @@ def add_tuning_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--model", metavar="FILE", help="the model to begin from, if not the one shipped"
     )
-    parser.add_argument(
-        "--max-false-alarm",
-        type=float,
-        default=DEFAULT_MAX_FALSE_ALARM,
-        metavar="RATE",
-        help="the budget that figures are told at (default: %(default)s)",
-    )
+    add_budget_argument(parser, DEFAULT_MAX_FALSE_ALARM, "the budget that figures are told at")
     parser.add_argument(
         "--prevalence",
         type=float,

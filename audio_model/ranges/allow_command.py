@@ -4,18 +4,18 @@ import argparse
 import getpass
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Mapping
 from contextlib import closing
 from pathlib import Path
 
 from audio_model.commands import Actions, add_action, add_actions, run_action
-from audio_model.errors import ResultsError, UsageError, printable
+from audio_model.errors import UsageError, printable
 from audio_model.ranges.numbers import holds_many_owners, range_of
 from audio_model.ranges.store import Allowed, RangeStore
 from audio_model.ranges.tables import ALLOWED_COLUMNS, allowed_row, write_allowed
-from audio_model.tables import csv_files
+from audio_model.tables import cells, csv_files
 from audio_model.tables.columns import add_columns_argument
-from audio_model.tables.readers import NotATable, read_rows
+from audio_model.tables.readers import DamagedRow, parse_table
 
 EXIT_DONE = 0
 EXIT_SOME_DAMAGED = 1
@@ -118,13 +118,19 @@ def _remove(store: RangeStore, args: argparse.Namespace) -> int:
 
 def _import(store: RangeStore, args: argparse.Namespace) -> int:
     known = {entry.prefix for entry in store.allowed()}
+    now = time.time()
+
+    def parse(values: Mapping[str, object], where: str) -> Allowed:
+        note, who = cells.text(values, "note"), cells.text(values, "who")
+        return Allowed(range_of(cells.text(values, "prefix")), note, now, who or args.who)
+
     entries: dict[str, Allowed] = {}
     n = damaged = 0
-    for where, entry in _entries(args.file, args.columns, args.who):
+    for entry in parse_table(args.file, parse, ("prefix",), args.columns, ("note", "who")):
         n += 1
-        if isinstance(entry, str):
+        if isinstance(entry, DamagedRow):
             damaged += 1
-            print(f"audio-model: {printable(args.file)}: {where}: {entry}", file=sys.stderr)
+            print(f"audio-model: {entry}", file=sys.stderr)
         elif entry.prefix not in known:
             entries.setdefault(entry.prefix, entry)
     _put(store, list(entries.values()))
@@ -139,34 +145,6 @@ def _export(store: RangeStore, args: argparse.Namespace) -> int:
     n = write_allowed(args.file, store.allowed())
     print(f"{n} entries are in {printable(args.file)}", file=sys.stderr)
     return EXIT_DONE
-
-
-def _entries(
-    file: str, columns: dict[str, str] | None, who: str
-) -> Iterator[tuple[str, Allowed | str]]:
-    """Yield the entries of a file with their places; of a row that is none, what is wrong.
-
-    Raises ResultsError if the file can't be read as a whole.
-    """
-    now = time.time()
-    try:
-        for where, values in read_rows(file, ("prefix",), columns, ("note", "who")):
-            if isinstance(values, str):
-                yield where, values
-                continue
-            given = {name: values.get(name) for name in ("prefix", "note", "who")}
-            cells = {name: "" if cell is None else str(cell) for name, cell in given.items()}
-            try:
-                prefix = range_of(cells["prefix"])
-            except ValueError as error:
-                yield where, str(error)
-                continue
-            yield where, Allowed(prefix, cells["note"], now, cells["who"] or who)
-    except OSError as error:
-        message = error.strerror or str(error)
-        raise ResultsError(f"{printable(file)}: cannot be read: {message}") from error
-    except NotATable as error:
-        raise ResultsError(f"{printable(file)}: {error}") from error
 
 
 def _put(store: RangeStore, entries: list[Allowed]) -> None:

@@ -3,32 +3,19 @@
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 
 from audio_model import times
 from audio_model.decision import VerdictKind
-from audio_model.errors import ResultsError, UsageError, printable
+from audio_model.errors import UsageError, printable
 from audio_model.formats import suffix_of
 from audio_model.ranges import written
 from audio_model.ranges.rates import outcome
 from audio_model.ranges.tree import RangeCall
 from audio_model.tables import cells
-from audio_model.tables.readers import TABLE_SUFFIXES, NotATable, read_rows
+from audio_model.tables.readers import TABLE_SUFFIXES, DamagedRow, parse_table
 
 REQUIRED_COLUMNS = ("caller", "time", "verdict")
 OPTIONAL_COLUMNS = ("called", "reason", "score", "duration", "campaign", "known", "call", "path")
-
-
-@dataclass(frozen=True)
-class DamagedRow:
-    """A row that can't be a call."""
-
-    file: str
-    where: str
-    problem: str
-
-    def __str__(self) -> str:
-        return f"{printable(self.file)}: {self.where}: {self.problem}"
 
 
 def read_calls(
@@ -36,7 +23,7 @@ def read_calls(
     columns: Mapping[str, str] | None = None,
     forms: Counter[times.Form] | None = None,
 ) -> Iterator[RangeCall | DamagedRow]:
-    """Yield the calls of a table, in its order.
+    """Return the calls of a table, in its order, as they are read.
 
     Columns are REQUIRED_COLUMNS and, where they are, OPTIONAL_COLUMNS; others are ignored. That is
     what ``score`` writes for a manifest that carries the call records' columns, and what ``serve``
@@ -55,20 +42,11 @@ def read_calls(
     """
     if suffix_of(file) not in TABLE_SUFFIXES:
         raise UsageError(f"call records must end in {', '.join(TABLE_SUFFIXES)}: {printable(file)}")
-    try:
-        for where, values in read_rows(file, REQUIRED_COLUMNS, columns, OPTIONAL_COLUMNS):
-            if isinstance(values, str):
-                yield DamagedRow(file, where, values)
-                continue
-            try:
-                yield parse_call(values, f"{file}, {where}", forms)
-            except ValueError as error:
-                yield DamagedRow(file, where, str(error))
-    except OSError as error:
-        message = error.strerror or str(error)
-        raise ResultsError(f"{printable(file)}: cannot be read: {message}") from error
-    except NotATable as error:
-        raise ResultsError(f"{printable(file)}: {error}") from error
+
+    def parse(values: Mapping[str, object], where: str) -> RangeCall:
+        return parse_call(values, f"{file}, {where}", forms)
+
+    return parse_table(file, parse, REQUIRED_COLUMNS, columns, OPTIONAL_COLUMNS)
 
 
 def parse_call(

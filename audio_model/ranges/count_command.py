@@ -12,7 +12,7 @@ from pathlib import Path
 from audio_model.errors import UsageError, printable
 from audio_model.files import write_whole
 from audio_model.ranges.breaker import CLOCK_SECONDS, Policy
-from audio_model.ranges.calls import DamagedRow, read_calls
+from audio_model.ranges.calls import read_calls
 from audio_model.ranges.change import ChangeTest
 from audio_model.ranges.page import page
 from audio_model.ranges.rates import Answer, DetectorRates
@@ -20,6 +20,7 @@ from audio_model.ranges.store import RangeStore
 from audio_model.ranges.tables import write_campaigns, write_history, write_ranges
 from audio_model.ranges.tree import RangeCall
 from audio_model.tables.columns import add_columns_argument
+from audio_model.tables.readers import DamagedRow
 from audio_model.times import Form, iso
 
 EXIT_DONE = 0

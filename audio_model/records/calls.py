@@ -6,14 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from audio_model import times
-from audio_model.errors import ResultsError, printable
 from audio_model.ranges import written
-from audio_model.ranges.calls import DamagedRow
 from audio_model.ranges.numbers import UNREADABLE, WITHHELD, Number, NumberKind
 from audio_model.ranges.rates import Answer
 from audio_model.sources.open import from_folder
 from audio_model.tables import cells
-from audio_model.tables.readers import NotATable, read_rows
+from audio_model.tables.readers import DamagedRow, parse_table
 from audio_model.tables.results import REQUIRED_COLUMNS, Outcome, Results, parse_result
 from audio_model.tables.rows import escape, unescape
 
@@ -92,7 +90,7 @@ def read_archive(
 ) -> Iterator[CallRecord | DamagedRow]:
     """Yield the calls of results: of a file, or of a run folder.
 
-    Paths of recordings become absolute. A campaign that is a bare number, as ``audio-model
+    Paths of recordings become absolute. A campaign that is a bare number, as ``known
     campaigns`` gives, is one of this archive alone; the number of a known recording is one of all.
 
     Args:
@@ -104,22 +102,12 @@ def read_archive(
     results = Results.open(path)
     archive = os.fspath(results.path.absolute())
     folder = results.start.absolute()
+
+    def parse(values: Mapping[str, object], where: str) -> CallRecord:
+        return parse_record(values, folder, archive)
+
     for part in results.parts:
-        file = str(part)
-        try:
-            for where, values in read_rows(file, REQUIRED_COLUMNS, columns, CALL_COLUMNS):
-                if isinstance(values, str):
-                    yield DamagedRow(file, where, values)
-                    continue
-                try:
-                    yield parse_record(values, folder, archive)
-                except ValueError as error:
-                    yield DamagedRow(file, where, str(error))
-        except OSError as error:
-            message = error.strerror or str(error)
-            raise ResultsError(f"{printable(file)}: cannot be read: {message}") from error
-        except NotATable as error:
-            raise ResultsError(f"{printable(file)}: {error}") from error
+        yield from parse_table(str(part), parse, REQUIRED_COLUMNS, columns, CALL_COLUMNS)
 
 
 def parse_record(values: Mapping[str, object], folder: Path, archive: str) -> CallRecord:

@@ -7,15 +7,14 @@ from dataclasses import dataclass, field
 from itertools import islice
 
 from audio_model import times
-from audio_model.errors import ResultsError, UsageError, printable
+from audio_model.errors import UsageError, printable
 from audio_model.formats import suffix_of
-from audio_model.ranges.calls import DamagedRow
 from audio_model.ranges.numbers import normalise
 from audio_model.records import marks
 from audio_model.records.calls import has_number
 from audio_model.records.marks import Mark, Said
 from audio_model.records.store import BATCH, CallStore
-from audio_model.tables.readers import TABLE_SUFFIXES, NotATable, read_rows
+from audio_model.tables.readers import TABLE_SUFFIXES, DamagedRow, read_table
 
 COLUMNS = ("mark", "who", "time", "call", "number", "trust")
 """``mark``, ``who`` and a call or a number are needed; ``number`` with a time finds the call."""
@@ -72,25 +71,19 @@ def import_marks(
     if suffix_of(file) not in TABLE_SUFFIXES:
         raise UsageError(f"marks must end in {', '.join(TABLE_SUFFIXES)}: {printable(file)}")
     taken = Taken()
-    try:
-        rows = read_rows(file, ("mark", "who"), columns, COLUMNS)
-        while batch := list(islice(rows, BATCH)):
-            with store.writing():
-                for where, values in batch:
-                    problem = (
-                        values
-                        if isinstance(values, str)
-                        else _take(store, values, source, trust, taken)
-                    )
-                    if problem:
-                        taken.damaged += 1
-                        if len(taken.problems) < MAX_KEPT:
-                            taken.problems.append(DamagedRow(file, where, problem))
-    except OSError as error:
-        message = error.strerror or str(error)
-        raise ResultsError(f"{printable(file)}: cannot be read: {message}") from error
-    except NotATable as error:
-        raise ResultsError(f"{printable(file)}: {error}") from error
+    rows = read_table(file, ("mark", "who"), columns, COLUMNS)
+    while batch := list(islice(rows, BATCH)):
+        with store.writing():
+            for where, values in batch:
+                problem = (
+                    values
+                    if isinstance(values, str)
+                    else _take(store, values, source, trust, taken)
+                )
+                if problem:
+                    taken.damaged += 1
+                    if len(taken.problems) < MAX_KEPT:
+                        taken.problems.append(DamagedRow(file, where, problem))
     return taken
 
 

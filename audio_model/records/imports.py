@@ -6,11 +6,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
 
-from audio_model.ranges.calls import DamagedRow
 from audio_model.records import quarters, queue, statistics
 from audio_model.records.calls import CallRecord, read_archive
 from audio_model.records.store import BATCH, CallStore
 from audio_model.records.worth import Thresholds
+from audio_model.tables.readers import DamagedRow
 from audio_model.tables.results import Results
 
 MAX_KEPT = 20

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import tee
 from pathlib import Path
 
+from audio_model.commands import add_budget_argument
 from audio_model.detector import DEFAULT_MAX_FALSE_ALARM, Detector
 from audio_model.errors import UsageError, printable
 from audio_model.files import write_whole
@@ -141,11 +142,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="RATE",
         help="exit with 1 if a larger share of the verdicts flipped (0 to 1)",
     )
-    parser.add_argument(
-        "--max-false-alarm",
-        type=float,
-        default=DEFAULT_MAX_FALSE_ALARM,
-        metavar="RATE",
-        help="of two models: share of live callers who may be called recorded "
-        "(default: %(default)s)",
+    add_budget_argument(
+        parser,
+        DEFAULT_MAX_FALSE_ALARM,
+        "of two models: share of live callers who may be called recorded",
     )

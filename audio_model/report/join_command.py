@@ -23,7 +23,7 @@ from audio_model.report.join import (
 )
 from audio_model.tables import csv_files
 from audio_model.tables.columns import add_columns_argument
-from audio_model.tables.readers import NotATable, read_rows
+from audio_model.tables.readers import read_table
 from audio_model.tables.results import REQUIRED_COLUMNS, Results
 from audio_model.tables.rows import EVIDENCE_KEYS
 
@@ -138,25 +138,19 @@ def _load(
     names: dict[str, None] = {}
     damaged = 0
     for file in files:
-        try:
-            for where, values in read_rows(file, required, columns, RECORD_COLUMNS):
-                problem = values if isinstance(values, str) else ""
-                if not isinstance(values, str):
-                    names.update(dict.fromkeys(values))
-                    try:
-                        records.add(f"{Path(file).name}, {where}", values)
-                    except ValueError as error:
-                        problem = str(error)
-                if problem:
-                    damaged += 1
-                    if damaged <= MAX_SHOWN:
-                        said = f"audio-model: {printable(file)}: {where}: {problem}"
-                        print(said, file=sys.stderr)
-        except OSError as error:
-            message = error.strerror or str(error)
-            raise ResultsError(f"{printable(file)}: cannot be read: {message}") from error
-        except NotATable as error:
-            raise ResultsError(f"{printable(file)}: {error}") from error
+        for where, values in read_table(file, required, columns, RECORD_COLUMNS):
+            problem = values if isinstance(values, str) else ""
+            if not isinstance(values, str):
+                names.update(dict.fromkeys(values))
+                try:
+                    records.add(f"{Path(file).name}, {where}", values)
+                except ValueError as error:
+                    problem = str(error)
+            if problem:
+                damaged += 1
+                if damaged <= MAX_SHOWN:
+                    said = f"audio-model: {printable(file)}: {where}: {problem}"
+                    print(said, file=sys.stderr)
     if damaged > MAX_SHOWN:
         print(f"audio-model: and {damaged - MAX_SHOWN} more rows", file=sys.stderr)
     return list(names), damaged
@@ -171,16 +165,10 @@ def _columns(results: Results) -> list[str]:
 def _rows(results: Results) -> Iterator[Row]:
     """Yield the rows of results as they stand. Raises ResultsError for one that is damaged."""
     for part in results.parts:
-        try:
-            for where, values in read_rows(str(part), REQUIRED_COLUMNS):
-                if isinstance(values, str):
-                    raise ResultsError(f"{printable(part)}: {where}: {values}")
-                yield values
-        except OSError as error:
-            message = error.strerror or str(error)
-            raise ResultsError(f"{printable(part)}: cannot be read: {message}") from error
-        except NotATable as error:
-            raise ResultsError(f"{printable(part)}: {error}") from error
+        for where, values in read_table(part, REQUIRED_COLUMNS):
+            if isinstance(values, str):
+                raise ResultsError(f"{printable(part)}: {where}: {values}")
+            yield values
 
 
 def _match(records: Records, row: Row, key: Key) -> Match:

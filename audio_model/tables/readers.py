@@ -3,12 +3,15 @@
 import csv
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import arro3.io
 
+from audio_model.errors import ResultsError, printable
 from audio_model.formats import suffix_of
 from audio_model.tables.cells import unguarded
 from audio_model.tables.columns import MissingColumn, renamed
@@ -18,6 +21,21 @@ TABLE_SUFFIXES = (".csv", ".jsonl", ".parquet")
 
 NumberedRow = tuple[str, dict[str, object] | str]
 """Where in the file ("line 3"), and the row's values or what is wrong with it."""
+
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class DamagedRow:
+    """A row that can't be what it should be."""
+
+    file: str
+    where: str
+    problem: str
+
+    def __str__(self) -> str:
+        return f"{printable(self.file)}: {self.where}: {self.problem}"
 
 
 class NotATable(Exception):
@@ -53,6 +71,46 @@ def read_rows(
             return _read_jsonl(path, columns)
         case _:
             return _read_parquet(path, required, columns, optional)
+
+
+def read_table(
+    path: str | Path,
+    required: Sequence[str],
+    columns: Mapping[str, str] | None = None,
+    optional: Sequence[str] = (),
+) -> Iterator[NumberedRow]:
+    """Yield what :func:`read_rows` does.
+
+    Raises ResultsError, which names the file, where it can't be read as a whole.
+    """
+    try:
+        yield from read_rows(str(path), required, columns, optional)
+    except OSError as error:
+        message = error.strerror or str(error)
+        raise ResultsError(f"{printable(path)}: cannot be read: {message}") from error
+    except NotATable as error:
+        raise ResultsError(f"{printable(path)}: {error}") from error
+
+
+def parse_table(
+    path: str,
+    parse: Callable[[Mapping[str, object], str], T],
+    required: Sequence[str],
+    columns: Mapping[str, str] | None = None,
+    optional: Sequence[str] = (),
+) -> Iterator[T | DamagedRow]:
+    """Yield what ``parse`` makes of each row's values and its place in the file.
+
+    A row of which it raises ValueError is a DamagedRow. Raises ResultsError, as
+    :func:`read_table` does.
+    """
+    for where, values in read_table(path, required, columns, optional):
+        try:
+            if isinstance(values, str):
+                raise ValueError(values)
+            yield parse(values, where)
+        except ValueError as error:
+            yield DamagedRow(path, where, str(error))
 
 
 def _read_csv(

@@ -13,7 +13,7 @@ from typing import Any, Self
 from audio_model.decision import VerdictKind
 from audio_model.errors import ResultsError, printable
 from audio_model.formats import suffix_of
-from audio_model.tables.readers import TABLE_SUFFIXES, NotATable, read_rows
+from audio_model.tables.readers import TABLE_SUFFIXES, read_table
 from audio_model.tables.rows import EVIDENCE_KEYS, KNOWN_COLUMNS, RESULT_COLUMNS
 
 RUN = "run.json"
@@ -43,8 +43,10 @@ class Result:
     channel: str = ""
     score: float | None = None
     seconds: float | None = None
+    """Audio that was heard."""
     speech_seconds: float | None = None
     decided_at: float | None = None
+    """Seconds from the start of the call."""
     reason: str = ""
     error: str = ""
     carried: Mapping[str, object] = field(default_factory=dict)
@@ -118,14 +120,8 @@ class Results:
         Raises ResultsError for a file that cannot be read as a whole.
         """
         for part in self.parts:
-            try:
-                for where, values in read_rows(str(part), REQUIRED_COLUMNS, self.columns):
-                    yield _result(str(part), where, values)
-            except OSError as error:
-                message = error.strerror or str(error)
-                raise ResultsError(f"{printable(part)}: cannot be read: {message}") from error
-            except NotATable as error:
-                raise ResultsError(f"{printable(part)}: {error}") from error
+            for where, values in read_table(part, REQUIRED_COLUMNS, self.columns):
+                yield _result(str(part), where, values)
 
 
 def _read_run(path: Path) -> Mapping[str, Any]:

@@ -12,6 +12,7 @@ Every effect keeps the length and knows nothing of labels. The same generator gi
 from training.augment.codecs import Codec, encode
 from training.augment.filters import coloured_noise, reverberate, synthetic_room
 from training.augment.levels import (
+    active_frames,
     add_bed,
     frame_rms,
     from_db,
@@ -30,6 +31,7 @@ __all__ = [
     "Line",
     "MatchedChannel",
     "Surroundings",
+    "active_frames",
     "add_bed",
     "coloured_noise",
     "encode",

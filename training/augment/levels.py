@@ -29,6 +29,16 @@ def frame_rms(samples: Samples) -> Samples:
     return np.asarray(np.sqrt(np.mean(np.square(hops, dtype=np.float32), axis=1)), np.float32)
 
 
+def active_frames(samples: Samples) -> NDArray[np.bool_]:
+    """Return which frames hold sound: within 30 dB of the loudest, and above -65 dB.
+
+    [shape=(n_frames,)]
+    """
+    frames = frame_rms(samples)
+    loud = float(np.quantile(frames, 0.95)) if len(frames) else 0.0
+    return np.asarray(frames > max(loud * from_db(-30), from_db(-65)))
+
+
 def loudness(samples: Samples) -> float:
     """Root mean square of the frames within 20 dB of the loudest few, at least ``SILENCE``.
 

@@ -3,7 +3,7 @@
 import csv
 import io
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -64,20 +64,22 @@ class Folder:
             raise CorpusError(f"{what}: {len(clip) / SAMPLE_RATE:.2f} s of audio")
         if is_silent(clip):
             raise CorpusError(f"{what}: it is silent")
-        file = self.path / reading.path
+        voice = reading.voice
+        cells = {"label": "1", "corpus": voice.corpus, "source": voice.source, "group": voice.group}
+        cells |= {"text": reading.script.id, "language": voice.language, "kind": voice.kind}
+        cells |= {"licence": voice.licence, "may_train": "yes" if voice.may_train else "no"}
+        self.put(reading.path, clip, cells)
+
+    def put(self, path: str, clip: Samples, cells: Mapping[str, str]) -> None:
+        """Write a clip of 8 kHz and its row, whose other cells are given by their columns."""
+        file = self.path / path
         file.parent.mkdir(exist_ok=True)
         partial = file.with_suffix(".part")
         soundfile.write(partial, np.clip(clip, -1, 1), SAMPLE_RATE, "PCM_16", format="FLAC")
         partial.rename(file)
-        voice = reading.voice
-        self._append(
-            [
-                *(reading.path, "1", voice.corpus, voice.source, voice.group),
-                *(reading.script.id, "", voice.language, f"{len(clip) / SAMPLE_RATE:.2f}"),
-                *(voice.kind, voice.licence, "yes" if voice.may_train else "no"),
-            ]
-        )
-        self.made.add(reading.path)
+        row = {"path": path, "duration_s": f"{len(clip) / SAMPLE_RATE:.2f}", **cells}
+        self._append([row.get(column, "") for column in COLUMNS])
+        self.made.add(path)
 
     def _append(self, cells: Sequence[str]) -> None:
         line = io.StringIO()

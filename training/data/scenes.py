@@ -24,7 +24,16 @@ from torch.utils.data import Dataset
 from audio_model import audio
 from audio_model.frontend import FRAMES_PER_SECOND, HOP_LENGTH, SAMPLE_RATE, Samples, log_mel
 from audio_model.steps import FRAMES_PER_STEP, STEP_SAMPLES, STEP_SECONDS, Heard
-from training.augment import Line, Surroundings, frame_rms, from_db, level, simulate, stretch_of
+from training.augment import (
+    Line,
+    Surroundings,
+    active_frames,
+    frame_rms,
+    from_db,
+    level,
+    simulate,
+    stretch_of,
+)
 from training.data.manifest import Clip
 
 IGNORED = -1
@@ -46,9 +55,7 @@ def load_sound(clip: Clip, max_seconds: float) -> Sound:
     samples = audio.read(clip.path, max_seconds=max_seconds)
     # Of less than a step nothing is heard, and silence behind a click changes nothing.
     samples = np.pad(samples, (0, max(0, STEP_SAMPLES - len(samples))))
-    loudness = frame_rms(samples)
-    loud = float(np.quantile(loudness, 0.95)) if len(loudness) else 0.0
-    return Sound(clip, samples, loudness > max(loud * from_db(-30), from_db(-65)))
+    return Sound(clip, samples, active_frames(samples))
 
 
 @dataclass(frozen=True)

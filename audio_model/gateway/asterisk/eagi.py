@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
+from audio_model.commands import add_budget_argument
 from audio_model.decision import Reason, VerdictKind
 from audio_model.detector import DEFAULT_MAX_FALSE_ALARM, Detector
 from audio_model.errors import AudioModelError
@@ -93,13 +94,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="S",
         help="wall-clock seconds until the call goes on at the latest (default: %(default)g)",
     )
-    parser.add_argument(
-        "--max-false-alarm",
-        type=float,
-        default=DEFAULT_MAX_FALSE_ALARM,
-        metavar="RATE",
-        help="share of live callers who may be called recorded (default: %(default)s)",
-    )
+    add_budget_argument(parser, DEFAULT_MAX_FALSE_ALARM)
     parser.add_argument("--model", metavar="FILE", help="another model than the one shipped")
     parser.add_argument(
         "--server",
