@@ -5,6 +5,7 @@ from hypothesis import settings
 
 from audio_model.detector import Detector
 from audio_model.model import Model
+from tests import fixture
 
 # How long an example takes says more of the machine than of the code.
 settings.register_profile("tests", deadline=None)
@@ -12,15 +13,9 @@ settings.load_profile("tests")
 
 
 @pytest.fixture(scope="session")
-def model_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A model file that hears silence, tones and voices apart; see :mod:`tests.readout`."""
-    # Here, so that tests of the runtime alone don't wait for torch.
-    from tests import readout
-    from training.export import export_model
-
-    path = tmp_path_factory.mktemp("model") / "readout.onnx"
-    export_model(readout.checkpoint(), path)
-    return path
+def model_path() -> Path:
+    """A model file that hears silence, tones and voices apart."""
+    return fixture.MODEL
 
 
 @pytest.fixture(scope="session")

@@ -7,6 +7,7 @@ from typing import Any
 
 from audio_model.audio import Channel, RawFormat, SeekableFile
 from audio_model.decision import Change, Evidence, Reason, Verdict, VerdictKind
+from audio_model.detector import Detector
 from audio_model.errors import AudioError
 
 VERDICT = Verdict(
@@ -27,17 +28,19 @@ VERDICT = Verdict(
 )
 
 
-class FakeDetector:
+class FakeDetector(Detector):
     """Every file that exists is a recording; those named broken* fail in their own way."""
 
     def __init__(self) -> None:
         self.heard: list[tuple[str, float | None, Channel, RawFormat | None]] = []
 
     @classmethod
-    def load(cls, model: str | None = None, *, max_false_alarm: float = 0.01) -> "FakeDetector":
+    def load(  # type: ignore[override]
+        cls, model: str | None = None, *, max_false_alarm: float = 0.01
+    ) -> "FakeDetector":
         return cls()
 
-    def score(
+    def score(  # type: ignore[override]
         self,
         recording: str | SeekableFile,
         *,

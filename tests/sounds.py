@@ -49,3 +49,20 @@ def voice(seconds: float, seed: int = 0, *, played: bool = False) -> Samples:
     if not played:
         wave += 0.004 * rng.standard_normal(len(t))
     return wave.astype(np.float32)
+
+
+def unlike_calls(seconds: float) -> Samples:
+    """Calls of one length that differ in all that a front end or a network may take amiss.
+
+    [shape=(6, n_samples)]
+    """
+    return np.stack(
+        [
+            voice(seconds, 1),
+            voice(seconds, 1, played=True),
+            tone(seconds, 440),
+            silence(seconds),
+            np.sign(noise(seconds)),
+            noise(seconds, level=1e-4),
+        ]
+    )

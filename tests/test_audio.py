@@ -221,9 +221,9 @@ def test_a_channel_s_plain_name_is_that_channel(tmp_path):
     for name in ("left", "right", "mix"):
         np.testing.assert_array_equal(read(path, channel=name), read(path, channel=Channel(name)))
     assert read(path, channel="right")[0] == np.float32(-0.5)
-    for name in ("up", None):
+    for other in ("up", None):
         with pytest.raises(UsageError, match="left, right, mix"):
-            read(path, channel=name)
+            read(path, channel=other)
 
 
 # Only what is needed

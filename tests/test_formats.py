@@ -82,4 +82,4 @@ def test_absurd_raw_formats_are_refused(options):
 
 def test_an_unknown_encoding_is_refused():
     with pytest.raises(UsageError, match="mulaw, alaw, s16le"):
-        RawFormat("opus")
+        RawFormat("opus")  # type: ignore[arg-type]

@@ -1,11 +1,8 @@
-"""The log-mel front end against torchaudio, librosa, pinned numbers, and its own promises."""
+"""The log-mel front end against pinned numbers and its own promises."""
 
-import librosa
 import numpy as np
 import pytest
 import scipy.signal
-import torch
-import torchaudio
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
@@ -50,51 +47,6 @@ def from_rest(samples: sounds.Samples) -> sounds.Samples:
     return np.concatenate([np.zeros(HISTORY_SAMPLES, np.float32), samples])
 
 
-@pytest.fixture(scope="module")
-def torchaudio_mel() -> torchaudio.transforms.MelSpectrogram:
-    return torchaudio.transforms.MelSpectrogram(
-        SAMPLE_RATE,
-        n_fft=N_FFT,
-        win_length=WIN_LENGTH,
-        hop_length=HOP_LENGTH,
-        f_min=F_MIN,
-        f_max=F_MAX,
-        n_mels=N_MELS,
-        power=2,
-        center=False,
-        norm=None,
-        mel_scale="htk",
-    )
-
-
-@pytest.mark.parametrize("samples", INPUTS.values(), ids=INPUTS)
-def test_equals_torchaudio(
-    samples: sounds.Samples, torchaudio_mel: torchaudio.transforms.MelSpectrogram
-) -> None:
-    power = torchaudio_mel(torch.from_numpy(from_rest(samples))).numpy()
-    np.testing.assert_allclose(log_mel(samples), normalised(power), rtol=0, atol=1e-4)
-
-
-@pytest.mark.parametrize("samples", INPUTS.values(), ids=INPUTS)
-def test_equals_librosa(samples: sounds.Samples) -> None:
-    power = librosa.feature.melspectrogram(
-        y=from_rest(samples),
-        sr=SAMPLE_RATE,
-        n_fft=N_FFT,
-        hop_length=HOP_LENGTH,
-        win_length=WIN_LENGTH,
-        window="hann",
-        center=False,
-        power=2,
-        n_mels=N_MELS,
-        fmin=F_MIN,
-        fmax=F_MAX,
-        htk=True,
-        norm=None,
-    )
-    np.testing.assert_allclose(log_mel(samples), normalised(power), rtol=0, atol=1e-4)
-
-
 def test_golden() -> None:
     """Pinned: weights trained with other numbers would be useless."""
     t = np.arange(4000) / SAMPLE_RATE
@@ -109,14 +61,10 @@ def test_golden() -> None:
     np.testing.assert_allclose(log_mel(chirp)[::8, [0, 1, 12, 33, 49]], golden, rtol=0, atol=1e-5)
 
 
-def test_window_and_filters_equal_their_definitions() -> None:
+def test_the_window_equals_its_definition() -> None:
     np.testing.assert_allclose(
         hann_window(), scipy.signal.get_window("hann", WIN_LENGTH), atol=1e-15
     )
-    theirs = librosa.filters.mel(
-        sr=SAMPLE_RATE, n_fft=N_FFT, n_mels=N_MELS, fmin=F_MIN, fmax=F_MAX, htk=True, norm=None
-    )
-    np.testing.assert_allclose(mel_filterbank(), theirs.T, atol=1e-6)
 
 
 def test_every_filter_hears_something_and_nothing_outside_the_band() -> None:
@@ -161,7 +109,9 @@ def test_a_prefix_gives_the_first_frames(n_samples: int) -> None:
 
 def test_rounding_noise_of_g711_looks_like_silence() -> None:
     """The smallest µ-law steps are 8 of 32768."""
-    flicker = np.random.default_rng(0).choice([-8, 0, 8], SAMPLE_RATE).astype(np.float32) / 32768
+    flicker = np.random.default_rng(0).choice([-8, 0, 8], SAMPLE_RATE).astype(
+        np.float32
+    ) / np.float32(32768)
     silent = log_mel(sounds.silence(1))
     assert np.abs(log_mel(flicker) - silent).mean() < 0.15
     assert np.ptp(silent) == 0

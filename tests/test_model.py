@@ -15,7 +15,7 @@ from audio_model.errors import ModelError
 from audio_model.model import INPUTS, OUTPUTS, Model
 from audio_model.model_file import seal
 from audio_model.steps import STEP_SAMPLES, Heard
-from tests import readout, sounds
+from tests import fixture, sounds
 
 CALLS = np.stack([sounds.voice(3.2, seed, played=bool(seed % 2)) for seed in range(4)])
 N_STEPS = CALLS.shape[1] // STEP_SAMPLES
@@ -36,7 +36,7 @@ def refused(path: Path) -> str:
 
 
 def test_the_rule_comes_back_as_it_was_stored(model: Model) -> None:
-    assert model.rule == readout.RULE
+    assert model.rule == fixture.RULE
 
 
 def test_the_file_tells_what_it_is_made_of(model: Model, model_path: Path) -> None:
@@ -165,7 +165,7 @@ def test_the_seal_is_a_line_of_metadata_to_everyone_else(content: bytes) -> None
 def test_a_sealed_file_is_taken_whatever_its_name(content: bytes, tmp_path: Path) -> None:
     path = tmp_path / "模型"
     path.write_bytes(content)
-    assert Model.load(path).rule == readout.RULE
+    assert Model.load(path).rule == fixture.RULE
 
 
 def test_default_path_lies_in_the_package() -> None:

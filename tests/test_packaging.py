@@ -1,5 +1,6 @@
 """What is declared agrees with itself, and the runtime stays light."""
 
+import re
 import subprocess
 import sys
 import tomllib
@@ -61,3 +62,15 @@ print([name for name in {HEAVY + SERVING!r} if name in sys.modules])
         [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True
     )
     assert loaded.stdout.strip() == "[]"
+
+
+def test_the_changelog_has_one_section_that_is_not_released_and_one_heading_of_each_kind() -> None:
+    sections = re.split(r"^## ", (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"), flags=re.M)[
+        1:
+    ]
+    titles = [section.partition("\n")[0] for section in sections]
+    assert [title for title in titles if "nreleased" in title] == ["[Unreleased]"]
+    for title, section in zip(titles, sections, strict=True):
+        kinds = re.findall(r"^### (.*)$", section, flags=re.M)
+        assert len(kinds) == len(set(kinds)), title
+        assert set(kinds) <= {"Added", "Changed", "Deprecated", "Removed", "Fixed", "Security"}

@@ -1,4 +1,5 @@
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -57,7 +58,7 @@ def test_a_decoder_that_fails_in_its_own_way_is_a_row_on_one_line(tmp_path: Path
 
 def test_a_damaged_model_ends_the_run(tmp_path: Path) -> None:
     class Damaged(FakeDetector):
-        def score(self, *_: object, **__: object) -> Verdict:
+        def score(self, *_: Any, **__: Any) -> Verdict:
             raise ModelError("damaged")
 
     with pytest.raises(ModelError):

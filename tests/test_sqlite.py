@@ -13,15 +13,14 @@ import pytest
 from audio_model.errors import RangeStoreError, StoreError
 from audio_model.known.store import Store
 from audio_model.ranges.store import RangeStore
-from audio_model.sqlite import SqliteStore
+
+Kind = type[Store] | type[RangeStore]
 
 STORES = pytest.mark.parametrize("kind", [Store, RangeStore])
 
 
 @STORES
-def test_a_store_of_the_other_kind_is_refused_and_left_as_it_is(
-    tmp_path: Path, kind: type[SqliteStore]
-) -> None:
+def test_a_store_of_the_other_kind_is_refused_and_left_as_it_is(tmp_path: Path, kind: Kind) -> None:
     other = RangeStore if kind is Store else Store
     other(tmp_path / "a.db").close()
     before = (tmp_path / "a.db").read_bytes()
@@ -31,7 +30,7 @@ def test_a_store_of_the_other_kind_is_refused_and_left_as_it_is(
 
 
 @STORES
-def test_another_version_is_refused(tmp_path: Path, kind: type[SqliteStore]) -> None:
+def test_another_version_is_refused(tmp_path: Path, kind: Kind) -> None:
     kind(tmp_path / "a.db").close()
     with closing(sqlite3.connect(tmp_path / "a.db")) as db:
         db.execute("PRAGMA user_version = 1")
@@ -40,7 +39,7 @@ def test_another_version_is_refused(tmp_path: Path, kind: type[SqliteStore]) -> 
 
 
 @STORES
-def test_whether_it_may_be_over_soon_is_told(tmp_path: Path, kind: type[SqliteStore]) -> None:
+def test_whether_it_may_be_over_soon_is_told(tmp_path: Path, kind: Kind) -> None:
     with kind(tmp_path / "a.db", busy_seconds=0.01) as store:
         with closing(sqlite3.connect(tmp_path / "a.db")) as db:
             db.execute("BEGIN IMMEDIATE")
@@ -60,16 +59,14 @@ def test_whether_it_may_be_over_soon_is_told(tmp_path: Path, kind: type[SqliteSt
 
 
 @STORES
-def test_who_may_read_a_new_file(tmp_path: Path, kind: type[SqliteStore]) -> None:
+def test_who_may_read_a_new_file(tmp_path: Path, kind: Kind) -> None:
     kind(tmp_path / "a.db").close()
     private = stat.S_IMODE((tmp_path / "a.db").stat().st_mode) & 0o077 == 0
     assert private or not kind.private
 
 
 @STORES
-def test_a_transaction_within_another_is_part_of_it(
-    tmp_path: Path, kind: type[SqliteStore]
-) -> None:
+def test_a_transaction_within_another_is_part_of_it(tmp_path: Path, kind: Kind) -> None:
     with kind(tmp_path / "a.db") as store:
         with pytest.raises(KeyError), store._transaction("BEGIN IMMEDIATE"):
             with store._transaction("BEGIN IMMEDIATE"):
@@ -81,7 +78,7 @@ def test_a_transaction_within_another_is_part_of_it(
 
 @STORES
 def test_who_opens_a_store_twice_loses_nothing_to_another_process(
-    tmp_path: Path, kind: type[SqliteStore]
+    tmp_path: Path, kind: Kind
 ) -> None:
     # As a server does, which writes in one thread and reads in another.
     path = tmp_path / "a.db"

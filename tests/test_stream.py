@@ -18,7 +18,7 @@ from audio_model.formats import Encoding
 from audio_model.model import Model
 from audio_model.steps import STEP_SAMPLES
 from audio_model.stream import Packet, StreamDetector
-from tests import readout, sounds
+from tests import fixture, sounds
 from tests.verdicts import assert_same
 
 CALL = np.concatenate(
@@ -251,7 +251,7 @@ def test_a_packet_that_is_refused_leaves_the_call_as_it_was(
 def test_a_stream_is_one_leg(model: Model) -> None:
     with pytest.raises(UsageError, match="one leg"):
         StreamDetector(
-            model, readout.RULE.operating_points[0], RawFormat(Encoding.ALAW, 8000, 2), 6
+            model, fixture.RULE.operating_points[0], RawFormat(Encoding.ALAW, 8000, 2), 6
         )
 
 

@@ -34,7 +34,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def rows(path: str) -> dict[str, dict[str, str]]:
+def rows(path: str | Path) -> dict[str, dict[str, str]]:
     with Path(path).open(encoding="utf-8", newline="") as file:
         return {Path(row["path"]).stem: row for row in csv.DictReader(file)}
 

@@ -102,7 +102,7 @@ print(plan.recordings, (after - before) // 1024)
 """
     calls = tmp_path / "calls"
     calls.mkdir()
-    used = {}
+    used: dict[int, int] = {}
     for count in (200_000, 1_000_000):
         for number in range(len(used) * 200_000, count):
             os.close(os.open(f"{calls}/{number}.wav", os.O_CREAT))

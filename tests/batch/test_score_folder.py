@@ -47,6 +47,7 @@ def test_a_second_run_does_nothing(tmp_path: Path) -> None:
     assert {path: path.stat().st_mtime_ns for path in (tmp_path / "out").rglob("*.*")} == before
 
 
+@pytest.mark.slow
 def test_shards_that_outlived_their_run_are_noted(tmp_path: Path) -> None:
     """Workers of a killed run may finish the last shards when nobody is left to note it."""
     runs.make(tmp_path / "calls", 5)
@@ -61,6 +62,7 @@ def test_shards_that_outlived_their_run_are_noted(tmp_path: Path) -> None:
     assert run["finished"] and run["finished_shards"] == 3
 
 
+@pytest.mark.slow
 def test_a_run_goes_on_from_another_folder(tmp_path: Path) -> None:
     names = runs.make(tmp_path / "calls", 5)
     assert runs.score(tmp_path, "--shard-size", "2")[0] == 0
@@ -78,6 +80,7 @@ def test_a_run_goes_on_from_another_folder(tmp_path: Path) -> None:
     assert runs.scored(tmp_path) == names
 
 
+@pytest.mark.slow
 def test_errors_are_rows_and_counted(tmp_path: Path) -> None:
     runs.make(tmp_path / "calls", 4)
     (tmp_path / "calls" / "broken.wav").touch()
@@ -141,6 +144,7 @@ def test_workers_do_not_outlive_the_run(tmp_path: Path) -> None:
     assert alive == []
 
 
+@pytest.mark.slow
 def test_a_worker_that_is_killed_costs_nothing(tmp_path: Path) -> None:
     names = runs.make(tmp_path / "calls", 80)
     process = runs.start(tmp_path, "--workers", "2", "--shard-size", "8", seconds=0.01)
@@ -172,6 +176,7 @@ def test_a_recording_that_kills_once_is_scored(tmp_path: Path) -> None:
     assert runs.scored(tmp_path)[-1] == "calls/deadly-once.wav"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("number", "to_all"),
     [

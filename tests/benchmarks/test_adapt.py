@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from benchmarks.adapt import as_rows, drawn, mismarked
-from tests import clips, readout, sounds
+from tests import sounds
+from tests.training import made, readout
 from training.adapt.calls import MIN_GROUPS, Calls
 from training.evaluation.infer import raw
 
@@ -13,9 +14,9 @@ from training.evaluation.infer import raw
 def marks() -> Calls:
     """Ten callers of one call each, and five campaigns of four."""
     samples = sounds.voice(0.5)
-    live = [clips.sound(samples, clips.clip(f"live{n}", 0)) for n in range(10)]
+    live = [made.sound(samples, made.clip(f"live{n}", 0)) for n in range(10)]
     recorded = [
-        clips.sound(samples, clips.clip(f"recorded{n}", 1, source=f"campaign{n % 5}"))
+        made.sound(samples, made.clip(f"recorded{n}", 1, source=f"campaign{n % 5}"))
         for n in range(20)
     ]
     return Calls(readout.network(), raw([*live, *recorded]))

@@ -8,6 +8,7 @@ import pytest
 
 from audio_model.model import Model
 from benchmarks import cost
+from benchmarks.machine import Machine
 from benchmarks.startup import Start
 from benchmarks.timing import Timing, interleaved
 from training.network import count_flops
@@ -39,7 +40,7 @@ def test_every_stage_of_ours_runs(model: Model, tmp_path: Path) -> None:
 
 def test_markdown_holds_every_figure() -> None:
     costs = cost.Costs(
-        cost.Machine("a processor", 2, 0.5, "3.11.2", {"numpy": "2.0.0"}),
+        Machine("a processor", 2, 0.5, "3.11.2", {"numpy": "2.0.0"}),
         cost.Sizes(12345, 36.5, 23.0, 515_000),
         {cost.WHOLE_WAY: Timing(1000, 1100, 7), cost.NAIVE_WAY: Timing(4000, 4400, 7)},
         {"import": Start(0.25, 0.5, 71, 3)},

@@ -19,7 +19,7 @@ def watched(rates: list[float]) -> Watched:
 
 
 def test_a_steady_run_has_no_slope_and_a_slower_end_has() -> None:
-    steady, slower = watched([500] * 16), watched([500] * 12 + [250] * 4)
+    steady, slower = watched([500.0] * 16), watched([500.0] * 12 + [250.0] * 4)
     assert (steady.rate, steady.slope) == (pytest.approx(500), pytest.approx(0))
     assert slower.rate == pytest.approx(400)
     assert slower.slope == pytest.approx(-250 / 400)

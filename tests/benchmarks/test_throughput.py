@@ -11,6 +11,7 @@ from audio_model.model import Model
 from audio_model.tables.rows import Columns
 from audio_model.tables.writers import open_output
 from benchmarks import cost, throughput
+from benchmarks.machine import Machine
 from benchmarks.throughput import DEFAULT, FAIR, FORMATS, LOG_MEL, MODEL, OURS, SGEMM
 from benchmarks.timing import Timing, interleaved
 
@@ -59,7 +60,7 @@ def figures() -> throughput.Throughput:
         SGEMM: Timing(2 * 512**3 / 1e5, 3000, 7),
     }
     return throughput.Throughput(
-        cost.Machine("a processor", 2, 0.5, "3.11.2", {"numpy": "2.0.0"}),
+        Machine("a processor", 2, 0.5, "3.11.2", {"numpy": "2.0.0"}),
         cost.Sizes(12345, 36.5, 23.0, 515_000),
         {
             name: {

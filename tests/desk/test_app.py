@@ -24,11 +24,6 @@ Client = TestClient  # type: ignore[type-arg]
 SAME_SITE = {"Sec-Fetch-Site": "same-origin"}
 
 
-@pytest.fixture(scope="module")
-def filled(tmp_path_factory: pytest.TempPathFactory) -> Places:
-    return made.fill(tmp_path_factory.mktemp("filled"))
-
-
 @pytest.fixture
 def at(filled: Places, tmp_path: Path) -> Places:
     """Stores of the test's own; the recordings are everybody's."""

@@ -1,29 +1,22 @@
 """The desk in a real browser, worked at with the keyboard alone."""
 
-import os
 import re
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
 from audio_model.records import deeds, marks
 from audio_model.records.people import Role
 from audio_model.records.store import CallStore
+from tests.browser import NEEDS_CHROMIUM, Opened, launched, looks, opened_page
 from tests.desk import made
-from tests.report.test_browser import CHROMIUM
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.peer,
-    pytest.mark.skipif(
-        CHROMIUM is None, reason="Chromium is not here: scripts/peers packages installs it"
-    ),
-]
+pytestmark = NEEDS_CHROMIUM
 
 PAGES = ("queue", "calls/1", "ranges", "campaigns", "marks", "statistics", "log")
 
@@ -37,25 +30,10 @@ class Desk:
     tokens: dict[Role, str]
 
 
-@dataclass
-class Opened:
-    """A page, and what it did that it should not do."""
-
-    page: Page
-    said: list[str] = field(default_factory=list)
-    requested: list[str] = field(default_factory=list)
-
-
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(
-            executable_path=CHROMIUM,
-            args=[*arguments, "--autoplay-policy=no-user-gesture-required"],
-        )
+    with launched() as chromium:
         yield chromium
-        chromium.close()
 
 
 @pytest.fixture
@@ -84,18 +62,11 @@ def desk(tmp_path: Path) -> Iterator[Desk]:
 
 @pytest.fixture
 def opened(browser: Browser, request: pytest.FixtureRequest) -> Iterator[Opened]:
-    context = browser.new_context(**getattr(request, "param", {}))
-    result = Opened(context.new_page())
     # Chromium's advice on password managers is about a field for a name, which a token has not.
-    result.page.on(
-        "console",
-        lambda message: None if "[DOM]" in message.text else result.said.append(message.text),
-    )
-    result.page.on("pageerror", lambda error: result.said.append(str(error)))
-    result.page.on("dialog", lambda dialog: result.said.append(dialog.message))
-    result.page.on("request", lambda sent: result.requested.append(sent.url))
-    yield result
-    context.close()
+    with opened_page(
+        browser, getattr(request, "param", {}), heeded=lambda text: "[DOM]" not in text
+    ) as result:
+        yield result
 
 
 def sign_in(page: Page, desk: Desk, role: Role) -> None:
@@ -109,13 +80,7 @@ def sign_in(page: Page, desk: Desk, role: Role) -> None:
 
 @pytest.mark.parametrize(
     "opened",
-    [
-        {"viewport": {"width": width, "height": 800}, "color_scheme": light, "locale": language}
-        for width, light, language in (
-            (1280, "light", "en-GB"),
-            (390, "dark", "zh-CN"),
-        )
-    ],
+    looks((1280, "light", "en-GB"), (390, "dark", "zh-CN")),
     indirect=True,
 )
 def test_every_page_fits_and_asks_only_its_own_server(opened: Opened, desk: Desk) -> None:

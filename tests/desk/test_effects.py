@@ -13,11 +13,6 @@ from audio_model.records.store import CallStore
 from tests.desk import made
 
 
-@pytest.fixture(scope="module")
-def filled(tmp_path_factory: pytest.TempPathFactory) -> Places:
-    return made.fill(tmp_path_factory.mktemp("filled"))
-
-
 @pytest.fixture
 def at(filled: Places, tmp_path: Path) -> Places:
     at = made.places(tmp_path)

@@ -8,7 +8,7 @@ from sklearn.linear_model import LogisticRegression
 from audio_model.decision import Calibration
 from audio_model.fitting.answer import Answer
 from audio_model.fitting.calibration import Loss, Spread, as_is, effective_groups, fit_calibration
-from tests import heard
+from tests.answers import answer
 
 SHIPPED = Calibration((0.4, 1.0), (0.9, 0.8), (0.1, 0.3))
 WIDE = Spread(log_slope=1e6, offset=1e6)
@@ -17,7 +17,7 @@ WIDE = Spread(log_slope=1e6, offset=1e6)
 def calls(n: int, apart: float = 1.0, seed: int = 0, shift: float = 0.0) -> list[Answer]:
     rng = np.random.default_rng(seed)
     return [
-        heard.take([rng.normal((2 * (k % 2) - 1) * apart + shift, 1)] * 20, k % 2, f"{k}")
+        answer([rng.normal((2 * (k % 2) - 1) * apart + shift, 1)] * 20, k % 2, f"{k}")
         for k in range(n)
     ]
 
@@ -61,7 +61,7 @@ def test_few_calls_move_a_calibration_little_and_many_move_it_all_the_way() -> N
 
 
 def test_a_wrong_mark_far_from_its_class_pulls_less_if_it_may_be_wrong() -> None:
-    wrong = [heard.take([8.0] * 20, 0, f"wrong{n}") for n in range(8)]
+    wrong = [answer([8.0] * 20, 0, f"wrong{n}") for n in range(8)]
     right = fit_calibration(calls(100), SHIPPED, WIDE).slope[0]
     robust, plain = (
         fit_calibration([*calls(100), *wrong], SHIPPED, WIDE, share).slope[0] for share in (0.05, 0)
@@ -71,6 +71,6 @@ def test_a_wrong_mark_far_from_its_class_pulls_less_if_it_may_be_wrong() -> None
 
 
 def test_effective_groups_are_those_of_the_rarer_class() -> None:
-    assert effective_groups([heard.take([0.0], n % 2, f"{n}") for n in range(20)]) == 20
-    uneven = [heard.take([0.0], int(n == 0), f"{n}") for n in range(101)]
+    assert effective_groups([answer([0.0], n % 2, f"{n}") for n in range(20)]) == 20
+    uneven = [answer([0.0], int(n == 0), f"{n}") for n in range(101)]
     assert effective_groups(uneven) == pytest.approx(4 / (1 + 1 / 100))

@@ -19,7 +19,7 @@ from audio_model.fitting.answer import Answer
 from audio_model.fitting.own import at_prevalence, beliefs, group_weights, log_odds_of, tune_rule
 from audio_model.fitting.tail import Tail
 from audio_model.steps import Heard
-from tests import heard
+from tests.answers import answer
 
 SHIPPED = DecisionRule(
     Calibration((0.4, 2.0), (1.0, 1.0), (0.0, 0.0)),
@@ -35,8 +35,7 @@ def line(n: int, live_mean: float, seed: int, spread: float = 1.0) -> list[Answe
     """Calls that are heard at one log odds each, normal within a class."""
     rng = np.random.default_rng(seed)
     return [
-        heard.take([rng.normal((live_mean, 2.0)[k % 2], spread)] * 10, k % 2, f"{k}")
-        for k in range(n)
+        answer([rng.normal((live_mean, 2.0)[k % 2], spread)] * 10, k % 2, f"{k}") for k in range(n)
     ]
 
 
@@ -93,7 +92,7 @@ def test_wrong_marks_make_the_rule_careful() -> None:
 
 
 def test_calls_without_voice_and_one_caller_a_class_do_not_break_it() -> None:
-    silent = heard.take([1.0] * 10, 0, "silent", kinds=[Heard.BACKGROUND] * 10)
+    silent = answer([1.0] * 10, 0, "silent", kinds=[Heard.BACKGROUND] * 10)
     rule = tune_rule([silent, *line(2, -1.0, seed=5)], SHIPPED)
     assert all(np.isfinite(rule.calibration.slope))
 
@@ -131,7 +130,7 @@ def test_a_score_at_a_prevalence_is_bayes(prevalence: float, logit: float) -> No
 
 @given(st.floats(0.01, 0.99), st.lists(st.floats(-6, 6), min_size=8, max_size=30))
 def test_no_prevalence_makes_a_verdict_rash(prevalence: float, logits: list[float]) -> None:
-    steps = heard.take(logits, 1, "a").steps
+    steps = answer(logits, 1, "a").steps
     rule = at_prevalence(SHIPPED, prevalence)
     for before, after in zip(SHIPPED.operating_points, rule.operating_points, strict=True):
         said = decide(steps, rule, after, 3.0)

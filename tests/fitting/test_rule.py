@@ -21,16 +21,16 @@ from audio_model.fitting.answer import Answer
 from audio_model.fitting.calibration import as_is, fit_calibration
 from audio_model.fitting.rule import (
     NEVER_LIVE,
+    RuleSettings,
     fit_rule,
     operating_points,
     point_of,
 )
 from audio_model.steps import Heard
-from tests import heard
-from training.config import CalibrationConfig
+from tests.answers import answer
 
 AS_IS = DecisionRule(Calibration((0.4,), (1.0,), (0.0,)), ())
-SETTINGS = CalibrationConfig(budgets=(0.01, 0.05, 0.1, 0.2, 0.5))
+SETTINGS = RuleSettings(budgets=(0.01, 0.05, 0.1, 0.2, 0.5))
 
 
 def known(slope: float, offset: float, n: int, seed: int, steps: int = 10) -> list[Answer]:
@@ -40,7 +40,7 @@ def known(slope: float, offset: float, n: int, seed: int, steps: int = 10) -> li
     for number in range(n):
         odds = rng.normal(0, 2)
         label = int(rng.random() < sigmoid(odds))
-        made.append(heard.take([(odds - offset) / slope] * steps, label, f"{number}"))
+        made.append(answer([(odds - offset) / slope] * steps, label, f"{number}"))
     return made
 
 
@@ -58,7 +58,7 @@ def test_each_length_of_voice_has_its_own_slope() -> None:
     for number in range(3000):
         odds = rng.normal(0, 2)
         label = int(rng.random() < sigmoid(odds))
-        takes.append(heard.take([odds / 2] * 12 + [odds] * 30, label, f"{number}"))
+        takes.append(answer([odds / 2] * 12 + [odds] * 30, label, f"{number}"))
     fitted = fit_calibration(takes, as_is((0.4, 0.96, 1.04, 3.0)))
     assert fitted.slope[0] == pytest.approx(2, rel=0.25)
     assert fitted.slope[-1] == pytest.approx(1, rel=0.2)
@@ -75,20 +75,20 @@ def test_classes_count_alike_however_many_there_are() -> None:
 def test_steps_before_enough_voice_play_no_part() -> None:
     takes = known(1.0, 0.0, 2000, seed=4)
     misled = [
-        heard.take([-9.0 * (2 * h.label - 1)] * 4 + h.steps.logit.tolist(), h.label, str(n))
+        answer([-9.0 * (2 * h.label - 1)] * 4 + h.steps.logit.tolist(), h.label, str(n))
         for n, h in enumerate(takes)
     ]
     assert fit_calibration(misled, as_is((0.4,))).slope[0] == pytest.approx(1, rel=0.15)
 
 
 def test_a_slope_stays_positive_when_the_scores_are_the_wrong_way_round() -> None:
-    takes = [heard.take([3.0 * (1 - 2 * (n % 2))] * 10, n % 2, f"{n}") for n in range(100)]
+    takes = [answer([3.0 * (1 - 2 * (n % 2))] * 10, n % 2, f"{n}") for n in range(100)]
     assert fit_calibration(takes, as_is((0.4, 1.0))).slope[0] > 0
 
 
 @pytest.mark.parametrize("logit", [0.5, 5.0, 50.0])
 def test_classes_that_never_overlap(logit: float) -> None:
-    takes = [heard.take([logit * (2 * (n % 2) - 1)] * 20, n % 2, f"{n}") for n in range(20)]
+    takes = [answer([logit * (2 * (n % 2) - 1)] * 20, n % 2, f"{n}") for n in range(20)]
     fitted = fit_calibration(takes, as_is((0.4, 1.0)))
     for slope, offset in zip(fitted.slope, fitted.offset, strict=True):
         # Ten sources a class show no more than Platt's 11 in 12, whatever the logits are.
@@ -98,22 +98,22 @@ def test_classes_that_never_overlap(logit: float) -> None:
 
 def test_a_take_shorter_than_a_step_is_passed_over() -> None:
     takes = known(1.0, 0.0, 500, seed=5)
-    nothing = [heard.take([], label, f"empty{label}") for label in (0, 1)]
+    nothing = [answer([], label, f"empty{label}") for label in (0, 1)]
     assert fit_calibration(takes + nothing, as_is((0.4,))) == fit_calibration(takes, as_is((0.4,)))
 
 
 def test_extreme_scores_are_of_steps_that_may_decide() -> None:
     logits = [9.0, -9.0, 0.0, 0.0, 1.0, 2.0, -1.0]
-    lowest, highest = heard.take(logits, 1, "a").extreme_scores(AS_IS)
+    lowest, highest = answer(logits, 1, "a").extreme_scores(AS_IS)
     assert (lowest, highest) == (sigmoid(-1.0), sigmoid(2.0))
-    silent = heard.take(logits, 1, "a", kinds=[Heard.BACKGROUND] * 7)
+    silent = answer(logits, 1, "a", kinds=[Heard.BACKGROUND] * 7)
     assert silent.extreme_scores(AS_IS) == (1.0, 0.0)
 
 
 def random_takes(seed: int, live: int, recorded: int, apart: float = 2.0) -> list[Answer]:
     rng = np.random.default_rng(seed)
     return [
-        heard.take(
+        answer(
             rng.normal(apart * (2 * label - 1), 1.5, 12).tolist(),
             label,
             f"{label}{n}",
@@ -167,7 +167,7 @@ def test_the_rates_are_those_of_the_decision_itself(seed: int) -> None:
 
 def test_live_is_seldom_said_of_recordings() -> None:
     takes = random_takes(0, 60, 60)
-    config = CalibrationConfig(budgets=(0.1,), max_passed=0.1)
+    config = RuleSettings(budgets=(0.1,), max_passed=0.1)
     (point,) = operating_points(takes, AS_IS, config)
     weight = sum(h.weight for h in takes if h.label == 1)
     wrong = sum(
@@ -178,8 +178,8 @@ def test_live_is_seldom_said_of_recordings() -> None:
 
 
 def test_hopeless_scores_flag_nobody_within_a_budget() -> None:
-    takes = [heard.take([40.0] * 10, label, f"{label}{n}") for label in (0, 1) for n in range(20)]
-    (point,) = operating_points(takes, AS_IS, CalibrationConfig(budgets=(0.1,)))
+    takes = [answer([40.0] * 10, label, f"{label}{n}") for label in (0, 1) for n in range(20)]
+    (point,) = operating_points(takes, AS_IS, RuleSettings(budgets=(0.1,)))
     assert (point.false_alarm, point.miss) == (0, 1)
     rule = replace(AS_IS, operating_points=(point,))
     assert decide(takes[0].steps, rule, point, 1).verdict is VerdictKind.UNKNOWN
@@ -187,35 +187,35 @@ def test_hopeless_scores_flag_nobody_within_a_budget() -> None:
 
 def test_callers_are_counted_not_their_clips() -> None:
     takes = [
-        heard.take([0.0] * 8, label, f"{label}{n}", group=f"{label}{n % 4}")
+        answer([0.0] * 8, label, f"{label}{n}", group=f"{label}{n % 4}")
         for label in (0, 1)
         for n in range(40)
     ]
-    config = CalibrationConfig(budgets=(0.1, 0.25))
+    config = RuleSettings(budgets=(0.1, 0.25))
     assert [p.max_false_alarm for p in operating_points(takes, AS_IS, config)] == [0.25]
 
 
 def test_too_few_callers_for_any_budget_show_one_in_so_many() -> None:
     takes = random_takes(0, 3, 5)
-    (point,) = operating_points(takes, AS_IS, CalibrationConfig(budgets=(0.01, 0.1)))
+    (point,) = operating_points(takes, AS_IS, RuleSettings(budgets=(0.01, 0.1)))
     assert point.max_false_alarm == 1 / 3
 
 
 @pytest.mark.parametrize(("early", "chosen"), [(4.0, 1.0), (-4.0, 0.0)])
 def test_the_caution_is_what_misses_least(early: float, chosen: float) -> None:
     """Live scores that are high at first ask for caution; where they are not, it only delays."""
-    live = [heard.take([early] * 6 + [-6.0] * 10, 0, f"l{n}") for n in range(40)]
-    recorded = [heard.take([3.0] * 6 + [3.0] * 10, 1, f"r{n}") for n in range(40)]
-    config = CalibrationConfig(voice_seconds=(0.4,), budgets=(0.05,), cautions=(0.0, 1.0))
+    live = [answer([early] * 6 + [-6.0] * 10, 0, f"l{n}") for n in range(40)]
+    recorded = [answer([3.0] * 6 + [3.0] * 10, 1, f"r{n}") for n in range(40)]
+    config = RuleSettings(voice_seconds=(0.4,), budgets=(0.05,), cautions=(0.0, 1.0))
     assert fit_rule(live + recorded, config).caution == chosen
 
 
 @pytest.mark.parametrize(("early", "chosen"), [(-4.0, 1.0), (4.0, 0.0)])
 def test_the_caution_of_live_is_what_tells_most_callers(early: float, chosen: float) -> None:
     """Recordings that sound live at first ask for caution; where they don't, it only delays."""
-    recorded = [heard.take([early] * 6 + [6.0] * 10, 1, f"r{n}") for n in range(40)]
-    live = [heard.take([-3.0] * 16, 0, f"l{n}") for n in range(40)]
-    config = CalibrationConfig(voice_seconds=(0.4,), budgets=(0.05,), cautions=(0.0, 1.0))
+    recorded = [answer([early] * 6 + [6.0] * 10, 1, f"r{n}") for n in range(40)]
+    live = [answer([-3.0] * 16, 0, f"l{n}") for n in range(40)]
+    config = RuleSettings(voice_seconds=(0.4,), budgets=(0.05,), cautions=(0.0, 1.0))
     rule = fit_rule(live + recorded, config)
     assert rule.live_caution == chosen
     assert rule.operating_points[0].passed <= config.max_passed + 1e-9
@@ -238,15 +238,13 @@ def test_the_budget_of_live_is_kept_by_the_decision_itself(seed: int, max_passed
 
 
 def test_each_caution_is_for_its_own_verdict() -> None:
-    lowest, highest = heard.take([-2.0, 2.0] * 5, 1, "a").extreme_scores(AS_IS)
+    lowest, highest = answer([-2.0, 2.0] * 5, 1, "a").extreme_scores(AS_IS)
     rule = replace(AS_IS, caution=0.8)
-    assert heard.take([-2.0, 2.0] * 5, 1, "a").extreme_scores(rule) == (
-        lowest, pytest.approx(sigmoid(2.0 - 0.8 / 0.8)),
-    )  # fmt: skip
+    ends = answer([-2.0, 2.0] * 5, 1, "a").extreme_scores(rule)
+    assert ends[0] == lowest and ends[1] == pytest.approx(sigmoid(2.0 - 0.8 / 0.8))
     rule = replace(AS_IS, live_caution=0.8)
-    assert heard.take([-2.0, 2.0] * 5, 1, "a").extreme_scores(rule) == (
-        pytest.approx(sigmoid(-2.0 + 0.8 / 0.72)), highest,
-    )  # fmt: skip
+    ends = answer([-2.0, 2.0] * 5, 1, "a").extreme_scores(rule)
+    assert ends[0] == pytest.approx(sigmoid(-2.0 + 0.8 / 0.72)) and ends[1] == highest
 
 
 @pytest.mark.parametrize(

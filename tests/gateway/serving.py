@@ -1,11 +1,12 @@
 """A server in this process, on a free port of the loopback address."""
 
 import argparse
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 import aiohttp
+import aiohttp.web
 
 from audio_model.gateway.config import settings
 from audio_model.gateway.server import Server
@@ -15,6 +16,18 @@ def settings_of(*flags: str, environ: Mapping[str, str] | None = None) -> settin
     parser = argparse.ArgumentParser(allow_abbrev=False)
     settings.add_arguments(parser)
     return settings.load(parser.parse_args(flags), environ or {})
+
+
+async def listening(
+    hook: Callable[[aiohttp.web.Request], Awaitable[aiohttp.web.StreamResponse]],
+) -> aiohttp.web.AppRunner:
+    """Serve what webhooks are posted to; returns the runner, which has the address."""
+    application = aiohttp.web.Application()
+    application.router.add_post("/", hook)
+    runner = aiohttp.web.AppRunner(application, access_log=None)
+    await runner.setup()
+    await aiohttp.web.TCPSite(runner, "127.0.0.1", 0).start()
+    return runner
 
 
 @dataclass

@@ -19,7 +19,7 @@ from audio_model.gateway.calls import Call, Calls
 from audio_model.gateway.events import CallInfo, Event, EventKind
 from audio_model.gateway.lag import LoopLag
 from audio_model.gateway.legs import Leg
-from audio_model.stream import StreamDetector
+from audio_model.stream import StreamDetector, hear_together
 from tests import sounds
 
 MULAW = RawFormat(Encoding.MULAW)
@@ -452,7 +452,7 @@ def test_legs_whose_time_is_up_together_are_heard_together(
 ) -> None:
     monkeypatch.setattr(engine, "SHORTEST_PAUSE", 30.0)
     runs: list[int] = []
-    hear = engine.hear_together
+    hear = hear_together
 
     def counted(streams: Sequence[StreamDetector], n_steps: int) -> list[Verdict | None]:
         runs.append(len(streams))

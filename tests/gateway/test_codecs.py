@@ -28,7 +28,8 @@ def _chirp(sample_rate: int) -> Pcm:
 
 def _encoded(name: str, layout: str, pcm: Pcm, sample_rate: int) -> list[bytes]:
     """Packets of 20 ms, made by FFmpeg's encoder."""
-    encoder = av.CodecContext.create(name, "w")
+    encoder = av.AudioCodecContext.create(name, "w")
+    assert isinstance(encoder, av.AudioCodecContext)
     encoder.sample_rate, encoder.layout, encoder.format = sample_rate, layout, "s16"
     packets = []
     for start in range(0, len(pcm), sample_rate // 50):
@@ -87,7 +88,7 @@ def test_g722_in_packets_is_the_file_that_they_make() -> None:
     packets = _encoded("g722", "mono", _chirp(SECOND), SECOND)
     decoder = _known("G722", 8000).decoder()
     in_packets = b"".join(decoder(packet) for packet in packets)
-    with av.open(BytesIO(b"".join(packets)), format="g722") as file:
+    with av.open(BytesIO(b"".join(packets)), "r", format="g722") as file:
         whole = b"".join(frame.to_ndarray().tobytes() for frame in file.decode(audio=0))
     assert in_packets == whole
     assert len(in_packets) == 2 * SECOND

@@ -9,7 +9,7 @@ import subprocess
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -22,22 +22,9 @@ from audio_model.companding import mulaw_encode
 from audio_model.gateway.reload import merged
 from tests import sounds
 from tests.gateway.process import ServerProcess
-from tests.gateway.serving import settings_of
+from tests.gateway.serving import listening, settings_of
 
 SPEECH = mulaw_encode((sounds.voice(1, 2) * 32767).astype("int16")).tobytes()
-
-
-@pytest.fixture
-def serve(tmp_path: Path) -> Iterator[Any]:
-    servers: list[ServerProcess] = []
-
-    def start(*flags: str) -> ServerProcess:
-        servers.append(ServerProcess(tmp_path, *flags))
-        return servers[-1]
-
-    yield start
-    for server in servers:
-        server.close()
 
 
 def until(condition: Callable[[], bool], within: float = 5) -> None:
@@ -177,11 +164,7 @@ def test_calls_that_begin_during_a_restart_are_all_heard_and_no_event_is_lost(
                 received.add(event["call"])
             return aiohttp.web.Response()
 
-        application = aiohttp.web.Application()
-        application.router.add_post("/", hook)
-        runner = aiohttp.web.AppRunner(application, access_log=None)
-        await runner.setup()
-        await aiohttp.web.TCPSite(runner, "127.0.0.1", 0).start()
+        runner = await listening(hook)
         with socket.create_server(("127.0.0.1", 0)) as probe:
             audiosocket = probe.getsockname()[1]
         flags = ["--reuse-port", "--deadline-seconds", "1", "--audiosocket"]
@@ -216,7 +199,7 @@ def test_calls_that_begin_during_a_restart_are_all_heard_and_no_event_is_lost(
             old = server
             for _ in range(3):
                 await asyncio.sleep(1)
-                new = await asyncio.to_thread(serve, *flags, "--port", str(port))
+                new = await asyncio.to_thread(lambda: serve(*flags, "--port", str(port)))
                 old.process.send_signal(signal.SIGTERM)
                 assert await asyncio.to_thread(old.process.wait, 10) == 0
                 old = new
@@ -225,7 +208,7 @@ def test_calls_that_begin_during_a_restart_are_all_heard_and_no_event_is_lost(
             connector=aiohttp.TCPConnector(force_close=True)
         ) as client:
             restarting = asyncio.create_task(restart())
-            calls = []
+            calls: list[asyncio.Task[None]] = []
             while not restarting.done():
                 n = len(calls)
                 sent.add(str(UUID(int=n)) if n % 2 else f"call-{n}")
@@ -259,14 +242,10 @@ def test_a_server_that_is_killed_loses_no_event_that_is_spooled(serve: Any, tmp_
                 received[event["call"]] = request.headers["Idempotency-Key"]
             return aiohttp.web.Response(status=answer)
 
-        application = aiohttp.web.Application()
-        application.router.add_post("/", hook)
-        runner = aiohttp.web.AppRunner(application, access_log=None)
-        await runner.setup()
-        await aiohttp.web.TCPSite(runner, "127.0.0.1", 0).start()
+        runner = await listening(hook)
         flags = ["--webhook-url", f"http://127.0.0.1:{runner.addresses[0][1]}/"]
         flags += ["--webhook-secret-file", str(secret), "--webhook-spool", str(spool)]
-        server = await asyncio.to_thread(serve, *flags, "--webhook-retries", "0")
+        server = await asyncio.to_thread(lambda: serve(*flags, "--webhook-retries", "0"))
         async with aiohttp.ClientSession() as client:
             for n in range(5):
                 url = f"{server.ws_url}/v1/stream?encoding=mulaw&call=call-{n}"

@@ -9,7 +9,6 @@ import socket
 import ssl
 import subprocess
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +26,7 @@ from audio_model.gateway.http.api import dialect_paths
 from audio_model.gateway.outlets import logs
 from audio_model.gateway.tls import tls_context
 from tests.gateway.process import ServerProcess
-from tests.gateway.serving import Running, serving, settings_of
+from tests.gateway.serving import Running, listening, serving, settings_of
 
 SAMPLES = Path(__file__).parents[2] / "samples"
 AUDIO = (SAMPLES / "live-testing.ulaw").read_bytes()
@@ -35,19 +34,6 @@ PROMPT = mulaw_encode(
     soundfile.read(SAMPLES / "recorded-prompt-en.wav", dtype="int16")[0]
 ).tobytes()
 MAX_SECONDS_TO_READY = 1.0
-
-
-@pytest.fixture
-def serve(tmp_path: Path) -> Iterator[Any]:
-    servers: list[ServerProcess] = []
-
-    def start(*flags: str, **options: Any) -> ServerProcess:
-        servers.append(ServerProcess(tmp_path, *flags, **options))
-        return servers[-1]
-
-    yield start
-    for server in servers:
-        server.close()
 
 
 def test_a_call_from_start_to_stop(serve: Any) -> None:
@@ -85,11 +71,7 @@ def test_a_signal_answers_open_legs_and_sends_webhooks(
             received.append(json.loads(await request.read()))
             return aiohttp.web.Response()
 
-        application = aiohttp.web.Application()
-        application.router.add_post("/", hook)
-        runner = aiohttp.web.AppRunner(application, access_log=None)
-        await runner.setup()
-        await aiohttp.web.TCPSite(runner, "127.0.0.1", 0).start()
+        runner = await listening(hook)
         secret = tmp_path / "secret"
         secret.write_text("s")
         flags = ["--webhook-url", f"http://127.0.0.1:{runner.addresses[0][1]}/"]

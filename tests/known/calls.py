@@ -1,11 +1,14 @@
 """Recordings that move as speech does, and calls in which they are played, made from nothing."""
 
+from collections.abc import Sequence
 from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
 from audio_model.companding import mulaw_decode, mulaw_encode
+from audio_model.known.fingerprint import fingerprint
+from audio_model.known.store import Store
 from tests.sounds import SAMPLE_RATE
 
 Samples = NDArray[np.float32]
@@ -56,3 +59,11 @@ def faster(samples: Samples, speed: float) -> Samples:
     """Played at another speed, as by another sample clock."""
     at = np.arange(0, len(samples) - 1, speed)
     return np.interp(at, np.arange(len(samples)), samples).astype(np.float32)
+
+
+def store_of(recordings: Sequence[Samples]) -> Store:
+    """A store that knows recordings as ``recording 0``, ``recording 1`` and so on."""
+    store = Store(":memory:")
+    for n, samples in enumerate(recordings):
+        store.add(f"recording {n}", fingerprint(samples).codes, heard_at=float(n))
+    return store

@@ -12,7 +12,7 @@ import soundfile
 from audio_model.errors import StoreError, UsageError
 from audio_model.known import campaigns_command, command
 from audio_model.known.fingerprint import fingerprint
-from audio_model.known.fingerprint_files import FileFingerprint
+from audio_model.known.fingerprint_files import FileFingerprint, fingerprint_entries
 from audio_model.known.recording import LearntBy
 from audio_model.known.store import Store
 from audio_model.tables.rows import Entry
@@ -240,7 +240,7 @@ def test_campaigns_go_on_where_they_were(
         write(tmp_path / "calls" / f"{n}.wav", played(ONE if n % 3 else cut(ONE, n / 3, 4), n))
     once, again = tmp_path / "once.csv", tmp_path / "again.csv"
     assert campaigns(tmp_path / "calls", "--output", once) == 0
-    hear = campaigns_command.fingerprint_entries
+    hear = fingerprint_entries
 
     def heard(limit: int) -> list[str]:
         """Hear so many calls, then stop; the paths of those that were heard."""

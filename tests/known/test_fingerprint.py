@@ -56,7 +56,7 @@ def test_one_code_each_hop_from_the_first_whole_patch() -> None:
 
 
 def test_level_changes_no_bit() -> None:
-    loud, quiet = fingerprint(SPOKEN).codes, fingerprint(SPOKEN / 8).codes
+    loud, quiet = fingerprint(SPOKEN).codes, fingerprint(SPOKEN / np.float32(8)).codes
     both = quiet != NOTHING
     assert both.mean() > 0.9
     np.testing.assert_array_equal(loud[both], quiet[both])

@@ -6,7 +6,7 @@ import pytest
 from audio_model.decision import Evidence, OperatingPoint, Reason, Verdict, VerdictKind
 from audio_model.known.fuse import RECORDED_IF_KNOWN, fuse
 from audio_model.known.match import EVEN_ODDS_AT, Match
-from audio_model.known.recording import StoredRecording
+from audio_model.known.recording import LearntBy, StoredRecording
 
 POINT = OperatingPoint(0.01, recorded_at=0.9, live_at=0.2, false_alarm=0.01, miss=0.4, passed=0.05)
 UNSURE = Verdict(
@@ -26,7 +26,7 @@ RECORDED = replace(
 
 
 def match(evidence: float) -> Match:
-    recording = StoredRecording(7, "campaign.wav", 0, 100, 1.0, 2.0, 3, learnt=False)
+    recording = StoredRecording(7, "campaign.wav", 0, 100, 1.0, 2.0, 3, learnt=LearntBy.NOBODY)
     return Match(recording, 1.5, 0.2, 3.4, 3.0, 3.2, 3.3, evidence, 0.0)
 
 

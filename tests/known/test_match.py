@@ -1,6 +1,7 @@
 import math
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from audio_model.known.match import Match, MatchedPiece
 from audio_model.known.matcher import MIN_KEY_LOG_PROBABILITY, Matcher, likely_codes, match_whole
 from audio_model.known.recording import LearntBy, StoredRecording
 from audio_model.known.store import Store
-from tests.known.calls import cut, played, spoken
+from tests.known.calls import cut, played, spoken, store_of
 from tests.sounds import SAMPLE_RATE, tone
 
 RECORDINGS = [spoken(8, seed) for seed in range(6)]
@@ -19,9 +20,7 @@ RECORDINGS = [spoken(8, seed) for seed in range(6)]
 
 @pytest.fixture(scope="module")
 def store() -> Iterator[Store]:
-    with Store(":memory:") as store:
-        for n, samples in enumerate(RECORDINGS):
-            store.add(f"recording {n}", fingerprint(samples).codes, heard_at=float(n))
+    with store_of(RECORDINGS) as store:
         yield store
 
 
@@ -157,7 +156,7 @@ def test_likely_codes_change_only_the_weakest_key_bits() -> None:
         assert bit in np.argsort(heard.margins[looked_up[n]])[:2]
 
 
-def made(**changes: object) -> Match:
+def made(**changes: Any) -> Match:
     stored = StoredRecording(1, "", 0, 60, 0.0, 0.0, 1, LearntBy.NOBODY)
     one = Match(stored, 0.0, 0.0, 4.0, 4.0, 4.0, 4.0, 0.4, 0.0, (MatchedPiece(0.0, 4.0, 0.0),))
     return replace(one, **changes)

@@ -9,16 +9,14 @@ from audio_model.known.fingerprint import fingerprint
 from audio_model.known.match import Match, Repeats
 from audio_model.known.matcher import match_whole
 from audio_model.known.store import Store
-from tests.known.calls import Samples, cut, faster, played, slipped, spoken
+from tests.known.calls import Samples, cut, faster, played, slipped, spoken, store_of
 
 RECORDINGS = [spoken(8, seed) for seed in range(4)]
 
 
 @pytest.fixture(scope="module")
 def store() -> Iterator[Store]:
-    with Store(":memory:") as store:
-        for n, samples in enumerate(RECORDINGS):
-            store.add(f"recording {n}", fingerprint(samples).codes, heard_at=float(n))
+    with store_of(RECORDINGS) as store:
         yield store
 
 

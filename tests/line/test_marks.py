@@ -92,7 +92,10 @@ def test_the_same_sound_marked_both_ways_is_refused() -> None:
 
 
 def test_both_legs_of_a_call_may_differ() -> None:
-    legs = [Mark("call.wav", n, f"s{n}", f"s{n}", c) for n, c in enumerate(("left", "right"))]
+    legs = [
+        Mark("call.wav", n, f"s{n}", f"s{n}", c)
+        for n, c in enumerate((Channel.LEFT, Channel.RIGHT))
+    ]
     check(
         [
             *marks(3, 3),

@@ -13,9 +13,11 @@ from tests.line.lines import write_calls, write_table
 
 BUDGET = ["--max-false-alarm", "0.1"]
 
+Rows = list[dict[str, str]]
+
 
 @pytest.fixture(scope="module")
-def calls(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, str]]:
+def calls(tmp_path_factory: pytest.TempPathFactory) -> Rows:
     return write_calls(tmp_path_factory.mktemp("calls"), 24)
 
 
@@ -24,10 +26,7 @@ def tune(model: Path, marks: str, output: Path, *more: str) -> int:
 
 
 def test_marks_to_a_model_that_scores(
-    calls: list[dict[str, str]],
-    model_path: Path,
-    tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
+    calls: Rows, model_path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     marks, output, report = (tmp_path / name for name in ("m.csv", "mine.onnx", "mine.json"))
     write_table(marks, calls)
@@ -53,7 +52,7 @@ def test_marks_to_a_model_that_scores(
 
 
 def test_a_tuned_model_is_tuned_from_the_rule_before(
-    calls: list[dict[str, str]], model_path: Path, tmp_path: Path
+    calls: Rows, model_path: Path, tmp_path: Path
 ) -> None:
     marks = write_table(tmp_path / "m.csv", calls)
     once, twice = tmp_path / "once.onnx", tmp_path / "twice.onnx"
@@ -66,7 +65,7 @@ def test_a_tuned_model_is_tuned_from_the_rule_before(
 
 
 def test_unlabelled_results_set_the_prevalence(
-    calls: list[dict[str, str]], model_path: Path, tmp_path: Path
+    calls: Rows, model_path: Path, tmp_path: Path
 ) -> None:
     marks, results = write_table(tmp_path / "m.csv", calls), tmp_path / "results.csv"
     paths = [row["path"] for row in calls if row["label"] == "live"] + [calls[1]["path"]]
@@ -76,10 +75,7 @@ def test_unlabelled_results_set_the_prevalence(
 
 
 def test_rows_of_no_use_are_told_and_the_rest_counts(
-    calls: list[dict[str, str]],
-    model_path: Path,
-    tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
+    calls: Rows, model_path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     gone = {"path": "gone.wav", "label": "live", "source": "x"}
     marks = write_table(tmp_path / "m.csv", [*calls, gone])
@@ -104,7 +100,7 @@ def test_rows_of_no_use_are_told_and_the_rest_counts(
 def test_refusals_leave_no_file(
     change: object,
     said: str,
-    calls: list[dict[str, str]],
+    calls: Rows,
     model_path: Path,
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
@@ -128,7 +124,7 @@ def test_refusals_leave_no_file(
 def test_wrong_options_are_named(
     more: list[str],
     said: str,
-    calls: list[dict[str, str]],
+    calls: Rows,
     model_path: Path,
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],

@@ -1,3 +1,5 @@
+from typing import Any
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -21,7 +23,7 @@ NASTY = st.one_of(
 )
 
 
-def page(*content: object, **attributes: object) -> str:
+def page(*content: Any, **attributes: Any) -> str:
     head = element("head", element("meta", charset="utf-8"), element("title", "t"))
     return render(element("html", head, element("body", element("p", *content, **attributes))))
 
@@ -34,6 +36,7 @@ def test_text_from_outside_never_becomes_markup(text: str) -> None:
     )
     tree = made.parse(shown)
     paragraph = tree.find(f".//{made.XHTML}p")
+    assert paragraph is not None
     assert [node.tag for node in paragraph.iter()] == [
         f"{made.XHTML}{tag}" for tag in ("p", "b", "span")
     ]

@@ -1,5 +1,6 @@
 import json
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -84,6 +85,6 @@ def test_a_change_holds_the_evidence_before_it_as_json() -> None:
         {"quiet_seconds": 0.0},
     ],
 )
-def test_policies_that_cannot_work_are_refused(change: dict[str, float]) -> None:
+def test_policies_that_cannot_work_are_refused(change: dict[str, Any]) -> None:
     with pytest.raises(UsageError):
         replace(POLICY, **change)

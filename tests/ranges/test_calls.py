@@ -7,9 +7,10 @@ import pytest
 from arro3.core import Array, DataType, RecordBatch, RecordBatchReader
 
 from audio_model.errors import ResultsError, UsageError
-from audio_model.ranges.calls import DamagedRow, parse_call, read_calls
+from audio_model.ranges.calls import parse_call, read_calls
 from audio_model.ranges.rates import Answer
 from audio_model.ranges.tree import RangeCall
+from audio_model.tables.readers import DamagedRow
 from audio_model.times import Form
 
 ROW = {"caller": "95213001", "time": "1700000000.5", "verdict": "recorded"}
@@ -44,7 +45,12 @@ def test_a_result_table_with_carried_call_records_is_read(tmp_path: Path) -> Non
 
 
 def test_live_events_are_read(tmp_path: Path) -> None:
-    event = {"event": "final", "call": "abc", "verdict": "unknown", "reason": "unsure"}
+    event: dict[str, object] = {
+        "event": "final",
+        "call": "abc",
+        "verdict": "unknown",
+        "reason": "unsure",
+    }
     event |= {"caller": "+8613912345678", "called": "95588", "time": 1.7e9}
     (call,) = read_calls(write(tmp_path / "events.jsonl", json.dumps(event) + "\n"))
     assert isinstance(call, RangeCall)
@@ -75,7 +81,7 @@ def test_numbers_that_parquet_took_for_quantities_stay_numbers(tmp_path: Path) -
         "time": Array([1.7e9], DataType.float64()),
         "verdict": Array(["live"], DataType.utf8()),
     }
-    batch = RecordBatch.from_pydict(columns)
+    batch = RecordBatch.from_pydict({**columns})
     file = tmp_path / "calls.parquet"
     arro3.io.write_parquet(RecordBatchReader.from_batches(batch.schema, [batch]), str(file))
     (call,) = read_calls(str(file))

@@ -3,12 +3,12 @@ from pathlib import Path
 import pytest
 
 from audio_model.errors import ResultsError
-from audio_model.ranges.calls import DamagedRow
 from audio_model.ranges.numbers import normalise
 from audio_model.records import imports, marks
 from audio_model.records.calls import read_archive, segment_of
 from audio_model.records.marks import Said
 from audio_model.records.store import CallStore
+from audio_model.tables.readers import DamagedRow
 from tests.records import made
 from tests.records.made import THRESHOLDS, call, number_of, queue, store_of
 

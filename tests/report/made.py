@@ -4,6 +4,7 @@ import json
 import warnings
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 from xml.etree.ElementTree import Element
 
 import html5lib
@@ -17,12 +18,12 @@ def result(
     path: str = "calls/a.wav",
     outcome: Outcome = Outcome.RECORDED,
     score: float | None = 0.9,
-    **more: object,
+    **more: Any,
 ) -> Result:
     """A row; an error has no score and a message unless told otherwise."""
     if outcome is Outcome.ERROR:
-        return Result(path, outcome, **{"error": "no such file", "reason": "error", **more})
-    values = {"seconds": 6.0, "speech_seconds": 4.0, "reason": "", **more}
+        return Result(path, outcome, **{"error": "no such file", "reason": "error"} | more)
+    values: dict[str, Any] = {"seconds": 6.0, "speech_seconds": 4.0, "reason": "", **more}
     return Result(path, outcome, score=score, **values)
 
 
@@ -58,7 +59,9 @@ def parse(page: str) -> Element:
 
 def said(root: Element) -> str:
     """All text of a page but for its style and script, one space between words."""
-    return " ".join("".join(_texts(root.find(f"{XHTML}body"))).split())
+    body = root.find(f"{XHTML}body")
+    assert body is not None
+    return " ".join("".join(_texts(body)).split())
 
 
 def _texts(node: Element) -> Iterator[str]:

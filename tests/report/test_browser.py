@@ -1,16 +1,13 @@
 """The pages in a real browser: Chromium, driven through Playwright."""
 
-import os
-import shutil
 import time
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 import soundfile
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 
 from audio_model import cli
 from audio_model.pages.markup import Child, element, render
@@ -18,42 +15,18 @@ from audio_model.pages.tables import breakable
 from audio_model.ranges.page import page as ranges_page
 from audio_model.ranges.store import RangeStore
 from tests import ranges_made, sounds
+from tests.browser import NEEDS_CHROMIUM, Opened, launched, looks, opened_page
 
-CHROMIUM = next(
-    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
-)
-
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.peer,
-    pytest.mark.skipif(
-        CHROMIUM is None, reason="Chromium is not here: scripts/peers packages installs it"
-    ),
-]
+pytestmark = NEEDS_CHROMIUM
 
 
 NASTY_NOTE = "<script>alert(1)</script>"
 
 
-@dataclass
-class Opened:
-    """A page, and what it did that it should not do."""
-
-    page: Page
-    said: list[str] = field(default_factory=list)
-    requested: list[str] = field(default_factory=list)
-
-
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(
-            executable_path=CHROMIUM,
-            args=[*arguments, "--autoplay-policy=no-user-gesture-required"],
-        )
+    with launched() as chromium:
         yield chromium
-        chromium.close()
 
 
 @pytest.fixture(scope="module")
@@ -86,14 +59,8 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def opened(browser: Browser, request: pytest.FixtureRequest) -> Iterator[Opened]:
-    context = browser.new_context(**getattr(request, "param", {}))
-    result = Opened(context.new_page())
-    result.page.on("console", lambda message: result.said.append(message.text))
-    result.page.on("pageerror", lambda error: result.said.append(str(error)))
-    result.page.on("dialog", lambda dialog: result.said.append(dialog.message))
-    result.page.on("request", lambda sent: result.requested.append(sent.url))
-    yield result
-    context.close()
+    with opened_page(browser, getattr(request, "param", {})) as result:
+        yield result
 
 
 PAGES = ["r.html", "c.html", "n.html"]
@@ -102,14 +69,7 @@ PAGES = ["r.html", "c.html", "n.html"]
 @pytest.mark.parametrize("name", PAGES)
 @pytest.mark.parametrize(
     "opened",
-    [
-        {"viewport": {"width": width, "height": 800}, "color_scheme": light, "locale": language}
-        for width, light, language in (
-            (1280, "light", "en-GB"),
-            (390, "dark", "zh-CN"),
-            (390, "light", "en-GB"),
-        )
-    ],
+    looks((1280, "light", "en-GB"), (390, "dark", "zh-CN"), (390, "light", "en-GB")),
     indirect=True,
 )
 def test_a_page_opens_without_errors_or_network_and_fits(
@@ -173,7 +133,8 @@ def test_names_of_lanes_stand_beside_their_bars_and_ticks_under_them(
     assert abs(name["y"] + name["height"] / 2 - bar["y"] - bar["height"] / 2) < 30
     ticks = page.locator(".lanes .axis text")
     assert 2 <= ticks.count() <= 7
-    right = max(box["x"] + box["width"] for box in (each.bounding_box() for each in ticks.all()))
+    boxes = filter(None, (each.bounding_box() for each in ticks.all()))
+    right = max(box["x"] + box["width"] for box in boxes)
     assert right <= page.evaluate("document.documentElement.clientWidth")
 
 

@@ -1,4 +1,5 @@
 from collections import Counter
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -114,7 +115,7 @@ def test_as_text_and_as_values() -> None:
     assert "only in old: 1\n  calls/1/39.wav" in text
     assert "only in new: 1\n  calls/new.wav" in text
 
-    values = as_values(comparison)
+    values: dict[str, Any] = dict(as_values(comparison))
     assert (values["joined"], values["flips"], values["opposite"]) == (39, 5, 5)
     assert values["matrix"]["live"] == {"recorded": 5, "unknown": 0, "live": 34, "error": 0}
     assert values["only_old"] == {"count": 1, "examples": ["calls/1/39.wav"]}

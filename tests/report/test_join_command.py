@@ -46,8 +46,8 @@ def joined(folder: Path, *arguments: str, status: int = 0) -> list[dict[str, str
 def test_by_path_each_verdict_has_its_record_whole(tmp_path: Path) -> None:
     results = verdicts(tmp_path, ["calls/1.wav", "calls/2.wav"], language=["zh", "en"])
     header = ["path", "caller", "time", "trunk", "attestation", "queue"]
-    records = [
-        header,
+    records: list[list[object]] = [
+        [*header],
         ["calls/2.wav", "95588", DAY, "pstn", "", "a"],
         ["calls/1.wav", "95213", DAY + 1, "voip", "TN-Validation-Passed-A", "b"],
     ]
@@ -119,7 +119,7 @@ def test_by_number_and_time_however_they_are_written(tmp_path: Path) -> None:
         called=["", "13800000001", "", "", "13800000009", ""],
         time=[DAY, DAY + 10, DAY + 100, DAY, DAY + 10, "soon"],
     )
-    records = [
+    records: list[list[object]] = [
         ["Caller", "called", "time", "trunk"],
         ["'013912345678", "13800000000", f"{DAY + 4}000", "p"],
         ["0086 95213", "+8613800000001", DAY + 11, "q"],
@@ -177,7 +177,7 @@ def test_campaigns_come_by_path(tmp_path: Path) -> None:
 def test_the_table_is_one_for_report_and_ranges(tmp_path: Path) -> None:
     n = 40
     paths = [f"{index}.wav" for index in range(n)]
-    cdr = [["path", "caller", "time", "trunk", "attestation"]]
+    cdr: list[list[object]] = [["path", "caller", "time", "trunk", "attestation"]]
     cdr += [[p, "95213001", DAY + i, f"t{i}", "ABC"[i % 3]] for i, p in enumerate(paths)]
     cdr[3][4] = ""
     joined(tmp_path, verdicts(tmp_path, paths), write(tmp_path / "cdr.csv", cdr))

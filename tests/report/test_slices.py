@@ -1,3 +1,4 @@
+from collections.abc import Sequence
 from datetime import date
 
 import pytest
@@ -20,7 +21,7 @@ from tests.report import made
 FOLDERS = SliceBy(SliceKind.FOLDER)
 
 
-def guessed(**columns: list[object]) -> list[tuple[SliceKind, str]]:
+def guessed(**columns: Sequence[object]) -> list[tuple[SliceKind, str]]:
     length = max(map(len, columns.values()))
     rows = [
         made.result(carried={name: values[n % len(values)] for name, values in columns.items()})

@@ -60,7 +60,7 @@ PACKERS: dict[str, Packer] = {
 
 
 @contextmanager
-def opened(packed: bytes, name: str) -> Iterator[Archive]:
+def opened(packed: bytes | bytearray, name: str) -> Iterator[Archive]:
     kind = kind_of(name)
     assert kind is not None
     file = io.BytesIO(packed)
@@ -70,7 +70,7 @@ def opened(packed: bytes, name: str) -> Iterator[Archive]:
     assert file.closed
 
 
-def listed(packed: bytes, name: str) -> list[Member]:
+def listed(packed: bytes | bytearray, name: str) -> list[Member]:
     """The members, apart from their places."""
     with opened(packed, name) as archive:
         return [replace(member, place=None) for member in archive.members()]
@@ -196,7 +196,7 @@ def test_members_before_the_damage_of_a_tar_are_read(name: str, damage: str) -> 
         packed = packed[:at] + b"?" + packed[at + 1 :]
     if name.endswith(".gz"):
         packed = gzip.compress(packed)
-    found = []
+    found: list[object] = []
     with opened(packed, name) as archive:
         with pytest.raises(OSError, match="the archive is damaged"):
             found.extend(member.name for member in archive.members())

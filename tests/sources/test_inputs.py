@@ -8,18 +8,7 @@ from hypothesis import strategies as st
 
 from audio_model.sources.inputs import expand, read_list, walk
 from audio_model.tables.rows import Entry
-
-
-@pytest.fixture
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
-
-
-def make(*names: str) -> None:
-    for name in names:
-        Path(name).parent.mkdir(parents=True, exist_ok=True)
-        Path(name).touch()
+from tests.touched import touch
 
 
 def paths(entries: Iterable[Entry]) -> list[str]:
@@ -37,14 +26,16 @@ def listed(content: bytes) -> list[Entry]:
 
 
 def test_a_folder_gives_its_recordings_sorted_by_path(here: Path) -> None:
-    make("d/b.wav", "d/a/z.FLAC", "d/a.ulaw", "d/a-b/y.mp3", "d/notes.txt", "d/m.csv", "d/中/x.amr")
+    touch(
+        "d/b.wav", "d/a/z.FLAC", "d/a.ulaw", "d/a-b/y.mp3", "d/notes.txt", "d/m.csv", "d/中/x.amr"
+    )
     found = paths(walk("d"))
     assert found == ["d/a-b/y.mp3", "d/a.ulaw", "d/a/z.FLAC", "d/b.wav", "d/中/x.amr"]
     assert found == sorted(found)
 
 
 def test_links_are_followed_once(here: Path) -> None:
-    make("d/a/x.wav", "elsewhere/y.wav")
+    touch("d/a/x.wav", "elsewhere/y.wav")
     Path("d/a/up").symlink_to("..")
     Path("d/itself").symlink_to("itself")
     Path("d/other").symlink_to("../elsewhere")
@@ -56,7 +47,7 @@ def test_links_are_followed_once(here: Path) -> None:
 def test_a_folder_that_cannot_be_listed_is_named_in_its_place(
     here: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    make("d/a.wav", "d/closed/x.wav", "d/z.wav")
+    touch("d/a.wav", "d/closed/x.wav", "d/z.wav")
     scandir = os.scandir
 
     def refuse(path: Path) -> "os._ScandirIterator[str]":
@@ -73,7 +64,7 @@ def test_a_folder_that_cannot_be_listed_is_named_in_its_place(
 
 
 def test_a_folder_without_audio_says_so(here: Path) -> None:
-    make("d/notes.txt")
+    touch("d/notes.txt")
     assert list(walk("d")) == [Entry("d", problem="the folder holds no audio files")]
 
 
@@ -94,7 +85,7 @@ def test_a_very_deep_folder_is_walked(here: Path) -> None:
 
 
 def test_what_is_named_keeps_its_order_and_its_spelling(here: Path) -> None:
-    make("b.wav", "d/x.wav", "a.txt")
+    touch("b.wav", "d/x.wav", "a.txt")
     Path("m.csv").write_text("path\nd/x.wav\n")
     named = ["./b.wav", "d", "missing.wav", "m.csv", "a.txt", "b.wav", "x" * 5000]
     assert paths(expand(named)) == [
@@ -109,7 +100,9 @@ def test_what_is_named_keeps_its_order_and_its_spelling(here: Path) -> None:
 
 
 def test_patterns_match_as_in_a_shell(here: Path) -> None:
-    make("d/b.wav", "d/a.wav", "d/a.mp3", "d/.hidden.wav", "d/e/c.wav", "d/e/f/d.wav", "d/.g/h.wav")
+    touch(
+        "d/b.wav", "d/a.wav", "d/a.mp3", "d/.hidden.wav", "d/e/c.wav", "d/e/f/d.wav", "d/.g/h.wav"
+    )
     assert paths(expand(["d/*.wav"])) == ["d/a.wav", "d/b.wav"]
     assert paths(expand(["d/.*.wav"])) == ["d/.hidden.wav"]
     assert paths(expand(["?/[ab].wav"])) == ["d/a.wav", "d/b.wav"]
@@ -119,7 +112,7 @@ def test_patterns_match_as_in_a_shell(here: Path) -> None:
 
 
 def test_two_stars_reach_every_level_once(here: Path) -> None:
-    make("a.wav", "d/b.wav", "d/e/c.wav", "d/e/in/x.wav")
+    touch("a.wav", "d/b.wav", "d/e/c.wav", "d/e/in/x.wav")
     Path("d/e/up").symlink_to("..")
     every = ["a.wav", "d/b.wav", "d/e/c.wav", "d/e/in/x.wav"]
     assert paths(expand(["**/*.wav"])) == every
@@ -133,7 +126,7 @@ def test_a_pattern_without_a_match_says_so(here: Path) -> None:
 
 
 def test_a_file_named_like_a_pattern_is_itself(here: Path) -> None:
-    make("a[1].wav", "a1.wav", "*.wav")
+    touch("a[1].wav", "a1.wav", "*.wav")
     assert paths(expand(["a[1].wav", "*.wav"])) == ["a[1].wav", "*.wav"]
 
 

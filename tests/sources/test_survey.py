@@ -2,26 +2,13 @@ import zipfile
 from collections import Counter
 from pathlib import Path
 
-import pytest
-
 from audio_model.sources.inputs import expand
 from audio_model.sources.survey import left_out_text, survey
-
-
-@pytest.fixture
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
-
-
-def make(*names: str) -> None:
-    for name in names:
-        Path(name).parent.mkdir(parents=True, exist_ok=True)
-        Path(name).touch()
+from tests.touched import touch
 
 
 def test_a_survey_counts_and_gathers_columns(here: Path) -> None:
-    make("d/a.wav", "d/b.wav")
+    touch("d/a.wav", "d/b.wav")
     Path("m.csv").write_text("path,label\na.wav,1\n")
     Path("n.jsonl").write_text('{"path": "a", "note": 1}\n{"path": "b", "label": 2, "x": 3}\n')
     found = survey(["d", "m.csv", "n.jsonl", "missing"])
@@ -31,17 +18,17 @@ def test_a_survey_counts_and_gathers_columns(here: Path) -> None:
 
 
 def test_a_survey_has_the_entries_as_they_were_listed(here: Path) -> None:
-    make("d/a.wav", "d/b.wav", "d/\udcff.wav")
+    touch("d/a.wav", "d/b.wav", "d/\udcff.wav")
     Path("m.csv").write_text("path,label\na.wav,1\n")
     paths = ["m.csv", "d", "missing", "m.csv"]
     before = list(expand(paths))
     found = survey(paths)
-    make("d/c.wav")
+    touch("d/c.wav")
     assert list(found) == before
 
 
 def test_what_cannot_be_listed_quickly_is_listed_in_its_place(here: Path) -> None:
-    make("d/a.wav", "d/b.wav")
+    touch("d/a.wav", "d/b.wav")
     found = survey(["d/a.wav", "none.tar.gz", "d/b.wav"])
     assert found.total is None
     assert [entry.path for entry in found] == ["d/a.wav", "none.tar.gz", "d/b.wav"]

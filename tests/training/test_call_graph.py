@@ -22,16 +22,7 @@ from training.call_graph import (
 from training.network import Network, NetworkConfig
 
 N_STEPS = 30
-CALLS = np.stack(
-    [
-        sounds.voice(2.4, 1),
-        sounds.voice(2.4, 1, played=True),
-        sounds.tone(2.4, 440),
-        sounds.silence(2.4),
-        np.sign(sounds.noise(2.4)),
-        sounds.noise(2.4, level=1e-4),
-    ]
-)[:, : N_STEPS * STEP_SAMPLES]
+CALLS = sounds.unlike_calls(2.4)[:, : N_STEPS * STEP_SAMPLES]
 
 
 def features() -> Tensor:

@@ -10,7 +10,8 @@ import pytest
 import torch
 
 from audio_model.errors import ModelError, UsageError
-from tests import clips, readout
+from tests import clips
+from tests.training import readout
 from training import checkpoint
 from training.checkpoint import Checkpoint
 from training.data import manifest

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests import clips, readout, runs, sounds
+from tests import clips, sounds
+from tests.training import made, readout, runs
 from training import checkpoint, config, evaluate
 from training.checkpoint import CHECKPOINT
 from training.data.corpus import Corpus
@@ -18,7 +19,7 @@ from training.evaluation.infer import raw
 
 def test_a_quick_check_of_a_network_that_can() -> None:
     voices = [
-        clips.sound(sounds.voice(3, seed, played=bool(label)), clips.clip(f"{label}{seed}", label))
+        made.sound(sounds.voice(3, seed, played=bool(label)), made.clip(f"{label}{seed}", label))
         for seed in range(100, 108)
         for label in (0, 1)
     ]
@@ -78,7 +79,7 @@ def test_a_missing_run_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str
 def test_a_quick_check_without_both_classes_has_no_rates() -> None:
     """Such as that of a run which deals nobody to dev."""
     network = readout.network()
-    live = clips.sound(sounds.voice(1, 1), clips.clip("live", 0))
+    live = made.sound(sounds.voice(1, 1), made.clip("live", 0))
     assert quick_check(network, []) == {}
     assert quick_check(network, raw([live])) == {}
 

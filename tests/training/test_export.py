@@ -17,22 +17,14 @@ from audio_model import frontend
 from audio_model.errors import UsageError
 from audio_model.model import INPUTS, OUTPUTS, Model
 from audio_model.steps import STEP_SAMPLES
-from tests import readout, sounds
+from tests import fixture, sounds
+from tests.training import readout
 from training import export
 from training.call_graph import CallGraph
 from training.checkpoint import Checkpoint
 
 N_STEPS = 30
-CALLS = np.stack(
-    [
-        sounds.voice(2.4, 1),
-        sounds.voice(2.4, 1, played=True),
-        sounds.tone(2.4, 440),
-        sounds.silence(2.4),
-        np.sign(sounds.noise(2.4)),
-        sounds.noise(2.4, level=1e-4),
-    ]
-)[:, : N_STEPS * STEP_SAMPLES]
+CALLS = sounds.unlike_calls(2.4)[:, : N_STEPS * STEP_SAMPLES]
 
 
 @pytest.fixture(scope="module")
@@ -50,6 +42,19 @@ def of_torch(
 ) -> list[NDArray[np.float32]]:
     with torch.no_grad():
         return [x.numpy() for x in graph(torch.from_numpy(samples), torch.from_numpy(state))]
+
+
+def test_the_model_of_the_runtimes_tests_is_what_is_made_here(
+    trained: Checkpoint, tmp_path: Path
+) -> None:
+    """``python -m tests.training.readout`` makes it anew."""
+    export.export_model(trained, tmp_path / "made.onnx")
+    kept, made = Model.load(fixture.MODEL), Model.load(tmp_path / "made.onnx")
+    assert kept.about == made.about
+    for theirs, ours in zip(
+        kept.run(CALLS, kept.start(6)), made.run(CALLS, made.start(6)), strict=True
+    ):
+        np.testing.assert_allclose(theirs, ours, rtol=0, atol=1e-3)
 
 
 @given(
@@ -117,7 +122,7 @@ def test_the_file_says_what_it_is(trained: Checkpoint, graph: CallGraph) -> None
     assert about["sample_rate"] == 8000
     assert about["step_samples"] == STEP_SAMPLES
     assert about["state_size"] == graph.state_size
-    assert about["decision"]["max_seconds"] == readout.RULE.max_seconds
+    assert about["decision"]["max_seconds"] == fixture.RULE.max_seconds
     assert about["network"]["temporal_channels"] == trained.network.temporal_channels
     assert about["weights_hash"] == trained.weights_hash
 
@@ -142,7 +147,7 @@ def test_a_checkpoint_without_operating_points_is_refused(
 def test_main_exports_a_run(trained: Checkpoint, tmp_path: Path) -> None:
     trained.save(tmp_path / "checkpoint.safetensors")
     assert export.main([str(tmp_path)]) == 0
-    assert Model.load(tmp_path / "model.onnx").rule == readout.RULE
+    assert Model.load(tmp_path / "model.onnx").rule == fixture.RULE
 
 
 def test_main_tells_of_a_missing_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

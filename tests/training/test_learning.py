@@ -4,6 +4,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -33,7 +34,7 @@ def pool(n: int = 32, seed: int = 0) -> Pool:
     return Pool(log_mel.astype(np.float16), label, heard, np.arange(n), np.arange(n), np.ones(n))
 
 
-def trainer(teachers: Sequence[Network] = (), weight: float = 0.7, **settings: object) -> Trainer:
+def trainer(teachers: Sequence[Network] = (), weight: float = 0.7, **settings: Any) -> Trainer:
     small = TrainConfig(scenes=32, epochs=3, batch_size=8, threads=1, **settings)
     config = Config(
         DataConfig((Path("m.csv"),)),
@@ -76,16 +77,14 @@ def test_the_rate_rises_and_falls_to_zero() -> None:
         learner.optimizer.step()
         learner.schedule.step()
         rates.append(learner.schedule.get_last_lr()[0])
-    top = int(np.argmax(rates))
+    top = int(np.argmax([float(rate) for rate in rates]))
     assert 1 <= top <= 3
     assert rates == sorted(rates[:top]) + sorted(rates[top:], reverse=True)
     assert rates[-1] == pytest.approx(0, abs=1e-9)
     assert max(rates) <= 2e-3
 
 
-def losses(
-    logit: list[float], label: int, held: list[int], **settings: object
-) -> tuple[float, float]:
+def losses(logit: list[float], label: int, held: list[int], **settings: Any) -> tuple[float, float]:
     of_logit, of_heard = loss_of(
         torch.tensor([logit]),
         torch.zeros(1, len(Heard), len(held)),

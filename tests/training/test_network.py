@@ -8,7 +8,7 @@ from torch import Tensor
 
 from audio_model.frontend import N_MELS
 from audio_model.steps import FRAMES_PER_STEP, Heard
-from tests import readout
+from tests.training import readout
 from training.network import Network, NetworkConfig, RunningPooling, count_flops
 
 N_STEPS = 30

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -189,7 +190,8 @@ def test_corpora_that_nobody_met_judge_the_model(
         "live0", "live1", "recorded0", "recorded1",
     }  # fmt: skip
     assert [row["slice"] for row in raw["by_group"]] == ["lines"]
-    assert Detector.load(run / "model.onnx", max_false_alarm=0.5).about["metrics"]["raw"]
+    about: dict[str, Any] = dict(Detector.load(run / "model.onnx", max_false_alarm=0.5).about)
+    assert about["metrics"]["raw"]
     told = card.make(config.load(met_by_none / "toy.toml"), run)
     assert len(told.splitlines()) <= card.MAX_LINES
     assert "corpora that the network has not met" in told

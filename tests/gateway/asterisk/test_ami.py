@@ -1,10 +1,9 @@
 """A stand-in for Asterisk's Manager Interface on the loopback address."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Any
 
 import pytest
 
@@ -15,6 +14,7 @@ from audio_model.gateway.asterisk.alive import Hears
 from audio_model.gateway.asterisk.ami import Ami
 from audio_model.gateway.events import CallInfo, Event, EventKind
 from tests.gateway.fakes import verdict
+from tests.gateway.waiting import run, until
 
 GREETING = b"Asterisk Call Manager/11.0.0\r\n"
 CALL = CallInfo("2dc45377-9812-42f7-b7ff-7fca13891148", "audiosocket")
@@ -101,20 +101,6 @@ async def connected(
         for writer in manager.writers:
             writer.close()
         await asyncio.sleep(0.01)
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(5):
-        while not condition():
-            await asyncio.sleep(0.005)
-
-
-def run(test: Coroutine[Any, Any, None]) -> None:
-    async def within() -> None:
-        async with asyncio.timeout(10):
-            await test
-
-    asyncio.run(within())
 
 
 def test_the_channel_that_the_dialplan_named_gets_the_variables() -> None:
@@ -274,7 +260,7 @@ def test_what_is_advised_of_the_callers_range_is_told_with_the_verdict() -> None
     async def advise(number: str) -> dict[str, object] | None:
         await asyncio.sleep(0.05)
         asked.append(number)
-        known = {"act": "block", "state": "open", "range": "952137"}
+        known: dict[str, object] = {"act": "block", "state": "open", "range": "952137"}
         return known if number == "95213700" else None
 
     async def test() -> None:

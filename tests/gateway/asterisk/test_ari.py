@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,6 +18,7 @@ from audio_model.gateway.asterisk.action import Action
 from audio_model.gateway.asterisk.ari import Ari
 from audio_model.gateway.events import CallInfo, Event, EventKind
 from tests.gateway.fakes import verdict
+from tests.gateway.waiting import run, until
 
 CALLER = {
     "id": "1795528793.1",
@@ -83,20 +84,6 @@ async def connected(pbx: Pbx, action: Action = Action.VARIABLE) -> AsyncIterator
     finally:
         await client.close()
         await runner.cleanup()
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(5):
-        while not condition():
-            await asyncio.sleep(0.005)
-
-
-def run(test: Coroutine[Any, Any, None]) -> None:
-    async def within() -> None:
-        async with asyncio.timeout(10):
-            await test
-
-    asyncio.run(within())
 
 
 async def call(pbx: Pbx) -> str:

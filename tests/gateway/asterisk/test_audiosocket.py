@@ -24,13 +24,12 @@ from audio_model.gateway import pace
 from audio_model.gateway.asterisk import audiosocket
 from audio_model.gateway.asterisk.action import HangUp
 from audio_model.gateway.asterisk.audiosocket import (
-    HANGUP_FRAME,
     MAX_BAD_FRAMES,
-    SAMPLE_RATES,
     AudioSocketProtocol,
     AudioSocketServer,
     serve_audiosocket,
 )
+from audio_model.gateway.asterisk.frames import HANGUP_FRAME, SAMPLE_RATES
 from audio_model.gateway.asterisk.guess import GUESS_BYTES, guess_encoding
 from audio_model.gateway.calls import Calls
 from audio_model.gateway.events import CallInfo, Event, EventKind

@@ -8,7 +8,21 @@ from hypothesis import strategies as st
 
 from audio_model.gateway.dialects.base import Dialect, ProtocolError
 
-RATES = (0, -1, 1, 10**9, 10**400, "8000", "", "1e3", 8000.5, None, True, [], {})
+RATES: tuple[object, ...] = (
+    0,
+    -1,
+    1,
+    10**9,
+    10**400,
+    "8000",
+    "",
+    "1e3",
+    8000.5,
+    None,
+    True,
+    [],
+    {},
+)
 
 _json = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),

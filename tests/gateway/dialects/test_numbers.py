@@ -1,6 +1,7 @@
 """Numbers are consecutive, with gaps where audio is lost and nowhere else."""
 
 import itertools
+from collections.abc import Sequence
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -10,7 +11,7 @@ from audio_model.gateway.dialects.numbers import PacketNumbers
 MS = 20.0
 
 
-def numbers_of(packets: list[tuple[int | None, int | None]]) -> list[int]:
+def numbers_of(packets: Sequence[tuple[int | None, int | None]]) -> list[int]:
     numbers = PacketNumbers()
     given = [numbers.number(chunk, timestamp, MS) for chunk, timestamp in packets]
     return [number - given[0] for number in given]

@@ -1,5 +1,6 @@
 import json
 from itertools import pairwise
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -11,7 +12,8 @@ from audio_model.gateway.dialects.streams import Interleaved, json_object, scala
 from tests.gateway.fakes import FakeLeg
 
 
-def legs(n: int) -> list[FakeLeg]:
+def legs(n: int) -> list[Any]:
+    """FakeLegs, which stand in for legs."""
     return [FakeLeg(str(number), RawFormat(Encoding.S16LE)) for number in range(n)]
 
 

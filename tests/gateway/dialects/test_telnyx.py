@@ -109,6 +109,7 @@ def test_l16_is_in_network_order(sample_rate: int) -> None:
 def encoded(codec: str, sample_rate: int, samples: np.ndarray) -> list[bytes]:
     """Packets of 20 ms, as FFmpeg encodes them."""
     context = av.CodecContext.create(codec, "w")
+    assert isinstance(context, av.AudioCodecContext)
     context.sample_rate, context.layout, context.format = sample_rate, "mono", "s16"
     context.open()
     n = sample_rate // 50

@@ -435,7 +435,8 @@ def test_a_call_of_rtpengine_is_followed_when_asked() -> None:
                     assert response.status == 202
                     assert await response.json() == {"call": "a", "begun": begun}
             assert fake.followed[0] == ("a", "b", "1", "2")
-            for bad in ({}, {"call_id": ""}, {"call_id": 5}, {"call_id": "x" * 300}, [], None):
+            wrong: tuple[object, ...] = ({}, {"call_id": ""}, {"call_id": 5}, [], None)
+            for bad in (*wrong, {"call_id": "x" * 300}):
                 async with here.client.post("/v1/rtpengine", json=bad) as response:
                     assert await error_of(response) == (400, "bad_request")
             async with here.client.post("/v1/rtpengine", data=b"[" * 10_000) as response:

@@ -168,7 +168,8 @@ def test_what_is_sent_leaves_before_the_loop_does_anything_else() -> None:
         async with adapter() as here, here.connect():
             dialect = await here.dialect()
             connection: Any = dialect.connection
-            transport, written = connection.transport, []
+            transport = connection.transport
+            written: list[bytes] = []
             connection.transport = SimpleNamespace(
                 is_closing=transport.is_closing,
                 get_write_buffer_size=transport.get_write_buffer_size,
@@ -394,6 +395,7 @@ def test_a_peer_that_can_not_be_told_to_go_is_cut_off(monkeypatch: pytest.Monkey
         async with adapter(Limits(idle_seconds=0.2)) as here:
             _, writer = await raw(here)
             dialect = await here.dialect()
+            assert isinstance(writer.transport, asyncio.Transport)
             writer.transport.pause_reading()
             transport = cast(Any, dialect.connection).transport
             for _ in range(2000):

@@ -21,7 +21,7 @@ def entry(
     """What a final event writes to the log."""
     records: list[logging.LogRecord] = []
     handler = logging.Handler()
-    handler.emit = records.append  # type: ignore[method-assign]
+    handler.emit = records.append  # type: ignore[method-assign, assignment]
     publish.logger.addHandler(handler)
     publish.logger.setLevel(logging.INFO)
     try:

@@ -79,7 +79,7 @@ def test_a_disk_that_is_full_is_told_once_and_ends_nothing(
 
     spool = Spool(tmp_path)
     with monkeypatch.context() as patch:
-        patch.setattr(module.os, "write", full)
+        patch.setattr(os, "write", full)
         spool.add("a", b"{}", urgent=True)
         spool.add("b", b"{}", urgent=True)
     assert caplog.text.count("No space left") == 1

@@ -142,7 +142,7 @@ class Asterisk:
             text = path.read_text()
             text += {"extensions.conf": _TESTS, "modules.conf": _MODULES}.get(path.name, "")
             for pattern, value in changes.items():
-                text = re.sub(pattern, lambda _, value=value: value, text)
+                text = re.sub(pattern, value.replace("\\", r"\\"), text)
             (self.home / "etc" / path.name).write_text(text)
         asterisk_conf = _DIRECTORIES.format(home=self.home, folder=FOLDER, triplet=self._triplet)
         (self.home / "etc/asterisk.conf").write_text(asterisk_conf)

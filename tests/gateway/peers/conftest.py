@@ -1,22 +1,26 @@
-"""A server for real peers to call."""
-
-from collections.abc import Callable, Iterator
+import sys
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.gateway.process import ServerProcess
+from tests.gateway.peers import asterisk
+from tests.gateway.peers.asterisk import Asterisk
+
+
+@pytest.fixture(scope="module")
+def pbx() -> Iterator[Asterisk]:
+    # A socket's path must be short, which pytest's own folders are not.
+    with (
+        tempfile.TemporaryDirectory(prefix="asterisk-") as home,
+        asterisk.running(Path(home), sys.executable) as running,
+    ):
+        yield running
 
 
 @pytest.fixture
-def serve(tmp_path: Path) -> Iterator[Callable[..., ServerProcess]]:
-    """``serve(*flags)`` starts a server, which ends with the test."""
-    servers: list[ServerProcess] = []
-
-    def start(*flags: str) -> ServerProcess:
-        servers.append(ServerProcess(tmp_path, *flags))
-        return servers[-1]
-
-    yield start
-    for server in servers:
-        server.close()
+def no_calls_left(pbx: Asterisk) -> Iterator[None]:
+    pbx.forget()
+    yield
+    pbx.hang_up_all()

@@ -135,7 +135,13 @@ class Proxy:
         proxy = cls(sip, callee, serve, ng, folder / "kamailio.log")
         ports = {"5060": sip, "5070": callee, "8080": serve, "2223": ng}
         _copy("kamailio.cfg", folder, ports)
-        kamailio = [_found("kamailio") or "", "-f", folder / "kamailio.cfg", "-DD", "-E"]
+        kamailio: list[str | Path] = [
+            _found("kamailio") or "",
+            "-f",
+            folder / "kamailio.cfg",
+            "-DD",
+            "-E",
+        ]
         kamailio += ["-Y", folder, "-P", folder / "kamailio.pid", "-m", "64", "-M", "8"]
         with rtpengine(folder, ng), running(kamailio, proxy.log):
             _wait_for_port(sip)

@@ -2,10 +2,8 @@
 
 import asyncio
 import shutil
-import sys
-import tempfile
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -31,6 +29,7 @@ pytestmark = [
     pytest.mark.peer,
     pytest.mark.slow,
     pytest.mark.skipif(not asterisk.is_there(), reason=asterisk.MISSING),
+    pytest.mark.usefixtures("no_calls_left"),
 ]
 
 Pcm = NDArray[np.int16]
@@ -51,23 +50,6 @@ FRAME = 160
 """Samples of 20 ms."""
 
 MAX_SLIPS = 3
-
-
-@pytest.fixture(scope="module")
-def pbx() -> Iterator[Asterisk]:
-    # A socket's path must be short, which pytest's own folders are not.
-    with (
-        tempfile.TemporaryDirectory(prefix="asterisk-") as home,
-        asterisk.running(Path(home), sys.executable) as running,
-    ):
-        yield running
-
-
-@pytest.fixture(autouse=True)
-def no_calls_left(pbx: Asterisk) -> Iterator[None]:
-    pbx.forget()
-    yield
-    pbx.hang_up_all()
 
 
 @pytest.fixture(scope="module")

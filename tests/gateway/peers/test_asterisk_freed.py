@@ -7,11 +7,9 @@ import os
 import signal
 import subprocess
 import sys
-import tempfile
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager, suppress
-from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -33,6 +31,7 @@ pytestmark = [
     pytest.mark.peer,
     pytest.mark.slow,
     pytest.mark.skipif(not asterisk.is_there(), reason=asterisk.MISSING),
+    pytest.mark.usefixtures("no_calls_left"),
 ]
 
 FREE_SECONDS = 3.0
@@ -49,22 +48,6 @@ WS_KEY = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 
 Pretend = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Coroutine[Any, Any, None]]
 Serve = Callable[..., ServerProcess]
-
-
-@pytest.fixture(scope="module")
-def pbx() -> Iterator[Asterisk]:
-    with (
-        tempfile.TemporaryDirectory(prefix="asterisk-") as home,
-        asterisk.running(Path(home), sys.executable) as running,
-    ):
-        yield running
-
-
-@pytest.fixture(autouse=True)
-def no_calls_left(pbx: Asterisk) -> Iterator[None]:
-    pbx.forget()
-    yield
-    pbx.hang_up_all()
 
 
 def start(serve: Serve, pbx: Asterisk, to: str) -> ServerProcess:
@@ -209,10 +192,12 @@ async def _upgrades_and_raves(reader: asyncio.StreamReader, writer: asyncio.Stre
 @asynccontextmanager
 async def pretending(port: int, pretend: Pretend) -> AsyncIterator[None]:
     """Somebody else at a port of the example's server."""
-    tasks = set()
+    tasks: set[asyncio.Task[Any]] = set()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        tasks.add(asyncio.current_task())
+        task = asyncio.current_task()
+        assert task is not None
+        tasks.add(task)
         try:
             with suppress(ConnectionError, asyncio.IncompleteReadError):
                 await pretend(reader, writer)

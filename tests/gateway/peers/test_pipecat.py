@@ -8,7 +8,6 @@ messages that is called ``playAudio`` instead of ``media`` and is otherwise the 
 import base64
 import itertools
 import json
-import subprocess
 from dataclasses import dataclass
 from typing import Any
 
@@ -128,16 +127,7 @@ def pipecat() -> Answer:
         "packets": [base64.b64encode(packet).decode() for packet in packets],
         "messages": {name: [_packed(sent) for sent in _messages(name)] for name in DIALECTS},
     }
-    done = subprocess.run(
-        [python_peers.PYTHON, SCRIPT],
-        input=json.dumps(asked),
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    answer = json.loads(done.stdout)
+    answer = python_peers.ask(SCRIPT, asked)
     return Answer(
         {name: [_unpacked(sent) for sent in sents] for name, sents in answer["written"].items()},
         {name: base64.b64decode(pcm) for name, pcm in answer["read"].items()},

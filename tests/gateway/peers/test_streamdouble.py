@@ -1,8 +1,6 @@
 """streamdouble calls the server as Twilio does: with loss and jitter, and both of its verbs."""
 
 import base64
-import json
-import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -75,16 +73,7 @@ def place(
         "seed": 7,
         "fork": fork,
     }
-    done = subprocess.run(
-        [python_peers.PYTHON, SCRIPT],
-        input=json.dumps(asked),
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    return Placed(**json.loads(done.stdout))
+    return Placed(**python_peers.ask(SCRIPT, asked))
 
 
 def ulaw(name: str, seconds: float) -> bytes:

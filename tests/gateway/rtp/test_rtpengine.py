@@ -259,7 +259,7 @@ def test_nobody_at_the_port_is_an_error_and_no_crash(monkeypatch: pytest.MonkeyP
 
 
 def test_what_rtpengine_refuses_is_told_with_its_reason() -> None:
-    error = {"result": "error", "error-reason": "Unknown call-ID"}
+    error: dict[str, Encodable] = {"result": "error", "error-reason": "Unknown call-ID"}
     fake = FakeRtpengine(answers={"subscribe request": error})
 
     async def scenario(following: Rtpengine, calls: FakeCalls) -> None:

@@ -16,9 +16,7 @@ from audio_model.gateway.rtp.packet import parse
 from audio_model.gateway.rtp.stream import MAX_PAUSE_SECONDS, PROBATION, RtpStream, leg_format
 from tests.gateway.rtp.packets import rtp
 
-PCMU = by_payload_type(0)
-PCMA = by_payload_type(8)
-G722 = by_payload_type(9)
+PCMU, PCMA, G722 = (codec for n in (0, 8, 9) if (codec := by_payload_type(n)) is not None)
 assert PCMU and PCMA and G722
 MULAW = RawFormat(Encoding.MULAW)
 SILENCE = b"\xff"

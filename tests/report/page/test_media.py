@@ -28,7 +28,7 @@ def test_the_wav_holds_the_samples(length: int) -> None:
 
 
 def pixels(uri: str) -> np.ndarray:
-    with av.open(content(uri, "image/png")) as container:
+    with av.open(content(uri, "image/png"), "r") as container:
         return next(container.decode(video=0)).to_ndarray(format="rgb24").astype(int)
 
 

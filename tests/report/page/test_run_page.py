@@ -215,6 +215,7 @@ def test_nothing_can_be_loaded_or_run_from_elsewhere() -> None:
         for node in tree.iter(f"{made.XHTML}meta")
         if node.get("http-equiv") == "Content-Security-Policy"
     )
+    assert policy is not None
     assert policy.startswith("default-src 'none'; img-src data:; media-src data:; ")
     assert "unsafe" not in policy
     assert tree.find(f".//{made.XHTML}link") is None

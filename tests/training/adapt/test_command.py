@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from audio_model import Detector
-from tests import clips, readout, sounds
+from tests import clips, sounds
+from tests.training import readout
 from training import checkpoint
 from training.adapt.__main__ import STAYS, main
 from training.checkpoint import Checkpoint

@@ -5,7 +5,7 @@ import torch
 
 from audio_model.frontend import N_MELS
 from audio_model.steps import FRAMES_PER_STEP
-from tests import readout
+from tests.training import readout
 from training.adapt.depth import Depth, frozen, learnt
 
 

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from tests import clips, readout, sounds
+from tests import fixture, sounds
+from tests.training import made, readout
 from training.adapt.calls import Calls
 from training.adapt.choose import OLD, folds_of
 from training.adapt.depth import Depth
@@ -40,7 +41,7 @@ def calls_of(groups: int, first: int, *, foreign: bool = False, hum: int = 1) ->
             samples = sounds.voice(3, 2 * (700 + n) + label, played=played)
             if foreign and label == hum:
                 samples += sounds.tone(3, 1000, 0.05)
-            of.append(clips.sound(samples, clips.clip(f"{label}-{n}", label)))
+            of.append(made.sound(samples, made.clip(f"{label}-{n}", label)))
     return Calls(old_network(), raw(of))
 
 
@@ -49,8 +50,9 @@ def foreign() -> Calls:
     return calls_of(12, 0, foreign=True)
 
 
+@pytest.mark.slow
 def test_a_network_that_is_wrong_is_replaced_and_told_so_on_other_calls(foreign: Calls) -> None:
-    came = adapt(foreign, [], readout.RULE.calibration, HOW)
+    came = adapt(foreign, [], fixture.RULE.calibration, HOW)
     assert came.is_new and came.gain.low > 0
     others = calls_of(8, 100, foreign=True)
     before = error_rate(others.old)
@@ -58,7 +60,7 @@ def test_a_network_that_is_wrong_is_replaced_and_told_so_on_other_calls(foreign:
 
 
 def test_a_network_that_is_right_stays() -> None:
-    came = adapt(calls_of(6, 0), [], readout.RULE.calibration, HOW)
+    came = adapt(calls_of(6, 0), [], fixture.RULE.calibration, HOW)
     assert not came.is_new and came.objections
     assert came.network is not None and came.general is None
 
@@ -67,13 +69,13 @@ def test_marks_that_say_nothing_replace_nothing() -> None:
     calls = calls_of(10, 0)
     shuffled = np.random.default_rng(1).permutation(calls.label)
     calls.mark(shuffled.tolist())
-    assert not adapt(calls, [], readout.RULE.calibration, HOW).is_new
+    assert not adapt(calls, [], fixture.RULE.calibration, HOW).is_new
 
 
 def test_what_forgets_too_much_replaces_nothing(foreign: Calls) -> None:
     # Elsewhere it is the live callers who have the hum, and the network can't know.
     general = [calls_of(8, 200, foreign=True, hum=0)]
-    came = adapt(foreign, general, readout.RULE.calibration, HOW)
+    came = adapt(foreign, general, fixture.RULE.calibration, HOW)
     assert not came.is_new
     assert any("unmet" in reason for reason in came.objections)
     assert came.general is not None and came.general[1] > came.general[0]
@@ -82,7 +84,7 @@ def test_what_forgets_too_much_replaces_nothing(foreign: Calls) -> None:
 def test_one_wrong_mark_in_ten_does_not_hide_the_rest(foreign: Calls) -> None:
     marked = foreign.some(range(len(foreign)))
     marked.mark([1 - label if n % 10 == 0 else label for n, label in enumerate(foreign.label)])
-    came = adapt(marked, [], readout.RULE.calibration, HOW)
+    came = adapt(marked, [], fixture.RULE.calibration, HOW)
     others = calls_of(8, 100, foreign=True)
     heard = others.heard_by(came.network, came.chosen.depth)
     assert error_rate(heard) <= error_rate(others.old)

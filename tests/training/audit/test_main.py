@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests import runs
+from tests.training import runs
 from training import checkpoint, config
 from training.audit import __main__ as command
 from training.audit.changes import CHANGES

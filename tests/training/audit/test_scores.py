@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from audio_model.decision import Calibration, DecisionRule, OperatingPoint
-from tests import heard
+from tests.training import heard
 from training.audit.scores import by_pitch, correlations, matched_subset
 from training.data.nuisance import NAMES
 from training.evaluation.judge import JudgedTake, judge

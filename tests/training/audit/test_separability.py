@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from audio_model.errors import UsageError
-from tests import clips, sounds
+from tests import sounds
+from tests.training import made
 from training.audit.bounds import MAX_AUC_ALONE, MAX_AUC_TOGETHER
 from training.audit.separability import N_FOLDS, deal, separability
 from training.augment import MatchedChannel
@@ -14,17 +15,17 @@ from training.evaluation.infer import Take, matched, raw
 
 def voices(n: int, quieter_db: float = 0.0, seconds: float = 1.5) -> list[Sound]:
     """The same kind of voice in both classes, in four corpora; recorded is so much quieter."""
-    made = []
+    voiced = []
     for k in range(n):
         for label in (0, 1):
             samples = sounds.voice(seconds, 2 * k + label)
             spread = np.random.default_rng([k, label]).uniform(-3, 3)
             samples *= np.float32(10 ** ((spread - label * quieter_db) / 20))
-            of = clips.clip(
+            of = made.clip(
                 f"{label}{k}", label, source=f"{label}s{k % 10}", corpus=f"{label}c{k % 2}"
             )
-            made.append(clips.sound(samples, of))
-    return made
+            voiced.append(made.sound(samples, of))
+    return voiced
 
 
 def test_a_planted_level_exceeds_the_bound_until_it_is_matched() -> None:
@@ -38,12 +39,13 @@ def test_a_planted_level_exceeds_the_bound_until_it_is_matched() -> None:
     assert cured["all"]["auc"] < MAX_AUC_TOGETHER
 
 
+@pytest.mark.slow
 def test_a_corpus_that_is_known_tells_its_class_but_only_by_group() -> None:
     """Each corpus has a level of its own: no rule for another corpus follows from it."""
     levels = {"0c0": 0.1, "1c0": 0.2, "0c1": 0.4, "1c1": 0.05}
     takes = [
         Take(
-            clips.clip(f"{n}", label, source=f"{label}s{n % 12}", corpus=corpus),
+            made.clip(f"{n}", label, source=f"{label}s{n % 12}", corpus=corpus),
             sounds.noise(0.3, n, levels[corpus]),
             "raw",
         )
@@ -58,7 +60,7 @@ def test_a_corpus_that_is_known_tells_its_class_but_only_by_group() -> None:
 def test_a_language_of_one_class_is_found() -> None:
     takes = [
         Take(
-            clips.clip(f"{n}", n % 2, source=f"s{n}", language="zh" if n % 4 == 1 else "en"),
+            made.clip(f"{n}", n % 2, source=f"s{n}", language="zh" if n % 4 == 1 else "en"),
             sounds.noise(0.2, n),
             "raw",
         )

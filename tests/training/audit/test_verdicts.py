@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from audio_model.decision import Calibration, DecisionRule, OperatingPoint
-from tests import clips, heard, sounds
+from tests import sounds
+from tests.training import heard, made
 from training.audit.verdicts import changed, choose, effect
 from training.evaluation.infer import HeardTake, Take
 
@@ -66,7 +67,7 @@ def test_what_is_too_short_to_be_heard_is_left_out() -> None:
 
 
 def take(label: int, source: str, n: int) -> Take:
-    return Take(clips.clip(f"{source}{n}", label, source=source), sounds.noise(0.1, n), "raw")
+    return Take(made.clip(f"{source}{n}", label, source=source), sounds.noise(0.1, n), "raw")
 
 
 def test_a_choice_takes_sources_in_turn() -> None:

@@ -30,7 +30,7 @@ def test_g711_is_the_g711_of_the_reader(
     coder: Callable[[np.ndarray], np.ndarray],
     decoder: Callable[[np.ndarray], np.ndarray],
 ) -> None:
-    levels = decoder(np.arange(256, dtype=np.uint8)) / np.float32(32768)
+    levels = (decoder(np.arange(256, dtype=np.uint8)) / 32768).astype(np.float32)
     np.testing.assert_array_equal(encode(levels, codec, default_rng(0)), levels)
     x = sounds.voice(1)
     ours = decoder(coder(np.rint(x * 32767).astype(np.int16))) / np.float32(32768)

@@ -1,6 +1,8 @@
 """Every effect, codec and line keeps length, type and finiteness, and repeats itself."""
 
 import inspect
+from functools import partial
+from typing import Any
 
 import numpy as np
 import pytest
@@ -29,6 +31,11 @@ from training.augment.line import WORST_SNR_DB, snr
 
 Samples = sounds.Samples
 
+
+def _through(codec: Codec, x: sounds.Samples, rng: np.random.Generator) -> sounds.Samples:
+    return encode(x, codec, rng)
+
+
 EFFECTS: dict[str, Effect] = {
     "reverberate": lambda x, rng: filters.reverberate(x, filters.synthetic_room(rng)),
     "colour": filters.colour,
@@ -50,11 +57,13 @@ EFFECTS: dict[str, Effect] = {
     "resample": studio.resample,
     "store": studio.store,
     "matched": lambda x, rng: MatchedChannel()(x, rng),
-    **{codec: lambda x, rng, codec=codec: encode(x, codec, rng) for codec in Codec},
+    **{codec: partial(_through, codec) for codec in Codec},
 }
 CHANCES = [name for name in Line.__dataclass_fields__ if not name.endswith("_db")]
-LEFT_ALONE = Line(**dict.fromkeys(CHANCES, 0.0))
-WORST = Line(**dict.fromkeys(CHANCES, 1.0) | {"clean": 0.0})
+NEVER: dict[str, Any] = dict.fromkeys(CHANCES, 0.0)
+ALWAYS: dict[str, Any] = dict.fromkeys(CHANCES, 1.0)
+LEFT_ALONE = Line(**NEVER)
+WORST = Line(**ALWAYS | {"clean": 0.0})
 CLEAN = Line(clean=1, floor=0, telephone_band=0)
 AROUND = Surroundings(
     beds=[sounds.noise(0.7, 5), sounds.tone(3, 100)],
@@ -155,7 +164,7 @@ def test_most_lines_are_not_the_worst() -> None:
 
 
 def test_a_filled_floor_leaves_no_silence() -> None:
-    line = Line(**dict.fromkeys(CHANCES, 0.0) | {"floor": 1.0})
+    line = Line(**NEVER | {"floor": 1.0})
     x = sounds.voice(2) * (sounds.times(2) > 1).astype(np.float32)
     for seed in range(10):
         result = simulate(x, line, AROUND, default_rng(seed))

@@ -1,5 +1,8 @@
 """The data of a run: split, decoded once, with surroundings that dev and test do not share."""
 
+from training.data.scenes import Sound, load_sound
+from training.data.manifest import Clip
+from typing import Any
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +29,7 @@ def write_beds(folder: Path, *lines: str) -> Path:
     return path
 
 
-def loaded(folder: Path, beds: Path | None = None, **data: object) -> Corpus:
+def loaded(folder: Path, beds: Path | None = None, **data: Any) -> Corpus:
     settings = DataConfig((folder / "manifest.csv",), beds=beds, **data)
     return Corpus.load(Config(settings, split=SplitConfig(dev=0.25, test=0.25)))
 
@@ -43,13 +46,13 @@ def test_sounds_are_those_of_the_split_and_read_once(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     corpus = loaded(folder)
-    read = []
-    load_sound = corpus_module.load_sound
-    monkeypatch.setattr(
-        corpus_module,
-        "load_sound",
-        lambda clip, s: (read.append(clip.name), load_sound(clip, s))[1],
-    )
+    read: list[str] = []
+
+    def told(clip: Clip, max_seconds: float) -> Sound:
+        read.append(clip.name)
+        return load_sound(clip, max_seconds)
+
+    monkeypatch.setattr(corpus_module, "load_sound", told)
     dev = corpus.sounds(SplitName.DEV)
     assert [sound.clip for sound in dev] == list(corpus.clips(SplitName.DEV))
     assert corpus.sounds(SplitName.DEV) is dev

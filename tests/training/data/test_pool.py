@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from tests import clips, sounds
+from tests import sounds
+from tests.training import made
 from training.data import pool as pool_module
 from training.augment import Line, Surroundings
 from training.data.scenes import Scene, SceneConfig, Scenes
@@ -19,8 +20,8 @@ N = 40
 @pytest.fixture(scope="module")
 def scenes() -> Scenes:
     voices = [
-        clips.sound(
-            sounds.voice(0.6, seed, played=bool(label)), clips.clip(f"{label}{seed}", label)
+        made.sound(
+            sounds.voice(0.6, seed, played=bool(label)), made.clip(f"{label}{seed}", label)
         )
         for seed in range(3)
         for label in (0, 1)
@@ -48,7 +49,10 @@ def test_it_holds_the_first_scenes(scenes: Scenes, tmp_path: Path, workers: int)
 def test_a_pool_that_is_there_is_not_drawn_again(scenes: Scenes, tmp_path: Path) -> None:
     drawn = prepare(scenes, N, 0, tmp_path / "a", {"seed": 1})
 
-    class Drawn:
+    class Drawn(Scenes):
+        def __init__(self) -> None:
+            """Nothing is there to draw from."""
+
         def __getitem__(self, index: int) -> Scene:
             raise AssertionError("drawn again")
 
@@ -62,7 +66,10 @@ def test_a_pool_that_is_there_is_not_drawn_again(scenes: Scenes, tmp_path: Path)
 def test_an_interrupted_pool_is_drawn_anew(
     scenes: Scenes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    class Interrupted:
+    class Interrupted(Scenes):
+        def __init__(self) -> None:
+            """What it draws is another's."""
+
         def __getitem__(self, index: int) -> Scene:
             if index == N - 1:
                 raise KeyboardInterrupt
@@ -78,9 +85,9 @@ def test_an_interrupted_pool_is_drawn_anew(
 
 def test_batches_are_whole_and_no_scene_comes_twice(scenes: Scenes, tmp_path: Path) -> None:
     pool = prepare(scenes, N, 0, tmp_path, "same")
-    made = batches_of(pool, 7)
-    assert [len(label) for _, label, _ in made] == [7] * 5
-    seen = torch.cat([log_mel for log_mel, _, _ in made]).flatten(1)
+    dealt = batches_of(pool, 7)
+    assert [len(label) for _, label, _ in dealt] == [7] * 5
+    seen = torch.cat([log_mel for log_mel, _, _ in dealt]).flatten(1)
     assert seen.dtype == torch.float32
     assert len(torch.unique(seen, dim=0)) == 35
     assert batches_of(pool, N + 1) == []

@@ -17,6 +17,7 @@ from audio_model.errors import AudioError
 from audio_model.frontend import HOP_LENGTH, N_MELS
 from audio_model.steps import FRAMES_PER_STEP, Heard
 from tests import clips, sounds
+from tests.training import made
 from training.augment import Line, Surroundings
 from training.data.scenes import (
     IGNORED,
@@ -35,13 +36,13 @@ BACKGROUND, TONE, VOICE = (int(kind) for kind in Heard)
 PLAIN = SceneConfig(seconds=1.6, tone_share=0, speed=(1.0, 1.0), onset_inside=0, lead=0)
 SHORT = SceneConfig(seconds=0.64)
 NOTHING = Surroundings([], [], [])
-TONES = [clips.sound(sounds.tone(1, 500), clips.clip("tone", None))]
+TONES = [made.sound(sounds.tone(1, 500), made.clip("tone", None))]
 
 
 def corpus(n: int = 4) -> list:
     return [
-        clips.sound(
-            sounds.voice(1.2, seed, played=bool(label)), clips.clip(f"{label}{seed}", label)
+        made.sound(
+            sounds.voice(1.2, seed, played=bool(label)), made.clip(f"{label}{seed}", label)
         )
         for seed in range(n)
         for label in (0, 1)
@@ -82,31 +83,31 @@ def test_a_scene_is_the_same_in_another_process() -> None:
 
 
 def test_other_seeds_and_indices_are_other_scenes() -> None:
-    made = [scenes(seed)[n] for seed in range(2) for n in range(3)]
-    for n, scene in enumerate(made):
-        assert not any(same(scene, other) for other in made[:n])
+    drawn = [scenes(seed)[n] for seed in range(2) for n in range(3)]
+    for n, scene in enumerate(drawn):
+        assert not any(same(scene, other) for other in drawn[:n])
 
 
 def test_classes_come_alike_and_tones_as_often_as_told() -> None:
     config = SceneConfig(seconds=0.08, tone_share=0.2, speed=(1.0, 1.0), lead=0)
-    line = Line(*[0.0] * 22)
-    made = Scenes(corpus(), NOTHING, line, config, 0)
-    count = Counter(made[n].label for n in range(600))
+    line = Line(*[0.0] * 22)  # type: ignore[arg-type]
+    drawn = Scenes(corpus(), NOTHING, line, config, 0)
+    count = Counter(drawn[n].label for n in range(600))
     assert scipy.stats.binomtest(count[IGNORED], 600, 0.2).pvalue > 1e-3
     assert scipy.stats.binomtest(count[1], count[0] + count[1], 0.5).pvalue > 1e-3
 
 
 def test_without_tones_every_scene_has_a_class() -> None:
     voices = [s for s in corpus() if s.clip.label is not None]
-    made = Scenes(voices, NOTHING, Line(), SceneConfig(seconds=0.08, tone_share=1), 0)
-    assert {made[n].label for n in range(10)} == {0, 1}
+    drawn = Scenes(voices, NOTHING, Line(), SceneConfig(seconds=0.08, tone_share=1), 0)
+    assert {drawn[n].label for n in range(10)} == {0, 1}
 
 
 def test_a_corpus_counts_by_the_root_of_its_clips_and_its_sources_alike() -> None:
     x = sounds.silence(0.1)
-    small = [clips.sound(x, clips.clip(f"s{n}", corpus="small", source="s")) for n in range(4)]
+    small = [made.sound(x, made.clip(f"s{n}", corpus="small", source="s")) for n in range(4)]
     large = [
-        clips.sound(x, clips.clip(f"l{n}", corpus="large", source="a" if n < 33 else "b"))
+        made.sound(x, made.clip(f"l{n}", corpus="large", source="a" if n < 33 else "b"))
         for n in range(36)
     ]
     sources, rng = Sources(small + large), default_rng(0)
@@ -130,7 +131,7 @@ def test_a_corpus_counts_by_the_root_of_its_clips_and_its_sources_alike() -> Non
 @settings(max_examples=60)
 def test_targets_are_ignored_exactly_after_the_end(n_clip: int, seed: int, lead: float) -> None:
     config = SceneConfig(seconds=1.6, speed=(1.0, 1.0), onset_inside=0, lead=lead, lead_tone=0)
-    voice = clips.sound(np.full(n_clip, 0.5, np.float32))
+    voice = made.sound(np.full(n_clip, 0.5, np.float32))
     samples, held = compose(voice, [], config, default_rng(seed))
     assert len(samples) == 12_800
     assert len(held) == 160
@@ -150,21 +151,21 @@ def test_targets_are_ignored_exactly_after_the_end(n_clip: int, seed: int, lead:
 def test_a_scene_starts_at_most_0_3_s_before_the_first_word(seed: int) -> None:
     active = np.arange(200) >= 60
     samples = np.repeat(active, HOP_LENGTH).astype(np.float32)
-    made, held = compose(clips.sound(samples, active=active), [], PLAIN, default_rng(seed))
+    drawn, held = compose(made.sound(samples, active=active), [], PLAIN, default_rng(seed))
     before = int(np.argmax(held == VOICE))
     assert before < 30
-    np.testing.assert_array_equal(made.reshape(-1, HOP_LENGTH)[:, 0] == 1, held == VOICE)
+    np.testing.assert_array_equal(drawn.reshape(-1, HOP_LENGTH)[:, 0] == 1, held == VOICE)
 
 
 def test_a_scene_inside_a_phrase_leaves_a_second() -> None:
     config = SceneConfig(seconds=4, speed=(1.0, 1.0), onset_inside=1, lead=0)
     ramp = np.repeat(np.arange(300), HOP_LENGTH).astype(np.float32)
     onsets = {
-        int(compose(clips.sound(ramp), [], config, default_rng(seed))[0][0]) for seed in range(300)
+        int(compose(made.sound(ramp), [], config, default_rng(seed))[0][0]) for seed in range(300)
     }
     assert min(onsets) < 10
     assert 190 < max(onsets) <= 200
-    short = compose(clips.sound(ramp[:4000]), [], config, default_rng(0))[1]
+    short = compose(made.sound(ramp[:4000]), [], config, default_rng(0))[1]
     assert (short != IGNORED).sum() == 50
 
 
@@ -175,14 +176,14 @@ def test_a_sound_of_no_class_holds_tones() -> None:
 
 def test_pauses_are_background() -> None:
     active = np.arange(160) % 40 < 20
-    _, held = compose(clips.sound(sounds.noise(1.6), active=active), [], PLAIN, default_rng(0))
+    _, held = compose(made.sound(sounds.noise(1.6), active=active), [], PLAIN, default_rng(0))
     np.testing.assert_array_equal(held, np.where(active, VOICE, BACKGROUND))
 
 
 @pytest.mark.parametrize("seed", range(5))
 def test_a_lead_of_tones_is_marked_where_it_sounds(seed: int) -> None:
     beeps = sounds.tone(2, 900) * (sounds.times(2) % 0.5 < 0.25)
-    tones = [clips.sound(beeps.astype(np.float32), clips.clip("t", None))]
+    tones = [made.sound(beeps.astype(np.float32), made.clip("t", None))]
     config = SceneConfig(lead=1, lead_tone=1, lead_seconds=(1.0, 1.2))
     lead, held = draw_lead(sounds.voice(1), tones, config, default_rng(seed))
     assert len(lead) == len(held) * HOP_LENGTH
@@ -205,7 +206,7 @@ def test_a_lead_of_silence_is_background() -> None:
 def test_speed_raises_the_pitch_and_keeps_the_pauses(speed: float) -> None:
     active = np.arange(200) < 100
     x = (sounds.tone(2, 500) * np.repeat(active, HOP_LENGTH)).astype(np.float32)
-    faster, still_active = at_speed(clips.sound(x, active=active), speed)
+    faster, still_active = at_speed(made.sound(x, active=active), speed)
     assert len(faster) == pytest.approx(len(x) / speed, abs=1)
     assert len(still_active) == len(faster) // HOP_LENGTH
     assert still_active.sum() == pytest.approx(100 / speed, abs=1)
@@ -239,19 +240,19 @@ def test_a_loaded_sound_knows_its_pauses(tmp_path: Path) -> None:
     loud = sounds.times(2) % 0.5 < 0.3
     samples = (sounds.noise(2, level=0.2) * np.where(loud, 1, 1e-3)).astype(np.float32)
     path = clips.write(tmp_path / "a.wav", samples)
-    made = load_sound(replace(clips.clip(), path=path), max_seconds=1.5)
-    np.testing.assert_allclose(made.samples, samples[:12_000], atol=1e-6)
-    np.testing.assert_array_equal(made.active, loud[:12_000:HOP_LENGTH])
+    drawn = load_sound(replace(made.clip(), path=path), max_seconds=1.5)
+    np.testing.assert_allclose(drawn.samples, samples[:12_000], atol=1e-6)
+    np.testing.assert_array_equal(drawn.active, loud[:12_000:HOP_LENGTH])
 
 
 def test_quiet_noise_is_no_voice(tmp_path: Path) -> None:
     path = clips.write(tmp_path / "a.wav", sounds.noise(1, level=1e-4))
-    assert not load_sound(replace(clips.clip(), path=path), max_seconds=5).active.any()
+    assert not load_sound(replace(made.clip(), path=path), max_seconds=5).active.any()
 
 
 def test_a_sound_that_cannot_be_read_is_an_error() -> None:
     with pytest.raises(AudioError, match=r"a\.wav"):
-        load_sound(clips.clip("a.wav"), 1)
+        load_sound(made.clip("a.wav"), 1)
 
 
 @pytest.mark.parametrize("n_samples", [1, 79, 80, 400])
@@ -259,7 +260,7 @@ def test_a_scene_can_be_made_of_a_click(tmp_path: Path, n_samples: int) -> None:
     voices = []
     for label in (0, 1):
         path = clips.write(tmp_path / f"{label}.wav", sounds.noise(1)[:n_samples])
-        voices.append(load_sound(replace(clips.clip(str(label), label), path=path), 5))
-    made = Scenes(voices, NOTHING, Line(), SHORT, 0)
+        voices.append(load_sound(replace(made.clip(str(label), label), path=path), 5))
+    clicks = Scenes(voices, NOTHING, Line(), SHORT, 0)
     for n in range(20):
-        assert made[n].log_mel.isfinite().all()
+        assert clicks[n].log_mel.isfinite().all()

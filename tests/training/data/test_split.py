@@ -166,11 +166,11 @@ def test_shares_hold_and_large_voices_are_not_held_out(seed: int) -> None:
             assert n_voices(result, label)[part] == pytest.approx(FRACTIONS[part] * total, abs=1)
     in_train = {c.source for c in result.train}
     assert {"prompts:1:0", "prompts:1:1"} <= in_train
-    for part in (result.dev, result.test):
-        kinds = {c.kind for c in part if c.label == 1}
+    for clips_of_part in (result.dev, result.test):
+        kinds = {c.kind for c in clips_of_part if c.label == 1}
         assert {"voice actor", "neural TTS, zh", "neural TTS", "music", "older TTS"} <= kinds
-        assert {"telephone", "crowd", "tape"} <= {c.corpus for c in part}
-        recorded = Counter(c.source for c in part if c.label == 1)
+        assert {"telephone", "crowd", "tape"} <= {c.corpus for c in clips_of_part}
+        recorded = Counter(c.source for c in clips_of_part if c.label == 1)
         assert recorded.most_common(1)[0][1] < 0.67 * recorded.total()
 
 

@@ -2,12 +2,14 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from audio_model.errors import ModelError
-from tests import clips, heard, readout, sounds
+from tests import clips, sounds
+from tests.training import heard, made, readout
 from training import config as configs
 from training.augment import Codec, Surroundings
 from training.checkpoint import Checkpoint
@@ -22,7 +24,7 @@ SETTINGS = Config(DataConfig((Path("m.csv"),)), calibration=CalibrationConfig(li
 
 def some_answers(*names: str) -> Answers:
     takes = [
-        heard.take(np.arange(3.0 + n), n % 2, name, condition=condition, weight=0.5)
+        heard.take(np.arange(3.0 + n).tolist(), n % 2, name, condition=condition, weight=0.5)
         for n, name in enumerate(names)
         for condition in ("raw", "codec gsm")
     ]
@@ -74,14 +76,14 @@ def test_what_cannot_be_read_is_named(tmp_path: Path, damage: str) -> None:
 
 def test_every_condition_comes_with_the_same_clips() -> None:
     voices = [
-        clips.sound(sounds.voice(1.0, n), clips.clip(f"{n}", n % 2, source=f"s{n % 2}"))
+        made.sound(sounds.voice(1.0, n), made.clip(f"{n}", n % 2, source=f"s{n % 2}"))
         for n in range(8)
     ]
     bed = np.random.default_rng(0).standard_normal(8000).astype(np.float32)
     around = Surroundings([bed], [], [])
-    made = {takes[0].condition: takes for takes in conditions(voices, around, SETTINGS, 0)}
-    assert [len(made[name]) for name in answers.MAIN_CONDITIONS] == [8, 8, 16]
-    slices = {name: len(takes) for name, takes in made.items()}
+    by_condition = {takes[0].condition: takes for takes in conditions(voices, around, SETTINGS, 0)}
+    assert [len(by_condition[name]) for name in answers.MAIN_CONDITIONS] == [8, 8, 16]
+    slices = {name: len(takes) for name, takes in by_condition.items()}
     for name in answers.MAIN_CONDITIONS:
         del slices[name]
     assert slices.keys() >= {"codec gsm", "codec amr_nb+mulaw", "snr 5"}
@@ -95,8 +97,8 @@ def test_every_condition_comes_with_the_same_clips() -> None:
 
 def test_thinning_spreads_over_a_corpus() -> None:
     x = np.zeros(640, np.float32)
-    many = [clips.sound(x, clips.clip(f"{n:03}", 1, corpus="many")) for n in range(160)]
-    few = [clips.sound(x, clips.clip("b0", 0, corpus="few"))]
+    many = [made.sound(x, made.clip(f"{n:03}", 1, corpus="many")) for n in range(160)]
+    few = [made.sound(x, made.clip("b0", 0, corpus="few"))]
     chosen = [sound.clip.name for sound in thinned(many + few)]
     assert chosen == [*(f"{n:03}" for n in range(0, 160, 10)), "b0"]
 
@@ -121,7 +123,12 @@ def test_the_clips_that_judge_are_listened_to_once(
     settings, corpus, trained = judged_run(tmp_path)
     listened = []
     listen_to = answers.listen_to
-    monkeypatch.setattr(answers, "listen_to", lambda *a: (listened.append(1), listen_to(*a))[1])
+
+    def counted(*given: Any) -> Any:
+        listened.append(1)
+        return listen_to(*given)
+
+    monkeypatch.setattr(answers, "listen_to", counted)
     first = answers_of(trained, corpus, settings, tmp_path)
     assert {take.clip for take in first.of("raw")} == set(corpus.judged)
     assert len(first.tones) == sum(c.label is None for c in corpus.clips(SplitName.DEV))

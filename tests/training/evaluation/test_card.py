@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from tests import clips, runs
+from tests import clips
+from tests.training import runs
 from training import checkpoint, config, export
 from training.audit.changes import CHANGES
 from training.checkpoint import CHECKPOINT
@@ -42,6 +43,7 @@ def audited(measured: Mapping[str, Any], *problems: str) -> dict[str, Any]:
     return {"exceeded": list(problems), "pitch": {"raw": halves, "matched": halves}}
 
 
+@pytest.mark.slow
 def test_main_writes_the_card(
     finished: tuple[Path, Path],
     tmp_path: Path,

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from audio_model.decision import VerdictKind
 from audio_model.errors import UsageError
 from audio_model.steps import Heard
-from tests import clips, heard
+from tests.training import heard, made
 from training.config import CalibrationConfig
 from training.data.manifest import Clip
 from training.evaluation.answers import Answers
@@ -73,8 +73,8 @@ def test_slices_choose_nothing() -> None:
 
 
 def test_groups_are_left_out_where_a_class_has_one_corpus() -> None:
-    live = [clips.clip(f"l{n}", 0, corpus="calls", group=f"g{n // 2}") for n in range(40)]
-    recorded = [clips.clip(f"r{n}", 1, corpus=f"p{n % 2}", group=f"h{n}") for n in range(9)]
+    live = [made.clip(f"l{n}", 0, corpus="calls", group=f"g{n // 2}") for n in range(40)]
+    recorded = [made.clip(f"r{n}", 1, corpus=f"p{n % 2}", group=f"h{n}") for n in range(9)]
     part_of = parts_of(live + recorded)
     assert set(part_of.values()) == {str(n) for n in range(N_PARTS)}
     for n in range(0, 40, 2):
@@ -86,8 +86,8 @@ def test_groups_are_left_out_where_a_class_has_one_corpus() -> None:
 
 @pytest.mark.parametrize("label", [0, 1])
 def test_a_class_of_one_group_judges_nothing(label: int) -> None:
-    one = [clips.clip(f"o{n}", label, group="one") for n in range(3)]
-    many = [clips.clip(f"m{n}", 1 - label) for n in range(3)]
+    one = [made.clip(f"o{n}", label, group="one") for n in range(3)]
+    many = [made.clip(f"m{n}", 1 - label) for n in range(3)]
     with pytest.raises(UsageError, match=r"(recorded|live) has 1"):
         parts_of(one + many)
 
@@ -102,7 +102,7 @@ def test_each_take_is_judged_by_the_rule_of_its_corpus() -> None:
 
 def some(label: int, corpus: str, groups: int, each: int = 2) -> list[Clip]:
     return [
-        clips.clip(f"{corpus}{group}-{n}", label, group=f"{label}{corpus}{group}", corpus=corpus)
+        made.clip(f"{corpus}{group}-{n}", label, group=f"{label}{corpus}{group}", corpus=corpus)
         for group in range(groups)
         for n in range(each)
     ]

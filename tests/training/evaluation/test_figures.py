@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 
 from audio_model.decision import Calibration, DecisionRule, OperatingPoint, VerdictKind
 from audio_model.steps import Heard
-from tests import heard
+from tests.training import heard
 from training.evaluation import figures
 from training.evaluation.crossfit import Judgement
 from training.evaluation.figures import (
@@ -223,7 +224,7 @@ def test_more_clips_of_a_source_change_no_share(
         made = []
         for (label, corpus, source), logit in zip(of, logits, strict=False):
             n = n_of_the_first if (label, corpus, source) == of[0] else 1
-            named = {"corpus": corpus, "source": source}
+            named: dict[str, Any] = {"corpus": corpus, "source": source}
             made += [heard.take([logit] * 40, label, "clip", **named) for _ in range(n)]
         return judge(made, RULE)
 

@@ -9,7 +9,8 @@ import torch
 from audio_model.detector import Detector
 from audio_model.frontend import HOP_LENGTH
 from audio_model.steps import STEP_SAMPLES, Heard
-from tests import clips, heard, readout, sounds
+from tests import fixture, sounds
+from tests.training import heard, made, readout
 from training.augment import Line, MatchedChannel, Surroundings
 from training.data.scenes import Sound
 from training.evaluation.infer import BATCH_SIZE, hear, listen, matched, raw, through_lines
@@ -27,8 +28,8 @@ def network() -> Network:
 def voices() -> list[Sound]:
     lengths = (3.0, 0.5, 6.2, 0.05, 1.234)
     return [
-        clips.sound(
-            sounds.voice(seconds, n, played=bool(n % 2)), clips.clip(f"{n}.wav", n % 2, source="s")
+        made.sound(
+            sounds.voice(seconds, n, played=bool(n % 2)), made.clip(f"{n}.wav", n % 2, source="s")
         )
         for n, seconds in enumerate(lengths)
     ]
@@ -42,7 +43,7 @@ def test_the_detector_says_the_same(
     for of, take in zip(takes, hear(network, takes), strict=True):
         verdict = detector.score_samples(of.samples, 8000, max_seconds=10)
         assert take.seconds == len(of.samples) / 8000
-        odds = take.log_odds(readout.RULE.calibration)
+        odds = take.log_odds(fixture.RULE.calibration)
         np.testing.assert_allclose(1 / (1 + np.exp(-odds)), verdict.evidence.scores, atol=1e-4)
         if len(odds):
             assert take.voice_seconds[-1] == pytest.approx(verdict.speech_seconds)
@@ -70,14 +71,14 @@ def test_listening_changes_nothing(network: Network, voices: list[Sound]) -> Non
 
 def test_lines_depend_on_the_clip_s_name_and_the_seed_alone(voices: list[Sound]) -> None:
     def lines(sounds_in: list[Sound], seed: int) -> dict[str, list[np.ndarray]]:
-        made: dict[str, list[np.ndarray]] = {}
+        drawn: dict[str, list[np.ndarray]] = {}
         for take in through_lines(sounds_in, NOTHING, Line(), lines=2, seed=seed):
-            made.setdefault(take.clip.name, []).append(take.samples)
-        return made
+            drawn.setdefault(take.clip.name, []).append(take.samples)
+        return drawn
 
     forwards, backwards = lines(voices, 0), lines(voices[::-1], 0)
     other_seed = lines(voices, 1)
-    renamed = lines([replace(voices[0], clip=clips.clip("renamed", 0))], 0)["renamed"]
+    renamed = lines([replace(voices[0], clip=made.clip("renamed", 0))], 0)["renamed"]
     for name, (first, second) in forwards.items():
         np.testing.assert_array_equal(first, backwards[name][0])
         np.testing.assert_array_equal(second, backwards[name][1])
@@ -98,9 +99,9 @@ def test_a_take_through_a_line_ends_with_its_clip(voices: list[Sound]) -> None:
 def test_both_classes_start_at_most_0_1_s_before_the_first_word() -> None:
     active = np.arange(300) >= 150
     samples = np.repeat(active, HOP_LENGTH).astype(np.float32)
-    quiet_line = Line(*[0.0] * 22)
+    quiet_line = Line(*[0.0] * 22)  # type: ignore[arg-type]
     for n in range(20):
-        voice = clips.sound(samples, clips.clip(f"{n}", n % 2), active)
+        voice = made.sound(samples, made.clip(f"{n}", n % 2), active)
         (take,) = through_lines([voice], NOTHING, quiet_line, lines=1, seed=0)
         assert np.argmax(take.samples > 0) < 0.1 * 8000
 
@@ -133,15 +134,15 @@ def test_corpora_weigh_alike_then_sources_and_tones_are_left_out(network: Networ
     x = sounds.voice(0.5)
     of = [("a1", "a", "x"), ("a2", "a", "x"), ("b1", "b", "x"), ("c1", "c", "y")]
     voices = [
-        clips.sound(x, clips.clip(name, 1, source=source, corpus=corpus))
+        made.sound(x, made.clip(name, 1, source=source, corpus=corpus))
         for name, source, corpus in of
     ]
-    tone = clips.sound(x, clips.clip("t", None))
+    tone = made.sound(x, made.clip("t", None))
     takes = raw([*voices, tone]) + through_lines(voices[:1], NOTHING, Line(), lines=2, seed=0)
-    made = hear(network, takes)
-    assert [h.clip.name for h in made] == ["a1", "a2", "b1", "c1", "a1", "a1"]
-    assert [h.weight for h in made] == pytest.approx([1 / 4, 1 / 4, 1 / 2, 1, 1 / 2, 1 / 2])
-    assert [h.label for h in made] == [1] * 6
+    answers = hear(network, takes)
+    assert [h.clip.name for h in answers] == ["a1", "a2", "b1", "c1", "a1", "a1"]
+    assert [h.weight for h in answers] == pytest.approx([1 / 4, 1 / 4, 1 / 2, 1, 1 / 2, 1 / 2])
+    assert [h.label for h in answers] == [1] * 6
 
 
 def test_voice_is_counted_as_the_decision_counts_it() -> None:

@@ -11,7 +11,7 @@ from audio_model.decision import (
     sigmoid,
 )
 from audio_model.steps import Heard
-from tests import heard
+from tests.training import heard
 from training.evaluation.judge import judge
 
 POINT = OperatingPoint(0.01, recorded_at=0.8, live_at=0.2, false_alarm=0, miss=0, passed=0)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from audio_model.decision import VerdictKind
-from tests import heard
+from tests.training import heard
 from tests.training.evaluation.test_judge import RULE
 from training.evaluation import figures, report
 from training.evaluation.crossfit import Judgement

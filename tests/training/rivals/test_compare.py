@@ -8,7 +8,8 @@ import pytest
 from numpy.typing import NDArray
 
 from audio_model.frontend import Samples
-from tests import clips, sounds
+from tests import sounds
+from tests.training import made
 from training.evaluation.infer import Take
 from training.rivals.amd import Amd
 from training.rivals.compare import Figures, all_rivals, as_markdown, compare
@@ -18,7 +19,7 @@ from training.rivals.rival import N_SAMPLES, Thresholds, takes_of
 
 def take(label: int, level: float, name: str, condition: str = "raw") -> Take:
     """A source of its own, whose samples all have one level: what :class:`Loud` scores."""
-    return Take(clips.clip(name, label), np.full(8000, level, np.float32), condition)
+    return Take(made.clip(name, label), np.full(8000, level, np.float32), condition)
 
 
 class Loud:
@@ -71,7 +72,7 @@ def test_a_rival_with_a_rule_of_its_own_has_an_operating_point() -> None:
 def test_sources_count_alike() -> None:
     """One source of nine wrong clips is half of the recorded class."""
     wrong = [
-        Take(clips.clip(f"w{k}", 1, source="w"), np.full(8000, 0.0, np.float32), "raw")
+        Take(made.clip(f"w{k}", 1, source="w"), np.full(8000, 0.0, np.float32), "raw")
         for k in range(9)
     ]
     takes = [take(0, 0.5, f"live{k}") for k in range(30)] + [take(1, 0.9, "right"), *wrong]
@@ -81,7 +82,7 @@ def test_sources_count_alike() -> None:
 
 def test_takes_are_three_seconds_and_matched_ones_last_so_long() -> None:
     voices = [
-        clips.sound(sounds.voice(seconds, n), clips.clip(f"{n}", label))
+        made.sound(sounds.voice(seconds, n), made.clip(f"{n}", label))
         for n, (seconds, label) in enumerate([(5.0, 0), (5.0, 1), (1.0, 1), (5.0, None)])
     ]
     takes = takes_of(voices, 0)
@@ -100,15 +101,15 @@ def test_takes_are_three_seconds_and_matched_ones_last_so_long() -> None:
 
 def test_a_group_of_one_class_stands_against_the_other() -> None:
     takes = [
-        Take(clips.clip(f"l{k}", 0, corpus="calls"), np.full(8000, 0.1, np.float32), "raw")
+        Take(made.clip(f"l{k}", 0, corpus="calls"), np.full(8000, 0.1, np.float32), "raw")
         for k in range(9)
     ]
     takes += [
-        Take(clips.clip(f"p{k}", 1, corpus="good"), np.full(8000, 0.9, np.float32), "raw")
+        Take(made.clip(f"p{k}", 1, corpus="good"), np.full(8000, 0.9, np.float32), "raw")
         for k in range(9)
     ]
     takes += [
-        Take(clips.clip(f"q{k}", 1, corpus="bad"), np.full(8000, 0.0, np.float32), "raw")
+        Take(made.clip(f"q{k}", 1, corpus="bad"), np.full(8000, 0.0, np.float32), "raw")
         for k in range(9)
     ]
     groups = {"prompts": ["good"], "engines": ["bad"], "lines": ["calls"], "absent": ["none"]}

@@ -6,12 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from tests import runs
+from tests.training import runs
 from training import checkpoint
 from training.checkpoint import CHECKPOINT
 from training.rivals import __main__ as command
 from training.rivals import plain_cnn
 from training.rivals.compare import all_rivals
+from training.rivals.ours import NAME
 
 
 @pytest.mark.slow
@@ -21,13 +22,13 @@ def test_rivals_stand_beside_our_network(tmp_path: Path, monkeypatch: pytest.Mon
     run, config = runs.write(tmp_path)
     assert command.main([str(run), "--config", str(config)]) == 0
     figures = json.loads((run / "rivals.json").read_text(encoding="utf-8"))
-    assert list(figures) == [command.NAME, *(rival.name for rival in all_rivals())]
+    assert list(figures) == [NAME, *(rival.name for rival in all_rivals())]
     for of_rival in figures.values():
         for condition in ("raw", "matched"):
             takes = {name: of_rival[condition][name]["takes"] for name in ("all", "lines")}
             assert takes == {"all": 20, "lines": 20}
     # The network was fitted to voices of these kinds: played ones and live ones.
-    assert figures[command.NAME]["raw"]["all"]["eer"]["value"] < 0.25
+    assert figures[NAME]["raw"]["all"]["eer"]["value"] < 0.25
     assert "| this project |" in (run / "rivals.md").read_text(encoding="utf-8")
 
 

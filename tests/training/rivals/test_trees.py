@@ -7,7 +7,8 @@ import pytest
 from numpy.typing import NDArray
 
 from audio_model.frontend import Samples
-from tests import clips, sounds
+from tests import sounds
+from tests.training import made
 from training.evaluation.infer import Take
 from training.rivals.rival import balanced_weights
 from training.rivals.trees import FeatureTrees
@@ -18,7 +19,7 @@ def takes(n: int, *, quieter_db: float = 0.0) -> list[Take]:
     """Noise of both classes; recorded is so much quieter."""
     return [
         Take(
-            clips.clip(f"{label}{k}", label, source=f"{label}s{k % 5}"),
+            made.clip(f"{label}{k}", label, source=f"{label}s{k % 5}"),
             sounds.noise(0.5, seed=k, level=0.1 * 10 ** (-quieter_db * label / 20)),
             "raw",
         )
@@ -76,7 +77,7 @@ def test_features_are_computed_once_and_of_three_seconds() -> None:
 def test_classes_and_sources_count_alike() -> None:
     of = [("a", 1)] * 3 + [("b", 1)] + [("c", 0)] * 2
     given = [
-        Take(clips.clip(f"{n}", label, source=source), sounds.silence(0.1), "raw")
+        Take(made.clip(f"{n}", label, source=source), sounds.silence(0.1), "raw")
         for n, (source, label) in enumerate(of)
     ]
     assert balanced_weights(given) == pytest.approx([0.5, 0.5, 0.5, 1.5, 1.5, 1.5])

@@ -3,26 +3,20 @@
 Random convolutions stay random, as in an echo state network; only the two linear readouts are
 fitted, by ridge regression on sounds from :mod:`tests.sounds`. So the model hears silence, tones
 and voices apart and its verdicts differ from call to call, with neither data nor training.
+
+``python -m tests.training.readout`` writes the model file that tests of the runtime read anew.
 """
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from audio_model.decision import Calibration, DecisionRule, OperatingPoint
 from audio_model.frontend import log_mel
 from audio_model.steps import STEP_SAMPLES, Heard
-from tests import sounds
+from tests import fixture, sounds
 from training.checkpoint import Checkpoint
-from training.network import Network, NetworkConfig
-
-RULE = DecisionRule(
-    calibration=Calibration((0.4, 1.0, 2.0), (0.5, 1.0, 1.5), (0.1, 0.0, -0.2)),
-    operating_points=(
-        OperatingPoint(0.01, recorded_at=0.9, live_at=0.1, false_alarm=0.01, miss=0.5, passed=0.05),
-        OperatingPoint(0.1, recorded_at=0.6, live_at=0.4, false_alarm=0.1, miss=0.1, passed=0.05),
-    ),
-)
+from training.export import export_model
+from training.network import CausalConv, Network, NetworkConfig
 
 
 def network(seed: int = 0) -> Network:
@@ -45,6 +39,7 @@ def network(seed: int = 0) -> Network:
     with torch.no_grad():
         fitted.train().whole(features)
         for layer in fitted.layers:
+            assert isinstance(layer, CausalConv)
             layer.norm.momentum = None
             layer.norm.reset_running_stats()
         fitted.whole(features)
@@ -52,13 +47,12 @@ def network(seed: int = 0) -> Network:
         steps, pooled = _inner(fitted, features)
         target = torch.eye(len(Heard))[heard][:, None].expand(-1, steps.shape[1], -1)
         weight, bias = _ridge(steps, target)
-        fitted.heard.weight[:, :, 0], fitted.heard.bias[:] = 12 * weight.T, 12 * bias
+        _set(fitted.heard, 12 * weight, 12 * bias)
         voiced = torch.from_numpy(heard == Heard.VOICE)
         labels = torch.from_numpy(played)[voiced, None, None] * 2.0 - 1
         pooled = pooled[voiced, 5:]
         weight, bias = _ridge(pooled, labels.expand(-1, pooled.shape[1], -1))
-        last = fitted.head[4]
-        last.weight[:, :, 0], last.bias[:] = 3 * weight.T, 3 * bias
+        _set(fitted.head[4], 3 * weight, 3 * bias)
     return fitted
 
 
@@ -69,9 +63,14 @@ def checkpoint(seed: int = 0) -> Checkpoint:
         weights=fitted.state_dict(),
         manifest_hash="0123456789abcdef",
         config={"train": {"seed": seed}},
-        decision=RULE,
+        decision=fixture.RULE,
         metrics={"raw": {"eer": 0.25}},
     )
+
+
+def _set(readout: nn.Module, weight: Tensor, bias: Tensor) -> None:
+    assert isinstance(readout, nn.Conv1d) and readout.bias is not None
+    readout.weight[:, :, 0], readout.bias[:] = weight.T, bias
 
 
 def _inner(fitted: Network, features: Tensor) -> tuple[Tensor, Tensor]:
@@ -95,3 +94,7 @@ def _ridge(inputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
     x = x - mean
     weight = torch.linalg.solve(x.T @ x + 1e-2 * len(x) * torch.eye(x.shape[1]), x.T @ (y - aim))
     return weight, aim - mean @ weight
+
+
+if __name__ == "__main__":
+    export_model(checkpoint(), fixture.MODEL)

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from tests import clips, readout, sounds
+from tests import clips, sounds
+from tests.training import readout
 from training import config, evaluate
 from training.checkpoint import CHECKPOINT
 from training.data.corpus import Corpus
