@@ -60,7 +60,9 @@ class FakeDetector(Detector):
         time.sleep(float(os.environ.get("FAKE_SECONDS", "0")))
         return VERDICT
 
-    def begin(self, recording: str | SeekableFile, **options: Any) -> "FakeHearing":
+    def begin(  # type: ignore[override]
+        self, recording: str | SeekableFile, **options: Any
+    ) -> "FakeHearing":
         return FakeHearing(self.score(recording, **options))
 
     learns = False
