@@ -1,6 +1,6 @@
 """The page of figures: over time, by segment, by campaign, and of marks."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from urllib.parse import urlencode
 
@@ -15,6 +15,10 @@ _SHARES = ("recorded_share",)
 _GROWTHS = ("growth", "recorded_growth")
 _MOMENTS = ("first", "last")
 _SERVICE = ("95", "96")
+_CAMPAIGNS = 2
+"""Place of their table."""
+MAX_ROWS = 20
+"""Campaigns on the page. A phone shows a row as a card of eight lines."""
 
 
 @dataclass(frozen=True)
@@ -69,6 +73,9 @@ def statistics_page(
                 else None,
                 _chart(table) if number == 0 and table.rows else None,
                 _table(view, table, title),
+                element("p", text("more_in_csv", n=len(table.rows) - MAX_ROWS), class_="quiet")
+                if number == _CAMPAIGNS and len(table.rows) > MAX_ROWS
+                else None,
                 element("p", link),
             )
         )
@@ -143,9 +150,20 @@ def _table(view: View, table: Table, title: Text) -> Element:
     head = [text(f"column_{name}") for name in table.columns]
     rows: list[list[Child]] = [
         [_cell(view, name, cell) for name, cell in zip(table.columns, row, strict=True)]
-        for row in (reversed(table.rows) if table.columns[0] == "period" else table.rows)
+        for row in _shown(table)
     ]
     return layout.table(title, head, rows)
+
+
+def _shown(table: Table) -> Iterable[tuple[Cell, ...]]:
+    """Return the rows that the page shows: the latest periods first, the largest campaigns."""
+    match table.columns[0]:
+        case "period":
+            return reversed(table.rows)
+        case "campaign":
+            return table.rows[:MAX_ROWS]
+        case _:
+            return table.rows
 
 
 def _cell(view: View, name: str, cell: Cell) -> Child:

@@ -157,6 +157,14 @@ def expired(node: Node, now: float) -> State | None:
     return State.HALF_OPEN if node.state is State.OPEN else State.CLOSED
 
 
+def state_at(node: Node, now: float, policy: Policy) -> State:
+    """Return the state of a node at a moment, by the time alone: opened long ago it is closed."""
+    after = expired(node, now)
+    if after is State.HALF_OPEN and now >= node.until + policy.quiet_seconds:
+        return State.CLOSED
+    return after or node.state
+
+
 def enter(
     node: Node, after: State, why: Why, now: float, policy: Policy, ranges: tuple[str, ...] = ()
 ) -> Change:

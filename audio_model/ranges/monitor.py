@@ -194,7 +194,7 @@ class Monitor:
             if depth < number.too_wide:
                 # A store of an earlier version may hold one for what has no breaker.
                 continue
-            state = breaker.expired(node, now) or node.state
+            state = breaker.state_at(node, now, self.policy)
             if _SEVERITY[state] > _SEVERITY[advice.state]:
                 until = node.until if state is node.state else 0.0
                 advice = Advice(number, state, prefix, since=node.since, until=until)

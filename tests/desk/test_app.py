@@ -18,6 +18,7 @@ from audio_model.records import deeds, marks
 from audio_model.records.people import Role
 from audio_model.records.store import CallStore
 from tests.desk import made
+from tests.records.made import THRESHOLDS, call
 from tests.report.made import parse
 
 Client = TestClient  # type: ignore[type-arg]
@@ -435,5 +436,21 @@ def test_marks_go_out_as_a_manifest(at: Places, detector: Detector) -> None:
 def test_figures_for_odd_dates_are_figures(at: Places, detector: Detector, query: str) -> None:
     async def ask(client: Client) -> None:
         assert (await client.get(f"/statistics?{query}")).status == 200
+
+    run(at, detector, Role.READING, ask)
+
+
+def test_a_page_shows_the_largest_campaigns_and_its_csv_all_of_them(
+    at: Places, detector: Detector
+) -> None:
+    many = [call(f"m{n}", campaign=f"message {n // 2}") for n in range(60)]
+    with CallStore(at.calls) as store:
+        store.add(many, None, THRESHOLDS)
+
+    async def ask(client: Client) -> None:
+        page = await (await client.get("/statistics")).text()
+        assert page.count("message ") == 19 and "11 smaller ones are in the CSV" in page
+        rows = (await (await client.get("/statistics/by_campaign.csv")).text()).splitlines()
+        assert len(rows) == 1 + 31
 
     run(at, detector, Role.READING, ask)

@@ -247,6 +247,17 @@ def test_there_is_no_warning_without_a_recording() -> None:
     assert changes[0].after is State.WARNED
 
 
+def test_a_range_that_was_opened_long_ago_is_not_on_trial_for_ever() -> None:
+    into = monitor()
+    into.put("95213", State.OPEN, 1e9)
+    node = into.nodes.get("95213")
+    assert node is not None
+    quiet = into.policy.quiet_seconds
+    assert into.advise("95213001", node.until - 1).state is State.OPEN
+    assert into.advise("95213001", node.until + quiet - 1).state is State.HALF_OPEN
+    assert into.advise("95213001", node.until + quiet).state is State.CLOSED
+
+
 def test_a_store_of_before_cannot_block_who_has_no_breaker() -> None:
     into = monitor()
     old = Node("?malformed", 1e9, 1e9, state=State.OPEN, since=1e9, until=2e9)
