@@ -67,6 +67,23 @@ class Pace:
         if seconds < _LEAST_SECONDS:
             return None if is_doubtful(self.frame_bytes) else SAMPLE_RATE
         samples = self._n_bytes / (2 * self._channels * seconds)
+        return self._nearest(samples)
+
+    def contradicts(self) -> int | None:
+        """Return the rate that usual frames have by their pace, if it is not the usual one.
+
+        What comes much faster or slower than any rate, a file that is sent at once, tells nothing.
+        """
+        samples = self._n_bytes / (2 * self._channels * max(self._last - self._began, 1e-9))
+        rate = self._nearest(samples)
+        return None if rate == SAMPLE_RATE else rate
+
+    def watched(self, now: float) -> bool:
+        """Whether the pace was watched for long enough to believe it."""
+        return now - self._began >= PACE_SECONDS
+
+    def _nearest(self, samples: float) -> int | None:
+        """Return the rate that frames of this length have at so many samples a second."""
         if samples <= 0:
             return None
         fitting = _fitting(self.frame_bytes) or RATES

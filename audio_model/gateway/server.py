@@ -13,7 +13,10 @@ from audio_model.detector import Detector
 from audio_model.errors import UsageError
 from audio_model.gateway.asterisk.ami import Ami
 from audio_model.gateway.asterisk.ari import Ari
-from audio_model.gateway.asterisk.audiosocket import AudioSocketServer, serve_audiosocket
+from audio_model.gateway.asterisk.audiosocket_server import (
+    AudioSocketServer,
+    serve_audiosocket,
+)
 from audio_model.gateway.calls import Calls
 from audio_model.gateway.config.settings import Settings
 from audio_model.gateway.config.values import Address

@@ -9,7 +9,7 @@ import logging
 from collections.abc import Callable
 from contextlib import suppress
 from time import monotonic
-from typing import cast
+from typing import Protocol, cast
 from uuid import UUID
 
 from audio_model.formats import Encoding, RawFormat
@@ -26,12 +26,9 @@ from audio_model.gateway.asterisk.guess import G711_PAYLOADS, GUESS_BYTES, guess
 from audio_model.gateway.calls import Call, Calls, Told
 from audio_model.gateway.events import CallInfo, Event
 from audio_model.gateway.legs import Leg
-from audio_model.gateway.pace import GIVE_UP_SECONDS, Pace, is_doubtful
+from audio_model.gateway.pace import GIVE_UP_SECONDS, USUAL_BYTES, Pace, is_doubtful
 
 logger = logging.getLogger(__name__)
-
-BACKLOG = 4096
-"""Connections that may wait to be accepted: of a dialer that starts them all at once."""
 
 _SLIN = RawFormat(Encoding.S16LE)
 
@@ -44,106 +41,23 @@ LINGER_SECONDS = 2.0
 Describe = Callable[[str], CallInfo | None]
 
 
-class AudioSocketServer:
-    """Listens for Asterisk. Made by :func:`serve_audiosocket`."""
+class _Server(Protocol):
+    """Whose connection it is; see :mod:`audio_model.gateway.asterisk.audiosocket_server`."""
 
-    def __init__(
-        self,
-        calls: Calls,
-        *,
-        hang_up: HangUp,
-        first_frame_seconds: float,
-        idle_seconds: float,
-        max_connections: int,
-        describe: Describe,
-        told: Told | None,
-    ) -> None:
-        self.calls, self.hang_up = calls, hang_up
-        self.describe, self.told = describe, told
-        self.first_frame_seconds, self.idle_seconds = first_frame_seconds, idle_seconds
-        self.max_connections = max_connections
-        self.connections: set[AudioSocketProtocol] = set()
-        self._server: asyncio.Server | None = None
-
-    async def listen(self, host: str, port: int, *, reuse_port: bool = False) -> None:
-        loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(
-            lambda: AudioSocketProtocol(self), host, port, backlog=BACKLOG, reuse_port=reuse_port
-        )
-
-    def stop_listening(self) -> None:
-        """Leave new connections to other servers on the same port."""
-        assert self._server is not None
-        self._server.close()
-
-    @property
-    def port(self) -> int:
-        """Where it listens; of use when it was to choose."""
-        assert self._server is not None
-        return int(self._server.sockets[0].getsockname()[1])
-
-    async def close(self) -> None:
-        """Take no more calls, answer each open leg and end its connection."""
-        assert self._server is not None
-        self._server.close()
-        connections = list(self.connections)
-        for connection in connections:
-            connection.end()
-        if connections:
-            gone = [connection.gone for connection in connections]
-            await asyncio.wait(gone, timeout=LINGER_SECONDS)
-            for connection in connections:
-                connection.abort()
-            await asyncio.wait(gone)
-        await self._server.wait_closed()
-
-
-async def serve_audiosocket(
-    calls: Calls,
-    host: str,
-    port: int,
-    *,
-    hang_up: HangUp = HangUp.NEVER,
-    first_frame_seconds: float = 3.0,
-    idle_seconds: float = 300.0,
-    max_connections: int = 10_000,
-    describe: Describe = lambda call_id: None,
-    told: Told | None = None,
-    reuse_port: bool = False,
-) -> AudioSocketServer:
-    """Listen for Asterisk's AudioSocket.
-
-    Args:
-        port: 0 for any that is free.
-        first_frame_seconds: for the UUID to come, or there is no call and the connection is
-            closed; then for the first audio, or the leg begins without.
-        idle_seconds: without a byte, after which a connection counts as dead and is closed.
-            A call on hold may send none for a while.
-        max_connections: beyond them a connection is closed at once.
-        describe: what else is known of the call with an id, if anything is.
-        told: awaited, with the call's id, before a connection is ended after a verdict, so that the
-            dialplan finds its variables set when it goes on; for TOLD_SECONDS at most.
-        reuse_port: whether other servers may listen there, too.
-
-    Raises OSError if the address can't be had.
-    """
-    server = AudioSocketServer(
-        calls,
-        hang_up=hang_up,
-        first_frame_seconds=first_frame_seconds,
-        idle_seconds=idle_seconds,
-        max_connections=max_connections,
-        describe=describe,
-        told=told,
-    )
-    await server.listen(host, port, reuse_port=reuse_port)
-    return server
+    calls: Calls
+    hang_up: HangUp
+    describe: Describe
+    told: Told | None
+    first_frame_seconds: float
+    idle_seconds: float
+    max_connections: int
+    connections: set["AudioSocketProtocol"]
 
 
 class AudioSocketProtocol(asyncio.Protocol):
     """One connection. Audio goes to its leg as it comes, so no frame is ever held whole."""
 
-    def __init__(self, server: AudioSocketServer) -> None:
+    def __init__(self, server: _Server) -> None:
         self._server = server
         self._loop = asyncio.get_running_loop()
         self.gone: asyncio.Future[None] = self._loop.create_future()
@@ -158,8 +72,7 @@ class AudioSocketProtocol(asyncio.Protocol):
         self._leg_kind = 0
         self._guessing = bytearray()
         self._pace: Pace | None = None
-        """The pace of audio typed 8 kHz whose frames look like another rate's, until that is known.
-        """
+        """The pace of audio typed 8 kHz, for as long as it may be another rate's."""
         self._ending = False
         self._hanging_up: asyncio.Task[None] | None = None
         self._bad_frames = 0
@@ -209,7 +122,10 @@ class AudioSocketProtocol(asyncio.Protocol):
                 break
             payloads.append(data[at + HEADER_BYTES : end])
             at = end
-        self._leg.feed(payloads[0] if len(payloads) == 1 else b"".join(payloads))
+        heard = payloads[0] if len(payloads) == 1 else b"".join(payloads)
+        self._leg.feed(heard)
+        if self._pace is not None:
+            self._watch_pace(self._pace, len(heard))
         return at
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -278,12 +194,16 @@ class AudioSocketProtocol(asyncio.Protocol):
                 self._after(GIVE_UP_SECONDS, self._no_audio)
                 return
             self._open_leg(RawFormat(Encoding.S16LE, SAMPLE_RATES[self._kind]))
+            if self._kind == 0x10 and self._length == USUAL_BYTES:
+                self._pace = Pace(self._length)
         elif self._kind != self._leg_kind:
             self._bad_frame(f"audio of type 0x{self._kind:02x} after 0x{self._leg_kind:02x}")
 
     def _hear(self, piece: bytes) -> None:
         if self._leg is not None:
             self._leg.feed(piece)
+            if self._pace is not None:
+                self._watch_pace(self._pace, len(piece))
             return
         self._guessing += piece
         if self._pace is not None:
@@ -292,6 +212,18 @@ class AudioSocketProtocol(asyncio.Protocol):
                 self._open_paced_leg(self._pace)
         elif len(self._guessing) >= GUESS_BYTES:
             self._open_guessed_leg()
+
+    def _watch_pace(self, pace: Pace, n_bytes: int) -> None:
+        """Give up a call whose frames look as usual, and come as fast as another rate's."""
+        pace.add(n_bytes)
+        if not pace.watched(monotonic()):
+            return
+        self._pace = None
+        if (rate := pace.contradicts()) is not None:
+            assert self._call is not None
+            self._call.fail(
+                f"frames of {pace.frame_bytes} bytes, typed 8 kHz, that come as at {rate} Hz"
+            )
 
     def _open_paced_leg(self, pace: Pace) -> None:
         rate = pace.sample_rate()
@@ -304,6 +236,7 @@ class AudioSocketProtocol(asyncio.Protocol):
         else:
             logger.info("audiosocket: audio typed 8 kHz is heard as %d Hz, by its pace", rate)
             leg.feed(bytes(self._guessing))
+        self._pace = None
         self._guessing.clear()
 
     def _open_guessed_leg(self) -> None:

@@ -23,12 +23,8 @@ from audio_model.formats import Encoding, RawFormat
 from audio_model.gateway import pace
 from audio_model.gateway.asterisk import audiosocket
 from audio_model.gateway.asterisk.action import HangUp
-from audio_model.gateway.asterisk.audiosocket import (
-    MAX_BAD_FRAMES,
-    AudioSocketProtocol,
-    AudioSocketServer,
-    serve_audiosocket,
-)
+from audio_model.gateway.asterisk.audiosocket import MAX_BAD_FRAMES, AudioSocketProtocol
+from audio_model.gateway.asterisk.audiosocket_server import AudioSocketServer, serve_audiosocket
 from audio_model.gateway.asterisk.frames import HANGUP_FRAME, SAMPLE_RATES
 from audio_model.gateway.asterisk.guess import GUESS_BYTES, guess_encoding
 from audio_model.gateway.calls import Calls
@@ -205,6 +201,29 @@ def test_audio_of_another_rate_that_is_typed_8_khz_is_known_by_its_pace(
             payload[:frame_bytes] * 60,
         )
         assert not caller.call.failures
+
+    alone(test)
+
+
+@pytest.mark.parametrize(
+    ("frame_ms", "refused"), [(10, True), (20, False), (1, False), (60, False)]
+)
+def test_usual_frames_at_the_pace_of_another_rate_get_no_verdict(
+    monkeypatch: pytest.MonkeyPatch, frame_ms: int, refused: bool
+) -> None:
+    """slin16 in frames of 10 ms: as long as 20 ms at 8 kHz, and a voice at half its speed."""
+    now = 100.0
+    for module in (audiosocket, pace):
+        monkeypatch.setattr(module, "monotonic", lambda: now)
+
+    def test() -> None:
+        nonlocal now
+        caller = Caller()
+        caller.send(ID_FRAME)
+        for n in range(800 // frame_ms):
+            caller.send(frame(0x10, bytes(320)), cuts=[n])
+            now += frame_ms / 1000 + (0.0006 if n % 2 else -0.0006)
+        assert ["as at 16000 Hz" in each for each in caller.call.failures] == [True] * refused
 
     alone(test)
 

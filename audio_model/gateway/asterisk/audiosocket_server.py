@@ -1,0 +1,106 @@
+"""Where Asterisk's AudioSocket connections arrive; each is a call of its own."""
+
+import asyncio
+
+from audio_model.gateway.asterisk.action import HangUp
+from audio_model.gateway.asterisk.audiosocket import LINGER_SECONDS, AudioSocketProtocol, Describe
+from audio_model.gateway.calls import Calls, Told
+
+BACKLOG = 4096
+"""Connections that may wait to be accepted: of a dialer that starts them all at once."""
+
+
+class AudioSocketServer:
+    """Listens for Asterisk. Made by :func:`serve_audiosocket`."""
+
+    def __init__(
+        self,
+        calls: Calls,
+        *,
+        hang_up: HangUp,
+        first_frame_seconds: float,
+        idle_seconds: float,
+        max_connections: int,
+        describe: Describe,
+        told: Told | None,
+    ) -> None:
+        self.calls, self.hang_up = calls, hang_up
+        self.describe, self.told = describe, told
+        self.first_frame_seconds, self.idle_seconds = first_frame_seconds, idle_seconds
+        self.max_connections = max_connections
+        self.connections: set[AudioSocketProtocol] = set()
+        self._server: asyncio.Server | None = None
+
+    async def listen(self, host: str, port: int, *, reuse_port: bool = False) -> None:
+        loop = asyncio.get_running_loop()
+        self._server = await loop.create_server(
+            lambda: AudioSocketProtocol(self), host, port, backlog=BACKLOG, reuse_port=reuse_port
+        )
+
+    def stop_listening(self) -> None:
+        """Leave new connections to other servers on the same port."""
+        assert self._server is not None
+        self._server.close()
+
+    @property
+    def port(self) -> int:
+        """Where it listens; of use when it was to choose."""
+        assert self._server is not None
+        return int(self._server.sockets[0].getsockname()[1])
+
+    async def close(self) -> None:
+        """Take no more calls, answer each open leg and end its connection."""
+        assert self._server is not None
+        self._server.close()
+        connections = list(self.connections)
+        for connection in connections:
+            connection.end()
+        if connections:
+            gone = [connection.gone for connection in connections]
+            await asyncio.wait(gone, timeout=LINGER_SECONDS)
+            for connection in connections:
+                connection.abort()
+            await asyncio.wait(gone)
+        await self._server.wait_closed()
+
+
+async def serve_audiosocket(
+    calls: Calls,
+    host: str,
+    port: int,
+    *,
+    hang_up: HangUp = HangUp.NEVER,
+    first_frame_seconds: float = 3.0,
+    idle_seconds: float = 300.0,
+    max_connections: int = 10_000,
+    describe: Describe = lambda call_id: None,
+    told: Told | None = None,
+    reuse_port: bool = False,
+) -> AudioSocketServer:
+    """Listen for Asterisk's AudioSocket.
+
+    Args:
+        port: 0 for any that is free.
+        first_frame_seconds: for the UUID to come, or there is no call and the connection is
+            closed; then for the first audio, or the leg begins without.
+        idle_seconds: without a byte, after which a connection counts as dead and is closed.
+            A call on hold may send none for a while.
+        max_connections: beyond them a connection is closed at once.
+        describe: what else is known of the call with an id, if anything is.
+        told: awaited, with the call's id, before a connection is ended after a verdict, so that the
+            dialplan finds its variables set when it goes on; for TOLD_SECONDS at most.
+        reuse_port: whether other servers may listen there, too.
+
+    Raises OSError if the address can't be had.
+    """
+    server = AudioSocketServer(
+        calls,
+        hang_up=hang_up,
+        first_frame_seconds=first_frame_seconds,
+        idle_seconds=idle_seconds,
+        max_connections=max_connections,
+        describe=describe,
+        told=told,
+    )
+    await server.listen(host, port, reuse_port=reuse_port)
+    return server
