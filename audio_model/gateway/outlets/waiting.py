@@ -32,6 +32,8 @@ class Waiting:
     attempts: int = 0
     gone: bool = False
     """Whether it was taken out of the middle of its queue."""
+    later: bool = False
+    """Whether it waits for a moment at which it is to be tried again."""
     alone: bool = False
     """Whether it is posted in a request of its own: it was in a batch that was refused."""
 
@@ -50,13 +52,18 @@ class WaitingRoom:
         self._others: deque[Waiting] = deque()
         self._later: list[tuple[float, int, Waiting]] = []
         self._order = count()
-        self._n = 0
+        self._n = self._n_later = 0
         self._told: dict[Leg, VerdictKind] = {}
         self._verdicts: dict[Leg, Waiting] = {}
         """The last verdict of each leg that still waits for its first attempt."""
 
     def __len__(self) -> int:
         return self._n
+
+    @property
+    def n_ready(self) -> int:
+        """Return how many wait for nothing but their turn."""
+        return self._n - self._n_later
 
     def add(self, event: Event, key: str, body: bytes) -> Waiting | None:
         """Take an event; returns one that is lost for it, if there is no room for both.
@@ -93,7 +100,9 @@ class WaitingRoom:
     def again(self, waiting: Waiting, at: float) -> Waiting | None:
         """Have it tried again at a moment; returns what is lost for it."""
         heappush(self._later, (at, next(self._order), waiting))
+        waiting.later = True
         self._n += 1
+        self._n_later += 1
         return self._drop() if self._n > self._max_waiting else None
 
     def next(self, now: float) -> Waiting | None:
@@ -101,6 +110,7 @@ class WaitingRoom:
         due = []
         while self._later and (self._later[0][2].gone or self._later[0][0] <= now):
             due.append(heappop(self._later)[2])
+            self._not_later(due[-1])
         for waiting in reversed(due):
             if not waiting.gone:
                 # It was there before all those that wait now.
@@ -139,7 +149,12 @@ class WaitingRoom:
         """Let go of all."""
         for queue in (self._urgent, self._others, self._later):
             queue.clear()
-        self._n = 0
+        self._n = self._n_later = 0
+
+    def _not_later(self, waiting: Waiting) -> None:
+        if waiting.later:
+            waiting.later = False
+            self._n_later -= 1
 
     def _out(self, waiting: Waiting) -> Waiting:
         self._n -= 1
@@ -164,4 +179,5 @@ class WaitingRoom:
         if plain is None:
             plain = max((each for each in self._later if not each[2].gone), key=lambda e: e[1])[2]
         plain.gone = True
+        self._not_later(plain)
         return self._out(plain)

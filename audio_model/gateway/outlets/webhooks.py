@@ -196,20 +196,23 @@ class Webhooks:
 
         ``gathered``: what fills none has waited for others long enough.
         """
-        wanted, rest = divmod(len(self._room), self._batch)
+        if self._closed:
+            return
+        wanted, rest = divmod(self._room.n_ready, self._batch)
         if rest and gathered:
             wanted += 1
         elif rest and self._gathering is None:
             self._gathering = self._loop.call_later(GATHER_SECONDS, self._gathered)
         # Those under way are busy for as long as the receiver takes.
         while (
-            not self._closed
-            and len(self._workers) - self._requests < wanted
-            and len(self._workers) < self._connections
+            len(self._workers) - self._requests < wanted and len(self._workers) < self._connections
         ):
-            worker = self._loop.create_task(self._work())
-            self._workers.add(worker)
-            worker.add_done_callback(self._ended)
+            self._request()
+
+    def _request(self) -> None:
+        worker = self._loop.create_task(self._work())
+        self._workers.add(worker)
+        worker.add_done_callback(self._ended)
 
     def _gathered(self) -> None:
         self._gathering = None
@@ -260,6 +263,8 @@ class Webhooks:
 
     def _ended(self, worker: asyncio.Task[None]) -> None:
         self._workers.discard(worker)
+        # What came while it ended has found it still there.
+        self._start()
         self._wake_later()
 
     def _wake_later(self) -> None:
@@ -274,7 +279,7 @@ class Webhooks:
     def _wake(self) -> None:
         self._alarm = None
         # A request that finds nothing to post after all ends, and sets the alarm anew.
-        self._start(gathered=True)
+        self._request()
 
     async def _attempt(self, together: list[Waiting]) -> Delivery | float:
         """An outcome that holds, or the seconds for which the receiver asks us to wait."""

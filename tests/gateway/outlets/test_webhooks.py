@@ -488,3 +488,25 @@ def test_a_request_that_hangs_holds_no_single_event_up() -> None:
         await hooks.close(2)
 
     run(test)
+
+
+def test_an_event_that_comes_while_a_request_ends_is_posted() -> None:
+    async def test(here: Receiver) -> None:
+        hooks = here.hooks()
+        take, late = hooks._room.batch, [event(call="late")]
+
+        def batch(*args: Any) -> Any:
+            taken = take(*args)
+            if not taken and late:
+                # Before the loop knows that the request's task is over.
+                asyncio.get_running_loop().call_soon(hooks.add, *late.pop())
+            return taken
+
+        hooks._room.batch = batch  # type: ignore[method-assign]
+        hooks.add(*event(call="early"))
+        async with asyncio.timeout(10):
+            while len(here.requests) < 2:
+                await asyncio.sleep(0.01)
+        await hooks.close(1)
+
+    run(test)
