@@ -490,7 +490,9 @@ def test_a_request_that_hangs_holds_no_single_event_up() -> None:
     run(test)
 
 
-def test_an_event_that_comes_while_a_request_ends_is_posted() -> None:
+def test_an_event_that_comes_while_a_request_ends_is_posted(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     async def test(here: Receiver) -> None:
         hooks = here.hooks()
         take, late = hooks._room.batch, [event(call="late")]
@@ -502,7 +504,7 @@ def test_an_event_that_comes_while_a_request_ends_is_posted() -> None:
                 asyncio.get_running_loop().call_soon(hooks.add, *late.pop())
             return taken
 
-        hooks._room.batch = batch  # type: ignore[method-assign]
+        monkeypatch.setattr(hooks._room, "batch", batch)
         hooks.add(*event(call="early"))
         async with asyncio.timeout(10):
             while len(here.requests) < 2:
