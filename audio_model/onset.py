@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audio_model.frontend import Samples
-from audio_model.steps import STEP_SAMPLES, Heard
+from audio_model.steps import STEP_SAMPLES
 
 VOICED_STEPS, WITHIN_STEPS = 3, 4
 """Voice has begun once so many of so many steps in a row hold it: a click or a ring's edge does
@@ -64,14 +64,16 @@ class VoiceSearch:
 
         Args:
             samples: at 8 kHz. [shape=(STEP_SAMPLES * n_steps,)]
-            heard: probability of each :class:`Heard`. [shape=(n_steps, len(Heard))]
+            heard: probability of each :class:`audio_model.steps.Heard`. [shape=(n_steps, 3)]
 
         Returns:
             The sample from which the leg is to be heard, counted from the first one ever added,
             once it is known: 0, unless the voice is late. None before; what follows is not to be
             added then.
         """
-        for n, voiced in enumerate((heard[:, Heard.VOICE] == heard.max(axis=1)).tolist()):
+        # In the order of Heard; quicker than arrays for the few steps that come at once.
+        for n, (background, tone, voice) in enumerate(heard.tolist()):
+            voiced = voice >= tone and voice >= background
             self._voiced = [*self._voiced[1 - WITHIN_STEPS :], voiced]
             if sum(self._voiced) >= VOICED_STEPS:
                 last = self._n_steps + n
