@@ -13,6 +13,7 @@ import soundfile
 from audio_model import cli, scoring
 from audio_model.audio import Channel
 from audio_model.detector import Detector
+from audio_model.files import FOR_SPREADSHEETS
 from tests.fake_detector import FakeDetector
 
 RUN = (
@@ -52,7 +53,7 @@ def wait_for_rows(path: Path, count: int) -> None:
 
 
 def read_rows(path: Path) -> list[dict[str, str]]:
-    with path.open(newline="") as file:
+    with path.open(encoding=FOR_SPREADSHEETS, newline="") as file:
         return list(csv.DictReader(file))
 
 
