@@ -91,6 +91,11 @@ def test_every_page_fits_and_asks_only_its_own_server(opened: Opened, desk: Desk
         page.wait_for_load_state("networkidle")
         fits = "document.documentElement.scrollWidth <= document.documentElement.clientWidth"
         assert page.evaluate(fits), name
+        beyond = page.evaluate(
+            "[...document.querySelectorAll('.cell-value')].filter(e => innerWidth < 640 && "
+            "e.getBoundingClientRect().right > innerWidth).map(e => e.textContent)"
+        )
+        assert beyond == [], name
         assert page.locator("h1").count() == 1
         unnamed = page.evaluate(
             "[...document.querySelectorAll('button, a, input:not([type=hidden]), select, audio, "
