@@ -14,6 +14,7 @@ from tests.line.lines import write_calls, write_table
 BUDGET = ["--max-false-alarm", "0.1"]
 
 Rows = list[dict[str, str]]
+Said = pytest.CaptureFixture[str]
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +27,7 @@ def tune(model: Path, marks: str, output: Path, *more: str) -> int:
 
 
 def test_marks_to_a_model_that_scores(
-    calls: Rows, model_path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    calls: Rows, model_path: Path, tmp_path: Path, capsys: Said
 ) -> None:
     marks, output, report = (tmp_path / name for name in ("m.csv", "mine.onnx", "mine.json"))
     write_table(marks, calls)
@@ -75,7 +76,7 @@ def test_unlabelled_results_set_the_prevalence(
 
 
 def test_rows_of_no_use_are_told_and_the_rest_counts(
-    calls: Rows, model_path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    calls: Rows, model_path: Path, tmp_path: Path, capsys: Said
 ) -> None:
     gone = {"path": "gone.wav", "label": "live", "source": "x"}
     marks = write_table(tmp_path / "m.csv", [*calls, gone])
@@ -98,12 +99,7 @@ def test_rows_of_no_use_are_told_and_the_rest_counts(
     ],
 )
 def test_refusals_leave_no_file(
-    change: object,
-    said: str,
-    calls: Rows,
-    model_path: Path,
-    tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
+    change: object, said: str, calls: Rows, model_path: Path, tmp_path: Path, capsys: Said
 ) -> None:
     assert callable(change)
     marks = write_table(tmp_path / "m.csv", change(calls))
@@ -122,12 +118,7 @@ def test_refusals_leave_no_file(
     ],
 )
 def test_wrong_options_are_named(
-    more: list[str],
-    said: str,
-    calls: Rows,
-    model_path: Path,
-    tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
+    more: list[str], said: str, calls: Rows, model_path: Path, tmp_path: Path, capsys: Said
 ) -> None:
     marks = write_table(tmp_path / "m.csv", calls)
     assert tune(model_path, marks, tmp_path / "o.onnx", *more) == 2
