@@ -156,6 +156,7 @@ def test_a_worker_that_is_killed_costs_nothing(tmp_path: Path) -> None:
     assert all(row["error"] == "" for row in runs.rows(tmp_path))
 
 
+@pytest.mark.slow
 def test_a_recording_that_kills_twice_is_an_error(tmp_path: Path) -> None:
     runs.make(tmp_path / "calls", 10)
     for name in ("00003-deadly.wav", "deadly.wav", "deadly2.wav"):
@@ -168,6 +169,7 @@ def test_a_recording_that_kills_twice_is_an_error(tmp_path: Path) -> None:
     assert len(runs.scored(tmp_path)) == len(set(runs.scored(tmp_path))) == 13
 
 
+@pytest.mark.slow
 def test_a_recording_that_kills_once_is_scored(tmp_path: Path) -> None:
     runs.make(tmp_path / "calls", 3)
     (tmp_path / "calls" / "deadly-once.wav").touch()
@@ -223,6 +225,7 @@ def test_a_second_signal_stops_at_once(tmp_path: Path) -> None:
     assert not (tmp_path / "out" / "unfinished").exists()
 
 
+@pytest.mark.slow
 def test_a_full_disk_ends_the_run_which_goes_on_when_there_is_room(tmp_path: Path) -> None:
     names = runs.make(tmp_path / "calls", 100)
 
