@@ -48,15 +48,17 @@ class Monitor:
         self.nodes, self.policy, self.allowed = nodes, policy, allowed
 
     def hear(
-        self, call: RangeCall, before: RangeCall | None = None, *, speaks: bool = True
+        self, call: RangeCall, before: RangeCall | None = None, *, now: float | None = None
     ) -> list[Change]:
         """Count a call; the changes that came of it, in order.
 
         Args:
             call: whose verdict is final.
             before: the same call as it was counted with a less sure verdict: it is taken back.
-            speaks: whether it is evidence. A call of long ago is counted and says nothing of now.
+            now: when it is counted; None for when it was. Breakers stand as they do then, and a
+                call that was long ago by then is counted and is no evidence.
         """
+        now = call.time if now is None else now
         called = sketch.fingerprint(call.called) if call.called else 0
         spared = bool(self._allowed_by(call.number))
         test = self.policy.test
@@ -76,7 +78,7 @@ class Monitor:
             node.blocked += node.state is State.OPEN and before is None and not spared
             return gain
 
-        return self._follow(call, call.time, count, call.outcome, speaks=speaks)
+        return self._follow(call, now, count, call.outcome, speaks=is_fresh(call, now))
 
     def mark(
         self,

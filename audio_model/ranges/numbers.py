@@ -138,6 +138,12 @@ class Number:
         return mark + (digits[:4] if digits.startswith("9") or mark else digits)
 
 
+_EXTENSION = re.compile(r"(?P<number>.*[0-9])(?:-[0-9]{1,5}| [0-9]{1,2})(?:\.0+)?", re.ASCII)
+_COMPLETE = (
+    NumberKind.SERVICE, NumberKind.MOBILE, NumberKind.SHARED_COST, NumberKind.TOLL_FREE
+)  # fmt: skip
+"""Kinds whose numbers have one length: more digits are an extension."""
+
 _KINDS = {
     PhoneNumberType.MOBILE: NumberKind.MOBILE,
     PhoneNumberType.FIXED_LINE: NumberKind.LANDLINE,
@@ -156,12 +162,27 @@ def normalise(text: str) -> Number:
         case written.NoDigits.NONE_SHOWN:
             return Number(WITHHELD, NumberKind.WITHHELD, None, (WITHHELD,), too_wide=1)
         case written.NoDigits.UNREADABLE:
-            return Number(
-                UNREADABLE, NumberKind.IMPLAUSIBLE, Flag.MALFORMED, (UNREADABLE,), too_wide=1
-            )
+            return _unreadable()
+        case _ if _has_an_extension(text):
+            return _unreadable()
         case bare:
             digits = bare.removeprefix("+")
             return _service(bare, digits) or _by_library(bare, digits)
+
+
+def _unreadable() -> Number:
+    return Number(UNREADABLE, NumberKind.IMPLAUSIBLE, Flag.MALFORMED, (UNREADABLE,), too_wide=1)
+
+
+def _has_an_extension(text: str) -> bool:
+    """Return whether a whole number stands in front of a few more digits, apart from them.
+
+    ``95588-0`` is no 955880, which has another owner, and whose it is can't be told for sure.
+    """
+    if (parts := _EXTENSION.fullmatch(text.strip())) is None:
+        return False
+    number = normalise(parts["number"])
+    return number.flag is None and number.kind in _COMPLETE
 
 
 def range_of(text: str) -> str:

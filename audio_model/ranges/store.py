@@ -15,7 +15,7 @@ from dataclasses import astuple, dataclass, replace
 from audio_model.errors import RangeStoreError, UnknownCallError, printable
 from audio_model.ranges.breaker import Change, Policy
 from audio_model.ranges.campaigns import Alarm, Campaigns
-from audio_model.ranges.monitor import Advice, Monitor, is_fresh
+from audio_model.ranges.monitor import Advice, Monitor
 from audio_model.ranges.numbers import normalise
 from audio_model.ranges.rates import Mark
 from audio_model.ranges.rows import (
@@ -139,7 +139,7 @@ class RangeStore(SqliteStore):
                 if mark is None and marked is None:
                     continue
                 if marked is None and self._remember(call):
-                    changes += self._monitor.hear(call, speaks=is_fresh(call, now))
+                    changes += self._monitor.hear(call, now=now)
                 counted = marked.call if marked else self._call(call.id)
                 if before is not mark:
                     at = marked.time if marked else None

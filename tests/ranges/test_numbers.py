@@ -108,6 +108,32 @@ def test_withheld_numbers_have_no_breaker() -> None:
     assert number.prefixes[number.too_wide :] == ()
 
 
+@pytest.mark.parametrize(
+    "text",
+    ["95588-0", "95588 0", "95588-8001", "13912345678-1", "17012345678-0001", "400-810-8888-1"],
+)
+def test_an_extension_makes_no_other_owner_s_number(text: str) -> None:
+    number = normalise(text)
+    assert (number.key, number.flag) == (UNREADABLE, Flag.MALFORMED)
+    assert number.prefixes[number.too_wide :] == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "key"),
+    [
+        ("952-13742", "95213742"),
+        ("95213 742", "95213742"),
+        ("100-86", "10086"),
+        ("139-1234-5678", "+8613912345678"),
+        ("+86 139 1234 56 78", "+8613912345678"),
+        ("010-8888 6666", "+861088886666"),
+        ("400-810-8888", "+864008108888"),
+    ],
+)
+def test_groups_of_digits_are_one_number(text: str, key: str) -> None:
+    assert normalise(text).key == key
+
+
 def test_what_cannot_be_read_has_no_breaker() -> None:
     number = normalise("139****5678")
     assert (number.key, number.flag) == (UNREADABLE, Flag.MALFORMED)

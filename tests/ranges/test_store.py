@@ -446,3 +446,18 @@ def test_a_person_opens_and_closes_a_range_and_says_why(store: RangeStore) -> No
     store.allow("9521", "ours", NOW + 2)
     assert store.put("95213", State.OPEN, "", NOW + 3) == []
     assert closed.before is State.OPEN
+
+
+@pytest.mark.parametrize("hours", [3, 25 * 24])
+@pytest.mark.parametrize("mark", [Mark.LIVE, Mark.RECORDED])
+def test_a_mark_of_a_call_before_an_opening_leaves_the_range_open(
+    store: RangeStore, hours: float, mark: Mark
+) -> None:
+    """The call is of an archive that the store has not heard; the breaker is of now."""
+    store.hear(CAMPAIGN)
+    (held,) = [node for node in store.ranges() if node.state is State.OPEN]
+    now = held.since + 60
+    unheard = replace(CAMPAIGN[0], id="archive-1", time=now - 3600 * hours)
+    assert store.mark_calls([unheard], mark, now) == []
+    assert nodes_of(store)[held.prefix].state is State.OPEN
+    assert store.advise(unheard.caller, now).state is State.OPEN
