@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 import soundfile
 
-# glibc gives memory back as its own past decides, what was imported included: each figure comes from
-# a fresh process that begins with the thresholds of glibc's manual, mallopt(3).
+# glibc gives memory back as its own past decides, what was imported included: each figure comes
+# from a fresh process that begins with the thresholds of glibc's manual, mallopt(3).
 AS_GIVEN = "glibc.malloc.mmap_threshold=131072:glibc.malloc.trim_threshold=131072"
 PROGRAM = """
 import resource, sys
