@@ -8,9 +8,10 @@
 from typing import TYPE_CHECKING
 
 from audio_model.audio import Channel, Encoding, RawFormat
-from audio_model.decision import Evidence, OperatingPoint, Reason, Verdict, VerdictKind
+from audio_model.decision import Evidence, Reason, Verdict, VerdictKind
 from audio_model.detector import Detector
 from audio_model.errors import AudioError, AudioModelError, ModelError, StoreError, UsageError
+from audio_model.rule import OperatingPoint
 from audio_model.stream import StreamDetector
 
 if TYPE_CHECKING:

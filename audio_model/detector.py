@@ -9,10 +9,11 @@ from numpy.typing import NDArray
 
 from audio_model import audio
 from audio_model.audio import Channel, Encoding, RawFormat, SeekableFile
-from audio_model.decision import DecisionRule, OperatingPoint, Verdict
+from audio_model.decision import Verdict
 from audio_model.errors import AudioError, UsageError
 from audio_model.frontend import SAMPLE_RATE, Samples
 from audio_model.model import DEFAULT_PATH, Model
+from audio_model.rule import DecisionRule, OperatingPoint
 from audio_model.stream import DEFAULT_WAIT_SECONDS, Known, PhoneCall, StreamDetector, run_together
 
 DEFAULT_MAX_FALSE_ALARM = 0.01

@@ -9,10 +9,10 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
-from audio_model.decision import PREVALENCE, Calibration, DecisionRule, OperatingPoint
 from audio_model.errors import ModelError, printable
 from audio_model.frontend import Samples
 from audio_model.model_file import ABOUT, unseal
+from audio_model.rule import PREVALENCE, Calibration, DecisionRule, OperatingPoint
 from audio_model.steps import STEP_SAMPLES
 
 FORMAT = "audio-model 1"

@@ -9,13 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audio_model.audio import RawFormat, StreamResampler
-from audio_model.decision import Decider, Decision, OperatingPoint, Verdict, VerdictKind
+from audio_model.decision import Decider, Decision, Verdict, VerdictKind
 from audio_model.decoders.headerless import to_samples
 from audio_model.errors import UsageError
 from audio_model.formats import SAMPLE_BYTES
 from audio_model.frontend import SAMPLE_RATE, Samples
 from audio_model.model import Model
 from audio_model.onset import LATE_SAMPLES, VoiceSearch
+from audio_model.rule import OperatingPoint
 from audio_model.steps import STEP_SAMPLES, STEP_SECONDS, Steps, level_db
 
 Packet = bytes | bytearray | memoryview | NDArray[np.floating]

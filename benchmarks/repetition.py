@@ -25,13 +25,14 @@ from tempfile import TemporaryDirectory
 import numpy as np
 from numpy.random import Generator
 
-from audio_model.decision import Evidence, OperatingPoint, Reason, Verdict, VerdictKind
+from audio_model.decision import Evidence, Reason, Verdict, VerdictKind
 from audio_model.frontend import SAMPLE_RATE, Samples
 from audio_model.known.fingerprint import NOTHING, Codes, fingerprint
 from audio_model.known.follow import KnownRecordings
 from audio_model.known.recent import Keep, RecentCalls
 from audio_model.known.recording import LearntBy
 from audio_model.known.store import Store
+from audio_model.rule import OperatingPoint
 from audio_model.stream import PhoneCall
 from benchmarks.known.slips import LONGEST_MS, SHORTEST_MS, slips
 from benchmarks.known.speech import CODECS, Clip, load, lose

@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 from numpy.random import Generator
 
-from audio_model.decision import DecisionRule, OperatingPoint, sigmoid
+from audio_model.decision import sigmoid
 from audio_model.errors import UsageError
 from audio_model.files import write_whole
 from audio_model.fitting import metrics
@@ -30,6 +30,7 @@ from audio_model.fitting.student import rate_interval
 from audio_model.line.guard import conditions
 from audio_model.line.judge import Judged, cross_judge, figures_of, judge, least_ece, log_loss
 from audio_model.line.marks import MIN_GROUPS
+from audio_model.rule import DecisionRule, OperatingPoint
 from training import checkpoint, config
 from training.checkpoint import CHECKPOINT
 from training.data import manifest

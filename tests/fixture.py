@@ -5,7 +5,7 @@
 
 from pathlib import Path
 
-from audio_model.decision import Calibration, DecisionRule, OperatingPoint
+from audio_model.rule import Calibration, DecisionRule, OperatingPoint
 
 MODEL = Path(__file__).with_suffix(".onnx")
 

@@ -12,11 +12,8 @@ from hypothesis import strategies as st
 
 from audio_model.decision import (
     STRETCH_STEPS,
-    Calibration,
     Change,
     Decider,
-    DecisionRule,
-    OperatingPoint,
     Reason,
     Verdict,
     VerdictKind,
@@ -24,6 +21,7 @@ from audio_model.decision import (
     sigmoid,
 )
 from audio_model.errors import UsageError
+from audio_model.rule import Calibration, DecisionRule, OperatingPoint
 from audio_model.steps import STEP_SECONDS, STEPS_PER_SECOND, Heard, Steps
 
 POINT = OperatingPoint(0.01, recorded_at=0.8, live_at=0.2, false_alarm=0.01, miss=0.3, passed=0.05)

@@ -9,7 +9,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 TEMPLATE = Path("training/evaluation/model_card.md")
-"""Of MODEL_CARD.md, beside which its links are meant."""
+"""MODEL_CARD.md is made of it, and its links are meant beside that."""
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 
 

@@ -17,7 +17,8 @@ PACKAGE = "audio_model"
 LAYERS = (
     {"commands", "errors", "frontend", "companding", "processes", "times"},
     {"files", "formats", "model_file", "sqlite", "steps", "pages"},
-    {"decoders", "decision", "onset"},
+    {"decoders", "rule", "onset"},
+    {"decision"},
     {"audio", "model", "fitting"},
     {"stream"},
     {"detector"},

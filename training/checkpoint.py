@@ -11,8 +11,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from audio_model.decision import DecisionRule
 from audio_model.errors import ModelError, UsageError
+from audio_model.rule import DecisionRule
 from training.config import from_dict
 from training.data.manifest import Manifest
 from training.files import write_atomically

@@ -11,7 +11,7 @@ from audio_model.pages.markup import Child, Element, element
 from audio_model.pages.texts import Text
 from audio_model.ranges.breaker import Change, Policy
 from audio_model.ranges.describe import range_values
-from audio_model.ranges.store import Allowed
+from audio_model.ranges.rows import Allowed
 from audio_model.ranges.tree import Node
 from audio_model.records.deeds import Deed
 from audio_model.records.handsets import Taken

@@ -6,7 +6,8 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from audio_model.decision import Calibration, DecisionRule, sigmoid
+from audio_model.decision import sigmoid
+from audio_model.rule import Calibration, DecisionRule
 from audio_model.steps import STEPS_PER_SECOND, Heard, Steps
 
 Array = NDArray[np.float64]

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from audio_model.decision import Calibration
 from audio_model.fitting.answer import Answer, Array
+from audio_model.rule import Calibration
 
 SMOOTHNESS = 0.02
 """Weight of squared differences between neighbouring knots: there are few voices."""

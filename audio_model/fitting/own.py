@@ -17,11 +17,12 @@ from dataclasses import replace
 
 import numpy as np
 
-from audio_model.decision import Calibration, DecisionRule, OperatingPoint, sigmoid
+from audio_model.decision import sigmoid
 from audio_model.fitting.answer import Answer, Array
 from audio_model.fitting.calibration import Spread, fit_calibration
 from audio_model.fitting.rule import RuleSettings, point_of
 from audio_model.fitting.tail import Tail
+from audio_model.rule import Calibration, DecisionRule, OperatingPoint
 
 SPREAD = Spread(log_slope=0.4, offset=0.6)
 """How far lines lie from the shipped calibration: two corpora each, 0.65 and 0.6 over all pairs of

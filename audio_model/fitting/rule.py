@@ -13,10 +13,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from audio_model.decision import DecisionRule, OperatingPoint
 from audio_model.fitting.answer import Answer
 from audio_model.fitting.calibration import as_is, fit_calibration
 from audio_model.fitting.metrics import rates_at_false_alarm
+from audio_model.rule import DecisionRule, OperatingPoint
 
 MAX_FALSE_ALARM = 0.01
 """Budget for which the cautions are chosen, and at which decisions are reported."""

@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from time import monotonic
 
-from audio_model.decision import OperatingPoint, Verdict, VerdictKind
+from audio_model.decision import Verdict, VerdictKind
 from audio_model.errors import StoreError
 from audio_model.frontend import Samples
 from audio_model.known.counts import DAY_SECONDS, Counted, counted
@@ -21,6 +21,7 @@ from audio_model.known.recent import Keep, RecentCalls
 from audio_model.known.recording import CODES_PER_POSITION, POSITIONS_PER_SECOND, LearntBy
 from audio_model.known.repetition import Repetition
 from audio_model.known.store import Store
+from audio_model.rule import OperatingPoint
 from audio_model.stream import PhoneCall
 
 logger = logging.getLogger(__name__)

@@ -9,9 +9,10 @@ the match's probability.
 import math
 from dataclasses import replace
 
-from audio_model.decision import KnownRecording, OperatingPoint, Reason, Verdict, VerdictKind
+from audio_model.decision import KnownRecording, Reason, Verdict, VerdictKind
 from audio_model.known.match import WORTH_WEIGHING, Match
 from audio_model.known.recording import LearntBy
+from audio_model.rule import OperatingPoint
 
 RECORDED_IF_KNOWN = 0.999
 """Probability that a call is played whose samples are known; the rest is for a call that was

@@ -11,12 +11,12 @@ from hashlib import blake2b
 import numpy as np
 from numpy.typing import NDArray
 
-from audio_model.decision import DecisionRule, OperatingPoint
 from audio_model.errors import UsageError
 from audio_model.fitting import metrics
 from audio_model.fitting.answer import Answer, Array
 from audio_model.fitting.own import tune_rule
 from audio_model.fitting.student import rate_interval
+from audio_model.rule import DecisionRule, OperatingPoint
 
 MOST_PARTS = 10
 DRAWS = 500

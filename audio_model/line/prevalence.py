@@ -12,9 +12,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from audio_model.decision import Calibration, DecisionRule
 from audio_model.errors import UsageError
 from audio_model.fitting.answer import Array
+from audio_model.rule import Calibration, DecisionRule
 from audio_model.tables.readers import read_table
 from audio_model.tables.results import Results
 

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from audio_model.decision import PREVALENCE, DecisionRule
 from audio_model.fitting.answer import Answer
 from audio_model.fitting.own import at_prevalence, tune_rule
 from audio_model.line.guard import Condition, Figures, conditions
@@ -17,6 +16,7 @@ from audio_model.line.judge import Judged, cross_judge, figures_of, judge, least
 from audio_model.line.marks import CLASSES
 from audio_model.model import Model, rule_of
 from audio_model.model_file import with_about
+from audio_model.rule import PREVALENCE, DecisionRule
 
 TUNED = "tuned"
 """Key under which a tuned file tells what it was made from."""

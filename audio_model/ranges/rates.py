@@ -13,8 +13,9 @@ from typing import Self
 
 import numpy as np
 
-from audio_model.decision import OperatingPoint, Reason, VerdictKind
+from audio_model.decision import Reason, VerdictKind
 from audio_model.errors import UsageError
+from audio_model.rule import OperatingPoint
 
 PRIOR = (0.5, 4.5)
 """Beta distribution of a range's share before its first call: most ranges play few recordings."""

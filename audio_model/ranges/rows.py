@@ -1,4 +1,4 @@
-"""How nodes, calls, changes and the policy stand in the rows of a store."""
+"""How nodes, calls, changes, the allow-list and the policy stand in the rows of a store."""
 
 import json
 from collections.abc import Sequence
@@ -13,6 +13,16 @@ from audio_model.ranges.tree import Node, RangeCall, State
 NODE_COLUMNS = tuple(each.name for each in fields(Node))
 CALL_COLUMNS = tuple(each.name for each in fields(RangeCall))
 CHANGE_COLUMNS = tuple(each.name for each in fields(Change))
+
+
+@dataclass(frozen=True)
+class Allowed:
+    """An entry of the allow-list."""
+
+    prefix: str
+    note: str
+    time: float
+    who: str = ""
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import astuple, dataclass, replace
+from dataclasses import astuple, replace
 
 from audio_model.errors import RangeStoreError, UnknownCallError, printable
 from audio_model.ranges.breaker import Change, Policy
@@ -21,6 +21,7 @@ from audio_model.ranges.rates import Mark
 from audio_model.ranges.rows import (
     CALL_COLUMNS,
     CHANGE_COLUMNS,
+    Allowed,
     MarkedCall,
     PastChange,
     call_of,
@@ -50,16 +51,6 @@ MAX_CALLS = 1_000_000
 TIDY_SECONDS = 3600.0
 BUSY_SECONDS = 30.0
 """How long a process waits until another has written."""
-
-
-@dataclass(frozen=True)
-class Allowed:
-    """An entry of the allow-list."""
-
-    prefix: str
-    note: str
-    time: float
-    who: str = ""
 
 
 class RangeStore(SqliteStore):

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from audio_model.files import FOR_SPREADSHEETS, replacing
 from audio_model.ranges.describe import HISTORY_COLUMNS, RANGE_COLUMNS, history_row, range_row
-from audio_model.ranges.rows import MarkedCall
-from audio_model.ranges.store import Allowed, RangeStore
+from audio_model.ranges.rows import Allowed, MarkedCall
+from audio_model.ranges.store import RangeStore
 from audio_model.sources.open import MemberPath, from_folder, is_remote
 from audio_model.tables import csv_files
 from audio_model.times import iso

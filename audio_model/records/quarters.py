@@ -16,7 +16,8 @@ from hashlib import blake2b
 import numpy as np
 from numpy.typing import NDArray
 
-from audio_model.records.store import QUARTER_SECONDS, CallStore
+from audio_model.records.schema import QUARTER_SECONDS
+from audio_model.records.store import CallStore
 from audio_model.tables.results import Outcome
 
 OUTCOMES = (Outcome.UNKNOWN, Outcome.RECORDED, Outcome.LIVE, Outcome.ERROR)

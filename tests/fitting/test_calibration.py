@@ -5,9 +5,9 @@ import pytest
 from scipy.optimize import minimize
 from sklearn.linear_model import LogisticRegression
 
-from audio_model.decision import Calibration
 from audio_model.fitting.answer import Answer
 from audio_model.fitting.calibration import Loss, Spread, as_is, effective_groups, fit_calibration
+from audio_model.rule import Calibration
 from tests.answers import answer
 
 SHIPPED = Calibration((0.4, 1.0), (0.9, 0.8), (0.1, 0.3))

@@ -8,15 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from audio_model.decision import (
-    Calibration,
-    Decider,
-    DecisionRule,
-    OperatingPoint,
-    VerdictKind,
-    decide,
-    sigmoid,
-)
+from audio_model.decision import Decider, VerdictKind, decide, sigmoid
 from audio_model.fitting.answer import Answer
 from audio_model.fitting.calibration import as_is, fit_calibration
 from audio_model.fitting.rule import (
@@ -26,6 +18,7 @@ from audio_model.fitting.rule import (
     operating_points,
     point_of,
 )
+from audio_model.rule import Calibration, DecisionRule, OperatingPoint
 from audio_model.steps import Heard
 from tests.answers import answer
 

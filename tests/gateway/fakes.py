@@ -81,7 +81,7 @@ class FakeCall:
 
 
 class FakePacer:
-    """Of a machine with time to spare."""
+    """Stands for the load of a machine with time to spare."""
 
     def has_read(self, transport: object, *, over: bool = False) -> None:
         pass

@@ -3,10 +3,11 @@ from dataclasses import replace
 
 import pytest
 
-from audio_model.decision import Evidence, OperatingPoint, Reason, Verdict, VerdictKind
+from audio_model.decision import Evidence, Reason, Verdict, VerdictKind
 from audio_model.known.fuse import RECORDED_IF_KNOWN, fuse
 from audio_model.known.match import EVEN_ODDS_AT, Match
 from audio_model.known.recording import LearntBy, StoredRecording
+from audio_model.rule import OperatingPoint
 
 POINT = OperatingPoint(0.01, recorded_at=0.9, live_at=0.2, false_alarm=0.01, miss=0.4, passed=0.05)
 UNSURE = Verdict(

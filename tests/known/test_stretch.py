@@ -27,7 +27,7 @@ def matched(store: Store, call: Samples) -> Match:
 
 
 def test_one_slip_hides_next_to_nothing(store: Store) -> None:
-    """Of sixty calls with a slip of 5 to 250 ms at least 95 % are sure, and in their place."""
+    """At least 95 % of sixty calls with a slip of 5 to 250 ms are sure, and in their place."""
     rng = np.random.default_rng(0)
     found = 0
     for seed in range(60):

@@ -13,7 +13,7 @@ from tests.ranges_made import said
 
 TEST = ChangeTest()
 LINE = DetectorRates(live_said_live=0.15)
-"""Of a line on which live callers are seldom called live."""
+"""A line on which live callers are seldom called live."""
 
 
 def hear(node: Node, answer: Answer) -> None:

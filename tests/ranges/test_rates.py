@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from audio_model.decision import OperatingPoint, Reason, VerdictKind
+from audio_model.decision import Reason, VerdictKind
 from audio_model.errors import UsageError
 from audio_model.ranges.rates import (
     Answer,
@@ -14,6 +14,7 @@ from audio_model.ranges.rates import (
     outcome,
     recorded_share,
 )
+from audio_model.rule import OperatingPoint
 from tests.ranges_made import RATES, said
 
 

@@ -17,7 +17,8 @@ from audio_model.ranges.breaker import Policy, Why
 from audio_model.ranges.change import ChangeTest
 from audio_model.ranges.monitor import Monitor
 from audio_model.ranges.rates import Answer, DetectorRates, Mark
-from audio_model.ranges.store import Allowed, RangeStore
+from audio_model.ranges.rows import Allowed
+from audio_model.ranges.store import RangeStore
 from audio_model.ranges.tree import (
     FORGOTTEN_SECONDS,
     IDLE_SECONDS,

@@ -14,7 +14,7 @@ from audio_model.records.counting import Opening
 from audio_model.records.marks import Said
 from audio_model.records.periods import Unit, before, periods
 from audio_model.records.quarters import Quarters
-from audio_model.records.store import _SCHEMA as SCHEMA
+from audio_model.records.schema import _SCHEMA as SCHEMA
 from audio_model.records.store import CallStore
 from tests.records.made import NOON, THRESHOLDS, call, number_of, store_of
 

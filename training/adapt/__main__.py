@@ -17,9 +17,9 @@ from typing import Any
 
 import torch
 
-from audio_model.decision import DecisionRule
 from audio_model.errors import AudioModelError, ModelError
 from audio_model.fitting.own import tune_rule
+from audio_model.rule import DecisionRule
 from training import checkpoint
 from training.adapt import report, settings
 from training.adapt.calls import Calls, Marks, check_enough

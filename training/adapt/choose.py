@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from audio_model.decision import Calibration
 from audio_model.fitting.calibration import fit_calibration
 from audio_model.fitting.own import WRONG, group_weights
+from audio_model.rule import Calibration
 from training.adapt.calls import Calls
 from training.adapt.depth import Depth
 from training.adapt.learn import fine_tune, part_of_the_way

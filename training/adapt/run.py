@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from audio_model.decision import Calibration
+from audio_model.rule import Calibration
 from training.adapt.calls import Calls
 from training.adapt.choose import (
     OLD,

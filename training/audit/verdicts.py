@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from audio_model.decision import DecisionRule, VerdictKind, sigmoid
+from audio_model.decision import VerdictKind, sigmoid
+from audio_model.rule import DecisionRule
 from training.audit.changes import Change
 from training.evaluation.figures import CLASSES
 from training.evaluation.infer import HeardTake, Take

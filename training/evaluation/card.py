@@ -14,10 +14,10 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
-from audio_model.decision import PREVALENCE, DecisionRule
 from audio_model.errors import UsageError
 from audio_model.fitting.rule import point_of
 from audio_model.frontend import FRAMES_PER_SECOND
+from audio_model.rule import PREVALENCE, DecisionRule
 from training import checkpoint, config
 from training.audit import report as audit_report
 from training.call_graph import front_end_flops

@@ -10,9 +10,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 
-from audio_model.decision import DecisionRule, VerdictKind, decide
+from audio_model.decision import VerdictKind, decide
 from audio_model.errors import UsageError
 from audio_model.fitting.rule import fit_rule, point_of
+from audio_model.rule import DecisionRule
 from audio_model.steps import STEP_SECONDS
 from training.config import CalibrationConfig
 from training.data.manifest import Clip

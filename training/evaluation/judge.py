@@ -6,8 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from audio_model.decision import Change, DecisionRule, Verdict, VerdictKind, decide, sigmoid
+from audio_model.decision import Change, Verdict, VerdictKind, decide, sigmoid
 from audio_model.fitting.rule import point_of
+from audio_model.rule import DecisionRule
 from audio_model.steps import STEPS_PER_SECOND
 from training.evaluation.infer import HeardTake
 

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-from audio_model.decision import DecisionRule
 from audio_model.errors import UsageError
+from audio_model.rule import DecisionRule
 from training import checkpoint
 from training.checkpoint import CHECKPOINT
 from training.data.manifest import Manifest

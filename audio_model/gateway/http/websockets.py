@@ -28,7 +28,7 @@ logger = logging.getLogger(__name__)
 
 MAX_BAD_MESSAGES = 20
 MAX_UNSENT_BYTES = 1_000_000
-"""Of messages to a peer that does not read them; then it is gone for us."""
+"""A peer for whom more bytes wait does not read them, and its connection is given up."""
 PING_SECONDS = 20.0
 """Quiet connections are pinged, so that proxies between keep them."""
 CLOSE_SECONDS = 3.0

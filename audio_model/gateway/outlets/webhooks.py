@@ -48,9 +48,9 @@ MAX_WAITING = 10_000
 CONNECTIONS = 64
 """Requests at once: 800 a second into a receiver that takes 80 ms."""
 MAX_BATCH_BYTES = 500_000
-"""Of a batch's events; receivers often take a megabyte at most."""
+"""Keeps a batch small enough for receivers, which often take a megabyte at most."""
 GATHER_SECONDS = 0.1
-"""For which events wait for others of their batch, while it is not full."""
+"""Events wait so long for others of their batch, while it is not full."""
 ATTEMPT_SECONDS = 5.0
 FIRST_WAIT_SECONDS = 0.5
 MAX_WAIT_SECONDS = 60.0

@@ -18,7 +18,7 @@ METADATA = '{"rate": 16000, "call": "6f2b", "caller": "+15551234", "campaign": "
 
 
 class Clock:
-    """Of frames that come each 20 ms."""
+    """Return the length of frames that come each 20 ms."""
 
     now = 100.0
 

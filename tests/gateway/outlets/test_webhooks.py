@@ -106,7 +106,7 @@ def test_a_verdict_is_posted_signed_as_the_docstring_verifies() -> None:
 
 
 def test_the_signature_is_golden() -> None:
-    """Of ``printf '1700000000.{}' | openssl dgst -sha256 -hmac key``."""
+    """Compare with ``printf '1700000000.{}' | openssl dgst -sha256 -hmac key``."""
     assert signature(Secret("key"), b"{}", 1_700_000_000) == (
         "t=1700000000,v1=9d713ed406bb7076d4123f0dc2c39d2df5c654ed4b0cd56b52c8b4c940bd63ae"
     )

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from audio_model.decision import Calibration, DecisionRule, OperatingPoint
+from audio_model.rule import Calibration, DecisionRule, OperatingPoint
 from tests.training import heard
 from training.audit.scores import by_pitch, correlations, matched_subset
 from training.data.nuisance import NAMES

@@ -5,7 +5,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from audio_model.decision import Calibration, DecisionRule, OperatingPoint
+from audio_model.rule import Calibration, DecisionRule, OperatingPoint
 from tests import sounds
 from tests.training import heard, made
 from training.audit.verdicts import changed, choose, effect

@@ -7,7 +7,7 @@ Turn = tuple[bytes, int, int]
 """Bytes as they are, then how many bytes are copied from how far back."""
 N_SYMBOLS = 16
 LENGTH = 4
-"""Of every word of the codes: all sixteen symbols are there."""
+"""Every word of the codes has this length: all sixteen symbols are there."""
 
 
 class Writer:
@@ -33,7 +33,7 @@ class Writer:
 
 
 def pack(blocks: Sequence[Sequence[Turn]], size: int) -> bytes:
-    """Of the last turn of a block nothing is copied. ``size``: of what it unpacks to."""
+    """Copy nothing in the last turn of a block. ``size``: that of what it unpacks to."""
     writer = Writer()
     writer.bits(0, 2)
     for turns in blocks:

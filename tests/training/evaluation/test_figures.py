@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from audio_model.decision import Calibration, DecisionRule, OperatingPoint, VerdictKind
+from audio_model.decision import VerdictKind
+from audio_model.rule import Calibration, DecisionRule, OperatingPoint
 from audio_model.steps import Heard
 from tests.training import heard
 from training.evaluation import figures

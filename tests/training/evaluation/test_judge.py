@@ -2,14 +2,8 @@
 
 import pytest
 
-from audio_model.decision import (
-    Calibration,
-    Change,
-    DecisionRule,
-    OperatingPoint,
-    VerdictKind,
-    sigmoid,
-)
+from audio_model.decision import Change, VerdictKind, sigmoid
+from audio_model.rule import Calibration, DecisionRule, OperatingPoint
 from audio_model.steps import Heard
 from tests.training import heard
 from training.evaluation.judge import judge
