@@ -1,4 +1,4 @@
-"""Recorded playback or live human, from the first seconds of a call.
+"""Tell recorded playback from a live human by the first seconds of a call.
 
 >>> from audio_model import Detector
 >>> verdict = Detector.load().score("call.wav")

@@ -1,4 +1,4 @@
-"""``python -m audio_model``: the command line."""
+"""Run the command line with ``python -m audio_model``."""
 
 import sys
 

@@ -1,7 +1,7 @@
-"""Recordings in: open, decode only what is needed, choose a leg, bring to 8 kHz.
+"""Read recordings: open, decode only what is needed, choose a leg, bring to 8 kHz.
 
-``read`` is for files, ``to_model_rate`` for samples in memory, ``StreamResampler`` for packets;
-all three go through the same resampler and give the same samples.
+``read`` is for files, ``to_model_rate`` for samples in memory, ``StreamResampler`` for packets.
+All three use one resampler and give the same samples.
 """
 
 import math
@@ -55,7 +55,7 @@ _MAX_ABS_SAMPLE = 16.0
 
 
 class Channel(StrEnum):
-    """Which leg of a call recording to take."""
+    """Which leg of a call recording is taken."""
 
     LEFT = "left"
     RIGHT = "right"
@@ -123,7 +123,9 @@ def channel_count(
     *,
     name: str = "<file>",
 ) -> int:
-    """Number of channels of a recording, given as to :func:`read`.
+    """Return the number of channels of a recording.
+
+    The arguments are those of :func:`read`.
 
     Raises:
         AudioError: the recording can't be read.
@@ -181,13 +183,14 @@ class StreamResampler:
     """
 
     def __init__(self, sample_rate: int, to_rate: int = SAMPLE_RATE) -> None:
-        """
+        """Begin a stream.
+
         Args:
-            sample_rate: of the packets, in Hz.
-            to_rate: of what they become; other than 8 kHz where something else comes after.
+            sample_rate: rate of the packets, in Hz.
+            to_rate: rate of the results, in Hz. It differs from 8 kHz where another stage follows.
 
         Raises:
-            UsageError: an absurd rate.
+            UsageError: a rate is absurd.
         """
         check_rate(sample_rate)
         self._stream = (
@@ -211,7 +214,10 @@ class StreamResampler:
         return self._process(_as_samples(packet), last=False)
 
     def flush(self) -> Samples:
-        """End the stream: the samples still held back. The next packet begins a new stream."""
+        """End the stream and return the samples still held back.
+
+        The next packet begins a new stream.
+        """
         rest = self._process(np.empty(0, np.float32), last=True)
         if self._stream is not None:
             self._stream.clear()
@@ -227,7 +233,7 @@ class StreamResampler:
 def _opened(
     recording: str | os.PathLike[str] | SeekableFile, name: str
 ) -> Iterator[tuple[SeekableFile, str]]:
-    """The recording as an open file, and its name."""
+    """Yield the recording as an open file, with its name."""
     if isinstance(recording, str | os.PathLike):
         with open_regular(recording) as file:
             yield file, os.fsdecode(recording)
@@ -259,7 +265,7 @@ def _checked_channel(channel: str) -> Channel:
 
 
 def _read_leg(decoded: Decoded, channel: Channel, max_frames: int) -> Samples:
-    """One leg at the file's own rate, up to ``max_frames`` samples. [shape=(n_samples,)]"""
+    """Read up to ``max_frames`` samples of one leg at the file's own rate. [shape=(n_samples,)]"""
     legs: list[Samples] = []
     missing = max_frames
     for block in decoded.blocks:

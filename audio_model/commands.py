@@ -17,9 +17,11 @@ class Command(Protocol):
     DESCRIPTION: str
     EPILOG: str
 
-    def add_arguments(self, parser: argparse.ArgumentParser) -> None: ...
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        """Declare the command's options."""
 
-    def run(self, args: argparse.Namespace) -> int: ...
+    def run(self, args: argparse.Namespace) -> int:
+        """Run the command and return its exit status."""
 
 
 def add_actions(parser: argparse.ArgumentParser) -> Actions:

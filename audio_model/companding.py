@@ -39,7 +39,7 @@ def _decoding_table(levels: NDArray[np.int_], inversion: int) -> Pcm:
 
 
 def _encoding_table(decisions: NDArray[np.int_], inversion: int) -> Codes:
-    """Code of every 16-bit sample, indexed by the sample's bits taken as unsigned."""
+    """Return the code of every 16-bit sample, indexed by the sample's bits taken as unsigned."""
     pcm = np.arange(1 << 16, dtype=np.uint16).view(np.int16).astype(np.int32)
     magnitude = np.searchsorted(decisions, np.abs(pcm), side="right") - 1
     sign = np.where(pcm >= 0, _SIGN_BIT, 0)
@@ -62,20 +62,20 @@ def _pcm_to_alaw() -> Codes:
 
 
 def mulaw_decode(codes: Codes) -> Pcm:
-    """µ-law codes to 16-bit PCM of the same shape, within ±32124."""
+    """Decode µ-law codes to 16-bit PCM of the same shape, within ±32124."""
     return _MULAW_TO_PCM[codes]
 
 
 def mulaw_encode(pcm: Pcm) -> Codes:
-    """16-bit PCM to µ-law codes of the same shape."""
+    """Encode 16-bit PCM as µ-law codes of the same shape."""
     return _pcm_to_mulaw()[pcm.view(np.uint16)]
 
 
 def alaw_decode(codes: Codes) -> Pcm:
-    """A-law codes to 16-bit PCM of the same shape, within ±32256."""
+    """Decode A-law codes to 16-bit PCM of the same shape, within ±32256."""
     return _ALAW_TO_PCM[codes]
 
 
 def alaw_encode(pcm: Pcm) -> Codes:
-    """16-bit PCM to A-law codes of the same shape."""
+    """Encode 16-bit PCM as A-law codes of the same shape."""
     return _pcm_to_alaw()[pcm.view(np.uint16)]

@@ -1,4 +1,4 @@
-"""From the network's answers to a verdict, by a rule, with its evidence.
+"""Turn the network's answers into a verdict with its evidence, by a rule.
 
 A score is the calibrated probability of *recorded* where both classes are equally common
 (``rule.PREVALENCE``), or as common as on the line that the rule was tuned for. The verdict
@@ -19,6 +19,8 @@ from audio_model.times import iso
 
 
 class VerdictKind(StrEnum):
+    """A verdict on a call: recorded, live, or unknown."""
+
     RECORDED = "recorded"
     LIVE = "live"
     UNKNOWN = "unknown"
@@ -74,7 +76,7 @@ class KnownRecording:
         return f"{self.times_heard + 1} calls since {iso(self.first_heard)}"
 
     def as_dict(self) -> dict[str, object]:
-        """For JSON."""
+        """Return the recording for JSON."""
         return {
             "recording": self.recording,
             "name": self.name,
@@ -105,7 +107,7 @@ class Change:
 
 @dataclass(frozen=True)
 class Evidence:
-    """How a verdict came about; one entry a step in each tuple."""
+    """The steps that led to a verdict. Each tuple has one entry a step."""
 
     times: tuple[float, ...]
     """End of the step, seconds from the start of the audio.
@@ -126,7 +128,7 @@ class Evidence:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What is known of a call after ``seconds`` of audio."""
+    """A verdict on the first ``seconds`` of a call, with its evidence."""
 
     verdict: VerdictKind
     score: float
@@ -147,6 +149,7 @@ STRETCH_STEPS = 10
 
 
 def sigmoid(log_odds: float) -> float:
+    """Return the probability with these log odds."""
     if log_odds >= 0:
         return 1 / (1 + math.exp(-log_odds))
     return math.exp(log_odds) / (1 + math.exp(log_odds))
@@ -199,10 +202,11 @@ class Decider:
 
     @property
     def decided(self) -> Decision:
-        """The verdict, and the second at which the score crossed into it."""
+        """Return the verdict, and the second at which the score crossed into it."""
         return self._kind, self._decided_at
 
     def add(self, steps: Steps) -> None:
+        """Take the network's answers to the next steps."""
         if len(steps) == 0:
             return
         by_voice = self._rule.by_voice
@@ -244,7 +248,7 @@ class Decider:
             self._changes.append(Change(at, kind))
 
     def verdict(self, seconds: float) -> Verdict:
-        """The verdict now that ``seconds`` of audio have been heard."""
+        """Return the verdict on the ``seconds`` of audio heard so far."""
         scores = tuple([sigmoid(log_odds) for log_odds in self._log_odds])
         return Verdict(
             verdict=self._kind,
@@ -305,7 +309,7 @@ def _log_odds_within(probability: float) -> float:
 
 
 def decide(steps: Steps, rule: DecisionRule, point: OperatingPoint, seconds: float) -> Verdict:
-    """The verdict on one stretch of audio from its start."""
+    """Return the verdict on one stretch of audio from its start."""
     decider = Decider(rule, point)
     decider.add(steps)
     return decider.verdict(seconds)

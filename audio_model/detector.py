@@ -1,4 +1,4 @@
-"""Recording to verdict: load a model once, score many recordings."""
+"""The detector: load a model once, score many recordings."""
 
 import os
 from collections.abc import Callable, Iterable
@@ -59,18 +59,21 @@ class Detector:
         return cls(Model.load(path), max_false_alarm, known)
 
     def knowing(self, known: Known) -> "Detector":
-        """The same detector, of the same model in memory, with known recordings."""
+        """Return a detector with known recordings, which shares this one's model in memory."""
         return Detector(self._model, self.operating_point.max_false_alarm, known)
 
     def within(self, max_false_alarm: float) -> "Detector":
-        """The same detector, of the same model in memory, with another budget.
+        """Return a detector with another budget, which shares this one's model in memory.
 
         Raises UsageError for a budget that the model was not measured for.
         """
         return Detector(self._model, max_false_alarm, self._known)
 
     def within_smallest_budget(self) -> "Detector":
-        """The same detector, of the same model in memory, with the fewest false alarms."""
+        """Return a detector with the fewest false alarms that the model allows.
+
+        It shares this one's model in memory.
+        """
         budget = min(point.max_false_alarm for point in self.rule.operating_points)
         return self.within(budget)
 
@@ -81,11 +84,12 @@ class Detector:
 
     @property
     def rule(self) -> DecisionRule:
+        """Return the model's decision rule."""
         return self._model.rule
 
     @property
     def about(self) -> dict[str, object]:
-        """What the model file says of itself: decision rule, network, hashes, figures."""
+        """Return what the model file says of itself: decision rule, network, hashes, figures."""
         return dict(self._model.about)
 
     def score(
@@ -159,7 +163,10 @@ class Detector:
 
     @property
     def learns(self) -> bool:
-        """Whether one recording may tell of the next: they have to be heard one by one."""
+        """Return whether one recording may be learnt and found in the next.
+
+        Recordings then have to be heard one by one.
+        """
         return self._known is not None
 
     def score_samples(
@@ -207,10 +214,12 @@ class Detector:
         wait_seconds: float = DEFAULT_WAIT_SECONDS,
         call: str | PhoneCall = "",
     ) -> StreamDetector:
-        """A detector for one leg of a live call, fed packet by packet. Raises UsageError.
+        """Return a detector for one leg of a live call, which is fed packet by packet.
 
-        ``call`` as in :meth:`score`; whether it is learnt is up to who feeds it, see
-        :meth:`audio_model.known.follow.Follower.conclude`.
+        ``call`` is as in :meth:`score`. Whether the call is learnt is up to the caller; see
+        :meth:`audio_model.known.follow.Follower.conclude`. Raises UsageError for arguments that
+        can't
+        work.
         """
         raw_format = RawFormat(encoding, sample_rate)
         seconds = self._checked_seconds(max_seconds)
@@ -233,7 +242,7 @@ class Detector:
 
 
 class Hearing:
-    """A recording whose beginning is read, and yet to be heard. Made by :meth:`Detector.begin`."""
+    """A recording that was read and not heard yet. :meth:`Detector.begin` makes it."""
 
     def __init__(
         self,
@@ -242,11 +251,12 @@ class Hearing:
         at_first: float,
         at_most: float,
     ) -> None:
-        """
+        """Read the beginning of a recording.
+
         Args:
-            stream: a new one.
+            stream: a new stream detector.
             read: reads so many seconds from the start.
-            at_first: seconds that are read now.
+            at_first: seconds to read now.
             at_most: seconds to read where a voice is late.
         """
         self.stream, self._read, self._at_most = stream, read, at_most
@@ -263,9 +273,10 @@ class Hearing:
 
 
 def hear_beside(hearings: Iterable[Hearing]) -> None:
-    """Hear the beginnings of recordings, those of one length in one run of the network.
+    """Hear the beginnings of several recordings, those of one length in one run of the network.
 
-    Their verdicts are the same as without; a run costs less for each the more there are.
+    The verdicts are the same as for recordings heard alone. A run costs less for each recording
+    the more there are.
     """
     alike: dict[int, list[StreamDetector]] = {}
     for hearing in hearings:

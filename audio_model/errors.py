@@ -4,7 +4,7 @@ import os
 
 
 class AudioModelError(Exception):
-    """Base of all errors raised on purpose here; the message is one line."""
+    """The base of all errors that this package raises on purpose. The message is one line."""
 
 
 class AudioError(AudioModelError):
@@ -50,7 +50,7 @@ class RangeStoreError(StoreError):
 
 
 class UnknownCallError(AudioModelError):
-    """No call is known by an id, or not any more."""
+    """No call has this id, or the call is no longer kept."""
 
 
 class WorkerError(AudioModelError):
@@ -66,7 +66,7 @@ class ResultsError(AudioModelError):
 
 
 def printable(path: str | bytes | os.PathLike[str]) -> str:
-    """A path as one line of valid Unicode.
+    """Return a path as one line of valid Unicode.
 
     Control characters and undecodable bytes become backslash escapes; Chinese stays Chinese.
     """

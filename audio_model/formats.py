@@ -1,4 +1,4 @@
-"""What a recording's file is: told by its first bytes, and by its name where it has no header."""
+"""The format of a recording's file, told by its first bytes or, without a header, by its name."""
 
 import os
 from dataclasses import dataclass
@@ -30,7 +30,7 @@ SAMPLE_BYTES = {Encoding.MULAW: 1, Encoding.ALAW: 1, Encoding.S16LE: 2}
 
 @dataclass(frozen=True)
 class RawFormat:
-    """What a headerless file's bytes are: interleaved samples at ``sample_rate`` (Hz)."""
+    """The content of a headerless file: interleaved samples at ``sample_rate`` (Hz)."""
 
     encoding: Encoding
     sample_rate: int = 8000
@@ -49,7 +49,7 @@ class RawFormat:
 
 
 class Container(Enum):
-    """Who reads a file."""
+    """The library that reads a file."""
 
     SNDFILE = auto()
     FFMPEG = auto()
@@ -155,7 +155,7 @@ def identify(suffix: str, head: bytes, raw_format: RawFormat | None) -> Containe
 
 
 def suffix_of(path: str | bytes | os.PathLike[str]) -> str:
-    """The ending of a path's name in lower case, with its dot; empty if there is none."""
+    """Return the ending of a path's name in lower case, with its dot, or an empty text."""
     return Path(os.fsdecode(path)).suffix.lower()
 
 

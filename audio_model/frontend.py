@@ -45,13 +45,13 @@ HISTORY_SAMPLES = WIN_LENGTH - HOP_LENGTH
 
 
 def hann_window() -> NDArray[np.float64]:
-    """Periodic Hann window. [shape=(WIN_LENGTH,)]"""
+    """Return a periodic Hann window. [shape=(WIN_LENGTH,)]"""
     n = np.arange(WIN_LENGTH)
     return np.asarray(0.5 - 0.5 * np.cos(2 * np.pi * n / WIN_LENGTH))
 
 
 def mel_filterbank() -> NDArray[np.float64]:
-    """Triangular filters of peak 1 on the HTK mel scale. [shape=(N_FFT // 2 + 1, N_MELS)]
+    """Return triangular filters of peak 1 on the HTK mel scale. [shape=(N_FFT // 2 + 1, N_MELS)]
 
     Source: HTK Book 3.4, section 5.4, ``mel = 2595 log10(1 + f / 700)``.
     """
@@ -83,7 +83,7 @@ _FILTERBANK = mel_filterbank().astype(np.float32)
 
 
 def log_mel(samples: Samples) -> LogMel:
-    """Log-mel features of 8 kHz audio. [shape=(N_MELS, n_frames)]
+    """Compute log-mel features of 8 kHz audio. [shape=(N_MELS, n_frames)]
 
     Args:
         samples: float32 in [-1, 1]. [shape=(n_samples,)]

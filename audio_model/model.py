@@ -68,7 +68,7 @@ class Model:
         return cls(path, content)
 
     def start(self, calls: int = 1) -> State:
-        """The state of calls of which nothing was heard. [shape=(calls, state_size)]"""
+        """Return the state of calls that have not begun. [shape=(calls, state_size)]"""
         return np.zeros((calls, self.state_size), np.float32)
 
     def run(

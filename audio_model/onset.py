@@ -1,8 +1,8 @@
-"""Where the voice of a leg begins: the sample from which the network hears it.
+"""The onset of a leg's voice: the sample from which the network hears it.
 
-A call's first seconds may be silence, comfort noise or ringback. The network has learnt with leads
-of at most 1.2 s, and a longer one moves its answers. So it begins anew shortly before a voice that
-is late, and seconds of nothing before that change nothing.
+A call's first seconds may be silence, comfort noise or ringback. The network was trained with leads
+of at most 1.2 s, and a longer one moves its answers. So the network begins anew shortly before a
+voice that is late, and the seconds without voice before it change nothing.
 """
 
 import numpy as np

@@ -1,4 +1,4 @@
-"""Processes on this machine: how many there is room for, how one is started, work for them all.
+"""Processes on this machine: count them, start them, and spread work over them.
 
 A worker process ends when its parent does, even if the parent is killed and can't say so.
 """

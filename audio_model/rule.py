@@ -32,6 +32,7 @@ class Calibration:
     offset: tuple[float, ...]
 
     def log_odds(self, logit: float, voice_seconds: float) -> float:
+        """Return the calibrated log odds of a logit after so many seconds of voice."""
         slope, offset = self.after(voice_seconds)
         return slope * logit + offset
 
@@ -91,7 +92,7 @@ class DecisionRule:
     """Share of recordings among calls for which the score is a probability."""
 
     def operating_point(self, max_false_alarm: float) -> OperatingPoint:
-        """The most sensitive point within a budget. Raises UsageError if none is."""
+        """Return the most sensitive point within a budget. Raises UsageError if there is none."""
         within = [p for p in self.operating_points if p.max_false_alarm <= max_false_alarm]
         if not 0 < max_false_alarm < 1 or not within:
             smallest = min(p.max_false_alarm for p in self.operating_points)
@@ -108,7 +109,7 @@ class DecisionRule:
 
 
 class RuleByVoice:
-    """What a rule says after each number of steps of voice, computed once for all calls."""
+    """A rule's thresholds after each number of steps of voice, computed once for all calls."""
 
     def __init__(self, rule: DecisionRule) -> None:
         self._rule = rule

@@ -1,4 +1,4 @@
-"""Score one entry after the other: whatever happens to one of them, the others are scored."""
+"""Score entries one after the other. An error in one of them leaves the others alone."""
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ScoreOptions:
-    """How each recording is heard."""
+    """How each recording is heard: channel, length, budget and format."""
 
     channel: Channel | None = Channel.MIX
     """None: each channel apart, one row for each."""

@@ -1,4 +1,4 @@
-"""A store in one SQLite file: opened, recognised, locked and told of in one way.
+"""A store in one SQLite file: open it, recognise it, lock it, and name it in errors.
 
 Several processes may use one file on a local disk. All changes happen in transactions: a process
 that is killed leaves what was committed and nothing else.
@@ -31,7 +31,7 @@ _PASSING_CODES = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.
 
 @dataclass(frozen=True)
 class Format:
-    """What makes a SQLite file a store of one kind."""
+    """The marks by which a SQLite file is known as a store of one kind."""
 
     kind: str
     """What messages call it: ``store of known recordings``."""
@@ -44,7 +44,10 @@ class Format:
 
 
 class Durability(StrEnum):
-    """What a power failure may take. A process that is killed loses nothing in either case."""
+    """What a power failure may take.
+
+    A process that is killed loses nothing in either case.
+    """
 
     LAST_SECONDS = "NORMAL"
     """The last seconds at worst."""
@@ -110,7 +113,7 @@ class SqliteStore:
         self.close()
 
     def _open_to_read(self, busy_seconds: float) -> None:
-        """Open a file that is there. It may be written if that is possible, and is read if not."""
+        """Open a file that is there, to be written if that is possible and else to be read."""
         path = Path(self.path).absolute()
         # Beside a file with a log SQLite reads the log, too, and needs room for its index.
         may_be_fixed = not Path(f"{path}-wal").exists()
@@ -190,7 +193,10 @@ class SqliteStore:
 
     @contextmanager
     def _transaction(self, begin: str) -> Iterator[None]:
-        """Run one transaction: all of it or, after an error, nothing. Within another, be part."""
+        """Run one transaction: all of it or, after an error, nothing of it.
+
+        Within another transaction it is part of that one.
+        """
         with self._errors():
             if self._db.in_transaction:
                 yield
@@ -257,7 +263,7 @@ def _identity(path: str) -> tuple[int, int] | None:
 
 
 def _patiently(attempt: Callable[[], object], seconds: float) -> None:
-    """Try again for some seconds while SQLite says that it can't now."""
+    """Try again for some seconds while SQLite is busy."""
     until = time.monotonic() + seconds
     while True:
         try:

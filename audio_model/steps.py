@@ -1,4 +1,4 @@
-"""What the network answers, step by step: the contract between the model file and its readers."""
+"""The network's answers, step by step: the contract between a model file and its readers."""
 
 from dataclasses import dataclass
 from enum import IntEnum
@@ -18,7 +18,10 @@ STEPS_PER_SECOND = SAMPLE_RATE / STEP_SAMPLES
 
 
 class Heard(IntEnum):
-    """What a step holds. Voice is speech or music: whatever can be recorded or live."""
+    """The content of a step.
+
+    Voice is speech or music: sound that can be recorded or live.
+    """
 
     BACKGROUND = 0
     TONE = 1
@@ -40,12 +43,12 @@ class Steps:
         return len(self.logit)
 
     def until(self, n_steps: int) -> Self:
-        """The first ``n_steps``."""
+        """Return the first ``n_steps``."""
         return type(self)(self.logit[:n_steps], self.heard[:n_steps], self.level_db[:n_steps])
 
 
 def level_db(samples: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Level of each whole step. [shape=(n_samples,)] → [shape=(n_steps,)]"""
+    """Return the level of each whole step. [shape=(n_samples,)] → [shape=(n_steps,)]"""
     steps = samples[: len(samples) // STEP_SAMPLES * STEP_SAMPLES].reshape(-1, STEP_SAMPLES)
     # In a third of the time that numpy.var takes.
     centred = steps - np.einsum("ij->i", steps)[:, None] / np.float32(STEP_SAMPLES)

@@ -1,4 +1,4 @@
-"""Packets to a verdict: the same network and decision as for files, a step at a time."""
+"""Packets to a verdict, a step at a time, by the network and the decision that files get."""
 
 import math
 from collections.abc import Sequence
@@ -39,7 +39,7 @@ DEFAULT_WAIT_SECONDS = 10.0
 
 @dataclass(frozen=True)
 class PhoneCall:
-    """What is known of a call besides its audio: known recordings tell calls apart by it."""
+    """A call's id, time and numbers. Known recordings tell calls apart by them."""
 
     name: str = ""
     """Its id, or its recording's path. Legs of one name are of one call."""
@@ -50,30 +50,33 @@ class PhoneCall:
 
 
 class Follower(Protocol):
-    """What hears one leg beside the network and may change its verdict."""
+    """A listener beside the network, which hears one leg and may change its verdict."""
 
     @property
     def weighs(self) -> bool:
-        """Whether it may change the network's verdict now."""
+        """Return whether the follower may change the network's verdict now."""
 
     def hear(self, samples: Samples) -> None:
         """Hear the leg's next samples, at 8 kHz. [shape=(n_samples,)]"""
 
     def flush(self) -> None:
-        """Hear what is left: the leg is over."""
+        """Hear the rest at the end of the leg."""
 
     def fuse(self, verdict: Verdict, point: OperatingPoint) -> Verdict:
-        """Return the network's verdict and what was found in one."""
+        """Return one verdict from the network's and from what the follower found."""
 
     def conclude(self, verdict: Verdict) -> None:
-        """Count or learn the leg, if that was asked for, by the network's own verdict."""
+        """Count or learn the leg by the network's own verdict, if that was asked for."""
 
 
 class Known(Protocol):
-    """What calls may repeat; see :class:`audio_model.known.follow.KnownRecordings`."""
+    """The recordings that calls may repeat.
+
+    See :class:`audio_model.known.follow.KnownRecordings`.
+    """
 
     def follow(self, call: PhoneCall) -> Follower:
-        """Follow one leg of a call, which has its name if it is learnt."""
+        """Follow one leg of a call. A call that is learnt needs a name."""
 
     def close(self) -> None:
         """Let go of the file."""
@@ -141,20 +144,20 @@ class StreamDetector:
 
     @property
     def finished(self) -> bool:
-        """Whether all audio that counts is decoded; whole steps may still wait.
+        """Return whether all audio that counts is decoded; whole steps may still wait.
 
-        While the first voice is awaited it may lie in them, and then more audio counts.
+        While the first voice is awaited, those steps may hold it, and then more audio counts.
         """
         return self._n_received >= self._end and (self._search is None or not self._n_steps())
 
     @property
     def seconds_received(self) -> float:
-        """Audio so far, in seconds, but for what a resampler holds back."""
+        """Return the seconds of audio so far, without what a resampler holds back."""
         waiting = len(self._bytes) // self._sample_bytes * SAMPLE_RATE / self._format.sample_rate
         return min(self._n_received + waiting, self._end) / SAMPLE_RATE
 
     def decode(self) -> int:
-        """Decode what was received; the whole steps that are ready for one run."""
+        """Decode what was received and return the number of whole steps ready for one run."""
         if not self.finished:
             self._decode()
         return self.n_ready
@@ -171,7 +174,7 @@ class StreamDetector:
         return SEARCH_STEPS_A_RUN
 
     def _n_steps(self) -> int:
-        """Whole steps that are decoded, unheard, and count as far as is known now."""
+        """Return how many whole steps are decoded, unheard, and count as far as is known now."""
         beyond = max(0, self._n_received - self._end)
         return (self._n_waiting - beyond) // STEP_SAMPLES
 
@@ -200,7 +203,7 @@ class StreamDetector:
         return self.changed()
 
     def receive(self, packet: bytes) -> bool:
-        """Put bytes aside, to be heard by :func:`hear_together`; whether a step may be whole."""
+        """Put bytes aside for :func:`hear_together` and return whether a step may be whole."""
         # Not self.finished: this is called for each packet of each leg.
         if self._n_received >= self._room:
             return False
@@ -215,7 +218,7 @@ class StreamDetector:
         self._n_waiting += len(samples)
 
     def flush(self) -> Verdict:
-        """The call is over: hear what the resampler still holds and give the verdict."""
+        """End the call: hear what the resampler still holds and return the verdict."""
         if not self.finished:
             self._decode()
             self.put(self._resampler.flush())
@@ -227,12 +230,12 @@ class StreamDetector:
         return verdict
 
     def verdict(self) -> Verdict:
-        """The verdict on what was heard so far."""
+        """Return the verdict on what was heard so far."""
         verdict = self.network_verdict()
         return verdict if self.follower is None else self.follower.fuse(verdict, self._point)
 
     def network_verdict(self) -> Verdict:
-        """The verdict without known recordings."""
+        """Return the verdict without known recordings."""
         return self._decider.verdict(self.seconds_received)
 
     def _decode(self) -> None:
@@ -291,7 +294,7 @@ class StreamDetector:
             self._settle()
 
     def _begin_anew(self, at: int, samples: Samples) -> None:
-        """Begin anew with a late voice: at a sample, those from there on that were heard."""
+        """Begin anew at the sample where a late voice starts."""
         if at <= self._wait_samples:
             self._end = at + self._max_samples
         self.voice_at = at / SAMPLE_RATE
@@ -303,7 +306,7 @@ class StreamDetector:
         self._settle()
 
     def _settle(self) -> None:
-        """Nothing more is searched for, so it is known where the leg ends."""
+        """Fix the end of the leg: no first voice is searched for any more."""
         self._search, self._room = None, self._end
         if (beyond := min(self._n_waiting, self._n_received - self._end)) > 0:
             self._waiting = [np.concatenate(self._waiting)[:-beyond]]
@@ -311,7 +314,10 @@ class StreamDetector:
             self._n_received -= beyond
 
     def _tell_follower(self, samples: Samples) -> None:
-        """Let the follower hear what it has not heard: a beginning is heard twice."""
+        """Let the follower hear what it has not heard yet.
+
+        The network hears a beginning twice, and the follower once.
+        """
         fresh = self._n_heard + len(samples) - self._n_told
         if fresh > 0:
             self._n_told += fresh
@@ -333,7 +339,7 @@ class StreamDetector:
         return verdict
 
     def hear_waiting(self) -> bool:
-        """Hear all whole steps that wait. Returns whether the leg is finished."""
+        """Hear all whole steps that wait and return whether the leg is finished."""
         while n_steps := self.decode():
             run_together([self], n_steps)
         return self.finished
@@ -366,11 +372,17 @@ def run_together(streams: Sequence[StreamDetector], n_steps: int) -> None:
 
 
 def _begins_at_once(samples: Samples) -> bool:
-    """Return whether a leg's first voice seems not to be late: a guess that costs or saves time."""
+    """Return whether a leg's first voice seems not to be late.
+
+    This is a guess, which costs or saves time and changes no verdict.
+    """
     levels = level_db(samples[:LATE_SAMPLES])
     return bool(len(levels) and levels.max() > LOUD_DB)
 
 
 def _as_batch(legs: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
-    """Return the legs as one array; of one leg a view, for a file's samples need not be copied."""
+    """Return the legs as one array.
+
+    One leg becomes a view, so that a file's samples need not be copied.
+    """
     return legs[0][None] if len(legs) == 1 else np.stack(legs)

@@ -21,7 +21,7 @@ _SPREADSHEET_EPOCH = datetime(1899, 12, 30)
 
 
 class Form(StrEnum):
-    """How a table writes a time."""
+    """A way in which a table writes a time."""
 
     DATE = "dates and times"
     SECONDS = "seconds since 1970"

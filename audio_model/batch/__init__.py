@@ -1,1 +1,1 @@
-"""Runs over many recordings: planned, scored in order, stopped, and gone on with."""
+"""Runs over many recordings: plan them, score them in order, stop them, and resume them."""

@@ -33,10 +33,11 @@ class RayWorkers:
     """An engine of actors on a Ray cluster, each with one CPU and a model of its own."""
 
     def __init__(self, job: Job, count: int | None, address: str | None) -> None:
-        """
+        """Start the actors.
+
         Args:
-            job: what each actor is given.
-            count: actors; by default one for each CPU of the cluster.
+            job: the work of the run, which each actor gets.
+            count: how many actors; by default one for each CPU of the cluster.
             address: the cluster's, or None to start one on this machine for as long as this runs.
         """
         self._job, self._count, self._address = job, count, address
@@ -125,7 +126,10 @@ class _Actor:
 
 
 class _Scorer:
-    """What an actor does. What is wrong with the whole run is an answer, too."""
+    """An actor that scores shards.
+
+    An error of the whole run is an answer, too.
+    """
 
     def __init__(self, job: Job) -> None:
         self._job = job

@@ -60,7 +60,7 @@ one file; with --output FOLDER/ all CPUs, or a cluster, write parts, and a stopp
 
 
 class EngineKind(StrEnum):
-    """Who scores the shards of a run folder."""
+    """The engine that scores the shards of a run folder."""
 
     LOCAL = "local"
     RAY = "ray"
@@ -201,7 +201,10 @@ def _engine(args: argparse.Namespace, job: Job) -> Workers:
 
 
 def _wants_folder(args: argparse.Namespace) -> bool:
-    """Whether the result is to be a run folder. Raises UsageError for options that do not fit."""
+    """Return whether the result is to be a run folder.
+
+    Raises UsageError for options that do not fit.
+    """
     output = args.output
     if output is not None and (output.endswith(os.sep) or Path(output).is_dir()):
         return True
@@ -252,7 +255,10 @@ def _score_options(args: argparse.Namespace) -> ScoreOptions:
 
 
 def _keep(args: argparse.Namespace) -> Keep | None:
-    """How long calls and what is learnt are kept, if that was said. Raises UsageError."""
+    """Return how long calls and learnt recordings are kept, or None if no option says so.
+
+    Raises UsageError.
+    """
     given = {
         "hours": args.keep_hours,
         "calls": args.keep_calls,

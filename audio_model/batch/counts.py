@@ -1,4 +1,4 @@
-"""The counts of finished shards, kept beside them."""
+"""Counts of finished shards, kept beside them."""
 
 import json
 from contextlib import suppress
@@ -26,7 +26,10 @@ class CountsFile:
             raise OutputError(f"cannot write {self._path}: {error.strerror}") from error
 
     def read(self) -> dict[str, Tally]:
-        """The counts by part; none of a line that was cut off. Raises OutputError."""
+        """Return the counts by part. A line that was cut off counts as missing.
+
+        Raises OutputError.
+        """
         counts: dict[str, Tally] = {}
         try:
             with self._path.open("rb") as lines:
@@ -42,7 +45,7 @@ class CountsFile:
 
 
 def count_rows(part: Path, recordings: int) -> Tally:
-    """The counts of a finished shard of so many recordings, from its rows. Raises OutputError."""
+    """Count the rows of a finished shard of so many recordings. Raises OutputError."""
     tally = Tally(recordings=recordings)
     try:
         for where, values in read_rows(str(part), required=("verdict", "seconds", "reason")):

@@ -1,4 +1,4 @@
-"""Memory that one recording leaves is kept for the next."""
+"""Keep the memory that one recording frees for the next one."""
 
 import ctypes
 import os

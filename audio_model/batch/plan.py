@@ -24,7 +24,7 @@ _JSON = json.JSONEncoder(default=str)
 
 @dataclass(frozen=True)
 class Plan:
-    """What a run is to score, shard by shard."""
+    """The recordings of a run, shard by shard."""
 
     folder: Path
     sizes: tuple[int, ...]
@@ -34,15 +34,16 @@ class Plan:
 
     @property
     def recordings(self) -> int:
+        """Return the number of recordings in all shards."""
         return sum(self.sizes)
 
     def part(self, shard: int) -> Path:
-        """The file that holds the entries of a shard, one a line."""
+        """Return the file that holds the entries of a shard, one a line."""
         return self.folder / part_name(shard, ".jsonl")
 
     @classmethod
     def read(cls, folder: Path) -> "Plan":
-        """A plan that `make_plan` made. Raises OutputError if it is not there or damaged."""
+        """Read a plan that `make_plan` made. Raises OutputError if it is missing or damaged."""
         try:
             summary = json.loads((folder / _SUMMARY).read_text(encoding="utf-8"))
             return cls(folder, tuple(summary["shards"]), tuple(summary["carried"]))
@@ -53,7 +54,7 @@ class Plan:
 
 
 def part_name(shard: int, suffix: str) -> str:
-    """The name of a shard's file, in the plan and among the results."""
+    """Return the name of a shard's file, in the plan and among the results."""
     return f"part-{shard:06}{suffix}"
 
 
@@ -90,7 +91,7 @@ def make_plan(
 
 
 def read_entries(part: Path) -> Iterator[Entry]:
-    """The entries of one shard. Raises OutputError if they cannot be read."""
+    """Yield the entries of one shard. Raises OutputError if they cannot be read."""
     try:
         with part.open("rb") as lines:
             for line in lines:

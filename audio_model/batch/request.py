@@ -1,4 +1,4 @@
-"""What a run depends on, and how it is said that a run was asked for something else."""
+"""The request that a run depends on, and the difference between two requests as text."""
 
 import json
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ _LONGEST_SHOWN = 200
 
 @dataclass(frozen=True)
 class RunRequest:
-    """What a run depends on. One that goes on must be asked for the same."""
+    """The options that a run depends on. A run resumes only with the same ones."""
 
     paths: tuple[str, ...] = field(metadata={"name": "PATH"})
     """Absolute."""
@@ -49,7 +49,7 @@ class RunRequest:
 
 
 def _default(option: "Field[object]") -> object:
-    """What a run was asked for that was begun before there was this option."""
+    """Return the value of an option for a run that began before the option existed."""
     return None if option.default is MISSING else option.default
 
 

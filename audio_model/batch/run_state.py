@@ -55,17 +55,19 @@ class RunState:
 
     @property
     def start(self) -> Path:
-        """The folder that the run was begun in, where relative paths start."""
+        """Return the folder that the run was begun in, where relative paths start."""
         return Path(self._run["folder"])
 
     @property
     def plan(self) -> Plan:
+        """Return the run's plan. Raises ValueError before there is one."""
         if self._plan is None:
             raise ValueError("the run has no plan yet")
         return self._plan
 
     @property
     def finished(self) -> bool:
+        """Return whether every shard has its result."""
         return len(self._done) == len(self.plan.sizes)
 
     def make_plan(self, entries: Callable[[], Iterable[Entry]]) -> None:
@@ -101,7 +103,7 @@ class RunState:
         self._save()
 
     def to_do(self) -> Iterator[Shard]:
-        """The shards without a result, in order."""
+        """Yield the shards without a result, in order."""
         # What a process of a former session is still at is apart from what is begun now.
         unfinished = self.folder / UNFINISHED / uuid4().hex
         for number, size in enumerate(self.plan.sizes):

@@ -1,4 +1,4 @@
-"""Score into a run folder: plan, hand out shards, count, and go on where a former run ended."""
+"""Score into a run folder: plan, hand out shards, count, and resume a former run."""
 
 import hashlib
 import sys
@@ -32,7 +32,7 @@ PROGRESS_AFTER_SECONDS = 2
 
 @dataclass(frozen=True)
 class FolderRun:
-    """What a run into a folder is given."""
+    """The options of a run into a folder."""
 
     folder: Path
     paths: tuple[str, ...]
@@ -52,7 +52,7 @@ class FolderRun:
     """For how long calls are kept to learn from."""
 
     def request(self) -> RunRequest:
-        """What the result depends on. Raises ModelError if the model cannot be read."""
+        """Return what the result depends on. Raises ModelError if the model cannot be read."""
         here = Path.cwd()
         raw = self.options.raw_format
         return RunRequest(
@@ -71,14 +71,17 @@ class FolderRun:
         )
 
     def start(self) -> Path:
-        """The folder that a process has to be in for the paths; the root if it is all the same."""
+        """Return the folder that a process has to be in for the paths to hold.
+
+        It is the root if any folder will do.
+        """
         absolute = all(is_remote(path) or Path(path).is_absolute() for path in self.paths)
         return Path("/") if absolute else Path.cwd()
 
 
 @dataclass(frozen=True)
 class FolderResult:
-    """What a run into a folder came to, by now."""
+    """The result of a run into a folder so far."""
 
     now: Tally
     """What was scored this time."""
@@ -153,7 +156,7 @@ def _model_hash(model: str | None) -> str:
 
 
 def _load_same(given: FolderRun, sha256: str) -> Detector:
-    """A detector by the model file of that hash, in whichever process and on whichever machine."""
+    """Load a detector from the model file of that hash, in any process on any machine."""
     if _model_hash(given.model) != sha256:
         where = "the shipped model" if given.model is None else printable(given.model)
         raise ModelError(f"{where} is not the same here as where the run was begun")

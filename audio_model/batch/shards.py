@@ -1,8 +1,9 @@
-"""Shards: the unit of work, of resume, and of what a dying process can lose.
+"""Shards: the unit of work, of resume, and of the loss when a process dies.
 
 A shard's result is written under a name that no other attempt shares and takes its own name when
-it is whole: there is done, not there is to do. So it does not matter who scores a shard, how many
-die over it, or whether a process that was given up for dead is still at it.
+it is whole. A result that is there is done, and a missing one is still to do. So it does not matter
+who scores a shard, how many processes die over it, or whether one that was given up for dead still
+works on it.
 """
 
 import os
@@ -46,7 +47,7 @@ class Shard:
 
 @dataclass(frozen=True)
 class Job:
-    """What every process that scores shards of a run is given."""
+    """The work of a run, as every process that scores shards gets it."""
 
     load: Callable[[], Detector]
     options: ScoreOptions
@@ -74,10 +75,10 @@ class Workers(Protocol):
     def __exit__(self, *exception: object) -> None: ...
 
     def score(self, shards: Iterator[Shard]) -> Iterator[tuple[Shard, Tally]]:
-        """Each shard with its counts as it is finished, in any order.
+        """Yield each shard with its counts as it is finished, in any order.
 
-        A shard is taken from the iterator when there is somebody for it, so that no more are begun
-        once the iterator ends. Raises AudioModelError for what befalls the whole run.
+        A shard is taken from the iterator when a worker is free for it, so that no more are begun
+        once the iterator ends. Raises AudioModelError for an error of the whole run.
         """
 
 
@@ -121,10 +122,10 @@ def _noted(
 
 @contextmanager
 def _attempt(shard: Shard) -> Iterator[tuple[Path, Callable[[int], None]]]:
-    """A folder of its own, and what notes the number of the entry that is up.
+    """Yield a folder for one attempt, and a function that notes the number of the entry at hand.
 
-    The note is in a file, for a process that dies cannot tell, and for the next one may run on
-    another machine.
+    The note is in a file: a process that dies cannot report, and the next one may run on another
+    machine.
     """
     shard.attempts.mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(dir=shard.attempts))
@@ -155,7 +156,7 @@ def _naming(output: Path) -> Iterator[None]:
 
 
 def _deadly(shard: Shard) -> set[int]:
-    """The numbers of the entries at which earlier attempts have ended more than once."""
+    """Return the numbers of the entries at which more than one earlier attempt has died."""
     ends = Counter(
         int(note.read_bytes() or b"-1") for note in shard.attempts.glob(f"*/{_POSITION}")
     )

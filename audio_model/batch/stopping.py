@@ -26,7 +26,7 @@ class StopSignals:
 
     @property
     def exit_code(self) -> int:
-        """What a shell expects of a process that a signal ended; 0 if none came."""
+        """Return the exit code a shell expects after the signal; 0 if none came."""
         return 0 if self.received is None else 128 + self.received
 
     def __enter__(self) -> Self:
@@ -49,7 +49,7 @@ class StopSignals:
 
     @contextmanager
     def raising(self) -> Iterator[None]:
-        """Where a signal raises Stopped at once: waiting for input, loading."""
+        """Raise Stopped at once for a signal within the block, such as a wait for input."""
         self._raise_at_once = True
         try:
             if self.received is not None:
@@ -59,7 +59,7 @@ class StopSignals:
             self._raise_at_once = False
 
     def until_stopped(self, items: Iterable[Item]) -> Iterator[Item]:
-        """The items, up to the signal."""
+        """Yield the items until a signal comes."""
         iterator = iter(items)
         while True:
             try:

@@ -20,6 +20,7 @@ class Tally:
     started: float = field(default_factory=time.monotonic)
 
     def add(self, row: Row) -> None:
+        """Count a row."""
         if row.verdict is None:
             self.errors += 1
         else:
@@ -35,7 +36,7 @@ class Tally:
 
     @property
     def counts(self) -> dict[str, float]:
-        """The counts as plain values."""
+        """Return the counts as plain values."""
         return {
             "recordings": self.recordings,
             **{kind.value: self.verdicts[kind] for kind in VerdictKind},
@@ -45,7 +46,7 @@ class Tally:
 
     @classmethod
     def of_counts(cls, counts: Mapping[str, float]) -> "Tally":
-        """What `counts` gave. Raises KeyError if one is missing."""
+        """Return the tally that gave these `counts`. Raises KeyError if one is missing."""
         return cls(
             recordings=int(counts["recordings"]),
             errors=int(counts["errors"]),
@@ -55,6 +56,7 @@ class Tally:
 
     @property
     def summary(self) -> str:
+        """Return the counts as one line of text."""
         counts = [f"{self.verdicts[kind]} {kind}" for kind in VerdictKind]
         counts.append(f"{self.errors} error{'s' * (self.errors != 1)}")
         return (

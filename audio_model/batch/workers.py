@@ -1,4 +1,4 @@
-"""Processes on this machine that score shards, and who watches over them.
+"""Processes on this machine that score shards, and the watch over them.
 
 A process that dies (a crash in a decoder, the kernel's OOM killer) is replaced and its shard begun
 again; concurrent.futures would give up all the others with it.
@@ -113,7 +113,7 @@ def _next(again: deque[Shard], shards: Iterator[Shard]) -> Shard | None:
 
 
 def _work(job: Job, connection: "Connection") -> None:
-    """The whole life of a worker: load, then a shard at a time until the other end closes."""
+    """Load the detector, then score a shard at a time until the other end closes."""
     be_a_worker()
     try:
         detector = job.begin()

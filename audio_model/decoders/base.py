@@ -1,4 +1,4 @@
-"""What every decoder takes and gives."""
+"""The input and the output that all decoders share."""
 
 import math
 import os
@@ -22,11 +22,14 @@ _MAX_BLOCK_SAMPLES = 1 << 18
 class SeekableFile(Protocol):
     """An open binary file; ``read`` gives fewer bytes than asked for only where it ends."""
 
-    def read(self, n_bytes: int, /) -> bytes: ...
+    def read(self, n_bytes: int, /) -> bytes:
+        """Read at most so many bytes."""
 
-    def seek(self, offset: int, whence: int = ..., /) -> int: ...
+    def seek(self, offset: int, whence: int = ..., /) -> int:
+        """Move to an offset and return the new position."""
 
-    def tell(self) -> int: ...
+    def tell(self) -> int:
+        """Return the position in bytes."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +50,10 @@ class Decoded:
 
 
 def block_frames(seconds: float, sample_rate: int, channels: int) -> int:
-    """Frames to decode at once when ``seconds`` are wanted: all of them, if they are not many."""
+    """Return how many frames to decode at once when ``seconds`` are wanted.
+
+    A short recording is one block.
+    """
     wanted = math.ceil(seconds * sample_rate)
     return max(1, min(wanted, _MAX_BLOCK_SAMPLES // channels))
 
@@ -65,9 +71,10 @@ class BoundedFile:
         self._failure: OSError | None = None
 
     def descriptor(self) -> int | None:
-        """That of a local file within the budget, which a library may then read by itself.
+        """Return the descriptor of a local file within the budget, or None for any other file.
 
-        It reads at a third of the cost of calling back into Python for each piece.
+        A library that reads it by itself costs a third of one that calls back into Python for each
+        piece.
         """
         if not isinstance(self._file, FileIO):
             return None
@@ -75,6 +82,7 @@ class BoundedFile:
         return fd if os.fstat(fd).st_size <= _BUDGET_BYTES else None
 
     def read(self, n_bytes: int) -> bytes:
+        """Read at most so many bytes, and none beyond the budget."""
         # Called from C, where an exception could only be printed: the file seems to end, and
         # `check` tells afterwards.
         try:
@@ -86,6 +94,7 @@ class BoundedFile:
         return data
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        """Move to an offset at the cost of some of the budget; return -1 where that fails."""
         self._left = max(0, self._left - _SEEK_COST_BYTES)
         try:
             return self._file.seek(offset, whence) if self._left > 0 else -1
@@ -93,6 +102,7 @@ class BoundedFile:
             return -1
 
     def tell(self) -> int:
+        """Return the position in bytes, or -1 when the budget is spent."""
         return self._file.tell() if self._left > 0 else -1
 
     def check(self) -> None:
@@ -106,7 +116,10 @@ class BoundedFile:
         self._left = _BUDGET_BYTES
 
     def renewed_by(self, decoded: Iterator[Piece]) -> Iterator[Piece]:
-        """The same pieces of sound; each gives a new budget. Raises OSError as `check` does."""
+        """Yield the same pieces of sound, each of which renews the budget.
+
+        Raises OSError as `check` does.
+        """
         for piece in decoded:
             self.check()
             self._left = _BUDGET_BYTES

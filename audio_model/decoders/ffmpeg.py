@@ -81,7 +81,7 @@ class _Layout(NamedTuple):
 
 
 def _frames(container: InputContainer, stream: AudioStream) -> Iterator[AudioFrame]:
-    """Frames that hold samples; packets that don't decode are left out."""
+    """Yield the frames that hold samples. Packets that don't decode are left out."""
     # Recordings are scored in parallel, one a process; threads per file would only add switching.
     stream.codec_context.thread_count = 1
     packets = container.demux(stream)
@@ -102,7 +102,7 @@ def _layout(frame: AudioFrame) -> _Layout:
 
 
 def _blocks(frames: Iterator[AudioFrame], n_samples: int) -> Iterator[Block]:
-    """Blocks of at least ``n_samples`` a channel, but for the last."""
+    """Yield blocks of at least ``n_samples`` a channel; the last may be shorter."""
     while gathered := _gather(frames, n_samples):
         yield _to_block(gathered)
 
@@ -118,7 +118,7 @@ def _gather(frames: Iterator[AudioFrame], n_samples: int) -> list[AudioFrame]:
 
 
 def _to_block(frames: Sequence[AudioFrame]) -> Block:
-    """Samples at full scale 1. [shape=(n_frames, channels)]"""
+    """Return the frames' samples at full scale 1. [shape=(n_frames, channels)]"""
     # Of many frames at once: AudioFrame.to_ndarray takes as long as decoding a frame of MP3.
     sample_format, channels = frames[0].format, _layout(frames[0]).channels
     dtype = np.dtype(format_dtypes[sample_format.name])

@@ -17,7 +17,7 @@ _ALAW = companding.alaw_decode(_CODES).astype(np.float32) / _S16_FULL_SCALE
 
 
 def to_samples(data: bytes, encoding: Encoding) -> Samples:
-    """float32 at full scale 1 of a whole number of encoded samples. [shape=(n_samples,)]"""
+    """Convert whole encoded samples to float32 at full scale 1. [shape=(n_samples,)]"""
     # No code is beyond its table; not looking for one takes a third off.
     match encoding:
         case Encoding.MULAW:

@@ -29,16 +29,18 @@ class Reheaded:
     """A file that begins with another header than its own."""
 
     def __init__(self, head: bytes, file: SeekableFile, start: int) -> None:
-        """
+        """Put a header in front of a file's content.
+
         Args:
-            head: what is read first.
-            file: where it goes on.
-            start: in that file, of what follows the header.
+            head: the bytes that are read first.
+            file: the file that is read after them.
+            start: the byte of that file that follows the header.
         """
         self._head, self._file, self._start = head, file, start
         self._at = 0
 
     def read(self, n_bytes: int, /) -> bytes:
+        """Read at most so many bytes, from the header on into the file."""
         head = self._head[self._at : self._at + n_bytes]
         rest = b""
         if len(head) < n_bytes:
@@ -48,6 +50,10 @@ class Reheaded:
         return head + rest
 
     def seek(self, offset: int, whence: int = os.SEEK_SET, /) -> int:
+        """Move to an offset and return the new position.
+
+        Raises OSError for one before the start.
+        """
         if whence == os.SEEK_CUR:
             offset += self._at
         elif whence == os.SEEK_END:
@@ -59,6 +65,7 @@ class Reheaded:
         return offset
 
     def tell(self) -> int:
+        """Return the position in bytes."""
         return self._at
 
 

@@ -32,7 +32,7 @@ _MAX_DATA_BYTES = 0x7FFF_0000
 
 @dataclass(frozen=True)
 class PlainWav:
-    """Where the samples of a file lie, and what they are."""
+    """The place and the format of the samples in a WAV file."""
 
     raw_format: RawFormat
     data_start: int
@@ -40,7 +40,9 @@ class PlainWav:
 
 
 def parse(head: bytes) -> PlainWav | None:
-    """What a file that begins with ``head`` holds; None if the header is not a plain one."""
+    """Return where the samples of a file that begins with ``head`` lie; None without a plain
+    header.
+    """
     if len(head) < _RIFF.size or _RIFF.unpack_from(head) != (b"RIFF", b"WAVE"):
         return None
     raw_format: RawFormat | None = None

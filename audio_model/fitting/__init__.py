@@ -1,1 +1,1 @@
-"""From answers to calls whose class is known to the rule that decides, and how good it is."""
+"""Fit the rule that decides to answers to calls of known class, and measure it."""

@@ -1,4 +1,4 @@
-"""What the network said of a call whose class is known."""
+"""The network's answer to a call whose class is known."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,7 +15,7 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Answer:
-    """What the network said of a labelled call, and how much the call counts."""
+    """The network's answer to a labelled call, and the weight of the call."""
 
     label: int
     """1 recorded, 0 live."""
@@ -30,27 +30,33 @@ class Answer:
 
     @cached_property
     def voice_seconds(self) -> Array:
-        """Voice heard up to each step's end, as the decision counts it. [shape=(n_steps,)]"""
+        """Return the voice heard up to each step's end. [shape=(n_steps,)]
+
+        It is counted as the decision counts it.
+        """
         heard = self.steps.heard
         is_voice = heard[:, Heard.VOICE] == heard.max(axis=1)
         return np.cumsum(is_voice) / STEPS_PER_SECOND
 
     def last_step(self, seconds: float) -> int:
-        """Index of the last answer within ``seconds``; a shorter call is heard to its end."""
+        """Return the index of the last answer within ``seconds``.
+
+        For a shorter call it is the index of the last answer.
+        """
         return min(len(self.steps), int(seconds * STEPS_PER_SECOND)) - 1
 
     def log_odds(self, calibration: Calibration) -> Array:
-        """Calibrated log odds of recorded at each step. [shape=(n_steps,)]"""
+        """Return the calibrated log odds of recorded at each step. [shape=(n_steps,)]"""
         slope = np.interp(self.voice_seconds, calibration.voice_seconds, calibration.slope)
         offset = np.interp(self.voice_seconds, calibration.voice_seconds, calibration.offset)
         log_odds: Array = slope * self.steps.logit + offset
         return log_odds
 
     def extreme_scores(self, rule: DecisionRule) -> tuple[float, float]:
-        """Lowest raised and highest lowered score of steps that may decide; 1 and 0 if none may.
+        """Return the lowest raised and the highest lowered score of steps that may decide.
 
-        *Recorded* is said of the call at some moment if the highest reaches ``recorded_at``, and
-        *live* if the lowest reaches ``live_at``.
+        They are 1 and 0 if no step may. The verdict is *recorded* at some moment if the highest
+        reaches ``recorded_at``, and *live* if the lowest reaches ``live_at``.
         """
         may = self.voice_seconds >= rule.min_voice_seconds
         if not may.any():

@@ -22,7 +22,7 @@ _MOST_ROUNDS, _ENOUGH = 200, 1e-12
 
 @dataclass(frozen=True)
 class Spread:
-    """How far the calibrations of lines lie from the one that is there: standard deviations."""
+    """Standard deviations of lines' calibrations around the present one."""
 
     log_slope: float
     offset: float

@@ -60,19 +60,19 @@ class Reliability:
 
     @property
     def ece(self) -> float:
-        """Expected calibration error: the mean gap between the two, by weight."""
+        """Return the expected calibration error: the mean gap between the two, by weight."""
         return float(np.sum(self.weight * np.abs(self.probability - self.recorded)))
 
 
 def source_weights(sources: Sequence[str]) -> Array:
-    """Weight 1 / clips of its source for each clip, so that all sources count alike."""
+    """Return weight 1 / clips of its source for each clip, so that all sources count alike."""
     _, index, count = np.unique(np.asarray(sources), return_inverse=True, return_counts=True)
     weights: Array = 1.0 / count[index]
     return weights
 
 
 def corpus_weights(corpora: Sequence[str], sources: Sequence[str]) -> Array:
-    """Weight for each clip, so that corpora count alike, and within one its sources.
+    """Return a weight for each clip, so that corpora count alike, and within one its sources.
 
     The weights of a corpus sum to 1.
     """
@@ -84,7 +84,10 @@ def corpus_weights(corpora: Sequence[str], sources: Sequence[str]) -> Array:
 
 
 def det_curve(scores: ArrayLike, labels: ArrayLike, weights: ArrayLike | None = None) -> DetCurve:
-    """The trade-off between false alarms and misses; also the ROC, as 1 - miss over false alarm."""
+    """Return the trade-off between false alarms and misses.
+
+    It also is the ROC, as 1 - miss over false alarm.
+    """
     scores, labels, weights = _checked(scores, labels, weights)
     if not (labels == 0).any() or not (labels == 1).any():
         raise ValueError("both classes are needed, recorded and live")
@@ -100,7 +103,10 @@ def det_curve(scores: ArrayLike, labels: ArrayLike, weights: ArrayLike | None = 
 
 
 def eer(scores: ArrayLike, labels: ArrayLike, weights: ArrayLike | None = None) -> float:
-    """Equal error rate: where the DET curve, straight between its points, has both rates alike."""
+    """Return the equal error rate.
+
+    It is where the DET curve, straight between its points, has both rates alike.
+    """
     curve = det_curve(scores, labels, weights)
     gap = curve.miss - curve.false_alarm
     after = int(np.argmax(gap >= 0))
@@ -110,7 +116,10 @@ def eer(scores: ArrayLike, labels: ArrayLike, weights: ArrayLike | None = None) 
 
 
 def auc(scores: ArrayLike, labels: ArrayLike, weights: ArrayLike | None = None) -> float:
-    """Area under the ROC: how often a recorded clip scores above a live one, ties as a half."""
+    """Return the area under the ROC.
+
+    It is how often a recorded clip scores above a live one, where ties count as a half.
+    """
     curve = det_curve(scores, labels, weights)
     return float(-np.trapezoid(1.0 - curve.miss, curve.false_alarm))
 
@@ -122,9 +131,9 @@ def rates_at_false_alarm(
     *,
     max_false_alarm: float = 0.01,
 ) -> Rates:
-    """The lowest threshold, of the scores seen and +inf, with at most so many false alarms.
+    """Return the rates at the lowest threshold with at most so many false alarms.
 
-    This is the conservative reading: nothing is interpolated, so that fewer than
+    Thresholds are the scores seen and +inf. Nothing is interpolated: fewer than
     1 / ``max_false_alarm`` live clips allow no false alarm at all.
     """
     curve = det_curve(scores, labels, weights)
@@ -144,7 +153,7 @@ def miss_at_false_alarm(
     *,
     max_false_alarm: float = 0.01,
 ) -> float:
-    """The share of recordings passed at :func:`rates_at_false_alarm`."""
+    """Return the share of recordings passed at :func:`rates_at_false_alarm`."""
     return rates_at_false_alarm(scores, labels, weights, max_false_alarm=max_false_alarm).miss
 
 
@@ -161,7 +170,7 @@ def reliability(
     *,
     n_bins: int = ECE_BINS,
 ) -> Reliability:
-    """Probability given against share recorded, in bins of equal weight.
+    """Compare the probability given with the share recorded, in bins of equal weight.
 
     Equal probabilities share a bin, so bins can be fewer than ``n_bins``.
     """
@@ -181,7 +190,7 @@ def reliability(
 
 
 def ece(probabilities: ArrayLike, labels: ArrayLike, weights: ArrayLike | None = None) -> float:
-    """Expected calibration error over ``ECE_BINS`` bins of equal weight."""
+    """Return the expected calibration error over ``ECE_BINS`` bins of equal weight."""
     return reliability(probabilities, labels, weights).ece
 
 
@@ -195,7 +204,7 @@ def bootstrap(
     n: int = 500,
     seed: int = 0,
 ) -> tuple[float, float]:
-    """95 % interval of ``metric`` if other groups (voices, callers) of the same kind had come.
+    """Return the 95 % interval of ``metric`` over other groups (voices, callers) of the same kind.
 
     Percentile bootstrap: whole groups are drawn with replacement, ``n`` times, recorded and live
     groups apart, so that no draw lacks a class. With few groups it is too narrow.
@@ -223,7 +232,7 @@ def bootstrap(
 def _checked(
     scores: ArrayLike, labels: ArrayLike, weights: ArrayLike | None
 ) -> tuple[Array, Array, Array]:
-    """The clips that have weight, as float64."""
+    """Return the clips that have weight, as float64."""
     scores = np.asarray(scores, dtype=np.float64)
     labels = np.asarray(labels, dtype=np.float64)
     weights = np.ones_like(scores) if weights is None else np.asarray(weights, dtype=np.float64)

@@ -27,7 +27,7 @@ NEVER_LIVE = float(np.nextafter(0.0, -1.0))
 
 @dataclass(frozen=True)
 class RuleSettings:
-    """What is fitted, and what may be chosen."""
+    """The parts of a rule that are fitted, and the choices for them."""
 
     voice_seconds: tuple[float, ...] = (0.4, 1.0, 2.0, 4.0)
     budgets: tuple[float, ...] = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1)

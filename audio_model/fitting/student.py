@@ -1,4 +1,4 @@
-"""Student's and the beta distribution, from the incomplete beta function; SciPy is no need here."""
+"""Student's and the beta distribution by the incomplete beta function, without SciPy."""
 
 import math
 from collections.abc import Callable

@@ -33,7 +33,7 @@ to 1.3; points of a mixture of them lie closer together in its tail."""
 
 @dataclass(frozen=True)
 class Tail:
-    """What is believed of the log odds that callers reach."""
+    """The belief about the log odds that callers reach."""
 
     mean: float
     variance: float

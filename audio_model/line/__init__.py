@@ -1,1 +1,1 @@
-"""One's own line: labels that are certain, a rule tuned to marked calls, and its renewal."""
+"""A line of one's own: labels that are certain, a rule tuned to marked calls, and its renewal."""

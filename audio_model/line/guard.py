@@ -1,4 +1,4 @@
-"""Whether a new rule may take the place of the one that was there: only what is shown counts."""
+"""Decide whether a new rule may replace the one in use, by what its figures prove."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

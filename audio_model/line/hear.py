@@ -1,4 +1,4 @@
-"""What the network says of marked calls: each is heard once, and all that is fitted reads that."""
+"""The network's answers to marked calls. Each call is heard once, and every fit reads that."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace

@@ -1,4 +1,4 @@
-"""``audio-model label``: a manifest of the calls whose class is certain, from what tables say."""
+"""``audio-model label``: write a manifest of the calls whose class tables prove."""
 
 import argparse
 import io
@@ -51,7 +51,7 @@ exit status:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Label; returns the exit status. Raises AudioModelError."""
+    """Write labels and return the exit status. Raises AudioModelError."""
     if suffix_of(args.output) != ".csv":
         raise UsageError(f"the output's name must end in .csv: {args.output}")
     labels = label(args.results)

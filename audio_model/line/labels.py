@@ -57,7 +57,7 @@ class Evidence:
 
 @dataclass
 class Labels:
-    """What is certain of calls, by path and channel, in the order in which it was met."""
+    """The labels of calls that are certain, by path and channel, in the order of the rows."""
 
     evidence: dict[tuple[str, str], list[Evidence]] = field(
         default_factory=lambda: defaultdict(list)
@@ -80,7 +80,7 @@ class Labels:
 
 @dataclass
 class _Legs:
-    """What is heard of the legs of one call."""
+    """The facts about the legs of one call."""
 
     talk: dict[str, float] = field(default_factory=dict)
     seconds: float = 0.0

@@ -1,4 +1,4 @@
-"""Marked calls: manifests of recordings whose class somebody or something is sure of.
+"""Marked calls: manifests of recordings whose class is certain.
 
 =========== ========= ==========================================================================
 path        required  as for ``audio-model score``

@@ -1,8 +1,8 @@
-"""The share of recordings among calls that nobody marked, from their scores alone.
+"""Estimate the share of recordings among unmarked calls from their scores alone.
 
 Source: Saerens, Latinne and Decaestecker, "Adjusting the outputs of a classifier to new a priori
-probabilities", Neural Computation 14, 2002: what is expected of each call under a share gives the
-next share, until it stays (EM). It is as true as the scores are calibrated.
+probabilities", Neural Computation 14, 2002. The expected class of each call under one share gives
+the next share, until it stays (EM). The estimate is as true as the scores are calibrated.
 """
 
 import math

@@ -42,7 +42,7 @@ exit status:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Renew or roll back; returns the exit status. Raises AudioModelError."""
+    """Renew or roll back, and return the exit status. Raises AudioModelError."""
     folder = LineFolder(args.folder)
     if args.roll_back:
         if args.marks or args.label:

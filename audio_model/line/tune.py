@@ -1,4 +1,4 @@
-"""From marked calls to a model file with a rule of its own, and what is to be said of it."""
+"""Tune a rule to marked calls: the model file and its report."""
 
 import json
 from collections.abc import Sequence
@@ -50,7 +50,7 @@ class Tuning:
 
     @property
     def holds(self) -> bool:
-        """Whether the rule may take the place of the one before."""
+        """Return whether the rule may replace the one before."""
         return all(each.holds for each in self.guard)
 
 

@@ -1,4 +1,4 @@
-"""What is said of a tuning: a table of before and after, and what it can't tell."""
+"""The report on a tuning: a table of before and after, and its limits."""
 
 from collections.abc import Callable, Sequence
 

@@ -1,1 +1,1 @@
-"""How a page is made: elements, texts in two languages, and the frame around them."""
+"""Pages: their elements, texts in two languages, and the frame around them."""

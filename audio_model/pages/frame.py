@@ -1,4 +1,4 @@
-"""What every page has: its head, the switches for language and light, sections."""
+"""The frame of every page: its head, the switches for language and light, sections."""
 
 import base64
 import hashlib
@@ -14,7 +14,7 @@ text = Texts(__package__)
 
 
 def page(title: Text, lead: Child, *content: Child, made: datetime | None = None) -> str:
-    """A whole page as HTML."""
+    """Return a whole page as HTML."""
     style, script = _file("style.css"), _file("script.js")
     # Whatever else were to get into a page, nothing but these two could run or be loaded.
     policy = (
@@ -56,7 +56,7 @@ def page(title: Text, lead: Child, *content: Child, made: datetime | None = None
 def section(
     title: Child, *content: Child, about: Text | None = None, half: bool = False
 ) -> Element:
-    """A part of a page under its heading; half: two stand beside each other where there is room."""
+    """Return a part of a page under its heading. Two halves stand side by side if there is room."""
     return element(
         "section",
         element("h2", title),
@@ -67,7 +67,7 @@ def section(
 
 
 def tile(number: Child, *about: Child) -> Element:
-    """A large number and what it counts."""
+    """Return a large number with its caption."""
     return element("div", element("dt", *about), element("dd", number), class_="tile")
 
 

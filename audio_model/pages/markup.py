@@ -13,9 +13,9 @@ Child = Element | Text | str | None
 def element(
     tag: str, *children: Child | Iterable[Child], **attributes: str | int | float | Text | None
 ) -> Element:
-    """An HTML or SVG element.
+    """Return an HTML or SVG element.
 
-    Texts that know languages show the first; the page's script switches to the others, which
+    A text in several languages shows the first. The page's script switches to the others, which
     stand in ``data-zh`` (content) and ``data-zh-label`` (``aria_label``).
 
     Args:
@@ -50,12 +50,12 @@ def element(
 
 
 def name_text(path: str) -> str:
-    """A path, or other text from outside, as it may stand on a page: one line, nothing unseen."""
+    """Return a path, or other text from outside, as one line without invisible characters."""
     return printable(path)
 
 
 def render(root: Element) -> str:
-    """A whole page."""
+    """Return a whole page."""
     return "<!DOCTYPE html>\n" + ElementTree.tostring(root, encoding="unicode", method="html")
 
 

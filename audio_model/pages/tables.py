@@ -1,4 +1,4 @@
-"""Tables of pages, and what stands in their cells."""
+"""Tables of pages, and their cells."""
 
 import re
 from collections.abc import Iterable, Sequence

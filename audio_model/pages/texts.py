@@ -1,4 +1,4 @@
-"""Texts of pages, in every language that they speak."""
+"""Texts of pages in every language that they have."""
 
 import tomllib
 from collections.abc import Iterable
@@ -15,7 +15,7 @@ class Text:
     zh: str
 
     def format(self, **values: "str | int | Text") -> "Text":
-        """The text with its ``{names}`` filled in, each language with its own."""
+        """Fill in the text's ``{names}``, in each language by its own values."""
         return Text(
             self.en.format(**{name: _in(value, "en") for name, value in values.items()}),
             self.zh.format(**{name: _in(value, "zh") for name, value in values.items()}),
@@ -40,7 +40,7 @@ class Texts:
 
     @cached_property
     def table(self) -> dict[str, Text]:
-        """All texts by their keys."""
+        """Return all texts by their keys."""
         file = resources.files(self._package).joinpath("texts.toml")
         source = tomllib.loads(file.read_text(encoding="utf-8"))
         return {key: Text(**languages) for key, languages in source.items()}

@@ -1,1 +1,1 @@
-"""Results that people look at: a page about one run, and a comparison of two."""
+"""Reports on results: a page about one run, and a comparison of two."""

@@ -1,4 +1,4 @@
-"""What changed between two results of the same recordings: verdicts, and the scores behind them."""
+"""The changes between two results of the same recordings: verdicts and scores."""
 
 import math
 from collections import Counter
@@ -44,6 +44,7 @@ class Shifts:
     """How many were called recorded: old, new."""
 
     def add(self, old: Result, new: Result) -> None:
+        """Count a pair of results."""
         self.joined += 1
         self.flips += old.outcome is not new.outcome
         for side, result in enumerate((old, new)):
@@ -86,6 +87,7 @@ class ShiftsOfSlice:
     groups: dict[str, Shifts] = field(default_factory=dict)
 
     def add(self, old: Result, new: Result) -> None:
+        """Count a pair of results in its group."""
         # A model scores what a manifest carried; of results, either side may lack the column.
         group = self.by.group_of(new) or self.by.group_of(old)
         if group is None or (group not in self.groups and len(self.groups) >= MAX_GROUPS):
@@ -93,7 +95,7 @@ class ShiftsOfSlice:
         self.groups.setdefault(group, Shifts()).add(old, new)
 
     def shown(self, most: int) -> list[tuple[str, Shifts]]:
-        """The groups to look at: the last days, the numbers that flipped most, the largest."""
+        """Return the groups to show: the last days, the numbers that flipped most, the largest."""
         if self.by.kind is SliceKind.DAY:
             return sorted(self.groups.items())[-most:]
         groups = self.groups
@@ -111,12 +113,13 @@ class ShiftsOfSlice:
 
 @dataclass
 class Missing:
-    """What one side lacks."""
+    """Results that one side lacks."""
 
     count: int = 0
     examples: list[Result] = field(default_factory=list)
 
     def add(self, result: Result) -> None:
+        """Count a result that has no partner."""
         self.count += 1
         if len(self.examples) < EXAMPLES_MISSING:
             self.examples.append(result)
@@ -150,17 +153,20 @@ class Comparison:
 
     @property
     def one_sided_rate(self) -> float:
-        """The share of all recordings that only one side has."""
+        """Return the share of all recordings that only one side has."""
         alone = self.only_old.count + self.only_new.count
         return alone / max(1, alone + self.overall.joined)
 
     @property
     def opposite(self) -> int:
-        """Recordings that went from one class to the other."""
+        """Return how many recordings went from one class to the other."""
         return sum(self.matrix[old, new] for old in CLASSES for new in CLASSES if old is not new)
 
     def quantile(self, share: float) -> float | None:
-        """The shift that a share of them lies below, to 1 / SHIFT_STEPS; None without scores."""
+        """Return the shift below which a share of the pairs lies, to 1 / SHIFT_STEPS.
+
+        It is None without scores.
+        """
         left = share * self.overall.scored
         for step, count in sorted(self.histogram.items()):
             left -= count
@@ -188,9 +194,9 @@ def compare(old: Iterable[Result], new: Iterable[Result]) -> Comparison:
 
 
 def join(old: Iterable[Result], new: Iterable[Result], missing: Comparison) -> Iterator[Pair]:
-    """Pairs of results of one recording; what has no partner is counted as missing at the end.
+    """Yield pairs of results of one recording, and count results without a partner at the end.
 
-    A recording that is there several times is joined in the order of its rows.
+    A recording that occurs several times is joined in the order of its rows.
     """
     waiting: Sequence[dict[tuple[str, str], list[Result]]] = ({}, {})
     for both in zip_longest(old, new):
@@ -213,7 +219,7 @@ def join(old: Iterable[Result], new: Iterable[Result], missing: Comparison) -> I
 
 
 def _small(result: Result) -> Result:
-    """A result to keep, without its score over time."""
+    """Return a result to keep, without its score over time."""
     if result.curve is None:
         return result
     return Result(

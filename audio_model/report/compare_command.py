@@ -1,4 +1,4 @@
-"""``audio-model compare``: what changed between two results, or between two models."""
+"""``audio-model compare``: the changes between two results, or between two models."""
 
 import argparse
 import json

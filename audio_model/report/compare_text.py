@@ -11,7 +11,7 @@ _SHOWN_GROUPS, _SHOWN_SHIFTS, _HELD_GROUPS = 10, 10, 1000
 
 
 def as_text(comparison: Comparison) -> str:
-    """What a terminal shows."""
+    """Return the comparison as text for a terminal."""
     overall = comparison.overall
     parts = [aligned(_matrix(comparison))]
     parts.append(
@@ -40,7 +40,7 @@ def as_text(comparison: Comparison) -> str:
 
 
 def as_values(comparison: Comparison) -> dict[str, object]:
-    """What JSON holds."""
+    """Return the comparison as values for JSON."""
     return {
         **_shift_values(comparison.overall),
         "opposite": comparison.opposite,
@@ -73,7 +73,7 @@ def as_values(comparison: Comparison) -> dict[str, object]:
 
 
 def slice_name(by: SliceBy) -> str:
-    """What a slice is by: its column, or folders."""
+    """Return the name of a slice: its column, or folders."""
     return "folder" if by.kind is SliceKind.FOLDER else printable(by.column)
 
 

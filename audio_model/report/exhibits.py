@@ -45,11 +45,12 @@ class Exhibitor:
     def __init__(
         self, detector: Detector, asked: Mapping[str, object], start: Path = Path()
     ) -> None:
-        """
+        """Prepare to read recordings for a page.
+
         Args:
             detector: scores them, for the curve, where the rows hold none.
-            asked: of the run, as its manifest has it; of a single file nothing is known.
-            start: where relative paths start.
+            asked: the options of the run, as its manifest has them; empty for a single file.
+            start: the folder at which relative paths start.
         """
         self._detector, self._start = detector, start
         channel = asked.get("channel")
@@ -85,14 +86,14 @@ class Exhibitor:
 
 
 def parse_curve(value: object) -> Curve:
-    """The curve of a row of JSON lines; empty if it is none."""
+    """Return the curve of a row of JSON lines, empty if the value is none."""
     pairs = [_pair(point) for point in value] if isinstance(value, list) else []
     curve = [pair for pair in pairs if pair is not None and pair[0] >= 0 and 0 <= pair[1] <= 1]
     return curve if len(curve) == len(pairs) else ()
 
 
 def parse_stretch(value: object) -> tuple[float, float] | None:
-    """The start and end of a stretch in a row of JSON lines; None if it is none."""
+    """Return the start and end of a stretch in a row of JSON lines, or None."""
     pair = _pair(value)
     return pair if pair is not None and 0 <= pair[0] <= pair[1] else None
 
@@ -107,7 +108,7 @@ def _pair(value: object) -> tuple[float, float] | None:
 
 
 def parse_raw_format(value: object) -> RawFormat | None:
-    """The format of headerless files as a run's manifest has it: encoding, rate, channels."""
+    """Return the format of headerless files (encoding, rate, channels) by a run's manifest."""
     match str(value).split():
         case [encoding, rate, channels] if encoding in list(Encoding):
             return RawFormat(Encoding(encoding), int(rate), int(channels))

@@ -1,7 +1,7 @@
-"""Verdicts joined with call records: which record is of which recording, and where nobody can tell.
+"""Verdicts joined with call records.
 
 A record is found by one key, in this order of certainty: the recording's path, the call's id, or
-its number and time. Where several records would do, or several recordings want one record, no one
+its number and time. Where several records match, or several recordings want one record, no match
 is chosen. Everything waits in a temporary database, so memory does not grow with the records.
 """
 
@@ -28,7 +28,7 @@ _TOKEN = re.compile(r"[^\W_]+(?:\.[^\W_]+)*")
 
 
 class Key(StrEnum):
-    """What a record is found by."""
+    """The key by which a record is found."""
 
     PATH = "path"
     """The recording's path; its name alone where folders differ and the name is the only one."""
@@ -43,7 +43,7 @@ NEEDED = {Key.PATH: ("path",), Key.CALL: ("call",), Key.NUMBER: ("caller", "time
 
 
 class Joined(StrEnum):
-    """What came of one recording."""
+    """The result of the join for one recording."""
 
     FOUND = "found"
     AMBIGUOUS = "ambiguous"
@@ -66,9 +66,10 @@ class Records:
     """Call records, however many, and which recording each of them is of."""
 
     def __init__(self, seconds: float) -> None:
-        """
+        """Make an empty table of records.
+
         Args:
-            seconds: by which a record's time may differ from a recording's.
+            seconds: how far a record's time may differ from a recording's.
         """
         self._seconds = seconds
         self._db = sqlite3.connect("")

@@ -55,6 +55,8 @@ _COMPACT_DATE = re.compile(r"\s*((?:19|20)\d{2})(\d{2})(\d{2})(?:$|[T_ -]?\d{4,6
 
 
 class SliceKind(StrEnum):
+    """A way in which results fall into groups."""
+
     FOLDER = "folder"
     DAY = "day"
     NUMBER = "number"
@@ -65,14 +67,14 @@ class SliceKind(StrEnum):
 
 @dataclass(frozen=True)
 class SliceBy:
-    """How results fall into groups."""
+    """The kind of a slice, and the column that tells a result's group."""
 
     kind: SliceKind
     column: str = ""
     """The carried column; empty for folders."""
 
     def group_of(self, result: Result) -> str | None:
-        """The group of one result; None if its row does not say."""
+        """Return the group of one result; None if its row has no value for it."""
         if self.kind is SliceKind.FOLDER:
             return folder_of(result.path)
         value = result.carried.get(self.column)
@@ -90,7 +92,7 @@ class SliceBy:
 
 
 def guess_slices(sample: Sequence[Result]) -> list[SliceBy]:
-    """The slices that the first rows of results allow; folders are always among them."""
+    """Return the slices that the first rows of results allow. Folders are always among them."""
     columns: dict[str, list[object]] = {}
     for result in sample:
         for name, value in result.carried.items():
@@ -162,7 +164,10 @@ def _number(value: object) -> Number:
 
 
 def folder_of(path: str) -> str:
-    """The folder that a path is in; of an archive's member, the archive and the folder inside."""
+    """Return the folder that a path is in.
+
+    For an archive's member it is the archive and the folder inside.
+    """
     member, _, archive = path.partition("::")
     if archive:
         return posixpath.join(archive, posixpath.dirname(member.partition("://")[2]))
@@ -179,6 +184,7 @@ class Slice:
     """What came after MAX_GROUPS groups had been seen."""
 
     def add(self, result: Result) -> None:
+        """Count a result in its group."""
         group = self.by.group_of(result)
         if group is None:
             return
@@ -192,10 +198,10 @@ class Slice:
 
 
 def group_folders(folders: Collection[str], max_groups: int) -> dict[str, str]:
-    """For each folder the one above it, or itself, so that there are few enough to look at.
+    """Return for each folder one above it, or itself, so that few enough remain to show.
 
-    The level is the deepest of at most ``max_groups`` folders, or else the first that tells any
-    apart.
+    The level is the deepest with at most ``max_groups`` folders, or else the first level at which
+    folders differ.
     """
     names = {folder: folder.split("/") for folder in folders}
     deepest = max(map(len, names.values()), default=1)

@@ -1,4 +1,4 @@
-"""What a run's results say as a whole, in one pass and in memory that does not grow with them."""
+"""The summary of a run's results, in one pass and in memory that does not grow with them."""
 
 import heapq
 import math
@@ -43,6 +43,7 @@ class Smallest(Generic[Item]):
         self._seen = 0
 
     def add(self, item: Item) -> None:
+        """Take an item, and keep it if it is among the smallest."""
         self._seen += 1
         # heapq keeps the smallest on top: negated, that is the first to go.
         entry = (-self._key(item), -self._seen, item)
@@ -52,6 +53,7 @@ class Smallest(Generic[Item]):
             heapq.heapreplace(self._kept, entry)
 
     def sorted(self) -> list[Item]:
+        """Return the items kept, the smallest first."""
         return [item for _, _, item in sorted(self._kept, key=lambda e: e[:2], reverse=True)]
 
 
@@ -100,7 +102,7 @@ class Summary:
 
     @property
     def total(self) -> int:
-        """Rows: recordings, or channels of them."""
+        """Return the number of rows: recordings, or channels of them."""
         return self.counts.total()
 
     def add(self, result: Result) -> None:
@@ -151,19 +153,19 @@ def summarise(results: Iterable[Result]) -> Summary:
 
 
 def peek(results: Iterable[Result]) -> tuple[Sequence[Result], Iterator[Result]]:
-    """The first rows, to guess columns from, and all of them."""
+    """Return the first rows, to guess columns from, and an iterator over all of them."""
     rows = iter(results)
     sample = list(islice(rows, SAMPLE_ROWS))
     return sample, chain(sample, rows)
 
 
 def cause_of(error: str) -> str:
-    """An error without what is particular to its recording."""
+    """Return an error's text without the part that is particular to its recording."""
     return _PARTICULAR.sub("…", error)[:_MAX_CAUSE_CHARS]
 
 
 def median_seconds(steps: Counter[int]) -> float | None:
-    """The median of counts by step, in seconds; None of none."""
+    """Return the median of counts by step, in seconds; None without counts."""
     half = steps.total() / 2
     for step, count in sorted(steps.items()):
         half -= count

@@ -1,1 +1,1 @@
-"""Where recordings lie: files, folders, archives, remote stores, and manifests of them."""
+"""Sources of recordings: files, folders, archives, remote stores, and manifests of them."""

@@ -1,7 +1,7 @@
-"""Archives of recordings: what is in a zip or tar file, and its members opened in place.
+"""Archives of recordings: list the members of a zip or tar file and open them in place.
 
-Nothing is unpacked to disk, and of a member no more is read than what is asked for. What is wrong
-with an archive is raised as OSError, with a message that goes on after the archive's name.
+Nothing is unpacked to disk, and no more of a member is read than is asked for. An archive that is
+damaged or refused raises OSError, with a message that goes on after the archive's name.
 """
 
 import bz2
@@ -52,10 +52,10 @@ class Archive(Protocol):
     """An archive that is open. Everything may raise OSError."""
 
     def members(self) -> Iterator[Member]:
-        """Its files in their order, folders left out; of a tar as they are come upon."""
+        """Yield the files in their order, without folders; a tar's as they are reached."""
 
     def open(self, name: str, place: int | None = None) -> io.RawIOBase:
-        """A member, to be read with seeks; ``place`` as it was listed, if it was."""
+        """Open a member that can seek. ``place`` is as it was listed, if it was."""
 
     def close(self) -> None:
         """Let go of it, and of the file that it was opened from."""
@@ -67,20 +67,20 @@ def kind_of(path: str) -> str | None:
 
 
 def is_compressed_tar(path: str) -> bool:
-    """Whether a path's ending is that of a tar that can only be read from its start."""
+    """Return whether a path ends like a tar that can only be read from its start."""
     return path.lower().endswith(_COMPRESSED_TARS)
 
 
 def open_archive(file: io.RawIOBase, kind: str, *, compressed: bool) -> Archive:
-    """An archive in an open file, which from now on is the archive's to close.
+    """Return the archive in an open file, which the archive closes from now on.
 
     Args:
         file: readable and seekable.
         kind: ZIP or TAR.
-        compressed: of a tar, whether it is compressed; how is told from its content.
+        compressed: whether a tar is compressed. Its content tells how.
 
     Raises:
-        OSError: it is no such archive, or is damaged.
+        OSError: the file is no such archive, or is damaged.
     """
     if kind == ZIP:
         return _Zip(file)
@@ -125,7 +125,10 @@ class _Zip:
         return _problem_of_name(info.filename)
 
     def _start(self, info: zipfile.ZipInfo) -> int:
-        """Where a member's bytes begin: its own header may be longer than the directory tells."""
+        """Return the byte at which a member's content begins.
+
+        Its own header may be longer than the directory says.
+        """
         self._file.seek(info.header_offset)
         header = self._file.read(_ZIP_HEADER.size)
         signature, name_bytes, extra_bytes = _ZIP_HEADER.unpack(header)
@@ -251,7 +254,7 @@ class _Headers:
 
 
 class _HeaderReader:
-    """What tarfile reads headers from; the members are read past it."""
+    """A file of which tarfile reads the headers. The members are read past it."""
 
     def __init__(self, content: io.IOBase) -> None:
         self._content = content
@@ -277,7 +280,10 @@ class _CheckedTarInfo(tarfile.TarInfo):
 
 
 def _decompressed(file: io.RawIOBase) -> io.IOBase:
-    """A compressed file's content, by its first bytes; a file that isn't compressed as it is."""
+    """Return a file's decompressed content by its first bytes.
+
+    An uncompressed file is returned as it is.
+    """
     head = file.read(len(_XZ))
     file.seek(0)
     content = cast(IO[bytes], file)

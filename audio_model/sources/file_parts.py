@@ -1,4 +1,4 @@
-"""Parts of open files as files of their own, and the damage that is met in them."""
+"""Parts of open files as files of their own, and the damage that is found in them."""
 
 import io
 import lzma
@@ -127,5 +127,6 @@ class BufferedStream(_SizedFile):
         return bytes(self._held[position:end])
 
     def close(self) -> None:
+        """Close the stream as well."""
         self._stream.close()
         super().close()

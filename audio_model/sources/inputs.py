@@ -1,4 +1,4 @@
-"""From the paths on a command line to the recordings that they name, in order and lazily."""
+"""List the recordings that the paths of a command line name, in order and lazily."""
 
 import codecs
 import fnmatch
@@ -131,16 +131,16 @@ def _expand_archive(kind: str, path: str, left_out: Counter[str]) -> Iterator[En
 
 
 def _is_apples(member: str) -> bool:
-    """Whether a member is what macOS puts beside each file: its icons, not its sound."""
+    """Return whether a member holds what macOS adds for each file: icons and no sound."""
     return member.startswith("__MACOSX/")
 
 
 def walk(folder: str, left_out: Counter[str] | None = None) -> Iterator[Entry]:
-    """The recordings in a folder and below, known by their endings, sorted by path.
+    """Yield the recordings in a folder and below, known by their endings, sorted by path.
 
-    Of a folder with more than 100,000 names each 100,000 are sorted apart, as the disk lists them,
-    so that memory does not grow with it. Each folder is visited once, however many symbolic links
-    lead there.
+    In a folder with more than 100,000 names, each 100,000 are sorted apart in the order of the
+    disk, so that memory does not grow with the folder. Each folder is visited once, however many
+    symbolic links lead there.
     """
     visited: set[tuple[int, int]] = set()
     left_out = Counter() if left_out is None else left_out
@@ -170,7 +170,10 @@ def walk(folder: str, left_out: Counter[str] | None = None) -> Iterator[Entry]:
 def _children(
     folder: Path, visited: set[tuple[int, int]], left_out: Counter[str]
 ) -> Iterator[tuple[str, bool]]:
-    """The recordings and folders in a folder, and whether each is a folder. Raises OSError."""
+    """Yield the recordings and folders in a folder, and whether each is a folder.
+
+    Raises OSError.
+    """
     status = folder.stat()
     if (status.st_dev, status.st_ino) in visited:
         return
@@ -215,7 +218,8 @@ def _expand_pattern(
 
 
 def _matches(folder: Path, parts: Sequence[str]) -> Iterator[Path]:
-    """Paths under a folder that match a pattern's parts by the rules of the shell, sorted.
+    """Yield the paths under a folder that match a pattern's parts by the rules of the shell,
+    sorted.
 
     glob.glob would hold every path in memory and follow a loop of symbolic links.
     """
@@ -260,7 +264,7 @@ def _is_folder(path: "Path | os.DirEntry[str]") -> bool:
 
 
 def read_list(descriptor: int) -> Iterator[Entry]:
-    """One entry for each path of a list: one a line, or NUL-terminated (find -print0).
+    """Yield an entry for each path of a list: one a line, or NUL-terminated (find -print0).
 
     A list is NUL-terminated if a NUL comes within the length of the longest path, where a first
     path must have ended. Lines may end in CRLF; empty ones are skipped.
@@ -296,7 +300,10 @@ def _listed_paths(blocks: Iterator[bytes]) -> Iterator[Entry]:
 
 
 def _split(blocks: Iterable[bytes], separator: bytes) -> Iterator[bytes]:
-    """The items of a stream; one that grows too long for a path comes as it is so far."""
+    """Yield the items of a stream.
+
+    An item that grows too long for a path is yielded as it is so far.
+    """
     rest = b""
     for block in blocks:
         *items, rest = (rest + block).split(separator)

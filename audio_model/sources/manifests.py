@@ -20,7 +20,7 @@ EXEMPLAR_COLUMN = "exemplar"
 
 
 def is_manifest(path: str) -> bool:
-    """Whether a path that was given by name is a manifest."""
+    """Return whether a path that was given by name is a manifest."""
     try:
         return suffix_of(path) in TABLE_SUFFIXES and Path(path).is_file()
     except OSError:  # a name too long, a parent that is closed to us
@@ -55,7 +55,10 @@ def read_manifest(path: str, columns: Mapping[str, str] | None = None) -> Iterat
 
 
 def _is_summary(path: str) -> bool:
-    """Whether a file is a summary of campaigns: CSV whose header has exemplars and no paths."""
+    """Return whether a file is a summary of campaigns.
+
+    A summary is a CSV file whose header has exemplars and no paths.
+    """
     if suffix_of(path) != ".csv":
         return False
     with opened(path) as file:

@@ -37,7 +37,7 @@ _MAX_OPEN_ARCHIVES = 4
 
 @dataclass(frozen=True)
 class MemberPath:
-    """What the path of an archive's member tells."""
+    """The parts of the path of an archive's member."""
 
     kind: str
     """archives.ZIP or archives.TAR."""
@@ -50,35 +50,35 @@ class MemberPath:
 
     @classmethod
     def parse(cls, path: str) -> "MemberPath | None":
-        """None for the path of anything else."""
+        """Return the parts of a member's path; None for any other path."""
         match = _MEMBER.fullmatch(path)
         return None if match is None else cls(match[1], match[2], match[3])
 
 
 def is_remote(path: str) -> bool:
-    """Whether a path is a URL, and so neither local nor a member of an archive."""
+    """Return whether a path is a URL, and so neither local nor a member of an archive."""
     return _SCHEME.match(path) is not None and MemberPath.parse(path) is None
 
 
 def sequential_archive(path: str) -> str | None:
-    """The compressed tar that a path is a member of; None for every other path.
+    """Return the compressed tar that a path is a member of; None for every other path.
 
-    Its members are read in one pass when they are opened in order in one process; each that is
-    opened out of order, or first in another process, costs decompressing all that lies before it.
-    So a shard should hold the members of one such archive, in order, and nothing else.
+    Its members are read in one pass when one process opens them in order. A member that is opened
+    out of order, or first in another process, costs decompressing all that lies before it. So a
+    shard holds the members of one such archive, in order, and nothing else.
     """
     at = MemberPath.parse(path)
     return at.archive if at is not None and archives.is_compressed_tar(at.archive) else None
 
 
 def name_of(path: str) -> str:
-    """What a recording is called where it lies: a member's name in its archive, or the path."""
+    """Return the name of a recording where it lies: a member's name in its archive, or the path."""
     at = MemberPath.parse(path)
     return path if at is None else at.member
 
 
 def from_folder(folder: Path, path: str) -> str:
-    """A path as a manifest has it, with what is relative in it taken from the manifest's folder."""
+    """Return a path of a manifest. A relative path starts at the manifest's folder."""
     at = MemberPath.parse(path)
     if at is not None:
         return str(MemberPath(at.kind, at.member, from_folder(folder, at.archive)))
@@ -157,7 +157,7 @@ class _OpenArchives:
 
     @contextmanager
     def borrow(self, kind: str, path: str, wanted: str) -> Iterator[Archive]:
-        """An archive, for its member with the path ``wanted``, which errors give."""
+        """Yield an archive. ``wanted`` is the path of its member, which errors name."""
         key = (kind, path, _identity(path))
         held = self._open.get(key)
         if held is None:
@@ -183,7 +183,7 @@ class _OpenArchives:
 
 
 def _identity(path: str) -> object:
-    """What changes when another file takes a local archive's name."""
+    """Return a value that changes when another file takes a local archive's name."""
     try:
         status = Path(path).stat()
     except (OSError, ValueError):  # remote, or what opening it will tell of

@@ -41,10 +41,12 @@ def open_object(url: str) -> io.RawIOBase:
 
 
 def list_objects(url: str) -> Iterator[str]:
-    """The URLs of all objects below a prefix, sorted; of S3 page by page, in flat memory.
+    """Yield the URLs of all objects below a prefix, sorted.
+
+    S3 is listed page by page, in flat memory.
 
     Raises:
-        AudioError: there is none, or it cannot be had.
+        AudioError: there is no object, or the store can't be reached.
         UsageError: fsspec, or its part for this kind of store, isn't installed.
     """
     scheme = url.partition("://")[0]
@@ -80,7 +82,10 @@ def _store(url: str) -> tuple[Any, str]:
 
 
 def _s3_keys(store: Any, path: str) -> Iterator[str]:
-    """Buckets with keys, a page at a time: S3FileSystem.find holds a record of every object."""
+    """Yield buckets with keys, a page at a time.
+
+    S3FileSystem.find would hold a record of every object.
+    """
     bucket, prefix, _ = store.split_path(path)
     asked = {"Bucket": bucket, "Prefix": f"{prefix}/" if prefix else "", **store.req_kw}
     while True:

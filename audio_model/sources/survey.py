@@ -23,7 +23,7 @@ _KINDS_SHOWN = 12
 
 @dataclass(frozen=True)
 class Survey:
-    """What a first, quick look at the inputs tells. It can be read through once."""
+    """The result of a first, quick look at the inputs. It can be read through once."""
 
     total: int | None
     """How many entries there are; None when some inputs tell only by being read through: a list on

@@ -1,4 +1,4 @@
-"""What a cell of a table says, whichever format the table came in."""
+"""The value of a table's cell, whichever format the table came in."""
 
 import json
 import math

@@ -1,4 +1,4 @@
-"""Names of a table's columns: by ours, by a mapping, and whatever their capitals."""
+"""Names of a table's columns: our names, names by a mapping, in any capitals."""
 
 import argparse
 import csv

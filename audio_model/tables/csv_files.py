@@ -1,4 +1,4 @@
-"""CSV as programs and spreadsheets write it: of which encoding, and with which separator."""
+"""CSV as programs and spreadsheets write it: find its encoding and its separator."""
 
 import codecs
 import csv

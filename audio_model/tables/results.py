@@ -1,4 +1,4 @@
-"""Results as they were written: a file of any format, or a run folder with its shards."""
+"""Read results: a file of any format, or a run folder with its shards."""
 
 import json
 import math
@@ -25,7 +25,7 @@ _NOT_CARRIED = {*RESULT_COLUMNS, *EVIDENCE_KEYS, *KNOWN_COLUMNS} - {"known_name"
 
 
 class Outcome(StrEnum):
-    """What a row of results says: its verdict, but an error apart from an honest unknown."""
+    """The outcome of a row of results: its verdict, or an error, which differs from an unknown."""
 
     RECORDED = "recorded"
     UNKNOWN = "unknown"
@@ -58,7 +58,7 @@ class Result:
 
 @dataclass(frozen=True)
 class Results:
-    """Where rows of results are, and what is known of the run that wrote them."""
+    """Rows of results on disk, and what is known of the run that wrote them."""
 
     path: Path
     parts: tuple[Path, ...]
@@ -69,12 +69,12 @@ class Results:
 
     @property
     def planned(self) -> int:
-        """How many files there are to be when the run is finished."""
+        """Return how many files the finished run will have."""
         return int((self.run.get("planned") or {}).get("shards", len(self.parts)))
 
     @property
     def rate(self) -> float | None:
-        """Recordings that were scored a second, over all sessions; None if that is not told."""
+        """Return the recordings scored a second over all sessions; None if the run doesn't say."""
         try:
             seconds = sum(
                 (
@@ -88,7 +88,7 @@ class Results:
 
     @property
     def start(self) -> Path:
-        """Where the relative paths of recordings start."""
+        """Return the folder at which relative paths of recordings start."""
         return Path(self.run.get("folder", ""))
 
     @classmethod
@@ -115,7 +115,7 @@ class Results:
         return cls(found, (found,), {}, columns)
 
     def __iter__(self) -> Iterator[Result]:
-        """The rows, read as they are asked for; one that is damaged is an error of its file.
+        """Yield the rows as they are asked for. A damaged row becomes an error of its file.
 
         Raises ResultsError for a file that cannot be read as a whole.
         """
@@ -150,7 +150,7 @@ def _damaged(file: str, where: str, problem: str) -> Result:
 
 
 def parse_result(values: Mapping[str, object]) -> Result:
-    """A row's values, text or numbers, as a result. Raises ValueError if they are none."""
+    """Return a row's values, text or numbers, as a result. Raises ValueError if they are none."""
     path, verdict = values.get("path"), values.get("verdict")
     if not isinstance(path, str) or not path:
         raise ValueError(f"path is {json.dumps(path, default=str)}")

@@ -1,4 +1,4 @@
-"""What is to be scored, what came of it, and how the latter reads as plain values."""
+"""Entries to score, their rows of results, and rows as plain values."""
 
 import json
 import math
@@ -59,7 +59,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class Row:
-    """What came of one entry, or of one channel of it."""
+    """The result of one entry, or of one channel of it."""
 
     entry: Entry
     verdict: Verdict | None = None
@@ -84,11 +84,11 @@ class Columns:
 
     @property
     def names(self) -> list[str]:
-        """All column names, in order."""
+        """Return all column names, in order."""
         return [*self.own, *self.carried.values()]
 
     def own_values(self, row: Row) -> dict[str, Value]:
-        """Our columns of a row; None where a value is missing."""
+        """Return our columns of a row, with None where a value is missing."""
         values = result_values(row)
         if not self._each_channel:
             del values["channel"]
@@ -97,7 +97,7 @@ class Columns:
         return values
 
     def carried_values(self, row: Row) -> dict[str, object]:
-        """The carried columns of a row, as values that JSON can hold."""
+        """Return the carried columns of a row, as values that JSON can hold."""
         return {
             free: json_value(row.entry.carried.get(name)) for name, free in self.carried.items()
         }
@@ -120,7 +120,7 @@ def free_names(carried: Iterable[str], taken: Iterable[str]) -> dict[str, str]:
 
 
 def result_values(row: Row) -> dict[str, Value]:
-    """The value of each of RESULT_COLUMNS for a row; None where there is none."""
+    """Return the value of each of RESULT_COLUMNS for a row; None where there is none."""
     verdict = row.verdict
     return {
         "path": escape(row.entry.path),
@@ -175,7 +175,7 @@ def evidence_values(row: Row) -> dict[str, object]:
 
 
 def escape(text: str) -> str:
-    r"""Text that every output can hold, undecodable bytes of a file name written as ``\xNN``.
+    r"""Return text that every output can hold: undecodable bytes of a name become ``\xNN``.
 
     Python keeps such bytes as lone surrogates (PEP 383), which UTF-8 has no code for. A
     backslash that would read as an escape is written ``\x5c``, so that `unescape` gives back
@@ -185,12 +185,15 @@ def escape(text: str) -> str:
 
 
 def unescape(text: str) -> str:
-    """The text that `escape` was given."""
+    """Return the text that `escape` was given."""
     return _ESCAPED.sub(_unescape_one, text)
 
 
 def json_value(value: object) -> object:
-    """A manifest's value as JSON can hold it: dates and the like as text, NaN as None."""
+    """Return a manifest's value as JSON can hold it.
+
+    Dates and the like become text, and NaN becomes None.
+    """
     if isinstance(value, str):
         return escape(value)
     if value is None or isinstance(value, bool | int):
@@ -205,7 +208,7 @@ def json_value(value: object) -> object:
 
 
 def text_value(value: object) -> str | None:
-    """A JSON value as the text of one cell; None stays None."""
+    """Return a JSON value as the text of one cell; None stays None."""
     if value is None or isinstance(value, str):
         return value
     return json.dumps(value, ensure_ascii=False)

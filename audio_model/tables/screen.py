@@ -47,6 +47,7 @@ class TableWriter:
         self._begun = False
 
     def write(self, row: Row) -> None:
+        """Print a row, after the header if it is the first."""
         if not self._begun:
             self._begun = True
             self._print("path", {name: name for name in self._shown})
@@ -67,10 +68,10 @@ class TableWriter:
         self._print(printable(row.entry.path), cells)
 
     def finish(self) -> None:
-        """Each row is already out."""
+        """Do nothing: each row is already printed."""
 
     def close(self) -> None:
-        """The stream is the caller's."""
+        """Do nothing: the stream is the caller's."""
 
     def _print(self, path: str, cells: dict[str, str]) -> None:
         if self._elide:
@@ -88,12 +89,12 @@ class TableWriter:
 
 
 def display_width(text: str) -> int:
-    """Columns of a terminal that printable text takes: two for wide characters (UAX #11)."""
+    """Return how many columns of a terminal a text takes: two for wide characters (UAX #11)."""
     return sum(map(_char_width, text))
 
 
 def elide_left(text: str, width: int) -> str:
-    """The text, or as much of its end as fits in a width behind an ellipsis."""
+    """Return the text, or as much of its end as fits in a width behind an ellipsis."""
     if display_width(text) <= width:
         return text
     kept, free = len(text), width - 1

@@ -57,20 +57,20 @@ class OutputFormat(StrEnum):
 
 
 class RowWriter(Protocol):
-    """Where rows go."""
+    """A target for rows, such as a file or the screen."""
 
     def write(self, row: Row) -> None:
         """Take one row, which is on its way to the disk on return. Raises OutputError."""
 
     def finish(self) -> None:
-        """All rows were written. Raises OutputError."""
+        """End the output when all rows were written. Raises OutputError."""
 
     def close(self) -> None:
         """Let go of what is open, finished or not."""
 
 
 def output_format(path: str) -> OutputFormat:
-    """The format that a file's ending asks for. Raises UsageError for any other ending."""
+    """Return the format for a file's ending. Raises UsageError for an ending that has none."""
     try:
         return OutputFormat(suffix_of(path))
     except ValueError:
@@ -106,7 +106,7 @@ class _RowFile(ABC):
 
     @abstractmethod
     def line(self, row: Row) -> bytes:
-        """A row as it stands in the file."""
+        """Return a row as it stands in the file."""
 
     def write(self, row: Row) -> None:
         try:
@@ -135,12 +135,14 @@ class CsvWriter(_RowFile):
         self.file.append(header)
 
     def line(self, row: Row) -> bytes:
+        """Return a row as a line of CSV."""
         carried = map(text_value, self.columns.carried_values(row).values())
         line = _csv_line([*self.columns.own_values(row).values(), *carried])
         self._is_ascii = self._is_ascii and line.isascii()
         return line
 
     def finish(self) -> None:
+        """Name the file. A file with text beyond ASCII gets a mark that spreadsheets need."""
         if self._is_ascii:
             super().finish()
             return
@@ -164,6 +166,7 @@ class JsonLinesWriter(_RowFile):
     """One JSON object a line, UTF-8, with the evidence behind each verdict."""
 
     def line(self, row: Row) -> bytes:
+        """Return a row as a line of JSON."""
         own, carried = self.columns.own_values(row), self.columns.carried_values(row)
         return _json_line({**own, **evidence_values(row), **carried})
 
@@ -174,10 +177,12 @@ class ParquetWriter(_RowFile):
     suffix = f"{PARTIAL}.jsonl"
 
     def line(self, row: Row) -> bytes:
+        """Return a row as a line of JSON, from which the Parquet file is made."""
         own, carried = self.columns.own_values(row), self.columns.carried_values(row)
         return _json_line({**own, **{name: text_value(value) for name, value in carried.items()}})
 
     def finish(self) -> None:
+        """Write the Parquet file from the lines."""
         try:
             with closing(PartialFile(self.path)) as file:
                 self._write_parquet(file)
@@ -214,7 +219,10 @@ class ParquetWriter(_RowFile):
 
 
 class _ErrorKeepingSink(io.RawIOBase):
-    """What arro3 writes to. It panics on an error, so the first one is kept for later."""
+    """A sink for arro3, which panics on an error.
+
+    The first error is kept for later.
+    """
 
     def __init__(self, file: PartialFile) -> None:
         super().__init__()

@@ -15,7 +15,7 @@ from audio_model.tables.results import Result
 
 
 def card(exhibit: Exhibit) -> Element:
-    """A recording that could be read, with all that is known of it."""
+    """Return the card of a recording that could be read."""
     result, samples = exhibit.result, exhibit.samples
     assert samples is not None
     seconds = len(samples) / SAMPLE_RATE
@@ -39,7 +39,7 @@ def card(exhibit: Exhibit) -> Element:
 
 
 def path_of(result: Result) -> Element:
-    """The path, with its folder less loud."""
+    """Return the path as an element, with its folder in a paler tone."""
     folder, name = posixpath.split(name_text(result.path))
     channel = f" · {name_text(result.channel)}" if result.channel else None
     return element(
@@ -124,7 +124,7 @@ def _curve(exhibit: Exhibit, seconds: float) -> list[Element]:
 
 
 def _height(score: float) -> float:
-    """Percent from the top, with a little room above and below."""
+    """Return a score's height as percent from the top, with a little room above and below."""
     return 4 + 92 * (1 - score)
 
 

@@ -1,4 +1,4 @@
-"""The page about what changed between two results."""
+"""The page about the changes between two results."""
 
 from collections.abc import Iterable, Mapping
 
@@ -36,11 +36,11 @@ _LEAST_REACH = 50
 
 
 def compare_page(comparison: Comparison, old: str, new: str, max_flips: float | None) -> str:
-    """The page as HTML.
+    """Return the page as HTML.
 
     Args:
-        comparison: what changed.
-        old, new: what was compared, as it was named.
+        comparison: the changes.
+        old, new: names of the two sides, as they were given.
         max_flips: the share of verdicts that may flip, if one was set.
     """
     lead = element(
@@ -155,7 +155,10 @@ def _shifts(comparison: Comparison) -> Element:
 
 
 def _drawn(histogram: Mapping[int, int]) -> tuple[list[int], Axis]:
-    """The shifts as far as they reach, in bins of whole steps; zero is amid the middle one."""
+    """Return the shifts as far as they reach, in bins of whole steps.
+
+    Zero is in the centre of the middle bin.
+    """
     reach = max(max(map(abs, histogram)), _LEAST_REACH)
     steps = 2 * (reach // (2 * _BINS_A_SIDE) + 1) - 1
     side = (reach + steps // 2) // steps

@@ -37,14 +37,14 @@ class Axis:
     decimals: int = 2
 
     def bounds(self, index: int) -> tuple[str, str]:
-        """Where a bin begins and ends, written."""
+        """Return the text of a bin's two ends."""
         width = (self.high - self.low) / self.bins
         low = self.low + index * width
         return f"{low:.{self.decimals}f}", f"{low + width:.{self.decimals}f}"
 
 
 def mark(outcome: Outcome) -> Element:
-    """The sign of an outcome."""
+    """Return the sign of an outcome."""
     return element(
         "svg",
         element("path", d=_MARKS[outcome], fill_rule="evenodd"),
@@ -55,12 +55,12 @@ def mark(outcome: Outcome) -> Element:
 
 
 def named(outcome: Outcome) -> Element:
-    """The sign and the name of an outcome."""
+    """Return the sign and the name of an outcome."""
     return element("span", mark(outcome), text(outcome), class_="named")
 
 
 def stacked_bar(counts: Mapping[Outcome, int], *, class_: str = "bar") -> Element:
-    """One bar, divided as the counts are, always in one order."""
+    """Return one bar, divided as the counts are, always in one order."""
     total = sum(counts.values()) or 1
     pieces, said = [], []
     start = 0.0
@@ -85,7 +85,7 @@ def stacked_bar(counts: Mapping[Outcome, int], *, class_: str = "bar") -> Elemen
 
 
 def share_bar(count: int, total: int) -> Element:
-    """One bar, as long as its share."""
+    """Return one bar, as long as its share."""
     bar = element("rect", x=0, y=0, width=100 * count / total, height=10)
     return element(
         "svg",
@@ -98,7 +98,7 @@ def share_bar(count: int, total: int) -> Element:
 
 
 def histograms(panels: Mapping[Outcome, Sequence[int]], axis: Axis, label: Text) -> Element:
-    """Histograms one above the other, each with a scale of its own, over one axis."""
+    """Return histograms one above the other over one axis, each with a scale of its own."""
     shown = {outcome: counts for outcome, counts in panels.items() if any(counts)}
     if not shown:
         return element("p", text("none"), class_="quiet")
@@ -122,7 +122,7 @@ def histograms(panels: Mapping[Outcome, Sequence[int]], axis: Axis, label: Text)
 
 
 def columns(counts: Sequence[int], axis: Axis, class_: str, *, power: float = 1) -> Element:
-    """Bars over an axis; heights follow the counts to a power."""
+    """Return bars over an axis, whose heights follow the counts to a power."""
     most = max(counts)
     bars = []
     for index, count in enumerate(counts):
@@ -144,7 +144,7 @@ def columns(counts: Sequence[int], axis: Axis, class_: str, *, power: float = 1)
 
 
 def axis_line(axis: Axis) -> Element:
-    """What is written under a chart."""
+    """Return the labels under a chart."""
     labels = []
     for value, written in axis.ticks:
         share = (value - axis.low) / (axis.high - axis.low)
@@ -155,7 +155,7 @@ def axis_line(axis: Axis) -> Element:
 
 
 def days(counts: Mapping[str, Mapping[Outcome, int]], label: Text, group: Text) -> Element:
-    """Stacked columns, one a day (or month), over the share that was recorded."""
+    """Return stacked columns, one a day (or month), over the share that was recorded."""
     most = max(sum(day.values()) for day in counts.values()) or 1
     columns_of_days, shares = [], []
     for index, (day, by_outcome) in enumerate(counts.items()):
@@ -245,7 +245,7 @@ def group_table(
     label: Text,
     bars: bool = False,
 ) -> Element:
-    """Counts of groups by outcome, with a bar each if asked for."""
+    """Return a table of counts of groups by outcome, with a bar each if asked for."""
     rows: list[list[Child]] = []
     for group, counts in groups:
         total = sum(counts.values())
@@ -264,7 +264,7 @@ def group_table(
 
 
 def chart(rows: Iterable[Element], label: Text, table: Element) -> Element:
-    """A drawing with its name for those who do not see it, and the table behind it."""
+    """Return a drawing with a name for readers who do not see it, and its table behind it."""
     drawing = element("div", rows, role="img", aria_label=label)
     return element(
         "figure", drawing, element("details", element("summary", text("as_table")), table)
@@ -272,7 +272,7 @@ def chart(rows: Iterable[Element], label: Text, table: Element) -> Element:
 
 
 def percent(part: int, whole: int) -> str:
-    """A share, exact enough for its size."""
+    """Return a share as text, exact enough for its size."""
     if not whole:
         return "–"
     share = 100 * part / whole

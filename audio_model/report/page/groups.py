@@ -1,4 +1,4 @@
-"""What slices and their groups are called on a page."""
+"""Names of slices and of their groups on a page."""
 
 from audio_model.pages.markup import Child, Element, element, name_text
 from audio_model.pages.tables import breakable

@@ -34,7 +34,7 @@ _STOPS = np.array(
 
 
 def wav_uri(samples: Samples) -> str:
-    """8 kHz audio as a WAV file of µ-law, 8 kB a second. [shape=(n_samples,)]"""
+    """Return 8 kHz audio as a WAV file of µ-law, 8 kB a second. [shape=(n_samples,)]"""
     codes = mulaw_encode(np.round(np.clip(samples, -1, 1) * 32767).astype(np.int16)).tobytes()
     # Blocks of one byte; no extra format bytes. A chunk of odd size is padded.
     fmt = struct.pack("<HHIIHHH", _WAVE_FORMAT_MULAW, 1, SAMPLE_RATE, SAMPLE_RATE, 1, 8, 0)
@@ -47,7 +47,7 @@ def wav_uri(samples: Samples) -> str:
 
 
 def spectrogram_uri(log_mel: LogMel) -> str:
-    """A log-mel as a PNG, low notes at the bottom. [shape=(n_mels, n_frames)]"""
+    """Return a log-mel as a PNG, low notes at the bottom. [shape=(n_mels, n_frames)]"""
     floor = (np.log(POWER_FLOOR) + LOG_OFFSET) / LOG_SCALE
     top = max(float(np.percentile(log_mel, _LOUD_PERCENTILE)), _QUIETEST_TOP)
     shades = np.clip((log_mel - floor) / (top - floor), 0, 1) * (_LEVELS - 1)
@@ -59,7 +59,10 @@ def spectrogram_uri(log_mel: LogMel) -> str:
 
 
 def _png(pixels: NDArray[np.uint8], palette: NDArray[np.floating]) -> bytes:
-    """A picture of 8-bit palette indices. Source: the PNG specification, W3C, 3rd edition."""
+    """Return a picture of 8-bit palette indices.
+
+    Source: the PNG specification, W3C, 3rd edition.
+    """
     height, width = pixels.shape
     # Each row begins with its filter's number, 0: none.
     rows = np.concatenate([np.zeros((height, 1), np.uint8), pixels], axis=1)

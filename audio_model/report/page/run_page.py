@@ -58,19 +58,19 @@ class Gallery:
 
     @property
     def sounds(self) -> int:
-        """How many can be heard."""
+        """Return how many recordings can be played."""
         shown = (self.uncertain, self.surest_recorded, self.surest_live)
         return sum(len(exhibits.readable) for exhibits in shown)
 
 
 def run_page(results: Results, summary: Summary, gallery: Gallery, model: str) -> str:
-    """The page as HTML.
+    """Return the page as HTML.
 
     Args:
-        results: where the rows came from.
-        summary: of them.
+        results: the rows' source.
+        summary: the summary of the rows.
         gallery: recordings to look at.
-        model: that drew the curves, by its file and digest.
+        model: the model that drew the curves, by its file and digest.
     """
     lead: list[Child] = [
         text("report_lead", n=summary.total),
@@ -206,7 +206,10 @@ def _reason(reason: str) -> Child:
 
 
 def _seconds_axis(last_step: int) -> Axis:
-    """An axis whose bins hold whole steps, so that none looks emptier than its neighbours."""
+    """Return an axis whose bins hold whole steps.
+
+    Otherwise some bins would look emptier than their neighbours.
+    """
     bins = last_step // _STEPS_IN_A_BIN + 1
     steps = _STEPS_IN_A_BIN * -(-bins // _MAX_SECOND_BINS)
     bins = last_step // steps + 1
@@ -281,7 +284,7 @@ def _group_section(
 
 
 def _by_day(groups: Mapping[str, Counter[Outcome]]) -> tuple[dict[str, Counter[Outcome]], str]:
-    """Counts of every day from the first to the last, or of every month if these are many."""
+    """Return counts of every day from the first to the last, or of every month for many days."""
     found = sorted(date.fromisoformat(day) for day in groups)
     if (found[-1] - found[0]).days < _MAX_DAYS:
         every = [
