@@ -1,8 +1,8 @@
 """The agreement of a call and a recording within a band of alignments, and the best path in it.
 
-A path is found as a sequence model finds it (Viterbi, 1967), at a price for each step. The prices
-and the wander that is admitted were chosen so that no two readings of one text, by one actor or by
-engines of one voice, become one, at 15 dB and on clean prompts; see ``benchmarks.known``.
+The path is the most likely one (Viterbi, 1967), at a price for each step. The prices and the limits
+of wander were chosen so that no two readings of one text match, whether one actor or engines of one
+voice read it, at 15 dB and on clean prompts; see ``benchmarks.known``.
 """
 
 from collections.abc import Iterator, Sequence
@@ -111,24 +111,26 @@ class Stretch:
 
     @property
     def worth(self) -> float:
-        """Evidence, less what wander speaks against it."""
+        """Return the evidence, less the part that wander speaks against."""
         return self.evidence - WANDER * self.wander
 
     @property
     def begin(self) -> int:
-        """The first code of the call."""
+        """Return the call's first code of the stretch."""
         return self.pieces[0].begin
 
     @property
     def end(self) -> int:
-        """The code of the call behind the last."""
+        """Return the call's code behind the last one of the stretch."""
         return self.pieces[-1].end
 
     @property
     def n_codes(self) -> int:
-        """Codes of the call from the first to the last, but for what agrees nowhere between pieces.
+        """Return the call's codes from the first to the last that are worth counting.
 
-        At each step so many as have heard both sides of it count as well.
+        Codes that agree nowhere between pieces don't count. At each step, as many codes as have
+        heard
+        both sides of it count as well.
         """
         gaps = (max(0, b.begin - a.end) for a, b in pairwise(self.pieces))
         alike = sum(piece.end - piece.begin for piece in self.pieces)
@@ -136,7 +138,7 @@ class Stretch:
 
     @property
     def alignment(self) -> int:
-        """That of the longest piece."""
+        """Return the alignment of the longest piece."""
         return max(self.pieces, key=lambda piece: piece.end - piece.begin).alignment
 
 
@@ -165,6 +167,7 @@ class Grid:
         """Code of the call at each position, at the lowest alignment."""
 
     def at_speed(self, speed: float) -> "Band":
+        """Return the band for a recording played at this speed."""
         middle = (self.positions[0] + self.positions[-1]) / 2
         drift = (1 - 1 / speed) * CODES_PER_POSITION * (self.positions - middle)
         return Band(self, drift, speed)
@@ -189,22 +192,25 @@ class Band:
 
     @property
     def most_telling(self) -> int:
-        """Positions that tell something, at the alignment where most do."""
+        """Return the number of positions with evidence, at the alignment that has most of them."""
         return int(self._telling.sum(axis=0).max())
 
     @property
     def most_evidence(self) -> float:
-        """What no path through the band exceeds, at any speed: the best of each position."""
+        """Return an upper bound for the evidence of any path through the band, at any speed.
+
+        It is the sum of each position's best.
+        """
         best = np.maximum(self._agreement.max(axis=1, initial=0.0), 0)
         return float(best.sum()) / POSITIONS_PER_SECOND
 
     def n_telling(self, line: Line) -> int:
-        """Positions of a line that tell something."""
+        """Return the number of positions of a line that have evidence."""
         _, rows, column = line
         return int(self._telling[rows, column].sum())
 
     def best_line(self) -> Line:
-        """The best stretch at any one alignment."""
+        """Return the best stretch at any one alignment."""
         # The stretch with the largest sum: Bentley, "Programming pearls", 1984 (Kadane).
         sums = np.zeros((len(self._agreement) + 1, self._grid.n), np.float32)
         np.cumsum(self._agreement, axis=0, out=sums[1:])
@@ -215,7 +221,7 @@ class Band:
         return float(gains[end, column]) / POSITIONS_PER_SECOND, slice(begin, end), column
 
     def along(self, line: Line) -> Stretch:
-        """What a stretch at one alignment tells."""
+        """Return the stretch at one alignment with its evidence."""
         evidence, rows, column = line
         if evidence <= 0:
             return NO_STRETCH
@@ -223,10 +229,10 @@ class Band:
         return self._told(evidence, steady, np.full(len(steady), column))
 
     def best_path(self, max_step: int, sought_at: float = STEP_PRICE) -> Stretch:
-        """The best path whose steps are of so many codes at most, with what it tells.
+        """Return the best path whose steps are of so many codes at most, with its evidence.
 
         Args:
-            sought_at: the price of a step where the path is sought. What it costs is told in full.
+            sought_at: the price of a step in the search. The result pays the full price.
         """
         evidence, rows, columns = self._path(max_step, sought_at)
         if not len(rows):
@@ -270,7 +276,7 @@ class Band:
         return STEADY_PIECES
 
     def _path(self, max_step: int, price: float) -> tuple[float, Rows, Rows]:
-        """Evidence in seconds, and the rows and columns of the path."""
+        """Return the evidence in seconds, and the rows and columns of the path."""
         n_rows, n = self._agreement.shape
         price *= POSITIONS_PER_SECOND
         columns = np.arange(n)
@@ -354,12 +360,12 @@ class Band:
 
 
 def _runs(rows: Rows, columns: Rows) -> Sequence[slice]:
-    """The parts of a path between its steps."""
+    """Return the parts of a path between its steps."""
     edges = [0, *(np.flatnonzero(_steps(rows, columns)) + 1).tolist(), len(rows)]
     return [slice(begin, end) for begin, end in pairwise(edges)]
 
 
 def _steps(rows: Rows, columns: Rows) -> NDArray[np.bool_]:
-    """Whether a path steps behind each of its codes but the last."""
+    """Return whether a path steps behind each of its codes but the last."""
     steps: NDArray[np.bool_] = (np.diff(columns) != 0) | (np.diff(rows) != 1)
     return steps

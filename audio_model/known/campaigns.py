@@ -1,4 +1,4 @@
-"""Calls that play one recording, or cuts of it, are one campaign.
+"""Group calls that play one recording, or cuts of it, into one campaign.
 
 Each call is matched against what was heard before it. What it adds is remembered, so a campaign is
 known by all its parts, whichever of them a call holds: calls cut at different places are one
@@ -78,7 +78,7 @@ class Link:
 
 @dataclass(frozen=True)
 class HeardCall:
-    """What hearing one call told of it; with it the call takes its place again."""
+    """The facts about a call once it was heard. They are enough to place it again."""
 
     time: float
     seconds: float
@@ -104,9 +104,10 @@ class Grouping:
     """Groups calls as they come; :meth:`campaigns` at the end."""
 
     def __init__(self, store: Store | None = None) -> None:
-        """
+        """Begin a grouping.
+
         Args:
-            store: an empty one, or one with what :meth:`add` put into it; in memory by default.
+            store: an empty store, or one filled by :meth:`add`; in memory by default.
         """
         self._store = Store(MEMORY) if store is None else store
         self._calls: list[_Node] = []
@@ -149,7 +150,7 @@ class Grouping:
         return HeardCall(time, seconds, links, recording)
 
     def campaigns(self) -> list[Campaign]:
-        """The campaigns of two or more calls."""
+        """Return the campaigns of two or more calls."""
         members: dict[int, list[int]] = {}
         for call in range(len(self._calls)):
             members.setdefault(self._root(call)[0], []).append(call)
@@ -180,7 +181,7 @@ class Grouping:
             self._calls[root].offset = other_offset + link.offset - offset
 
     def _root(self, call: int) -> tuple[int, float]:
-        """The root of a call's tree, and the root's second at which the call begins."""
+        """Return the root of a call's tree, and the root's second at which the call begins."""
         way = []
         while (parent := self._calls[call].parent) != call:
             way.append(call)
@@ -194,5 +195,5 @@ class Grouping:
 
 
 def is_same(match: Match, n_calls: int) -> bool:
-    """Whether a match with one of so many calls puts a call into that one's campaign."""
+    """Return whether a match with one of so many calls puts a call into that call's campaign."""
     return match.is_sure_among(n_calls) and match.seconds >= LEAST_SHARE * match.overlap

@@ -70,7 +70,7 @@ _SUMMARY_COLUMNS = (
 
 
 def run(args: argparse.Namespace) -> int:
-    """Group; returns the exit status. Raises AudioModelError."""
+    """Group the calls and return the exit status. Raises AudioModelError."""
     if suffix_of(args.output) != ".csv":
         raise UsageError(f"the output's name must end in .csv: {args.output}")
     check_seconds(args.max_seconds)
@@ -187,7 +187,7 @@ def _summary(
 
 
 def _different(campaign: Campaign, entries: Sequence[Entry], column: str) -> int | None:
-    """How many values a column has in a campaign's calls; None without the column."""
+    """Return how many values a column has in a campaign's calls; None without the column."""
     values = (entries[call.index].carried.get(column) for call in campaign.calls)
     return len({str(value) for value in values if value not in (None, "")}) or None
 

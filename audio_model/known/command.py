@@ -208,7 +208,10 @@ def _mark(args: argparse.Namespace) -> int:
 
 
 def _ids(store: Store, asked: str) -> list[int]:
-    """Ids of the recordings of a name or, if there are none, of a number. Raises StoreError."""
+    """Return ids of the recordings of a name or, if there are none, of a number.
+
+    Raises StoreError.
+    """
     ids = [recording.id for recording in store.named(asked)]
     if not ids and asked.isdecimal() and store.recording(int(asked)) is not None:
         ids = [int(asked)]

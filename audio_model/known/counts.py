@@ -85,7 +85,7 @@ class Counts:
         ).rowcount
 
     def of(self, recording: int) -> dict[bytes, Counted]:
-        """All calls of a recording, by the digests of their names."""
+        """Return all calls of a recording, by the digests of their names."""
         rows = self._db.execute(
             "SELECT call, caller, day, goes_on FROM calls WHERE recording = ?", (recording,)
         )
@@ -98,7 +98,7 @@ class Counts:
         self._db.execute("DELETE FROM calls WHERE recording = ?", (recording,))
 
     def is_common(self, recording: int) -> bool:
-        """Whether its calls say that a recording may recur, and is no campaign."""
+        """Return whether a recording's calls show that it may recur and is no campaign."""
         calls = self.of(recording).values()
         going_on = [one for one in calls if one.goes_on]
         if len({one.caller for one in going_on}) >= LEAST_CALLERS_GO_ON and len(

@@ -1,4 +1,4 @@
-"""A fingerprint of telephone audio: 64 bits every 16 ms, alike for the same samples alone.
+"""A fingerprint of telephone audio: 64 bits every 16 ms, alike only for the same samples.
 
 Each code is the signs of a two-dimensional cosine transform of half a second of the spectrogram:
 how the spectrum's shape (16 cepstral coefficients, fine enough to hold the pitch) moves in that
@@ -85,7 +85,7 @@ class Fingerprinter:
         self._bands = np.zeros((0, N_BANDS), np.float32)
 
     def feed(self, samples: Samples) -> Fingerprint:
-        """The codes whose half second is complete.
+        """Return the codes whose half second is complete.
 
         Args:
             samples: 8 kHz, in [-1, 1]. [shape=(n_samples,)]
@@ -110,12 +110,12 @@ class Fingerprinter:
 
 
 def fingerprint(samples: Samples) -> Fingerprint:
-    """The codes of 8 kHz audio; none if it is shorter than ``PATCH_SAMPLES``."""
+    """Return the codes of 8 kHz audio; none if it is shorter than ``PATCH_SAMPLES``."""
     return Fingerprinter().feed(samples)
 
 
 def _power(frames: NDArray[np.float32]) -> NDArray[np.float32]:
-    """[shape=(n_frames, N_BANDS)]"""
+    """Return the power of each band in each frame. [shape=(n_frames, N_BANDS)]"""
     spectrum = np.fft.rfft(frames * _WINDOW)
     return np.asarray((spectrum.real**2 + spectrum.imag**2).astype(np.float32) @ _FILTERBANK)
 
@@ -139,7 +139,10 @@ def _codes(bands: NDArray[np.float32]) -> Fingerprint:
 
 
 def _band_centres() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Triangular filters on the mel scale, [shape=(n_bins, N_BANDS)], and their centres in Hz."""
+    """Return triangular filters on the mel scale and their centres in Hz.
+
+    The filters have [shape=(n_bins, N_BANDS)].
+    """
     lowest, highest = 2595 * np.log10(1 + np.array([F_MIN, F_MAX]) / 700)
     corners = 700 * (10 ** (np.linspace(lowest, highest, N_BANDS + 2) / 2595) - 1)
     lower, centre, upper = corners[:-2], corners[1:-1], corners[2:]
@@ -149,9 +152,9 @@ def _band_centres() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
 
 
 def _temporal() -> NDArray[np.float64]:
-    """Sine and cosine of one and of two cycles a patch, under a Hann window, with no constant part.
+    """Return sine and cosine of one and of two cycles a patch. [shape=(PATCH_FRAMES, N_TEMPORAL)]
 
-    [shape=(PATCH_FRAMES, N_TEMPORAL)]
+    They are under a Hann window and have no constant part.
     """
     window = np.hanning(PATCH_FRAMES + 2)[1:-1]
     time = (np.arange(PATCH_FRAMES) - (PATCH_FRAMES - 1) / 2) / PATCH_FRAMES

@@ -1,4 +1,4 @@
-"""Recordings from paths to fingerprints, on all CPUs, in the order of the input."""
+"""Fingerprint recordings by their paths, on all CPUs, in the order of the input."""
 
 import math
 from collections.abc import Iterable, Iterator, Mapping

@@ -1,4 +1,4 @@
-"""A store beside the network: it follows each leg, and learns from network and repetition."""
+"""A store beside the network, which follows each leg and learns from network and repetition."""
 
 import logging
 import math
@@ -53,15 +53,17 @@ class KnownRecordings:
         keep: Keep | None = None,
         on_failure: Callable[[], None] | None = None,
     ) -> None:
-        """
+        """Open a store of known recordings.
+
         Args:
-            path: the store's file; one that learns is made if there is none.
-            learn: whether calls are counted, those of which the network is sure are learnt, and all
-                are kept for a while, so that what is heard again is learnt.
+            path: the store's file. One that learns is made if it is missing.
+            learn: whether calls are counted, sure recordings are learnt, and all calls are kept for
+            a
+                while so that audio that comes again is learnt.
             keep: for how long calls and learnt recordings are kept, and how many.
-            on_failure: for who owes each call an answer: called whenever the store fails, which is
-                never raised then. The log tells of it when it begins, and calls pass on the network
-                alone until the store works again. By default a failure is raised.
+            on_failure: called whenever the store fails; the failure is then logged and not raised.
+                Calls pass on the network alone until the store works again. A server that owes each
+                call an answer sets it. By default a failure is raised.
 
         Raises StoreError if the store can't be used now. With ``on_failure`` it is opened when the
         first leg comes, in the thread that follows it.
@@ -111,7 +113,7 @@ class KnownRecordings:
 
     @property
     def failing(self) -> bool:
-        """Whether the store failed when it was last tried."""
+        """Return whether the store failed when it was last tried."""
         return self._failing
 
     def close(self) -> None:
@@ -123,13 +125,13 @@ class KnownRecordings:
             self._store = None
 
     def conclude(self, follower: "Follower", verdict: Verdict, at: float | None = None) -> None:
-        """A leg is over: count its call or learn it, if that was asked for.
+        """End a leg: count its call or learn it, if that was asked for.
 
         A call is counted once, however many legs it has and however often it is scored.
 
         Args:
             follower: of any store in this file.
-            verdict: the network's own, before it was fused: a store must not learn from itself.
+            verdict: the network's own, before it was fused. A store must not learn from itself.
             at: seconds since 1970, by default now.
         """
         if not self.learns or (store := self._usable()) is None or follower.matcher is None:
@@ -234,11 +236,12 @@ class Follower:
         repetition: Repetition | None = None,
         spread: Spread | None = None,
     ) -> None:
-        """
+        """Follow a leg.
+
         Args:
-            repetition: looks for the leg in calls heard before; None: nothing does.
-            spread: takes that look-up to another thread, and never waits for it. By default it is
-                done at once.
+            repetition: looks for the leg in calls heard before; None for no such look-up.
+            spread: does that look-up in another thread and never waits for it. By default the
+                look-up is done at once.
         """
         self._known, self.call, self.repetition = known, call, repetition
         self._spread = spread
@@ -250,29 +253,29 @@ class Follower:
 
     @property
     def is_spread(self) -> bool:
-        """Whether another thread looks for what is repeated."""
+        """Return whether another thread looks for repeated audio."""
         return self._spread is not None
 
     @property
     def weighs(self) -> bool:
-        """Whether a match may change the network's verdict."""
+        """Return whether a match may change the network's verdict."""
         if self.repetition is not None and self.repetition.match is not None:
             return True
         match = None if self.matcher is None else self.matcher.match
         return match is not None and match.probability >= WORTH_WEIGHING
 
     def hear(self, samples: Samples) -> None:
-        """The leg's next samples, at 8 kHz. [shape=(n_samples,)]"""
+        """Hear the leg's next samples, at 8 kHz. [shape=(n_samples,)]"""
         if self.matcher is not None:
             self._guarded(lambda matcher: matcher.feed(samples))
 
     def flush(self) -> None:
-        """The leg is over."""
+        """Hear the rest at the end of the leg."""
         if self.matcher is not None:
             self._guarded(lambda matcher: matcher.flush())
 
     def fuse(self, verdict: Verdict, point: OperatingPoint) -> Verdict:
-        """The network's verdict and the match in one."""
+        """Return one verdict from the network's and the match."""
         matcher = self.matcher
         if matcher is None:
             return verdict
@@ -316,7 +319,7 @@ def _counted(call: PhoneCall, at: float, own_voice: bool = False) -> Counted | N
 
 
 def _is_worth_learning(matcher: Matcher, verdict: Verdict) -> bool:
-    """Whether a call is surely recorded, and has enough in it to be known by."""
+    """Return whether a call is surely recorded, and long enough to be recognised by."""
     return (
         verdict.verdict is VerdictKind.RECORDED
         and verdict.score >= LEARN_FROM_SCORE

@@ -31,10 +31,10 @@ def goes_on(verdict: Verdict, match: Match) -> bool:
 def fuse(
     verdict: Verdict, match: Match | None, sure_at: float | None, point: OperatingPoint
 ) -> Verdict:
-    """The verdict of network and match together, by the thresholds of an operating point.
+    """Return the verdict of network and match together, by the thresholds of an operating point.
 
-    A sure match decides at the moment it is told; one that is not sure moves the score alone, and
-    never leaves a verdict that contradicts it.
+    A sure match decides at the moment it is found. An unsure match moves the score alone, and the
+    verdict never contradicts the score.
 
     Args:
         verdict: the network's own.
@@ -68,7 +68,7 @@ def fuse(
 
 
 def evidence_of(match: Match) -> KnownRecording:
-    """What a match tells of its recording."""
+    """Return a match's recording as evidence for a verdict."""
     recording = match.recording
     return KnownRecording(
         recording=recording.id,

@@ -1,4 +1,4 @@
-"""The index of a store of known recordings: from a code's key to where codes with it are.
+"""The index of a store of known recordings: from a code's key to the places of its codes.
 
 *Postings* of eight bytes each say where. New recordings wait, and are searched in memory, until
 there are enough to be worth the writing; then their postings go to the lowest level of the index,
@@ -67,7 +67,7 @@ has, and these one behind another."""
 
 @dataclass(frozen=True)
 class Hits:
-    """Where a store has codes like those asked for."""
+    """Places where a store has codes like those searched for."""
 
     asked: NDArray[np.int64]
     """Which of the codes. [shape=(n_hits,)]"""
@@ -84,7 +84,7 @@ class Index:
         self.forget_waiting()
 
     def forget_waiting(self) -> None:
-        """What waits is to be read anew: a transaction has been taken back."""
+        """Read the waiting recordings anew after a transaction was taken back."""
         self._version: tuple[int, int] | None = None
         self._n_departures = -1
         self._levels: list[int] = []
@@ -93,7 +93,7 @@ class Index:
         """The position up to which what waits has been read."""
 
     def added(self, n_positions: int) -> None:
-        """A recording came and waits. What waits moves into the index, if there is enough of it."""
+        """Let a new recording wait, and move those that wait into the index if they are enough."""
         self._own_changes += 1
         (n_waiting,) = self._db.execute(
             "UPDATE waiting SET n_positions = n_positions + ? RETURNING n_positions", (n_positions,)
@@ -102,7 +102,7 @@ class Index:
             self._index_waiting()
 
     def remove(self, codes: Codes, first_position: int, waiting: bool) -> None:
-        """A recording goes. ``waiting``: whether it has not come into the index yet."""
+        """Remove a recording. ``waiting`` says that it has not come into the index yet."""
         self._own_changes += 1
         if waiting:
             self._depart(len(codes))
@@ -111,10 +111,10 @@ class Index:
             self._remove_postings(np.unique(_keys(codes)), first_position, end)
 
     def search(self, codes: Codes, max_distance: int) -> Hits:
-        """Where codes have the same key and 32 further bits that differ in few.
+        """Return where codes have the same key and 32 further bits that differ in few.
 
         Args:
-            codes: what to look for, no two of the same key. [shape=(n_codes,)]
+            codes: the codes to search for, no two of the same key. [shape=(n_codes,)]
             max_distance: bits of the 32 that may differ.
         """
         keys = _keys(codes)
@@ -135,7 +135,7 @@ class Index:
         return Hits(np.concatenate(asked), np.concatenate(positions))
 
     def _postings(self, keys: Keys) -> Found:
-        """What the index has of keys."""
+        """Return the index's postings of keys."""
         rows = self._db.execute(_POSTINGS_OF_IDS, (self._ids(keys),)).fetchall()
         row_keys = np.array([id & _KEY_IN_ID for id, _ in rows], np.uint16)
         counts = np.array([len(blob) // 8 for _, blob in rows], np.int64)
@@ -143,7 +143,7 @@ class Index:
         return keys.searchsorted(row_keys), counts, postings
 
     def _ids(self, keys: Keys) -> str:
-        """The ids of the keys' rows in all levels, as JSON."""
+        """Return the ids of the keys' rows in all levels, as JSON."""
         levels = np.array(self._levels, np.int64)[:, None] << _LEVEL_SHIFT
         return json.dumps((levels | keys).ravel().tolist())
 
@@ -168,14 +168,14 @@ class Index:
         self._n_departures, self._version = n_departures, version
 
     def _depart(self, n_positions: int) -> None:
-        """So many positions wait no more."""
+        """Count so many positions as no longer waiting."""
         self._db.execute(
             "UPDATE waiting SET n_positions = n_positions - ?, n_departures = n_departures + 1",
             (n_positions,),
         )
 
     def _read_waiting(self, begin: int = 0) -> tuple[Keys, Postings, int]:
-        """What waits from a position on, and the position behind it."""
+        """Return the codes that wait from a position on, and the position behind them."""
         rows = self._db.execute(
             "SELECT first_position, codes FROM recordings WHERE waiting AND first_position >= ? "
             "ORDER BY first_position",
@@ -279,5 +279,5 @@ def _keys(codes: Codes) -> Keys:
 
 
 def _further_bits(codes: Codes) -> Postings:
-    """The 32 bits behind the key, at the place where postings have them."""
+    """Return the 32 bits behind the key, at the place where postings have them."""
     return (codes >> np.uint64(N_KEY_BITS)) << np.uint64(POSITION_BITS)

@@ -58,7 +58,7 @@ COVERED_SHARE = 0.8
 
 
 class Repeats(StrEnum):
-    """What a call has in common with a recording."""
+    """The way in which a call repeats a recording."""
 
     MESSAGE = "message"
     """The recording itself, cut anywhere, or a template with another name in it."""
@@ -105,9 +105,9 @@ class Match:
 
     @property
     def repeats(self) -> Repeats | None:
-        """Whether the call is the recording, or shares a part with it; None if neither is sure.
+        """Return how the call repeats the recording: wholly or in part.
 
-        A part changes no verdict and joins no campaign.
+        It is None if neither is sure. A part changes no verdict and joins no campaign.
         """
         if self.sure:
             return Repeats.MESSAGE
@@ -117,23 +117,24 @@ class Match:
 
     @property
     def log_odds(self) -> float:
+        """Return the log odds that these very samples were heard before."""
         contrary = max(0.0, self.overlap - self.seconds - UNDECIDED_SECONDS)
         against = CONTRARY * contrary + WANDER * self.wander + EVEN_ODDS_AT
         return ODDS_SLOPE * (self.evidence - against)
 
     @property
     def probability(self) -> float:
-        """That these very samples were heard before."""
+        """Return the probability that these very samples were heard before."""
         return sigmoid(self.log_odds)
 
     @property
     def covers_call(self) -> bool:
-        """Whether hardly anything in the call is new."""
+        """Return whether hardly anything in the call is new."""
         return self.seconds >= COVERED_SHARE * self.telling
 
     @property
     def sure(self) -> bool:
-        """Whether it may be told."""
+        """Return whether the match is sure enough to be reported."""
         return self.probability >= SURE
 
     def is_sure_among(self, n_calls: int) -> bool:

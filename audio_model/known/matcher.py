@@ -1,4 +1,4 @@
-"""Follows a call's audio and finds the known recordings that it repeats."""
+"""Follow a call's audio and find the known recordings that it repeats."""
 
 import math
 from collections.abc import Callable
@@ -58,16 +58,16 @@ anything is sure before, and a look-up costs nearly as much for little audio as 
 
 
 class Searched(Protocol):
-    """Where recordings are looked up: a store, or the calls of the last hours."""
+    """A collection to search for recordings: a store, or the calls of the last hours."""
 
     def reading(self) -> AbstractContextManager[None]:
         """Look several things up in one state."""
 
     def search(self, codes: Codes, max_distance: int) -> Hits:
-        """Where codes are; see :meth:`audio_model.known.store.Store.search`."""
+        """Return where codes are; see :meth:`audio_model.known.store.Store.search`."""
 
     def at(self, position: int) -> tuple[StoredRecording, Codes] | None:
-        """The recording at a position, and its codes; None if there is none any more."""
+        """Return the recording at a position and its codes; None if it was removed."""
 
 
 class Matcher:
@@ -80,11 +80,12 @@ class Matcher:
         on_round: Callable[[bool], None] | None = None,
         min_hits: int = MIN_HITS,
     ) -> None:
-        """
+        """Begin to follow a call.
+
         Args:
-            own: name of the call. What was learnt of a call of that name is left out.
-            on_round: called when samples that were fed have been looked up; whether the call is
-                over.
+            own: the call's name. Recordings that were learnt from a call of that name are left out.
+            on_round: called with whether the call is over, when samples that were fed have been
+                looked up.
             min_hits: hits of an alignment for it to be compared.
         """
         self._store, self._own, self._on_round = store, own, on_round
@@ -109,20 +110,20 @@ class Matcher:
 
     @property
     def match(self) -> Match | None:
-        """The likeliest match so far, however unlikely, that says something of the call.
+        """Return the likeliest match so far, however unlikely.
 
-        A recording that is allowed says nothing.
+        A recording that is allowed doesn't count.
         """
         return next((m for m in self.matches if not m.recording.may_recur), None)
 
     @property
     def allowed(self) -> tuple[Match, ...]:
-        """What the call surely holds of recordings that may recur."""
+        """Return the sure matches with recordings that may recur."""
         return tuple(m for m in self.matches if m.recording.may_recur and m.sure)
 
     @property
     def seconds(self) -> float:
-        """Seconds of samples that were heard."""
+        """Return the seconds of samples that were heard."""
         return self._n_heard / SAMPLE_RATE
 
     @property
@@ -133,7 +134,7 @@ class Matcher:
 
     @property
     def sure(self) -> bool:
-        """Whether :attr:`match` is sure enough to be told."""
+        """Return whether :attr:`match` is sure enough to be reported."""
         return self.match is not None and self.match.sure
 
     def feed(self, samples: Samples) -> None:
@@ -152,7 +153,7 @@ class Matcher:
                 self._on_round(False)
 
     def flush(self) -> None:
-        """The call is over: hear what waits for a round to be full. Raises StoreError."""
+        """Hear samples that wait for a full round, at the end of the call. Raises StoreError."""
         self._hear(self._n_waiting)
         self._look_up(over=True)
         if self._on_round is not None:
@@ -219,7 +220,7 @@ class Matcher:
         self.matches = tuple(sorted(matches, key=lambda match: -match.log_odds))
 
     def _likely_alignments(self) -> list[tuple[int, tuple[int, int], int]]:
-        """Bands of alignments with the most hits.
+        """Return bands of alignments with the most hits.
 
         Returns:
             a position of each, its lowest and highest alignment, and how many hits it has; the one
@@ -250,10 +251,10 @@ class Matcher:
 
 
 def match_whole(store: Searched, fingerprint: Fingerprint, own: str = "") -> Match | None:
-    """The likeliest match of a whole recording, however unlikely; None if there is no trace of one.
+    """Return the likeliest match of a whole recording, or None if there is no trace of one.
 
-    Recordings that are allowed count like all others. ``own`` as for a :class:`Matcher`. Raises
-    StoreError.
+    The match may be unlikely. Recordings that are allowed count like all others. ``own`` is as for
+    a :class:`Matcher`. Raises StoreError.
     """
     matcher = Matcher(store, own)
     matcher.add(fingerprint)
@@ -261,7 +262,7 @@ def match_whole(store: Searched, fingerprint: Fingerprint, own: str = "") -> Mat
 
 
 def likely_codes(fingerprint: Fingerprint) -> tuple[NDArray[np.int64], Codes]:
-    """Codes to look up: those heard, and those with one or two of the least sure key bits changed.
+    """Return codes to look up: those heard, and those with one or two unsure key bits changed.
 
     Returns:
         Which of the fingerprint's codes each stems from, and the codes, no two of the same key.
@@ -293,7 +294,10 @@ def likely_codes(fingerprint: Fingerprint) -> tuple[NDArray[np.int64], Codes]:
 
 
 def _match(recording: StoredRecording, stretches: list[Stretch], telling: float) -> Match:
-    """One match of the stretches of a recording; where they overlap, the better one counts."""
+    """Return one match of the stretches of a recording.
+
+    Where stretches overlap, the better one counts.
+    """
     taken: list[Stretch] = []
     for stretch in sorted(stretches, key=lambda stretch: -stretch.evidence):
         if all(stretch.end <= other.begin or stretch.begin >= other.end for other in taken):

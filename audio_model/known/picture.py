@@ -26,11 +26,11 @@ rect { fill: #2a6f97 }
 
 
 def picture(campaigns: Sequence[Campaign], paths: Sequence[str]) -> str:
-    """A row for each campaign, largest first: bars as high as the calls in that time.
+    """Return an SVG with a row for each campaign: bars as high as the calls in that time.
 
     Args:
         campaigns: sorted as they are to be shown.
-        paths: of the archive's recordings, by which an exemplar is named.
+        paths: paths of the archive's recordings, which name the exemplars.
     """
     shown = campaigns[:MAX_CAMPAIGNS]
     height = _TOP + _ROW * max(1, len(shown)) + _BOTTOM
@@ -102,7 +102,7 @@ def _draw_axis(root: ElementTree.Element, y: float, low: float, span: float) -> 
 
 
 def _written(time: float, span: float) -> str:
-    """A time in UTC, as finely as the picture shows."""
+    """Return a time in UTC as text, as finely as the picture shows it."""
     at = utc(time)
     if span < 180:
         return at.strftime("%H:%M:%S")

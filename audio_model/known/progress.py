@@ -77,6 +77,6 @@ class Progress(Store):
 
 
 def digest_of(entry: Entry, max_seconds: float) -> bytes:
-    """What identifies an entry: its path, its other columns, and how much of it is heard."""
+    """Return a digest of an entry: its path, its other columns, and how much of it is heard."""
     asked = json.dumps([entry.path, dict(entry.carried), entry.problem, max_seconds], default=str)
     return blake2b(asked.encode(), digest_size=_DIGEST_BYTES).digest()

@@ -47,9 +47,9 @@ CREATE INDEX facts_of_call ON facts (call);
 
 @dataclass(frozen=True)
 class Keep:
-    """How long calls and what is learnt of them are kept, and how many at most.
+    """How long calls and recordings learnt from them are kept, and how many at most.
 
-    Raises UsageError for none.
+    Raises UsageError if nothing would be kept.
     """
 
     hours: float = DEFAULT_HOURS
@@ -67,12 +67,12 @@ class Keep:
 
     @property
     def half_seconds(self) -> int:
-        """Seconds of calls in one file."""
+        """Return the seconds of calls in one file."""
         return max(1, round(self.hours * 1800))
 
 
 class HeardCall(NamedTuple):
-    """What tells a call from others. All but the time are digests, empty if unknown."""
+    """The identity of a call. All fields but the time are digests, empty if unknown."""
 
     call: bytes
     caller: bytes
@@ -129,7 +129,7 @@ class _Calls(Store):
             return found.fetchone() is not None
 
     def version(self) -> int:
-        """A number that changes when another process has written."""
+        """Return a number that changes when another process has written."""
         with self._errors():
             return self._pragma("data_version")
 
@@ -143,10 +143,11 @@ class RecentCalls:
     """The calls of the last hours, of all processes. For one thread at a time."""
 
     def __init__(self, store: Path, keep: Keep, *, busy_seconds: float, mapped: bool) -> None:
-        """
+        """Open the calls beside a store.
+
         Args:
-            store: the path of the store beside which they lie.
-            keep: how long and how many.
+            store: the store's path. The calls lie beside it.
+            keep: how long calls are kept, and how many.
             busy_seconds: how long a method waits for a file that is locked.
             mapped: as for a :class:`Store`.
         """
@@ -160,7 +161,7 @@ class RecentCalls:
         self._own_changes = 0
 
     def __len__(self) -> int:
-        """Calls kept, as of the last look."""
+        """Return the number of calls kept, as of the last look."""
         return sum(self._counts.values())
 
     def close(self) -> None:
@@ -171,7 +172,7 @@ class RecentCalls:
         self._looked_at = -math.inf
 
     def version(self) -> tuple[object, ...]:
-        """What changes when a call was added, by whomever."""
+        """Return a value that changes whenever any process adds a call."""
         self._look()
         versions = ((begin, calls.version()) for begin, calls in self._files.items())
         return (self._own_changes, *versions)
@@ -196,7 +197,7 @@ class RecentCalls:
             yield
 
     def facts(self, recording: StoredRecording) -> HeardCall | None:
-        """What is known of a call that was found; None if it is gone."""
+        """Return the identity of a call that was found; None if it is gone."""
         found = self._of(recording.first_position)
         if found is None:
             return None
@@ -205,7 +206,7 @@ class RecentCalls:
 
     @contextmanager
     def reading(self) -> Iterator[None]:
-        """Several look-ups in one state, as of a store."""
+        """Keep one state for several look-ups, as a store does."""
         self._look()
         with ExitStack() as stack:
             for calls in self._files.values():
@@ -222,7 +223,7 @@ class RecentCalls:
         return Hits(np.concatenate(asked), np.concatenate(positions))
 
     def at(self, position: int) -> tuple[StoredRecording, Codes] | None:
-        """The call at a position, and its codes; None if it is gone."""
+        """Return the call at a position and its codes; None if it is gone."""
         found = self._of(position)
         if found is None:
             return None
@@ -245,7 +246,7 @@ class RecentCalls:
         return None if begin not in self._files else (slot, self._files[begin])
 
     def _current(self, now: float) -> tuple[int, _Calls]:
-        """The file that takes calls now; one that is full or old is followed by another."""
+        """Return the file that takes calls now. A full or old file is followed by another."""
         begin = max([*self._files, self._due(now)])
         if self._counts.get(begin, 0) >= self._keep.calls // 2:
             begin = max(begin + 1, int(now))
@@ -255,7 +256,10 @@ class RecentCalls:
         return begin, self._files[begin]
 
     def _due(self, now: float) -> int:
-        """The first second of the file that all processes begin now, if the last is not full."""
+        """Return the first second of the file that all processes begin now.
+
+        The last file may be full before then.
+        """
         return int(now) // self._keep.half_seconds * self._keep.half_seconds
 
     def _look(self) -> None:

@@ -1,4 +1,4 @@
-"""What a store tells of a recording."""
+"""A recording of a store, and the reasons for which it is there."""
 
 from dataclasses import dataclass, replace
 from enum import IntEnum, StrEnum
@@ -19,7 +19,7 @@ COLUMNS = (
 
 
 class Mark(StrEnum):
-    """What a person has said of a recording."""
+    """A person's mark on a recording."""
 
     NONE = ""
     ALLOWED = "allowed"
@@ -28,7 +28,7 @@ class Mark(StrEnum):
 
 
 class LearntBy(IntEnum):
-    """What taught a recording."""
+    """The source that taught a recording."""
 
     NOBODY = 0
     """It was added by hand."""
@@ -40,7 +40,7 @@ class LearntBy(IntEnum):
 
 @dataclass(frozen=True)
 class StoredRecording:
-    """What a store tells of a recording."""
+    """The facts that a store has about a recording."""
 
     id: int
     name: str
@@ -58,7 +58,7 @@ class StoredRecording:
 
     @property
     def may_recur(self) -> bool:
-        """Whether it says nothing of a call. What a person said of it counts first."""
+        """Return whether calls may hold it without meaning. A person's mark counts first."""
         return self.mark is Mark.ALLOWED or (self.common and self.mark is Mark.NONE)
 
     @property

@@ -1,4 +1,4 @@
-"""A leg's audio found again in a call that was heard a while ago: then both are played.
+"""Find a leg's audio again in a call that was heard a while ago: then both are played.
 
 Nobody says the same samples twice, whatever a network thinks of either call. So the part that two
 calls share is a recording, and joins the store.
@@ -52,7 +52,8 @@ class Repetition:
     def __init__(
         self, store: Callable[[], Store | None], recent: RecentCalls, call: PhoneCall
     ) -> None:
-        """
+        """Prepare to look for a leg.
+
         Args:
             store: returns the store, while it can be used.
             recent: the calls heard before, beside that store.
@@ -119,7 +120,7 @@ class Repetition:
             return
 
     def _before(self, match: Match, allowed: Sequence[Match]) -> HeardCall | None:
-        """The other call, if a match is surely a repetition."""
+        """Return the other call, if a match is surely a repetition."""
         if not match.is_sure_among(len(self._recent)):
             return None
         if any(_shared(match, other) >= 0.5 * match.seconds for other in allowed):
@@ -165,7 +166,7 @@ class Repetition:
                     self.match = _moved(match, replace(match, recording=stored), zero)
 
     def _kept(self, match: Match) -> tuple[Codes, float]:
-        """The other call's codes where both agree, and the second of it at which they begin."""
+        """Return the other call's codes where both agree, and its second at which they begin."""
         found = self._recent.at(match.recording.first_position)
         if found is None:
             return self._matcher.codes[:0], 0.0
@@ -177,11 +178,11 @@ class Repetition:
 
 
 def is_identical(codes: Codes, before: Codes) -> bool:
-    """Whether all that was heard of a call is the same as of one before, to the last bit.
+    """Return whether all that was heard of a call is the same as of one before, to the last bit.
 
     Args:
-        codes: of the call so far.
-        before: of the positions of the one before, but for what was left out of it.
+        codes: the call's codes so far.
+        before: the earlier call's codes at the same positions, without those that were left out.
     """
     now = codes[::CODES_PER_POSITION]
     both = before[: len(now)]
@@ -189,13 +190,16 @@ def is_identical(codes: Codes, before: Codes) -> bool:
 
 
 def is_same_call(now: HeardCall, before: HeardCall, match: Match, *, identical: bool) -> bool:
-    """Whether two calls that hold the same samples are one, or one sound that both carry.
+    """Return whether two calls with the same samples are one call, or one sound that both carry.
 
-    They are if they have one name, such as the legs of a call. They are if the samples come at one
-    moment by the clock: a forwarded call, a conference, a stream that two gateways hear. They are
-    if the same caller called the same number within minutes, and it may have been sent again. And
-    they are if all that was heard is the same to the last bit and so is the recording's name: an
-    archive that lies elsewhere now.
+    They are one if they have one name, such as the legs of a call. They are one if the samples come
+    at one moment by the clock: a forwarded call, a conference, a stream that two gateways hear.
+    They
+    are one if the same caller called the same number within minutes, and the recording may have
+    been
+    sent again. And they are one if the audio is the same to the last bit and the recordings have
+    one
+    name: an archive that was moved.
     """
     if now.call and now.call == before.call:
         return True
@@ -212,11 +216,11 @@ def is_same_call(now: HeardCall, before: HeardCall, match: Match, *, identical: 
 
 
 def _shared(match: Match, other: Match) -> float:
-    """Seconds of the call that two matches share."""
+    """Return the seconds of the call that two matches share."""
     return max(0.0, min(match.end, other.end) - max(match.start, other.start))
 
 
 def _moved(former: Match, match: Match, zero: float) -> Match:
-    """A match whose recording begins at another second of the former one."""
+    """Return a match whose recording begins at another second of the former one."""
     pieces = tuple(replace(piece, offset=piece.offset - zero) for piece in former.pieces)
     return replace(match, offset=former.offset - zero, pieces=pieces)

@@ -107,12 +107,12 @@ class Store(SqliteStore):
         super()._prepare(busy_seconds)
 
     def __len__(self) -> int:
-        """The number of recordings."""
+        """Return the number of recordings."""
         with self._errors():
             return int(self._db.execute("SELECT count(*) FROM recordings").fetchone()[0])
 
     def recordings(self) -> Iterator[StoredRecording]:
-        """All recordings, in the order in which they were added."""
+        """Yield all recordings in the order in which they were added."""
         last = 0
         while True:
             # A few at a time, so that a slow reader keeps no old state of the file alive.
@@ -127,20 +127,20 @@ class Store(SqliteStore):
             yield from (recording_of(row) for row in rows)
 
     def recording(self, id: int) -> StoredRecording | None:
-        """One recording; None if there is no such one (any more)."""
+        """Return one recording; None if it is not there, or not any more."""
         with self._errors():
             row = self._db.execute(f"SELECT {COLUMNS} FROM recordings WHERE id = ?", (id,))
             found = row.fetchone()
         return None if found is None else recording_of(found)
 
     def named(self, name: str) -> list[StoredRecording]:
-        """The recordings of a name."""
+        """Return the recordings of a name."""
         with self._errors():
             rows = self._db.execute(f"SELECT {COLUMNS} FROM recordings WHERE name = ?", (name,))
             return [recording_of(row) for row in rows]
 
     def at(self, position: int) -> tuple[StoredRecording, Codes] | None:
-        """The recording at a position, and its codes; None if it was removed."""
+        """Return the recording at a position and its codes; None if it was removed."""
         with self._errors():
             row = self._db.execute(
                 f"SELECT {COLUMNS}, codes FROM recordings WHERE first_position <= ? "
@@ -155,7 +155,7 @@ class Store(SqliteStore):
         return recording, np.frombuffer(row[-1], "<u8")
 
     def codes(self, id: int) -> Codes:
-        """A recording's codes. Raises StoreError if there is no such one."""
+        """Return a recording's codes. Raises StoreError if there is no such recording."""
         with self._errors():
             row = self._db.execute("SELECT codes FROM recordings WHERE id = ?", (id,)).fetchone()
         if row is None:
@@ -301,7 +301,7 @@ class Store(SqliteStore):
         self._index.remove(codes, first, waiting)
 
     def _end(self) -> int:
-        """The position behind the last recording."""
+        """Return the position behind the last recording."""
         end = self._db.execute(
             "SELECT first_position + n_positions FROM recordings "
             "ORDER BY first_position DESC LIMIT 1"
@@ -344,7 +344,7 @@ class Store(SqliteStore):
         return n
 
     def calls(self, id: int) -> dict[bytes, Counted]:
-        """The calls in which a recording was counted, by the digests of their names."""
+        """Return the calls in which a recording was counted, by the digests of their names."""
         with self._errors():
             return self._counts.of(id)
 
@@ -374,21 +374,21 @@ class Store(SqliteStore):
 
     @contextmanager
     def reading(self) -> Iterator[None]:
-        """Several look-ups in one state of the store, whatever others write meanwhile."""
+        """Keep one state of the store for several look-ups, whatever others write meanwhile."""
         with self._transaction("BEGIN"):
             yield
 
     @contextmanager
     def writing(self) -> Iterator[None]:
-        """Several changes as one: all of them or, after an error, none. No one else writes."""
+        """Make several changes as one: all or, after an error, none. Nobody else writes then."""
         with self._transaction("BEGIN IMMEDIATE"):
             yield
 
     def search(self, codes: Codes, max_distance: int) -> Hits:
-        """Where codes have the same key and 32 further bits that differ in few.
+        """Return where codes have the same key and 32 further bits that differ in few.
 
         Args:
-            codes: what to look for, no two of the same key. [shape=(n_codes,)]
+            codes: the codes to search for, no two of the same key. [shape=(n_codes,)]
             max_distance: bits of the 32 that may differ.
         """
         with self._errors():

@@ -1,4 +1,4 @@
-"""How well a call and a recording agree: the stretch, its pieces, and whether each keeps time.
+"""How well a call and a recording agree: the stretch, its pieces, and their timing.
 
 Codes are compared one each 80 ms, at all alignments of a band. Samples that are played agree at one
 alignment. Where a jitter buffer drops or inserts audio, the alignment *steps*: the stretch goes on
@@ -52,7 +52,7 @@ MAX_BAND = 128
 def best_stretch(
     heard: Codes, recording: StoredRecording, codes: Codes, alignments: tuple[int, int]
 ) -> Stretch:
-    """The stretch that agrees best in a band of alignments and within two steps of it.
+    """Return the stretch that agrees best in a band of alignments and within two steps of it.
 
     Args:
         heard: all codes of the call. [shape=(n_codes,)]

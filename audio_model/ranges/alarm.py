@@ -28,7 +28,7 @@ MOST = 5
 
 
 def smallest_ranges(nodes: Nodes, alarmed: Node, test: ChangeTest, now: float) -> list[Node]:
-    """The ranges, ``alarmed`` itself or below it, that explain its recent calls."""
+    """Return the ranges, ``alarmed`` itself or below it, that explain its recent calls."""
     rest = alarmed.recent(now)
     suspect = []
     k = 0.0

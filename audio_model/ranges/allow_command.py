@@ -1,4 +1,4 @@
-"""``audio-model ranges allow``: the ranges that pass whatever is heard of them."""
+"""``audio-model ranges allow``: list and change the ranges that always pass."""
 
 import argparse
 import getpass

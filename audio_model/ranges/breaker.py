@@ -33,7 +33,7 @@ LEAST_RECORDED = 3
 
 @dataclass(frozen=True)
 class Policy:
-    """When a breaker moves."""
+    """The thresholds and times by which a breaker moves."""
 
     test: ChangeTest = field(default_factory=ChangeTest)
     warnings: float = 1.0
@@ -49,7 +49,7 @@ class Policy:
     """Chance that a trial ends wrongly, either way."""
 
     def __post_init__(self) -> None:
-        """Raises UsageError for a policy that can't work."""
+        """Raise UsageError for a policy that can't work."""
         if not 0 < self.openings <= self.warnings:
             raise UsageError("the budget of openings must be above 0, and within that of warnings")
         if not 0 < self.open_seconds <= self.max_open_seconds:
@@ -58,16 +58,16 @@ class Policy:
             raise UsageError("the chance of a wrong trial must be 0 to 0.5, the quiet above 0 s")
 
     def warn_at(self, node: Node) -> float:
-        """Evidence, in nats, that warns of a range."""
+        """Return the evidence, in nats, that warns of a range."""
         return self._warn_at(_monthly_calls(node))
 
     def open_at(self, node: Node) -> float:
-        """Evidence, in nats, that opens a range."""
+        """Return the evidence, in nats, that opens a range."""
         return self.test.threshold(_monthly_calls(node) / self.openings)
 
     @cached_property
     def least_warning(self) -> float:
-        """Evidence below which no range is warned of, however few calls it has."""
+        """Return the least evidence that warns of a range, however few calls it has."""
         return self._warn_at(_LEAST_MONTHLY_CALLS)
 
     def _warn_at(self, monthly_calls: float) -> float:
@@ -75,11 +75,11 @@ class Policy:
 
     @property
     def trial_at(self) -> float:
-        """Evidence, either way, that ends a trial."""
+        """Return the evidence, either way, that ends a trial."""
         return math.log((1 - self.trial_error) / self.trial_error)
 
     def opening_seconds(self, node: Node) -> float:
-        """How long a range's next opening lasts."""
+        """Return how long a range's next opening lasts."""
         return min(self.open_seconds * 2.0 ** min(node.openings, 60), self.max_open_seconds)
 
 
@@ -134,9 +134,9 @@ class Change:
 
 
 def is_told(node: Node) -> bool:
-    """Whether enough calls were said to be recorded, by the detector or a person, to open a range.
+    """Return whether enough calls were found recorded, by detector or person, to open a range.
 
-    That fewer than usual are said to be live is evidence, and worth a look. It blocks nobody.
+    Fewer live calls than usual are evidence too, and worth a look, but block nobody.
     """
     return node.recorded_since + node.marked_since >= LEAST_RECORDED
 
@@ -150,7 +150,7 @@ def is_heard(node: Node) -> bool:
 
 
 def expired(node: Node, now: float) -> State | None:
-    """The state that a node has fallen into by the time alone; None if it has not."""
+    """Return the state that a node has reached by the time alone; None if it has not."""
     set_back = now < node.since - CLOCK_SECONDS
     if node.state is State.CLOSED or (now < node.until and not set_back):
         return None
@@ -187,7 +187,7 @@ def enter(
 
 
 def evidence_of(node: Node, policy: Policy, now: float) -> dict[str, object]:
-    """What speaks for or against a range, as JSON holds it."""
+    """Return the evidence for or against a range, as JSON holds it."""
     recent = node.recent(now)
     return {
         "evidence": round(node.evidence, 3),

@@ -1,4 +1,4 @@
-"""Call records: the columns of a table that say who called whom, when, and what was heard."""
+"""Call records: the columns of a table for caller, called number, time and verdict."""
 
 import json
 from collections import Counter

@@ -40,7 +40,7 @@ MOST_RANGES = 5
 
 
 class Run(StrEnum):
-    """What is told of a campaign."""
+    """A campaign that runs, as it is reported."""
 
     RUNNING = "running"
     OVER = "over"
@@ -110,7 +110,7 @@ class Campaigns:
         self._alarms: list[Alarm] = []
 
     def forget(self) -> None:
-        """Others have written, or what was done was taken back."""
+        """Forget what is remembered: others have written, or a change was taken back."""
         self._cache.clear()
         self._alarms.clear()
 
@@ -176,10 +176,10 @@ class Campaigns:
         self._cache.clear()
 
     def all(self, *, running: bool) -> Iterator[Alarm]:
-        """Campaigns, those that called last first.
+        """Yield campaigns, those that called last first.
 
         Args:
-            running: whether only those that run, or all that ever did.
+            running: whether to yield only those that run now.
         """
         rows = self._db.execute("SELECT state FROM campaigns ORDER BY last DESC, name").fetchall()
         for (state,) in rows:
@@ -240,7 +240,7 @@ def _runs(one: _Campaign) -> bool:
 
 
 def _people(one: _Campaign) -> int:
-    """How many were called: exactly, while they are few."""
+    """Return how many people were called, exactly while they are few."""
     few = len(one.people)
     return few if few < MAX_PEOPLE else max(few, sketch.estimate(bytes.fromhex(one.sketch)))
 

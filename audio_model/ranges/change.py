@@ -44,7 +44,7 @@ _MOST_USUAL = 0.7
 
 @dataclass(frozen=True)
 class ChangeTest:
-    """What each answer adds to the evidence, and where the evidence is enough."""
+    """The evidence that each answer adds, and the amounts that are enough."""
 
     rates: DetectorRates = field(default_factory=DetectorRates)
     honest: float = 0.2
@@ -53,7 +53,7 @@ class ChangeTest:
     """Share that a campaign plays in its range."""
 
     def __post_init__(self) -> None:
-        """Raises UsageError for shares that are none, or in the wrong order."""
+        """Raise UsageError for shares that are no shares or in the wrong order."""
         if not 0 < self.honest < self.bad < 1:
             raise UsageError(
                 f"the honest share {self.honest:g} must be above 0, and below "
@@ -61,12 +61,13 @@ class ChangeTest:
             )
 
     def gain(self, said: Answer, node: Node) -> float:
-        """Nats that an answer adds for a range, by what was heard of it before.
+        """Return the nats that an answer adds for a range, by what was heard of it before.
 
-        Against a range as it usually is stands a campaign whose message the detector hears as well
-        as it did since the change may have begun: messages are told by anything from none to all
-        of their calls. Both are estimates from calls before this one alone, so the ratio stays a
-        likelihood ratio.
+        One hypothesis is the range as it usually is. The other is a campaign whose message the
+        detector hears as well as it did since the change may have begun, for it recognises from
+        none
+        to all calls of a message. Both are estimates from calls before this one alone, so the ratio
+        stays a likelihood ratio.
         """
         if said is Answer.UNHEARD:
             return 0.0
@@ -81,7 +82,7 @@ class ChangeTest:
                 return math.log((1 - told - told_live) / self._usual_unsure(node))
 
     def _usual(self, node: Node) -> tuple[float, float]:
-        """Chances of the answers recorded and live while a range is as it usually is."""
+        """Return the chances of the answers recorded and live for a range as it usually is."""
         may = self.rates.chance(Answer.RECORDED, self.honest)
         plays = (_USUAL_CALLS * may + node.usual_recorded) / (_USUAL_CALLS + node.usual_heard)
         recorded = min(max(may, plays), _MOST_USUAL)
@@ -105,7 +106,10 @@ class ChangeTest:
         return max(_LEAST, 1 - recorded - live)
 
     def _told(self, node: Node, usual: float) -> tuple[float, float]:
-        """The same of a campaign; its recordings are not heard less often than usual ones."""
+        """Return the chances of the answers recorded and live for a campaign.
+
+        Its recordings are not heard less often than usual ones.
+        """
         live = self.rates.chance(Answer.LIVE, self.bad)
         recorded = self.rates.chance(Answer.RECORDED, self.bad)
         recorded = _MESSAGE_CALLS * recorded + node.recorded_since
@@ -114,8 +118,10 @@ class ChangeTest:
 
     @cached_property
     def gains(self) -> Mapping[Answer, float]:
-        """Nats that an answer adds for a range of which nothing was heard before, by the rates
-        alone: what a person's mark takes back."""
+        """Return the nats that an answer adds for a range without earlier calls.
+
+        They follow from the rates alone. A person's mark takes back as much.
+        """
         gains = {
             said: math.log(self.rates.chance(said, self.bad) / self.rates.chance(said, self.honest))
             for said in Answer
@@ -125,7 +131,7 @@ class ChangeTest:
 
     @cached_property
     def mark_gains(self) -> Mapping[Mark, float]:
-        """Nats that a person's mark adds: an answer that is never wrong."""
+        """Return the nats that a person's mark adds: an answer that is never wrong."""
         return {
             Mark.RECORDED: math.log(self.bad / self.honest),
             Mark.LIVE: math.log((1 - self.bad) / (1 - self.honest)),
@@ -133,7 +139,7 @@ class ChangeTest:
 
     @staticmethod
     def threshold(run_length: float) -> float:
-        """The evidence that a range as it usually is reaches once in so many heard calls, at most.
+        """Return evidence that a usual range reaches at most once in so many heard calls.
 
         Source: Lorden, "Procedures for reacting to a change in distribution", 1971, theorem 2.
         """

@@ -1,4 +1,4 @@
-"""``audio-model ranges count``: call records to a table of ranges, and a page."""
+"""``audio-model ranges count``: turn call records into a table of ranges, and a page."""
 
 import argparse
 import sqlite3
@@ -194,7 +194,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def add_policy_arguments(parser: argparse.ArgumentParser) -> None:
-    """The options of the tests and breakers; those that are not given are None."""
+    """Add the options of the tests and breakers. An option that is not given is None."""
     test, policy = ChangeTest(), Policy()
     group = parser.add_argument_group(
         "what a range may do, and what the detector does wrong",
@@ -212,7 +212,7 @@ def add_policy_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _policy(args: argparse.Namespace) -> Policy | None:
-    """The policy that the options ask for; None if none was given."""
+    """Return the policy that the options ask for; None if there are none."""
     rates = {"recorded_said_recorded": args.hit_rate, "live_said_recorded": args.false_alarm_rate}
     test = {"honest": args.honest_share, "bad": args.campaign_share}
     budgets = {"warnings": args.warnings, "openings": args.openings}

@@ -39,7 +39,7 @@ Value = str | float | None
 
 
 class Act(StrEnum):
-    """What a gateway should do with a call."""
+    """The action that a gateway should take with a call."""
 
     PASS = "pass"
     LOOK = "look"
@@ -137,7 +137,7 @@ def _time(moment: Any) -> str | None:
 
 
 def advice_values(advice: Advice) -> dict[str, object]:
-    """Advice on a number, for JSON."""
+    """Return advice on a number, for JSON."""
     number = advice.number
     return {
         "number": number.key,
@@ -153,5 +153,5 @@ def advice_values(advice: Advice) -> dict[str, object]:
 
 
 def change_values(change: Change) -> dict[str, object]:
-    """A change of a breaker, for JSON: what webhooks carry."""
+    """Return a change of a breaker for JSON, as webhooks carry it."""
     return {"event": "range", **asdict(change)}

@@ -1,4 +1,4 @@
-"""What the page of ranges draws: their names, states and shares, and the tree that they make."""
+"""Drawings on the page of ranges: names, states, shares, and the tree of ranges."""
 
 from collections.abc import Mapping, Sequence, Set
 

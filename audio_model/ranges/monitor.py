@@ -1,4 +1,4 @@
-"""Calls in, changes of breakers out; and what to do with a number."""
+"""Count calls, move breakers, and advise on numbers."""
 
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ _SEVERITY = {State.CLOSED: 0, State.WARNED: 1, State.HALF_OPEN: 2, State.OPEN: 3
 
 @dataclass(frozen=True)
 class Advice:
-    """What to do with a number's calls. It is advice: the gateway acts."""
+    """The advice on a number's calls. The gateway acts on it or not."""
 
     number: Number
     state: State
@@ -39,10 +39,11 @@ class Monitor:
     """The tree, its tests and its breakers, over whatever keeps the nodes."""
 
     def __init__(self, nodes: Nodes, policy: Policy, allowed: Collection[str] = ()) -> None:
-        """
+        """Watch a tree of nodes.
+
         Args:
             nodes: kept by the caller, in memory or on disk.
-            policy: when breakers move.
+            policy: the thresholds and times of breakers.
             allowed: prefixes that never warn or open; looked at anew with each call.
         """
         self.nodes, self.policy, self.allowed = nodes, policy, allowed
@@ -183,7 +184,7 @@ class Monitor:
         return Change(now, prefix, node.state, node.state, why, (), node.until, evidence)
 
     def advise(self, text: str, now: float) -> Advice:
-        """What to do with a number now. Changes nothing."""
+        """Return the advice on a number now. Changes nothing."""
         number = normalise(text)
         allowed = self._allowed_by(number)
         if allowed:

@@ -75,6 +75,8 @@ operators' lines (12345, 10086): the same metadata.
 
 
 class NumberKind(StrEnum):
+    """The kind of a phone number."""
+
     SERVICE = "service"
     """95 and 96, and the short numbers of operators and authorities."""
     MOBILE = "mobile"
@@ -235,7 +237,7 @@ def _country(digits: str) -> str:
 
 
 def wider_than(prefix: str) -> tuple[str, ...]:
-    """The ranges that numbers of a range are in, too, the widest first."""
+    """Return the ranges that also contain a range, the widest first."""
     shortest = _SHORTEST_PREFIX + prefix.startswith(IMPLAUSIBLE)
     if prefix.startswith(HOME_CODE):
         shortest = len(HOME_CODE) + _SHORTEST_PREFIX

@@ -30,7 +30,7 @@ _GRID = (np.arange(1000) + 0.5) / 1000
 
 
 class Answer(StrEnum):
-    """What a call's verdict says to a range."""
+    """The answer that a call's verdict gives on its range."""
 
     RECORDED = "recorded"
     LIVE = "live"
@@ -41,14 +41,14 @@ class Answer(StrEnum):
 
 
 class Mark(StrEnum):
-    """What a person who listened says of a call."""
+    """The mark of a person who listened to a call."""
 
     RECORDED = "recorded"
     LIVE = "live"
 
 
 def outcome(verdict: VerdictKind, reason: str = "") -> Answer:
-    """What a verdict and its reason come to."""
+    """Return the answer for a verdict and its reason."""
     if verdict is VerdictKind.UNKNOWN:
         return Answer.UNSURE if reason in ("", Reason.UNSURE) else Answer.UNHEARD
     return Answer(verdict.value)
@@ -56,12 +56,13 @@ def outcome(verdict: VerdictKind, reason: str = "") -> Answer:
 
 @dataclass(frozen=True)
 class DetectorRates:
-    """How often a verdict is given, by what the call is; the rest of each is unsure.
+    """How often each verdict is given to recordings and to live callers; the rest is unsure.
 
     The defaults are the model card's at a budget of 1 % false alarms, after 6 s, on corpora that
-    no network had heard: as recorded 52.4 % / 3.5 % of recordings and 1.4 % / 48.4 % of live
-    callers, through a matched channel 29.9 % / 7.0 % and 1.5 % / 47.2 %. Taken are about the means
-    of the two, and of false alarms the higher, rounded up.
+    no network had heard. As recorded these are 52.4 % / 3.5 % of recordings and 1.4 % / 48.4 % of
+    live callers, through a matched channel 29.9 % / 7.0 % and 1.5 % / 47.2 %. The defaults are
+    about
+    the means of the two, and the higher false alarms, rounded up.
     """
 
     recorded_said_recorded: float = 0.415
@@ -70,7 +71,7 @@ class DetectorRates:
     live_said_live: float = 0.5
 
     def __post_init__(self) -> None:
-        """Raises UsageError for rates that are none, or that tell nothing."""
+        """Raise UsageError for values that are no rates, or that distinguish nothing."""
         pairs = (
             (self.recorded_said_recorded, self.recorded_said_live),
             (self.live_said_recorded, self.live_said_live),
@@ -84,10 +85,10 @@ class DetectorRates:
 
     @classmethod
     def at(cls, point: OperatingPoint) -> Self:
-        """The rates of an operating point on lines that the model never heard.
+        """Return the rates of an operating point on lines that the model never heard.
 
         False alarms are doubled: on corpora that were held out, the model card counts up to twice
-        as many as the budget. Of live verdicts an operating point knows nothing.
+        as many as the budget. An operating point has no rates of live verdicts.
         """
         return cls(
             recorded_said_recorded=min(1 - point.miss, _SUREST),
@@ -95,21 +96,21 @@ class DetectorRates:
         )
 
     def of_recorded(self, said: Answer) -> float:
-        """Chance of an answer to a recording; 1 where it tells nothing."""
+        """Return the chance of an answer to a recording; 1 for an answer without evidence."""
         return _chance(said, self.recorded_said_recorded, self.recorded_said_live)
 
     def of_live(self, said: Answer) -> float:
-        """Chance of an answer to a live caller; 1 where it tells nothing."""
+        """Return the chance of an answer to a live caller; 1 for an answer without evidence."""
         return _chance(said, self.live_said_recorded, self.live_said_live)
 
     def chance(self, said: Answer, share: float) -> float:
-        """Chance of an answer where ``share`` of the calls play a recording."""
+        """Return the chance of an answer where ``share`` of the calls play a recording."""
         return share * self.of_recorded(said) + (1 - share) * self.of_live(said)
 
 
 @dataclass(frozen=True)
 class Share:
-    """What is known of a range's share of recorded calls."""
+    """The estimate of a range's share of recorded calls."""
 
     mean: float
     low: float
@@ -126,7 +127,7 @@ def recorded_share(
     above: float,
     marks: Mapping[Mark, float] | None = None,
 ) -> Share:
-    """The posterior of the share of calls that play a recording.
+    """Return the posterior of the share of calls that play a recording.
 
     Args:
         counts: how often each answer was given; may be weighted by age.

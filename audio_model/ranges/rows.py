@@ -1,4 +1,4 @@
-"""How nodes, calls, changes, the allow-list and the policy stand in the rows of a store."""
+"""Nodes, calls, changes, the allow-list and the policy as rows of a store."""
 
 import json
 from collections.abc import Sequence
@@ -45,12 +45,12 @@ class PastChange:
 
 
 def policy_row(policy: Policy) -> str:
-    """A policy as JSON."""
+    """Return a policy as JSON."""
     return json.dumps(asdict(policy))
 
 
 def policy_of(text: str) -> Policy:
-    """A policy from its row."""
+    """Return the policy of a row."""
     values = json.loads(text)
     test = values.pop("test")
     rates = DetectorRates(**test.pop("rates"))
@@ -58,7 +58,7 @@ def policy_of(text: str) -> Policy:
 
 
 def node_row(node: Node) -> list[object]:
-    """A node as values of NODE_COLUMNS."""
+    """Return a node as values of NODE_COLUMNS."""
     values: list[object] = [getattr(node, name) for name in NODE_COLUMNS]
     values[NODE_COLUMNS.index("called")] = bytes(node.called)
     for name in ("campaigns", "kinds"):
@@ -67,7 +67,7 @@ def node_row(node: Node) -> list[object]:
 
 
 def node_of(row: Sequence[Any]) -> Node:
-    """A node from its row."""
+    """Return the node of a row."""
     values = dict(zip(NODE_COLUMNS, row, strict=True))
     values["state"] = State(values["state"])
     values["called"] = bytearray(values["called"])
@@ -76,7 +76,7 @@ def node_of(row: Sequence[Any]) -> Node:
 
 
 def call_row(call: RangeCall) -> list[object]:
-    """A call as values of CALL_COLUMNS; what no text can hold is replaced in it."""
+    """Return a call as values of CALL_COLUMNS. Characters that no text can hold are replaced."""
     return [storable(getattr(call, name)) for name in CALL_COLUMNS]
 
 
@@ -89,19 +89,19 @@ def storable(value: object) -> object:
 
 
 def call_of(row: Sequence[Any]) -> RangeCall:
-    """A call from its row."""
+    """Return the call of a row."""
     values = dict(zip(CALL_COLUMNS, row, strict=True))
     values["outcome"] = Answer(values["outcome"])
     return RangeCall(**values)
 
 
 def marked_of(row: Sequence[Any]) -> MarkedCall:
-    """A marked call from a row of ``marks``."""
+    """Return the marked call of a row of ``marks``."""
     return MarkedCall(call_of([row[0], *row[3:]]), Mark(row[1]), row[2])
 
 
 def change_row(change: Change) -> list[object]:
-    """A change as values of CHANGE_COLUMNS."""
+    """Return a change as values of CHANGE_COLUMNS."""
     values = [storable(getattr(change, name)) for name in CHANGE_COLUMNS]
     values[CHANGE_COLUMNS.index("ranges")] = " ".join(change.ranges)
     values[CHANGE_COLUMNS.index("evidence")] = json.dumps(change.evidence, ensure_ascii=False)
@@ -109,7 +109,7 @@ def change_row(change: Change) -> list[object]:
 
 
 def change_of(row: Sequence[Any]) -> Change:
-    """A change from its row."""
+    """Return the change of a row."""
     values = dict(zip(CHANGE_COLUMNS, row, strict=True))
     values["before"], values["after"] = State(values["before"]), State(values["after"])
     values["why"], values["ranges"] = Why(values["why"]), tuple(values["ranges"].split())

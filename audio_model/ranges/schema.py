@@ -1,4 +1,4 @@
-"""The tables of a store of number ranges, and how those of earlier versions become them."""
+"""The tables of a store of number ranges, and the way from earlier versions to them."""
 
 from audio_model.ranges.campaigns import CAMPAIGNS_SCHEMA
 from audio_model.ranges.rows import CALL_COLUMNS, CHANGE_COLUMNS, NODE_COLUMNS

@@ -204,21 +204,21 @@ class RangeStore(SqliteStore):
             return rows > 0
 
     def advise(self, number: str, now: float) -> Advice:
-        """What to do with a number now."""
+        """Return the advice on a number now."""
         with self._reading():
             return self._monitor.advise(number, now)
 
     def chain(self, number: str) -> list[Node]:
-        """The nodes of a number, the widest first. They are not to be changed."""
+        """Return the nodes of a number, the widest first. They are not to be changed."""
         with self._reading():
             found = map(self._nodes.get, normalise(number).prefixes)
             return [node for node in found if node is not None]
 
     def ranges(self, min_calls: int = 0) -> Iterator[Node]:
-        """All nodes in the order of their prefixes.
+        """Yield all nodes in the order of their prefixes.
 
         Args:
-            min_calls: of a range whose breaker never moved.
+            min_calls: the fewest calls of a range whose breaker never moved.
         """
         with self._errors():
             rows = self._db.execute(
@@ -293,17 +293,18 @@ class RangeStore(SqliteStore):
             return [Allowed(*row) for row in self._db.execute("SELECT * FROM allowed")]
 
     def campaigns_heard(self, *, running: bool) -> list[Alarm]:  # see Campaigns.all
+        """Return the campaigns, or only those that run. Raises RangeStoreError."""
         with self._errors():
             return list(self.campaigns.all(running=running))
 
     def marks(self) -> Iterator[MarkedCall]:
-        """All calls that were marked, in the order of their ids."""
+        """Yield all calls that were marked, in the order of their ids."""
         with self._errors():
             for row in self._db.execute("SELECT * FROM marks ORDER BY id"):
                 yield marked_of(row)
 
     def call(self, call_id: str) -> RangeCall:
-        """A call that was heard. Raises UnknownCallError."""
+        """Return a call that was heard. Raises UnknownCallError."""
         with self._errors():
             return self._call(call_id)
 

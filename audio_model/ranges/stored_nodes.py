@@ -1,4 +1,4 @@
-"""The nodes of a store, read when they are asked for and kept for as long as nobody else writes."""
+"""The nodes of a store, read on demand and kept for as long as nobody else writes."""
 
 import sqlite3
 
@@ -19,6 +19,7 @@ class StoredNodes:
         self._version = -1
 
     def get(self, prefix: str, /) -> Node | None:
+        """Return the node of a prefix; None if there is none."""
         try:
             node = self._cache[prefix]
         except KeyError:
@@ -40,12 +41,13 @@ class StoredNodes:
         self.used()
 
     def used(self) -> None:
-        """What was used did not change, or is written."""
+        """Count the nodes in use as unchanged or written."""
         self._used.clear()
         if len(self._cache) > MAX_CACHED:
             self._cache.clear()
 
     def forget(self) -> None:
+        """Forget all nodes, to read them anew."""
         self._cache.clear()
         self._used.clear()
         self._version = -1

@@ -1,4 +1,4 @@
-"""Tables that come out of a store: ranges, and marked calls as a manifest to train on."""
+"""Tables from a store: ranges, and marked calls as a manifest to train on."""
 
 import os
 from collections.abc import Iterable, Iterator, Sequence

@@ -1,4 +1,4 @@
-"""A drawing of what was held when: a lane for each range, over one axis of the machine's clock."""
+"""A timeline of held ranges: a lane for each, over one axis of the machine's clock."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta

@@ -30,7 +30,7 @@ WIDE_LENGTH = 8
 
 
 class State(StrEnum):
-    """What a range's breaker is in."""
+    """The state of a range's breaker."""
 
     CLOSED = "closed"
     """Calls pass."""
@@ -64,12 +64,13 @@ class RangeCall:
 
     @property
     def number(self) -> Number:
+        """Return the caller's number."""
         return normalise(self.caller)
 
     def surer_than(self, other: "RangeCall") -> bool:
-        """Whether this final verdict of a call is the one to count of the two.
+        """Return whether this final verdict of a call is the one of the two to count.
 
-        A call has several where its stream broke and another one took its place.
+        A call has several if its stream broke and another one took its place.
         """
         return self._sureness() > other._sureness()
 
@@ -132,11 +133,12 @@ class Node:
 
     @property
     def heard(self) -> int:
-        """Calls that told something."""
+        """Return the number of calls with a recorded or live answer."""
         return self.recorded + self.live + self.unsure
 
     @property
     def calls(self) -> int:
+        """Return the number of all calls."""
         return self.heard + self.unheard
 
     @property
@@ -146,7 +148,10 @@ class Node:
 
     @property
     def distinct_called(self) -> int:
-        """Exact while it is small, then an estimate; never more than the calls."""
+        """Return how many numbers were called.
+
+        It is exact while it is small, then an estimate, and never more than the calls.
+        """
         return min(sketch.estimate(self.called), self.calls)
 
     def count(self, call: RangeCall, called: int) -> None:
@@ -214,7 +219,7 @@ class Node:
             self.last = now
 
     def recent(self, now: float) -> dict[Answer, float]:
-        """The recent counts at a moment."""
+        """Return the recent counts at a moment."""
         kept = math.exp(min(0.0, (self.last - now) / RECENT_SECONDS))
         return {
             Answer.RECORDED: self.recent_recorded * kept,
@@ -223,7 +228,7 @@ class Node:
         }
 
     def totals(self) -> dict[Answer, float]:
-        """The counts of all calls that told something."""
+        """Return the counts of all calls that were heard."""
         return {
             Answer.RECORDED: self.recorded,
             Answer.LIVE: self.live,
@@ -231,10 +236,11 @@ class Node:
         }
 
     def marks(self) -> dict[Mark, float]:
+        """Return the counts of calls that people marked."""
         return {Mark.RECORDED: self.marked_recorded, Mark.LIVE: self.marked_live}
 
     def add_evidence(self, gain: float, now: float) -> None:
-        """One step of the CUSUM."""
+        """Add evidence: one step of the CUSUM."""
         if self.evidence <= 0 < gain:
             self.began = now
         self.evidence = max(0.0, self.evidence + gain)
@@ -256,12 +262,12 @@ class Node:
 
     @property
     def held(self) -> bool:
-        """Whether the breaker is anything but closed."""
+        """Return whether the breaker is anything but closed."""
         return self.state is not State.CLOSED
 
     @property
     def forgettable(self) -> bool:
-        """Whether nothing would be lost for the test if the node were made anew."""
+        """Return whether the test would lose nothing if the node were made anew."""
         return self.evidence == 0 and not self.held
 
     def _count_campaign(self, name: str) -> None:
@@ -273,16 +279,17 @@ class Node:
 class Nodes(Protocol):
     """All nodes by their prefixes: a dictionary, or a store."""
 
-    def get(self, prefix: str, /) -> Node | None: ...
+    def get(self, prefix: str, /) -> Node | None:
+        """Return the node of a prefix; None if there is none."""
 
     def __setitem__(self, prefix: str, node: Node, /) -> None: ...
 
 
 def path_of(nodes: Nodes, number: Number, now: float) -> Iterator[Node]:
-    """The nodes of a number from the widest down, those that it needs among them made.
+    """Yield the nodes of a number from the widest down, and make those that are needed.
 
     A node below the ones that are always kept is made if the one above holds evidence when it is
-    asked for: count a node before you ask for the next.
+    asked for. So count a node before you ask for the next.
     """
     above: Node | None = None
     for depth, prefix in enumerate(number.prefixes):
@@ -297,6 +304,6 @@ def path_of(nodes: Nodes, number: Number, now: float) -> Iterator[Node]:
 
 
 def children(nodes: Nodes, prefix: str) -> Iterable[Node]:
-    """The nodes one digit below a prefix."""
+    """Return the nodes one digit below a prefix."""
     found = (nodes.get(prefix + digit) for digit in "0123456789")
     return (node for node in found if node is not None)

@@ -1,4 +1,4 @@
-"""Calls as the store has them, out of results that ``score`` wrote."""
+"""Calls as the store has them, from results that ``score`` wrote."""
 
 import os
 from collections.abc import Iterator, Mapping
@@ -58,7 +58,7 @@ class CallRecord:
 
 
 def answer_of(outcome: Outcome, reason: str) -> Answer:
-    """What an outcome says to a range."""
+    """Return the answer that an outcome gives on a range."""
     match outcome:
         case Outcome.RECORDED | Outcome.LIVE:
             return Answer(outcome.value)
@@ -69,10 +69,10 @@ def answer_of(outcome: Outcome, reason: str) -> Answer:
 
 
 def segment_of(number: Number) -> str:
-    """The segment that statistics count a number in.
+    """Return the segment in which statistics count a number.
 
-    Of a service number its first four digits (``9521``), of a mobile number the network's code
-    (``+86139``), of one that nobody can own ``?`` and four digits; else its kind.
+    For a service number it is the first four digits (``9521``), for a mobile number the network's
+    code (``+86139``), for a number that nobody can own ``?`` and four digits, else its kind.
     """
     match number.kind:
         case NumberKind.SERVICE:
@@ -146,7 +146,7 @@ def parse_record(values: Mapping[str, object], folder: Path, archive: str) -> Ca
 
 
 def known_campaign(recording: str | int) -> str:
-    """The name of the campaign that plays a known recording."""
+    """Return the name of the campaign that plays a known recording."""
     return f"{KNOWN_PREFIX}{recording}"
 
 
@@ -157,7 +157,7 @@ def _campaign(name: str, known: str, archive: str) -> str:
 
 
 def has_number(number: Number) -> bool:
-    """Whether a call shows a number that can be looked up."""
+    """Return whether a call shows a number that can be looked up."""
     return number.key not in (WITHHELD, UNREADABLE)
 
 

@@ -1,4 +1,4 @@
-"""Counts over the columns of calls: what they were, who called, and who was called."""
+"""Count over the columns of calls: outcomes, callers, and called numbers."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ _AFTER_ALL = "\U0010ffff"
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """What is counted of calls."""
+    """Counts of calls."""
 
     calls: int = 0
     recorded: int = 0

@@ -11,7 +11,7 @@ from audio_model.records.store import CallStore
 
 
 class What(StrEnum):
-    """What a person did."""
+    """A kind of deed at the desk."""
 
     SIGNED_IN = "signed_in"
     LISTENED = "listened"
@@ -67,7 +67,7 @@ def note(
 
 
 def log(store: CallStore, limit: int, before: int | None = None) -> list[Deed]:
-    """The latest lines, the last first; ``before`` a line's number."""
+    """Return the latest lines, the last first. ``before`` is a line's number."""
     rows = store.rows(
         f"SELECT {_COLUMNS} FROM deeds WHERE n < ? ORDER BY n DESC LIMIT ?",
         (1 << 62 if before is None else before, limit),
@@ -76,7 +76,7 @@ def log(store: CallStore, limit: int, before: int | None = None) -> list[Deed]:
 
 
 def to_undo(store: CallStore, who: str) -> Deed | None:
-    """What a person did last that can be undone; None if nothing can."""
+    """Return a person's last deed that can be undone; None if there is none."""
     row = store.one(
         f"SELECT {_COLUMNS} FROM deeds WHERE who = ? AND undone = 0 AND what IN (?, ?) "
         "ORDER BY n DESC LIMIT 1",

@@ -1,4 +1,4 @@
-"""What the desk has settled, as a manifest that ``training`` learns from."""
+"""Write calls that the desk has settled as a manifest that ``training`` learns from."""
 
 import os
 from collections.abc import Iterator

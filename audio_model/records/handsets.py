@@ -1,4 +1,4 @@
-"""Marks in bulk: what people said on their handsets, out of a table."""
+"""Import marks in bulk: a table of what people marked on their handsets."""
 
 import math
 import time
@@ -31,7 +31,7 @@ _LABELS = {
 
 @dataclass
 class Taken:
-    """What came of an import of marks."""
+    """The result of an import of marks."""
 
     calls: int = 0
     """Marks of calls in the store."""
@@ -123,7 +123,7 @@ def _take(
 
 
 def _find(store: CallStore, id: str, number: str, moment: float | None) -> int | None:
-    """The call that a mark is of: of the id or, by a number, the nearest in time."""
+    """Return the call of a mark, by its id or, for a number, the nearest in time."""
     if id:
         row = store.one("SELECT n FROM calls WHERE id = ?", (id,))
     elif moment is not None:

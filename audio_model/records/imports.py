@@ -1,4 +1,4 @@
-"""From results to the store, a batch at a time."""
+"""Import results into the store, a batch at a time."""
 
 import json
 import math
@@ -19,7 +19,7 @@ MAX_KEPT = 20
 
 @dataclass
 class Imported:
-    """What came of an import."""
+    """The result of an import."""
 
     new: int = 0
     known: int = 0

@@ -39,7 +39,7 @@ ALLOWED = "allowed"
 
 
 class Said(StrEnum):
-    """What a person says of a call."""
+    """A person's mark on a call."""
 
     RECORDED = "recorded"
     LIVE = "live"
@@ -49,7 +49,7 @@ class Said(StrEnum):
 
     @property
     def outcome(self) -> str:
-        """What it comes to: ``recorded``, ``live``, or nothing."""
+        """Return what the mark means: ``recorded``, ``live``, or nothing."""
         match self:
             case Said.RECORDED | Said.LIVE:
                 return self.value
@@ -77,7 +77,7 @@ class Mark:
 
 @dataclass(frozen=True, slots=True)
 class Trust:
-    """How far a source of marks can be trusted."""
+    """The trust in a source of marks."""
 
     source: str
     given: float
@@ -88,13 +88,16 @@ class Trust:
 
     @property
     def now(self) -> float:
-        """The mean of a beta distribution: what was given, and what the desk has found since."""
+        """Return the trust now: the mean of a beta distribution.
+
+        It joins the trust that was given with what the desk has found since.
+        """
         return (_TRUST_WEIGHT * self.given + self.agreed) / (_TRUST_WEIGHT + self.compared)
 
 
 @dataclass(frozen=True, slots=True)
 class Agreement:
-    """How often two people, or the desk and the detector, said the same."""
+    """How often two people, or the desk and the detector, agreed."""
 
     compared: int
     same: int
@@ -103,12 +106,12 @@ class Agreement:
 
 
 def of_call(store: CallStore, call: int) -> list[Mark]:
-    """The marks of a call, the first first."""
+    """Return the marks of a call, the first first."""
     return _marks(store, "call = ? ORDER BY marked", (call,))
 
 
 def of_number(store: CallStore, number: str) -> list[Mark]:
-    """The marks of a number that are of no call in the store."""
+    """Return the marks of a number that belong to no call in the store."""
     return _marks(store, "call IS NULL AND number = ? ORDER BY marked", (number,))
 
 
@@ -185,9 +188,9 @@ def settle_handsets(store: CallStore, n: int) -> None:
 
 
 def probability(call: StoredCall, marks: Sequence[Mark], trusts: Mapping[str, float]) -> float:
-    """The chance that a call is recorded, by the detector and all marks together.
+    """Return the chance that a call is recorded, by the detector and all marks together.
 
-    Log odds are added, as if each had heard the call by itself. Where nothing is said it is 0.5.
+    Log odds are added, as if each source had heard the call by itself. Without any it is 0.5.
     """
     odds = _logit(call.score) if call.score is not None else 0.0
     for each in marks:
@@ -199,7 +202,7 @@ def probability(call: StoredCall, marks: Sequence[Mark], trusts: Mapping[str, fl
 
 
 def trusts(store: CallStore) -> list[Trust]:
-    """Each source of marks but the desk: how far it was trusted, and how often it was right."""
+    """Return each source of marks but the desk: its trust, and how often it was right."""
     rows = store.rows(
         "SELECT source, avg(trust), count(*), "
         "total(calls.settled != '' AND mark IN ('recorded', 'live', 'wrong_number')), "
@@ -213,7 +216,7 @@ def trusts(store: CallStore) -> list[Trust]:
 
 
 def between_people(store: CallStore) -> Agreement:
-    """How far people at the desk agree on the calls that two of them heard."""
+    """Return how far people at the desk agree on the calls that two of them heard."""
     rows = store.rows(
         "SELECT a.mark, b.mark, count(*) FROM marks AS a JOIN marks AS b ON b.call = a.call "
         "AND b.source = '' AND b.who > a.who WHERE a.source = '' GROUP BY 1, 2"
@@ -223,7 +226,7 @@ def between_people(store: CallStore) -> Agreement:
 
 
 def with_detector(store: CallStore) -> Agreement:
-    """How far the desk agrees with the detector where both have decided."""
+    """Return how far the desk agrees with the detector where both have decided."""
     rows = store.rows(
         "SELECT settled, outcome, count(*) FROM calls WHERE n IN (SELECT call FROM marks "
         "WHERE source = '' AND call IS NOT NULL) AND settled != '' "
@@ -247,7 +250,7 @@ def _agreement(pairs: Sequence[tuple[str, str, int]]) -> Agreement:
 
 
 def _worth(call: StoredCall, marks: Sequence[Mark], heard: Sequence[str]) -> Worth | None:
-    """The place in the queue of a call that was marked; None if it has been heard enough."""
+    """Return the place in the queue of a marked call; None if it was heard enough."""
     decided = {each for each in heard if each}
     if not heard:
         return _disputed(call, marks) if _is_hearable(call) else None
@@ -261,7 +264,7 @@ def _worth(call: StoredCall, marks: Sequence[Mark], heard: Sequence[str]) -> Wor
 
 
 def _disputed(call: StoredCall, marks: Sequence[Mark]) -> Worth | None:
-    """A place for a call on which handsets contradict each other, or the detector."""
+    """Return a place for a call on which handsets contradict each other, or the detector."""
     outcomes = {each.said.outcome for each in marks} - {""}
     told = call.outcome in (Outcome.RECORDED, Outcome.LIVE)
     if len(outcomes) > 1 or (told and outcomes and outcomes != {call.outcome.value}):
@@ -282,10 +285,10 @@ def _is_hearable(call: StoredCall) -> bool:
 def _mark_campaign(
     store: CallStore, n: int, call: StoredCall, said: Said, who: str, now: float
 ) -> None:
-    """What a mark says of the call's campaign: played once means played always.
+    """Apply a mark to the call's campaign: a recording that is played once is always played.
 
-    A live caller in it says that calls were grouped or matched wrongly: the campaign is then no
-    longer taken for one.
+    A live caller in it shows that calls were grouped or matched wrongly. It is then no longer
+    treated as a campaign.
     """
     campaign = store.campaign(n)
     assert campaign is not None

@@ -1,4 +1,4 @@
-"""Who may sit at the desk: names, roles, and what is kept of their tokens."""
+"""People who may use the desk: names, roles, and hashes of their tokens."""
 
 import hashlib
 import re
@@ -15,7 +15,7 @@ _TOKEN_BYTES = 32
 
 
 class Role(StrEnum):
-    """What a person may do; each may do what those before it may."""
+    """A person's rights. Each role has the rights of those before it."""
 
     READING = "reading"
     """See and hear."""
@@ -65,19 +65,19 @@ def remove(store: CallStore, name: str) -> bool:
 
 
 def everybody(store: CallStore) -> list[Person]:
-    """Everybody who may sign in, by name."""
+    """Return everybody who may sign in, by name."""
     rows = store.rows("SELECT name, role, masked FROM people ORDER BY name")
     return [Person(name, Role(role), bool(masked)) for name, role, masked in rows]
 
 
 def of_token(store: CallStore, token: str) -> Person | None:
-    """Whose token it is; None if it is nobody's."""
+    """Return the person with a token; None if it is nobody's."""
     row = store.one("SELECT name, role, masked FROM people WHERE digest = ?", (_digest(token),))
     return None if row is None else Person(row[0], Role(row[1]), bool(row[2]))
 
 
 def of_name(store: CallStore, name: str) -> Person | None:
-    """Who has a name; None if nobody may sign in by it any more."""
+    """Return the person with a name; None if nobody may sign in by it any more."""
     row = store.one("SELECT name, role, masked FROM people WHERE name = ?", (name,))
     return None if row is None else Person(row[0], Role(row[1]), bool(row[2]))
 

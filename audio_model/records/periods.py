@@ -32,17 +32,17 @@ class Period:
 
 
 def period_of(moment: float, unit: Unit, zone: tzinfo) -> Period:
-    """The period that a moment is in."""
+    """Return the period that a moment is in."""
     return _period(utc(moment).astimezone(zone).date(), unit, zone)
 
 
 def before(period: Period, unit: Unit, zone: tzinfo) -> Period:
-    """The period before one."""
+    """Return the period before one."""
     return _period(period.day - timedelta(days=1), unit, zone)
 
 
 def periods(first: float, last: float, unit: Unit, zone: tzinfo) -> list[Period]:
-    """The periods from one moment to another, the latest MAX_PERIODS of them at most."""
+    """Return the periods from one moment to another, at most the latest MAX_PERIODS."""
     found = [period_of(last, unit, zone)]
     while found[-1].start > first and len(found) < MAX_PERIODS:
         found.append(before(found[-1], unit, zone))

@@ -1,4 +1,4 @@
-"""The queue: which call a person hears next, and nobody else meanwhile."""
+"""The queue: the call that a person hears next, and nobody else meanwhile."""
 
 import math
 import time
@@ -71,7 +71,7 @@ def take(store: CallStore, call: int, who: str, now: float | None = None) -> boo
 
 
 def holder(store: CallStore, call: int, now: float) -> str:
-    """Who is hearing a call now; empty if nobody is."""
+    """Return the name of whoever hears a call now; empty if nobody does."""
     row = store.one("SELECT who FROM leases WHERE call = ? AND until >= ?", (call, now))
     return "" if row is None else str(row[0])
 
@@ -89,14 +89,14 @@ def skip(store: CallStore, call: int, who: str) -> None:
 
 
 def progress(store: CallStore, who: str, since: float) -> Progress:
-    """How far the desk is; ``since`` is when the person's day began."""
+    """Return how far the desk is. ``since`` is when the person's day began."""
     (waiting,) = store.one("SELECT count(*) FROM calls WHERE queue IS NOT NULL")
     (marked,) = store.one("SELECT count(DISTINCT call) FROM marks WHERE source = ''")
     return Progress(int(waiting), int(marked), *marked_since(store, who, since))
 
 
 def marked_since(store: CallStore, who: str, since: float) -> tuple[int, int]:
-    """Marks that were given at the desk since a moment, and how many of them by a person."""
+    """Return the desk's marks since a moment, and how many of them are a person's."""
     all_of_them, own = store.one(
         "SELECT count(*), total(who = ?) FROM marks WHERE source = '' AND marked >= ?", (who, since)
     )
@@ -138,7 +138,7 @@ def find_drift(store: CallStore, since: float) -> int:
 
 
 def _ratio(n: int, of: int, usual: int, of_usual: int) -> float:
-    """How many times its usual share a bin has; 0 where that may be chance."""
+    """Return how many times its usual share a bin has; 0 where that may be chance."""
     expected = of * (usual + 1) / (of_usual + _BINS)
     if n < _DRIFT_RATIO * expected or n - expected < _DRIFT_SURE * math.sqrt(expected + 1):
         return 0.0

@@ -1,4 +1,4 @@
-"""The tables of a store of calls, and how those of an older format become them."""
+"""The tables of a store of calls, and the way from older formats to them."""
 
 from audio_model.sqlite import Format
 

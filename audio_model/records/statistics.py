@@ -38,9 +38,9 @@ class Table:
     rows: list[tuple[Cell, ...]]
 
     def csv(self) -> str:
-        """The table as CSV that a spreadsheet opens: shares as numbers, moments in ISO 8601.
+        """Return the table as CSV that a spreadsheet opens.
 
-        No cell is a formula.
+        Shares are numbers, moments are ISO 8601, and no cell is a formula.
         """
         text = io.StringIO()
         writer = csv_files.Writer(text, lineterminator="\r\n")
@@ -76,7 +76,7 @@ def by_period(
     unit: Unit,
     zone: tzinfo,
 ) -> Table:
-    """A row for each period: calls, what they were, who called whom, and growth on the one before.
+    """Return a row for each period: calls, outcomes, numbers, and growth on the period before.
 
     Args:
         quarters: of the store of calls.
@@ -84,7 +84,7 @@ def by_period(
         openings: when ranges were open. A call that came under one counts as blocked, and so does
             one whose own row says ``block``.
         unit: of the periods.
-        zone: whose days they are.
+        zone: the zone of the days.
     """
     rows: list[tuple[Cell, ...]] = []
     last: Counts | None = None
@@ -108,10 +108,10 @@ def by_period(
 
 
 def by_segment(quarters: Quarters, period: Period, last: Period) -> Table:
-    """A row for each segment of numbers that called in a period, wide ones above their parts.
+    """Return a row for each segment of numbers that called in a period.
 
-    Of service numbers there are 95, 952 and 9521: each wider one has the sum of its parts, but for
-    people, whom several of its parts have called.
+    Wide segments stand above their parts. Service numbers have rows 95, 952 and 9521: each wider
+    one has the sum of its parts, except for people, whom several of its parts have called.
     """
     now, then = (count_segments(quarters.between(each.start, each.end)) for each in (period, last))
     rows: list[tuple[Cell, ...]] = []
@@ -129,7 +129,7 @@ def by_segment(quarters: Quarters, period: Period, last: Period) -> Table:
 
 
 def by_campaign(quarters: Quarters, period: Period, last: Period) -> Table:
-    """The largest campaigns of a period."""
+    """Return the largest campaigns of a period."""
     calls = quarters.between(period.start, period.end)
     sizes = np.bincount(calls.campaign)
     earlier = np.bincount(quarters.between(last.start, last.end).campaign, minlength=len(sizes))
@@ -159,7 +159,7 @@ def by_campaign(quarters: Quarters, period: Period, last: Period) -> Table:
 
 
 def by_mark(store: CallStore, periods: Sequence[Period]) -> Table:
-    """A row for each period: marks given at the desk, and agreement with the detector."""
+    """Return a row for each period: marks given at the desk, and agreement with the detector."""
     kinds = ("recorded", "live", "unsure", "wrong_number")
     rows = store.rows(
         f"SELECT p.key, count(*), {', '.join(f'total(m.mark = {kind!r})' for kind in kinds)}, "
@@ -180,13 +180,13 @@ def by_mark(store: CallStore, periods: Sequence[Period]) -> Table:
 
 
 def span(store: CallStore) -> tuple[float, float] | None:
-    """When the first and the last call of the store were; None if no time is known."""
+    """Return the times of the first and last call of the store; None if no time is known."""
     first, last = store.one("SELECT min(time), max(time) FROM calls")
     return None if first is None else (first, last)
 
 
 def openings(changes: Iterable[Change], now: float) -> list[Opening]:
-    """When ranges were open, by their changes in any order."""
+    """Return when ranges were open, by their changes in any order."""
     found: list[Opening] = []
     begun: dict[str, float] = {}
     for change in sorted(changes, key=lambda change: change.time):
@@ -216,5 +216,5 @@ def _share(part: int, whole: int) -> float | None:
 
 
 def _growth(now: int, before: int) -> float | None:
-    """Growth as a share: 0.25 is a quarter more; None where there was nothing before."""
+    """Return growth as a share: 0.25 is a quarter more; None where there was nothing before."""
     return round(now / before - 1, 4) if before else None

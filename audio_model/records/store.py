@@ -77,7 +77,10 @@ class StoredCall:
     """Why it is in the queue."""
 
     def for_ranges(self, campaign: str) -> RangeCall | None:
-        """The call as number ranges count it, by its campaign's name; None without a time."""
+        """Return the call as number ranges count it, with its campaign's name.
+
+        It is None for a call without a time.
+        """
         if self.time is None:
             return None
         return RangeCall(
@@ -135,23 +138,23 @@ class CallStore(SqliteStore):
 
     @contextmanager
     def writing(self) -> Iterator[None]:
-        """Several changes as one: all of them or, after an error, none. No one else writes."""
+        """Make several changes as one: all or, after an error, none. Nobody else writes then."""
         with self._transaction("BEGIN IMMEDIATE"):
             yield
 
     @contextmanager
     def reading(self) -> Iterator[None]:
-        """Several look-ups in one state of the store, whatever others write meanwhile."""
+        """Keep one state of the store for several look-ups, whatever others write meanwhile."""
         with self._transaction("BEGIN"):
             yield
 
     def rows(self, sql: str, values: Sequence[object] | Mapping[str, object] = ()) -> list[Any]:
-        """All rows of a query. Raises StoreError."""
+        """Return all rows of a query. Raises StoreError."""
         with self._errors():
             return self._db.execute(sql, values).fetchall()
 
     def one(self, sql: str, values: Sequence[object] = ()) -> Any:
-        """The first row of a query; None if it has none. Raises StoreError."""
+        """Return the first row of a query; None if it has none. Raises StoreError."""
         with self._errors():
             return self._db.execute(sql, values).fetchone()
 
@@ -161,7 +164,7 @@ class CallStore(SqliteStore):
             return self._db.execute(sql, values)
 
     def archive(self, path: str, asked: str) -> int:
-        """The number of an archive whose calls come, and how it was heard, as JSON."""
+        """Return the number of an archive. ``asked`` is how it was heard, as JSON."""
         path = str(target_of(path))
         with self.writing():
             self.do(
@@ -202,14 +205,14 @@ class CallStore(SqliteStore):
         return n_new, n_known
 
     def call(self, n: int) -> StoredCall:
-        """A call by its number. Raises UnknownCallError."""
+        """Return a call by its number. Raises UnknownCallError."""
         row = self.one(f"SELECT {', '.join(_COLUMNS)} FROM calls WHERE n = ?", (n,))
         if row is None:
             raise UnknownCallError(f"{n} is no call of the store")
         return _stored(row)
 
     def calls(self, where: str, values: Sequence[object] = ()) -> list[StoredCall]:
-        """The calls of a condition, which may order and limit them."""
+        """Return the calls of a condition, which may order and limit them."""
         return list(
             map(
                 _stored, self.rows(f"SELECT {', '.join(_COLUMNS)} FROM calls WHERE {where}", values)
@@ -217,17 +220,17 @@ class CallStore(SqliteStore):
         )
 
     def campaign(self, n: int) -> Campaign | None:
-        """A campaign by its number."""
+        """Return a campaign by its number; None if there is none."""
         row = self.one("SELECT * FROM campaigns WHERE n = ?", (n,))
         return None if row is None else Campaign(*row)
 
     def campaigns(self, limit: int) -> list[Campaign]:
-        """The campaigns, the largest first."""
+        """Return the campaigns, the largest first."""
         rows = self.rows("SELECT * FROM campaigns ORDER BY calls DESC, n LIMIT ?", (limit,))
         return [Campaign(*row) for row in rows]
 
     def asked(self, archive: int | None) -> str:
-        """How an archive was heard, as JSON."""
+        """Return how an archive was heard, as JSON."""
         row = self.one("SELECT asked FROM archives WHERE n = ?", (archive,))
         return "{}" if row is None else str(row[0])
 
@@ -316,7 +319,7 @@ class CallStore(SqliteStore):
 
 
 def _values(call: CallRecord, archive: int | None, campaign: int | None) -> list[object]:
-    """A call by _GIVEN."""
+    """Return a call as values of _GIVEN."""
     number = normalise(call.caller)
     others = {
         "archive": archive,
@@ -335,7 +338,7 @@ def _stored(row: Sequence[Any]) -> StoredCall:
 
 
 def _text(value: object) -> Any:
-    """A value as SQLite takes it: without lone surrogates, which come out of JSON."""
+    """Return a value that SQLite takes: without lone surrogates, which JSON may hold."""
     if isinstance(value, str) and not value.isascii():
         return value.encode("utf-8", "replace").decode()
     return value

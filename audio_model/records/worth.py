@@ -1,4 +1,4 @@
-"""What a call is worth to a person who listens: the order of the queue.
+"""The worth of a call to a person who listens: the order of the queue.
 
 First come calls on which marks contradict each other or the detector, then one call for each
 campaign, the largest first, then calls whose scores have become more frequent than they were, and
@@ -43,7 +43,7 @@ class Thresholds:
     live_at: float
 
     def nearness(self, score: float) -> float:
-        """How near a score is to the next threshold: 1 at it, 0 as far as can be."""
+        """Return how near a score is to the next threshold: 1 at it, 0 as far as can be."""
         return 1 - min(abs(score - self.recorded_at), abs(score - self.live_at))
 
 
@@ -57,17 +57,17 @@ class Worth:
 
     @classmethod
     def of(cls, why: Why, within: float) -> Self:
-        """A place among those of one reason; ``within`` is 0 to 1."""
+        """Return a place among those of one reason. ``within`` is 0 to 1."""
         return cls(_BASES[why] + min(max(within, 0.0), 0.999), why)
 
     @classmethod
     def of_campaign(cls, calls: int) -> Self:
-        """The place of the call that stands for a campaign of so many."""
+        """Return the place of the call that stands for a campaign of so many."""
         return cls.of(Why.CAMPAIGN, _BY_SIZE * math.log10(max(calls, 1)))
 
 
 def worth_of(call: CallRecord, thresholds: Thresholds) -> Worth | None:
-    """What a call alone is worth; None where there is nothing to hear."""
+    """Return the worth of a call alone; None where there is nothing to hear."""
     if not call.path or call.outcome is Outcome.ERROR or call.score is None:
         return None
     return Worth.of(Why.NEAR, thresholds.nearness(call.score))
