@@ -41,6 +41,7 @@ examples:
   audio-model known remove known.db --unheard-days 90       of what was learnt
   audio-model known add known.db campaigns.summary.csv      what ``known campaigns`` found
   audio-model known mark known.db 17 allowed                an announcement, which tells nothing
+  audio-model known mark known.db 17 none                   take that back
   audio-model known merge known.db branch-office.db         take what is new in another store
 
 ``known match`` says for each call which recording it repeats, and in the column repeats whether
@@ -73,7 +74,7 @@ _MATCH_COLUMNS = (
     "error",
 )
 _LIST_COLUMNS = ("recording", "name", "seconds", "first_heard", "last_heard", "times_heard", "mark")
-_MARKS = (Mark.ALLOWED, Mark.CAMPAIGN)
+_NO_MARK = "none"
 
 
 run = run_action
@@ -116,11 +117,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     marking.add_argument("recording", metavar="RECORDING", help="its number or name")
     marking.add_argument(
         "mark",
-        type=Mark,
-        choices=_MARKS,
-        metavar="|".join(_MARKS),
+        choices=[Mark.ALLOWED.value, Mark.CAMPAIGN.value, _NO_MARK],
         help="allowed: it may recur, and a call that holds it is heard as if it were unknown; "
-        "campaign: it is one, as every recording without a mark is taken to be",
+        "campaign: it is one, as every recording without a mark is taken to be; "
+        "none: take back what was said of it",
     )
     merging = _action(actions, "merge", _merge, "take the recordings of other stores that are new")
     merging.add_argument("others", nargs="+", metavar="OTHER")
@@ -203,7 +203,7 @@ def _remove(args: argparse.Namespace) -> int:
 def _mark(args: argparse.Namespace) -> int:
     with Store(args.store, create=False) as store, store.writing():
         for id in _ids(store, args.recording):
-            store.mark(id, args.mark)
+            store.mark(id, Mark.NONE if args.mark == _NO_MARK else Mark(args.mark))
     return EXIT_DONE
 
 

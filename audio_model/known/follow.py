@@ -149,7 +149,7 @@ class KnownRecordings:
         self, store: Store, follower: "Follower", matcher: Matcher, verdict: Verdict, at: float
     ) -> None:
         call, repetition = follower.call, follower.repetition
-        if repetition is not None and not follower.is_spread and not matcher.sure:
+        if repetition is not None and not matcher.sure:
             repetition.hear_again(matcher.allowed)
         repeated = None if repetition is None else repetition.match
         worth_learning = repeated is None and _is_worth_learning(matcher, verdict)
@@ -250,11 +250,6 @@ class Follower:
         """None once the store has failed."""
         if store is not None:
             self.matcher = Matcher(store, call.name, self._look_further)
-
-    @property
-    def is_spread(self) -> bool:
-        """Return whether another thread looks for repeated audio."""
-        return self._spread is not None
 
     @property
     def weighs(self) -> bool:

@@ -89,8 +89,8 @@ class Index:
         self._n_departures = -1
         self._levels: list[int] = []
         self._waiting, self._last = _NONE, _NONE
-        self._waiting_end = 0
-        """The position up to which what waits has been read."""
+        self._waiting_begin = self._waiting_end = 0
+        """The position from which on, and up to which, what waits has been read."""
 
     def added(self, n_positions: int) -> None:
         """Let a new recording wait, and move those that wait into the index if they are enough."""
@@ -110,28 +110,32 @@ class Index:
             end = first_position + len(codes)
             self._remove_postings(np.unique(_keys(codes)), first_position, end)
 
-    def search(self, codes: Codes, max_distance: int) -> Hits:
+    def search(self, codes: Codes, max_distance: int, since: int = 0) -> Hits:
         """Return where codes have the same key and 32 further bits that differ in few.
 
         Args:
             codes: the codes to search for, no two of the same key. [shape=(n_codes,)]
             max_distance: bits of the 32 that may differ.
+            since: the position from which on they are looked for.
         """
         keys = _keys(codes)
         order = np.argsort(keys)
         keys, wanted = keys[order], (codes[order] >> np.uint64(N_KEY_BITS)).astype(np.uint32)
         self._refresh()
         asked, positions = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
-        for found, counts, postings in (
-            self._postings(keys),
-            self._waiting.of(keys),
-            self._last.of(keys),
-        ):
+        places = [self._waiting.of(keys), self._last.of(keys)]
+        # What came last still waits, and the levels, which take longest, have none of it.
+        if since < self._waiting_begin or self._waiting_begin == self._waiting_end:
+            places.append(self._postings(keys))
+        for found, counts, postings in places:
             # The further bits of a posting are the higher half of it.
             distances = np.bitwise_count(postings.view("<u4")[1::2] ^ wanted[found].repeat(counts))
             near = np.flatnonzero(distances <= max_distance)
+            hits = (postings[near] & _POSITION_MASK).astype(np.int64)
+            if since:
+                near, hits = near[hits >= since], hits[hits >= since]
             asked.append(order[found[counts.cumsum().searchsorted(near, "right")]])
-            positions.append((postings[near] & _POSITION_MASK).astype(np.int64))
+            positions.append(hits)
         return Hits(np.concatenate(asked), np.concatenate(positions))
 
     def _postings(self, keys: Keys) -> Found:
@@ -160,7 +164,10 @@ class Index:
             levels = self._db.execute("SELECT level FROM levels WHERE n_postings ORDER BY level")
             self._levels = [level for (level,) in levels]
             self._waiting, self._last, self._waiting_end = _NONE, _NONE, 0
-        keys, postings, self._waiting_end = self._read_waiting(self._waiting_end)
+        keys, postings, begin, end = self._read_waiting(self._waiting_end)
+        if not self._waiting_end:
+            self._waiting_begin = begin
+        self._waiting_end = end
         self._last = self._last.with_more(keys, postings)
         if len(self._last.keys) > _LAST_POSTINGS:
             self._waiting = self._waiting.with_more(self._last.keys, self._last.postings)
@@ -174,25 +181,27 @@ class Index:
             (n_positions,),
         )
 
-    def _read_waiting(self, begin: int = 0) -> tuple[Keys, Postings, int]:
-        """Return the codes that wait from a position on, and the position behind them."""
+    def _read_waiting(self, since: int = 0) -> tuple[Keys, Postings, int, int]:
+        """Return the codes that wait from a position on, where they begin, and where they end."""
         rows = self._db.execute(
             "SELECT first_position, codes FROM recordings WHERE waiting AND first_position >= ? "
             "ORDER BY first_position",
-            (begin,),
-        )
+            (since,),
+        ).fetchall()
         keys, postings = [np.zeros(0, np.uint16)], [np.zeros(0, np.uint64)]
+        begin = rows[0][0] if rows else since
+        end = begin
         for first, blob in rows:
             codes = np.frombuffer(blob, "<u8")
             telling = codes != NOTHING
-            begin = first + len(codes)
-            positions = np.arange(first, begin, dtype=np.uint64)[telling]
+            end = first + len(codes)
+            positions = np.arange(first, end, dtype=np.uint64)[telling]
             keys.append(_keys(codes[telling]))
             postings.append(_further_bits(codes[telling]) | positions)
-        return np.concatenate(keys), np.concatenate(postings), begin
+        return np.concatenate(keys), np.concatenate(postings), begin, end
 
     def _index_waiting(self) -> None:
-        keys, postings, _ = self._read_waiting()
+        keys, postings, _, _ = self._read_waiting()
         order = np.argsort(keys, kind="stable")
         keys, postings = keys[order], postings[order]
         starts = np.flatnonzero(np.diff(keys.astype(np.int64), prepend=-1))

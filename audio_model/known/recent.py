@@ -11,11 +11,12 @@ whether its call is among them, so the files are their owner's alone to read.
 """
 
 import math
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from time import monotonic, time
+from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
@@ -128,11 +129,6 @@ class _Calls(Store):
             found = self._db.execute("SELECT 1 FROM facts WHERE call = ? LIMIT 1", (call,))
             return found.fetchone() is not None
 
-    def version(self) -> int:
-        """Return a number that changes when another process has written."""
-        with self._errors():
-            return self._pragma("data_version")
-
     def remember_count(self) -> int:
         with self._errors():
             found = self._db.execute("SELECT max(id) FROM recordings").fetchone()
@@ -158,7 +154,6 @@ class RecentCalls:
         self._slots: dict[int, int] = {}
         self._counts: dict[int, int] = {}
         self._looked_at = -math.inf
-        self._own_changes = 0
 
     def __len__(self) -> int:
         """Return the number of calls kept, as of the last look."""
@@ -171,11 +166,10 @@ class RecentCalls:
         self._files.clear()
         self._looked_at = -math.inf
 
-    def version(self) -> tuple[object, ...]:
-        """Return a value that changes whenever any process adds a call."""
+    def ends(self) -> dict[int, int]:
+        """Return where the calls that are kept end in each file: later ones lie behind it."""
         self._look()
-        versions = ((begin, calls.version()) for begin, calls in self._files.items())
-        return (self._own_changes, *versions)
+        return {begin: calls.end() for begin, calls in self._files.items()}
 
     def add(self, call: PhoneCall, codes: Codes) -> None:
         """Keep a call, unless it is there. Raises StoreError."""
@@ -187,7 +181,6 @@ class RecentCalls:
         begin, calls = self._current(now)
         calls.keep(call, codes, facts, now if facts.time is None else facts.time)
         self._counts[begin] = self._counts.get(begin, 0) + 1
-        self._own_changes += 1
 
     @contextmanager
     def adding(self) -> Iterator[None]:
@@ -213,11 +206,17 @@ class RecentCalls:
                 stack.enter_context(calls.reading())
             yield
 
-    def search(self, codes: Codes, max_distance: int) -> Hits:
-        """Look codes up, as in a store. The calls found last are those heard last."""
+    def search(
+        self, codes: Codes, max_distance: int, since: Mapping[int, int] = MappingProxyType({})
+    ) -> Hits:
+        """Look codes up, as in a store. The calls found last are those heard last.
+
+        Args:
+            since: where calls ended in each file; what lies before is left out.
+        """
         asked, positions = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
         for begin, calls in self._files.items():
-            hits = calls.search(codes, max_distance)
+            hits = calls.search(codes, max_distance, since.get(begin, 0))
             asked.append(hits.asked)
             positions.append(hits.positions + (self._slots[begin] << _SLOT_BITS))
         return Hits(np.concatenate(asked), np.concatenate(positions))
@@ -314,3 +313,26 @@ class RecentCalls:
         self._files.pop(begin).close()
         self._counts.pop(begin, None)
         self._slots.pop(begin, None)
+
+
+class CallsSince:
+    """The calls that were kept since a moment, to be searched as all of them are."""
+
+    def __init__(self, calls: RecentCalls, ends: Mapping[int, int]) -> None:
+        """
+        Args:
+            ends: where the calls ended at that moment; see :meth:`RecentCalls.ends`.
+        """
+        self._calls, self._ends = calls, ends
+
+    def reading(self) -> AbstractContextManager[None]:
+        """Several look-ups in one state."""
+        return self._calls.reading()
+
+    def search(self, codes: Codes, max_distance: int) -> Hits:
+        """Look codes up; see :meth:`RecentCalls.search`."""
+        return self._calls.search(codes, max_distance, self._ends)
+
+    def at(self, position: int) -> tuple[StoredRecording, Codes] | None:
+        """The call at a position, and its codes; None if it is gone."""
+        return self._calls.at(position)

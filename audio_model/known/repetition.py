@@ -27,7 +27,7 @@ from audio_model.known.counts import DAY_SECONDS, Counted
 from audio_model.known.fingerprint import CODES_PER_SECOND, NOTHING, Codes, Fingerprint
 from audio_model.known.match import Match
 from audio_model.known.matcher import Matcher
-from audio_model.known.recent import HeardCall, RecentCalls
+from audio_model.known.recent import CallsSince, HeardCall, RecentCalls
 from audio_model.known.recording import CODES_PER_POSITION, POSITIONS_PER_SECOND, LearntBy
 from audio_model.known.store import Store
 from audio_model.stream import PhoneCall
@@ -61,7 +61,8 @@ class Repetition:
         """
         self._store, self._recent, self.call = store, recent, call
         self._matcher = Matcher(recent, min_hits=LEAST_HITS)
-        self._version: tuple[object, ...] = ()
+        self._ends: dict[int, int] | None = None
+        """Where the calls that were kept ended when the leg began."""
         self._n_learnt = 0
         self.match: Match | None = None
         """The part that another call has, too, once that is sure; its recording is the store's."""
@@ -84,16 +85,17 @@ class Repetition:
         if self.match is not None and not over:
             self._matcher.append(fingerprint)
             return
-        self._version = self._recent.version()
+        if self._ends is None:
+            self._ends = self._recent.ends()
         self._matcher.add(fingerprint, over=over)
         self._take(seconds, allowed)
 
     def hear_again(self, allowed: Sequence[Match]) -> None:
-        """Look again at the end of a call, if other calls were kept since the last time."""
-        if self.match is not None or self._recent.version() == self._version:
+        """Search the calls that were kept since the leg began, now that it is over."""
+        if self.match is not None or self._ends is None or self._recent.ends() == self._ends:
             return
         codes = self._matcher.fingerprint
-        self._matcher = Matcher(self._recent, min_hits=LEAST_HITS)
+        self._matcher = Matcher(CallsSince(self._recent, self._ends), min_hits=LEAST_HITS)
         self._matcher.add(codes)
         self._take((len(codes) + 1) / CODES_PER_SECOND, allowed)
 

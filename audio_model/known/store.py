@@ -209,7 +209,7 @@ class Store(SqliteStore):
         if not codes.any():
             raise StoreError(f"{name}: nothing in it to know it by (too short, silent, or tones)")
         with self.writing():
-            start = self._end()
+            start = self.end()
             if start + len(codes) >= 1 << POSITION_BITS:
                 raise StoreError(f"{self.path}: the store is full")
             id = self._db.execute(
@@ -232,7 +232,7 @@ class Store(SqliteStore):
             self._db.execute(
                 "UPDATE recordings SET first_position = ?, n_positions = ?, codes = ?, waiting = 1 "
                 "WHERE id = ?",
-                (self._end(), len(kept), kept.astype("<u8").tobytes(), id),
+                (self.end(), len(kept), kept.astype("<u8").tobytes(), id),
             )
             self._index.added(len(kept))
 
@@ -300,12 +300,13 @@ class Store(SqliteStore):
         ).fetchone()
         self._index.remove(codes, first, waiting)
 
-    def _end(self) -> int:
+    def end(self) -> int:
         """Return the position behind the last recording."""
-        end = self._db.execute(
-            "SELECT first_position + n_positions FROM recordings "
-            "ORDER BY first_position DESC LIMIT 1"
-        ).fetchone()
+        with self._errors():
+            end = self._db.execute(
+                "SELECT first_position + n_positions FROM recordings "
+                "ORDER BY first_position DESC LIMIT 1"
+            ).fetchone()
         return 0 if end is None else int(end[0])
 
     def mark(self, id: int, mark: Mark) -> None:
@@ -384,15 +385,16 @@ class Store(SqliteStore):
         with self._transaction("BEGIN IMMEDIATE"):
             yield
 
-    def search(self, codes: Codes, max_distance: int) -> Hits:
+    def search(self, codes: Codes, max_distance: int, since: int = 0) -> Hits:
         """Return where codes have the same key and 32 further bits that differ in few.
 
         Args:
             codes: the codes to search for, no two of the same key. [shape=(n_codes,)]
             max_distance: bits of the 32 that may differ.
+            since: the position from which on they are looked for.
         """
         with self._errors():
-            return self._index.search(codes, max_distance)
+            return self._index.search(codes, max_distance, since)
 
     def _rolled_back(self) -> None:
         # Ids that were taken back are given anew.

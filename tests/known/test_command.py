@@ -159,6 +159,10 @@ def test_mark(store: Path, one: Path, capsys: pytest.CaptureFixture[str]) -> Non
     assert known("mark", store, one, "campaign") == 0
     with Store(store) as opened:
         assert [recording.mark for recording in opened.recordings()] == ["campaign"]
+    assert known("mark", store, "1", "none") == 0
+    with Store(store) as opened:
+        (recording,) = opened.recordings()
+    assert not recording.mark and not recording.may_recur
     with pytest.raises(StoreError, match="no recording 17"):
         known("mark", store, "17", "allowed")
 

@@ -1,6 +1,6 @@
 """What two calls hold is a recording, unless they are one call or it may recur."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -131,6 +131,24 @@ def test_of_two_processes_one_finds_what_both_hear_at_once(path: Path) -> None:
     assert repeats(hear(ours, played(MESSAGE, 5), "c")) or learnt(path)[0].times_heard == 3
     ours.close()
     theirs.close()
+
+
+def test_of_two_legs_at_once_one_finds_the_other_at_its_end(path: Path) -> None:
+    known = KnownRecordings(path, learn=True)
+    waiting: list[Callable[[], None]] = []
+    followers = [known.follow(PhoneCall(name), spread=waiting.append) for name in ("a", "b")]
+    for seed, follower in enumerate(followers):
+        follower.hear(played(MESSAGE, seed))
+        follower.flush()
+    for look in waiting:
+        look()
+    assert not any(map(repeats, followers))
+    for follower in followers:
+        follower.conclude(UNSURE)
+    assert [repeats(follower) for follower in followers] == [False, True]
+    (recording,) = learnt(path)
+    assert recording.times_heard == 2
+    known.close()
 
 
 class TestOneCall:

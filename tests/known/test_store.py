@@ -87,6 +87,22 @@ def test_a_hit_may_differ_in_further_bits_but_not_in_the_key(path: Path) -> None
         assert len(store.search(asked ^ np.uint64(1), 32).positions) == 0
 
 
+def test_what_came_since_a_moment_is_found_and_nothing_before_it(
+    path: Path, small_index: None
+) -> None:
+    with Store(path) as store:
+        ends = []
+        for seed in range(12):
+            ends.append(store.end())
+            store.add(f"recording {seed}", codes(seed))
+        for seed in range(12):
+            asked = codes(seed)[::EVERY]
+            for since, end in enumerate(ends):
+                found = [len(store.search(code, 0, end).asked) for code in np.split(asked, 40)]
+                assert sum(found) == (40 if seed >= since else 0)
+            assert not len(store.search(asked[:1], 0, store.end()).asked)
+
+
 def test_what_others_add_and_remove_is_seen_at_once(path: Path, small_index: None) -> None:
     with Store(path) as reader, Store(path) as writer:
         asked = codes(3)[::EVERY]
