@@ -87,6 +87,19 @@ def test_a_hit_may_differ_in_further_bits_but_not_in_the_key(path: Path) -> None
         assert len(store.search(asked ^ np.uint64(1), 32).positions) == 0
 
 
+def test_a_key_that_very_many_codes_have_is_left_out(
+    path: Path, small_index: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(index, "_MOST_POSTINGS", 8)
+    common, rare = np.array([0x10001], np.uint64), np.array([0x10002], np.uint64)
+    with Store(path) as store:
+        store.add("first", np.repeat(np.concatenate([common, rare]), EVERY))
+        for seed in range(8):
+            store.add(f"recording {seed}", np.concatenate([codes(seed), np.repeat(common, EVERY)]))
+            assert len(store.search(rare, 0).asked) == 1
+        assert len(store.search(common, 0).asked) < 8
+
+
 def test_what_came_since_a_moment_is_found_and_nothing_before_it(
     path: Path, small_index: None
 ) -> None:
