@@ -316,7 +316,7 @@ class RecentCalls:
 
 
 class CallsSince:
-    """The calls that were kept since a moment, to be searched as all of them are."""
+    """Searches the calls that were kept since a moment, as one searches all of them."""
 
     def __init__(self, calls: RecentCalls, ends: Mapping[int, int]) -> None:
         """
@@ -326,13 +326,13 @@ class CallsSince:
         self._calls, self._ends = calls, ends
 
     def reading(self) -> AbstractContextManager[None]:
-        """Several look-ups in one state."""
+        """Make several searches in one state of the files."""
         return self._calls.reading()
 
     def search(self, codes: Codes, max_distance: int) -> Hits:
-        """Look codes up; see :meth:`RecentCalls.search`."""
+        """Search for codes; see :meth:`RecentCalls.search`."""
         return self._calls.search(codes, max_distance, self._ends)
 
     def at(self, position: int) -> tuple[StoredRecording, Codes] | None:
-        """The call at a position, and its codes; None if it is gone."""
+        """Return the call at a position and its codes; None if it is gone."""
         return self._calls.at(position)
