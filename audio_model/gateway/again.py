@@ -1,4 +1,4 @@
-"""A leg heard again after its final event: has a recording begun since, or a human taken over?
+"""Hear a leg again after its final event: a recording may have begun, or a human taken over.
 
 Between two looks the audio is thrown away, so that a leg costs a fraction of one that is heard.
 """
@@ -15,7 +15,7 @@ logger = logging.getLogger(__name__)
 
 
 class Engine(Protocol):
-    """What runs the steps that wait; see :class:`audio_model.gateway.engine.Engine`."""
+    """The engine that runs waiting steps; see :class:`audio_model.gateway.engine.Engine`."""
 
     def queue(self, leg: "Again", /) -> None:
         """Hear what waits within the next round."""
@@ -47,12 +47,13 @@ class Again:
         engine: Engine,
         revise: Callable[[Verdict], None],
     ) -> None:
-        """
+        """Begin to hear a leg again.
+
         Args:
             said: the verdict that holds until it is revised.
             every_seconds: audio between the end of a look and the next.
             listen: begins a look.
-            revise: is given a verdict that is another one. ``unknown`` revises nothing.
+            revise: called with a verdict that differs. ``unknown`` revises nothing.
         """
         sample_bytes = SAMPLE_BYTES[raw_format.encoding]
         self._every_bytes = round(every_seconds * raw_format.sample_rate) * sample_bytes
@@ -63,7 +64,7 @@ class Again:
         self.queued = False
 
     def feed(self, payload: bytes) -> None:
-        """Bytes of the leg's stream, cut anywhere."""
+        """Take bytes of the leg's stream, cut anywhere."""
         if self._skip_bytes > 0:
             self._skip_bytes -= len(payload)
             if self._skip_bytes >= 0:
@@ -77,7 +78,7 @@ class Again:
             self._engine.queue(self)
 
     def heard(self, _: Verdict | None) -> None:
-        """The engine has run; a look that is over may revise what was said."""
+        """Revise the verdict if the look is over. The engine calls this after a run."""
         stream = self.stream
         if stream is None or not stream.finished or stream.n_ready:
             return
@@ -88,7 +89,7 @@ class Again:
             self._revise(verdict)
 
     def fail(self, detail: str) -> None:
-        """This look is lost; what was said holds."""
+        """Give up this look. The last verdict holds."""
         logger.warning("a leg could not be heard again: %s", detail)
         self._rest()
 

@@ -1,4 +1,4 @@
-"""The calls of this process: each has its legs, each leg its one final event."""
+"""The calls of this process. Each has its legs, and each leg has one final event."""
 
 import logging
 from collections import Counter
@@ -45,18 +45,19 @@ class Calls:
         keep: Keep | None = None,
         learn: Learn | None = None,
     ) -> None:
-        """
+        """Prepare to hear calls.
+
         Args:
             deadline_seconds: wall-clock time from a leg's first voice to its final event.
-            wait_seconds: for which the first voice is awaited.
-            listen_seconds: audio of a leg that is heard from its first voice on, by default what
-                the model is made for.
+            wait_seconds: how long the first voice is awaited.
+            listen_seconds: how much audio of a leg is heard from its first voice on, by default
+                what the model is made for.
             max_legs: legs heard at once; beyond them the answer is ``unknown: overload``.
             again_seconds: audio after which a leg is heard again, once and again, after its final
                 event; 0 for never.
             progress_seconds: audio between events of progress; 0 for none.
             listeners: called with every event of every call, after the call's own.
-            learn: is given what followed a leg, once its final event was told.
+            learn: called with a leg's follower after its final event.
         """
         self.detector = detector
         self.terms = Terms(
@@ -83,7 +84,7 @@ class Calls:
         """The last that came of each id."""
 
     def open(self, info: CallInfo, on_event: Listener, terms: Terms | None = None) -> "Call":
-        """A call begins. ``on_event`` is called with each of its events."""
+        """Begin a call. ``on_event`` is called with each of its events."""
         terms = terms or self.terms
         call = Call(self, replace(info.cut(), tenant=terms.tenant), on_event, terms)
         self._calls.add(call)
@@ -102,12 +103,12 @@ class Calls:
             call.close()
 
     def queue_age(self) -> float:
-        """Seconds for which the leg that is next to be heard has waited."""
+        """Return for how many seconds the next leg in the queue has waited."""
         return self.engine.queue_age()
 
     @property
     def full(self) -> bool:
-        """Whether a new leg would be refused."""
+        """Return whether a new leg would be refused."""
         return self.closing or self.open_legs >= self.max_legs or self.engine.full
 
     def agreed(self, tenant: Tenant | None, query: Mapping[str, str]) -> Terms:
@@ -121,7 +122,7 @@ class Calls:
         return terms
 
     def full_for(self, terms: Terms) -> bool:
-        """Whether a new leg would be refused on these terms."""
+        """Return whether a new leg would be refused on these terms."""
         most = terms.max_legs
         return self.full or (most is not None and self.open_by_tenant[terms.tenant] >= most)
 
@@ -152,6 +153,7 @@ class Calls:
         return Again(raw_format, said, self.again_seconds, listen, self.engine, revise)
 
     def forget(self, call: "Call") -> None:
+        """Remove a call that is over."""
         self._calls.discard(call)
         if self._by_id.get(call.info.id) is call:
             del self._by_id[call.info.id]
@@ -167,13 +169,15 @@ class Call:
 
     @property
     def finished(self) -> bool:
-        """Whether every leg gave its final event; False while there is none."""
+        """Return whether every leg gave its final event; False before the first leg."""
         return bool(self._legs) and all(leg.finished for leg in self._legs)
 
     def open_leg(self, name: str, raw_format: RawFormat) -> Leg:
-        """A party's media begin. Of a machine that is full the leg is finished already.
+        """Begin to hear a party's media.
 
-        ``raw_format`` is of this party alone: one channel.
+        On a machine that is full, the leg is finished already. ``raw_format`` is of this party
+        alone:
+        one channel.
         """
         calls, terms = self._calls, self.terms
         full = calls.full_for(terms)
@@ -209,13 +213,13 @@ class Call:
         return leg
 
     def close(self) -> None:
-        """The call is over: every open leg gives its final event."""
+        """End the call: every open leg gives its final event."""
         for leg in self._legs:
             leg.close()
         self._calls.forget(self)
 
     def fail(self, detail: str) -> None:
-        """Every open leg ends as unknown, for an error that ``detail`` tells."""
+        """End every open leg as unknown, for an error. ``detail`` describes the error."""
         for leg in self._legs:
             leg.fail(detail)
 

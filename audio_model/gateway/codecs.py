@@ -1,8 +1,8 @@
-"""What gateways send: names and payload types of codecs, and the way from a payload to samples.
+"""Codecs that gateways send: their names, their payload types, and their decoders.
 
-Payload types are those of RFC 3551, table 4. Codecs that one packet's bytes explain (G.711, linear
-PCM) need no state; G.722 and Opus carry theirs from packet to packet, so each stream has a decoder
-of its own.
+Payload types are those of RFC 3551, table 4. Codecs whose packets stand alone (G.711, linear PCM)
+need no state. G.722 and Opus carry state from packet to packet, so each stream has a decoder of its
+own.
 """
 
 from collections.abc import Callable
@@ -41,7 +41,7 @@ class Codec:
     """The static one, if there is one."""
 
     def decoder(self) -> PayloadDecoder:
-        """A decoder for one stream. It raises DecodeError."""
+        """Return a decoder for one stream. It raises DecodeError."""
         match self.name:
             case "G722":
                 return _AvDecoder("g722", self.raw_format.sample_rate)
@@ -53,7 +53,7 @@ class Codec:
                 return bytes
 
     def ticks(self, n_bytes: int) -> int:
-        """How far RTP's clock goes in ``n_bytes`` of the raw format."""
+        """Return how far RTP's clock goes in ``n_bytes`` of the raw format."""
         samples = n_bytes if self.raw_format.encoding is not Encoding.S16LE else n_bytes // 2
         return samples * self.clock_rate // self.raw_format.sample_rate
 
@@ -83,12 +83,12 @@ _BY_PAYLOAD_TYPE = {codec.payload_type: codec for codec in CODECS if codec.paylo
 
 
 def by_rtpmap(name: str, clock_rate: int, channels: int = 1) -> Codec | None:
-    """The codec of ``a=rtpmap:... name/clock_rate/channels``, if it is understood."""
+    """Return the codec of ``a=rtpmap:... name/clock_rate/channels``, or None if it is unknown."""
     return _BY_RTPMAP.get((name.upper(), clock_rate, channels))
 
 
 def by_payload_type(payload_type: int) -> Codec | None:
-    """The codec of a static payload type, if it is understood."""
+    """Return the codec of a static payload type, or None if it is unknown."""
     return _BY_PAYLOAD_TYPE.get(payload_type)
 
 
@@ -114,6 +114,6 @@ class _AvDecoder:
 
 
 def _swapped(payload: bytes) -> bytes:
-    """L16 is sent in network byte order (RFC 3551, 4.5.11)."""
+    """Swap the bytes of L16, which is sent in network byte order (RFC 3551, 4.5.11)."""
     whole = len(payload) // 2 * 2
     return np.frombuffer(payload[:whole], ">i2").astype("<i2").tobytes()

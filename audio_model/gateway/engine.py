@@ -1,8 +1,8 @@
-"""The network for many legs: whoever has audio waiting is heard together with others.
+"""The network for many legs: legs with waiting audio are heard together.
 
 A run of the network costs half as much for each leg when it holds several legs and several steps
-of each. So legs queue for the next round; rounds come soon after one another while the machine is
-idle, which gives events at once, and further apart the busier it is, which gives capacity.
+of each. So legs queue for the next round. On an idle machine rounds follow soon after one another,
+which gives events at once. On a busy one they are further apart, which gives capacity.
 """
 
 import asyncio
@@ -77,13 +77,13 @@ class Engine:
         """
 
     def queue(self, leg: Leg | Again) -> None:
-        """A leg has steps waiting; it is heard within the next round."""
+        """Queue a leg with steps waiting. It is heard within the next round."""
         leg.queued = True
         self._waiting.append((leg, monotonic()))
         self._schedule()
 
     def conclude(self, leg: Leg) -> None:
-        """A leg's time is up: it is heard at once, before those that queue, and closed.
+        """Hear a leg whose time is up at once, before those in the queue, and close it.
 
         Calls that began together end together, so these legs share runs as well.
         """
@@ -93,14 +93,14 @@ class Engine:
 
     @property
     def full(self) -> bool:
-        """Whether another leg would make all of them late."""
+        """Return whether another leg would make all of them late."""
         load, age, lag = self.load(), self.queue_age(), self._lag.seconds
         most = BUSY if self._stolen > STOLEN else MAX_LOAD
         return load > most or age > MAX_AGE or lag > MAX_LAG
 
     @property
     def behind(self) -> bool:
-        """Whether audio may have come that was not read or not heard yet."""
+        """Return whether audio may have come that was not read or not heard yet."""
         return self.load() > BUSY or self._lag.peak > MAX_LAG / 2 or self.queue_age() > MAX_AGE / 2
 
     def ahead(self) -> float:
@@ -109,7 +109,7 @@ class Engine:
         return LAGS_AHEAD * self._lag.peak + pause
 
     def queue_age(self) -> float:
-        """Seconds for which the first in the queue has waited."""
+        """Return for how many seconds the first leg in the queue has waited."""
         first = self._turn or self._waiting
         return monotonic() - first[0][1] if first else 0.0
 
@@ -132,7 +132,7 @@ class Engine:
         return self._load
 
     def _beyond_busy(self) -> float:
-        """0 to 1 for a load from BUSY to FULL."""
+        """Return 0 to 1 for a load from BUSY to FULL."""
         return min(1.0, max(0.0, (self._load - BUSY) / (FULL - BUSY)))
 
     def _pause(self) -> float:
@@ -227,7 +227,10 @@ class Engine:
 
 
 def _decode(leg: Leg | Again) -> int:
-    """The leg's steps that are ready; of one that can't be decoded none, and it is answered."""
+    """Return how many steps of the leg are ready.
+
+    A leg that can't be decoded has none and is answered.
+    """
     try:
         return 0 if leg.stream is None else leg.stream.decode()
     except Exception:

@@ -1,4 +1,4 @@
-"""What is said of a leg while its call goes on."""
+"""The events of a leg while its call goes on."""
 
 import math
 import time
@@ -16,6 +16,8 @@ MAX_DETAILS = 50
 
 
 class EventKind(StrEnum):
+    """The kind of an event."""
+
     PROGRESS = "progress"
     """How the score stands; nothing to act on."""
     VERDICT = "verdict"
@@ -28,7 +30,7 @@ class EventKind(StrEnum):
 
 @dataclass(frozen=True)
 class CallInfo:
-    """What the gateway tells of a call."""
+    """The facts about a call that its gateway sends."""
 
     id: str
     """The gateway's own id of the call where it has one."""
@@ -43,7 +45,7 @@ class CallInfo:
     """Whose the call is; empty without tenants."""
 
     def cut(self) -> "CallInfo":
-        """The same with every text within ``MAX_TEXT`` and at most ``MAX_DETAILS`` details."""
+        """Return the facts within ``MAX_TEXT`` a text and ``MAX_DETAILS`` details."""
         details = {
             name[:MAX_TEXT]: value[:MAX_TEXT]
             for name, value in islice(self.details.items(), MAX_DETAILS)
@@ -75,11 +77,11 @@ class Event:
 
     @property
     def known(self) -> KnownRecording | None:
-        """The known recording that the leg repeats."""
+        """Return the known recording that the leg repeats, or None."""
         return self.verdict.evidence.known
 
     def as_dict(self) -> dict[str, Any]:
-        """The event for JSON; the evidence is in the final one alone."""
+        """Return the event for JSON. Only the final event has evidence."""
         verdict, known = self.verdict, self.known
         values: dict[str, Any] = {
             "event": str(self.kind),

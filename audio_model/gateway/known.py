@@ -1,8 +1,9 @@
-"""The store of known recordings beside live calls: read while they are heard, taught behind them.
+"""The store of known recordings beside live calls: read during a call, taught after it.
 
-What is known is few, and looked up where calls are heard. The calls of the last hours are many, and
-looked up in another thread: a leg has what was found by the time of its verdict, and never waits.
-Each thread has the files open for itself. Whatever befalls them, calls pass on the network alone.
+Known recordings are few, and looked up in the thread that hears calls. The calls of the last hours
+are many, and looked up in another thread: a leg gets what was found by the time of its verdict, and
+never waits. Each thread has the files open for itself. Whatever happens to the files, calls pass on
+the network alone.
 """
 
 from collections.abc import Callable
@@ -31,7 +32,10 @@ class HeardBefore:
     def __init__(
         self, store: Path, metrics: Metrics, *, learn: bool, keep: Keep | None = None
     ) -> None:
-        """Raises StoreError if the store can't be used; one that learns is made."""
+        """Open the store. One that learns is made if it is missing.
+
+        Raises StoreError if the store can't be used.
+        """
         with Store(store, create=learn):
             self._path, self._on_failure = store, metrics.known_errors.inc
         self._followed: list[KnownRecordings] = []
@@ -44,7 +48,7 @@ class HeardBefore:
 
     @classmethod
     def of(cls, detection: Detection, metrics: Metrics) -> "HeardBefore | None":
-        """As the settings want it; None without a store. Raises StoreError."""
+        """Open the store of the settings; None without one. Raises StoreError."""
         if detection.known is None:
             return None
         keep = Keep(
@@ -56,18 +60,18 @@ class HeardBefore:
         return cls(detection.known, metrics, learn=detection.known_learn, keep=keep)
 
     def reader(self) -> KnownRecordings:
-        """The store for one thread, which learns nothing."""
+        """Return the store for one thread, which learns nothing."""
         reader = KnownRecordings(self._path, on_failure=self._on_failure)
         self._followed.append(reader)
         return reader
 
     @property
     def works(self) -> bool:
-        """Whether the store is there, and could be used when it was last tried."""
+        """Return whether the store is there and worked when it was last tried."""
         return self._path.is_file() and not any(reader.failing for reader in self._followed)
 
     def beside(self, detector: Detector) -> Detector:
-        """A detector for the event loop's thread."""
+        """Return a detector for the event loop's thread."""
         reader = self.reader()
         if self._pupil is None:
             return detector.knowing(reader)

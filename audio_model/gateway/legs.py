@@ -45,7 +45,7 @@ HearAgain = Callable[["Leg", VerdictKind, Callable[[Verdict], None]], Again]
 
 
 class Engine(Protocol):
-    """What runs legs' waiting steps; see :class:`audio_model.gateway.engine.Engine`."""
+    """The engine that runs waiting steps; see :class:`audio_model.gateway.engine.Engine`."""
 
     def queue(self, leg: "Leg", /) -> None:
         """Hear a leg, which has steps waiting, within the next round."""
@@ -58,7 +58,7 @@ class Engine(Protocol):
 
     @property
     def behind(self) -> bool:
-        """Whether audio may have come that was not read or not heard yet."""
+        """Return whether audio may have come that was not read or not heard yet."""
 
 
 class Leg:
@@ -109,14 +109,16 @@ class Leg:
         learn: Learn | None = None,
         again: HearAgain | None = None,
     ) -> None:
-        """
+        """Begin to hear a leg.
+
         Args:
             deadline_seconds: from the first voice to the final event, in wall-clock time.
-            wait_seconds: for which the first voice is awaited. Without it the final event comes
-                after these or ``deadline_seconds``, whichever is more.
+            wait_seconds: how long the first voice is awaited. Without one, the final event comes
+            after
+                these or ``deadline_seconds``, whichever is more.
             progress_seconds: audio between events of progress; 0 for none.
             keep: whether :attr:`kept` is to hold what was fed.
-            learn: is given the stream behind the final event.
+            learn: called with the stream after the final event.
             again: begins to hear the leg again, after its final event.
         """
         self.name, self.raw_format = name, raw_format
@@ -148,21 +150,21 @@ class Leg:
 
     @property
     def finished(self) -> bool:
-        """Whether the final event was given."""
+        """Return whether the final event was given."""
         return self.stream is None
 
     @property
     def hears(self) -> bool:
-        """Whether packets are still of use."""
+        """Return whether packets are still of use."""
         return self.stream is not None or self._again is not None
 
     @property
     def kept(self) -> bytes:
-        """The audio as it was fed; empty unless it was to be kept."""
+        """Return the audio as it was fed; empty unless it is kept."""
         return bytes(self._kept or b"")
 
     def feed(self, payload: bytes) -> None:
-        """Bytes of a stream, cut anywhere."""
+        """Take bytes of a stream, cut anywhere."""
         if self.stream is None:
             if isinstance(self._again, Again):
                 self._again.feed(payload)
@@ -173,7 +175,7 @@ class Leg:
             self._engine.queue(self)
 
     def feed_numbered(self, number: int, payload: bytes) -> None:
-        """A packet of whole samples that may have come late, twice or out of order.
+        """Take a packet of whole samples that may have come late, twice or out of order.
 
         Args:
             number: one more for each packet that was sent; it does not wrap around.
@@ -191,7 +193,7 @@ class Leg:
             self.feed(packet)
 
     def heard(self, verdict: Verdict | None) -> None:
-        """The engine has run: ``verdict`` if it has changed."""
+        """Report the verdict if it has changed. The engine calls this after a run."""
         stream = self.stream
         if stream is None:
             return
@@ -206,9 +208,9 @@ class Leg:
             self._report(self, EventKind.PROGRESS, stream.verdict(), "")
 
     def conclude(self, *, at_once: bool) -> None:
-        """The engine has heard the leg, for its time is up: close it, or go on waiting for a voice.
+        """Close the leg when its time is up, or go on waiting for a voice.
 
-        ``at_once`` as in :meth:`close`: there was no time to hear it.
+        ``at_once`` is as in :meth:`close`: there was no time to hear the leg.
         """
         stream = self.stream
         if stream is None or self.answer_by > self._asked:
@@ -218,7 +220,7 @@ class Leg:
             self.close(at_once=at_once)
 
     def close(self, *, at_once: bool = False) -> None:
-        """No more audio will come: hear the rest and give the final event.
+        """End the audio: hear the rest and give the final event.
 
         ``at_once`` leaves whole steps unheard, because there is no time for them: the verdict so
         far holds, or else it is ``unknown: overload``.
@@ -249,7 +251,7 @@ class Leg:
                 self._learn(stream)
 
     def fail(self, detail: str, reason: Reason = Reason.ERROR) -> None:
-        """The final event, now: unknown, for this reason."""
+        """Give the final event now: unknown, for this reason."""
         if self.stream is None:
             return
         unknown = replace(

@@ -88,7 +88,7 @@ async def _reload(server: Server, read_again: Callable[[], Settings]) -> None:
 
 
 def main(arguments: argparse.Namespace) -> int:
-    """``audio-model serve``; returns the exit status. Raises AudioModelError."""
+    """Run ``audio-model serve`` and return the exit status. Raises AudioModelError."""
     chosen = settings.load(arguments, os.environ)
     logs.set_up(chosen.records)
     _allow_many_connections()
@@ -98,7 +98,7 @@ def main(arguments: argparse.Namespace) -> int:
 
 
 def _allow_many_connections() -> None:
-    """As many open files as the system lets us have: each connection is one."""
+    """Allow as many open files as the system permits: each connection is one."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 

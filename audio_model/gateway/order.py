@@ -1,4 +1,4 @@
-"""Packets put back in order by their numbers; what stays lost becomes silence of its length."""
+"""Put packets back in order by their numbers. A lost packet becomes silence of its length."""
 
 from collections.abc import Iterator
 
@@ -21,7 +21,10 @@ class PacketOrder:
     """
 
     def __init__(self, silence: bytes) -> None:
-        """``silence``: one sample of it in the leg's encoding."""
+        """Begin a stream.
+
+        ``silence`` is one sample of it in the leg's encoding.
+        """
         self._silence = silence
         self._next: int | None = None
         self._ahead: dict[int, bytes] = {}
@@ -29,7 +32,10 @@ class PacketOrder:
         self.dropped = 0
 
     def passes(self, number: int) -> bool:
-        """Whether a packet goes on at once, and is not to be put: the usual case, made cheap."""
+        """Return whether a packet goes on at once, and is not to be put.
+
+        This makes the usual case cheap.
+        """
         if number != self._next or self._ahead:
             return False
         self._next = number + 1
@@ -58,7 +64,7 @@ class PacketOrder:
             yield from self._in_turn()
 
     def rest(self) -> Iterator[bytes]:
-        """What still waits, at the end of the call."""
+        """Yield what still waits, at the end of the call."""
         while self._ahead:
             yield from self._in_turn()
             if self._ahead:
@@ -70,7 +76,7 @@ class PacketOrder:
             self._next += 1
 
     def _make_up(self) -> bytes:
-        """Silence up to the first packet that waits, as if each were as long as that one."""
+        """Return silence up to the first packet that waits, in packets of that one's length."""
         assert self._next is not None
         first = min(self._ahead)
         missing = first - self._next

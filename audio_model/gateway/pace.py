@@ -1,7 +1,7 @@
-"""The sample rate of 16-bit audio that nobody has named: told by its frames' length and its pace.
+"""The sample rate of unnamed 16-bit audio, by the length of its frames and by its pace.
 
-Gateways send a call's audio as it is spoken, so bytes a second tell the rate. A wrong rate would
-give a wrong verdict, so where length and pace do not tell it, nothing is assumed.
+Gateways send a call's audio as it is spoken, so bytes a second give its rate. A wrong rate would
+give a wrong verdict, so no rate is assumed where length and pace leave it open.
 """
 
 from math import log
@@ -26,7 +26,7 @@ _AT_ONCE_SECONDS = 0.005
 
 
 def is_doubtful(frame_bytes: int) -> bool:
-    """Whether frames of one channel and this length may well have another rate than 8 kHz."""
+    """Return whether frames of one channel and this length may have another rate than 8 kHz."""
     return frame_bytes != USUAL_BYTES and any(rate != SAMPLE_RATE for rate in _fitting(frame_bytes))
 
 
@@ -50,11 +50,11 @@ class Pace:
 
     @property
     def is_usual(self) -> bool:
-        """Whether the frames are what every gateway sends that names no rate."""
+        """Return whether the frames are those of gateways that send 8 kHz and name no rate."""
         return self.frame_bytes == USUAL_BYTES
 
     def settled(self, now: float) -> bool:
-        """Whether :meth:`sample_rate` is worth asking, or will not be worth it any more."""
+        """Return whether :meth:`sample_rate` is as good as it will be."""
         waited = now - self._began
         known = waited >= PACE_SECONDS and self.sample_rate() is not None
         return known or waited >= GIVE_UP_SECONDS
@@ -79,7 +79,7 @@ class Pace:
         return None if rate == SAMPLE_RATE else rate
 
     def watched(self, now: float) -> bool:
-        """Whether the pace was watched for long enough to believe it."""
+        """Return whether the pace was watched for long enough to trust it."""
         return now - self._began >= PACE_SECONDS
 
     def _nearest(self, samples: float) -> int | None:

@@ -1,8 +1,10 @@
-"""Fewer, larger reads: packets wait in the kernel and come several at once.
+"""Fewer, larger reads: packets wait in the kernel and are read several at once.
 
-To be woken for a packet of 20 ms and to read it costs more than to hear it. While the machine is
-busy, a connection that was read rests for a moment; what comes meanwhile is read at one go. A
-connection whose call has had its final event rests always, and longer: gateways go on streaming to
+Waking up for a packet of 20 ms and reading it costs more than hearing it. While the machine is
+busy, a connection that was read rests for a moment, and the packets of that moment are read
+together.
+A connection whose call has had its final event always rests, and longer: gateways go on streaming
+to
 the end of the call, and closing the stream would touch some of their calls.
 """
 
@@ -31,9 +33,9 @@ class Pacer:
         self._heard, self._over = _Resting(), _Resting()
 
     def has_read(self, transport: asyncio.Transport, *, over: bool = False) -> None:
-        """A connection's packets were read; to be called for every read.
+        """Note that a connection's packets were read. Call this for every read.
 
-        ``over``: its call was answered, and what comes is thrown away.
+        ``over`` says that its call was answered and that its packets are dropped.
         """
         rest = max(OVER_SECONDS, self._engine.rest) if over else self._engine.rest
         if rest and transport.is_reading():

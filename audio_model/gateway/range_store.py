@@ -1,4 +1,4 @@
-"""One thread's way to a store that may be locked, full, damaged or taken away while it is used."""
+"""One thread's access to a store that may be locked, full, damaged or removed meanwhile."""
 
 import asyncio
 import os
@@ -30,7 +30,8 @@ class RangeStoreThread:
         busy_seconds: float,
         makes: bool,
     ) -> None:
-        """
+        """Start the thread.
+
         Args:
             policy: given to the store whenever it is opened; see :class:`RangeStore`.
             busy_seconds: how long to wait for another process.
@@ -42,7 +43,7 @@ class RangeStoreThread:
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="ranges")
 
     async def do(self, job: Callable[[RangeStore], T]) -> T:
-        """A job's answer. Raises RangeStoreError."""
+        """Run a job in the thread and return its result. Raises RangeStoreError."""
         return await asyncio.get_running_loop().run_in_executor(self._executor, self._do, job)
 
     async def reopen(self, policy: Policy | None, *, makes: bool) -> None:
@@ -56,7 +57,7 @@ class RangeStoreThread:
         self._executor.shutdown()
 
     def open(self) -> RangeStore:
-        """The store, opened if it is not. Raises RangeStoreError."""
+        """Return the store, and open it if it is not. Raises RangeStoreError."""
         if self._store is None or not self._store.is_there():
             self._close()
             if not self._makes and not Path(self._path).exists():

@@ -1,9 +1,8 @@
 """Ranges inside ``serve``: an outlet of its events, and the answers of two routes.
 
 The store is written in one thread and read in another, so that advice never waits for the disk.
-What is waiting goes to it together, and the disk's sync is shared by all that came meanwhile. A
-store that fails is told of once, when it begins to, and calls wait for it meanwhile; no call's
-answer does.
+Waiting events are written together and share one sync of the disk. A failure of the store is logged
+once, when it begins, and events wait for the store meanwhile. No call's answer waits.
 """
 
 import asyncio
@@ -73,12 +72,13 @@ class Ranges:
         policy: Policy | None = None,
         told: Told | None = None,
     ) -> None:
-        """
+        """Open the store.
+
         Args:
-            path: of the store.
+            path: the store's path.
             hash_number: how ranges, which may be numbers, are written to the log.
-            policy: when breakers move.
-            told: is given each change, in the event loop's thread.
+            policy: the thresholds and times of breakers.
+            told: called with each change, in the event loop's thread.
 
         Raises RangeStoreError if the store can't be opened, unless that may soon be over.
         """
@@ -114,21 +114,21 @@ class Ranges:
 
     @property
     def works(self) -> bool:
-        """Whether the store is there, and could be used when it was last tried."""
+        """Return whether the store is there and worked when it was last tried."""
         return not self._failing and self._path.exists()
 
     async def range(self, number: str) -> dict[str, object]:
-        """The answer of ``GET /v1/ranges/{number}``. Raises HttpError."""
+        """Return the answer of ``GET /v1/ranges/{number}``. Raises HttpError."""
         if not 0 < len(number) <= MAX_NUMBER:
             raise HttpError(400, "bad_request", f"a number has 1 to {MAX_NUMBER} characters")
         return await self._ask(self._reader, lambda store: _describe(store, number))
 
     async def campaigns(self) -> dict[str, object]:
-        """The answer of ``GET /v1/campaigns``: those that run. Raises HttpError."""
+        """Return the answer of ``GET /v1/campaigns``: those that run. Raises HttpError."""
         return await self._ask(self._reader, _campaigns)
 
     async def feedback(self, body: bytes) -> dict[str, object]:
-        """The answer of ``POST /v1/feedback``. Raises HttpError.
+        """Return the answer of ``POST /v1/feedback``. Raises HttpError.
 
         The body is ``{"call": ID, "mark": "recorded" or "live"}``, with the id of serve's events.
         """
@@ -147,7 +147,7 @@ class Ranges:
         return {"call": wanted.call, "mark": wanted.mark, "changes": changes}
 
     async def advise(self, number: str) -> dict[str, object] | None:
-        """What to do with a number now, as in :meth:`range`; None if the store can't say in time.
+        """Return the advice on a number now, as in :meth:`range`; None if the store is late.
 
         It never raises: a call that waits for it goes on.
         """
@@ -300,7 +300,7 @@ def _describe(store: RangeStore, number: str) -> dict[str, object]:
 
 
 def call_of(event: Event) -> RangeCall:
-    """The final event of a caller's leg as a call."""
+    """Return the final event of a caller's leg as a call."""
     call, verdict = event.call, event.verdict
     known = verdict.evidence.known
     return RangeCall(

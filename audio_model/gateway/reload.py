@@ -1,4 +1,4 @@
-"""SIGHUP: settings read again while calls go on, and what of them can change without a restart."""
+"""SIGHUP: read settings again while calls go on, and apply those that need no restart."""
 
 import logging
 from collections.abc import Iterator

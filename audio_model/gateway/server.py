@@ -1,4 +1,4 @@
-"""A server: everything put together, started, and stopped so that no call is left unanswered."""
+"""The server: put everything together, start it, and stop it so that every call is answered."""
 
 import asyncio
 import logging
@@ -66,7 +66,7 @@ class Server:
     """One server; made, started and stopped in one event loop."""
 
     def __init__(self, settings: Settings) -> None:
-        """Raises AudioModelError for a model or a folder that can't be used."""
+        """Prepare the server. Raises AudioModelError for a model or a folder that can't be used."""
         self.settings = settings
         detection, records = settings.detection, settings.records
         self.detector = Detector.load(detection.model, max_false_alarm=detection.max_false_alarm)
@@ -210,7 +210,7 @@ class Server:
         logger.info("settings were read again")
 
     def _check_tenants(self, settings: Settings) -> None:
-        """Raises UsageError for a budget that the model was not measured for."""
+        """Raise UsageError for a budget that the model was not measured for."""
         for tenant in settings.access.tenants:
             if tenant.max_false_alarm is not None:
                 try:
@@ -270,7 +270,7 @@ class Server:
             self.addresses.append(f"sip://{Address(where.host, siprec.port)}")
 
     def _parts(self) -> Parts:
-        """What the settings have this server use, and whether it works."""
+        """Return the parts that this server uses, and whether each works."""
         ami, ari, rtpengine = self._ami, self._ari, self.api.rtpengine
         ranges, known = self._ranges, self._heard_before
         parts: dict[str, Callable[[], bool]] = {}
@@ -330,7 +330,7 @@ class Server:
             self.calls.listeners += (self._ari.add,)
 
     def _describe(self, call_id: str) -> CallInfo | None:
-        """What is known of a call whose audio comes by AudioSocket."""
+        """Return the facts about a call whose audio comes by AudioSocket."""
         return None if self._ari is None else self._ari.describe(call_id)
 
     def _accept(self) -> asyncio.Protocol:
@@ -355,7 +355,7 @@ class _Refusal(asyncio.Protocol):
 
 @contextmanager
 def _bound(where: Address) -> Iterator[None]:
-    """Turns a failure to listen into a UsageError that names the address."""
+    """Turn a failure to listen into a UsageError that names the address."""
     try:
         yield
     except OSError as error:

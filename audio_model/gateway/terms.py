@@ -19,7 +19,7 @@ ASKED: Mapping[str, tuple[str, Parse]] = {
 
 @dataclass(frozen=True)
 class Terms:
-    """How the legs of a call are heard, and whose the call is."""
+    """How the legs of a call are heard, and which tenant the call belongs to."""
 
     deadline_seconds: float
     """Wall-clock time from a leg's first voice to its final event."""

@@ -1,4 +1,4 @@
-"""The certificate that https and wss are served with."""
+"""The certificate for https and wss."""
 
 import ssl
 

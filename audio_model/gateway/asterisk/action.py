@@ -1,4 +1,4 @@
-"""What is done about an event."""
+"""The action that follows an event."""
 
 import math
 from enum import StrEnum
@@ -12,7 +12,7 @@ TOLD_SECONDS = 1.0
 
 
 class HangUp(StrEnum):
-    """When the server ends a connection, which then ends the application in the dialplan."""
+    """The event at which the server ends a connection, and so the application in the dialplan."""
 
     NEVER = "never"
     """Audio goes on being taken and thrown away until Asterisk ends the call."""
@@ -22,7 +22,7 @@ class HangUp(StrEnum):
     """As soon as the verdict is recorded or live, or final: the dialplan goes on."""
 
     def asks(self, event: Event) -> bool:
-        """Whether an event is what the connection was to last for."""
+        """Return whether an event is the one at which the connection ends."""
         verdict = event.verdict.verdict
         final = event.kind is EventKind.FINAL
         stands = event.kind is EventKind.VERDICT and verdict is not VerdictKind.UNKNOWN
@@ -32,7 +32,7 @@ class HangUp(StrEnum):
 
 
 class Action(StrEnum):
-    """What Asterisk is asked to do about a verdict."""
+    """The action that Asterisk takes on a verdict."""
 
     VARIABLE = "variable"
     HANGUP = "hangup"
@@ -42,9 +42,10 @@ class Action(StrEnum):
 
 
 def asks_to_hang_up(action: Action, event: Event) -> bool:
-    """Whether the call is to end now. A verdict counts before it is final, as its rates do.
+    """Return whether the call is to end now.
 
-    One that is revised later does not: by then people may speak, and music on hold is recorded.
+    A verdict counts before it is final, as its rates do. A verdict that is revised later doesn't
+    count: by then people may speak, and music on hold is recorded.
     """
     recorded = event.verdict.verdict is VerdictKind.RECORDED
     counts = event.kind in (EventKind.VERDICT, EventKind.FINAL)
@@ -52,13 +53,13 @@ def asks_to_hang_up(action: Action, event: Event) -> bool:
 
 
 def asks_to_transfer(action: Action, event: Event) -> bool:
-    """Whether the channel is to go to the extension for recordings now."""
+    """Return whether the channel is to go to the extension for recordings now."""
     recorded = event.verdict.verdict is VerdictKind.RECORDED
     return action is Action.TRANSFER and recorded and event.kind is not EventKind.PROGRESS
 
 
 def variables_to_set(action: Action, event: Event) -> dict[str, str]:
-    """The channel variables to set now; none while nothing new is known."""
+    """Return the channel variables to set now; none while nothing new is known."""
     if action is Action.HANGUP or event.kind is EventKind.PROGRESS:
         return {}
     verdict = event.verdict

@@ -1,6 +1,6 @@
-"""A verdict in channel variables of Asterisk, those of its own AMD() among them.
+"""A verdict in channel variables of Asterisk, with those of its own AMD() among them.
 
-A dialplan that asks ``AMDSTATUS`` after ``AMD()`` works unchanged. Source: Asterisk documentation,
+A dialplan that reads ``AMDSTATUS`` after ``AMD()`` works unchanged. Source: Asterisk documentation,
 "AMD" (Dialplan Applications).
 """
 
@@ -11,6 +11,8 @@ from audio_model.decision import Reason, VerdictKind
 
 
 class AmdStatus(StrEnum):
+    """The values of ``AMDSTATUS``."""
+
     HUMAN = "HUMAN"
     MACHINE = "MACHINE"
     NOTSURE = "NOTSURE"
@@ -33,15 +35,15 @@ def channel_variables(
     *,
     hung_up: bool = False,
 ) -> dict[str, str]:
-    """The variables' values by their names.
+    """Return the variables' values by their names.
 
     Args:
         score: None if no audio was heard.
         reason: why the verdict is unknown.
         seconds: audio heard.
 
-    ``AMDCAUSE`` is written as AMD() writes it, with hyphens: ``RECORDED-0.975-2320``, what was said
-    or why it is unknown, the score, and the milliseconds heard.
+    ``AMDCAUSE`` is written as AMD() writes it, with hyphens: ``RECORDED-0.975-2320`` holds the
+    verdict or the reason of an unknown one, the score, and the milliseconds heard.
     """
     shown = "0" if score is None else f"{score:.3f}"
     cause = reason.upper() or verdict.upper()
@@ -57,7 +59,7 @@ def channel_variables(
 
 
 def range_variables(advice: Mapping[str, object]) -> dict[str, str]:
-    """Advice on the caller's number, as ``GET /v1/ranges/{number}`` gives it, by variables."""
+    """Return variables with the advice that ``GET /v1/ranges/{number}`` gives on the caller."""
     return {
         "AUDIOMODEL_RANGE_ACT": str(advice["act"]),
         "AUDIOMODEL_RANGE_STATE": str(advice["state"]),

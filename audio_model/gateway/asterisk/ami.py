@@ -68,7 +68,7 @@ class _Request:
 
 @dataclass
 class _Unanswered:
-    """What Asterisk still owes about a call."""
+    """The actions for a call that Asterisk has not answered yet."""
 
     n: int = 0
     none: asyncio.Event = field(default_factory=asyncio.Event)
@@ -92,10 +92,11 @@ class Ami:
         hears: Hears = lambda call_id: False,
         transfer_to: str = "",
     ) -> None:
-        """
+        """Connect to the manager interface and stay connected.
+
         Args:
             transfer_to: where recordings go, as ``EXTENSION@CONTEXT``, for Action.TRANSFER.
-            advise: asked about callers, whose channels then have that in variables, too.
+            advise: called for the caller's number. Its advice is set in variables, too.
             hears: tells whether a call is being heard, so that its channel is kept alive.
         """
         self._host, self._port = host, port
@@ -139,6 +140,7 @@ class Ami:
             await unanswered.none.wait()
 
     async def close(self) -> None:
+        """End the connection and wait for its tasks."""
         self._alive.close()
         for task in (self._task, *self._advising):
             task.cancel()
@@ -160,7 +162,10 @@ class Ami:
             self._queue(call_id, setvar)
 
     def _transfer(self, call_id: str, channel: str) -> None:
-        """Once for each call: the final event repeats the verdict, and would begin it again."""
+        """Transfer a call once.
+
+        The final event repeats the verdict, and would begin it again.
+        """
         if call_id in self._transferred:
             return
         self._transferred[call_id] = None
@@ -290,7 +295,7 @@ class Ami:
                 self._channels.popitem(last=False)
 
     def _forget_sent(self) -> None:
-        """Nobody will answer these."""
+        """Forget actions that nobody will answer."""
         for request in self._sent.values():
             self._done(request)
         self._sent.clear()

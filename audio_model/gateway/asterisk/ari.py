@@ -92,7 +92,10 @@ class Ari:
     def __init__(
         self, host: str, port: int, user: str, password: str, action: Action, *, audiosocket: str
     ) -> None:
-        """``audiosocket``: HOST:PORT at which Asterisk reaches this server's AudioSocket."""
+        """Connect to the REST interface and stay connected.
+
+        ``audiosocket`` is the HOST:PORT at which Asterisk reaches this server's AudioSocket.
+        """
         self._where = f"{host}:{port}"
         self._action, self._audiosocket = action, audiosocket
         self._session = aiohttp.ClientSession(
@@ -108,7 +111,7 @@ class Ari:
         self._task = asyncio.create_task(self._stay_connected())
 
     def describe(self, call_id: str) -> CallInfo | None:
-        """What is known of a call whose audio comes by AudioSocket; None: not one of these."""
+        """Return the facts about a call that ARI sent to AudioSocket; None for others."""
         snoop = self._snoops.get(call_id)
         if snoop is None:
             return None
@@ -129,6 +132,7 @@ class Ari:
             self._take_down(snoop)
 
     async def close(self) -> None:
+        """Take down all snoop channels and end the session."""
         self._task.cancel()
         for snoop in list(self._snoops.values()):
             self._take_down(snoop)

@@ -1,7 +1,7 @@
 """Asterisk's AudioSocket: a TCP connection for each call, audio in, at most a hangup out.
 
 While ``AudioSocket()`` or ``Dial(AudioSocket/...)`` runs, the dialplan waits for this connection to
-end. Asterisk needs no audio back. ``HangUp`` says what ends it.
+end. Asterisk needs no audio back. ``HangUp`` is the event that ends it.
 """
 
 import asyncio
@@ -80,6 +80,7 @@ class AudioSocketProtocol(asyncio.Protocol):
     # The connection's life
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Begin a connection, or refuse it if there are too many."""
         # uvloop's transports are none of asyncio's by class.
         self._transport = cast(asyncio.Transport, transport)
         if len(self._server.connections) >= self._server.max_connections:
@@ -90,6 +91,7 @@ class AudioSocketProtocol(asyncio.Protocol):
         self._after(self._server.first_frame_seconds, self._no_uuid)
 
     def data_received(self, data: bytes) -> None:
+        """Read frames, however they are cut."""
         self._last_data = self._loop.time()
         at = self._hear_whole_frames(data)
         while at < len(data) and not self._ending:
@@ -112,7 +114,10 @@ class AudioSocketProtocol(asyncio.Protocol):
         self._server.calls.pacer.has_read(self._transport, over=over)
 
     def _hear_whole_frames(self, data: bytes) -> int:
-        """The usual case made cheap: frames of the leg's audio, not cut. How far they go."""
+        """Hear whole frames of the leg's audio and return how many bytes they take.
+
+        This makes the usual case cheap.
+        """
         if self._leg is None or self._missing or self._header:
             return 0
         at, payloads = 0, []
@@ -129,6 +134,7 @@ class AudioSocketProtocol(asyncio.Protocol):
         return at
 
     def connection_lost(self, exc: Exception | None) -> None:
+        """Close the call."""
         self._server.connections.discard(self)
         self._close_call()
         self._stop_timer()
@@ -151,6 +157,7 @@ class AudioSocketProtocol(asyncio.Protocol):
         self._after(LINGER_SECONDS, self.abort)
 
     def abort(self) -> None:
+        """Cut the connection."""
         if self._transport is not None:
             self._transport.abort()
 

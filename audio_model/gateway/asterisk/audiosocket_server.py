@@ -1,4 +1,4 @@
-"""Where Asterisk's AudioSocket connections arrive; each is a call of its own."""
+"""The server for Asterisk's AudioSocket connections. Each connection is a call."""
 
 import asyncio
 
@@ -32,6 +32,7 @@ class AudioSocketServer:
         self._server: asyncio.Server | None = None
 
     async def listen(self, host: str, port: int, *, reuse_port: bool = False) -> None:
+        """Listen for connections."""
         loop = asyncio.get_running_loop()
         self._server = await loop.create_server(
             lambda: AudioSocketProtocol(self), host, port, backlog=BACKLOG, reuse_port=reuse_port
@@ -44,7 +45,7 @@ class AudioSocketServer:
 
     @property
     def port(self) -> int:
-        """Where it listens; of use when it was to choose."""
+        """Return the port that it listens on, also if the system chose it."""
         assert self._server is not None
         return int(self._server.sockets[0].getsockname()[1])
 

@@ -1,12 +1,13 @@
 """``audio-model eagi``: Asterisk's dialplan starts it in the place of ``AMD()``.
 
-Asterisk writes ``agi_name: value`` lines and an empty one to standard input, answers each command
-that comes on standard output with a line (``200 result=1``), and gives the caller's audio, 16-bit
-8 kHz, on file descriptor 3. Source: Asterisk documentation, "Asterisk Gateway Interface" and
-"EAGI".
+Asterisk writes ``agi_name: value`` lines and an empty one to standard input. It answers each
+command
+on standard output with a line (``200 result=1``), and gives the caller's audio, 16-bit 8 kHz, on
+file
+descriptor 3. Source: Asterisk documentation, "Asterisk Gateway Interface" and "EAGI".
 
-The program ends with status 0 whatever happens: what could not be heard is ``AMDSTATUS=NOTSURE``,
-and the call goes on.
+The program ends with status 0 whatever happens. Audio that can't be heard becomes
+``AMDSTATUS=NOTSURE``, and the call goes on.
 """
 
 import argparse
@@ -76,7 +77,7 @@ class AgiError(AudioModelError):
 
 @dataclass(frozen=True)
 class Answer:
-    """What the dialplan is told."""
+    """The verdict that the dialplan gets."""
 
     verdict: VerdictKind = VerdictKind.UNKNOWN
     score: float | None = None
@@ -87,6 +88,7 @@ class Answer:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's options."""
     parser.add_argument(
         "--deadline",
         type=_seconds,
@@ -143,7 +145,7 @@ class Agi:
         self._buffer = b""
 
     def read_variables(self) -> dict[str, str]:
-        """What Asterisk tells of the call first, without the prefix ``agi_``."""
+        """Read the variables that Asterisk sends first, without the prefix ``agi_``."""
         variables: dict[str, str] = {}
         while line := self._read_line():
             name, _, value = line.partition(":")
@@ -151,7 +153,10 @@ class Agi:
         return variables
 
     def set_variable(self, name: str, value: str) -> None:
-        """Raises AgiError if Asterisk refuses it or stays silent, OSError if it is gone."""
+        """Set a channel variable.
+
+        Raises AgiError if Asterisk refuses it or stays silent, OSError if Asterisk is gone.
+        """
         self._write(f'SET VARIABLE {name} "{value}"\n'.encode())
         reply = self._read_line()
         while reply == "HANGUP":
@@ -181,7 +186,10 @@ class CallerAudio:
     """Pieces of the caller's audio as they come, until the deadline or until the caller is gone."""
 
     def __init__(self, until: float) -> None:
-        """``until``: on the monotonic clock. Raises AgiError if there is no audio to be had."""
+        """Open the caller's audio.
+
+        ``until`` is on the monotonic clock. Raises AgiError if there is no audio.
+        """
         if not _is_pipe(AUDIO_FD):
             raise AgiError("no audio on file descriptor 3: EAGI() gives it, AGI() does not")
         self.hung_up = False
@@ -281,7 +289,10 @@ async def _hear_at_server(
 
 
 async def _ask_of_ranges(session: "ClientSession", server: str, caller: str) -> dict[str, str]:
-    """Variables on the caller's range; none if the server can't say, or counts none."""
+    """Return variables on the caller's range.
+
+    There are none if the server can't say, or counts no ranges.
+    """
     import aiohttp
     from yarl import URL
 
@@ -312,7 +323,7 @@ async def _forward(audio: CallerAudio, socket: "ClientWebSocketResponse") -> Ans
 
 
 async def _receive(socket: "ClientWebSocketResponse") -> Answer:
-    """The first verdict that stands, or the final one. Raises AgiError if there is none."""
+    """Return the first verdict that stands, or the final one. Raises AgiError if there is none."""
     import aiohttp
 
     async for message in socket:

@@ -1,4 +1,4 @@
-"""What audio is that is called 16-bit and may be G.711."""
+"""Guess the encoding of audio that is called 16-bit and may be G.711."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,11 +14,13 @@ GUESS_BYTES = 3_200
 
 
 def guess_encoding(audio: bytes) -> Encoding:
-    """What audio typed as 16-bit really holds: that, µ-law or A-law.
+    """Return the real encoding of audio typed as 16-bit: that, µ-law or A-law.
 
-    ``Dial(AudioSocket/...)`` without ``/c(slin)`` sends the caller's codec and types it 0x10. The
-    bytes tell: read the wrong way they are louder and rougher. Right for each 400 ms of the sample
-    recordings, in either codec; wrong at times where the audio is clipped all along.
+    ``Dial(AudioSocket/...)`` without ``/c(slin)`` sends the caller's codec and types it 0x10. Bytes
+    read in the wrong encoding are louder and rougher, which gives it away. The guess is right for
+    each
+    400 ms of the sample recordings, in either codec, and sometimes wrong where all audio is
+    clipped.
     """
     codes = np.frombuffer(audio, np.uint8)
     readings = {

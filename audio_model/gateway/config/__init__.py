@@ -1,1 +1,1 @@
-"""What `serve` can be told: by flags, by environment, by a TOML file."""
+"""The settings of `serve`: flags, environment variables, and a TOML file."""

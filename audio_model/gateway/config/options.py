@@ -1,8 +1,8 @@
 """Options that are flags, environment variables and lines of a TOML file alike.
 
-A group of options is a frozen dataclass, each field annotated with a :class:`Given`; all of them
-are a dataclass of groups, each annotated with a :class:`Titled`. The field is the one place where
-an option is written down: its name, its type, how it is read, its default and its help.
+A group of options is a frozen dataclass, each field annotated with a :class:`Given`. The groups are
+the fields of another dataclass, each annotated with a :class:`Titled`. The field is the one place
+where an option is defined: its name, its type, its parser, its default and its help.
 """
 
 import argparse
@@ -24,7 +24,7 @@ _HELP_WIDTH = 90
 
 @dataclass(frozen=True)
 class Given:
-    """How an option is given."""
+    """The parser and the help text of an option."""
 
     parse: Parse
     metavar: str
@@ -41,7 +41,7 @@ class Titled:
 
 @dataclass(frozen=True)
 class Option:
-    """How one option is read and explained."""
+    """An option: its name, its parser, its help text."""
 
     name: str
     """As in the TOML file: ``max_legs``."""
@@ -52,14 +52,17 @@ class Option:
 
     @property
     def flag(self) -> str:
+        """Return the option's flag on the command line."""
         return "--" + self.name.replace("_", "-")
 
     @property
     def is_switch(self) -> bool:
+        """Return whether the option is a switch."""
         return self.given.parse is values.switch
 
     @property
     def is_secret(self) -> bool:
+        """Return whether the option is a secret."""
         return self.given.parse is values.secret_file
 
 
@@ -76,7 +79,7 @@ class Group:
 
 
 def groups(settings: type[Any]) -> Iterator[Group]:
-    """The groups of a dataclass of groups, in order."""
+    """Yield the groups of a dataclass of groups, in order."""
     for name, (make, titled) in _annotations(settings):
         defaults = {each.name: each.default for each in fields(make)}
         options = tuple(
@@ -116,17 +119,17 @@ def load(
     prefix: str,
     config: Path | None,
 ) -> T:
-    """The settings: flags before environment before the TOML file before defaults.
+    """Read the settings: flags go before environment, before the TOML file, before defaults.
 
     Args:
         settings: the dataclass of groups.
-        arguments: what argparse made of the flags of :func:`add_arguments`.
+        arguments: the parsed flags of :func:`add_arguments`.
         environ: the environment; a variable that is set but empty counts as not set.
-        prefix: of the variables' names.
+        prefix: the prefix of the variables' names.
         config: the TOML file.
 
-    Raises UsageError, which names the option and where it was given: also for a variable with the
-    prefix, or a line of the file, that is no option.
+    Raises UsageError, which names the option and where it was given. A variable with the prefix, or
+    a line of the file, that is no option raises it as well.
     """
     lines = {} if config is None else read_toml(config, "--config")
     known = {one.name for each in groups(settings) for one in each.options}
@@ -200,7 +203,10 @@ def _given(
     lines: Mapping[str, object],
     config: Path | None,
 ) -> tuple[str, Any] | None:
-    """Where an option was given, and its text (a Secret for a secret in the environment)."""
+    """Return where an option was given, and its text.
+
+    The text of a secret in the environment is a Secret.
+    """
     flag = getattr(arguments, one.name, None)
     if flag is not None:
         return one.flag, str(flag).lower() if one.is_switch else flag

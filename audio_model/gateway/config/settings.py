@@ -135,8 +135,9 @@ class Detection:
 
 @dataclass(frozen=True)
 class Access:
-    """Who may connect. Without any of these, whoever reaches the server. With a token, requests
-    need "Authorization: Bearer TOKEN"; gateways that can't send it, ?token=TOKEN."""
+    """Restrict who may connect. By default anybody who reaches the server may. With a token,
+    requests need "Authorization: Bearer TOKEN"; gateways that can't send it use ?token=TOKEN.
+    """
 
     token: Annotated[
         Secret | None, Given(values.secret_file, "FILE", "file of the bearer token")
@@ -236,8 +237,10 @@ class Webhook:
 
 @dataclass(frozen=True)
 class NumberRanges:
-    """Which ranges of callers' numbers keep calling with recordings: advice by GET
-    /v1/ranges/NUMBER, the webhook and Asterisk's variables. Nothing is blocked here."""
+    """Count calls by the caller's range, to find ranges that keep calling with recordings. The
+    advice is given by GET /v1/ranges/NUMBER, the webhook and Asterisk's variables. Nothing is
+    blocked here.
+    """
 
     ranges: Annotated[
         Path | None, Given(values.store, "STORE", "count calls there; several servers may share it")
@@ -257,7 +260,7 @@ class NumberRanges:
     ] = Policy.openings
 
     def policy(self, rates: DetectorRates) -> Policy:
-        """When breakers move, with a detector of these rates. Raises UsageError."""
+        """Return when breakers move, for a detector with these rates. Raises UsageError."""
         test = ChangeTest(rates, self.ranges_honest_share, self.ranges_campaign_share)
         return Policy(test, self.ranges_warnings, self.ranges_openings)
 
@@ -294,7 +297,7 @@ class Records:
 
 @dataclass(frozen=True)
 class Settings:
-    """All that ``serve`` can be told."""
+    """All settings of ``serve``."""
 
     listening: Annotated[Listening, Titled("where to listen")] = field(default_factory=Listening)
     protocols: Annotated[Protocols, Titled("other protocols")] = field(default_factory=Protocols)
@@ -312,7 +315,7 @@ class Settings:
     records: Annotated[Records, Titled("logs and kept audio")] = field(default_factory=Records)
 
     def __post_init__(self) -> None:
-        """Raises UsageError for settings that do not go together."""
+        """Raise UsageError for settings that contradict each other."""
         listening, access = self.listening, self.access
         if (listening.tls_certificate is None) is not (listening.tls_key is None):
             raise UsageError("--tls-certificate and --tls-key: one needs the other")
@@ -344,13 +347,13 @@ class Settings:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The flags of ``serve``."""
+    """Add the flags of ``serve``."""
     parser.add_argument("--config", metavar="FILE", help="TOML file of the options below")
     options.add_arguments(parser, Settings)
 
 
 def load(arguments: argparse.Namespace, environ: Mapping[str, str] = os.environ) -> Settings:
-    """The settings that flags, environment, file and defaults make together.
+    """Read the settings from flags, environment, file and defaults.
 
     Raises UsageError, which names the option and where it was given.
     """

@@ -1,4 +1,4 @@
-"""Tenants: who shares one server, each with a token, terms and a webhook of its own."""
+"""Tenants that share one server, each with a token, terms and a webhook of its own."""
 
 import re
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""What ``serve --help`` says before its options and after them."""
+"""The text of ``serve --help`` before its options and after them."""
 
 DESCRIPTION = """\
 Listen to live calls and say of each, within seconds, whether a recording is played or a live human

@@ -1,4 +1,4 @@
-"""How the text of an option becomes a value; ValueError says why it can't."""
+"""Parse the text of an option. ValueError says what is wrong with it."""
 
 import math
 from collections.abc import Callable
@@ -15,18 +15,19 @@ Parse = Callable[[str], Any]
 
 @dataclass(frozen=True)
 class Secret:
-    """What only its owner should know; never shown."""
+    """A value that only its owner should know. It is never shown."""
 
     value: str = field(repr=False)
 
     @property
     def bytes(self) -> bytes:
+        """Return the value as bytes."""
         return self.value.encode()
 
 
 @dataclass(frozen=True)
 class Address:
-    """Where to listen, or whom to call."""
+    """An address to listen on or to connect to."""
 
     host: str
     port: int
@@ -47,11 +48,15 @@ class PortRange:
 
 
 class LogFormat(StrEnum):
+    """The format of the log."""
+
     TEXT = "text"
     JSON = "json"
 
 
 class LogLevel(StrEnum):
+    """The least level of entries in the log."""
+
     DEBUG = "debug"
     INFO = "info"
     WARNING = "warning"
@@ -59,7 +64,7 @@ class LogLevel(StrEnum):
 
 
 def port_range(value: str) -> PortRange:
-    """``30000-30999``."""
+    """Parse ``30000-30999``."""
     first, _, last = value.partition("-")
     if not (first.isascii() and first.isdigit() and last.isascii() and last.isdigit()):
         raise ValueError(f"must be FIRST-LAST, not {value!r}")
@@ -69,13 +74,14 @@ def port_range(value: str) -> PortRange:
 
 
 def text(value: str) -> str:
+    """Parse a text of printable characters."""
     if not value.strip() or not value.isprintable():
         raise ValueError("must be text, of printable characters")
     return value.strip()
 
 
 def extension(value: str) -> str:
-    """``recorded@from-trunk``."""
+    """Parse ``recorded@from-trunk``."""
     exten, at, context = value.strip().partition("@")
     if not (at and exten and context) or not value.isprintable() or " " in value.strip():
         raise ValueError(f"must be EXTENSION@CONTEXT, not {value!r}")
@@ -83,6 +89,7 @@ def extension(value: str) -> str:
 
 
 def switch(value: str) -> bool:
+    """Parse true or false, also as yes, on or 1."""
     match value.strip().lower():
         case "true" | "yes" | "on" | "1":
             return True
@@ -92,6 +99,8 @@ def switch(value: str) -> bool:
 
 
 def integer(low: int, high: int) -> Parse:
+    """Return a parser for a whole number within limits."""
+
     def parse(value: str) -> int:
         try:
             number = int(value)
@@ -105,6 +114,8 @@ def integer(low: int, high: int) -> Parse:
 
 
 def number(low: float, high: float) -> Parse:
+    """Return a parser for a number within limits."""
+
     def parse(value: str) -> float:
         try:
             number = float(value)
@@ -118,6 +129,8 @@ def number(low: float, high: float) -> Parse:
 
 
 def choice(kinds: type[StrEnum]) -> Parse:
+    """Return a parser for one of a closed set."""
+
     def parse(value: str) -> StrEnum:
         try:
             return kinds(value)
@@ -128,7 +141,10 @@ def choice(kinds: type[StrEnum]) -> Parse:
 
 
 def address(value: str) -> Address:
-    """``127.0.0.1:9092``, ``[::1]:9092``, ``pbx.example.org:5038``; port 0: any that is free."""
+    """Parse ``127.0.0.1:9092``, ``[::1]:9092`` or ``pbx.example.org:5038``.
+
+    Port 0 means any port that is free.
+    """
     host, colon, port = value.strip().rpartition(":")
     host = host.removeprefix("[").removesuffix("]")
     if not colon or not host or not (port.isascii() and port.isdigit()) or int(port) > 65535:
@@ -148,7 +164,7 @@ def _path(value: str) -> Path:
 
 
 def file(value: str) -> Path:
-    """A file that can be read."""
+    """Parse the path of a file that can be read."""
     path = _path(value)
     try:
         with path.open("rb"):
@@ -158,7 +174,7 @@ def file(value: str) -> Path:
 
 
 def folder(value: str) -> Path:
-    """A folder that is there, or can be made when it is needed."""
+    """Parse the path of a folder that is there, or can be made when it is needed."""
     path = _path(value)
     if path.exists() and not path.is_dir():
         raise ValueError(f"{printable(path)}: is not a folder")
@@ -166,7 +182,7 @@ def folder(value: str) -> Path:
 
 
 def store(value: str) -> Path:
-    """A file that is there, or can be made in a folder that is."""
+    """Parse the path of a file that is there, or can be made in a folder that is."""
     path = _path(value)
     if not path.parent.is_dir():
         raise ValueError(f"{printable(path.parent)}: is not a folder")
@@ -176,7 +192,7 @@ def store(value: str) -> Path:
 
 
 def secret_file(value: str | Secret) -> Secret:
-    """What a file holds, less white space around it."""
+    """Read a secret from a file, without white space around it."""
     if isinstance(value, str):
         path = file(value)
         try:
@@ -189,7 +205,7 @@ def secret_file(value: str | Secret) -> Secret:
 
 
 def url(value: str) -> str:
-    """An http or https address."""
+    """Parse an http or https address."""
     value = value.strip()
     scheme, mark, rest = value.partition("://")
     if scheme not in ("http", "https") or not mark or not rest or not value.isprintable():

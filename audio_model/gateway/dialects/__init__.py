@@ -1,4 +1,4 @@
-"""One module for each gateway's way of speaking over a WebSocket."""
+"""The dialects: one module for each gateway's protocol over a WebSocket."""
 
 from audio_model.gateway.dialects.asterisk import Asterisk
 from audio_model.gateway.dialects.audiohook import AudioHook

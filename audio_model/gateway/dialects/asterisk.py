@@ -72,6 +72,7 @@ class Asterisk(StreamDialect):
         self._hanging_up: asyncio.Task[None] | None = None
 
     def text(self, message: str) -> None:
+        """Read an event. MEDIA_START begins the call."""
         event, values = _parse(message)
         if event != "MEDIA_START":
             # MEDIA_XON and XOFF, DTMF_END and what else concerns media that we don't send.
@@ -85,6 +86,7 @@ class Asterisk(StreamDialect):
             raise ProtocolError(f"MEDIA_START: {error}") from error
 
     def binary(self, message: bytes) -> None:
+        """Decode a message of audio and hear it."""
         if self.answered:
             return
         try:
@@ -94,6 +96,7 @@ class Asterisk(StreamDialect):
         super().binary(message)
 
     def tell(self, event: Event) -> None:
+        """Hang up after the event that asks for it."""
         if self._hanging_up is None and self._hang_up.asks(event):
             # A task, because others are still to be told, who set the channel's variables.
             self._hanging_up = asyncio.create_task(self._end(event.call.id))
@@ -134,13 +137,13 @@ class Asterisk(StreamDialect):
 
 
 def _without_marks(variables: dict[str, str]) -> dict[str, str]:
-    """Variables without the underscores that say how far they are inherited: ``__call``."""
+    """Return variables without the underscores of inheritance, as in ``__call``."""
     marked = {name.lstrip("_"): value for name, value in variables.items() if name[:1] == "_"}
     return marked | {name: value for name, value in variables.items() if name[:1] != "_"}
 
 
 def _parse(message: str) -> tuple[str, dict[str, Any]]:
-    """An event's name and values, from either form."""
+    """Return an event's name and values, from either form."""
     if message.startswith("{"):
         values = json_object(message)
         event = values.get("event")

@@ -98,6 +98,7 @@ class AudioHook(StreamDialect):
         self._closed = False
 
     def text(self, message: str) -> None:
+        """Read a message of the session and answer it."""
         parsed = self._parse(message)
         if self._ended:
             # Numbers may have gone astray; all that is left is to let the client go.
@@ -122,15 +123,18 @@ class AudioHook(StreamDialect):
         # Digits, playback and types of later protocols don't concern us.
 
     def binary(self, message: bytes) -> None:
+        """Hear a message of audio while the session is open."""
         # Of a connection probe, which is no call, nothing is heard.
         if not self._ended and (self.begun or not self._opened):
             super().binary(message)
 
     def fail(self, detail: str) -> None:
+        """End the session with an error."""
         super().fail(detail)
         self._disconnect("error", detail)
 
     def tell(self, event: Event) -> None:
+        """Send an event, or end the session with the verdict in Architect's flow."""
         if event.kind is EventKind.PROGRESS or self._ended or not self._opened:
             return
         if not self._flow_waits:
@@ -235,7 +239,7 @@ class AudioHook(StreamDialect):
 
 
 def _choose(offered: list[_Media]) -> _Media | None:
-    """The leanest of the media that hold the external channel in a format that is understood."""
+    """Return the leanest offered media with the external channel in a known format, or None."""
     fit = [
         media
         for media in offered
@@ -248,7 +252,7 @@ def _choose(offered: list[_Media]) -> _Media | None:
 
 
 def _outputs(event: Event) -> dict[str, str]:
-    """The verdict as Architect's output variables, which are all strings."""
+    """Return the verdict as Architect's output variables, which are all strings."""
     values = event.as_dict()
     return {
         name: "" if values[name] is None else str(values[name])

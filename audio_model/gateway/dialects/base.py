@@ -1,4 +1,4 @@
-"""What every WebSocket dialect has: messages in, packets to legs, events out."""
+"""The base of all WebSocket dialects: messages in, packets to legs, events out."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -34,9 +34,11 @@ class Connection(Protocol):
     terms: Terms | None
     """Those of its call; None: the server's."""
 
-    def send_text(self, message: str) -> None: ...
+    def send_text(self, message: str) -> None:
+        """Send a text message."""
 
-    def send_bytes(self, message: bytes) -> None: ...
+    def send_bytes(self, message: bytes) -> None:
+        """Send a binary message."""
 
     def close(self, code: int = 1000, reason: str = "") -> None:
         """Close once what was sent is out."""
@@ -66,20 +68,23 @@ class Dialect(ABC):
 
     @property
     def answered(self) -> bool:
-        """Whether every leg has had its final event: no more audio is needed."""
+        """Return whether every leg had its final event, so that no more audio is needed."""
         return self._call is not None and self._call.finished
 
     @abstractmethod
     def text(self, message: str) -> None:
-        """A text message came."""
+        """Take a text message."""
 
     @abstractmethod
     def binary(self, message: bytes) -> None:
-        """A binary message came."""
+        """Take a binary message."""
 
     @abstractmethod
     def refuse(self, info: CallInfo, detail: str) -> None:
-        """The call can't be heard: begin it, and tell whoever waits for its verdict at once."""
+        """Begin a call that can't be heard and end it at once.
+
+        So nobody waits for its verdict.
+        """
 
     def hold(self, message: Any, n_bytes: int) -> None:
         """Keep audio that came before the message that says what it is."""
@@ -92,7 +97,7 @@ class Dialect(ABC):
         self._early.append(message)
 
     def early(self) -> list[Any]:
-        """Hand over what was kept, in its order: it can be heard now, or never."""
+        """Return what was held, in its order, to be heard now or dropped."""
         kept, self._early, self._early_bytes = self._early, [], 0
         return kept
 
@@ -106,14 +111,17 @@ class Dialect(ABC):
             self._refuse_unsaid()
 
     def lost(self) -> None:
-        """The connection is gone, cleanly or not: close the call, if one was begun."""
+        """Close the call, if one was begun: the connection is gone, cleanly or not."""
         if self._call is None and self._early_since is not None:
             self._refuse_unsaid()
         if self._call is not None:
             self._call.close()
 
     def fail(self, detail: str) -> None:
-        """Too many bad messages: the call's legs end as unknown, of no call begun one is."""
+        """Give up after too many bad messages.
+
+        Open legs end as unknown. A call that never began gets one unknown leg.
+        """
         if self._call is None:
             self.refuse(CallInfo(call_id(), self.name), detail)
         else:
@@ -125,5 +133,5 @@ class Dialect(ABC):
 
 
 def call_id(given: str = "") -> str:
-    """The gateway's id of the call, or one that is made up, so that the call can be asked for."""
+    """Return the gateway's id of the call, or a new one, so that the call can be looked up."""
     return given or uuid4().hex

@@ -57,9 +57,11 @@ class Exotel(MediaDialect[_Start]):
     decoder = msgspec.json.Decoder(Message[_Start], strict=False)
 
     def info_of(self, start: _Start, message: Message[_Start]) -> CallInfo:
+        """Return the facts about the call in ``start``."""
         ids = {"stream_sid": start.stream_sid, "account_sid": start.account_sid}
         parameters = start.custom_parameters
         return call_info(self.name, start.call_sid, ids, parameters, start.caller, start.called)
 
     def stream_of(self, start: _Start) -> Stream:
+        """Return the format of the packets in ``start``."""
         return stream_in(_ENCODINGS, start.media_format.encoding, start.media_format.sample_rate)

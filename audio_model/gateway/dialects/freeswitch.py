@@ -50,7 +50,7 @@ class FreeSwitch(StreamDialect):
     subprotocols = ("audio.drachtio.org",)
 
     def __init__(self, connection: Connection, calls: Calls) -> None:
-        """Raises ProtocolError if the query can't be meant."""
+        """Read the query. Raises ProtocolError for one that makes no sense."""
         super().__init__(connection, calls)
         query = connection.query
         self._settings = {key: query[key] for key in _SETTINGS if key in query}
@@ -62,6 +62,7 @@ class FreeSwitch(StreamDialect):
         self._text_at: float | None = None
 
     def text(self, message: str) -> None:
+        """Read the metadata, which may begin the call."""
         first = self._text_at is None
         self._text_at = self._text_at or monotonic()
         if self.begun:
@@ -84,6 +85,7 @@ class FreeSwitch(StreamDialect):
             raise
 
     def binary(self, message: bytes) -> None:
+        """Hear audio, or hold it until the sample rate is known."""
         if self.begun:
             super().binary(message)
             return
@@ -95,6 +97,7 @@ class FreeSwitch(StreamDialect):
         self.look(monotonic())
 
     def look(self, now: float) -> None:
+        """Begin a call whose metadata or rate have been awaited for long enough."""
         if self.begun:
             return
         if self._pace is None:
@@ -108,6 +111,7 @@ class FreeSwitch(StreamDialect):
                 self._begin_untold(self._pace)
 
     def lost(self) -> None:
+        """Begin a call that was held back, and close it."""
         if not self.begun:
             if self._pace is not None:
                 self._begin_untold(self._pace)
@@ -116,6 +120,7 @@ class FreeSwitch(StreamDialect):
         super().lost()
 
     def tell(self, event: Event) -> None:
+        """Send an event, except for progress."""
         if event.kind is not EventKind.PROGRESS:
             self.connection.send_text(json.dumps({"type": "json", "data": event.as_dict()}))
 

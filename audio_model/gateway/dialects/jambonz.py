@@ -36,6 +36,7 @@ class Jambonz(StreamDialect):
     subprotocols = ("audio.jambonz.org",)
 
     def text(self, message: str) -> None:
+        """Begin the call with its attributes."""
         if self.begun:
             # Digits (passDtmf), playDone and marks.
             return

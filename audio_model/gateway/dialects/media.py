@@ -1,4 +1,4 @@
-"""What Twilio, Telnyx, Plivo and Exotel share: JSON messages with packets in base64.
+"""The base of Twilio's, Telnyx's, Plivo's and Exotel's dialects: JSON with packets in base64.
 
 All four send ``start`` once, then ``media``, then ``stop`` or nothing more, each message a JSON
 object with an ``event``; numbers come as strings or as numbers, and fields are added over time.
@@ -62,7 +62,7 @@ class Message(msgspec.Struct, Generic[S], gc=False):
 
 @dataclass(frozen=True)
 class Stream:
-    """What the packets of a call are."""
+    """The format of a call's packets."""
 
     raw_format: RawFormat
     decode: Callable[[bytes], bytes] = bytes
@@ -84,13 +84,14 @@ class MediaDialect(Dialect, Generic[S]):
 
     @abstractmethod
     def info_of(self, start: S, message: Message[S]) -> CallInfo:
-        """What ``start`` tells of the call."""
+        """Return the facts about the call in ``start``."""
 
     @abstractmethod
     def stream_of(self, start: S) -> Stream:
-        """What ``start`` tells of the packets. Raises ProtocolError if they can't be decoded."""
+        """Return the format of the packets in ``start``. Raises ProtocolError if it is unknown."""
 
     def text(self, message: str) -> None:
+        """Read a message: the start, a packet, or the stop."""
         try:
             decoded: Message[S] = self.decoder.decode(message)
         except (ValueError, RecursionError) as error:
@@ -107,6 +108,7 @@ class MediaDialect(Dialect, Generic[S]):
                 pass
 
     def binary(self, message: bytes) -> None:
+        """Raise ProtocolError: these gateways send text."""
         raise ProtocolError(f"{self.name} sends text, not binary messages")
 
     def _begin(self, message: Message[S]) -> None:
@@ -134,6 +136,7 @@ class MediaDialect(Dialect, Generic[S]):
         return self._call
 
     def refuse(self, info: CallInfo, detail: str) -> None:
+        """Begin a call that can't be heard, and fail it."""
         self.early()
         self._open(info, RawFormat(Encoding.MULAW)).fail(detail)
 
@@ -200,7 +203,10 @@ def _agreed(name: str, said: Mapping[str, str], number: int | None, default: int
 
 
 def check_mono(channels: int) -> None:
-    """Raises ProtocolError for several channels in one packet: which is whose isn't said."""
+    """Raise ProtocolError for several channels in one packet.
+
+    Their parties are not named.
+    """
     if channels != 1:
         raise ProtocolError(f"a track has one channel, not {channels}")
 
@@ -213,14 +219,14 @@ def call_info(
     caller: str | None = None,
     called: str | None = None,
 ) -> CallInfo:
-    """What a gateway tells of a call.
+    """Return the facts about a call that a gateway sends.
 
     Args:
         given_id: the gateway's own id of the call; empty if it has none.
         ids: its other ids, by their names there.
-        parameters: the user's own. They go into the details, where they can't hide an id; their
+        parameters: the user's own. They go into the details, where they can't hide an id. Their
             ``caller`` and ``called`` come first, their ``from`` and ``to`` last.
-        caller: the number that the gateway tells; ``called`` likewise.
+        caller: the number that the gateway sends; ``called`` likewise.
     """
     own = scalars(dict(parameters or {}))
     # Of ?token=..., which Exotel repeats here with all of the URL's query: no detail of the call.
@@ -235,4 +241,4 @@ def call_info(
 
 
 def _keep_silent(event: Event) -> None:
-    """Nothing may be sent back: see above."""
+    """Send nothing back; see the module's text."""

@@ -34,17 +34,17 @@ class PacketNumbers:
         self._lost = self._ours = 0
 
     def other_track(self, chunk: int | None) -> None:
-        """A packet came of a track that isn't heard."""
+        """Count a packet of a track that isn't heard."""
         if self._other is None and chunk is not None:
             self._other = chunk
             self._common = self._chunk is not None and chunk > self._chunk
 
     def number(self, chunk: int | None, timestamp_ms: int | None, packet_ms: float) -> int:
-        """The number of the packet that came.
+        """Return the number of the packet that came.
 
         Args:
-            chunk: the vendor's count; None where it gives none.
-            timestamp_ms: of the packet's first sample, from any moment on; None for none.
+            chunk: the vendor's count; None if it gives none.
+            timestamp_ms: the time of the packet's first sample, from any moment on; None for none.
             packet_ms: the packet's length.
         """
         self._ours += 1
@@ -77,7 +77,7 @@ class PacketNumbers:
         return 1 if self._common else chunk - before
 
     def _gap(self, step: int, timestamp_ms: int | None, packet_ms: float) -> int:
-        """Packets that are missing by the timestamp beyond those missing by the count."""
+        """Return how many more packets are missing by the timestamp than by the count."""
         if timestamp_ms is None or packet_ms <= 0 or not self._believed:
             return 0
         if self._due_ms is None:

@@ -1,4 +1,4 @@
-"""The plain stream, for everyone else: the query says what the audio is, events come as JSON."""
+"""The plain stream, for every other gateway. Its query describes the audio; events are JSON."""
 
 import json
 
@@ -32,7 +32,10 @@ class Plain(StreamDialect):
     name = "stream"
 
     def __init__(self, connection: Connection, calls: Calls) -> None:
-        """Begins the call. Raises ProtocolError, and begins none, if the query can't be meant."""
+        """Begin the call.
+
+        Raises ProtocolError, and begins none, for a query that makes no sense.
+        """
         super().__init__(connection, calls)
         query = connection.query
         encoding = query.get("encoding", "")
@@ -59,6 +62,7 @@ class Plain(StreamDialect):
         self.begin(info, raw_format, _LEGS[channels])
 
     def text(self, message: str) -> None:
+        """Read the only text there is: ``{"event": "stop"}``."""
         if json_object(message).get("event") != "stop":
             raise ProtocolError(f'the only text is {{"event": "stop"}}, not {shown(message)}')
         if not self._stopped:
@@ -67,6 +71,7 @@ class Plain(StreamDialect):
             self._close_when_answered()
 
     def tell(self, event: Event) -> None:
+        """Send an event, and close the connection when all legs are answered."""
         if event.kind is EventKind.PROGRESS and not self._progress:
             return
         self.connection.send_text(json.dumps(event.as_dict()))

@@ -54,10 +54,12 @@ class Plivo(MediaDialect[_Start]):
     decoder = msgspec.json.Decoder(Message[_Start], strict=False)
 
     def info_of(self, start: _Start, message: Message[_Start]) -> CallInfo:
+        """Return the facts about the call in ``start``."""
         ids = {"streamId": start.stream_id, "accountId": start.account_id}
         return call_info(self.name, start.call_id, ids, _parameters(message.extra_headers or ""))
 
     def stream_of(self, start: _Start) -> Stream:
+        """Return the format of the packets in ``start``."""
         return stream_in(_ENCODINGS, start.media_format.encoding, start.media_format.sample_rate)
 
 

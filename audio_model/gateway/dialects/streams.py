@@ -1,4 +1,4 @@
-"""What dialects share whose binary messages are one stream of samples, channels interleaved."""
+"""The base of dialects whose binary messages are one stream of interleaved samples."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -24,7 +24,8 @@ class Interleaved:
     """One stream of several channels, each heard by a leg of its own or by none."""
 
     def __init__(self, legs: Sequence[Leg | None], encoding: Encoding) -> None:
-        """
+        """Split a stream into its legs.
+
         Args:
             legs: by channel; None for a channel that nobody hears.
         """
@@ -34,7 +35,7 @@ class Interleaved:
         self._rest = b""
 
     def feed(self, payload: bytes) -> None:
-        """Bytes of the stream, cut anywhere."""
+        """Take bytes of the stream, cut anywhere."""
         legs = self._legs
         if len(legs) == 1 and legs[0] is not None:
             legs[0].feed(payload)
@@ -60,7 +61,7 @@ class StreamDialect(Dialect):
     def begin(
         self, info: CallInfo, raw_format: RawFormat, legs: Sequence[str | None] = (CALLER,)
     ) -> None:
-        """The call and its legs are opened; binary messages may come, and are heard that have.
+        """Open the call and its legs, and hear the messages that came before.
 
         Args:
             raw_format: of one channel.
@@ -75,26 +76,29 @@ class StreamDialect(Dialect):
             self.binary(b"".join(early))
 
     def refuse(self, info: CallInfo, detail: str) -> None:
+        """Begin a call that can't be heard, and fail it."""
         self.early()
         self.begin(info, RawFormat(Encoding.MULAW))
         self.fail(detail)
 
     @property
     def begun(self) -> bool:
+        """Return whether the call has begun."""
         return self._call is not None
 
     def binary(self, message: bytes) -> None:
+        """Hear a message, or hold it until the call begins."""
         if self._stream is None:
             self.hold(message, len(message))
         else:
             self._stream.feed(message)
 
     def tell(self, event: Event) -> None:
-        """An event of the call, to be sent the gateway's own way where there is one."""
+        """Send an event of the call in the gateway's own way, if it has one."""
 
 
 def pcm(sample_rate: int, encoding: Encoding = Encoding.S16LE) -> RawFormat:
-    """One channel's format. Raises ProtocolError for a rate that no audio has."""
+    """Return one channel's format. Raises ProtocolError for a rate that no audio has."""
     try:
         return RawFormat(encoding, sample_rate)
     except UsageError as error:
@@ -102,14 +106,17 @@ def pcm(sample_rate: int, encoding: Encoding = Encoding.S16LE) -> RawFormat:
 
 
 def whole_number(name: str, text: str) -> int:
-    """A number from a query. Raises ProtocolError for anything else."""
+    """Parse a number of a query. Raises ProtocolError for anything else."""
     if not (text.isascii() and text.isdigit() and len(text) <= 9):
         raise ProtocolError(f"{name} must be a whole number, not {shown(text)}")
     return int(text)
 
 
 def number_in(query: Mapping[str, str], name: str) -> str:
-    """A phone number from a query, where a plus that was not written ``%2B`` reads as a space."""
+    """Return a phone number of a query.
+
+    A plus that was not written ``%2B`` reads as a space there.
+    """
     text = query.get(name, "")
     return f"+{text[1:]}" if text.startswith(" ") else text
 
@@ -127,7 +134,7 @@ def json_object(message: str) -> dict[str, Any]:
 
 
 def scalars(values: dict[str, Any]) -> dict[str, str]:
-    """What can be told of a call in a word each: strings, numbers, true and false."""
+    """Return the values that are one word each: strings, numbers, true and false."""
     return {
         key: value if isinstance(value, str) else json.dumps(value)
         for key, value in values.items()
@@ -136,5 +143,5 @@ def scalars(values: dict[str, Any]) -> dict[str, str]:
 
 
 def shown(text: str) -> str:
-    """The start of something unexpected, fit for one line of a log."""
+    """Return the start of an unexpected text, fit for one line of a log."""
     return ascii(text[:_SHOWN_CHARACTERS])

@@ -56,6 +56,7 @@ class Telnyx(MediaDialect[_Start]):
     decoder = msgspec.json.Decoder(Message[_Start], strict=False)
 
     def info_of(self, start: _Start, message: Message[_Start]) -> CallInfo:
+        """Return the facts about the call in ``start``."""
         ids = {
             "stream_id": message.stream_id,
             "call_session_id": start.call_session_id,
@@ -67,6 +68,7 @@ class Telnyx(MediaDialect[_Start]):
         return call_info(self.name, given, ids, parameters, start.caller, start.called)
 
     def stream_of(self, start: _Start) -> Stream:
+        """Return the format of the packets in ``start``."""
         said = start.media_format
         check_mono(said.channels)
         name = said.encoding.upper()

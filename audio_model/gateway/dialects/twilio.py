@@ -49,9 +49,11 @@ class Twilio(MediaDialect[_Start]):
     decoder = msgspec.json.Decoder(Message[_Start], strict=False)
 
     def info_of(self, start: _Start, message: Message[_Start]) -> CallInfo:
+        """Return the facts about the call in ``start``."""
         ids = {"streamSid": start.stream_sid, "accountSid": start.account_sid}
         return call_info(self.name, start.call_sid, ids, start.custom_parameters)
 
     def stream_of(self, start: _Start) -> Stream:
+        """Return the format of the packets in ``start``."""
         said = start.media_format
         return stream_in(_ENCODINGS, said.encoding, said.sample_rate, said.channels)

@@ -33,6 +33,7 @@ class Vonage(StreamDialect):
     name = "vonage"
 
     def text(self, message: str) -> None:
+        """Begin the call with its attributes."""
         values = json_object(message)
         if values.get("event", "websocket:connected") != "websocket:connected":
             # Digits, and answers to commands that others may send.

@@ -1,1 +1,1 @@
-"""WebSockets and HTTP: who may come, what is asked, what is answered."""
+"""WebSockets and HTTP: access, requests and answers."""

@@ -1,4 +1,4 @@
-"""Who may connect: a bearer token, or what a gateway signs its handshakes with."""
+"""Access control: a bearer token, or the signature of a gateway's handshake."""
 
 import base64
 import binascii
@@ -94,7 +94,7 @@ class AccessControl:
         return found
 
     def _url(self, request: web.Request) -> str:
-        """The address that the gateway was told to connect to."""
+        """Return the address that the gateway was configured to connect to."""
         base = self._public_url or f"{request.scheme}://{request.host}"
         return "ws" + base.removeprefix("http").rstrip("/") + request.raw_path
 
@@ -108,7 +108,10 @@ class AccessControl:
 
 
 def _gives(request: web.Request, token: Secret, in_query: bool) -> bool:
-    """Whether a request comes with a token, in a time that doesn't tell where it stands."""
+    """Return whether a request has a token.
+
+    The comparison takes the same time wherever it differs.
+    """
     given = [_authorization(request.headers), request.headers.get(_TELNYX_HEADER, "")]
     if in_query:
         given.append(request.query.get("token", ""))
@@ -116,7 +119,7 @@ def _gives(request: web.Request, token: Secret, in_query: bool) -> bool:
 
 
 def _checks(access: Access) -> dict[str, list[tuple[_Check, Secret]]]:
-    """What a gateway's handshake must pass, for those that have a secret."""
+    """Return the checks of a gateway's handshake, for those gateways that have a secret."""
     every: list[tuple[str, _Check, Secret | None]] = [
         ("twilio", check_twilio, access.twilio_auth_token),
         ("plivo", check_plivo, access.plivo_auth_token),
@@ -131,7 +134,7 @@ def _checks(access: Access) -> dict[str, list[tuple[_Check, Secret]]]:
 
 
 def _authorization(headers: Mapping[str, str]) -> str:
-    """The token of an Authorization header: Bearer, or the password of Basic; else empty.
+    """Return the token of an Authorization header: Bearer, or the password of Basic; else empty.
 
     Exotel and Asterisk send user and password where their settings have them.
     """

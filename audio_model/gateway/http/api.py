@@ -53,6 +53,8 @@ _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class Phase(StrEnum):
+    """The phase of the server's life."""
+
     STARTING = "starting"
     READY = "ready"
     STOPPING = "stopping"
@@ -62,7 +64,7 @@ class Phase(StrEnum):
 
 @dataclass
 class Api:
-    """What the routes need, and the routes."""
+    """The routes, and the parts of the server that they need."""
 
     access: AccessControl
     websockets: WebSockets
@@ -76,6 +78,7 @@ class Api:
     parts: Parts = field(default_factory=dict)
 
     def application(self) -> web.Application:
+        """Return the application with its routes."""
         application = web.Application(middlewares=[_errors_as_json], client_max_size=MAX_JSON_BYTES)
         router = application.router
         router.add_get("/healthz", self._health)
@@ -231,7 +234,7 @@ class Api:
 
 
 def dialect_paths() -> dict[str, type[Dialect]]:
-    """The WebSocket paths and who speaks there."""
+    """Return the WebSocket paths and their dialects."""
     return {
         STREAM_PATH if name == _PLAIN else f"/{name}": dialect for name, dialect in DIALECTS.items()
     }

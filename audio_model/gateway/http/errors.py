@@ -1,4 +1,4 @@
-"""What HTTP clients are told when something can't be done."""
+"""The errors that HTTP clients get."""
 
 from collections.abc import Mapping
 
@@ -17,7 +17,8 @@ class HttpError(AudioModelError):
     def __init__(
         self, status: int, code: str, message: str, headers: Mapping[str, str] | None = None
     ) -> None:
-        """
+        """Make an error.
+
         Args:
             code: for programs; one word that stays the same.
             message: for people.
@@ -26,6 +27,7 @@ class HttpError(AudioModelError):
         self.status, self.code, self.headers = status, code, headers
 
     def response(self) -> web.Response:
+        """Return the error as a response."""
         body = {"error": {"code": self.code, "message": str(self)}}
         response = json_response(body, self.status, self.headers)
         if self.status in _SENT_AWAY:
@@ -36,7 +38,7 @@ class HttpError(AudioModelError):
 def json_response(
     body: object, status: int = 200, headers: Mapping[str, str] | None = None
 ) -> web.Response:
-    """An answer as JSON, in UTF-8."""
+    """Return an answer as JSON, in UTF-8."""
     return web.Response(
         body=msgspec.json.encode(body),
         status=status,

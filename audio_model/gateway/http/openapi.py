@@ -11,11 +11,11 @@ from audio_model.ranges.rates import Mark
 
 
 def document(gateways: Iterable[str], stream_path: str) -> Json:
-    """All that the server answers to.
+    """Return the OpenAPI document of all routes.
 
     Args:
         gateways: paths that speak a gateway's protocol over WebSocket.
-        stream_path: of the plain stream.
+        stream_path: path of the plain stream.
     """
     paths: Json = {
         "/healthz": _get("Whether the process runs", _json("Health"), open_to_all=True),

@@ -1,4 +1,4 @@
-"""The schemas of the OpenAPI document: what stands in requests, answers and events."""
+"""The schemas of the OpenAPI document: requests, answers and events."""
 
 from typing import Any
 
@@ -22,6 +22,7 @@ _CHANGES: Json = {"type": "array", "items": {"type": "object"}}
 
 
 def schemas() -> Json:
+    """Return all schemas by their names."""
     values = {
         "verdict": {"enum": list(VerdictKind)},
         "score": _NUMBER_OR_NULL | {"description": "calibrated probability of recorded"},

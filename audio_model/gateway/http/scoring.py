@@ -62,7 +62,7 @@ Came = Callable[[int], None]
 
 @dataclass(frozen=True)
 class Upload:
-    """What was sent."""
+    """The recording that a request sends."""
 
     name: str
     content: bytes
@@ -84,7 +84,10 @@ class Scoring:
     def __init__(
         self, detector: Detector, metrics: Metrics, known: KnownRecordings | None = None
     ) -> None:
-        """``known`` is for this alone: it is used in another thread than the detector's."""
+        """Prepare to score.
+
+        ``known`` must be for this object alone: another thread than the detector's uses it.
+        """
         self._detector, self._metrics = detector, metrics
         if known is not None:
             self._detector = detector.knowing(known)
@@ -96,9 +99,9 @@ class Scoring:
     async def handle(
         self, request: web.Request, max_false_alarm: float | None = None
     ) -> web.Response:
-        """The row that ``audio-model score --output rows.jsonl`` writes. Raises HttpError.
+        """Return the row that ``audio-model score --output rows.jsonl`` writes.
 
-        ``max_false_alarm``: another budget than the server's.
+        ``max_false_alarm`` is another budget than the server's. Raises HttpError.
         """
         detector = self._detector
         if max_false_alarm is not None:
@@ -230,7 +233,7 @@ async def _gather(chunks: AsyncIterable[bytes], came: Came) -> bytes:
 
 
 def raw_format_of(content_type: str) -> tuple[RawFormat | None, bool]:
-    """What a Content-Type says of bytes without a header, and whether they are big endian.
+    """Return a Content-Type's format of headerless bytes, and whether they are big endian.
 
     ``audio/L16`` is big endian (RFC 2586) unless ``endianness=little-endian`` says otherwise. Types
     with a header of their own give None. Raises HttpError.

@@ -1,12 +1,16 @@
-"""Whether a WebSocket's handshake comes from the gateway that it names.
+"""Check that a WebSocket's handshake comes from the gateway that it names.
 
-One function a scheme: it is given the request's headers, the URL that the gateway was told to
-connect to (behind a proxy that isn't the one that arrives here) and the secret, and raises
+There is one function a scheme. It gets the request's headers, the URL that the gateway was
+configured
+to connect to (behind a proxy that differs from the one that arrives here) and the secret, and
+raises
 AuthError. Signatures are compared in a time that doesn't tell where they differ.
 
-Others sign no stream; they send a token, which :mod:`audio_model.gateway.http.access` checks:
+Other gateways sign no stream. They send a token, which :mod:`audio_model.gateway.http.access`
+checks:
 Telnyx its ``stream_auth_token`` in the header ``x-telnyx-streaming-auth-token``, Exotel HTTP basic
-authentication if its URL has user and password, Vonage an ``Authorization`` header if told to.
+authentication if its URL has user and password, Vonage an ``Authorization`` header if configured
+to.
 """
 
 import base64
@@ -30,7 +34,7 @@ class AuthError(AudioModelError):
 
 
 def check_twilio(headers: Headers, url: str, secret: str) -> None:
-    """HMAC-SHA1 of the stream's URL, keyed with the account's auth token.
+    """Check the HMAC-SHA1 of the stream's URL, keyed with the account's auth token.
 
     Source: Twilio documentation, "Webhooks Security"; "Media Streams Overview" for WebSockets,
     whose handshake has no parameters to sign: the URL alone is signed, with its ``wss`` and as it
@@ -48,7 +52,7 @@ def check_twilio(headers: Headers, url: str, secret: str) -> None:
 
 
 def check_plivo(headers: Headers, url: str, secret: str) -> None:
-    """HMAC-SHA256 of the URL and a nonce, version 3, keyed with the account's auth token.
+    """Check the HMAC-SHA256 of the URL and a nonce, version 3, keyed with the account's auth token.
 
     Source: Plivo documentation, "Signature Validation", and Plivo's helper library for the order
     of a query's parameters. The handshake is a GET. Plivo's stream libraries differ over the
@@ -82,7 +86,7 @@ def check_plivo(headers: Headers, url: str, secret: str) -> None:
 
 
 def check_genesys_key(headers: Headers, url: str, secret: str) -> None:
-    """AudioHook's API key alone, for an integration without a client secret.
+    """Check AudioHook's API key alone, for an integration without a client secret.
 
     Args:
         url: not used.
@@ -112,7 +116,7 @@ _BETWEEN = re.compile(r"[ \t]*,[ \t]*")
 
 
 def check_genesys(headers: Headers, url: str, secret: str, now: float | None = None) -> None:
-    """AudioHook's HTTP message signature, hmac-sha256.
+    """Check AudioHook's HTTP message signature, hmac-sha256.
 
     Source: Genesys Cloud documentation, "AudioHook Protocol" and "Session Walkthrough", which
     build on RFC 9421 (HTTP Message Signatures). The signature must cover the request's target, its
@@ -165,7 +169,7 @@ def _check_age(parameters: Mapping[str, str | int], now: float) -> None:
 
 
 def _parse(signed: str) -> tuple[list[str], dict[str, str | int]]:
-    """The components that are covered, and the signature's parameters."""
+    """Return the components that are covered, and the signature's parameters."""
     inner, _, rest = signed[1:].partition(")")
     components = [name[1:-1] for name in re.findall(_NAME, inner)]
     parameters: dict[str, str | int] = {}
@@ -177,7 +181,7 @@ def _parse(signed: str) -> tuple[list[str], dict[str, str | int]]:
 
 
 def _derived(url: str) -> dict[str, str]:
-    """RFC 9421, 2.2: of the URL, as the client asked for it."""
+    """Return the derived components of the URL (RFC 9421, 2.2), as the client asked for it."""
     parts = _split(url)
     authority = parts.netloc.lower().removesuffix(f":{_default_port(parts)}")
     target = parts.path or "/"
@@ -189,7 +193,7 @@ def _derived(url: str) -> dict[str, str]:
 
 
 def _all(member: re.Pattern[str], field: str, name: str) -> list[tuple[str, str]]:
-    """A dictionary's members, each one that ``member`` matches."""
+    """Return a dictionary's members, each of which ``member`` matches."""
     matches = [member.match(field)]
     while (match := matches[-1]) is not None and match.end() < len(field):
         between = _BETWEEN.match(field, match.end())
@@ -204,7 +208,7 @@ def _first(member: re.Pattern[str], field: str, name: str) -> tuple[str, str]:
 
 
 def _fields(headers: Headers) -> dict[str, str]:
-    """Headers by their names in lower case; of several with one name, all (RFC 9110, 5.2)."""
+    """Return headers by lower-case names; those of one name are joined (RFC 9110, 5.2)."""
     fields: dict[str, str] = {}
     for name, value in headers.items():
         name, value = name.lower(), value.strip()
@@ -220,7 +224,7 @@ def _required(headers: Headers, name: str) -> str:
 
 
 def _split(url: str) -> SplitResult:
-    """Raises AuthError for what can't be a URL; its host comes from a header."""
+    """Split a URL. Raises AuthError for one that makes no sense; its host comes from a header."""
     try:
         parts = urlsplit(url)
         _ = parts.port
@@ -247,7 +251,7 @@ def _bytes(text: str) -> bytes:
 
 
 def _compare(given: list[str], expected: list[bytes], header: str) -> None:
-    """Every pair is compared, so that the time doesn't tell which was equal."""
+    """Compare every pair, so that the time doesn't tell which was equal. Raises AuthError."""
     equal = [hmac.compare_digest(_bytes(one), other) for one in given for other in expected]
     if not any(equal):
         raise AuthError(f"the {header} header doesn't match")

@@ -77,18 +77,21 @@ class Socket:
         self._received_before = 0
 
     def send_text(self, message: str) -> None:
+        """Send a text message."""
         self._send(_TEXT, message.encode())
 
     def send_bytes(self, message: bytes) -> None:
+        """Send a binary message."""
         self._send(_BINARY, message)
 
     def close(self, code: int = WSCloseCode.OK, reason: str = "") -> None:
+        """Close the connection once the handshake is done."""
         if self._closing is None:
             self._closing, self._closing_since = (code, reason), monotonic()
             self._close_if_prepared()
 
     def start(self) -> None:
-        """The handshake is done: what was sent before goes out."""
+        """Send what was held until the handshake was done."""
         # uvloop keeps what is below the limit until all callbacks that are ready have run.
         self.transport.set_write_buffer_limits(high=0)
         for frame in self._early:
@@ -97,7 +100,7 @@ class Socket:
         self._close_if_prepared()
 
     async def end(self) -> None:
-        """The connection is gone."""
+        """Note that the connection is gone."""
         if self._closer is not None:
             self._closer.cancel()
             await asyncio.gather(self._closer, return_exceptions=True)

@@ -1,1 +1,1 @@
-"""Where events go besides their gateway: logs, metrics, listeners, webhooks, files."""
+"""Outlets of events beside their gateway: logs, metrics, listeners, webhooks, files."""

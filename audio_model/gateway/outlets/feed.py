@@ -1,7 +1,7 @@
-"""Events as they happen, to whoever reads ``GET /v1/events``.
+"""Events as they happen, for readers of ``GET /v1/events``.
 
-Server-sent events: WHATWG HTML, "Server-sent events". Each has an id; a reader that comes back with
-``Last-Event-ID`` is given what it missed, as far as the ring of recent events reaches.
+Server-sent events: WHATWG HTML, "Server-sent events". Each has an id. A reader that comes back with
+``Last-Event-ID`` gets the events that it missed, as far as the ring of recent events reaches.
 """
 
 import asyncio
@@ -18,7 +18,7 @@ MAX_UNREAD = 1000
 
 @dataclass(frozen=True)
 class Filter:
-    """Which events a reader wants; empty: all."""
+    """The events that a reader wants. An empty filter admits all."""
 
     kind: str = ""
     gateway: str = ""
@@ -26,6 +26,7 @@ class Filter:
     """Whose events are told alone; None: everybody's."""
 
     def admits(self, event: Event) -> bool:
+        """Return whether a reader wants an event."""
         call = event.call
         return (
             self.kind in ("", event.kind)
@@ -38,7 +39,8 @@ class Reader:
     """One reader's events that it has not read yet."""
 
     def __init__(self, wanted: Filter, missed: Iterator[bytes], drop: Callable[[], None]) -> None:
-        """
+        """Begin to read.
+
         Args:
             missed: events that come first.
             drop: called when more than MAX_UNREAD are unread: cut the connection.
@@ -50,6 +52,7 @@ class Reader:
         """Whether nothing more will come."""
 
     def put(self, event: Event, message: bytes) -> None:
+        """Add an event if it is wanted, or drop a reader that is too slow."""
         if self.ended or not self._wanted.admits(event):
             return
         if len(self._unread) >= MAX_UNREAD:
@@ -61,12 +64,12 @@ class Reader:
         self._wake.set()
 
     def end(self) -> None:
-        """Nothing more comes, beyond what is unread."""
+        """Add nothing more to what is unread."""
         self.ended = True
         self._wake.set()
 
     async def read(self, within: float) -> bytes:
-        """What is unread, after at most ``within`` seconds; then maybe nothing."""
+        """Return what is unread, after at most ``within`` seconds; it may be nothing."""
         if not self._unread and not self.ended:
             self._wake.clear()
             try:
@@ -93,6 +96,7 @@ class Feed:
         return len(self._readers)
 
     def add(self, event: Event, body: bytes) -> None:
+        """Send an event to all readers."""
         self._number += 1
         message = b"id: %s-%d\nevent: %s\ndata: %s\n\n" % (
             self._run.encode(),
@@ -105,17 +109,18 @@ class Feed:
             reader.put(event, message)
 
     def open(self, wanted: Filter, last_id: str | None, drop: Callable[[], None]) -> Reader:
-        """A reader begins; ``last_id`` is of the last event that it has seen."""
+        """Begin a reader. ``last_id`` is the id of the last event that it has seen."""
         missed = iter(()) if last_id is None else self._since(last_id, wanted)
         reader = Reader(wanted, missed, drop)
         self._readers.add(reader)
         return reader
 
     def close(self, reader: Reader) -> None:
+        """Remove a reader."""
         self._readers.discard(reader)
 
     def end(self) -> None:
-        """No more events will come: readers end when they have read what is there."""
+        """End the feed. Readers end when they have read what is there."""
         for reader in self._readers:
             reader.end()
 

@@ -1,4 +1,4 @@
-"""What was said of calls that are over, or begun: for a time, and as far as there is room."""
+"""The last events of calls, kept for a time and as far as there is room."""
 
 import math
 from collections import OrderedDict
@@ -52,10 +52,12 @@ class CallRecord:
 
     @property
     def n_bytes(self) -> int:
+        """Return the size of the events in bytes."""
         finals = (body for leg, (_, body) in self.surest.items() if body is not self.legs[leg])
         return sum(map(len, self.legs.values())) + sum(map(len, finals))
 
     def as_dict(self, call_id: str) -> dict[str, object]:
+        """Return the call for JSON."""
         return {
             "call": call_id,
             "finished": len(self.final) == len(self.legs),
@@ -96,9 +98,9 @@ class History:
         self._forget()
 
     def get(self, call_id: str, tenant: str | None = None) -> dict[str, object] | None:
-        """A call for JSON, or None if none is known by this id.
+        """Return a call for JSON; None if no call is known by this id.
 
-        ``tenant``: whose calls are looked at alone; None: everybody's, and the latest counts.
+        ``tenant`` limits the search to its calls. Without one, the latest call of anybody counts.
         """
         self._forget()
         keys = [(each, call_id) for each in (self._tenants if tenant is None else (tenant,))]
@@ -108,7 +110,7 @@ class History:
         return max(found, key=lambda record: record.heard_at).as_dict(call_id)
 
     def recent(self, limit: int, tenant: str | None = None) -> Iterator[dict[str, object]]:
-        """The calls of which something was said last, the latest first; ``tenant`` as in `get`."""
+        """Yield calls, the one with the latest event first. ``tenant`` is as in `get`."""
         self._forget()
         theirs = (key for key in reversed(self._calls) if tenant in (None, key[0]))
         for key in islice(theirs, limit):

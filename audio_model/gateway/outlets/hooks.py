@@ -1,4 +1,4 @@
-"""Webhooks of everybody and of each tenant: who is told of an event."""
+"""Webhooks of the server and of each tenant: choose the one for an event."""
 
 import asyncio
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ class Hooks:
     """
 
     def __init__(self, webhook: Webhook, tenants: Sequence[Tenant], metrics: Metrics) -> None:
-        """Raises UsageError if the folder of the spool can't be used."""
+        """Make the webhooks. Raises UsageError if the folder of the spool can't be used."""
         self._webhook, self._metrics = webhook, metrics
         self._own = None if webhook.secret is None else self._made(webhook.url, webhook.secret)
         self._by_tenant: dict[str, Webhooks] = {}

@@ -37,7 +37,7 @@ class AudioKeeper:
     def __init__(
         self, folder: Path, max_bytes: int, metrics: Metrics, hash_number: NumberHasher
     ) -> None:
-        """Raises UsageError if the folder can't be made or written."""
+        """Open the folder. Raises UsageError if it can't be made or written."""
         self._folder, self._max_bytes = folder, max_bytes
         self._metrics, self._hash_number = metrics, hash_number
         try:
@@ -104,7 +104,7 @@ class AudioKeeper:
 
 
 def stem_of(event: Event) -> str:
-    """The name of an event's files, without their ending."""
+    """Return the name of an event's files, without their ending."""
     call = event.call
     moment = utc(event.time).strftime("%Y%m%dT%H%M%S.%f")[:-3]
     of_call = f"{safe_name(call.gateway)}-{safe_name(call.id)}-{safe_name(event.leg)}"

@@ -21,6 +21,7 @@ class TextFormatter(logging.Formatter):
     """``2026-01-31T12:00:00.000Z info gateway.outlets.publish: final call=… verdict=live``"""
 
     def format(self, record: logging.LogRecord) -> str:
+        """Return a record as a line of text."""
         fields = "".join(f" {name}={_plain(value)}" for name, value in _fields(record).items())
         name = record.name.removeprefix(_PACKAGE)
         line = f"{_time(record)} {record.levelname.lower()} {name}: "
@@ -34,6 +35,7 @@ class JsonFormatter(logging.Formatter):
     """One JSON object a line."""
 
     def format(self, record: logging.LogRecord) -> str:
+        """Return a record as a line of JSON."""
         entry: dict[str, object] = {
             "time": _time(record),
             "level": record.levelname.lower(),
@@ -59,8 +61,10 @@ def set_up(records: Records) -> None:
 
 
 def _is_ours(record: logging.LogRecord) -> bool:
-    """Not of a request that is no HTTP: with all of its bytes, it would fill the log for anybody
-    who likes."""
+    """Return whether a record is not about a request that is no HTTP.
+
+    Such a record holds all bytes of the request, and anybody could fill the log with it.
+    """
     return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError))
 
 

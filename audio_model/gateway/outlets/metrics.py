@@ -1,4 +1,4 @@
-"""What Prometheus is told. Counted for each event and connection, never for each packet."""
+"""Metrics for Prometheus, counted for each event and connection, never for each packet."""
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -26,7 +26,7 @@ _LAG_BUCKETS = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5)
 
 
 class _Calls(Protocol):
-    """What is read of :class:`audio_model.gateway.calls.Calls`."""
+    """The part of :class:`audio_model.gateway.calls.Calls` that metrics read."""
 
     open_legs: int
 
@@ -34,7 +34,7 @@ class _Calls(Protocol):
 
 
 class _Webhooks(Protocol):
-    """What is read of :class:`audio_model.gateway.outlets.webhooks.Webhooks`."""
+    """The part of :class:`audio_model.gateway.outlets.webhooks.Webhooks` that metrics read."""
 
     def __len__(self) -> int: ...
 
@@ -188,6 +188,7 @@ class Metrics:
         self._webhooks.append(webhooks)
 
     def count(self, event: Event) -> None:
+        """Count an event."""
         verdict = event.verdict
         self._lag.observe(max(0.0, event.waited_seconds - verdict.seconds))
         if event.kind is not EventKind.FINAL:
@@ -205,14 +206,14 @@ class Metrics:
 
     @property
     def finals(self) -> int:
-        """Legs that gave their final event."""
+        """Return how many legs gave their final event."""
         return self._finals
 
     content_type = CONTENT_TYPE_LATEST
     """The type of :meth:`text`."""
 
     def text(self) -> bytes:
-        """In Prometheus' text format."""
+        """Return the metrics in Prometheus' text format."""
         return generate_latest(self._registry)
 
 

@@ -1,7 +1,7 @@
-"""--calls: every call whose verdict is final, in the store that ``audio-model desk`` works on.
+"""``--calls``: write every call with a final verdict to the store of ``audio-model desk``.
 
-Calls are written in a thread of their own, together with those that came meanwhile. While the store
-is locked or full they wait, and beyond a number the oldest are lost; no call's answer waits.
+A thread of its own writes calls, together with those that came meanwhile. While the store is locked
+or full they wait, and beyond a number the oldest are lost. No call's answer waits.
 """
 
 import logging
@@ -35,10 +35,11 @@ class CallRecorder:
     def __init__(
         self, path: str | os.PathLike[str], thresholds: Thresholds, kept: Path | None
     ) -> None:
-        """
+        """Open the store of calls.
+
         Args:
-            path: of the store of calls.
-            thresholds: whose neighbours are worth a person's ear.
+            path: the store of calls.
+            thresholds: scores near them are worth a person's ear.
             kept: the folder of ``--keep-audio``.
 
         Raises StoreError if the store can't be opened.
@@ -92,7 +93,7 @@ class CallRecorder:
 
 
 def record_of(event: Event, kept: Path | None) -> CallRecord:
-    """The final event of a caller's leg as a call; its recording is where --keep-audio puts it."""
+    """Return the final event of a caller's leg as a call with its recording in ``kept``."""
     call, verdict, known = event.call, event.verdict, event.known
     failed = verdict.reason is Reason.ERROR
     path = ""

@@ -1,4 +1,4 @@
-"""Secrets compared, and numbers hidden."""
+"""Compare secrets and hide numbers."""
 
 import hmac
 import secrets
@@ -11,7 +11,10 @@ _KEY_BYTES = 32
 
 
 def same(given: str, secret: Secret) -> bool:
-    """Whether what was given is the secret, in a time that doesn't tell how much of it is."""
+    """Return whether a text is the secret.
+
+    The comparison takes the same time wherever it differs.
+    """
     return hmac.compare_digest(given.encode("utf-8", "surrogateescape"), secret.bytes)
 
 
@@ -23,7 +26,8 @@ class NumberHasher:
     """
 
     def __init__(self, salt: Secret | None = None, *, hide: bool = True) -> None:
-        """
+        """Make a hasher.
+
         Args:
             salt: the key; by default random, so that hashes can't be compared over restarts.
             hide: False leaves numbers as they are.

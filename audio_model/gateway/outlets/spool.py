@@ -40,7 +40,7 @@ class Spool:
     """One server's file; used in the event loop's thread alone."""
 
     def __init__(self, folder: Path) -> None:
-        """Raises UsageError if the folder can't be used."""
+        """Open the spool. Raises UsageError if the folder can't be used."""
         self._waiting: dict[str, Spooled] = {}
         self._failing = False
         try:
@@ -58,7 +58,7 @@ class Spool:
         return len(self._waiting)
 
     def left(self) -> Iterator[Spooled]:
-        """What servers that are gone have not delivered, the oldest first."""
+        """Yield events that ended servers have not delivered, the oldest first."""
         yield from list(self._waiting.values())
 
     def add(self, key: str, body: bytes, *, urgent: bool) -> None:

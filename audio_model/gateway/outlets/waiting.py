@@ -1,4 +1,4 @@
-"""Webhook events that wait: in which order they go, which become one, and which may be lost."""
+"""Webhook events that wait: their order, which of them become one, and which may be lost."""
 
 from collections import deque
 from collections.abc import Callable
@@ -42,10 +42,11 @@ class WaitingRoom:
     """Two queues, verdicts before what repeats them, and those that are to be tried again."""
 
     def __init__(self, max_waiting: int, keep: Callable[[Waiting], None] | None = None) -> None:
-        """
+        """Make an empty room.
+
         Args:
-            max_waiting: room for so many events, those that are to be tried again among them.
-            keep: is given each event that comes, and again when its body has changed.
+            max_waiting: room for so many events, also those that are to be tried again.
+            keep: called with each new event, and again when its body has changed.
         """
         self._max_waiting, self._keep = max_waiting, keep
         self._urgent: deque[Waiting] = deque()
@@ -137,11 +138,11 @@ class WaitingRoom:
         return taken
 
     def due_at(self) -> float | None:
-        """When the next one is to be tried again; None if none is."""
+        """Return when the next event is to be tried again; None if none is."""
         return self._later[0][0] if self._later else None
 
     def oldest(self, now: float) -> float:
-        """For how many seconds the one has waited that has waited longest."""
+        """Return for how many seconds the oldest event has waited."""
         everyone = [*self._urgent, *self._others, *(each[2] for each in self._later)]
         return max((now - each.since for each in everyone if not each.gone), default=0.0)
 
@@ -163,10 +164,11 @@ class WaitingRoom:
         return waiting
 
     def _drop(self) -> Waiting:
-        """Lose what is missed least.
+        """Drop the event that is missed least.
 
-        That is the oldest of those that nobody acts on, first of those that have failed. Only where
-        all are verdicts to act on, the newest goes: whoever came first keeps the place.
+        That is the oldest of those that nobody acts on, and first one of those that have failed. If
+        all
+        are verdicts to act on, the newest goes: the first keeps its place.
         """
         retried = (each[2] for each in self._later if not each[2].gone)
         plain = next((each for each in retried if not each.urgent), None)

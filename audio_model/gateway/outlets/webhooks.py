@@ -62,7 +62,7 @@ _RETRIED = frozenset({408, 425, 429})
 
 
 class Delivery(StrEnum):
-    """What became of an event, or of one attempt (RETRIED)."""
+    """The outcome for an event, or for one attempt (RETRIED)."""
 
     DELIVERED = "delivered"
     RETRIED = "retried"
@@ -94,7 +94,8 @@ class Webhooks:
         first_wait_seconds: float = FIRST_WAIT_SECONDS,
         attempt_seconds: float = ATTEMPT_SECONDS,
     ) -> None:
-        """
+        """Begin to post events.
+
         Args:
             retries: further attempts when one fails.
             connections: requests at once, at most.
@@ -134,7 +135,7 @@ class Webhooks:
         return len(self._room) + self._under_way
 
     def oldest_seconds(self) -> float:
-        """For how long the event has waited that has waited longest."""
+        """Return for how many seconds the oldest event has waited."""
         return self._room.oldest(monotonic())
 
     def add(self, event: Event, body: bytes) -> None:
@@ -175,7 +176,7 @@ class Webhooks:
         self._spool.add(waiting.key, waiting.body, urgent=waiting.urgent)
 
     def _over(self, waiting: Waiting, outcome: Delivery) -> None:
-        """An event needs no more posting."""
+        """Forget an event that needs no more posting."""
         self._count(outcome)
         if self._spool is not None:
             self._spool.done(waiting.key)
@@ -282,7 +283,7 @@ class Webhooks:
         self._request()
 
     async def _attempt(self, together: list[Waiting]) -> Delivery | float:
-        """An outcome that holds, or the seconds for which the receiver asks us to wait."""
+        """Return the outcome, or the seconds for which the receiver asks us to wait."""
         key, body = together[0].key, together[0].body
         if self._batch > 1:
             key, body = _batched(together)
@@ -320,7 +321,7 @@ def _batched(together: list[Waiting]) -> tuple[str, bytes]:
 
 
 def signature(secret: Secret, body: bytes, now: int) -> str:
-    """The value of SIGNATURE_HEADER for a body sent at ``now``, in seconds since 1970."""
+    """Return the value of SIGNATURE_HEADER for a body sent at ``now``, in seconds since 1970."""
     digest = hmac.new(secret.bytes, b"%d." % now + body, "sha256").hexdigest()
     return f"t={now},v1={digest}"
 

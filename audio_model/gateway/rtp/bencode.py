@@ -13,7 +13,7 @@ _MAX_DIGITS = 20
 
 
 def encode(value: Encodable) -> bytes:
-    """A value in bencoding; text in UTF-8, dictionaries sorted by their keys."""
+    """Encode a value. Text is UTF-8, and dictionaries are sorted by their keys."""
     match value:
         case int():
             return b"i%de" % value
@@ -29,7 +29,7 @@ def encode(value: Encodable) -> bytes:
 
 
 def decode(data: bytes) -> Value:
-    """The value that ``data`` holds and nothing else. Raises ProtocolError."""
+    """Decode the one value that ``data`` holds. Raises ProtocolError."""
     value, end = _decode(data, 0, MAX_DEPTH)
     if end != len(data):
         raise ProtocolError(f"{len(data) - end} bytes after the end of bencoded data")

@@ -1,4 +1,4 @@
-"""What a SIPREC recording client says of a call: RFC 7865's metadata, beside SDP (RFC 7866)."""
+"""The metadata of a SIPREC recording client: RFC 7865, beside SDP (RFC 7866)."""
 
 import re
 from collections.abc import Mapping
@@ -31,17 +31,17 @@ class Metadata:
 
     @property
     def caller(self) -> str:
-        """Id of the participant who called.
+        """Return the id of the participant who called.
 
-        The metadata don't say it. Clients list the caller first, so the first who sends is taken;
-        where nobody is said to send, the first.
+        The metadata don't tell. Clients list the caller first, so it is the first participant who
+        sends, or the first of all if nobody does.
         """
         sending = set(self.senders.values()) & set(self.participants) or set(self.participants)
         return next((id for id in self.participants if id in sending), "")
 
 
 def parts(content_type: str, body: bytes) -> tuple[str | None, str | None]:
-    """The SDP and the metadata of a message's body, None for what is not there.
+    """Return the SDP and the metadata of a message's body, None for a part that is missing.
 
     Raises ProtocolError if the body isn't what its type says.
     """
@@ -114,7 +114,7 @@ def parse(text: str) -> Metadata:
 
 
 def number(aor: str) -> str:
-    """The number of an address, or the address if it has none."""
+    """Return the number of an address, or the address if it has none."""
     return sip.user_of(aor) or aor
 
 

@@ -36,7 +36,7 @@ class NgClient(asyncio.DatagramProtocol):
 
     @classmethod
     async def connect(cls, host: str, port: int) -> "NgClient":
-        """Raises RtpengineError for a host that can't be."""
+        """Connect to rtpengine. Raises RtpengineError for a host that doesn't exist."""
         try:
             _, client = await asyncio.get_running_loop().create_datagram_endpoint(
                 cls, remote_addr=(host, port)
@@ -47,7 +47,7 @@ class NgClient(asyncio.DatagramProtocol):
 
     @property
     def host(self) -> str:
-        """rtpengine's address; empty once closed."""
+        """Return rtpengine's address; empty once closed."""
         name = self._transport.get_extra_info("peername") if self._transport is not None else None
         return str(name[0]) if name else ""
 
@@ -74,6 +74,7 @@ class NgClient(asyncio.DatagramProtocol):
         raise RtpengineError(f"rtpengine did not answer {name!r}")
 
     def close(self) -> None:
+        """Close the socket and fail the requests that wait for a reply."""
         if self._transport is not None:
             self._transport.close()
         for reply in self._waiting.values():
@@ -81,9 +82,11 @@ class NgClient(asyncio.DatagramProtocol):
                 reply.set_exception(RtpengineError("the connection to rtpengine was closed"))
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Keep the transport."""
         self._transport = cast(asyncio.DatagramTransport, transport)
 
     def datagram_received(self, data: bytes, addr: object) -> None:
+        """Hand a reply to the request that waits for it."""
         cookie, _, body = data.partition(b" ")
         waiting = self._waiting.get(cookie)
         if waiting is None or waiting.done():
@@ -97,12 +100,13 @@ class NgClient(asyncio.DatagramProtocol):
             waiting.set_result(value)
 
     def error_received(self, exc: Exception) -> None:
+        """Log the error."""
         # Nobody listens there; the next sending may find someone.
         logger.debug("rtpengine: %s", exc)
 
 
 def text(reply: Reply, key: bytes) -> str:
-    """A string of a reply. Raises RtpengineError if it isn't there."""
+    """Return a string of a reply. Raises RtpengineError if it isn't there."""
     value = reply.get(key)
     if not isinstance(value, bytes):
         raise RtpengineError(f"rtpengine's reply has no {key.decode()}")

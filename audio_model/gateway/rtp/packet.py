@@ -18,6 +18,8 @@ _STUN_TYPES = range(4)
 
 
 class DatagramKind(Enum):
+    """The kind of a datagram on an RTP port."""
+
     RTP = auto()
     RTCP = auto()
     STUN = auto()
@@ -25,6 +27,8 @@ class DatagramKind(Enum):
 
 
 class RtpPacket(NamedTuple):
+    """An RTP packet."""
+
     payload_type: int
     marker: bool
     """On audio: the first packet after a silence that was not sent."""
@@ -35,7 +39,7 @@ class RtpPacket(NamedTuple):
 
 
 def kind(datagram: bytes) -> DatagramKind:
-    """What a datagram is, told by its first bytes."""
+    """Return a datagram's kind by its first bytes."""
     if len(datagram) < 2:
         return DatagramKind.OTHER
     if datagram[0] >> 6 == VERSION:
@@ -73,6 +77,6 @@ def parse(datagram: bytes) -> RtpPacket:
 
 
 def advance(before: int, after: int, bits: int) -> int:
-    """Signed way from one wrapping counter's value to another, by the shorter way round."""
+    """Return the signed way between two values of a wrapping counter, by the shorter way round."""
     half = 1 << (bits - 1)
     return ((after - before + half) & ((1 << bits) - 1)) - half

@@ -1,4 +1,4 @@
-"""One leg's UDP port: who may speak to it, and when it is quiet."""
+"""One leg's UDP port: the sender that may speak to it, and its silence."""
 
 import asyncio
 import logging
@@ -35,9 +35,10 @@ class RtpPorts:
     """The range of UDP ports that legs get theirs from; even ones (RFC 3550, 11)."""
 
     def __init__(self, host: str, first: int, last: int) -> None:
-        """
+        """Prepare a range of ports.
+
         Args:
-            host: the address of this machine that senders reach; also told to them.
+            host: the address of this machine that senders reach; they are told it as well.
             first, last: both within the range. 0, 0 takes what the system gives.
 
         Raises UsageError for a host that is not one address, or a range without an even port.
@@ -60,7 +61,7 @@ class RtpPorts:
         """Ports that were given back while somebody still sends there, and who."""
 
     def open(self) -> socket.socket:
-        """A bound socket. Raises NoPortError."""
+        """Return a bound socket. Raises NoPortError."""
         # Each time from another port on, so that a call does not hear its predecessor's packets.
         for _ in self._ports:
             port = self._ports[self._next]
@@ -99,12 +100,13 @@ class RtpReceiver:
         hosts: Iterable[str],
         shunned: Sender | None = None,
     ) -> None:
-        """
+        """Receive a leg's packets.
+
         Args:
             opened: from :meth:`RtpPorts.open`; closed by :meth:`close`.
             hosts: addresses that may send. The first port of them that sends RTP is heard, and
                 another only when its packets are a stream of their own.
-            shunned: who sends there for a call that had the port before.
+            shunned: a sender of the call that had the port before.
         """
         self.leg, self._stream = leg, RtpStream(codecs, leg.raw_format, leg.feed_numbered)
         self._socket, self._hosts = opened, frozenset(hosts)
@@ -118,7 +120,7 @@ class RtpReceiver:
             self._loop.add_reader(opened, self._read)
 
     def update(self, codecs: Mapping[int, Codec], hosts: Iterable[str]) -> None:
-        """The sender has said anew what it sends and from where."""
+        """Take the sender's new codecs and addresses."""
         self._stream.update(codecs)
         self._hosts = frozenset(hosts)
 

@@ -1,4 +1,4 @@
-"""One recording session: the dialog with its client, and the legs that are heard of it."""
+"""One recording session: the dialog with its client, and its legs."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -95,7 +95,7 @@ class RecordingSession:
                     self._ports.abandoned[receiver.port] = receiver.sender
 
     def end(self) -> None:
-        """The session is over: every open leg gives its final event. Idempotent."""
+        """End the session: every open leg gives its final event. Idempotent."""
         self.ended = True
         self.acknowledged()
         self.call.close()
@@ -122,12 +122,13 @@ class RecordingSession:
             self._resending = loop.call_later(pause, given_up)
 
     def acknowledged(self) -> None:
+        """Stop to resend the answer."""
         if self._resending is not None:
             self._resending.cancel()
             self._resending = None
 
     def bye(self, local: str) -> bytes:
-        """A request to end the session, from us (RFC 3261, 12.2.1.1).
+        """Return our request to end the session (RFC 3261, 12.2.1.1).
 
         Args:
             local: our ``transport host:port``.
@@ -150,7 +151,10 @@ class RecordingSession:
         )
 
     def _leg_name(self, media: sdp.Media, metadata: Metadata) -> str:
-        """Whose stream it is; where nobody says so, the first is the caller's."""
+        """Return the name of a stream's party.
+
+        If the metadata don't name it, the first stream is the caller's.
+        """
         has_caller = any(each.leg.name == CALLER for each in self._receivers.values())
         sender = _sender(media, metadata)
         return CALLEE if has_caller or sender not in ("", metadata.caller) else CALLER

@@ -1,6 +1,6 @@
-"""Hears calls that pass through rtpengine, by subscribing to a copy of their audio.
+"""Hear calls that pass through rtpengine, by subscribing to a copy of their audio.
 
-The call's own media keep their way through rtpengine: whatever becomes of us, it is not touched.
+The call's own media keep their way through rtpengine, whatever happens to this server.
 
 >>> rtpengine = await Rtpengine.start(calls, RtpPorts("127.0.0.1", 30000, 30998), "127.0.0.1", 2223)
 >>> await rtpengine.follow("call-id", "from-tag")
@@ -55,18 +55,20 @@ class Rtpengine:
 
     @classmethod
     async def start(cls, calls: Calls, ports: RtpPorts, host: str, port: int) -> "Rtpengine":
-        """
+        """Connect to rtpengine.
+
         Args:
-            ports: where rtpengine shall send its copies.
+            ports: where rtpengine is to send its copies.
             host, port: rtpengine's ``listen-ng``.
 
-        Raises RtpengineError for an address that can't be. An rtpengine that is not running (yet)
-        is met by :meth:`follow`.
+        Raises RtpengineError for an address that doesn't exist. An rtpengine that is not running
+        yet
+        becomes an error of :meth:`follow`.
         """
         return cls(calls, ports, await NgClient.connect(host, port))
 
     async def ping(self) -> None:
-        """Raises RtpengineError if rtpengine does not answer."""
+        """Raise RtpengineError if rtpengine does not answer."""
         await self._client.command("ping")
 
     async def follow(
@@ -147,7 +149,7 @@ class Rtpengine:
     async def _request(
         self, call_id: str, from_tag: str
     ) -> tuple[Reply, tuple[sdp.Media, ...], dict[int, dict[int, Codec]]]:
-        """The reply, the media offered in it, and what can be heard by index and payload type."""
+        """Return the reply, the media offered in it, and the codecs by index and payload type."""
         which = {"from_tag": from_tag} if from_tag else {"flags": ["all"]}
         # The offer holds what is spoken in the call; where we don't understand it, rtpengine may.
         for codec in ({}, {"codec": {"transcode": ["PCMU"]}}):
@@ -184,9 +186,9 @@ class Rtpengine:
         return sdp.answer(offer, accepted, self._ports.host)
 
     def _senders(self, media: sdp.Media) -> tuple[str, ...]:
-        """Addresses that rtpengine may send from.
+        """Return the addresses that rtpengine may send from.
 
-        Behind NAT its SDP names an outer address, while to us it sends from an inner one.
+        Behind NAT its SDP names an outer address, while it sends to us from an inner one.
         """
         return media.host, self._client.host, self._ports.host
 
@@ -202,7 +204,7 @@ class Rtpengine:
                 self._end(key)
 
     def _end(self, key: tuple[str, str]) -> None:
-        """Nothing more is to be heard of a call."""
+        """Stop hearing a call."""
         subscription = self._subscriptions.pop(key, None)
         if subscription is None:
             return

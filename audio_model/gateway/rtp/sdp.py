@@ -38,21 +38,21 @@ class Media:
     """Encoding name in upper case, clock rate and channels, by payload type."""
 
     def attribute(self, name: str) -> str | None:
-        """The first ``a=name:value``, "" for one without a value."""
+        """Return the first ``a=name:value``, "" for one without a value."""
         return next((value for key, value in self.attributes if key == name), None)
 
     @property
     def label(self) -> str:
-        """RFC 4574; empty if there is none."""
+        """Return the label (RFC 4574); empty if there is none."""
         return self.attribute("label") or ""
 
     @property
     def is_plain_audio(self) -> bool:
-        """Whether it is audio in RTP that is not encrypted."""
+        """Return whether it is audio in RTP that is not encrypted."""
         return self.kind == "audio" and self.protocol in _PLAIN_RTP and self.port != 0
 
     def codecs(self) -> dict[int, Codec]:
-        """What of it can be heard, by payload type, the sender's first choice first."""
+        """Return the codecs that can be heard, by payload type, the sender's first choice first."""
         maps = self.rtpmaps
         understood = {}
         for payload_type in self._payload_types():
@@ -65,7 +65,7 @@ class Media:
         return understood
 
     def voiceless(self) -> list[int]:
-        """Payload types of comfort noise and telephone events."""
+        """Return the payload types of comfort noise and telephone events."""
         maps = self.rtpmaps
         names = (codecs.COMFORT_NOISE, codecs.TELEPHONE_EVENT)
         return [
@@ -87,7 +87,7 @@ class Media:
 
 
 def parse(text: str) -> tuple[Media, ...]:
-    """The media of a session description. Raises ProtocolError."""
+    """Return the media of a session description. Raises ProtocolError."""
     lines = text.replace("\r\n", "\n").strip("\n").split("\n")
     if lines[0].strip() != "v=0":
         raise ProtocolError("an SDP that does not begin with v=0")
@@ -127,7 +127,7 @@ def _media(section: Sequence[tuple[str, str]], host: str, direction: str) -> Med
 
 
 def _rtpmaps(attributes: Sequence[tuple[str, str]]) -> dict[int, tuple[str, int, int]]:
-    """Those that can be read; an odd one costs its own format, not the call."""
+    """Return the readable mappings. An odd one costs its own format, not the call."""
     matches = (_RTPMAP.fullmatch(value) for key, value in attributes if key == "rtpmap")
     return {
         int(match[1]): (match[2].upper(), int(match[3]), int(match[4] or 1))
@@ -174,7 +174,7 @@ def _number(text: str) -> int:
 
 @dataclass(frozen=True)
 class Accepted:
-    """What is answered to one offered stream."""
+    """The answer to one offered stream that is accepted."""
 
     port: int
     payload_types: tuple[int, ...]
@@ -183,7 +183,7 @@ class Accepted:
 def answer(
     offer: Sequence[Media], accepted: Mapping[int, Accepted], host: str, version: int = 0
 ) -> str:
-    """The answer that takes some streams, by their index in the offer, and refuses the rest.
+    """Return the answer that takes some streams, by their index in the offer, and refuses the rest.
 
     Args:
         host: this machine's address, as the sender is to reach it.

@@ -58,29 +58,32 @@ class Message:
     body: bytes
 
     def header(self, name: str) -> str:
-        """The first header of a name; empty if there is none."""
+        """Return the first header of a name; empty if there is none."""
         return next((value for key, value in self.headers if key == name), "")
 
     def values(self, name: str) -> list[str]:
-        """All headers of a name, in order."""
+        """Return all headers of a name, in order."""
         return [value for key, value in self.headers if key == name]
 
     def options(self, name: str) -> list[str]:
-        """The tags of a header such as Require, in lower case."""
+        """Return the tags of a header such as Require, in lower case."""
         return [
             tag for value in self.values(name) for tag in value.lower().replace(",", " ").split()
         ]
 
     @property
     def call_id(self) -> str:
+        """Return the Call-ID."""
         return self.header("call-id")
 
     @property
     def from_tag(self) -> str:
+        """Return the tag of From; empty if there is none."""
         return _found(_TAG, self.header("from").rpartition(">")[2])
 
     @property
     def to_tag(self) -> str:
+        """Return the tag of To; empty if there is none."""
         return _found(_TAG, self.header("to").rpartition(">")[2])
 
     @property
@@ -90,7 +93,7 @@ class Message:
 
     @property
     def sequence(self) -> int:
-        """CSeq's number. It is one: :func:`parse` has seen to it."""
+        """Return CSeq's number, which :func:`parse` has checked."""
         return int(self.header("cseq").split()[0])
 
 
@@ -111,7 +114,7 @@ def parse(data: bytes) -> Message:
 
 
 def content_length(head: bytes) -> int:
-    """Length of the body that follows a head, on a connection. Raises ProtocolError."""
+    """Return the length of the body that follows a head. Raises ProtocolError."""
     try:
         lines = head.decode().split("\r\n")[1:]
     except UnicodeDecodeError:
@@ -128,7 +131,10 @@ def response(
     headers: Iterable[tuple[str, str]] = (),
     body: str = "",
 ) -> bytes:
-    """A response to a request (RFC 3261, 8.2.6; ``received`` and ``rport`` by RFC 3581)."""
+    """Return a response to a request (RFC 3261, 8.2.6).
+
+    ``received`` and ``rport`` are by RFC 3581.
+    """
     to = request.header("to")
     if not request.to_tag and status != 100:
         to = f"{to};tag={to_tag}"
@@ -147,25 +153,25 @@ def response(
 
 
 def request(method: str, uri: str, headers: Iterable[tuple[str, str]]) -> bytes:
-    """A request without a body."""
+    """Return a request without a body."""
     return _joined(
         [f"{method} {uri} SIP/2.0", *(f"{name}: {value}" for name, value in headers)], ""
     )
 
 
 def uri_of(value: str) -> str:
-    """The URI within a Contact, From or Route."""
+    """Return the URI within a Contact, From or Route."""
     match = _ANGLE.match(value)
     return match[1] if match else value.split(";")[0].strip()
 
 
 def user_of(value: str) -> str:
-    """The user part of a SIP address or the number of a tel one; empty if it has none."""
+    """Return the user part of a SIP address or the number of a tel one; empty if it has none."""
     return _found(_USER, value)
 
 
 def asks_rport(via: str) -> bool:
-    """Whether a response is to go to the port that the request came from (RFC 3581)."""
+    """Return whether a response goes to the port that the request came from (RFC 3581)."""
     return _RPORT.search(via) is not None
 
 

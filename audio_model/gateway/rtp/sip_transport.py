@@ -26,7 +26,7 @@ _TRIES = 16
 
 @dataclass(frozen=True)
 class Peer:
-    """Where a message came from, and the way back."""
+    """The sender of a message, and the way back to it."""
 
     source: tuple[str, int]
     transport: str
@@ -38,14 +38,18 @@ Handler = Callable[[sip.Message, Peer], None]
 
 
 class UdpListener(asyncio.DatagramProtocol):
+    """SIP over UDP."""
+
     def __init__(self, handle: Handler) -> None:
         self._handle = handle
         self._transport: asyncio.DatagramTransport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Keep the transport."""
         self._transport = cast(asyncio.DatagramTransport, transport)
 
     def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
+        """Parse a message and handle it. A keep-alive is passed over."""
         source = addr[0], addr[1]
         if not data.strip(b"\r\n\0"):
             return
@@ -62,6 +66,7 @@ class UdpListener(asyncio.DatagramProtocol):
             self._transport.sendto(reply, address)
 
     def error_received(self, exc: Exception) -> None:
+        """Log the error."""
         logger.debug("SIP over UDP: %s", exc)
 
 
@@ -76,6 +81,7 @@ class TcpListener:
         return _Connection(self._handle, self._connections)
 
     def close(self) -> None:
+        """Close all connections."""
         for connection in list(self._connections):
             connection.close()
 
@@ -154,7 +160,7 @@ class _Connection(asyncio.Protocol):
 
 
 def bind(host: str, port: int) -> tuple[socket.socket, socket.socket]:
-    """A UDP and a listening TCP socket of the same number. Raises OSError.
+    """Return a UDP and a listening TCP socket of the same port. Raises OSError.
 
     ``port`` 0 takes what the system gives.
     """
@@ -188,7 +194,7 @@ def _bound(kind: socket.SocketKind, host: str, port: int) -> socket.socket:
 
 
 def _port_back(message: sip.Message, source_port: int) -> int:
-    """RFC 3581: the source's where the client asks for it, else the one that it names."""
+    """Return the source's port if the client asks for it (RFC 3581), else the one that it names."""
     via = message.header("via").partition(",")[0]
     if sip.asks_rport(via):
         return source_port

@@ -57,9 +57,10 @@ class SiprecServer:
     async def start(
         cls, calls: Calls, ports: RtpPorts, host: str, port: int = 5060
     ) -> "SiprecServer":
-        """
+        """Begin to listen.
+
         Args:
-            ports: where recording clients shall send their streams.
+            ports: where recording clients are to send their streams.
             host, port: address for SIP; port 0 takes what the system gives.
 
         Raises UsageError if the address can't be bound.
@@ -139,7 +140,10 @@ class SiprecServer:
                 self._change(session, message, peer)
 
     def _on_event(self, key: _Key, event: Event) -> None:
-        """SIPREC has no way back; a leg's port is of no more use after its final event."""
+        """Free a leg's port after its final event.
+
+        SIPREC has no way to send an event back.
+        """
         if event.kind is EventKind.FINAL and (session := self._sessions.get(key)) is not None:
             session.release()
 
@@ -169,7 +173,7 @@ class SiprecServer:
         self._timers[key] = loop.call_later(MAX_SESSION_SECONDS, self._hang_up, key)
 
     def _change(self, session: RecordingSession, message: sip.Message, peer: Peer) -> None:
-        """A re-INVITE or UPDATE: other streams, or news of the participants alone."""
+        """Take a re-INVITE or UPDATE: other streams, or news of the participants alone."""
         try:
             offer, about = _read(message)
             if offer is not None:
@@ -238,12 +242,12 @@ class SiprecServer:
 
     @property
     def _address(self) -> str:
-        """Where clients reach us; also if SIP listens on every address."""
+        """Return the address where clients reach us, also if SIP listens on every address."""
         host = self._ports.host if ip_address(self.host).is_unspecified else self.host
         return f"[{host}]:{self.port}" if ":" in host else f"{host}:{self.port}"
 
     def _tag(self, message: sip.Message) -> str:
-        """Our tag: the same each time a request is sent again, without our keeping it."""
+        """Return our tag: the same for a request that is sent again, without our keeping it."""
         name = f"{message.call_id}\n{message.from_tag}".encode()
         return hashlib.blake2b(name, key=self._key, digest_size=8).hexdigest()
 
@@ -254,7 +258,10 @@ class SiprecServer:
         self._end(key)
 
     def _end(self, key: _Key) -> None:
-        """The session is over; it is remembered for as long as its last request may come again."""
+        """End a session.
+
+        It is remembered for as long as its last request may come again.
+        """
         self._sessions[key].end()
         self._timers[key].cancel()
         loop = asyncio.get_running_loop()
@@ -274,9 +281,9 @@ class _Refused(Exception):
 
 
 def _read(message: sip.Message) -> tuple[tuple[sdp.Media, ...] | None, Metadata | None]:
-    """The offer and the metadata of a message, None for what it does not have.
+    """Return the offer and the metadata of a message, None for a part that it does not have.
 
-    Raises _Refused for what can't be read.
+    Raises _Refused for a part that can't be read.
     """
     try:
         offered, described = metadata.parts(message.header("content-type"), message.body)

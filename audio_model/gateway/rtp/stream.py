@@ -26,7 +26,7 @@ Deliver = Callable[[int, bytes], None]
 
 
 def leg_format(codecs: Mapping[int, Codec]) -> RawFormat:
-    """What a leg hears whose packets may be of any of these codecs, by payload type."""
+    """Return the format of a leg whose packets may have any of these codecs, by payload type."""
     formats = {codec.raw_format for codec in codecs.values()}
     return formats.pop() if len(formats) == 1 else RawFormat(Encoding.S16LE, SAMPLE_RATE)
 
@@ -43,10 +43,11 @@ class RtpStream:
     def __init__(
         self, codecs: Mapping[int, Codec], raw_format: RawFormat, deliver: Deliver
     ) -> None:
-        """
+        """Begin a stream.
+
         Args:
             codecs: by payload type. Packets of other types are heard if RFC 3551 says what they
-                are, for senders change their codec without a word; the rest hold no voice.
+                are, for senders change their codec without notice; the rest hold no voice.
             raw_format: of what is delivered; see :func:`leg_format`.
         """
         self._raw_format, self._deliver = raw_format, deliver
@@ -140,7 +141,7 @@ class RtpStream:
             self._shift += 1
 
     def _decode(self, packet: RtpPacket) -> tuple[bytes, int]:
-        """The payload in the leg's format, and how long it is by RTP's clock; 0 if no voice."""
+        """Return the payload in the leg's format and its length by RTP's clock; 0 without voice."""
         payload_type = packet.payload_type
         decoder = self._decoders.get(payload_type)
         if decoder is None:
