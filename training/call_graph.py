@@ -60,9 +60,11 @@ class StreamingLogMel(nn.Module):
         self.odd, self.mel_of_odd = _transform(gain, parity=1)
 
     def forward(self, samples: Tensor) -> Tensor:
-        """[shape=(batch, HISTORY_SAMPLES + n)] → [shape=(batch, n // HOP_LENGTH, N_ROWS)]
+        """Compute the log-mel rows of samples.
 
-        ``ROW_OF_MEL`` are ``LOG_SCALE`` times the log-mel, ``HEARD_ROWS`` are 1.
+        [shape=(batch, HISTORY_SAMPLES + n)] → [shape=(batch, n // HOP_LENGTH, N_ROWS)].
+        ``ROW_OF_MEL``
+        are ``LOG_SCALE`` times the log-mel, ``HEARD_ROWS`` are 1.
         """
         hops = samples.reshape(samples.shape[0], -1, frontend.HOP_LENGTH)
         last = frontend.BLOCKS_PER_WINDOW - 1
@@ -99,7 +101,7 @@ def _constant(values: NDArray[np.float64] | Tensor) -> nn.Buffer:
 
 
 def front_end_flops() -> int:
-    """Multiplications and additions of the front end's matrix products for one frame."""
+    """Return the multiplications and additions of the front end's products for one frame."""
     front_end = StreamingLogMel()
     matrices = [matrix for matrix in front_end.buffers() if matrix.dim() == 2]
     return 2 * sum(matrix.numel() for matrix in matrices)
@@ -130,7 +132,10 @@ class MelLayers(nn.Module):
         self.correction = _constant(correction)
 
     def forward(self, rows: Tensor) -> Tensor:
-        """[shape=(batch, PAST_FRAMES + 8 n, N_ROWS)] → [shape=(batch, channel, mel, 2 n)]"""
+        """Run the layers over rows.
+
+        [shape=(batch, PAST_FRAMES + 8 n, N_ROWS)] → [shape=(batch, channel, mel, 2 n)]
+        """
         x = rows.transpose(1, 2).unsqueeze(1)
         y = F.relu(F.conv2d(x, self.first, stride=(3, 2), padding=(3, 0)))
         y = F.relu(F.conv2d(y, self.second, self.second_bias, stride=(2, 1), padding=(1, 0)))
@@ -182,7 +187,10 @@ class CallGraph(nn.Module):
         self.state_size = sum(self.sizes)
 
     def forward(self, samples: Tensor, state: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """samples [shape=(batch, STEP_SAMPLES * n)], state [shape=(batch, state_size)]"""
+        """Run the network over the next samples of each call.
+
+        Samples are [shape=(batch, STEP_SAMPLES * n)], the state is [shape=(batch, state_size)].
+        """
         past_samples, past_rows, past_features, *pasts, sums, weight = torch.split(
             state, self.sizes, dim=1
         )
@@ -206,7 +214,7 @@ class CallGraph(nn.Module):
         return logit, heard, torch.cat([*nexts, sums, weight], dim=1)
 
     def _strided(self, x: Tensor, past: Tensor) -> tuple[Tensor, Tensor]:
-        """The first layer over time: two columns, and the one before them, become a step.
+        """Make a step of two columns and the one before them: the first layer over time.
 
         Args:
             x: [shape=(batch, channel, mel, 2 n)]
@@ -223,7 +231,7 @@ class CallGraph(nn.Module):
     def _pooled(
         self, x: Tensor, weight: Tensor, past_sums: Tensor, past_weight: Tensor
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """:class:`training.network.RunningPooling` and the head over (batch, time, channel).
+        """Run :class:`training.network.RunningPooling` and the head over (batch, time, channel).
 
         Returns the logit [shape=(batch, n)], and the sums and the weight up to the last step.
         """
@@ -240,7 +248,7 @@ class CallGraph(nn.Module):
 
 
 def _folded(layer: CausalConv) -> tuple[Tensor, Tensor]:
-    """Weight and bias of a layer's convolution with its normalisation, in double precision."""
+    """Return a layer's weight and bias with its normalisation folded in, in double precision."""
     norm = layer.norm
     mean, variance = norm.running_mean, norm.running_var
     assert mean is not None and variance is not None

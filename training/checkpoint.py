@@ -40,19 +40,20 @@ class Checkpoint:
 
     @property
     def weights_hash(self) -> str:
-        """Hex digest of the weights, the same for equal numbers."""
+        """Return a hex digest of the weights, the same for equal numbers."""
         digest = blake2b(digest_size=16)
         for name, tensor in sorted(self.weights.items()):
             digest.update(name.encode() + tensor.contiguous().numpy().tobytes())
         return digest.hexdigest()
 
     def build(self) -> Network:
+        """Return the network with these weights."""
         network = Network(self.network).eval()
         network.load_state_dict(dict(self.weights))
         return network
 
     def check_manifest(self, manifest: Manifest) -> None:
-        """Raises UsageError if the weights come from another manifest."""
+        """Raise UsageError if the weights come from another manifest."""
         if manifest.hash != self.manifest_hash:
             raise UsageError(
                 f"{manifest.path}: not the manifest that this checkpoint was trained on "

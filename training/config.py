@@ -36,6 +36,8 @@ class DataConfig:
 
 @dataclass(frozen=True)
 class SplitConfig:
+    """How clips are split into train, dev and test."""
+
     dev: float = 0.12
     test: float = 0.12
     seed: int = 1
@@ -58,6 +60,8 @@ class UnmetConfig:
 
 @dataclass(frozen=True)
 class TrainConfig:
+    """How the network is trained."""
+
     seed: int = 1
     scenes: int = 32_000
     """Scenes in the pool; an epoch is a pass over it."""
@@ -114,7 +118,7 @@ class TeachingConfig:
 
 @dataclass(frozen=True)
 class CalibrationConfig(RuleSettings):
-    """What is fitted on answers to clips that were not learnt from."""
+    """The parts of the rule that are fitted on answers to unlearnt clips."""
 
     lines: int = 3
     """Simulated lines that each clip is sent through."""
@@ -122,6 +126,8 @@ class CalibrationConfig(RuleSettings):
 
 @dataclass(frozen=True)
 class Config:
+    """All settings of a training."""
+
     data: DataConfig
     split: SplitConfig = field(default_factory=SplitConfig)
     unmet: UnmetConfig = field(default_factory=UnmetConfig)
@@ -184,10 +190,10 @@ def from_dict(kind: type[T], values: dict[str, Any]) -> T:
 
 
 def _as_float(value: object) -> object:
-    """TOML writes 1 where a float is meant; anything else is left for dacite to refuse."""
+    """Return 1 as 1.0, which TOML may write for a float. dacite refuses anything else."""
     return float(value) if type(value) is int else value
 
 
 def _as_path(value: object) -> object:
-    """TOML writes a path as text; anything else is left for dacite to refuse."""
+    """Return a text as a path, which TOML has no type for. dacite refuses anything else."""
     return Path(value) if isinstance(value, str) else value

@@ -55,7 +55,7 @@ class Session:
 
     @property
     def hides(self) -> bool:
-        """Whether numbers are hidden."""
+        """Return whether numbers are hidden."""
         return self.masked or self.person.masked
 
 
@@ -63,9 +63,10 @@ class Access:
     """Sessions, and the checks that each route makes."""
 
     def __init__(self, stores: Stores, origin: str, clock: Callable[[], float] = monotonic) -> None:
-        """
+        """Guard the desk.
+
         Args:
-            stores: have the people.
+            stores: the stores, one of which has the people.
             origin: scheme, host and port under which browsers see the desk; empty: as they ask.
             clock: seconds.
         """
@@ -99,10 +100,11 @@ class Access:
         self._sessions.pop(request.cookies.get(COOKIE, ""), None)
 
     async def session(self, request: web.Request, needed: Role = Role.READING) -> Session:
-        """Whose request it is.
+        """Return the session of a request.
 
-        Raises HTTPSeeOther to the page for signing in, or HTTPForbidden. Somebody who was removed,
-        or given another role, has that at once.
+        Raises HTTPSeeOther to the page for signing in, or HTTPForbidden. A person who is removed,
+        or
+        gets another role, loses or has it at once.
         """
         found = self._sessions.get(request.cookies.get(COOKIE, ""))
         if found is None or found.until < self._clock():
@@ -117,7 +119,10 @@ class Access:
         return found
 
     async def form(self, request: web.Request, needed: Role) -> tuple[Session, dict[str, str]]:
-        """Who sent a form, and its fields. Raises as ``session`` does, and for what is forged."""
+        """Return a form's session and its fields.
+
+        Raises as ``session`` does, and for a forged form.
+        """
         session = await self.session(request, needed)
         self.check_origin(request)
         fields = await read_form(request)
@@ -125,12 +130,12 @@ class Access:
         return session, fields
 
     def check_secret(self, session: Session, given: str) -> None:
-        """Raises HTTPForbidden unless a form was made for its session."""
+        """Raise HTTPForbidden unless a form was made for its session."""
         if not hmac.compare_digest(given.encode("utf-8", "replace"), session.secret.encode()):
             raise web.HTTPForbidden(text="the form is not of this session: open the page anew")
 
     def check_origin(self, request: web.Request) -> None:
-        """Raises HTTPForbidden for what a browser sends from another site's page."""
+        """Raise HTTPForbidden for a request that another site's page makes a browser send."""
         origin = request.headers.get("Origin", "")
         own = self._origin or f"{request.scheme}://{request.host}"
         site = request.headers.get("Sec-Fetch-Site", "same-origin")
@@ -139,7 +144,10 @@ class Access:
             raise web.HTTPForbidden(text="the form came from another site")
 
     async def program(self, request: web.Request, needed: Role) -> Person:
-        """Whose program it is, by ``Authorization: Bearer``. Raises HTTPUnauthorized, Forbidden."""
+        """Return the person of a program, by ``Authorization: Bearer``.
+
+        Raises HTTPUnauthorized, HTTPForbidden.
+        """
         scheme, _, token = request.headers.get("Authorization", "").partition(" ")
         person = None
         if scheme.lower() == "bearer":
@@ -157,7 +165,10 @@ class Access:
 
 
 async def read_form(request: web.Request) -> dict[str, str]:
-    """The fields of a small form. Raises HTTPRequestEntityTooLarge and HTTPBadRequest."""
+    """Return the fields of a small form.
+
+    Raises HTTPRequestEntityTooLarge and HTTPBadRequest.
+    """
     if request.content_type != "application/x-www-form-urlencoded":
         raise web.HTTPUnsupportedMediaType()
     body = bytearray()

@@ -65,7 +65,7 @@ _ASSETS = {
 
 @dataclass(frozen=True)
 class _Counts:
-    """What takes a while to count, and may be some seconds old."""
+    """Counts that take a while, and may be some seconds old."""
 
     at: float
     progress: Progress
@@ -80,12 +80,13 @@ class Desk:
     def __init__(
         self, stores: Stores, detector: Detector, zone: tzinfo, zone_name: str, origin: str = ""
     ) -> None:
-        """
+        """Make a desk.
+
         Args:
             stores: of calls, and maybe of ranges and known recordings.
             detector: draws the score over time.
-            zone: whose days and hours people see.
-            zone_name: what it is called.
+            zone: the zone of the days and hours that people see.
+            zone_name: the zone's name.
             origin: see :class:`Access`.
         """
         self._stores, self._zone = stores, zone
@@ -103,7 +104,7 @@ class Desk:
         }
 
     def application(self) -> web.Application:
-        """What a server serves."""
+        """Return the application to serve."""
         app = web.Application(
             middlewares=[access.headers, _errors], client_max_size=MAX_REQUEST_BYTES
         )
@@ -260,7 +261,7 @@ class Desk:
         await self._stores.write(lambda store: deeds.note(store, who, What.LISTENED, call=call))
 
     async def _counted(self, who: str) -> tuple[Progress, _Counts]:
-        """A person's progress now, and the counts over all of the store."""
+        """Return a person's progress now, and the counts over all of the store."""
         now = time.time()
         day = datetime.now(self._zone).replace(hour=0, minute=0, second=0, microsecond=0)
         since = day.timestamp()
@@ -291,7 +292,7 @@ class Desk:
 
 
 def _about(call: StoredCall, trusts: Mapping[str, float]) -> Callable[[CallStore], Known]:
-    """What a page shows beside a call."""
+    """Return a function that reads the facts a page shows beside a call."""
 
     def ask(store: CallStore) -> Known:
         history: list[StoredCall] = []
@@ -344,7 +345,7 @@ def _html(page: str, status: int = 200) -> web.Response:
 
 
 def _ranged(request: web.Request, content: bytes, kind: str) -> web.Response:
-    """An answer of which a browser may want a part, to go to the middle of a sound.
+    """Return an answer of which a browser may ask a part, to go to the middle of a sound.
 
     Source: RFC 9110, section 14.
     """

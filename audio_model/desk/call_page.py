@@ -23,7 +23,7 @@ SKIP_KEY, UNDO_KEY = "S", "Z"
 
 @dataclass(frozen=True)
 class Known:
-    """What is known of a call beside itself."""
+    """The facts that a page shows beside a call."""
 
     call: StoredCall
     campaign: Campaign | None = None
@@ -38,7 +38,7 @@ class Known:
 
 @dataclass(frozen=True)
 class RangeView:
-    """What the ranges say of a number."""
+    """The ranges' facts about a number."""
 
     advice: Advice
     shares: Sequence[tuple[str, float, int]]
@@ -53,7 +53,7 @@ def queue_page(
     last: Deed | None,
     agreement: float | None,
 ) -> str:
-    """The call that a person hears now, or that there is none."""
+    """Return the page of the call that a person hears now, or of an empty queue."""
     parts: list[Child] = [_progress(progress, agreement), _last(view, last)]
     if known is None:
         parts.append(
@@ -70,7 +70,7 @@ def queue_page(
 
 
 def call_page(view: View, known: Known, ranges: RangeView | None) -> str:
-    """A call that a person has looked up."""
+    """Return the page of a call that a person has looked up."""
     return layout.page(view, "", text("call", n=str(known.call.n)), _work(view, known, ranges))
 
 

@@ -103,7 +103,7 @@ class Deciding:
         raise web.HTTPSeeOther("/ranges")
 
     async def _prefix(self, session: Session, fields: dict[str, str]) -> str:
-        """The range that a form is about: typed, of a list, or of a call's number."""
+        """Return the range of a form: typed, chosen from a list, or of a call's number."""
         if typed := fields.get("typed", ""):
             try:
                 return range_of(typed[:64])
@@ -263,7 +263,10 @@ def _ranges_now(store: RangeStore) -> RangesNow:
 
 
 async def _upload(request: web.Request) -> tuple[dict[str, str], bytes, str]:
-    """The fields and the file of a form. Raises HTTPBadRequest and HTTPRequestEntityTooLarge."""
+    """Return the fields and the file of a form.
+
+    Raises HTTPBadRequest and HTTPRequestEntityTooLarge.
+    """
     if request.content_type != "multipart/form-data":
         raise web.HTTPUnsupportedMediaType()
     fields: dict[str, str] = {}

@@ -45,7 +45,7 @@ class Effects:
         self._thread.start()
 
     def more(self) -> None:
-        """Something is to be done."""
+        """Wake the thread: there is something to do."""
         self._more.set()
 
     def close(self) -> None:

@@ -26,7 +26,7 @@ _TABLES = ("by_period", "by_segment", "by_campaign", "by_mark")
 
 
 class Figures:
-    """What the month was like."""
+    """The figures of a month."""
 
     def __init__(
         self,

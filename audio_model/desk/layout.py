@@ -26,21 +26,21 @@ class View:
     zone: tzinfo
 
     def number(self, number: str) -> str:
-        """A number or range as it may be shown, on one line."""
+        """Return a number or range as it may be shown, on one line."""
         shown = mask(number) if self.session.hides else number
         return printable(shown.removeprefix("+86") if shown.startswith("+861") else shown)
 
     def named(self, number: str) -> Child:
-        """A number, or in words that there is none."""
+        """Return a number, or the words for a missing one."""
         words = {WITHHELD: "withheld", UNREADABLE: "unreadable"}
         return text(words[number]) if number in words else self.number(number)
 
     def path(self, path: str) -> str:
-        """A path, an id or a name as it may be shown."""
+        """Return a path, an id or a name as it may be shown."""
         return printable(mask_text(path) if self.session.hides else path)
 
     def moment(self, seconds: float | None) -> Element:
-        """A moment in the desk's zone."""
+        """Return a moment in the desk's zone."""
         if seconds is None:
             return element("span", "–")
         at = utc(seconds).astimezone(self.zone)
@@ -49,12 +49,12 @@ class View:
         )
 
     def may(self, role: Role) -> bool:
-        """Whether the person may do what needs a role."""
+        """Return whether the person may do what needs a role."""
         return self.session.person.role.may(role)
 
 
 def page(view: View, name: str, title: Text, *content: Child) -> str:
-    """A whole page of the desk."""
+    """Return a whole page of the desk."""
     links = [
         element(
             "a",
@@ -87,7 +87,7 @@ def page(view: View, name: str, title: Text, *content: Child) -> str:
 
 
 def bare_page(title: Text, *content: Child) -> str:
-    """A page for somebody who has not signed in."""
+    """Return a page for somebody who has not signed in."""
     return _document(
         title,
         element("header", element("span", text("desk"), class_="brand"), _switches()),
@@ -122,7 +122,7 @@ def _switches() -> Element:
 
 
 def form(view: View, action: str, *content: Child | Iterable[Child], class_: str = "") -> Element:
-    """A form that changes something, with the session's secret in it."""
+    """Return a form that changes something, with the session's secret in it."""
     return element(
         "form",
         element("input", type="hidden", name="secret", value=view.session.secret),
@@ -134,12 +134,12 @@ def form(view: View, action: str, *content: Child | Iterable[Child], class_: str
 
 
 def hidden(name: str, value: str) -> Element:
-    """A field that is sent along."""
+    """Return a field that is sent along."""
     return element("input", type="hidden", name=name, value=value)
 
 
 def button(key: str, *, hint: str = "", class_: str = "", **attributes: str) -> Element:
-    """A button that sends its form; ``hint`` is the key that presses it."""
+    """Return a button that sends its form. ``hint`` is the key that presses it."""
     return element(
         "button",
         element("span", text(key)),
@@ -153,12 +153,12 @@ def button(key: str, *, hint: str = "", class_: str = "", **attributes: str) -> 
 
 
 def field(key: str, name: str, **attributes: str | int) -> Element:
-    """A field with its name."""
+    """Return a field with its name."""
     return element("label", element("span", text(key)), element("input", name=name, **attributes))
 
 
 def section(title: Text, *content: Child | Iterable[Child], about: Text | None = None) -> Element:
-    """A part of a page under its heading."""
+    """Return a part of a page under its heading."""
     return element(
         "section",
         element("h2", title),
@@ -170,7 +170,10 @@ def section(title: Text, *content: Child | Iterable[Child], about: Text | None =
 def table(
     caption: Text, head: Sequence[Child], rows: Sequence[Sequence[Child]], *, words: bool = False
 ) -> Element:
-    """A table with a name; on a narrow screen each row is a card whose cells say what they are."""
+    """Return a table with a name.
+
+    On a narrow screen each row is a card whose cells have their columns' names.
+    """
     if not rows:
         return element("p", text("nothing"), class_="quiet")
     named = [each if isinstance(each, Text) else Text(str(each), str(each)) for each in head]
@@ -205,12 +208,12 @@ def table(
 
 
 def percent(share: float | None) -> str:
-    """A share, exact enough for its size."""
+    """Return a share as text, exact enough for its size."""
     return "–" if share is None else f"{100 * share:.0f}\u00a0%"
 
 
 def tiles(*pairs: tuple[Child, Text]) -> Element:
-    """Large numbers, and what they count."""
+    """Return large numbers with their captions."""
     return element(
         "dl",
         [

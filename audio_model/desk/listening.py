@@ -50,11 +50,12 @@ class Listening:
         self._kept: OrderedDict[int, Heard] = OrderedDict()
 
     def hear(self, call: StoredCall, asked: str) -> Heard:
-        """A call's sound and picture.
+        """Return a call's sound and picture.
 
         Args:
             call: a call of the store.
-            asked: how its archive was heard, as JSON: which channel, and what headerless files are.
+            asked: how its archive was heard, as JSON: its channel, and the format of headerless
+            files.
 
         Raises AudioError if it can't be read now.
         """
@@ -161,5 +162,5 @@ def _line(
 
 
 def _height(score: float) -> float:
-    """Percent from the top, with a little room above and below."""
+    """Return a score's height as percent from the top, with a little room above and below."""
     return 4 + 92 * (1 - score)

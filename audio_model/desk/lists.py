@@ -24,7 +24,7 @@ _HANDLE_LENGTH = 24
 
 @dataclass(frozen=True)
 class RangesNow:
-    """What the store of ranges says now."""
+    """The present state of the store of ranges."""
 
     held: Sequence[Node]
     allowed: Sequence[Allowed]
@@ -34,13 +34,13 @@ class RangesNow:
 
 
 def handle(secret: str, prefix: str) -> str:
-    """What a form names a range by: it tells no number to whoever looks at the page."""
+    """Return a range's name in forms, which shows no number to a reader of the page."""
     digest = hmac.new(secret.encode(), prefix.encode(), "sha256")
     return digest.hexdigest()[:_HANDLE_LENGTH]
 
 
 def ranges_page(view: View, now: RangesNow | None, message: Text | None = None) -> str:
-    """What is open, warned and allowed, by whom and why."""
+    """Return the page of open, warned and allowed ranges, with who decided and why."""
     title = text("ranges_title")
     if now is None:
         return layout.page(view, "ranges", title, element("p", text("no_ranges"), class_="message"))
@@ -149,7 +149,7 @@ def _changes(view: View, changes: Sequence[Change]) -> Element:
 
 
 def campaigns_page(view: View, campaigns: Sequence[Campaign]) -> str:
-    """The largest campaigns, and what people say of them."""
+    """Return the page of the largest campaigns, and people's marks on them."""
     rows: list[list[Child]] = []
     for each in campaigns:
         acts: Child = ""
@@ -199,7 +199,7 @@ def marks_page(
     people: Sequence[tuple[str, int]],
     taken: Taken | None = None,
 ) -> str:
-    """Where marks come from, how far they agree, and ways in and out."""
+    """Return the page of marks: their sources, their agreement, import and export."""
     tiles = layout.tiles(
         *(
             (
@@ -288,7 +288,7 @@ def _export(view: View) -> Element:
 
 
 def log_page(view: View, deeds: Sequence[Deed]) -> str:
-    """Who did what, the last first."""
+    """Return the page of what people did, the last first."""
     rows: list[list[Child]] = []
     for each in deeds:
         about: Child = view.path(each.about)

@@ -8,7 +8,10 @@ _STAR = "*"
 
 
 def mask(number: str) -> str:
-    """A number or a range with its middle hidden; what is as short as a segment stays."""
+    """Return a number or a range with its middle hidden.
+
+    One as short as a segment stays.
+    """
     sign = number[: len(number) - len(number.lstrip("+?"))]
     digits = number.removeprefix(sign)
     code = "86" if sign == "+" and digits.startswith("86") else ""
@@ -21,5 +24,5 @@ def mask(number: str) -> str:
 
 
 def mask_text(text: str) -> str:
-    """A path or an id in which what may be a number is hidden."""
+    """Return a path or an id with possible numbers hidden."""
     return _NUMBER_IN_TEXT.sub(lambda found: mask(found[0]), text)

@@ -30,7 +30,7 @@ class Options:
     zone_name: str
 
     def __post_init__(self) -> None:
-        """Raises UsageError for what would send tokens over a network that others read."""
+        """Raise UsageError for options that would send tokens over a network that others read."""
         origin = urlsplit(self.origin)
         if self.origin and (origin.scheme not in ("http", "https") or origin.path or origin.query):
             raise UsageError(f"--origin is a scheme and a host: {printable(self.origin)}")

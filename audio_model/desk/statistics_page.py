@@ -23,7 +23,7 @@ MAX_ROWS = 20
 
 @dataclass(frozen=True)
 class Asked:
-    """Which figures a person wants."""
+    """The figures that a person wants."""
 
     unit: Unit
     first: str
@@ -31,22 +31,22 @@ class Asked:
     """Days, ``2026-11-29``."""
 
     def query(self) -> str:
-        """For an address."""
+        """Return the choice as the query of an address."""
         return urlencode({"unit": self.unit, "from": self.first, "to": self.last})
 
 
 def statistics_page(
     view: View, asked: Asked, tables: Sequence[Table], period: Period, before: Period, zone: str
 ) -> str:
-    """The figures as charts and tables.
+    """Return the page of figures, as charts and tables.
 
     Args:
-        view: for whom.
-        asked: what.
+        view: the reader.
+        asked: the choice of figures.
         tables: over time, by segment, by campaign, of marks.
-        period: what segments and campaigns are of.
-        before: what their growth is against.
-        zone: whose days they are.
+        period: the period of segments and campaigns.
+        before: the period that their growth is against.
+        zone: the name of the days' zone.
     """
     titles = [
         text("by_period"),
@@ -107,7 +107,7 @@ def _chooser(asked: Asked) -> Element:
 
 
 def _chart(table: Table) -> Element:
-    """Columns of calls, their recorded part from the ground."""
+    """Return columns of calls, with their recorded part at the bottom."""
     rows = [dict(zip(table.columns, row, strict=True)) for row in table.rows]
     most = max(_int(row["calls"]) for row in rows) or 1
     bars = []

@@ -18,7 +18,7 @@ _CLOSING_SECONDS = 5.0
 
 @dataclass(frozen=True)
 class Places:
-    """Where the stores are."""
+    """The places of the stores."""
 
     calls: str
     ranges: str | None = None

@@ -117,6 +117,7 @@ def checkpoint_of(
 
 
 def main(arguments: list[str] | None = None) -> int:
+    """Adapt the network and return the exit status."""
     parser = argparse.ArgumentParser(
         prog="python -m training.adapt",
         description=__doc__,

@@ -38,7 +38,7 @@ OLD = Candidate(Depth.HEAD, 0.0)
 
 @dataclass(frozen=True)
 class Trial:
-    """What a candidate says of every call: a network that has not learnt from the call's fold."""
+    """A candidate's answers to every call, from networks that have not learnt the call's fold."""
 
     answers: Sequence[HeardTake]
     loss: Array

@@ -11,7 +11,7 @@ BATCH_SIZE = 64
 
 
 class Depth(StrEnum):
-    """Which layers learn; all of them stand above the ones that stay as they are."""
+    """The layers that learn. The layers below them stay as they are."""
 
     HEAD = "head"
     """What follows the pooling."""

@@ -21,7 +21,7 @@ LEAST_GAIN = 1e-4
 
 @dataclass(frozen=True)
 class Gain:
-    """How much less the log loss of calls is that a network has not learnt from."""
+    """The fall of the log loss of calls that a network has not learnt from."""
 
     mean: float
     """Classes count alike, then groups. Nats."""

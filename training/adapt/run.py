@@ -26,7 +26,7 @@ NOTHING_BETTER = "no way of adapting tells calls better that were not learnt fro
 
 @dataclass(frozen=True)
 class Adapted:
-    """What came of an adaptation."""
+    """The result of an adaptation."""
 
     network: Network
     """The new network if there are no objections, else the old."""
@@ -39,6 +39,7 @@ class Adapted:
 
     @property
     def is_new(self) -> bool:
+        """Return whether the new network may replace the old one."""
         return not self.objections
 
 

@@ -21,7 +21,7 @@ class MarkedConfig:
 
 @dataclass(frozen=True)
 class AdaptConfig:
-    """How the network is adapted, and when the new one replaces the old."""
+    """How the network is adapted, and when the new one replaces the old one."""
 
     base: Path = SHIPPED
     """The checkpoint that is adapted."""
@@ -56,6 +56,8 @@ class AdaptConfig:
 
 @dataclass(frozen=True)
 class Settings:
+    """All settings of an adaptation."""
+
     data: MarkedConfig
     unmet: UnmetConfig = field(default_factory=UnmetConfig)
     """Clips that no network learns from: they tell what is lost. Without them nobody knows."""

@@ -103,6 +103,7 @@ def nuisances_of(takes: Sequence[Take]) -> dict[str, NDArray[np.float64]]:
 
 
 def main(arguments: list[str] | None = None) -> int:
+    """Audit a run and return the exit status."""
     return run_command(
         "audit", __doc__, arguments, lambda o: audit_run(config.load(o.config), o.run)
     )

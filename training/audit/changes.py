@@ -33,36 +33,39 @@ SPEECH_DB = -30
 
 
 def gain(decibel: float) -> Change:
-    """Louder or quieter; what exceeds full scale is clipped, as a line does."""
+    """Return a change of level. Samples beyond full scale are clipped, as a line does."""
     return lambda samples, _: np.clip(samples * np.float32(from_db(decibel)), -1, 1)
 
 
 def coded(codec: Codec) -> Change:
+    """Return a change that sends samples through a codec."""
     return lambda samples, rng: encode(samples, codec, rng)
 
 
 def silence_before(samples: Samples, _: Generator) -> Samples:
-    """0.5 s of digital silence."""
+    """Add 0.5 s of digital silence at the start."""
     return np.pad(samples, (SAMPLE_RATE // 2, 0))
 
 
 def without_lead(samples: Samples, _: Generator) -> Samples:
-    """From the first frame of speech."""
+    """Remove everything before the first frame of speech."""
     speech = frame_rms(samples) >= loudness(samples) * from_db(SPEECH_DB)
     return samples[int(np.argmax(speech)) * HOP_LENGTH :]
 
 
 def noise(samples: Samples, rng: Generator) -> Samples:
+    """Add coloured noise at ``SNR_DB``."""
     return add_bed(samples, coloured_noise(len(samples), rng), SNR_DB)
 
 
 def lost_packets(samples: Samples, rng: Generator) -> Samples:
-    """Packets of 20 ms are silence instead, here and there."""
+    """Replace packets of 20 ms by silence, here and there."""
     lost = rng.random(-(-len(samples) // PACKET_SAMPLES)) < LOSS
     return np.where(np.repeat(lost, PACKET_SAMPLES)[: len(samples)], np.float32(0), samples)
 
 
 def room(samples: Samples, rng: Generator) -> Samples:
+    """Add the sound of a synthetic room."""
     return reverberate(samples, synthetic_room(rng))
 
 
@@ -80,7 +83,7 @@ CHANGES: dict[str, Change] = {
 
 
 def played_back(samples: Samples, rng: Generator) -> Samples:
-    """Stored as an MP3, played by a small loudspeaker into a room, at the same level."""
+    """Store as an MP3, play by a small loudspeaker into a room, and restore the level."""
     low, high = rng.uniform(300, 600), rng.uniform(2800, 3800)
     stored = encode(samples, Codec.MP3, rng)
     played = shape(stored, lambda f: high_pass(f, low, 3) * low_pass(f, high, 2))

@@ -26,11 +26,11 @@ Source: Titze, "Principles of Voice Production", 1994.
 
 
 def matched_subset(takes: Sequence[JudgedTake], table: NDArray[np.float64], draws: int) -> Figures:
-    """Error rates of all takes, and of a subset in which both classes speak as much, as loudly.
+    """Return error rates of all takes, and of a subset that matches in speech and loudness.
 
     Coarsened exact matching (Iacus, King and Porro, "Causal inference without balance checking",
-    2012): of each cell as many takes of one class as of the other. None for what has too few
-    sources.
+    2012): each cell gives as many takes of one class as of the other. A figure with too few sources
+    is None.
     """
     columns = table[:, [nuisance.NAMES.index(name) for name in CELLS]]
     cells: dict[tuple[int, ...], tuple[list[int], list[int]]] = defaultdict(lambda: ([], []))
@@ -63,10 +63,10 @@ def by_pitch(takes: Sequence[JudgedTake], table: NDArray[np.float64], draws: int
 
 
 def correlations(takes: Sequence[JudgedTake], table: NDArray[np.float64]) -> Figures:
-    """Spearman's rank correlation of the scores with each nuisance, within each class.
+    """Return Spearman's rank correlation of the scores with each nuisance, within each class.
 
     A nuisance that is the same for the whole class correlates with nothing: 0. The corpora of a
-    class differ in nuisances and in how clear they are, so this is a place to look at, no proof.
+    class differ in nuisances and in how clear they are, so a correlation is a hint and no proof.
     """
     scores = np.array([take.score(SLICE_SECONDS) for take in takes])
     labels = np.array([take.heard.label for take in takes])
@@ -80,4 +80,5 @@ def correlations(takes: Sequence[JudgedTake], table: NDArray[np.float64]) -> Fig
 
 
 def spearman(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
+    """Return Spearman's rank correlation; 0 for constants."""
     return float(spearmanr(a, b).statistic) if np.ptp(a) and np.ptp(b) else 0.0

@@ -32,7 +32,7 @@ KEYS: dict[str, Callable[[Clip], str]] = {
 
 
 def separability(takes: Sequence[Take], by: str, seed: int = 0) -> Figures:
-    """AUC and EER of trees on each nuisance, on ``all`` of them and on the ``language``.
+    """Return AUC and EER of trees on each nuisance, on ``all`` of them and on the ``language``.
 
     ``by`` is one of ``KEYS``. The codec has no column of its own: ``values`` and ``edge_hz`` are
     its traces. Raises UsageError for fewer than two groups of a class.
@@ -74,9 +74,10 @@ def _held_out_scores(
 
 
 def deal(groups: Sequence[str], labels: NDArray[np.int64]) -> NDArray[np.int64]:
-    """The fold of each clip: whole groups, the largest first, to the fold that needs them most.
+    """Return the fold of each clip. [shape=(n_clips,)]
 
-    No fold is without a class, and so no rest of the folds is. [shape=(n_clips,)]
+    Whole groups are dealt, the largest first, to the fold that needs them most. Each fold has both
+    classes, and so do the other folds together.
     """
     names, group = np.unique(np.asarray(groups), return_inverse=True)
     clips = np.stack([np.bincount(group[labels == each], minlength=len(names)) for each in (0, 1)])

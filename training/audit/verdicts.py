@@ -19,7 +19,10 @@ Figures = dict[str, Any]
 
 
 def choose(takes: Sequence[Take], n_each: int, seed: int = 0) -> list[Take]:
-    """At most ``n_each`` takes of each class: one of each source, then a second, and so on."""
+    """Return at most ``n_each`` takes of each class.
+
+    One of each source comes first, then a second, and so on.
+    """
     rng = np.random.default_rng(seed)
     in_turn: dict[int | None, list[tuple[int, Take]]] = defaultdict(list)
     taken: dict[str, int] = defaultdict(int)
@@ -35,7 +38,7 @@ def choose(takes: Sequence[Take], n_each: int, seed: int = 0) -> list[Take]:
 
 
 def changed(takes: Sequence[Take], change: Change, seed: int = 0) -> list[Take]:
-    """Each take with the change, by a randomness of its own."""
+    """Return each take with the change, by a randomness of its own."""
     return [
         replace(take, samples=change(take.samples, np.random.default_rng([seed, number])))
         for number, take in enumerate(takes)
@@ -43,7 +46,7 @@ def changed(takes: Sequence[Take], change: Change, seed: int = 0) -> list[Take]:
 
 
 def effect(before: Sequence[HeardTake], after: Sequence[HeardTake], rule: DecisionRule) -> Figures:
-    """What a change did to takes of both classes, the same ones in the same order.
+    """Return the effect of a change on takes of both classes, in the same order before and after.
 
     ``changed`` is the share with another verdict at the end: ``opposed`` from recorded to live or
     back, ``unsure`` into or out of unknown. ``score_change`` is the mean distance of the scores.

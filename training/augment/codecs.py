@@ -29,6 +29,8 @@ TAIL_SAMPLES = SAMPLE_RATE * 8 // 100
 
 
 class Codec(StrEnum):
+    """A codec of telephone lines and stores."""
+
     MULAW = "mulaw"
     ALAW = "alaw"
     AMR_NB = "amr_nb"
@@ -42,7 +44,7 @@ class Codec(StrEnum):
 
 
 def encode(samples: Samples, codec: str, rng: Generator) -> Samples:
-    """Through the real encoder of a :class:`Codec` and back, its delay removed."""
+    """Encode by the real encoder of a :class:`Codec`, decode, and remove its delay."""
     coder = _CODERS[Codec(codec)]
     # A lossy decoder overshoots full scale, and the next encoder would wrap around.
     padded = np.pad(np.clip(samples, -1, 1), (0, TAIL_SAMPLES))
@@ -51,7 +53,7 @@ def encode(samples: Samples, codec: str, rng: Generator) -> Samples:
 
 
 def draw_codec(shares: Mapping[Codec, float], rng: Generator) -> Codec:
-    """A codec as often as its share says."""
+    """Draw a codec by the shares."""
     codecs = list(shares)
     weights = np.array(list(shares.values()))
     return codecs[int(rng.choice(len(codecs), p=weights / weights.sum()))]
@@ -83,7 +85,7 @@ FILE_SHARES: Mapping[Codec, float] = {
 
 
 def _file(samples: Samples, subtype: str) -> Samples:
-    """Through a WAV file of libsndfile's."""
+    """Write to a WAV file of libsndfile's and read it back."""
     file = io.BytesIO()
     soundfile.write(file, samples, SAMPLE_RATE, format="WAV", subtype=subtype)
     file.seek(0)
@@ -108,7 +110,7 @@ def _through(
     sample_format: str = "s16",
     options: dict[str, str] | None = None,
 ) -> Samples:
-    """Packet by packet through an encoder and a decoder of FFmpeg's."""
+    """Send packet by packet through an encoder and a decoder of FFmpeg's."""
     encoder = _context(encoder_name, "w", sample_rate)
     encoder.format = sample_format
     packets = _packets(samples, encoder, bit_rate, options or {})
@@ -120,7 +122,7 @@ def _through(
 def _packets(
     samples: Samples, encoder: AudioCodecContext, bit_rate: int, options: dict[str, str]
 ) -> "list[Packet[AudioStream]]":
-    """What an encoder sends for samples at its sample rate."""
+    """Return an encoder's packets for samples at its sample rate."""
     encoder.bit_rate, encoder.options = bit_rate, options
     frame = AudioFrame.from_ndarray(samples[None], format="flt", layout="mono")
     frame.sample_rate = encoder.sample_rate
@@ -135,7 +137,10 @@ def _joined(frames: Iterable[AudioFrame]) -> Samples:
 
 
 def _amr_nb(samples: Samples, rng: Generator) -> Samples:
-    """One of the eight modes, the best half of the time; in pauses mostly comfort noise (DTX)."""
+    """Use one of the eight modes, the best half of the time.
+
+    Pauses are mostly comfort noise (DTX).
+    """
     bit_rate = 12_200
     if rng.random() < 0.5:
         bit_rate = int(rng.choice([4750, 5150, 5900, 6700, 7400, 7950, 10_200]))
@@ -146,14 +151,14 @@ def _amr_nb(samples: Samples, rng: Generator) -> Samples:
 
 
 def _g722(samples: Samples, _: Generator) -> Samples:
-    """Wideband: 16 kHz at 64 kbit/s."""
+    """Use the wideband codec: 16 kHz at 64 kbit/s."""
     wide = soxr.resample(samples, SAMPLE_RATE, 16_000)
     decoded = _through(wide, "g722", "g722", 64_000, sample_rate=16_000)
     return np.asarray(soxr.resample(decoded, 16_000, SAMPLE_RATE), np.float32)
 
 
 def _g726(samples: Samples, rng: Generator) -> Samples:
-    """16 to 40 kbit/s: two to five bits a sample."""
+    """Use 16 to 40 kbit/s: two to five bits a sample."""
     bits = int(rng.integers(2, 6))
     encoder = _context("g726", "w", SAMPLE_RATE)
     encoder.format = "s16"
@@ -167,7 +172,10 @@ def _g726(samples: Samples, rng: Generator) -> Samples:
 
 
 def _opus(samples: Samples, rng: Generator) -> Samples:
-    """For speech (the encoder's voip), 6 to 24 kbit/s, complexity 0 to 5, DTX half of the time."""
+    """Use the encoder's mode for speech (voip), 6 to 24 kbit/s, complexity 0 to 5.
+
+    DTX is on half of the time.
+    """
     options = {
         "application": "voip",
         "compression_level": str(rng.integers(6)),
@@ -179,7 +187,7 @@ def _opus(samples: Samples, rng: Generator) -> Samples:
 
 
 def _mp3(samples: Samples, rng: Generator) -> Samples:
-    """8 to 32 kbit/s (MPEG 2.5)."""
+    """Use 8 to 32 kbit/s (MPEG 2.5)."""
     bit_rate = int(rng.choice([8, 16, 24, 32])) * 1000
     # LAME's quick setting is a third cheaper than its usual one.
     options = {"compression_level": "7"}

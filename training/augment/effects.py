@@ -17,7 +17,7 @@ def overdrive(samples: Samples, rng: Generator) -> Samples:
 
 
 def control_gain(samples: Samples, rng: Generator) -> Samples:
-    """Automatic gain control: quiet stretches are slowly pulled up and loud ones fast down."""
+    """Apply automatic gain control: pull quiet stretches up slowly, and loud ones down fast."""
     loud_db = 20 * np.log10(loudness(samples))
     levels_db = 20 * np.log10(np.maximum(frame_rms(samples), SILENCE)).astype(np.float64)
     envelope = follow(levels_db, rng.uniform(0.01, 0.1), rng.uniform(0.2, 1.5))
@@ -26,7 +26,7 @@ def control_gain(samples: Samples, rng: Generator) -> Samples:
 
 
 def gate(samples: Samples, rng: Generator) -> Samples:
-    """Noise suppression: quiet frames fall to exact zeros, to comfort noise, or by 10 to 25 dB."""
+    """Suppress noise: quiet frames become exact zeros, comfort noise, or 10 to 25 dB quieter."""
     frames, loud = frame_rms(samples), loudness(samples)
     hold = int(rng.integers(1, 20))
     is_loud = frames > loud * from_db(-rng.uniform(20, 35))
@@ -43,7 +43,7 @@ def gate(samples: Samples, rng: Generator) -> Samples:
 
 
 def step_level(samples: Samples, rng: Generator) -> Samples:
-    """From a random time on the level is 3 to 10 dB higher or lower."""
+    """Change the level by 3 to 10 dB from a random time on."""
     step_db = float(rng.choice([-1, 1])) * rng.uniform(3, 10)
     start = rng.uniform(0, len(samples))
     ramp = rng.uniform(0.005, 0.1) * SAMPLE_RATE
@@ -52,7 +52,7 @@ def step_level(samples: Samples, rng: Generator) -> Samples:
 
 
 def hum(samples: Samples, rng: Generator) -> Samples:
-    """Mains: 50 or 60 Hz and their harmonics, 20 to 50 dB under the loudness."""
+    """Add mains hum: 50 or 60 Hz and their harmonics, 20 to 50 dB under the loudness."""
     mains = float(rng.choice([50, 60])) + rng.uniform(-0.1, 0.1)
     n_harmonics = int(rng.integers(2, 25))
     spectrum = np.zeros(257, np.complex64)
@@ -64,7 +64,7 @@ def hum(samples: Samples, rng: Generator) -> Samples:
 
 
 def crackle(samples: Samples, rng: Generator) -> Samples:
-    """A bad contact: half to fifteen clicks a second that ring for a millisecond or two."""
+    """Add a bad contact: half to fifteen clicks a second that ring for a millisecond or two."""
     out = samples.copy()
     loud = loudness(samples)
     for _ in range(rng.poisson(rng.uniform(0.5, 15) * len(samples) / SAMPLE_RATE)):
@@ -76,7 +76,7 @@ def crackle(samples: Samples, rng: Generator) -> Samples:
 
 
 def echo(samples: Samples, rng: Generator) -> Samples:
-    """The far end's echo: a copy 30 to 120 ms late and 12 to 35 dB down."""
+    """Add the far end's echo: a copy 30 to 120 ms late and 12 to 35 dB down."""
     delay = int(rng.uniform(0.03, 0.12) * SAMPLE_RATE)
     late = np.pad(samples, (delay, 0))[: len(samples)]
     return np.asarray(samples + late * from_db(-rng.uniform(12, 35)), np.float32)

@@ -22,25 +22,25 @@ def shape(samples: Samples, gain: Callable[[Samples], Samples]) -> Samples:
 
 
 def high_pass(frequencies: Samples, edge: float, order: float) -> Samples:
-    """Gain of a Butterworth high-pass, half the power at ``edge`` Hz."""
+    """Return the gain of a Butterworth high-pass, with half the power at ``edge`` Hz."""
     ratio = np.minimum(edge / np.maximum(frequencies, 1), 10)
     return np.asarray((1 + ratio ** (2 * order)) ** -0.5, np.float32)
 
 
 def low_pass(frequencies: Samples, edge: float, order: float) -> Samples:
-    """Gain of a Butterworth low-pass, half the power at ``edge`` Hz."""
+    """Return the gain of a Butterworth low-pass, with half the power at ``edge`` Hz."""
     # Powers under float32's smallest normal number take twenty times as long.
     ratio = np.maximum(frequencies / edge, 1e-36 ** (0.5 / order))
     return np.asarray((1 + ratio ** (2 * order)) ** -0.5, np.float32)
 
 
 def telephone_band(samples: Samples) -> Samples:
-    """300 to 3400 Hz with steep edges, as ITU-T G.712 asks of a telephone channel."""
+    """Limit to 300 to 3400 Hz with steep edges, as ITU-T G.712 asks of a telephone channel."""
     return shape(samples, lambda f: high_pass(f, 300, 10) * low_pass(f, 3400, 60))
 
 
 def colour(samples: Samples, rng: Generator) -> Samples:
-    """Microphone, handset and line: band edges and one to three broad peaks or dips."""
+    """Colour by microphone, handset and line: band edges and one to three broad peaks or dips."""
     low, high = rng.uniform(50, 400), rng.uniform(2600, 3900)
     has_low, has_high = rng.random() < 0.7, rng.random() < 0.5
     low_order, high_order = rng.uniform(1, 6), rng.uniform(2, 16)
@@ -65,7 +65,7 @@ def colour(samples: Samples, rng: Generator) -> Samples:
 
 
 def coloured_noise(n_samples: int, rng: Generator) -> Samples:
-    """Noise of unit power that falls as ``f ** -tilt``: white, pink, brown and between."""
+    """Return noise of unit power that falls as ``f ** -tilt``: white, pink, brown and between."""
     total = fft.next_fast_len(n_samples, real=True)
     frequencies = np.maximum(np.fft.rfftfreq(total, 1 / SAMPLE_RATE), 20).astype(np.float32)
     spectrum = fft.rfft(rng.standard_normal(total, np.float32))
@@ -81,7 +81,7 @@ def reverberate(samples: Samples, response: Samples) -> Samples:
 
 
 def synthetic_room(rng: Generator) -> Samples:
-    """Direct sound and an exponentially decaying tail of noise, RT60 of 0.1 to 0.7 s."""
+    """Return direct sound and a decaying tail of noise, with an RT60 of 0.1 to 0.7 s."""
     rt60 = rng.uniform(0.1, 0.7)
     n = int(rt60 * SAMPLE_RATE)
     tail = rng.standard_normal(n) * np.exp(-6.9 * np.arange(n) / n)

@@ -16,15 +16,17 @@ SILENCE = 1e-6
 
 
 def rms(samples: Samples) -> float:
+    """Return the root mean square."""
     return float(np.sqrt(np.mean(np.square(samples, dtype=np.float64)) + 1e-12))
 
 
 def from_db(decibel: float) -> float:
+    """Return a factor of amplitude for decibels."""
     return float(10 ** (decibel / 20))
 
 
 def frame_rms(samples: Samples) -> Samples:
-    """Root mean square of each whole hop of 10 ms. [shape=(n_frames,)]"""
+    """Return the root mean square of each whole hop of 10 ms. [shape=(n_frames,)]"""
     hops = samples[: len(samples) // HOP_LENGTH * HOP_LENGTH].reshape(-1, HOP_LENGTH)
     return np.asarray(np.sqrt(np.mean(np.square(hops, dtype=np.float32), axis=1)), np.float32)
 
@@ -40,10 +42,11 @@ def active_frames(samples: Samples) -> NDArray[np.bool_]:
 
 
 def loudness(samples: Samples) -> float:
-    """Root mean square of the frames within 20 dB of the loudest few, at least ``SILENCE``.
+    """Return the root mean square of the frames within 20 dB of the loudest few.
 
-    Near the active speech level of ITU-T P.56: however much silence lies around a voice, its
-    loudness is the same. Two frames in a hundred may be louder, which leaves clicks out.
+    It is at least ``SILENCE``. It is near the active speech level of ITU-T P.56: silence around a
+    voice doesn't change its loudness. Two frames in a hundred may be louder, which leaves clicks
+    out.
     """
     frames = frame_rms(samples)
     if not len(frames):
@@ -82,9 +85,9 @@ def ride(samples: Samples, gain_db: NDArray[np.float64]) -> Samples:
 def follow(
     level_db: NDArray[np.float64], attack_seconds: float, release_seconds: float
 ) -> NDArray[np.float64]:
-    """Envelope of levels a frame: it rises by the attack's time constant, falls by the release's.
+    """Return the envelope of levels a frame. [shape=(n_frames,)]
 
-    [shape=(n_frames,)]
+    It rises by the attack's time constant and falls by the release's.
     """
     rising, falling = (
         float(np.exp(-HOP_LENGTH / SAMPLE_RATE / seconds))
@@ -99,6 +102,6 @@ def follow(
 
 
 def stretch_of(sound: Samples, n_samples: int, rng: Generator) -> Samples:
-    """A random stretch of a sound, repeated where it is too short."""
+    """Return a random stretch of a sound, which is repeated if it is too short."""
     start = int(rng.integers(len(sound)))
     return np.resize(np.roll(sound, -start), n_samples)

@@ -27,7 +27,7 @@ from training.augment.packets import lose_packets, slip
 
 @dataclass(frozen=True)
 class Line:
-    """How often each effect happens, and the ranges that are not the effect's own."""
+    """The probability of each effect, and the ranges that belong to no single effect."""
 
     clean: float = 0.2
     """Share of lines that are a band, a level, a floor and a codec, and nothing else."""
@@ -105,7 +105,7 @@ def simulate(samples: Samples, line: Line, around: Surroundings, rng: Generator)
 
 
 def before_the_line(line: Line, around: Surroundings) -> list[tuple[Effect, float]]:
-    """Studio, room, microphone and wire: effects in their order, and how often each happens."""
+    """Return the effects of studio, room, microphone and wire in order, with probabilities."""
 
     def one_of(sounds: Sequence[Samples], rng: Generator) -> Samples:
         return sounds[int(rng.integers(len(sounds)))]
@@ -146,6 +146,7 @@ def before_the_line(line: Line, around: Surroundings) -> list[tuple[Effect, floa
 
 
 def apply(way: Sequence[tuple[Effect, float]], samples: Samples, rng: Generator) -> Samples:
+    """Apply each effect with its probability."""
     for effect, probability in way:
         if happens(probability, rng):
             samples = effect(samples, rng)
@@ -153,8 +154,10 @@ def apply(way: Sequence[tuple[Effect, float]], samples: Samples, rng: Generator)
 
 
 def happens(probability: float, rng: Generator) -> bool:
+    """Return True with this probability."""
     return bool(rng.random() < probability)
 
 
 def snr(mean_and_deviation: tuple[float, float], rng: Generator) -> float:
+    """Draw a signal-to-noise ratio in dB."""
     return max(float(rng.normal(*mean_and_deviation)), WORST_SNR_DB)

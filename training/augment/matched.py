@@ -34,10 +34,10 @@ class MatchedChannel:
             raise UsageError(f"codec {unknown[0]!r}: not one of {', '.join(Codec)}")
 
     def __call__(self, samples: Samples, rng: Generator, bed: Samples | None = None) -> Samples:
-        """Through the chain. [shape=(n_samples,)], length kept.
+        """Send samples through the chain. [shape=(n_samples,)], length kept.
 
         ``rng`` draws the noise, the stretch of the bed and the codec's bit rate: seed it by clip.
-        Raises UsageError where a bed is missing or not asked for.
+        Raises UsageError for a bed that is missing or not asked for.
         """
         if (bed is None) != (self.snr_db is None):
             raise UsageError("snr_db and a bed belong together")

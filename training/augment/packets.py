@@ -24,7 +24,7 @@ def lose_packets(samples: Samples, rng: Generator) -> Samples:
 
 
 def slip(samples: Samples, rng: Generator) -> Samples:
-    """A jitter buffer that runs over or dry: one to three packets dropped or played twice.
+    """Let a jitter buffer run over or dry: one to three packets are dropped or played twice.
 
     The rest is shifted by a packet each time, and the end cut or filled with its last packet.
     """

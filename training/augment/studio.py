@@ -26,7 +26,7 @@ def compress(samples: Samples, rng: Generator) -> Samples:
 
 
 def resample(samples: Samples, rng: Generator) -> Samples:
-    """To another sample rate and back, as cheaply as a sound card does: with images and aliases."""
+    """Resample to another rate and back as a cheap sound card does, with images and aliases."""
     rate = int(rng.choice([6000, 7350, 11_025, 16_000, 22_050]))
     there = soxr.resample(samples, SAMPLE_RATE, rate, quality="QQ")
     back = soxr.resample(there, rate, SAMPLE_RATE, quality="QQ")[: len(samples)]
@@ -34,5 +34,5 @@ def resample(samples: Samples, rng: Generator) -> Samples:
 
 
 def store(samples: Samples, rng: Generator) -> Samples:
-    """In a file of a dialling machine's, at -26 to -12 dBFS."""
+    """Store in a file of a dialling machine, at -26 to -12 dBFS."""
     return encode(level(samples, rng.uniform(-26, -12)), draw_codec(FILE_SHARES, rng), rng)

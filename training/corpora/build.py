@@ -31,7 +31,7 @@ SEED = 3
 
 @dataclass(frozen=True)
 class Resources:
-    """What an engine may need to be loaded."""
+    """Files that an engine may need."""
 
     downloads: Path
     known: Sequence[Clip] = ()
@@ -40,7 +40,7 @@ class Resources:
 
 @dataclass(frozen=True)
 class Builder:
-    """How an engine is loaded, and how many clips it makes unless told otherwise."""
+    """The way to load an engine, and its default number of clips."""
 
     load: Callable[[Resources], Engine]
     n_clips: int
@@ -108,7 +108,7 @@ def _count(text: str) -> int:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Returns the exit status, 2 after an error."""
+    """Build a corpus and return the exit status, 2 after an error."""
     parser = argparse.ArgumentParser(prog="python -m training.corpora.build", description=__doc__)
     parser.add_argument("--output", type=Path, required=True, help="folder of the clips")
     parser.add_argument(

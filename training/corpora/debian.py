@@ -25,20 +25,23 @@ class Program(ABC):
     speeds = (0.85, 1.25)
 
     def __init__(self) -> None:
-        """Raises CorpusError if a package is not installed."""
+        """Find the program. Raises CorpusError if a package is not installed."""
         self._versions = {package: debian_version(package) for package in self.packages}
 
     @property
     def origins(self) -> Sequence[Origin]:
+        """Return the packages with their versions and licence."""
         return [
             Origin(f"Debian {package}", version, self.licence)
             for package, version in self._versions.items()
         ]
 
     def scripts(self, voice: Voice) -> Sequence[Script]:
+        """Return the scripts in the voice's language."""
         return load(voice.language)
 
     def speak(self, voice: Voice, text: str, speed: float) -> tuple[Samples, int]:
+        """Let the program speak a text."""
         with tempfile.TemporaryDirectory() as folder:
             file = Path(folder) / "speech.wav"
             self._write(voice, text, speed, file)
@@ -54,6 +57,8 @@ FLITE_LICENCE = "BSD-like (CMU Flite)"
 
 
 class Flite(Program):
+    """CMU Flite, with the voices that its package has."""
+
     packages = ("flite",)
     licence = FLITE_LICENCE
     voices = tuple(
@@ -98,6 +103,8 @@ ENCODINGS = {"cs": "iso-8859-2", "fi": "iso-8859-1", "it": "iso-8859-1", "ca": "
 
 
 class Festival(Program):
+    """Festival, with the voices of Debian's packages."""
+
     packages = (
         *("festival", "festvox-kallpc16k", "festvox-kdlpc16k", "festvox-us-slt-hts"),
         *("festvox-italp16k", "festvox-itapc16k", "festvox-ru", "festvox-hi-nsk"),
@@ -150,6 +157,8 @@ ESPEAK_WORDS_PER_MINUTE = 175
 
 
 class Espeak(Program):
+    """eSpeak NG, a formant synthesiser."""
+
     packages = ("espeak-ng",)
     licence = ESPEAK_LICENCE
     voices = tuple(

@@ -9,7 +9,7 @@ from training.corpora.errors import CorpusError
 
 
 def run(command: Sequence[str], *, folder: Path | None = None, text: str | None = None) -> str:
-    """The output of a program. Raises CorpusError if it is not there or fails."""
+    """Return the output of a program. Raises CorpusError if it is missing or fails."""
     try:
         done = subprocess.run(
             command, cwd=folder, input=text, capture_output=True, text=True, check=True
@@ -23,7 +23,7 @@ def run(command: Sequence[str], *, folder: Path | None = None, text: str | None 
 
 
 def npm(package: str, version: str, digest: str, folder: Path) -> Path:
-    """The unpacked folder of an npm package whose archive has this SHA-256."""
+    """Return the unpacked folder of an npm package whose archive has this SHA-256."""
     archive = folder / f"{package}-{version}.tgz"
     unpacked = folder / f"{package}-{version}"
     if not unpacked.exists():
@@ -39,7 +39,7 @@ def npm(package: str, version: str, digest: str, folder: Path) -> Path:
 
 
 def debian(package: str, folder: Path) -> tuple[Path, Path]:
-    """A Debian package's archive, and the folder it is unpacked in. Nothing is installed."""
+    """Return a Debian package's archive and its unpacked folder. Nothing is installed."""
     folder.mkdir(parents=True, exist_ok=True)
     if not list(folder.glob(f"{package}_*.deb")):
         run(["apt-get", "download", package], folder=folder)
@@ -53,12 +53,15 @@ def debian(package: str, folder: Path) -> tuple[Path, Path]:
 
 
 def archive_version(archive: Path) -> str:
-    """The version in the name of a Debian package's archive."""
+    """Return the version in the name of a Debian package's archive."""
     return archive.stem.split("_")[1].replace("%3a", ":")
 
 
 def debian_version(package: str) -> str:
-    """The installed version of a Debian package. Raises CorpusError if it is not installed."""
+    """Return the installed version of a Debian package.
+
+    Raises CorpusError if it is not installed.
+    """
     try:
         return run(["dpkg-query", "-W", "-f", "${Version}", package])
     except CorpusError as error:

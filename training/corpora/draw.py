@@ -21,13 +21,16 @@ class Reading:
 
     @property
     def path(self) -> str:
-        """Relative to the output folder; another word, voice or speed is another file."""
+        """Return the path relative to the output folder.
+
+        Another word, voice or speed is another file.
+        """
         said = f"{self.voice.source}|{self.script.id}|{self.script.text}|{self.speed}"
         return f"{self.voice.corpus}/{blake2b(said.encode(), digest_size=6).hexdigest()}.flac"
 
 
 def draw(engine: Engine, n_clips: int, seed: int) -> Iterator[Reading]:
-    """At most ``n_clips`` readings; fewer once a voice has spoken all it can.
+    """Yield at most ``n_clips`` readings, or fewer if voices have spoken all that they can.
 
     More clips from the same seed begin with the same readings.
     """
@@ -55,7 +58,7 @@ def draw(engine: Engine, n_clips: int, seed: int) -> Iterator[Reading]:
 def _deal(
     deck: list[Script], scripts: Sequence[Script], spoken: set[str], rng: Generator
 ) -> Script | None:
-    """Reading the first script of the deck that the voice has not spoken; None if there is none."""
+    """Return the first script of the deck that the voice has not spoken; None if there is none."""
     for round_ in range(2):
         for i, script in enumerate(deck):
             if script.id not in spoken:

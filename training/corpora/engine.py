@@ -47,33 +47,40 @@ class Engine(Protocol):
     """Speaks scripts. Made by a function that loads it and raises CorpusError if it can't."""
 
     @property
-    def voices(self) -> Sequence[Voice]: ...
+    def voices(self) -> Sequence[Voice]:
+        """Return the voices of the engine."""
 
     @property
     def speeds(self) -> tuple[float, float]:
-        """The range that the speaking rate is drawn from; 1 is the voice's own."""
+        """Return the range of the speaking rate. 1 is the voice's own rate."""
 
     @property
-    def origins(self) -> Sequence[Origin]: ...
+    def origins(self) -> Sequence[Origin]:
+        """Return the origin of each part of the engine."""
 
     def scripts(self, voice: Voice) -> Sequence[Script]:
-        """What the voice can speak."""
+        """Return the scripts that the voice can speak."""
 
     def speak(self, voice: Voice, text: str, speed: float) -> tuple[Samples, int]:
-        """Samples [shape=(n_samples,)] and their sample rate (Hz)."""
+        """Return samples [shape=(n_samples,)] and their sample rate (Hz)."""
 
 
 def sha256(file: Path) -> str:
+    """Return the SHA-256 of a file."""
     with file.open("rb") as opened:
         return hashlib.file_digest(opened, "sha256").hexdigest()
 
 
 def digests(files: Iterable[Path]) -> tuple[tuple[str, str], ...]:
+    """Return each file's name with its SHA-256."""
     return tuple((file.name, sha256(file)) for file in files)
 
 
 def version_of(distribution: str) -> str:
-    """The installed version of a Python package. Raises CorpusError if it is not installed."""
+    """Return the installed version of a Python package.
+
+    Raises CorpusError if it is not installed.
+    """
     try:
         return metadata.version(distribution)
     except metadata.PackageNotFoundError:
@@ -83,6 +90,6 @@ def version_of(distribution: str) -> str:
 
 
 def module_of(distribution: str, module: str) -> ModuleType:
-    """A module of a Python package that only some builders need. Raises CorpusError."""
+    """Return a module of a Python package that only some builders need. Raises CorpusError."""
     version_of(distribution)
     return import_module(module)

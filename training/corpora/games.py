@@ -48,11 +48,13 @@ class Game(ABC):
 
     @property
     def origins(self) -> Sequence[Origin]:
+        """Return the package of the game."""
         version = archive_version(self._archive)
         return [Origin(f"Debian {self.package}", version, LICENCE, digests([self._archive]))]
 
     @cached_property
     def voices(self) -> Sequence[Voice]:
+        """Return a voice for each character."""
         return [
             Voice(
                 name=character,
@@ -69,11 +71,12 @@ class Game(ABC):
         ]
 
     def scripts(self, voice: Voice) -> Sequence[Script]:
+        """Return the lines of a character."""
         return self._lines[voice.name]
 
     @cached_property
     def _lines(self) -> Mapping[str, Sequence[Script]]:
-        """The lines of each character that are long enough, in the order of their names.
+        """Return the lines of each character that are long enough, in the order of their names.
 
         Raises CorpusError.
         """
@@ -90,19 +93,19 @@ class Game(ABC):
         return {character: tuple(scripts) for character, scripts in sorted(lines.items())}
 
     def character(self, name: str) -> str:
-        """Who speaks a line, where that is known."""
+        """Return the speaker of a line, where that is known."""
         return "cast"
 
     @abstractmethod
     def lines(self) -> Sequence[str]:
-        """The names of the lines of ``MIN_SECONDS`` and more.
+        """Return the names of the lines of ``MIN_SECONDS`` and more.
 
-        Raises CorpusError, OSError or struct.error where the files are not as they should be.
+        Raises CorpusError, OSError or struct.error for damaged or foreign files.
         """
 
     @abstractmethod
     def speak(self, voice: Voice, text: str, speed: float) -> tuple[Samples, int]:
-        """A line as it is. Raises CorpusError."""
+        """Return a line as it is. Raises CorpusError."""
 
 
 class Drascula(Game):
@@ -115,14 +118,17 @@ class Drascula(Game):
         self._folder = self._folder / "drascula" / language
 
     def lines(self) -> Sequence[str]:
+        """Return the names of the files that are long enough."""
         # Links lead to what all languages share: noises, in a package of its own.
         files = [file for file in self._folder.glob("*.ALS") if not file.is_symlink()]
         return [f.stem for f in files if f.stat().st_size >= MIN_SECONDS * SAMPLE_RATE]
 
     def character(self, name: str) -> str:
+        """Return the letters that a line's name begins with; without any, the hero speaks."""
         return "".join(takewhile(str.isalpha, name)) or "hero"
 
     def speak(self, voice: Voice, text: str, speed: float) -> tuple[Samples, int]:
+        """Return a line as it is."""
         return from_bytes((self._folder / f"{text}.ALS").read_bytes()), SAMPLE_RATE
 
 
@@ -139,7 +145,7 @@ class Sky(Game):
 
     @cached_property
     def _index(self) -> dict[int, bytes]:
-        """The files that hold a line by their number, as they lie in the game's one file."""
+        """Return the files that hold a line, by their number in the game's one file."""
         folder = self._folder / self.package
         index, files = (folder / "sky.dnr").read_bytes(), (folder / "sky.dsk").read_bytes()
         found = {}
@@ -154,6 +160,7 @@ class Sky(Game):
         return found
 
     def lines(self) -> Sequence[str]:
+        """Return the numbers of the lines that are long enough."""
         shortest = MIN_SECONDS * SAMPLE_RATE + self.HEADER.size
         return [
             str(number)
@@ -162,6 +169,7 @@ class Sky(Game):
         ]
 
     def speak(self, voice: Voice, text: str, speed: float) -> tuple[Samples, int]:
+        """Unpack a line."""
         return from_bytes(unpack(self._index[int(text)][self.HEADER.size :])), SAMPLE_RATE
 
 
@@ -177,7 +185,7 @@ class Queen(Game):
 
     @cached_property
     def _files(self) -> dict[str, bytes]:
-        """What is spoken by its name."""
+        """Return the spoken files by their names."""
         file = self._folder / self.package / "queen.1c"
         content = file.read_bytes()
         if not content.startswith(self.MAGIC):
@@ -193,6 +201,7 @@ class Queen(Game):
         return found
 
     def lines(self) -> Sequence[str]:
+        """Return the names of the files that are long enough and can be read."""
         names = []
         for name, file in self._files.items():
             try:
@@ -204,6 +213,7 @@ class Queen(Game):
         return names
 
     def speak(self, voice: Voice, text: str, speed: float) -> tuple[Samples, int]:
+        """Decode a line. Raises CorpusError."""
         try:
             samples, sample_rate = soundfile.read(io.BytesIO(self._files[text]), dtype="float32")
         except soundfile.LibsndfileError as error:
@@ -212,5 +222,5 @@ class Queen(Game):
 
 
 def from_bytes(pcm: bytes) -> Samples:
-    """Unsigned 8-bit samples."""
+    """Convert unsigned 8-bit samples."""
     return np.asarray(np.frombuffer(pcm, np.uint8) / 128 - 1, np.float32)

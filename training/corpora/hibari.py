@@ -32,12 +32,15 @@ class Hibari:
 
     @property
     def origins(self) -> Sequence[Origin]:
+        """Return the package with the hash of its model."""
         model = digests([Path(self._model.model_path)])
         return [Origin("PyPI hibari-tts", version_of("hibari-tts"), "Apache-2.0", model)]
 
     def scripts(self, voice: Voice) -> Sequence[Script]:
+        """Return the scripts in the voice's language."""
         return load(voice.language)
 
     def speak(self, voice: Voice, text: str, speed: float) -> tuple[Samples, int]:
+        """Let the model speak a text."""
         samples = self._model(text, speed=speed, seed=0)
         return np.asarray(samples, np.float32), self._model.sample_rate

@@ -64,9 +64,11 @@ class HifiGan:
 
     @property
     def origins(self) -> Sequence[Origin]:
+        """Return the package with the hashes of its models."""
         return [Origin(f"PyPI {PACKAGE}", version_of(PACKAGE), "MIT", digests(self._files))]
 
     def scripts(self, voice: Voice) -> Sequence[Script]:
+        """Return the one recording that the vocoder copies."""
         return [Script(f"copy:{voice.name}", voice.name)]
 
     def speak(self, voice: Voice, text: str, speed: float) -> tuple[Samples, int]:
@@ -85,7 +87,7 @@ class HifiGan:
         return np.asarray(soxr.resample(copied, rate, SAMPLE_RATE) / scale, np.float32)
 
     def _log_mel(self, samples: Tensor) -> Tensor:
-        """The vocoder's own front end. [shape=(n_samples,)] → [shape=(num_mels, n_frames)]"""
+        """Compute the vocoder's own log-mel. [shape=(n_samples,)] → [shape=(num_mels, n_frames)]"""
         of = self._numbers
         pad = (of["n_fft"] - of["hop_size"]) // 2
         spectrum = torch.stft(
