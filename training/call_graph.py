@@ -11,8 +11,8 @@
   one product, and their state is a copy of whole rows.
 
 A call begins with a state of zeros, and the columns before its beginning are zero in every layer.
-A layer that computes such a column anew must not add its bias there. So each frame carries rows
-that are 1 once it was heard and 0 in the state at rest: biases come through these rows.
+A layer that computes such a column anew must not add its bias there. So each frame carries a
+value that is 1 once it was heard and 0 in the state at rest: biases come through rows of it.
 """
 
 import numpy as np
@@ -30,7 +30,17 @@ MEL_STRIDE = 2
 
 N_ROWS = N_MELS + N_MELS // MEL_STRIDE
 ROW_OF_MEL = np.arange(N_MELS) // MEL_STRIDE * (MEL_STRIDE + 1) + np.arange(N_MELS) % MEL_STRIDE
-HEARD_ROWS = slice(MEL_STRIDE, None, MEL_STRIDE + 1)
+
+HEARD = N_MELS
+"""The value of a frame, behind its mels, that tells "heard"."""
+
+N_VALUES = N_MELS + 1
+VALUE_OF_ROW = np.full(N_ROWS, HEARD)
+"""What each row of the first layer's input holds of a frame. [shape=(N_ROWS,)]"""
+VALUE_OF_ROW[ROW_OF_MEL] = np.arange(N_MELS)
+
+HALF = frontend.WIN_LENGTH // 2
+"""Samples from a frame's second to its middle one."""
 
 PAST_FRAMES = 7
 """Frames that the next column of the layers over mel still sees.
@@ -43,57 +53,49 @@ before its own, and those three are 2 * 3 + 1 frames.
 class StreamingLogMel(nn.Module):
     """:func:`audio_model.frontend.log_mel` for chunks of whole hops, as matrix products.
 
-    The even bins of a Fourier transform are those of the sum of a frame's halves, the odd ones of
-    their difference, which halves the cost. Source: Gentleman and Sande, "Fast Fourier transforms:
-    for fun and profit", 1966.
+    The window is even about a frame's middle, so the real part of the spectrum is that of the
+    frame plus its mirror image, and the imaginary part that of their difference, which halves the
+    cost. Time is the last axis, as the layers over mel want it: there a mirror image is a copy of
+    whole rows.
     """
 
     def __init__(self) -> None:
         super().__init__()
         # Added before the logarithm, the offset is a factor of the power.
         gain = np.exp(frontend.LOG_OFFSET)
-        floor = np.full(N_ROWS, np.e)
-        floor[ROW_OF_MEL] = gain * frontend.POWER_FLOOR
-        self.floor = _constant(floor)
-        self.window = _constant(frontend.hann_window())
-        self.even, self.mel_of_even = _transform(gain, parity=0)
-        self.odd, self.mel_of_odd = _transform(gain, parity=1)
+        floor = np.full(N_VALUES, gain * frontend.POWER_FLOOR)
+        floor[HEARD] = np.e
+        self.floor = _constant(floor[:, None])
+        filterbank = frontend.mel_filterbank()
+        bins = np.flatnonzero(filterbank.any(axis=1))
+        values = np.zeros((N_VALUES, len(bins)))
+        values[:N_MELS] = gain * filterbank[bins].T
+        self.values = _constant(values)
+        # A frame's first sample has no weight, and its middle one is its own mirror image.
+        n = np.arange(1, HALF + 1)
+        window = frontend.hann_window()[n]
+        window[-1] /= 2
+        angle = 2 * np.pi * np.outer(bins, n) / frontend.N_FFT
+        self.real = _constant(np.cos(angle) * window)
+        self.imaginary = _constant(np.sin(angle) * window)
+        self.backwards = nn.Buffer(torch.arange(HALF - 1, -1, -1))
 
     def forward(self, samples: Tensor) -> Tensor:
-        """Compute the log-mel rows of samples.
+        """Compute the values of each frame: ``LOG_SCALE`` times its log-mel, and 1 for ``HEARD``.
 
-        [shape=(batch, HISTORY_SAMPLES + n)] → [shape=(batch, n // HOP_LENGTH, N_ROWS)].
-        ``ROW_OF_MEL``
-        are ``LOG_SCALE`` times the log-mel, ``HEARD_ROWS`` are 1.
+        [shape=(batch, HISTORY_SAMPLES + n)] → [shape=(batch, N_VALUES, n // HOP_LENGTH)]
         """
-        hops = samples.reshape(samples.shape[0], -1, frontend.HOP_LENGTH)
-        last = frontend.BLOCKS_PER_WINDOW - 1
+        batch = samples.shape[0]
+        hops = samples.reshape(batch, -1, frontend.HOP_LENGTH).permute(2, 0, 1)
         # Ends that count from the back are constants of the graph; others would be computed in it.
-        frames = torch.cat([hops[:, n : (n - last) or None] for n in range(last + 1)], dim=-1)
-        windowed = frames * self.window
-        half = frontend.WIN_LENGTH // 2
-        earlier, later = windowed[..., :half], windowed[..., half:]
-        even, odd = (earlier + later) @ self.even, (earlier - later) @ self.odd
-        power = even.square() @ self.mel_of_even + odd.square() @ self.mel_of_odd
-        return torch.log(power + self.floor)
-
-
-def _transform(gain: float, parity: int) -> tuple[nn.Buffer, nn.Buffer]:
-    """Return the transform of the folded halves for bins of one parity, and their filterbank.
-
-    Real parts are in the first half of the columns, imaginary ones in the second.
-    """
-    filterbank = frontend.mel_filterbank()
-    bins = np.flatnonzero(filterbank.any(axis=1))
-    bins = bins[bins % 2 == parity]
-    n = np.arange(frontend.WIN_LENGTH // 2)
-    angle = 2 * np.pi * np.outer(n, bins) / frontend.N_FFT
-    rows = np.zeros((len(bins), N_ROWS))
-    rows[:, ROW_OF_MEL] = gain * filterbank[bins]
-    return (
-        _constant(np.concatenate([np.cos(angle), np.sin(angle)], axis=1)),
-        _constant(np.concatenate([rows, rows])),
-    )
+        first, middle, last = hops[..., :-2], hops[..., 1:-1], hops[..., 2:]
+        cut = frontend.HOP_LENGTH // 2
+        earlier = torch.cat([first, middle[: cut + 1]])[1:]
+        later = torch.cat([middle[cut:], last]).index_select(0, self.backwards)
+        real = self.real @ (earlier + later).reshape(HALF, -1)
+        imaginary = self.imaginary @ (earlier - later).reshape(HALF, -1)
+        power = self.values @ (real.square() + imaginary.square())
+        return torch.log(power + self.floor).reshape(N_VALUES, batch, -1).transpose(0, 1)
 
 
 def _constant(values: NDArray[np.float64] | Tensor) -> nn.Buffer:
@@ -103,12 +105,12 @@ def _constant(values: NDArray[np.float64] | Tensor) -> nn.Buffer:
 def front_end_flops() -> int:
     """Return the multiplications and additions of the front end's products for one frame."""
     front_end = StreamingLogMel()
-    matrices = [matrix for matrix in front_end.buffers() if matrix.dim() == 2]
+    matrices = [front_end.real, front_end.imaginary, front_end.values]
     return 2 * sum(matrix.numel() for matrix in matrices)
 
 
 class MelLayers(nn.Module):
-    """The layers over mel and time, from rows of the log-mel to columns of one vector each."""
+    """The layers over mel and time, from frames of the log-mel to columns of one vector each."""
 
     def __init__(self, layers: list[CausalConv]) -> None:
         super().__init__()
@@ -121,6 +123,7 @@ class MelLayers(nn.Module):
         # Of the last frame in sight, the row behind the middle pair of mels.
         kernel[:, 0, int(seen[n_mels // 2]) + MEL_STRIDE, -1] = first_bias
         self.first = _constant(kernel)
+        self.value_of_row = nn.Buffer(torch.from_numpy(VALUE_OF_ROW))
         self.second, self.second_bias = _constant(second), _constant(second_bias)
         self.third, self.third_bias = _constant(third), _constant(third_bias)
         # Before a call the second layer should be 0, and computed anew is what its bias leaves.
@@ -131,12 +134,12 @@ class MelLayers(nn.Module):
         correction[:, 0, :, 2] = -too_much
         self.correction = _constant(correction)
 
-    def forward(self, rows: Tensor) -> Tensor:
-        """Run the layers over rows.
+    def forward(self, frames: Tensor) -> Tensor:
+        """Run the layers over frames.
 
-        [shape=(batch, PAST_FRAMES + 8 n, N_ROWS)] → [shape=(batch, channel, mel, 2 n)]
+        [shape=(batch, N_VALUES, PAST_FRAMES + 8 n)] → [shape=(batch, channel, mel, 2 n)]
         """
-        x = rows.transpose(1, 2).unsqueeze(1)
+        x = frames.index_select(1, self.value_of_row).unsqueeze(1)
         y = F.relu(F.conv2d(x, self.first, stride=(3, 2), padding=(3, 0)))
         y = F.relu(F.conv2d(y, self.second, self.second_bias, stride=(2, 1), padding=(1, 0)))
         y = F.conv2d(y, self.third, self.third_bias, stride=(2, 2), padding=(1, 0))
@@ -181,9 +184,9 @@ class CallGraph(nn.Module):
         hidden, logit = (m for m in network.head if isinstance(m, nn.Conv1d))
         self.hidden, self.hidden_bias = _constant(_matrix(hidden)), _constant(_bias(hidden))
         self.logit, self.logit_bias = _constant(_matrix(logit)), _constant(_bias(logit))
-        self.sizes = [frontend.HISTORY_SAMPLES, PAST_FRAMES * N_ROWS, self.n_features]
+        self.sizes = [frontend.HISTORY_SAMPLES, PAST_FRAMES * N_VALUES, self.n_features]
         self.sizes += [2 * dilation * self.width for dilation in self.dilations]
-        self.sizes += [2 * self.width, 1]
+        self.sizes += [2 * self.width + 1]
         self.state_size = sum(self.sizes)
 
     def forward(self, samples: Tensor, state: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -191,14 +194,14 @@ class CallGraph(nn.Module):
 
         Samples are [shape=(batch, STEP_SAMPLES * n)], the state is [shape=(batch, state_size)].
         """
-        past_samples, past_rows, past_features, *pasts, sums, weight = torch.split(
+        past_samples, past_frames, past_features, *pasts, sums = torch.split(
             state, self.sizes, dim=1
         )
         samples = torch.cat([past_samples, samples], dim=1)
-        rows = self.log_mel(samples)
-        rows = torch.cat([past_rows.reshape(-1, PAST_FRAMES, N_ROWS), rows], dim=1)
-        y, features = self._strided(self.mel_layers(rows), past_features)
-        nexts = [samples[:, -frontend.HISTORY_SAMPLES :], rows[:, -PAST_FRAMES:].flatten(1)]
+        past_frames = past_frames.reshape(-1, N_VALUES, PAST_FRAMES)
+        frames = torch.cat([past_frames, self.log_mel(samples)], dim=2)
+        y, features = self._strided(self.mel_layers(frames), past_features)
+        nexts = [samples[:, -frontend.HISTORY_SAMPLES :], frames[:, :, -PAST_FRAMES:].flatten(1)]
         nexts.append(features)
         for product, bias, dilation, past in zip(
             self.products, self.biases, self.dilations, pasts, strict=True
@@ -210,8 +213,8 @@ class CallGraph(nn.Module):
         answers = y @ self.answers + self.answers_bias
         heard = torch.softmax(answers[..., : self.n_heard], dim=-1)
         weights = torch.sigmoid(answers[..., self.n_heard :])
-        logit, sums, weight = self._pooled(y, weights, sums, weight)
-        return logit, heard, torch.cat([*nexts, sums, weight], dim=1)
+        logit, sums = self._pooled(y, weights, sums)
+        return logit, heard, torch.cat([*nexts, sums], dim=1)
 
     def _strided(self, x: Tensor, past: Tensor) -> tuple[Tensor, Tensor]:
         """Make a step of two columns and the one before them: the first layer over time.
@@ -228,23 +231,21 @@ class CallGraph(nn.Module):
         step = pairs @ self.strided + before[:, :-1] @ self.strided_past
         return F.relu(step + self.strided_bias), before[:, -1]
 
-    def _pooled(
-        self, x: Tensor, weight: Tensor, past_sums: Tensor, past_weight: Tensor
-    ) -> tuple[Tensor, Tensor, Tensor]:
+    def _pooled(self, x: Tensor, weight: Tensor, past_sums: Tensor) -> tuple[Tensor, Tensor]:
         """Run :class:`training.network.RunningPooling` and the head over (batch, time, channel).
 
-        Returns the logit [shape=(batch, n)], and the sums and the weight up to the last step.
+        Returns the logit [shape=(batch, n)], and the sums up to the last step, the weights' last.
         """
-        terms = torch.cat([x, x.square()], dim=-1) * weight
+        weighted = x * weight
+        terms = torch.cat([weighted, weighted * x, weight], dim=-1)
         sums = past_sums.unsqueeze(1) + torch.cumsum(terms, dim=1)
-        total = past_weight.unsqueeze(1) + torch.cumsum(weight, dim=1)
-        means = sums / (total + 1e-3)
+        means = sums[..., :-1] / (sums[..., -1:] + 1e-3)
         mean, mean_square = means[..., : self.width], means[..., self.width :]
         deviation = torch.sqrt(F.relu(mean_square - mean.square()) + 1e-4)
         pooled = torch.cat([mean, deviation], dim=-1)
         hidden = F.relu(pooled @ self.hidden + self.hidden_bias)
         logit = (hidden @ self.logit + self.logit_bias).squeeze(-1)
-        return logit, sums[:, -1], total[:, -1]
+        return logit, sums[:, -1]
 
 
 def _folded(layer: CausalConv) -> tuple[Tensor, Tensor]:

@@ -13,8 +13,7 @@ from audio_model import frontend
 from audio_model.steps import STEP_SAMPLES, Heard
 from tests import sounds
 from training.call_graph import (
-    HEARD_ROWS,
-    ROW_OF_MEL,
+    HEARD,
     CallGraph,
     StreamingLogMel,
     front_end_flops,
@@ -61,10 +60,10 @@ def own(network: Network) -> tuple[Tensor, Tensor]:
 @pytest.mark.parametrize("row", range(len(CALLS)))
 def test_the_log_mel_is_the_front_end_s(row: int) -> None:
     samples = np.concatenate([np.zeros(frontend.HISTORY_SAMPLES, np.float32), CALLS[row]])
-    rows = StreamingLogMel()(torch.from_numpy(samples)[None])[0].numpy()
-    log_mel = rows[:, ROW_OF_MEL].T / frontend.LOG_SCALE
+    values = StreamingLogMel()(torch.from_numpy(samples)[None])[0].numpy()
+    log_mel = values[:HEARD] / frontend.LOG_SCALE
     np.testing.assert_allclose(log_mel, frontend.log_mel(CALLS[row]), rtol=0, atol=1e-4)
-    np.testing.assert_allclose(rows[:, HEARD_ROWS], 1, rtol=0, atol=1e-6)
+    np.testing.assert_allclose(values[HEARD], 1, rtol=0, atol=1e-6)
 
 
 @given(sizes=st.lists(st.integers(1, N_STEPS), max_size=8))
