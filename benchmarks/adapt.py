@@ -53,6 +53,8 @@ WRONG = 0.1
 
 @dataclass(frozen=True)
 class Line:
+    """A line's calls: those with marks, and those kept to measure on."""
+
     name: str
     marks: Calls
     kept: Calls
@@ -167,6 +169,7 @@ HEAD = (
 
 
 def main(arguments: list[str] | None = None) -> int:
+    """Measure the lines and print the figures as Markdown."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.adapt", description=__doc__)
     parser.add_argument("run", type=Path, help="folder that training.train made")
     parser.add_argument("--config", type=Path, default=Path("training/configs/lines.toml"))

@@ -55,6 +55,7 @@ class Alone:
     """An engine of one leg: what waits is heard at once."""
 
     def queue(self, leg: Again) -> None:
+        """Hear the leg at once, without others."""
         stream = leg.stream
         while stream is not None and (n_steps := stream.decode()):
             (verdict,) = hear_together([stream], n_steps)
@@ -155,6 +156,7 @@ def voices_of(manifest: Path, every: int) -> dict[int, list[Samples]]:
 
 
 def main(arguments: list[str] | None = None) -> int:
+    """Measure and print the figures as Markdown."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.again", description=__doc__)
     parser.add_argument("manifest", type=Path)
     parser.add_argument("--every", type=int, default=1, help="take each N-th voice alone")

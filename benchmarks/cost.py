@@ -53,6 +53,8 @@ class Sizes:
 
 @dataclass(frozen=True)
 class Costs:
+    """All figures of the core's costs."""
+
     machine: Machine
     sizes: Sizes
     stages: dict[str, Timing]
@@ -60,11 +62,12 @@ class Costs:
 
     @property
     def ratio(self) -> float:
-        """CPU time of librosa + torch over ours, from file to answer."""
+        """Return the CPU time of librosa + torch over ours, from file to answer."""
         return self.stages[NAIVE_WAY].cpu_us / self.stages[WHOLE_WAY].cpu_us
 
 
 def sizes_of(model: Model) -> Sizes:
+    """Return the sizes of a model."""
     config = network_config(model)
     return Sizes(
         parameters=sum(p.numel() for p in Network(config).parameters()),
@@ -75,11 +78,12 @@ def sizes_of(model: Model) -> Sizes:
 
 
 def network_config(model: Model) -> NetworkConfig:
+    """Return the network's settings in a model file."""
     return from_dict(NetworkConfig, model.about["network"])
 
 
 def write_recording(path: Path, sample_rate: int) -> None:
-    """Noise in syllables, 16-bit PCM."""
+    """Write noise in syllables as 16-bit PCM."""
     n_samples = round(FILE_SECONDS * sample_rate)
     syllables = np.sin(2 * np.pi * 2 * np.arange(n_samples) / sample_rate) ** 2
     noise = np.random.default_rng(0).standard_normal(n_samples)
@@ -87,7 +91,7 @@ def write_recording(path: Path, sample_rate: int) -> None:
 
 
 def stages_of(model: Model, folder: Path) -> dict[str, Task]:
-    """The tasks to time; writes the recordings that they read into ``folder``."""
+    """Return the tasks to time, and write the recordings that they read into ``folder``."""
     narrow, wide = folder / "narrow.wav", folder / "wide.wav"
     write_recording(narrow, SAMPLE_RATE)
     write_recording(wide, WIDE_RATE)
@@ -120,7 +124,7 @@ def stages_of(model: Model, folder: Path) -> dict[str, Task]:
 
 
 def programs(folder: Path, config: NetworkConfig) -> dict[str, str]:
-    """A process each, from imports to the first answer on a recording of ``stages_of``."""
+    """Return programs, each from imports to the first answer on a recording of ``stages_of``."""
     path = str(folder / "wide.wav")
     return {
         "import → first score": f"""
@@ -137,7 +141,7 @@ NaivePipeline({config!r}).logit(Path({path!r}), {CLIP_SECONDS})
 
 
 def measure(rounds: int, starts: int) -> Costs:
-    """All figures: ``rounds`` runs of every stage, ``starts`` fresh processes of each kind."""
+    """Measure ``rounds`` runs of every stage and ``starts`` fresh processes of each kind."""
     model = Model.load()
     with TemporaryDirectory() as name:
         folder = Path(name)
@@ -149,6 +153,7 @@ def measure(rounds: int, starts: int) -> Costs:
 
 
 def as_markdown(costs: Costs) -> str:
+    """Return the figures as Markdown."""
     sizes, of = costs.sizes, costs.machine
     libraries = ", ".join(f"{name} {number}" for name, number in of.libraries.items())
     lines = [
@@ -183,6 +188,7 @@ def as_markdown(costs: Costs) -> str:
 
 
 def main(arguments: list[str] | None = None) -> int:
+    """Measure the core's costs, print them and return the exit status."""
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.cost",
         description=__doc__,
@@ -200,6 +206,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def at_least_one(text: str) -> int:
+    """Parse a number of at least 1."""
     value = int(text)
     if value < 1:
         raise argparse.ArgumentTypeError("at least 1 is wanted")

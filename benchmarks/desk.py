@@ -36,7 +36,7 @@ _PEOPLE = 30_000
 
 
 def calls(n: int, seed: int = 0) -> Iterator[CallRecord]:
-    """A month of calls in the order of time: two fifths of them of campaigns."""
+    """Yield a month of calls in the order of time, two fifths of them from campaigns."""
     rng = random.Random(seed)
     for index in range(n):
         of_campaign = rng.random() < 0.4
@@ -111,7 +111,7 @@ class Listener:
 
 
 async def opened(url: str, token: str) -> float:
-    """Seconds from asking for the queue to its page, of the first person who does."""
+    """Return the seconds from asking for the queue to its page, of the first person who does."""
     jar = aiohttp.CookieJar(unsafe=True)
     async with aiohttp.ClientSession(url, cookie_jar=jar) as session:
         await session.post("/sign-in", data={"token": token}, allow_redirects=False)
@@ -122,7 +122,7 @@ async def opened(url: str, token: str) -> float:
 
 
 async def counted(url: str, token: str, path: str = "/statistics") -> float:
-    """Seconds to the figures by month."""
+    """Return the seconds to the figures by month."""
     jar = aiohttp.CookieJar(unsafe=True)
     async with aiohttp.ClientSession(url, cookie_jar=jar) as session:
         await session.post("/sign-in", data={"token": token}, allow_redirects=False)
@@ -136,7 +136,7 @@ async def counted(url: str, token: str, path: str = "/statistics") -> float:
 async def measure(
     url: str, tokens: list[str], seconds: float, pause: float, server: psutil.Process
 ) -> dict[str, object]:
-    """Everything about one desk."""
+    """Return all figures of one desk."""
     first = await opened(url, tokens[0])
     again = [await opened(url, tokens[0]) for _ in range(5)]
     listeners = [Listener(url, token) for token in tokens]

@@ -118,6 +118,7 @@ def load(folder: Path, every: int) -> list[Samples]:
 
 
 def as_markdown(outcomes: Sequence[Outcome]) -> str:
+    """Return the figures as Markdown."""
     lines = [
         "| before the voice | s | clips | verdicts changed | reversed | score moved (mean) |"
         " not heard | CPU ms a clip |",
@@ -132,6 +133,7 @@ def as_markdown(outcomes: Sequence[Outcome]) -> str:
 
 
 def main(arguments: list[str] | None = None) -> int:
+    """Measure late voices and print the figures."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.late", description=__doc__)
     parser.add_argument("clips", type=Path, nargs="?", default=ROOT / "samples")
     parser.add_argument("--every", type=int, default=1, help="of a manifest, each N-th clip alone")

@@ -11,6 +11,8 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Machine:
+    """The machine that a benchmark ran on."""
+
     processor: str
     cores: int
     load: float

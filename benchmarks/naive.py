@@ -22,12 +22,12 @@ class NaivePipeline:
         self._network = Network(config).eval()
 
     def logit(self, path: Path, seconds: float) -> float:
-        """The answer after ``seconds`` of a recording, of which no more is decoded."""
+        """Return the answer after ``seconds`` of a recording. No more of it is decoded."""
         samples, sample_rate = librosa.load(path, sr=frontend.SAMPLE_RATE, duration=seconds)
         return self._answer(samples, round(sample_rate))
 
     def logit_by_default(self, path: Path, seconds: float) -> float:
-        """The same as librosa does it unasked: all of the file is read, at 22,050 Hz."""
+        """Return the answer with librosa's defaults: all is read, at 22,050 Hz."""
         samples, sample_rate = librosa.load(path)
         return self._answer(samples[: round(seconds * sample_rate)], round(sample_rate))
 
@@ -40,7 +40,7 @@ class NaivePipeline:
 
 
 def log_mel(samples: NDArray[np.float32], sample_rate: int) -> NDArray[np.float32]:
-    """The front end by librosa, but for its centred frames. [shape=(N_MELS, n_frames)]"""
+    """Compute the front end by librosa, without its centred frames. [shape=(N_MELS, n_frames)]"""
     power = librosa.feature.melspectrogram(
         y=samples,
         sr=sample_rate,

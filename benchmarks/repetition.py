@@ -52,7 +52,7 @@ POINT = OperatingPoint(0.01, 0.9, 0.2, 0.01, 0.5, 0.05)
 
 @dataclass(frozen=True)
 class Day:
-    """What is heard: a whole day's numbers, and the share of it."""
+    """The size of the day: a whole day's numbers, and the share of it that is heard."""
 
     campaigns: int = 100
     campaign_calls: int = 1000
@@ -68,7 +68,7 @@ class Day:
 
 @dataclass
 class Told:
-    """What came of the calls."""
+    """The outcome of the calls."""
 
     behind_second: int = 0
     known: int = 0
@@ -84,6 +84,7 @@ class Told:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
+    """Play the day and print the figures as Markdown."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.repetition", description=__doc__)
     parser.add_argument("--data", type=Path, required=True, help="a folder with a manifest.csv")
     for name, kind in (("campaigns", int), ("campaign_calls", int), ("live_calls", int)):
@@ -169,7 +170,7 @@ def run(
 
 
 def through_line(samples: Samples, rng: Generator) -> Samples:
-    """One call's first seconds, as a line brings them."""
+    """Return one call's first seconds, as a line brings them."""
     samples = samples[: round(HEARD_SECONDS * SAMPLE_RATE)]
     if rng.random() < SLIPPED:
         samples = slips(samples, (rng.uniform(SHORTEST_MS, LONGEST_MS),), rng)
@@ -182,7 +183,7 @@ def through_line(samples: Samples, rng: Generator) -> Samples:
 
 
 def said_anew(samples: Samples, rng: Generator) -> Samples:
-    """The same words in the same voice at another time: warped, and at another pitch."""
+    """Return the same words in the same voice at another time: warped, at another pitch."""
     n_knots = int(len(samples) / SAMPLE_RATE / KNOT_SECONDS) + 2
     speeds = np.exp(rng.uniform(np.log(SPEEDS[0]), np.log(SPEEDS[1]), n_knots))
     pitch = np.exp(rng.uniform(np.log(PITCHES[0]), np.log(PITCHES[1])))

@@ -46,7 +46,7 @@ CLUSTERS = (2, 16, 64, 256)
 
 @dataclass
 class Scale:
-    """What was measured; empty or None for what was left out."""
+    """All measurements; empty or None if left out."""
 
     load: float
     """Processes that wanted to run, mean of the minute before."""
@@ -66,7 +66,7 @@ class Scale:
 
 @dataclass(frozen=True)
 class Rates:
-    """What a table of time and price is computed from."""
+    """The rates that a table of time and price is computed from."""
 
     one_cpu: float
     """Recordings a second."""
@@ -80,6 +80,8 @@ class Rates:
 
 @dataclass(frozen=True)
 class Estimate:
+    """The time and the price of a run."""
+
     hours: float
     price: float
 
@@ -100,12 +102,12 @@ def estimate(
 
 
 def rate(runs: Sequence[Watched]) -> float:
-    """The median over runs, recordings a second."""
+    """Return the median over runs, in recordings a second."""
     return median(run.rate for run in runs)
 
 
 def rates_of(scale: Scale) -> Rates | None:
-    """None if not all of it was measured."""
+    """Return the rates; None if some were not measured."""
     if not (scale.workers and scale.ray and scale.names_a_second):
         return None
     return Rates(
@@ -117,6 +119,7 @@ def rates_of(scale: Scale) -> Rates | None:
 
 
 def measure_long(scale: Scale, folder: Path, files: int) -> None:
+    """Measure one run over all the files."""
     calls, results = folder / "calls", folder / "long"
     make_recordings(calls, files)
     scale.long = watch(calls, results, "--workers", str(CPUS))
@@ -130,6 +133,7 @@ def measure_long(scale: Scale, folder: Path, files: int) -> None:
 
 
 def measure_overhead(scale: Scale, folder: Path, files: int, rounds: int) -> None:
+    """Measure runs into a folder beside a bare loop."""
     calls = folder / "few"
     make_recordings(calls, files)
     detector, options, columns = Detector.load(), ScoreOptions(), Columns(each_channel=False)
@@ -169,6 +173,7 @@ def measure_beside(
 
 
 def measure_resume(scale: Scale, folder: Path, files: int) -> None:
+    """Measure a run that is killed and resumed."""
     calls, results = folder / f"some-{files}", folder / "resumed"
     if not calls.exists():
         make_recordings(calls, files)
@@ -192,6 +197,7 @@ def check_once(results: Path, files: int) -> None:
 
 
 def as_markdown(scale: Scale, planned: int, price: float) -> str:
+    """Return the figures as Markdown."""
     lines = [f"{CPUS} CPUs; load before the runs {scale.load:.1f}.", ""]
     if scale.long is not None:
         run = scale.long
@@ -242,6 +248,7 @@ def as_markdown(scale: Scale, planned: int, price: float) -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
+    """Measure and print the figures."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

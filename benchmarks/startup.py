@@ -57,7 +57,7 @@ def fresh_processes(programs: Mapping[str, str], rounds: int, seed: int = 0) -> 
 
 
 def _run(program: str) -> tuple[float, float, float]:
-    """CPU seconds, wall seconds, MiB."""
+    """Run a program and return CPU seconds, wall seconds and MiB."""
     wall = time.perf_counter()
     done = subprocess.run(
         [sys.executable, "-c", program + _REPORT],

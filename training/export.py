@@ -44,7 +44,7 @@ OPSET = 17
 
 
 def to_onnx(graph: CallGraph) -> onnx.ModelProto:
-    """The graph with batch and number of steps left open."""
+    """Convert the graph, with batch and number of steps left open."""
     n_steps = 3
     samples, state = torch.zeros(2, n_steps * STEP_SAMPLES), torch.zeros(2, graph.state_size)
     with TemporaryDirectory() as folder, warnings.catch_warnings():
@@ -73,7 +73,7 @@ def to_onnx(graph: CallGraph) -> onnx.ModelProto:
 
 
 def about(trained: Checkpoint, state_size: int) -> dict[str, Any]:
-    """What the file says of itself. Raises UsageError if the checkpoint is not calibrated."""
+    """Return the description in the model file. Raises UsageError without a calibration."""
     if trained.decision is None:
         raise UsageError("the checkpoint holds no operating points: run training.evaluate first")
     return {
@@ -101,12 +101,13 @@ def export_model(trained: Checkpoint, path: Path) -> None:
 
 
 def export_run(run: Path) -> None:
-    """``checkpoint.safetensors`` of a run to its ``model.onnx``. Raises AudioModelError."""
+    """Write a run's ``model.onnx`` from ``checkpoint.safetensors``. Raises AudioModelError."""
     export_model(checkpoint.load(run / CHECKPOINT), run / MODEL)
     print(f"{run / MODEL}", file=sys.stderr)
 
 
 def main(arguments: list[str] | None = None) -> int:
+    """Export a run and return the exit status."""
     return run_command(
         "export", __doc__, arguments, lambda o: export_run(o.run), needs_config=False
     )

@@ -28,9 +28,9 @@ def loss_of(
     settings: TrainConfig,
     taught: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """Loss of the logit, scenes of a class weighing alike, and of what each step holds.
+    """Return the loss of the logit, scenes of a class weighing alike, and of each step's class.
 
-    heard: [shape=(batch, len(Heard), n_steps)]. The rest is as in :func:`logit_loss`.
+    ``heard`` is [shape=(batch, len(Heard), n_steps)]. The rest is as in :func:`logit_loss`.
     """
     of_logit = logit_loss(logit, label, held, class_weights, settings, taught)
     return of_logit, F.cross_entropy(heard, held, ignore_index=IGNORED)
@@ -44,10 +44,11 @@ def logit_loss(
     settings: TrainConfig,
     taught: Tensor | None = None,
 ) -> Tensor:
-    """Loss of the logit, scenes of a class weighing alike.
+    """Return the loss of the logit, scenes of a class weighing alike.
 
-    The logit is asked for at every step from ``min_voice_steps`` of voice on, which trains all
-    prefixes of the scene at once.
+    The logit counts at every step from ``min_voice_steps`` of voice on, which trains all prefixes
+    of
+    the scene at once.
 
     Args:
         logit: [shape=(batch, n_steps)]
@@ -74,7 +75,7 @@ def smoothed(label: Tensor, settings: TrainConfig) -> Tensor:
 
 
 def moving_average(decay: float) -> Callable[[Any, Any, Tensor | int], None]:
-    """Exponential average of weights whose decay grows with the steps taken.
+    """Return an exponential average of weights whose decay grows with the steps taken.
 
     A constant decay would keep the random weights of the start for thousands of steps.
     """
@@ -123,7 +124,7 @@ class Trainer:
         )
 
     def run_epoch(self) -> dict[str, float]:
-        """One pass over the epoch's scenes; mean losses and accuracy."""
+        """Train on the epoch's scenes once and return mean losses and accuracy."""
         # Seeded by the epoch, not by what ran before it, so that a resumed run is the same run.
         torch.manual_seed(self.settings.seed * 1_000_003 + self.epoch)
         generator = torch.Generator().manual_seed(torch.initial_seed())
@@ -169,11 +170,13 @@ class Trainer:
         return torch.lerp(target, torch.stack(answers).mean(dim=0), self._teaching.weight)
 
     def averaged(self) -> Network:
+        """Return the network with averaged weights."""
         network = self.average.module
         assert isinstance(network, Network)
         return network.eval()
 
     def state(self) -> dict[str, Any]:
+        """Return all that a resumed training needs."""
         return {
             "network": self.network.state_dict(),
             "average": self.average.state_dict(),
@@ -183,6 +186,7 @@ class Trainer:
         }
 
     def resume(self, state: dict[str, Any]) -> None:
+        """Go on from a state."""
         self.network.load_state_dict(state["network"])
         self.average.load_state_dict(state["average"])
         self.optimizer.load_state_dict(state["optimizer"])

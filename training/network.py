@@ -69,7 +69,10 @@ class CausalConv(nn.Module):
             self.norm = nn.BatchNorm2d(out_channels)
 
     def forward(self, x: Tensor, past: Tensor) -> tuple[Tensor, Tensor]:
-        """[shape=(batch, in_channels, ..., time)], past [shape=(batch, *state_shape)]"""
+        """Run the convolution over a chunk.
+
+        ``x`` is [shape=(batch, in_channels, ..., time)], ``past`` [shape=(batch, *state_shape)].
+        """
         x = torch.cat([past, x], dim=-1)
         return F.relu(self.norm(self.conv(x))), x[..., -self.history :]
 
@@ -88,7 +91,10 @@ class RunningPooling(nn.Module):
         self.state_shape = (1 + 2 * channels,)
 
     def forward(self, x: Tensor, sums: Tensor) -> tuple[Tensor, Tensor]:
-        """[shape=(batch, channels, time)] → [shape=(batch, 2 * channels, time)]"""
+        """Pool everything heard so far.
+
+        [shape=(batch, channels, time)] → [shape=(batch, 2 * channels, time)]
+        """
         weight = torch.sigmoid(self.attention(x))
         terms = torch.cat([weight, weight * x, weight * x.square()], dim=1)
         sums_over_time = sums.unsqueeze(-1) + torch.cumsum(terms, dim=-1)
@@ -131,10 +137,11 @@ class Network(nn.Module):
 
     @property
     def state_size(self) -> int:
+        """Return how many numbers the state has."""
         return sum(prod(shape) for shape in self.state_shapes)
 
     def forward(self, log_mel: Tensor, state: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """One chunk.
+        """Run one chunk.
 
         Args:
             log_mel: [shape=(batch, N_MELS, FRAMES_PER_STEP * n_steps)]
@@ -142,7 +149,7 @@ class Network(nn.Module):
 
         Returns:
             logit [shape=(batch, n_steps)], high = recorded, of everything heard so far;
-            heard [shape=(batch, len(Heard), n_steps)], logits of what each step holds;
+            heard [shape=(batch, len(Heard), n_steps)], logits of each step's class;
             the next state [shape=(batch, state_size)].
         """
         *pasts, sums = self._unpack(state)
@@ -166,14 +173,14 @@ class Network(nn.Module):
         ]
 
     def whole(self, log_mel: Tensor) -> tuple[Tensor, Tensor]:
-        """Logit and heard of clips from their start: :meth:`forward` with the state at rest."""
+        """Run clips from their start: :meth:`forward` with the state at rest."""
         rest = log_mel.new_zeros(log_mel.shape[0], self.state_size)
         logit, heard, _ = self(log_mel, rest)
         return logit, heard
 
 
 def count_flops(config: NetworkConfig, seconds: float) -> int:
-    """Multiplications and additions of the convolutions for one clip, front end not counted."""
+    """Count multiplications and additions of the convolutions for one clip, without front end."""
     network = Network(config).eval()
     flops = 0
 

@@ -24,7 +24,7 @@ WARP_SHIFT = 8
 
 @dataclass(frozen=True)
 class Perturbation:
-    """How much of each change there is."""
+    """The strength of each change."""
 
     at_the_voice: float = 0.75
     """Share of scenes that begin at their first voice, whatever was before it."""
@@ -47,7 +47,7 @@ def perturb(
     settings: Perturbation,
     generator: torch.Generator,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Every change in turn.
+    """Apply every change in turn.
 
     Args:
         log_mel: [shape=(batch, N_MELS, n_frames)]
@@ -55,7 +55,7 @@ def perturb(
         held: class of each step or IGNORED. [shape=(batch, n_steps)]
 
     Returns:
-        The same, but of the label how much of the scene is recorded, or IGNORED.
+        The same, but the label is how much of the scene is recorded, or IGNORED.
     """
     log_mel, held = start_at_the_voice(log_mel, held, settings.at_the_voice, generator)
     log_mel = recolour(log_mel, settings.recolour_db, generator)
@@ -90,7 +90,7 @@ def start_at_the_voice(
 
 
 def recolour(log_mel: Tensor, spread_db: float, generator: torch.Generator) -> Tensor:
-    """Another level and frequency response: a microphone and a handset for each pass."""
+    """Change level and frequency response: a microphone and a handset for each pass."""
     batch = log_mel.shape[0]
     level = torch.randn((batch, 1, 1), generator=generator)
     knots = torch.randn((batch, 1, COLOUR_KNOTS), generator=generator)

@@ -59,7 +59,7 @@ def draw_pool(settings: Config, run: Path, corpus: Corpus) -> None:
 
 
 def identity_of(settings: Config, corpus: Corpus) -> str:
-    """What the weights depend on, to tell whether a run that was begun is the same."""
+    """Return the data that the weights depend on, to recognise a run that was begun."""
     about = plain(settings)
     of_run = {name: about[name] for name in about if name not in ("calibration", "unmet")}
     of_run["train"] = {k: v for k, v in about["train"].items() if k != "workers"}
@@ -116,6 +116,7 @@ def train(settings: Config, run: Path, source: bytes) -> None:
 
 
 def main(arguments: list[str] | None = None) -> int:
+    """Train a network and return the exit status."""
     parser = argparse.ArgumentParser(
         prog="python -m training.train",
         description=__doc__,

@@ -45,6 +45,8 @@ LIBRARIES = ("numpy", "onnxruntime", "aiohttp", "uvloop")
 
 @dataclass(frozen=True)
 class Figures:
+    """All figures of live calls."""
+
     machine: Machine
     network: dict[str, Timing]
     continuous: dict[str, list[Load]]
@@ -56,6 +58,7 @@ class Figures:
 
 
 def measure(rounds: int, seconds: float, legs: list[int]) -> Figures:
+    """Measure the network alone, then servers under each load."""
     alone = network.measure(rounds)
     continuous: dict[str, list[Load]] = {name: [] for name in FRAMES}
     for n_legs in legs:
@@ -93,7 +96,7 @@ def measure(rounds: int, seconds: float, legs: list[int]) -> Figures:
 
 
 def latency(seconds: float) -> dict[str, float]:
-    """Of ``PROBED_LEGS`` legs over AudioSocket."""
+    """Return percentiles for ``PROBED_LEGS`` legs over AudioSocket."""
     with TemporaryDirectory() as folder:
         path = Path(folder) / "probe.json"
         os.environ["AUDIO_MODEL_PROBE"] = str(path)
@@ -104,6 +107,7 @@ def latency(seconds: float) -> dict[str, float]:
 
 
 def as_markdown(figures: Figures) -> str:
+    """Return the figures as Markdown."""
     lines = ["| the network alone | legs a core | CPU µs a leg-second |", "|---|---:|---:|"]
     for name, timing in figures.network.items():
         legs = network.legs_per_core(timing)
@@ -164,6 +168,7 @@ def as_markdown(figures: Figures) -> str:
 
 
 def main(arguments: list[str] | None = None) -> int:
+    """Measure live calls and print the figures."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.gateway", description=__doc__)
     parser.add_argument("--rounds", type=int, default=300, help="runs of the network, each shape")
     parser.add_argument("--seconds", type=float, default=10, help="that each crowd is measured")

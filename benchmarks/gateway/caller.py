@@ -38,6 +38,8 @@ Frames = list[bytes]
 
 @dataclass(frozen=True)
 class Sent:
+    """What a crowd has sent, and how punctually."""
+
     legs: int
     audio_seconds: float
     """Of all legs together."""
@@ -53,7 +55,7 @@ class Sent:
 
 
 def syllables(seconds: float = 4.0) -> np.ndarray:
-    """Noise in syllables, 16-bit. [shape=(n_samples,)]"""
+    """Return noise in syllables, 16-bit. [shape=(n_samples,)]"""
     n_samples = round(seconds * 8000)
     envelope = np.sin(2 * np.pi * 2 * np.arange(n_samples) / 8000) ** 2
     noise = np.random.default_rng(0).standard_normal(n_samples)
@@ -61,14 +63,17 @@ def syllables(seconds: float = 4.0) -> np.ndarray:
 
 
 def packets() -> list[np.ndarray]:
+    """Return the noise in packets of 20 ms."""
     return np.split(syllables(), len(syllables()) // PACKET_SAMPLES)
 
 
 def audiosocket_frames() -> Frames:
+    """Return the packets as frames of AudioSocket."""
     return [b"\x10\x01\x40" + packet.astype("<i2").tobytes() for packet in packets()]
 
 
 def twilio_frames() -> Frames:
+    """Return the packets as Twilio's messages."""
     frames = []
     for number, packet in enumerate(packets(), start=1):
         media = {
@@ -81,19 +86,22 @@ def twilio_frames() -> Frames:
 
 
 def stream_frames() -> Frames:
+    """Return the packets as messages of the plain stream, in µ-law."""
     return [binary_frame(mulaw_encode(packet).tobytes()) for packet in packets()]
 
 
 def text_frame(message: dict[str, object]) -> bytes:
+    """Return a message as JSON in a WebSocket frame."""
     return _frame(0x81, json.dumps(message, separators=(",", ":")).encode())
 
 
 def binary_frame(message: bytes) -> bytes:
+    """Return bytes in a WebSocket frame."""
     return _frame(0x82, message)
 
 
 def _frame(kind: int, payload: bytes) -> bytes:
-    """A WebSocket frame from a client, RFC 6455, 5.2."""
+    """Return a WebSocket frame from a client (RFC 6455, 5.2)."""
     mask = b"\x5a\xc3\x0f\x96"
     length = len(payload)
     if length > 125:
@@ -108,10 +116,11 @@ class Caller(asyncio.Protocol):
     """One leg: a connection that is written to, and whose answer is waited for."""
 
     def __init__(self, hello: bytes, greeting: bytes) -> None:
-        """
+        """Make a caller.
+
         Args:
             hello: sent first.
-            greeting: sent once an answer to it has come; empty where none will.
+            greeting: sent after an answer to it; empty if no answer comes.
         """
         self.hello, self.greeting = hello, greeting
         self.ready = asyncio.get_running_loop().create_future()
@@ -119,6 +128,7 @@ class Caller(asyncio.Protocol):
         self.began = self.answered = 0.0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Send the hello, and begin if no answer is awaited."""
         # uvloop's transports are none of asyncio's by class.
         self.transport = cast(asyncio.Transport, transport)
         self.transport.write(self.hello)
@@ -126,6 +136,7 @@ class Caller(asyncio.Protocol):
             self._begin()
 
     def data_received(self, data: bytes) -> None:
+        """Begin after the first answer, and note when the final event comes."""
         if not self.ready.done():
             self.transport.write(self.greeting)
             self._begin()
@@ -134,6 +145,7 @@ class Caller(asyncio.Protocol):
             self.answered = time.monotonic()
 
     def send(self, frame: bytes) -> None:
+        """Send a packet."""
         self.transport.write(frame)
         self.packets += 1
 
@@ -143,6 +155,7 @@ class Caller(asyncio.Protocol):
 
 
 def upgrade(path: str) -> bytes:
+    """Return the request that opens a WebSocket."""
     key = base64.b64encode(os.urandom(16)).decode()
     return (
         f"GET {path} HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
@@ -151,7 +164,7 @@ def upgrade(path: str) -> bytes:
 
 
 def caller(protocol: str) -> Caller:
-    """A leg of one protocol, not connected yet."""
+    """Return a leg of one protocol, not connected yet."""
     if protocol == "audiosocket":
         return Caller(b"\x01\x00\x10" + uuid4().bytes, b"")
     if protocol == "twilio":
@@ -183,6 +196,7 @@ class Crowd:
         self._dialling: set[asyncio.Task[None]] = set()
 
     async def dial(self, slot: int) -> None:
+        """Connect a leg."""
         loop = asyncio.get_running_loop()
         _, leg = await loop.create_connection(lambda: caller(self.protocol), "127.0.0.1", self.port)
         await leg.ready
@@ -190,7 +204,7 @@ class Crowd:
         self.calls += 1
 
     def talk(self, phase: int, tick: int) -> None:
-        """A packet of every leg of one phase."""
+        """Send a packet of every leg of one phase."""
         for slot in range(phase, len(self.legs), N_PHASES):
             leg = self.legs[slot]
             if leg is None or tick < 37 * slot % START_TICKS:
@@ -204,6 +218,7 @@ class Crowd:
                 task.add_done_callback(self._dialling.discard)
 
     def hang_up(self, slot: int) -> None:
+        """End a leg and note how long its answer took."""
         leg = self.legs[slot]
         if leg is not None:
             if leg.answered:
@@ -251,6 +266,7 @@ async def call(crowd: Crowd, seconds: float, settle: float) -> Sent:
 
 
 def main() -> None:
+    """Play a crowd of calls and print what was sent, as JSON."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.gateway.caller")
     parser.add_argument("protocol", choices=list(FRAMES))
     parser.add_argument("port", type=int)

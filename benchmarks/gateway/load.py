@@ -19,13 +19,15 @@ _TICKS = os.sysconf("SC_CLK_TCK")
 
 @dataclass(frozen=True)
 class Usage:
+    """A process's CPU time and memory."""
+
     cpu_s: float
     rss_kb: int
 
 
 @dataclass(frozen=True)
 class Load:
-    """What a crowd of calls cost."""
+    """The cost of a crowd of calls."""
 
     sent: Sent
     cpu_s: float
@@ -34,18 +36,22 @@ class Load:
 
     @property
     def cpu_us_a_leg_second(self) -> float:
+        """Return CPU microseconds a second of a leg."""
         return 1e6 * self.cpu_s / self.sent.audio_seconds
 
     @property
     def legs_per_core(self) -> float:
+        """Return how many legs one core carries."""
         return self.sent.audio_seconds / self.cpu_s
 
     @property
     def calls_per_core_second(self) -> float:
+        """Return how many new calls one core takes a second."""
         return self.sent.calls / self.cpu_s
 
     @property
     def share_of_core(self) -> float:
+        """Return the share of a core that was used."""
         return self.cpu_s / self.sent.wall_seconds
 
 
@@ -67,6 +73,7 @@ class Server:
         self.seconds_to_ready = time.monotonic() - began
 
     def usage(self) -> Usage:
+        """Return the CPU time and memory that the server has used."""
         process = Path("/proc") / str(self.process.pid)
         after_name = (process / "stat").read_text().rpartition(")")[2].split()
         rss = re.findall(r"VmRSS:\s+(\d+)", (process / "status").read_text())
@@ -104,6 +111,7 @@ class Server:
 
 @contextmanager
 def serving(*flags: str, module: str = "audio_model") -> Iterator[Server]:
+    """Start a server, and end it after the block."""
     server = Server(*flags, module=module)
     try:
         yield server

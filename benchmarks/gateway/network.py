@@ -21,11 +21,12 @@ _SILERO_SAMPLES, _SILERO_CONTEXT = 256, 32
 
 
 def name_of(legs: int, steps: int) -> str:
+    """Return the name of a run with so many legs and steps."""
     return f"ours, {legs} legs × {steps * STEP_SECONDS:.2f} s"
 
 
 def tasks(model: Model) -> Mapping[str, Task]:
-    """A run each; the units are leg-seconds."""
+    """Return a run of each shape. The units are leg-seconds."""
     rng = np.random.default_rng(0)
     found = {}
     for legs, steps in SHAPES:
@@ -40,7 +41,7 @@ def tasks(model: Model) -> Mapping[str, Task]:
 
 
 def silero() -> Callable[[], object]:
-    """A chunk through the model that the package silero-vad ships, without its torch."""
+    """Return a run of the model that the package silero-vad ships, without its torch."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     file = resources.files("silero_vad") / "data" / "silero_vad.onnx"
@@ -56,9 +57,10 @@ def silero() -> Callable[[], object]:
 
 
 def legs_per_core(timing: Timing) -> float:
-    """Of a task whose units are leg-seconds."""
+    """Return the legs a core of a task whose units are leg-seconds."""
     return 1e6 / timing.cpu_us
 
 
 def measure(rounds: int) -> dict[str, Timing]:
+    """Time every shape."""
     return interleaved(tasks(Model.load()), rounds)

@@ -21,7 +21,7 @@ from audio_model.gateway.legs import Leg
 
 
 def watch() -> list[tuple[float, float]]:
-    """CPU and wall seconds of each event to come."""
+    """Return a list that collects CPU and wall seconds of each event to come."""
     waits: list[tuple[float, float]] = []
     arrived: dict[Leg, tuple[float, float]] = {}
     queue, report = Engine.queue, Call._report

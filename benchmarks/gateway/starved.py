@@ -22,6 +22,8 @@ CALL_SECONDS = 6.0
 
 @dataclass(frozen=True)
 class Starved:
+    """How calls were answered on a core that others use, too."""
+
     loops: int
     answers: int
     refused: int
@@ -73,6 +75,7 @@ def _busy(loops: int, core: int) -> Iterator[None]:
 
 
 def main(arguments: list[str] | None = None) -> int:
+    """Measure and print the figures as Markdown."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.gateway.starved")
     parser.add_argument("--loops", type=int, default=2, help="that use the server's core")
     parser.add_argument("--legs", type=int, default=450, help="calls at once")

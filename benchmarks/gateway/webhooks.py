@@ -40,7 +40,7 @@ DRAIN_SECONDS = 30.0
 
 @dataclass(frozen=True)
 class Told:
-    """What came of the events."""
+    """The fate of the events."""
 
     legs: int
     """Whose final verdict came, by whatever event."""
@@ -157,6 +157,7 @@ async def _receive(seconds: float) -> None:
 
 
 def main(arguments: list[str] | None = None) -> int:
+    """Measure and print the figures as Markdown."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.gateway.webhooks")
     parser.add_argument("--calls", type=int, default=1500)
     parser.add_argument("--rate", type=float, default=300, help="new calls a second")

@@ -69,6 +69,7 @@ class Learnt:
 
 
 def main() -> None:
+    """Measure known recordings and print the figures as Markdown."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, default=SAMPLES, help="a folder with a manifest.csv")
     parser.add_argument("--queries", type=int, default=400, help="of each kind")
@@ -144,7 +145,7 @@ def _print_recall(learnt: Learnt, n: int, rng: Generator) -> None:
 
 
 def _moves(rng: Generator) -> Iterator[tuple[str, float, Callable[[Samples], Samples]]]:
-    """What a line does to time: its name, the seconds that are cut for it, and what it does."""
+    """Yield what a line does to time: a name, the seconds to cut for it, and a function."""
 
     def slip(samples: Samples, count: int) -> Samples:
         return slips(samples, tuple(rng.uniform(SHORTEST_MS, LONGEST_MS, count)), rng)

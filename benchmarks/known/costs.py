@@ -80,7 +80,7 @@ def measure(
 
 
 def fingerprint_ms(queries: Sequence[Samples]) -> float:
-    """CPU milliseconds for the fingerprint of a query."""
+    """Return CPU milliseconds for the fingerprint of a query."""
     times = []
     for samples in queries:
         started = time.process_time()
@@ -91,7 +91,10 @@ def fingerprint_ms(queries: Sequence[Samples]) -> float:
 
 
 def _fill(store: Store, n: int, seconds: float, pool: Codes, rng: Generator) -> None:
-    """Codes drawn from real ones, an eighth of their bits changed: keys as uneven as speech's."""
+    """Fill a store with real codes, an eighth of whose bits are changed.
+
+    So keys are as uneven as those of speech.
+    """
     n_positions = round(seconds * POSITIONS_PER_SECOND)
     for first in range(0, n, ADDED_AT_ONCE):
         with store.writing():

@@ -30,7 +30,7 @@ class Peer(Protocol):
         """Take the recordings."""
 
     def best(self, call: Samples) -> tuple[int, float]:
-        """The likeliest recording, and how alike it is: higher is more."""
+        """Return the likeliest recording, and how alike it is: higher is more."""
 
 
 class Ours:
@@ -41,10 +41,12 @@ class Ours:
         self._indices: dict[int, int] = {}
 
     def learn(self, recordings: Sequence[Samples]) -> None:
+        """Add the recordings to a store."""
         for index, samples in enumerate(recordings):
             self._indices[self._store.add("", fingerprint(samples).codes)] = index
 
     def best(self, call: Samples) -> tuple[int, float]:
+        """Return the store's likeliest match."""
         match = match_whole(self._store, fingerprint(call))
         return (
             (-1, -100.0) if match is None else (self._indices[match.recording.id], match.log_odds)
@@ -60,13 +62,15 @@ class SubFingerprints:
         self._words: list[NDArray[np.uint32]] = []
 
     def words(self, samples: Samples) -> NDArray[np.uint32]:
-        """[shape=(n_words,)]"""
+        """Return the words of a call. [shape=(n_words,)]"""
         raise NotImplementedError
 
     def learn(self, recordings: Sequence[Samples]) -> None:
+        """Keep the words of each recording."""
         self._words = [self.words(samples) for samples in recordings]
 
     def best(self, call: Samples) -> tuple[int, float]:
+        """Return the recording with the fewest wrong bits at any offset."""
         asked = self.words(call)
         best = (-1, 0.0)
         for index, known in enumerate(self._words):
@@ -90,6 +94,7 @@ class HaitsmaKalker(SubFingerprints):
     _LENGTH, _HOP = round(0.37 * SAMPLE_RATE), 128
 
     def words(self, samples: Samples) -> NDArray[np.uint32]:
+        """Return the signs of differences in time and frequency. [shape=(n_words,)]"""
         if len(samples) < self._LENGTH + self._HOP:
             return np.zeros(0, np.uint32)
         frames = np.lib.stride_tricks.sliding_window_view(samples, self._LENGTH)[:: self._HOP]
@@ -105,9 +110,11 @@ class Chromaprint(SubFingerprints):
 
     @staticmethod
     def installed() -> bool:
+        """Return whether ``fpcalc`` is installed."""
         return shutil.which("fpcalc") is not None
 
     def words(self, samples: Samples) -> NDArray[np.uint32]:
+        """Return the words that ``fpcalc`` prints. [shape=(n_words,)]"""
         with TemporaryDirectory() as folder:
             path = Path(folder) / "call.wav"
             soundfile.write(path, samples, SAMPLE_RATE)
@@ -133,11 +140,13 @@ class Landmarks:
         self._postings: dict[int, list[tuple[int, int]]] = {}
 
     def learn(self, recordings: Sequence[Samples]) -> None:
+        """Keep the pairs of peaks of each recording."""
         for index, samples in enumerate(recordings):
             for time, key in self._pairs(samples):
                 self._postings.setdefault(key, []).append((index, time))
 
     def best(self, call: Samples) -> tuple[int, float]:
+        """Return the recording with most pairs at one offset."""
         votes: dict[tuple[int, int], int] = {}
         for time, key in self._pairs(call):
             for index, known in self._postings.get(key, ()):

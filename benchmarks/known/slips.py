@@ -17,7 +17,7 @@ _SEARCHED_SAMPLES = SAMPLE_RATE // 100
 
 
 class Slip(StrEnum):
-    """What a jitter buffer does when it runs dry or over."""
+    """The way in which a jitter buffer slips when it runs dry or over."""
 
     DROP = "drop"
     """It skips audio."""
@@ -35,7 +35,8 @@ def slip(samples: Samples, kind: Slip, at: int, n_samples: int) -> Samples:
     """Slip once, by a number of samples.
 
     Args:
-        at: where, in samples. Both sides of it have ``2 * n_samples`` samples, if it is stretched.
+        at: the sample at which it slips. Both sides have ``2 * n_samples`` samples if it is
+        stretched.
     """
     before, behind = samples[:at], samples[at:]
     if kind is Slip.DROP:

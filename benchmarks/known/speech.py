@@ -34,16 +34,18 @@ class Clip:
 
 @dataclass(frozen=True)
 class Speech:
-    """What is there to measure with."""
+    """The clips to measure with."""
 
     recorded: Sequence[Clip]
     live: Sequence[Clip]
 
 
 def load(folder: Path) -> Speech:
-    """The clips of a folder's ``manifest.csv``: columns path, label, source. Music is left out.
+    """Load the clips of a folder's ``manifest.csv``: columns path, label, source.
 
-    Raises UsageError if there is no manifest, AudioError for a clip that can't be read.
+    Music is left out. Raises UsageError if there is no manifest, AudioError for a clip that can't
+    be
+    read.
     """
     manifest = folder / "manifest.csv"
     if not manifest.is_file():
@@ -64,7 +66,7 @@ def load(folder: Path) -> Speech:
 
 @dataclass(frozen=True)
 class Line:
-    """What a query comes through."""
+    """The line of a query."""
 
     codec: Codec | None
     """None: one drawn for each query, never the one that the recording came through."""
@@ -84,7 +86,7 @@ class Query:
 
 
 def as_learnt(clip: Clip, rng: Generator) -> tuple[Samples, Codec]:
-    """A recording as it was heard first: at some level, through some codec."""
+    """Return a recording as it was heard first: at some level, through some codec."""
     codec = Codec(str(rng.choice([Codec.MULAW, Codec.ALAW, Codec.AMR_NB, Codec.OPUS])))
     return encode(level(clip.samples, -26 + rng.uniform(-6, 6)), codec, rng), codec
 
@@ -92,7 +94,10 @@ def as_learnt(clip: Clip, rng: Generator) -> tuple[Samples, Codec]:
 def query(
     clips: Sequence[Clip], index: int, seconds: float, line: Line, learnt: Codec, rng: Generator
 ) -> Query:
-    """A cut in which somebody speaks at least half of the time; before every second one, a beep."""
+    """Return a cut with speech in at least half of it.
+
+    Every second one has a beep before it.
+    """
     samples = clips[index].samples
     length = round(seconds * SAMPLE_RATE)
     for _ in range(20):

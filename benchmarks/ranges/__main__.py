@@ -27,7 +27,7 @@ COUNTED_CALLS = 100
 
 @dataclass
 class Flagged:
-    """How a campaign was found; None where it was not."""
+    """When a campaign was found. A time is None if it was not."""
 
     hit: float
     """Share of its heard calls that were called recorded."""
@@ -40,10 +40,12 @@ class Flagged:
 
     @property
     def in_time(self) -> bool:
+        """Return whether the campaign was flagged in time."""
         return self._within(self.seconds, self.recorded)
 
     @property
     def open_in_time(self) -> bool:
+        """Return whether its range was opened in time."""
         return self._within(self.open_seconds, self.open_recorded)
 
     def _within(self, seconds: float | None, recorded: int | None) -> bool:
@@ -54,7 +56,7 @@ class Flagged:
 
 @dataclass
 class Figures:
-    """Of one day."""
+    """The figures of one day."""
 
     settings: Settings
     calls: int = 0
@@ -161,7 +163,7 @@ def run(settings: Settings) -> Figures:
 
 
 def interval(successes: int, n: int) -> tuple[float, float]:
-    """95 % of Wilson's score interval ("Probable inference", 1927)."""
+    """Return 95 % of Wilson's score interval ("Probable inference", 1927)."""
     if n == 0:
         return 0.0, 1.0
     z, share = 1.96, successes / n
@@ -171,7 +173,7 @@ def interval(successes: int, n: int) -> tuple[float, float]:
 
 
 def as_markdown(figures: Figures) -> str:
-    """The figures against the aims."""
+    """Return the figures against the aims."""
     campaigns = figures.campaigns
     lines = ["| | | 95 % interval |", "|---|---:|---|"]
     for name, found in (
@@ -225,6 +227,7 @@ def as_markdown(figures: Figures) -> str:
 
 
 def main(arguments: list[str] | None = None) -> int:
+    """Simulate a day, print its figures and return the exit status."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.ranges", description=__doc__)
     options.add_arguments(parser)
     parser.add_argument("--output", type=Path, help="JSON file to write as well")

@@ -74,7 +74,7 @@ class Settings:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """A flag for each setting, and one for a file of them."""
+    """Add a flag for each setting, and one for a file of them."""
     parser.add_argument("--config", type=Path, help="TOML file of settings; flags win over it")
     for name, default in asdict(Settings()).items():
         parser.add_argument(
@@ -86,7 +86,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def load(args: argparse.Namespace) -> Settings:
-    """The settings of a file and flags. Raises SystemExit for a key or a type that isn't one."""
+    """Return the settings of a file and flags.
+
+    Raises SystemExit for an unknown key or a wrong type.
+    """
     given: dict[str, Any] = tomllib.loads(args.config.read_text()) if args.config else {}
     kinds = {name: type(value) for name, value in asdict(Settings()).items()}
     for name, value in given.items():

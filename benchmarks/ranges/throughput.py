@@ -41,6 +41,7 @@ def measure(calls: Sequence[RangeCall], batch: int, folder: Path) -> Rate:
 
 
 def main(arguments: list[str] | None = None) -> int:
+    """Measure the store and print the figures."""
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.ranges.throughput", description=__doc__
     )

@@ -195,7 +195,7 @@ def _told(
     campaign: int,
     rng: np.random.Generator,
 ) -> dict[str, Any]:
-    """Calls with what the detector says of them, and when."""
+    """Return calls with the detector's answers, and when they come."""
     n = len(caller)
     live_of_rest = np.where(
         recorded,

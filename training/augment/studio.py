@@ -15,7 +15,7 @@ from training.augment.levels import SILENCE, follow, frame_rms, from_db, level, 
 
 
 def compress(samples: Samples, rng: Generator) -> Samples:
-    """Broadcast compression: loud frames turned down by a ratio, then peaks softly limited."""
+    """Compress as broadcasters do: turn loud frames down by a ratio, then limit peaks softly."""
     loud = loudness(samples)
     over_db = 20 * np.log10(np.maximum(frame_rms(samples), SILENCE) / loud).astype(np.float64)
     envelope = follow(over_db, rng.uniform(0.005, 0.03), rng.uniform(0.05, 0.4))

@@ -62,6 +62,7 @@ class Kokoro:
 
     @property
     def origins(self) -> Sequence[Origin]:
+        """Return the packages of the model and of the voices, with hashes."""
         model = digests([self._model])
         files = [self._folder / f"{voice.name}.bin" for voice in self.voices]
         return [
@@ -70,9 +71,11 @@ class Kokoro:
         ]
 
     def scripts(self, voice: Voice) -> Sequence[Script]:
+        """Return the scripts in the voice's language."""
         return load(voice.language)
 
     def speak(self, voice: Voice, text: str, speed: float) -> tuple[Samples, int]:
+        """Let the model speak a text. Raises CorpusError for a text that is too long."""
         phonemes = phonemizer("en-gb" if voice.name[0] == "b" else voice.language)(text)
         tokens = [self._token_of[char] for char in phonemes if char in self._token_of]
         if not 0 < len(tokens) < STYLE_SHAPE[0] - 4:
@@ -90,7 +93,7 @@ class Kokoro:
 
 
 def voice_of(name: str, corpus: str) -> Voice:
-    """A voice of the model by its name, such as ``af_heart``: American, female."""
+    """Return a voice of the model by its name, such as ``af_heart``: American, female."""
     language = LANGUAGES[name[0]]
     # The names that the first corpora of these voices had.
     source = f"kokoro_{language if language in ('en', 'zh') else 'other'}:{name}"
@@ -108,7 +111,7 @@ def voice_of(name: str, corpus: str) -> Voice:
 
 @cache
 def phonemizer(language: str) -> Callable[[str], str]:
-    """Words to Kokoro's phonemes, as misaki writes them.
+    """Return a function from words to Kokoro's phonemes, as misaki writes them.
 
     ``en`` is American, ``en-gb`` British. Raises CorpusError if a package is not installed.
     """

@@ -34,13 +34,16 @@ class OpenJTalk:
 
     @property
     def origins(self) -> Sequence[Origin]:
+        """Return the package with the hashes of its voices."""
         files = digests(self._folder.glob("*.htsvoice"))
         version = version_of("pyopenjtalk-plus")
         return [Origin("PyPI pyopenjtalk-plus", version, VOICE.licence, files)]
 
     def scripts(self, voice: Voice) -> Sequence[Script]:
+        """Return the scripts in the voice's language."""
         return load(voice.language)
 
     def speak(self, voice: Voice, text: str, speed: float) -> tuple[Samples, int]:
+        """Let the engine speak a text."""
         samples, sample_rate = self._speak(text, speed=speed)
         return np.asarray(samples / 32768, np.float32), sample_rate

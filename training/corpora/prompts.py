@@ -134,6 +134,7 @@ class Prompts:
 
     @property
     def origins(self) -> Sequence[Origin]:
+        """Return the package with its hash."""
         version = archive_version(self._archive)
         archive = digests([self._archive])
         return [
@@ -141,9 +142,11 @@ class Prompts:
         ]
 
     def scripts(self, voice: Voice) -> Sequence[Script]:
+        """Return the prompts that were not made yet."""
         return self._unheard
 
     def speak(self, voice: Voice, text: str, speed: float) -> tuple[Samples, int]:
+        """Read a prompt as it is. Raises CorpusError."""
         return read_prompt(self._folder / text)
 
     @cached_property
@@ -168,7 +171,7 @@ class Prompts:
 
 
 def read_prompt(file: Path) -> tuple[Samples, int]:
-    """Samples and sample rate of a WAV or FLAC file, or of bare GSM frames. Raises CorpusError."""
+    """Read a WAV or FLAC file, or bare GSM frames, with its sample rate. Raises CorpusError."""
     raw = {"samplerate": SAMPLE_RATE, "channels": 1, "format": "RAW", "subtype": "GSM610"}
     try:
         samples, sample_rate = soundfile.read(
@@ -192,5 +195,5 @@ def spectrum(clip: Samples) -> NDArray[np.complex128]:
 
 
 def similarity(one: NDArray[np.complex128], other: NDArray[np.complex128]) -> float:
-    """Correlation of two such curves where they fit best, at most 1."""
+    """Return the correlation of two such curves where they fit best, at most 1."""
     return float(np.fft.irfft(one * other.conj()).max())

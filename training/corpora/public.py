@@ -72,7 +72,7 @@ class PublicCorpus:
 
 @dataclass(frozen=True)
 class Row:
-    """What the manifest says of one file."""
+    """The manifest's row for one file."""
 
     file: Path
     path: str

@@ -51,7 +51,7 @@ class _Bits:
 
 
 def unpack(packed: bytes) -> bytes:
-    """Raises CorpusError for what is not packed so, or not whole."""
+    """Unpack RNC data. Raises CorpusError for data that is damaged or packed otherwise."""
     if packed[:4] != MAGIC:
         raise CorpusError("it is not packed by RNC, method 1")
     size, packed_size = struct.unpack(">II", packed[4:12])
@@ -77,8 +77,10 @@ def unpack(packed: bytes) -> bytes:
 
 
 def _code(bits: _Bits) -> Code:
-    """A canonical prefix code from the lengths of its words, which are written with their first bit
-    highest and read the other way round."""
+    """Return a canonical prefix code by the lengths of its words.
+
+    Words are written with their first bit highest and read the other way round.
+    """
     lengths = [bits.take(4) for _ in range(bits.take(5))]
     code: Code = {}
     word = 0
@@ -92,7 +94,7 @@ def _code(bits: _Bits) -> Code:
 
 
 def _number(bits: _Bits, code: Code) -> int:
-    """A symbol says how many bits a number has; all but its highest follow."""
+    """Read a number: a symbol says how many bits it has, and all but its highest follow."""
     for length in range(1, LONGEST_CODE + 1):
         symbol = code.get((length, bits.see(length)))
         if symbol is not None:

@@ -25,7 +25,10 @@ class Script:
 
 @cache
 def load(language: str) -> tuple[Script, ...]:
-    """The scripts in a language (ISO 639-1). Raises CorpusError if there are none."""
+    """Return the scripts in a language (ISO 639-1).
+
+    Raises CorpusError if there are none.
+    """
     file = FOLDER / f"{language}.txt"
     if not file.is_file():
         raise CorpusError(f"no scripts are written in {language!r}")

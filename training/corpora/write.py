@@ -26,12 +26,13 @@ SILENT = 0.002
 
 
 def to_telephone(samples: Samples, sample_rate: int) -> Samples:
-    """The first ``MAX_SECONDS`` at 8 kHz, its level as the engine made it."""
+    """Return the first ``MAX_SECONDS`` at 8 kHz, at the engine's level."""
     at_8k = soxr.resample(samples, sample_rate, SAMPLE_RATE, quality="HQ")
     return np.asarray(at_8k[: int(MAX_SECONDS * SAMPLE_RATE)], np.float32)
 
 
 def is_silent(clip: Samples) -> bool:
+    """Return whether no sample of a clip reaches ``SILENT``."""
     return float(np.abs(clip).max(initial=0)) < SILENT
 
 

@@ -18,13 +18,13 @@ MOST = 6.0
 def pitch_weights(
     pitch_hz: NDArray[np.float64], label: NDArray[np.int64], strength: float
 ) -> NDArray[np.float64]:
-    """How many times each scene comes in a pass, 1 in the mean of each class.
+    """Return how many times each scene comes in a pass, 1 in the mean of each class.
 
     Args:
-        pitch_hz: of the voice in each scene, NaN where none is. [shape=(n_scenes,)]
+        pitch_hz: pitch of the voice in each scene, NaN without a voice. [shape=(n_scenes,)]
         label: 1, 0 or below for neither. [shape=(n_scenes,)]
         strength: 0 leaves scenes as they were drawn; 1 gives both classes one distribution of
-            pitch (the geometric mean of theirs), within ``MOST``. Between, powers.
+            pitch (the geometric mean of theirs), within ``MOST``. Values between are powers.
     """
     weights = np.ones(len(label))
     bins = np.digitize(pitch_hz, EDGES_HZ)

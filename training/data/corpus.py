@@ -27,6 +27,8 @@ HELD_OUT_BEDS = 5
 
 @dataclass(frozen=True)
 class Bed:
+    """A background or a room for simulated lines."""
+
     kind: str
     """``bed`` a background, ``rir`` a room's impulse response."""
     held_out: bool
@@ -60,18 +62,18 @@ class Corpus:
 
     @property
     def judged(self) -> Sequence[Clip]:
-        """The labelled clips that choose the decision rule and give the figures.
+        """Return the labelled clips that choose the decision rule and give the figures.
 
-        They are the unmet ones, or the test split where the run has none.
+        They are the unmet ones, or the test split of a run without unmet ones.
         """
         clips = self.unmet.clips if self.unmet else self.split.test
         return [clip for clip in clips if clip.label is not None]
 
     @property
     def judged_hash(self) -> str:
-        """Hex digest of what answers depend on beside the network: clips, tones, beds and rooms.
+        """Return a hex digest of what answers depend on beside the network.
 
-        Raises AudioError.
+        That is clips, tones, beds and rooms. Raises AudioError.
         """
         manifests_of = [of.hash for of in (self.unmet, self.manifest) if of]
         heard = [[clip.name for clip in clips] for clips in (self.judged, self.split.dev)]
@@ -95,7 +97,10 @@ class Corpus:
         return [load_sound(clip, seconds) for clip in shown]
 
     def around(self, name: SplitName) -> Surroundings:
-        """Beds, rooms and music of lines for a split; dev and test share what train never meets."""
+        """Return beds, rooms and music for a split.
+
+        Dev and test share those that train never has.
+        """
         held_out = name is not SplitName.TRAIN
         beds = [bed for bed in self._beds if bed.held_out == held_out]
         kind = self._settings.data.music_kind

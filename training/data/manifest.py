@@ -88,9 +88,9 @@ class Clip:
 
     @cached_property
     def audio_hash(self) -> str:
-        """Hex digest of the first ``HASHED_SECONDS`` as 16-bit samples at 8 kHz; read once.
+        """Return a hex digest of the first ``HASHED_SECONDS`` as 16-bit samples at 8 kHz.
 
-        Raises AudioError if the recording can't be read.
+        The audio is read once. Raises AudioError if the recording can't be read.
         """
         samples = audio.read(self.path, max_seconds=HASHED_SECONDS)
         pcm = np.clip(np.rint(samples * 32768.0), -32768, 32767).astype("<i2")
@@ -106,10 +106,11 @@ class Manifest:
 
     @cached_property
     def hash(self) -> str:
-        """Hex digest of what training depends on: names, labels, split columns and the audio.
+        """Return a hex digest of what training depends on: names, labels, split columns, audio.
 
-        It does not depend on the order of the rows, the file's format or where it lies. Reads
-        the audio of clips that ``deduplicate`` has not read. Raises AudioError.
+        It does not depend on the order of the rows, the file's format or its place. Reads the audio
+        of
+        clips that ``deduplicate`` has not read. Raises AudioError.
         """
         rows = sorted(
             [*(getattr(clip, column) for column in HASHED_COLUMNS), clip.audio_hash]
@@ -173,10 +174,10 @@ def load(path: str | os.PathLike[str], *, root: str | os.PathLike[str] | None = 
 
 
 def load_all(paths: Sequence[Path]) -> Manifest:
-    """Several manifests as one, called by the first. Raises ManifestError.
+    """Return several manifests as one, named by the first. Raises ManifestError.
 
-    What one manifest must not hold twice, several must not either: clips of one name, and a
-    group under both labels.
+    The rules of one manifest hold for all together: no two clips of one name, and no group under
+    both labels.
     """
     manifests = [load(path) for path in paths]
     seen: dict[str, Path] = {}
@@ -231,7 +232,7 @@ def _label_name(clip: Clip) -> str:
 
 
 def _rows(file: Path, problems: list[str]) -> Iterator[tuple[int, Mapping[str, str]]]:
-    """First line and cells by column of each row; adds to ``problems`` the rows without."""
+    """Yield each row's first line and cells by column, and add broken rows to ``problems``."""
     readers = {".csv": _csv_rows, ".jsonl": _jsonl_rows}
     reader = readers.get(file.suffix.lower())
     if reader is None:
@@ -286,7 +287,7 @@ def _jsonl_rows(
 
 
 def _cell(value: object) -> str:
-    """A JSON value as it would stand in a CSV."""
+    """Return a JSON value as it would stand in a CSV."""
     if value is None:
         return ""
     if isinstance(value, bool):
@@ -295,7 +296,7 @@ def _cell(value: object) -> str:
 
 
 def _clip(row: Mapping[str, str], root: Path) -> tuple[Clip | None, dict[str, str]]:
-    """The row's clip, or None and what is wrong with it by column."""
+    """Return the row's clip, or None and each column's problem."""
     cells = {column: cell.strip() for column, cell in row.items()}
     wrong: dict[str, str] = {}
     written = row["path"]
@@ -338,7 +339,7 @@ def _clip(row: Mapping[str, str], root: Path) -> tuple[Clip | None, dict[str, st
 
 
 def _not_a_file(path: Path) -> str:
-    """Why no recording can be read from ``path``; empty if it is a file."""
+    """Return why no recording can be read from ``path``; empty if it is a file."""
     try:
         return "" if S_ISREG(path.stat().st_mode) else "it is not a file"
     except OSError as error:
@@ -348,7 +349,7 @@ def _not_a_file(path: Path) -> str:
 
 
 def _seconds(cell: str) -> float | None:
-    """The number in a cell; None if it is empty, nan if it is no number."""
+    """Return the number in a cell; None if it is empty, nan if it is no number."""
     if not cell:
         return None
     try:

@@ -66,7 +66,7 @@ NAMES = tuple(field.name for field in fields(Nuisances))
 
 
 def measure(samples: Samples) -> Nuisances:
-    """The nuisances of a clip of at least one hop (10 ms). [shape=(n_samples,)]"""
+    """Measure the nuisances of a clip of at least one hop (10 ms). [shape=(n_samples,)]"""
     loudness = frame_rms(samples)
     loud = float(np.quantile(loudness, 0.9))
     speech = loudness > max(loud * from_db(-30), from_db(-65))
@@ -95,7 +95,7 @@ def measure(samples: Samples) -> Nuisances:
 
 
 def median_pitch(samples: Samples) -> float:
-    """Median fundamental frequency of the windows within 10 dB of the loud ones, Hz.
+    """Return the median fundamental frequency of the windows within 10 dB of the loud ones, Hz.
 
     Source: de Cheveigné and Kawahara, "YIN, a fundamental frequency estimator", 2002.
     """
@@ -116,7 +116,7 @@ def median_pitch(samples: Samples) -> float:
 
 
 def table(clips: Sequence[Samples]) -> NDArray[np.float64]:
-    """A row a clip, a column for each of ``NAMES``. [shape=(n_clips, len(NAMES))]"""
+    """Return a row a clip, with a column for each of ``NAMES``. [shape=(n_clips, len(NAMES))]"""
     return np.array([astuple(measure(samples)) for samples in clips]).reshape(-1, len(NAMES))
 
 

@@ -47,12 +47,12 @@ class Pool:
         return len(self.scenes)
 
     def class_weights(self) -> Tensor:
-        """How much a scene of class 0 and of class 1 counts, so that both classes count alike."""
+        """Return the weights of scenes of class 0 and 1 that make both classes count alike."""
         share = np.bincount(self.label[self.scenes].clip(min=-1) + 1, minlength=3)[1:]
         return torch.from_numpy(share.sum() / (2 * share.clip(min=1))).float()
 
     def batches(self, size: int, generator: torch.Generator) -> Iterator[tuple[Tensor, ...]]:
-        """Log-mel, label and heard in whole batches, in random order.
+        """Yield log-mel, label and heard in whole batches, in random order.
 
         A scene of weight 1 comes once at most, one of weight 1.6 once or twice. There are as many
         batches as if all weights were 1, or one fewer.
@@ -72,9 +72,10 @@ class Pool:
 
 
 def prepare(scenes: Scenes, n_scenes: int, workers: int, folder: Path, identity: Any) -> Pool:
-    """The first ``n_scenes`` scenes, drawn now unless ``folder`` holds them already.
+    """Return the first ``n_scenes`` scenes, drawn now unless ``folder`` holds them already.
 
-    ``identity`` is plain data that tells whether it does: all that the scenes depend on.
+    ``identity`` is plain data with all that the scenes depend on. It tells whether those of the
+    folder are the same.
     """
     folder.mkdir(exist_ok=True)
     stamp = folder / IDENTITY
@@ -87,7 +88,7 @@ def prepare(scenes: Scenes, n_scenes: int, workers: int, folder: Path, identity:
 
 
 def open_pool(folder: Path) -> Pool:
-    """A pool that :func:`prepare` has drawn."""
+    """Open a pool that :func:`prepare` has drawn."""
     log_mel, label, heard, sound = (
         np.load(folder / f"{name}.npy", mmap_mode="r") for name in ARRAYS
     )

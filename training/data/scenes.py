@@ -77,6 +77,8 @@ class SceneConfig:
 
 
 class Scene(NamedTuple):
+    """A clip through a line, as the network learns from it."""
+
     log_mel: Tensor
     """[shape=(N_MELS, n_frames)]"""
     label: int
@@ -88,7 +90,7 @@ class Scene(NamedTuple):
 
 
 def step_targets(frames: NDArray[np.int64]) -> NDArray[np.int64]:
-    """What a step holds, from what its frames hold: three of eight make it voice, or else tone."""
+    """Return each step's class: voice if three of its eight frames are, or else tone likewise."""
     steps = frames.reshape(-1, FRAMES_PER_STEP)
     voice = (steps == Heard.VOICE).sum(axis=1) >= 3
     tone = (steps == Heard.TONE).sum(axis=1) >= 3
@@ -110,6 +112,7 @@ class Sources:
         self._shares = np.sqrt(clips) / np.sqrt(clips).sum()
 
     def draw(self, rng: Generator) -> Sound:
+        """Draw a corpus by its share, then a source, then a clip."""
         sources = self._corpora[int(rng.choice(len(self._corpora), p=self._shares))]
         clips = sources[int(rng.integers(len(sources)))]
         return clips[int(rng.integers(len(clips)))]
@@ -153,9 +156,9 @@ class Scenes(Dataset[Scene]):
 def compose(
     sound: Sound, tones: Sequence[Sound], config: SceneConfig, rng: Generator
 ) -> tuple[Samples, NDArray[np.int64]]:
-    """Lead, then the clip from a random onset, cut or filled to the scene's length.
+    """Put a lead before the clip from a random onset, cut or filled to the scene's length.
 
-    Returns samples [shape=(n_samples,)] and what each frame of 10 ms holds, IGNORED after the
+    Returns samples [shape=(n_samples,)] and the class of each frame of 10 ms, IGNORED after the
     clip's end [shape=(n_samples // HOP_LENGTH,)].
     """
     n_frames = round(config.seconds / STEP_SECONDS) * FRAMES_PER_STEP
@@ -181,7 +184,7 @@ def compose(
 
 
 def at_speed(sound: Sound, speed: float) -> tuple[Samples, NDArray[np.bool_]]:
-    """Played ``speed`` times as fast, pitch included: another voice of the same kind."""
+    """Play ``speed`` times as fast, pitch included: another voice of the same kind."""
     samples = soxr.resample(sound.samples, SAMPLE_RATE * speed, SAMPLE_RATE, quality="MQ")
     n_frames = len(samples) // HOP_LENGTH
     at = np.minimum(np.arange(n_frames) * speed, len(sound.active) - 1).astype(int)
@@ -191,7 +194,7 @@ def at_speed(sound: Sound, speed: float) -> tuple[Samples, NDArray[np.bool_]]:
 def draw_lead(
     voice: Samples, tones: Sequence[Sound], config: SceneConfig, rng: Generator
 ) -> tuple[Samples, NDArray[np.int64]]:
-    """Silence before a voice, or at times a call-progress tone near its level."""
+    """Draw the lead before a voice: silence, or at times a call-progress tone near its level."""
     n_frames = int(rng.uniform(*config.lead_seconds) * SAMPLE_RATE / HOP_LENGTH)
     lead, held = np.zeros(n_frames * HOP_LENGTH, np.float32), np.zeros(n_frames, np.int64)
     if tones and rng.random() < config.lead_tone:

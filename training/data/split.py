@@ -34,6 +34,8 @@ MIN_VOICES_HEARD_EVERYWHERE = 4
 
 
 class SplitName(StrEnum):
+    """The name of a split."""
+
     TRAIN = "train"
     DEV = "dev"
     TEST = "test"
@@ -49,7 +51,7 @@ class Split:
     dropped: tuple[Clip, ...]
 
     def table(self) -> str:
-        """Clips of each corpus and class, and voices of each class, by split, as text."""
+        """Return clips of each corpus and class, and voices of each class, by split, as text."""
         parts = {"train": self.train, "dev": self.dev, "test": self.test, "dropped": self.dropped}
         counts: dict[tuple[str, str], Counter[str]] = defaultdict(Counter)
         for part, clips in parts.items():
@@ -136,7 +138,7 @@ def _checked_fractions(fractions: Mapping[str, float]) -> dict[SplitName, float]
 
 
 def _voices(clips: Iterable[Clip]) -> list[list[Clip]]:
-    """The clips by voice: those linked by a source, a group or a call, through any chain."""
+    """Return the clips by voice: those linked by a source, a group or a call, through any chain."""
     parent: dict[Hashable, Hashable] = {}
 
     def root(key: Hashable) -> Hashable:
@@ -157,7 +159,7 @@ def _voices(clips: Iterable[Clip]) -> list[list[Clip]]:
 
 
 def _held_out(voices: Sequence[Sequence[Clip]], holdout: Mapping[str, str]) -> dict[int, SplitName]:
-    """The split of each voice that is held out by a corpus or a source, by the voice's number."""
+    """Return the split of each voice that is held out by its corpus or source, by its number."""
     known = {name for voice in voices for clip in voice for name in (clip.corpus, clip.source)}
     for held_out, name in holdout.items():
         if held_out not in known:
@@ -185,7 +187,7 @@ def _held_out(voices: Sequence[Sequence[Clip]], holdout: Mapping[str, str]) -> d
 def _deal(
     voices: Sequence[Sequence[Clip]], shares: Mapping[SplitName, float], seed: int
 ) -> list[SplitName]:
-    """The split of each voice of one class."""
+    """Return the split of each voice of one class."""
     wanted = _quotas(len(voices), shares)
     placed = dict.fromkeys(_large(voices, shares)[: wanted[SplitName.TRAIN]], SplitName.TRAIN)
     wanted[SplitName.TRAIN] -= len(placed)
@@ -205,7 +207,10 @@ def _deal(
 def _turns(
     n_voices: Mapping[str, int], quotas: Mapping[SplitName, int], seed: int
 ) -> dict[str, Counter[SplitName]]:
-    """How many voices of each kind go to each split; ``quotas`` sum to the voices of all kinds."""
+    """Return how many voices of each kind go to each split.
+
+    ``quotas`` sum to the voices of all kinds.
+    """
     wanted = Counter(quotas)
     turns: dict[str, Counter[SplitName]] = {kind: Counter() for kind in n_voices}
     in_order = sorted(n_voices, key=lambda kind: _hash(seed, kind))
@@ -232,7 +237,7 @@ def _turns(
 
 
 def _quotas(n_voices: int, shares: Mapping[SplitName, float]) -> dict[SplitName, int]:
-    """Whole numbers near the shares that sum to ``n_voices``, at least 1 where it can be."""
+    """Return whole numbers near the shares that sum to ``n_voices``, at least 1 if possible."""
     exact = {name: n_voices * share for name, share in shares.items()}
     quotas = {name: floor(number + 1e-9) for name, number in exact.items()}
     by_remainder = sorted(SplitName, key=lambda name: quotas[name] - exact[name])
@@ -247,7 +252,7 @@ def _quotas(n_voices: int, shares: Mapping[SplitName, float]) -> dict[SplitName,
 
 
 def _large(voices: Sequence[Sequence[Clip]], shares: Mapping[SplitName, float]) -> list[int]:
-    """Numbers of the voices too large for dev and test, the largest first."""
+    """Return the numbers of the voices too large for dev and test, the largest first."""
     n_clips = sum(map(len, voices))
     held_out = [share for name, share in shares.items() if share and name != SplitName.TRAIN]
     limit = n_clips * max(
@@ -262,7 +267,7 @@ def _other_scripts(
     n_voices: Mapping[SplitName, int],
     holdout: Mapping[str, str],
 ) -> set[Clip]:
-    """The clips whose script belongs to another split than their voice."""
+    """Return the clips whose script belongs to another split than their voice."""
     scripts: dict[tuple[str, str], dict[SplitName, list[Clip]]] = defaultdict(dict)
     for name, part in parts.items():
         for clip in part:

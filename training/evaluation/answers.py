@@ -54,7 +54,7 @@ CLIPS_OF_A_CORPUS = 16
 
 @dataclass(frozen=True)
 class Answers:
-    """What a network said of the clips that judge it."""
+    """A network's answers to the clips that judge it."""
 
     heard: Sequence[HeardTake]
     tones: Sequence[Steps]
@@ -62,13 +62,14 @@ class Answers:
     """What the answers depend on, as text: answers of the same identity are the same."""
 
     def of(self, *conditions: str) -> list[HeardTake]:
+        """Return the takes of these conditions."""
         return [take for take in self.heard if take.condition in conditions]
 
 
 def conditions(
     sounds: Sequence[Sound], around: Surroundings, settings: Config, seed: int
 ) -> Iterator[list[Take]]:
-    """The takes of one condition after another; ``seed`` draws the lines."""
+    """Yield the takes of one condition after another. ``seed`` draws the lines."""
     lines = settings.calibration.lines
     yield raw(sounds)
     yield matched(sounds, MatchedChannel(), seed=seed)
@@ -93,7 +94,7 @@ def thinned(sounds: Sequence[Sound]) -> list[Sound]:
 
 
 def spread(items: Sequence[T], n: int) -> list[T]:
-    """At most ``n`` of the items, at even distances."""
+    """Return at most ``n`` of the items, at even distances."""
     n = min(n, len(items))
     return [items[k * len(items) // n] for k in range(n)]
 

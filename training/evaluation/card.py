@@ -219,6 +219,7 @@ def write_card(options: Namespace) -> None:
 
 
 def main(arguments: list[str] | None = None) -> int:
+    """Write the model card and return the exit status."""
     return run_command("evaluation.card", __doc__, arguments, write_card)
 
 

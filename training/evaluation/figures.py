@@ -51,7 +51,10 @@ def error_rates(
     draws: int,
     measured: Mapping[str, metrics.Metric] = EVERY_METRIC,
 ) -> Figures | None:
-    """Metrics of the takes' scores, with 95 % intervals over groups. None for too few sources."""
+    """Return metrics of the takes' scores, with 95 % intervals over groups.
+
+    It is None for too few sources.
+    """
     label = np.array([take.heard.label for take in takes])
     sources = [
         {t.heard.clip.source for t, of in zip(takes, label, strict=True) if of == each}
@@ -77,12 +80,15 @@ def after(
     draws: int,
     measured: Mapping[str, metrics.Metric] = SLICE_METRICS,
 ) -> Figures | None:
-    """Error rates after so many seconds of audio; a shorter take is heard to its end."""
+    """Return error rates after so many seconds of audio. A shorter take is heard to its end."""
     return error_rates(takes, [take.score(seconds) for take in takes], draws, measured)
 
 
 def weights(takes: Sequence[JudgedTake]) -> NDArray[np.float64]:
-    """Classes count alike, then the corpora that are there, then their sources. Sums to 2."""
+    """Return weights that make classes count alike, then corpora, then their sources.
+
+    They sum to 2.
+    """
     label = np.array([take.heard.label for take in takes])
     clips = [take.heard.clip for take in takes]
     weight = metrics.corpus_weights(
@@ -94,10 +100,11 @@ def weights(takes: Sequence[JudgedTake]) -> NDArray[np.float64]:
 
 
 def by_prefix(takes: Sequence[JudgedTake], draws: int, *, whole: bool) -> list[Figures]:
-    """Error rates at each prefix; with ``whole`` takes that end before it are left out.
+    """Return error rates at each prefix. With ``whole``, takes that end before it are left out.
 
-    A take that ends early is judged by all of it, and how long recordings are differs from how
-    long live clips are. Where the classes must be matched, that must not count.
+    A take that ends early is judged by all of it. Recordings and live clips differ in length, so
+    such
+    takes are left out where the classes must be matched.
     """
     rows = []
     for seconds in PREFIX_SECONDS:
@@ -108,7 +115,7 @@ def by_prefix(takes: Sequence[JudgedTake], draws: int, *, whole: bool) -> list[F
 
 
 def by_voice(takes: Sequence[JudgedTake], draws: int) -> list[Figures]:
-    """Error rates once so many seconds of voice were heard, of the takes that hold them."""
+    """Return error rates after so many seconds of voice, of the takes that have them."""
     rows = []
     for seconds in VOICE_SECONDS:
         scored = [(take, take.score_after_voice(seconds)) for take in takes]
@@ -120,7 +127,7 @@ def by_voice(takes: Sequence[JudgedTake], draws: int) -> list[Figures]:
 
 
 def decisions(takes: Sequence[JudgedTake]) -> Figures:
-    """How often which verdict is given to each class, when, and what changes it."""
+    """Return how often each verdict is given to each class, when, and how it changes."""
     label = np.array([take.heard.label for take in takes])
     every = weights(takes)
     figures: Figures = {}
@@ -156,7 +163,7 @@ def decisions(takes: Sequence[JudgedTake]) -> Figures:
 
 
 def of_slice(takes: Sequence[JudgedTake], others: Sequence[JudgedTake], draws: int) -> Figures:
-    """Figures of a slice; ``others`` stand for a class that the slice has not."""
+    """Return figures of a slice. ``others`` stand in for a class that the slice lacks."""
     present = {take.heard.label for take in takes}
     against = [take for take in others if take.heard.label not in present]
     return {
@@ -168,7 +175,7 @@ def of_slice(takes: Sequence[JudgedTake], others: Sequence[JudgedTake], draws: i
 
 
 def by_corpus(takes: Sequence[JudgedTake], draws: int) -> list[Figures]:
-    """Each corpus against the whole other class."""
+    """Compare each corpus with the whole other class."""
     rows = []
     for label, corpus in sorted({(t.heard.label, t.heard.clip.corpus) for t in takes}):
         mine = [t for t in takes if (t.heard.label, t.heard.clip.corpus) == (label, corpus)]
@@ -177,7 +184,7 @@ def by_corpus(takes: Sequence[JudgedTake], draws: int) -> list[Figures]:
 
 
 def by_group(takes: Sequence[JudgedTake], groups: Groups, draws: int) -> list[Figures]:
-    """Each group of corpora, against the whole other class where it holds but one."""
+    """Compare each group of corpora, with the whole other class if it has only one class."""
     rows = []
     for name, corpora in groups.items():
         if mine := [take for take in takes if take.heard.clip.corpus in corpora]:
@@ -186,7 +193,7 @@ def by_group(takes: Sequence[JudgedTake], groups: Groups, draws: int) -> list[Fi
 
 
 def by_language(takes: Sequence[JudgedTake], draws: int) -> list[Figures]:
-    """Each language (its first subtag), live callers against recordings where it has both."""
+    """Compare live callers and recordings of each language (its first subtag)."""
     rows = []
     for language in sorted({spoken(take.heard.clip) for take in takes}):
         mine = [take for take in takes if spoken(take.heard.clip) == language]
@@ -200,7 +207,7 @@ def spoken(clip: Clip) -> str:
 
 
 def of_judgement(judgement: Judgement, groups: Groups, draws: int) -> Figures:
-    """All figures of a run, from its judged takes."""
+    """Return all figures of a run, from its judged takes."""
     conditions: Figures = {}
     for condition in MAIN_CONDITIONS:
         takes = judgement.takes[condition]
@@ -232,7 +239,7 @@ def of_judgement(judgement: Judgement, groups: Groups, draws: int) -> Figures:
 
 
 def summary(measured: Figures) -> Figures:
-    """What a model file tells of its figures: each condition's, after ``SLICE_SECONDS``."""
+    """Return the figures that a model file holds: each condition's, after ``SLICE_SECONDS``."""
     return {name: of["all"] for name, of in measured["conditions"].items()}
 
 

@@ -41,11 +41,12 @@ Most recorded clips hold no more before it. With a longer run-in, its length tol
 
 
 def raw(sounds: Sequence[Sound]) -> list[Take]:
+    """Return each clip as recorded."""
     return [Take(sound.clip, sound.samples, "raw") for sound in sounds]
 
 
 def from_onset(sound: Sound, seed: int, number: int) -> tuple[Samples, Generator]:
-    """A clip by the onset rule, and the generator of what happens to it.
+    """Cut a clip by the onset rule, and return it with the generator of its changes.
 
     Both depend on the seed, the clip's name and a number alone.
     """
@@ -63,7 +64,7 @@ def matched(
     condition: str = "matched",
     beds: Sequence[Samples] = (),
 ) -> list[Take]:
-    """Each clip through one channel, the same for all: onset, level, floor, band and codec.
+    """Send each clip through one channel, the same for all: onset, level, floor, band and codec.
 
     With a signal-to-noise ratio the channel adds one of the ``beds``, drawn for each clip.
     """
@@ -80,7 +81,7 @@ def matched(
 def through_lines(
     sounds: Sequence[Sound], around: Surroundings, line: Line, *, lines: int, seed: int
 ) -> list[Take]:
-    """Each clip through ``lines`` random lines, a new one each time."""
+    """Send each clip through ``lines`` random lines, a new one each time."""
     takes = []
     for sound in sounds:
         for number in range(lines):
@@ -91,7 +92,7 @@ def through_lines(
 
 @dataclass(frozen=True)
 class HeardTake(Answer):
-    """What the network said of a labelled take, and how much the take counts.
+    """The network's answer to a labelled take, and the weight of the take.
 
     Within a condition all corpora count alike, and within a corpus its sources.
     """
@@ -129,7 +130,7 @@ def hear(network: Network, takes: Sequence[Take]) -> list[HeardTake]:
 
 @torch.no_grad()
 def listen(network: Network, takes: Sequence[Take]) -> Iterator[Steps]:
-    """The network's answers for each take."""
+    """Yield the network's answers for each take."""
     network.eval()
     for start in range(0, len(takes), BATCH_SIZE):
         batch = [take.samples for take in takes[start : start + BATCH_SIZE]]

@@ -28,34 +28,34 @@ class JudgedTake:
 
     @property
     def changes(self) -> tuple[Change, ...]:
-        """What was said, in the order in which it was said."""
+        """Return the verdicts in their order."""
         return self.verdict.evidence.changes
 
     def said(self, kind: VerdictKind) -> bool:
-        """Whether this verdict was given at any moment."""
+        """Return whether this verdict was given at any moment."""
         return any(change.verdict is kind for change in self.changes)
 
     @property
     def flagged(self) -> bool:
-        """Whether ``recorded`` was said at any moment."""
+        """Return whether the verdict was ``recorded`` at any moment."""
         return self.said(VerdictKind.RECORDED)
 
     @property
     def has_enough_voice(self) -> bool:
-        """Whether the take holds ``ENOUGH_VOICE_SECONDS`` of voice."""
+        """Return whether the take holds ``ENOUGH_VOICE_SECONDS`` of voice."""
         return self.verdict.speech_seconds >= ENOUGH_VOICE_SECONDS
 
     def score(self, seconds: float) -> float:
-        """Calibrated probability after so many seconds; a shorter take is heard to its end."""
+        """Return the probability after so many seconds, or at the end of a shorter take."""
         return sigmoid(float(self.log_odds[self.heard.last_step(seconds)]))
 
     def score_after_voice(self, seconds: float) -> float | None:
-        """Calibrated probability once so many seconds held voice; None if they never do."""
+        """Return the probability after so many seconds of voice; None for too little."""
         enough = np.flatnonzero(self.heard.voice_seconds >= seconds)
         return sigmoid(float(self.log_odds[enough[0]])) if len(enough) else None
 
     def lasts(self, seconds: float) -> bool:
-        """Whether the take holds so many seconds, to the last step."""
+        """Return whether the take holds so many seconds, to the last step."""
         return len(self.heard.steps) >= int(seconds * STEPS_PER_SECOND)
 
 

@@ -31,10 +31,10 @@ HISTOGRAM_BINS = 40
 
 
 def training_curves(rows: Sequence[Mapping[str, float]], output: Path) -> None:
-    """What a training run logged, over its column ``epoch``.
+    """Plot the log of a training run over its column ``epoch``.
 
     Columns whose names begin alike, by ``CURVE_PANELS``, share a panel; others are not drawn. A
-    row need not hold every column, so that what is measured seldom may share the log.
+    row need not hold every column, so a figure that is measured seldom may share the log.
     """
     columns = list(dict.fromkeys(column for row in rows for column in row))
     panels = {label: [c for c in columns if c.startswith(p)] for p, label in CURVE_PANELS.items()}
@@ -52,7 +52,7 @@ def training_curves(rows: Sequence[Mapping[str, float]], output: Path) -> None:
 
 
 def det(curves: Mapping[str, DetCurve], output: Path) -> None:
-    """Miss rate over false-alarm rate on probit axes, one curve for each name."""
+    """Plot the miss rate over the false-alarm rate on probit axes, one curve for each name."""
     probit = np.vectorize(NormalDist().inv_cdf, otypes=[float])
     with _figure(output, width=5.2, height=5.2) as figure:
         axes = figure.subplots()
@@ -100,7 +100,7 @@ def reliability(bins: Reliability, output: Path) -> None:
 
 
 def score_histogram(scores: ArrayLike, labels: ArrayLike, output: Path) -> None:
-    """Scores (probabilities) of each class, as shares of the class on a logarithmic axis."""
+    """Plot scores of each class, as shares of the class on a logarithmic axis."""
     scores, labels = np.asarray(scores), np.asarray(labels)
     edges = np.linspace(0, 1, HISTOGRAM_BINS + 1)
     with _figure(output, height=3.2) as figure:
@@ -119,7 +119,10 @@ def score_histogram(scores: ArrayLike, labels: ArrayLike, output: Path) -> None:
 
 
 def error_by_prefix(seconds: ArrayLike, rates: Mapping[str, Sequence[float]], output: Path) -> None:
-    """Error rates by how much of the call was heard; one that ends early was not measured on."""
+    """Plot error rates by how much of the call was heard.
+
+    A call that ends early is left out beyond its end.
+    """
     with _figure(output) as figure:
         axes = figure.subplots()
         for colour, (name, values) in zip(COLOURS, rates.items(), strict=False):

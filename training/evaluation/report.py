@@ -24,7 +24,7 @@ NOTE = (
 
 
 def as_markdown(measured: Mapping[str, Any]) -> str:
-    """The whole of ``metrics.json`` as tables."""
+    """Return the whole of ``metrics.json`` as tables."""
     conditions = measured["conditions"]
     lines = [*overview(conditions), "", NOTE, ""]
     lines += [f"### By group of corpora, after {SLICE_SECONDS:g} s", "", *by_group(conditions), ""]
@@ -58,7 +58,7 @@ def interval(row: Mapping[str, Any] | None, name: str) -> str:
 
 
 def overview(conditions: Mapping[str, Any]) -> list[str]:
-    """One row a condition: errors of the score, and what the verdicts come to."""
+    """Return one row a condition: errors of the score, and shares of verdicts."""
     rows = []
     for condition, title in CONDITIONS.items():
         of = conditions[condition]["all"]
@@ -88,12 +88,15 @@ def _titles(names: Iterable[str]) -> list[str]:
 
 
 def by_group(conditions: Mapping[str, Any]) -> list[str]:
-    """One row a group of corpora: EER and misses, as recorded and matched."""
+    """Return one row a group of corpora: EER and misses, as recorded and matched."""
     return _each_slice(conditions, "by_group")
 
 
 def by_language(conditions: Mapping[str, Any], most: int | None = None) -> list[str]:
-    """One row a language that both classes speak; at ``most`` so many, those with most takes."""
+    """Return one row a language that both classes speak.
+
+    There are at ``most`` so many: those with most takes.
+    """
     return _each_slice(conditions, "by_language", most)
 
 
@@ -119,12 +122,12 @@ def _each_slice(conditions: Mapping[str, Any], key: str, most: int | None = None
 
 
 def by_prefix(conditions: Mapping[str, Any]) -> list[str]:
-    """One row a length of audio, EER in each condition."""
+    """Return one row a length of audio, with the EER in each condition."""
     return _lengths(conditions, "by_prefix")
 
 
 def by_voice(conditions: Mapping[str, Any]) -> list[str]:
-    """One row a length of voice, EER in each condition."""
+    """Return one row a length of voice, with the EER in each condition."""
     return _lengths(conditions, "by_voice")
 
 
@@ -139,7 +142,7 @@ def _lengths(conditions: Mapping[str, Any], key: str) -> list[str]:
 
 
 def verdicts(conditions: Mapping[str, Any]) -> list[str]:
-    """What is said of each class at the end, at any moment, and when first."""
+    """Return the verdicts on each class at the end, at any moment, and when first."""
     rows = []
     for condition, title in CONDITIONS.items():
         for name, of in conditions[condition]["all"]["decision"].items():
@@ -159,7 +162,7 @@ def verdicts(conditions: Mapping[str, Any]) -> list[str]:
 
 
 def slices(of: Mapping[str, Any]) -> list[str]:
-    """One row a codec or a signal-to-noise ratio."""
+    """Return one row a codec or a signal-to-noise ratio."""
     rows = []
     for name, row in of.items():
         flagged = [row["decision"].get(each) for each in CLASSES]
@@ -172,7 +175,7 @@ def slices(of: Mapping[str, Any]) -> list[str]:
 
 
 def by_corpus(condition: Mapping[str, Any]) -> list[str]:
-    """One row a corpus: its verdicts, and its errors against the whole other class."""
+    """Return one row a corpus: its verdicts, and its errors against the whole other class."""
     rows = []
     for row in condition["by_corpus"]:
         if row["takes"] < MIN_TAKES:
@@ -189,7 +192,7 @@ def by_corpus(condition: Mapping[str, Any]) -> list[str]:
 
 
 def tones(of: Mapping[str, Any]) -> str:
-    """One sentence on call-progress tones."""
+    """Return one sentence on call-progress tones."""
     return (
         f"Call-progress tones (neither class, {of['takes']} takes): {of['unknown']:.1%} unknown, "
         f"{of['recorded']:.1%} recorded, {of['live']:.1%} live."

@@ -45,6 +45,7 @@ def compare_run(settings: Config, run: Path, draws: int = 200) -> None:
 
 
 def main(arguments: list[str] | None = None) -> int:
+    """Compare the rivals and return the exit status."""
     return run_command(
         "rivals", __doc__, arguments, lambda o: compare_run(config.load(o.config), o.run)
     )

@@ -41,12 +41,16 @@ class AmdOptions:
 
 
 class Status(StrEnum):
+    """The values of ``AMDSTATUS``."""
+
     HUMAN = "HUMAN"
     MACHINE = "MACHINE"
     NOTSURE = "NOTSURE"
 
 
 class Cause(StrEnum):
+    """The values of ``AMDCAUSE``."""
+
     INITIALSILENCE = "INITIALSILENCE"
     HUMAN = "HUMAN"
     LONGGREETING = "LONGGREETING"
@@ -57,6 +61,8 @@ class Cause(StrEnum):
 
 @dataclass(frozen=True)
 class AmdResult:
+    """The result of AMD()."""
+
     status: Status
     cause: Cause
     measure: int
@@ -116,8 +122,9 @@ class Amd:
     thresholds = Thresholds(live_at=SCORES[Status.HUMAN], recorded_at=SCORES[Status.MACHINE])
 
     def fit(self, takes: Sequence[Take], seed: int) -> None:
-        """Nothing: the rules are what they are."""
+        """Do nothing: the rules are fixed."""
 
     def scores(self, clips: Sequence[Samples]) -> NDArray[np.float64]:
+        """Return a score for each status. [shape=(n_clips,)]"""
         results = [detect(heard(samples), AmdOptions()) for samples in clips]
         return np.array([SCORES[result.status] for result in results])

@@ -27,6 +27,7 @@ ALL = "all"
 
 
 def all_rivals() -> list[Rival]:
+    """Return all rivals."""
     return [Amd(), Trivial(), Pauses(), PlainCnn()]
 
 
@@ -39,10 +40,11 @@ def compare(
     seed: int,
     draws: int,
 ) -> Figures:
-    """Figures of each rival, by its name, the condition and the group of corpora. Plain data.
+    """Return figures of each rival, by its name, the condition and the group of corpora.
 
-    Rivals learn from ``train`` in all its conditions, but for the plain CNN, which knows of none.
-    All takes are labelled.
+    Rivals learn from ``train`` in all its conditions; the plain CNN learns from clips as recorded.
+    All
+    takes are labelled. The figures are plain data.
     """
     figures: Figures = {}
     for rival in rivals:
@@ -66,17 +68,17 @@ def by_condition(takes: Sequence[Take]) -> dict[str, list[Take]]:
 
 
 def weights_of(clips: Sequence[Clip]) -> NDArray[np.float64]:
-    """Within a class corpora count alike, and within a corpus its sources."""
+    """Return weights: within a class corpora count alike, and within a corpus its sources."""
     return corpus_weights([f"{c.label}/{c.corpus}" for c in clips], [c.source for c in clips])
 
 
 def figures_by_group(
     takes: Sequence[Take], scores: NDArray[np.float64], groups: Groups, draws: int
 ) -> Figures:
-    """EER and misses of all takes and of each group, with 95 % intervals over voices and callers.
+    """Return EER and misses of all takes and of each group, with 95 % intervals.
 
-    A group of one class is measured against the whole other class, and one without takes is left
-    out. The takes are labelled.
+    Intervals are over voices and callers. A group of one class is measured against the whole other
+    class, and one without takes is left out. The takes are labelled.
     """
     every = {name for corpora in groups.values() for name in corpora}
     figures: Figures = {}
@@ -103,7 +105,7 @@ def figures_by_group(
 def decides(
     takes: Sequence[Take], scores: NDArray[np.float64], live_at: float, recorded_at: float
 ) -> Figures:
-    """What a rival with a rule of its own decides."""
+    """Return the decisions of a rival with a rule of its own."""
     labels = np.array([take.clip.label for take in takes])
     weights = weights_of([take.clip for take in takes])
 
@@ -120,7 +122,7 @@ def decides(
 
 
 def as_markdown(figures: Mapping[str, Figures]) -> str:
-    """Tables of the figures of :func:`compare`."""
+    """Return tables of the figures of :func:`compare`."""
     lines: list[str] = []
     conditions = next(iter(figures.values()))
     for condition, groups in conditions.items():

@@ -26,7 +26,7 @@ class Ours:
 
     @classmethod
     def load(cls, run: Path, manifest: Manifest) -> Self:
-        """Raises ModelError, and UsageError for a network of other clips or without a rule."""
+        """Load a run's network. Raises ModelError, UsageError for other clips or without a rule."""
         trained = checkpoint.load(run / CHECKPOINT)
         trained.check_manifest(manifest)
         if trained.decision is None:

@@ -33,7 +33,7 @@ Segment = tuple[float, float]
 
 
 def timing(segments: Sequence[Segment], seconds: float) -> NDArray[np.float64]:
-    """``FEATURES`` of a clip from its segments of speech."""
+    """Return ``FEATURES`` of a clip from its segments of speech."""
     starts, ends = np.array(segments, float).reshape(-1, 2).T
     lengths, pauses = ends - starts, starts[1:] - ends[:-1]
     initial, final = (starts[0], seconds - ends[-1]) if len(segments) else (seconds, seconds)
@@ -54,6 +54,8 @@ def _mean_max_std(values: NDArray[np.float64]) -> tuple[float, float, float]:
 
 
 class Pauses(FeatureTrees):
+    """Trees on the timing of pauses, which Silero VAD finds."""
+
     name = "pause timing (Silero VAD), trees"
 
     def __init__(self) -> None:
@@ -61,6 +63,7 @@ class Pauses(FeatureTrees):
         self._vad = silero_vad.load_silero_vad(onnx=True)
 
     def features(self, clips: Sequence[Samples]) -> NDArray[np.float64]:
+        """Return the timing of each clip. [shape=(n_clips, n_features)]"""
         rows = []
         for start in range(0, len(clips), BATCH_SIZE):
             batch = clips[start : start + BATCH_SIZE]
@@ -69,7 +72,7 @@ class Pauses(FeatureTrees):
         return np.array(rows)
 
     def segments(self, clips: Sequence[Samples]) -> list[list[Segment]]:
-        """Where each clip holds speech, by the settings that Silero VAD comes with."""
+        """Return where each clip holds speech, by the default settings of Silero VAD."""
         size = max(-(-len(samples) // VAD_SAMPLES) for samples in clips) * VAD_SAMPLES
         padded = np.stack([np.pad(samples, (0, size - len(samples))) for samples in clips])
         chunks = torch.from_numpy(padded.reshape(len(clips), -1, VAD_SAMPLES)).unbind(1)

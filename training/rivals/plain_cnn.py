@@ -26,7 +26,10 @@ LEARNING_RATE = 1e-3
 
 
 def network() -> nn.Sequential:
-    """[shape=(batch, 1, N_MELS, n_frames)] → [shape=(batch, 1)], 79 thousand parameters."""
+    """Return a network of 79 thousand parameters.
+
+    [shape=(batch, 1, N_MELS, n_frames)] → [shape=(batch, 1)]
+    """
     layers: list[nn.Module] = []
     for n_in, n_out in pairwise(CHANNELS):
         conv = nn.Conv2d(n_in, n_out, 3, stride=2, padding=1, bias=False)
@@ -35,7 +38,7 @@ def network() -> nn.Sequential:
 
 
 def features(clips: Sequence[Samples]) -> Tensor:
-    """[shape=(n_clips, 1, N_MELS, n_frames)]"""
+    """Return log-mels of one length. [shape=(n_clips, 1, N_MELS, n_frames)]"""
     padded = [np.pad(heard(samples), (0, N_SAMPLES))[:N_SAMPLES] for samples in clips]
     return torch.from_numpy(np.stack([log_mel(samples) for samples in padded])).unsqueeze(1)
 
@@ -47,6 +50,7 @@ class PlainCnn:
     thresholds = None
 
     def fit(self, takes: Sequence[Take], seed: int) -> None:
+        """Train on the clips as recorded."""
         takes = [take for take in takes if take.condition == "raw"]
         weights = balanced_weights(takes)
         rng = np.random.default_rng(seed)
@@ -65,6 +69,7 @@ class PlainCnn:
 
     @torch.no_grad()
     def scores(self, clips: Sequence[Samples]) -> NDArray[np.float64]:
+        """Return the logits. [shape=(n_clips,)]"""
         self._network.eval()
         batches = [clips[n : n + BATCH_SIZE] for n in range(0, len(clips), BATCH_SIZE)]
         logits = [self._network(features(batch)).squeeze(1) for batch in batches]

@@ -4,6 +4,8 @@ from typing import NamedTuple
 
 
 class Published(NamedTuple):
+    """A published result."""
+
     who: str
     figures: str
     source: str

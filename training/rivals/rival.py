@@ -19,7 +19,7 @@ N_SAMPLES = round(SECONDS * SAMPLE_RATE)
 
 
 class Thresholds(NamedTuple):
-    """Where a rival's own rule says live (at or below) and recorded (at or above)."""
+    """A rival's own rule: live at or below one score, recorded at or above another."""
 
     live_at: float
     recorded_at: float
@@ -29,21 +29,25 @@ class Rival(Protocol):
     """Something that is fitted to takes, or not, and scores clips."""
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """Return the rival's name in tables."""
 
     @property
     def thresholds(self) -> Thresholds | None:
-        """None if the rival gives a score and leaves the decision open."""
+        """Return the rival's own rule; None if it leaves the decision open."""
 
     def fit(self, takes: Sequence[Take], seed: int) -> None:
         """Learn from labelled takes of the training sources; a second call starts anew."""
 
     def scores(self, clips: Sequence[Samples]) -> NDArray[np.float64]:
-        """High = recorded, each from the first ``SECONDS`` of a clip. [shape=(n_clips,)]"""
+        """Return a score of each clip, high = recorded. [shape=(n_clips,)]
+
+        It hears the first ``SECONDS``.
+        """
 
 
 def takes_of(sounds: Sequence[Sound], seed: int) -> list[Take]:
-    """The start of each labelled clip, as recorded and through the matched channel.
+    """Return the start of each labelled clip, as recorded and through the matched channel.
 
     A clip that ends earlier is left out of the matched condition: how long clips are differs
     between the classes.
@@ -56,12 +60,12 @@ def takes_of(sounds: Sequence[Sound], seed: int) -> list[Take]:
 
 
 def heard(samples: Samples) -> Samples:
-    """What a rival hears of a clip; a shorter clip stays as short as it is."""
+    """Return the part of a clip that a rival hears; a shorter clip stays as short as it is."""
     return samples[:N_SAMPLES]
 
 
 def balanced_weights(takes: Sequence[Take]) -> NDArray[np.float64]:
-    """Weights that make both classes count alike, and all sources within one. Mean 1."""
+    """Return weights that make classes count alike, and sources within one. Mean 1."""
     labels = np.array([take.clip.label for take in takes])
     weights = source_weights([take.clip.source for take in takes])
     for label in (0, 1):

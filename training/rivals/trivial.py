@@ -18,7 +18,10 @@ COLUMNS = [nuisance.NAMES.index(name) for name in FEATURES]
 
 
 class Trivial(FeatureTrees):
+    """Trees on six trivial features."""
+
     name = "six trivial features, trees"
 
     def features(self, clips: Sequence[Samples]) -> NDArray[np.float64]:
+        """Return the six features. [shape=(n_clips, 6)]"""
         return nuisance.table(clips)[:, COLUMNS]
