@@ -78,8 +78,7 @@ def make_recordings(folder: Path, count: int) -> None:
     """Make so many names of a few recordings of 30 s: PCM at 8 and 16 kHz, and µ-law.
 
     They are hard links, in folders of ten thousand. So their content is in the page cache while
-    each
-    name is opened for itself.
+    each name is opened for itself.
     """
     folder.mkdir(parents=True)
     rng = np.random.default_rng(0)

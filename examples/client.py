@@ -21,7 +21,7 @@ PACKETS_A_SECOND = 50
 
 
 def read_wav(path: str) -> tuple[dict[str, str | int], int, bytes]:
-    """The query that says what the audio is, bytes a sample of all channels, and the audio."""
+    """Return the query that describes the audio, bytes a sample of all channels, and the audio."""
     chunks: dict[bytes, bytes] = {}
     content, at = Path(path).read_bytes(), 12
     while at + 8 <= len(content):
@@ -39,6 +39,7 @@ def read_wav(path: str) -> tuple[dict[str, str | int], int, bytes]:
 
 
 async def send(socket: aiohttp.ClientWebSocketResponse, audio: bytes, packet_bytes: int) -> None:
+    """Send the audio in packets as it would be spoken, and then the stop."""
     began = time.monotonic()
     for number, start in enumerate(range(0, len(audio), packet_bytes), 1):
         await socket.send_bytes(audio[start : start + packet_bytes])
@@ -47,6 +48,7 @@ async def send(socket: aiohttp.ClientWebSocketResponse, audio: bytes, packet_byt
 
 
 async def main(path: str, url: str = URL) -> int:
+    """Send a recording, print its events and return the exit status."""
     query, frame_bytes, audio = read_wav(path)
     packet_bytes = int(query["sample_rate"]) // PACKETS_A_SECOND * frame_bytes
     waiting = query["channels"]

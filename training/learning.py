@@ -47,8 +47,7 @@ def logit_loss(
     """Return the loss of the logit, scenes of a class weighing alike.
 
     The logit counts at every step from ``min_voice_steps`` of voice on, which trains all prefixes
-    of
-    the scene at once.
+    of the scene at once.
 
     Args:
         logit: [shape=(batch, n_steps)]

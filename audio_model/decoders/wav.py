@@ -40,8 +40,9 @@ class PlainWav:
 
 
 def parse(head: bytes) -> PlainWav | None:
-    """Return where the samples of a file that begins with ``head`` lie; None without a plain
-    header.
+    """Return where the samples of a file that begins with ``head`` lie.
+
+    It is None without a plain header.
     """
     if len(head) < _RIFF.size or _RIFF.unpack_from(head) != (b"RIFF", b"WAVE"):
         return None

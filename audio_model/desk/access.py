@@ -103,8 +103,7 @@ class Access:
         """Return the session of a request.
 
         Raises HTTPSeeOther to the page for signing in, or HTTPForbidden. A person who is removed,
-        or
-        gets another role, loses or has it at once.
+        or gets another role, loses or has it at once.
         """
         found = self._sessions.get(request.cookies.get(COOKIE, ""))
         if found is None or found.until < self._clock():

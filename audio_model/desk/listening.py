@@ -55,7 +55,7 @@ class Listening:
         Args:
             call: a call of the store.
             asked: how its archive was heard, as JSON: its channel, and the format of headerless
-            files.
+                files.
 
         Raises AudioError if it can't be read now.
         """

@@ -76,8 +76,12 @@ def tune_rule(
 
 
 def beliefs(rule: DecisionRule) -> tuple[Tail, Tail, Tail]:
-    """Return what a rule tells of the highest log odds of live callers and of recordings, and of
-    the lowest of recordings with their sign turned."""
+    """Return the beliefs that a rule's operating points imply.
+
+    They are about the highest log odds of live callers, the highest of recordings, and the lowest
+    of
+    recordings with their sign turned.
+    """
     points = [p for p in rule.operating_points if 0 < p.recorded_at < 1 and 0 < p.false_alarm < 1]
     at = [log_odds_of(p.recorded_at) for p in points]
     live = Tail.through(at, [p.false_alarm for p in points], spread=1.0)

@@ -176,8 +176,7 @@ class Call:
         """Begin to hear a party's media.
 
         On a machine that is full, the leg is finished already. ``raw_format`` is of this party
-        alone:
-        one channel.
+        alone: one channel.
         """
         calls, terms = self._calls, self.terms
         full = calls.full_for(terms)

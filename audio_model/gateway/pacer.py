@@ -2,10 +2,8 @@
 
 Waking up for a packet of 20 ms and reading it costs more than hearing it. While the machine is
 busy, a connection that was read rests for a moment, and the packets of that moment are read
-together.
-A connection whose call has had its final event always rests, and longer: gateways go on streaming
-to
-the end of the call, and closing the stream would touch some of their calls.
+together. A connection whose call has had its final event always rests, and longer: gateways go on
+streaming to the end of the call, and closing the stream would touch some of their calls.
 """
 
 import asyncio

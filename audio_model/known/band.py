@@ -129,8 +129,7 @@ class Stretch:
         """Return the call's codes from the first to the last that are worth counting.
 
         Codes that agree nowhere between pieces don't count. At each step, as many codes as have
-        heard
-        both sides of it count as well.
+        heard both sides of it count as well.
         """
         gaps = (max(0, b.begin - a.end) for a, b in pairwise(self.pieces))
         alike = sum(piece.end - piece.begin for piece in self.pieces)

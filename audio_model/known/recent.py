@@ -319,7 +319,8 @@ class CallsSince:
     """Searches the calls that were kept since a moment, as one searches all of them."""
 
     def __init__(self, calls: RecentCalls, ends: Mapping[int, int]) -> None:
-        """
+        """Look only at calls that came later.
+
         Args:
             ends: where the calls ended at that moment; see :meth:`RecentCalls.ends`.
         """

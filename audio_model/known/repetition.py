@@ -196,12 +196,9 @@ def is_same_call(now: HeardCall, before: HeardCall, match: Match, *, identical: 
 
     They are one if they have one name, such as the legs of a call. They are one if the samples come
     at one moment by the clock: a forwarded call, a conference, a stream that two gateways hear.
-    They
-    are one if the same caller called the same number within minutes, and the recording may have
-    been
-    sent again. And they are one if the audio is the same to the last bit and the recordings have
-    one
-    name: an archive that was moved.
+    They are one if the same caller called the same number within minutes, and the recording may
+    have been sent again. And they are one if the audio is the same to the last bit and the
+    recordings have one name: an archive that was moved.
     """
     if now.call and now.call == before.call:
         return True

@@ -65,9 +65,8 @@ class ChangeTest:
 
         One hypothesis is the range as it usually is. The other is a campaign whose message the
         detector hears as well as it did since the change may have begun, for it recognises from
-        none
-        to all calls of a message. Both are estimates from calls before this one alone, so the ratio
-        stays a likelihood ratio.
+        none to all calls of a message. Both are estimates from calls before this one alone, so the
+        ratio stays a likelihood ratio.
         """
         if said is Answer.UNHEARD:
             return 0.0

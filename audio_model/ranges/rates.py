@@ -58,11 +58,10 @@ def outcome(verdict: VerdictKind, reason: str = "") -> Answer:
 class DetectorRates:
     """How often each verdict is given to recordings and to live callers; the rest is unsure.
 
-    The defaults are the model card's at a budget of 1 % false alarms, after 6 s, on corpora that
-    no network had heard. As recorded these are 52.4 % / 3.5 % of recordings and 1.4 % / 48.4 % of
-    live callers, through a matched channel 29.9 % / 7.0 % and 1.5 % / 47.2 %. The defaults are
-    about
-    the means of the two, and the higher false alarms, rounded up.
+    The defaults are the model card's at a budget of 1 % false alarms, after 6 s, on corpora that no
+    network had heard. As recorded these are 52.4 % / 3.5 % of recordings and 1.4 % / 48.4 % of live
+    callers, through a matched channel 29.9 % / 7.0 % and 1.5 % / 47.2 %. The defaults are about the
+    means of the two, and the higher false alarms, rounded up.
     """
 
     recorded_said_recorded: float = 0.415

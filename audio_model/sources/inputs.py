@@ -218,8 +218,7 @@ def _expand_pattern(
 
 
 def _matches(folder: Path, parts: Sequence[str]) -> Iterator[Path]:
-    """Yield the paths under a folder that match a pattern's parts by the rules of the shell,
-    sorted.
+    """Yield the sorted paths under a folder that match a pattern's parts by the shell's rules.
 
     glob.glob would hold every path in memory and follow a loop of symbolic links.
     """

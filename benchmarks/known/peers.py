@@ -34,7 +34,7 @@ class Peer(Protocol):
 
 
 class Ours:
-    """This project's, with its store; alike by the log odds."""
+    """The fingerprint of this project, with its store; alike by the log odds."""
 
     def __init__(self) -> None:
         self._store = Store(":memory:")

@@ -36,7 +36,7 @@ def slip(samples: Samples, kind: Slip, at: int, n_samples: int) -> Samples:
 
     Args:
         at: the sample at which it slips. Both sides have ``2 * n_samples`` samples if it is
-        stretched.
+            stretched.
     """
     before, behind = samples[:at], samples[at:]
     if kind is Slip.DROP:

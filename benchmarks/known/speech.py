@@ -44,8 +44,7 @@ def load(folder: Path) -> Speech:
     """Load the clips of a folder's ``manifest.csv``: columns path, label, source.
 
     Music is left out. Raises UsageError if there is no manifest, AudioError for a clip that can't
-    be
-    read.
+    be read.
     """
     manifest = folder / "manifest.csv"
     if not manifest.is_file():

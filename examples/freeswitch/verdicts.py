@@ -33,7 +33,7 @@ def read_message(file: BinaryIO) -> tuple[dict[str, str], str]:
 
 
 def json_object(text: object) -> dict[str, Any] | None:
-    """A JSON object, or None for anything else."""
+    """Return a JSON object, or None for anything else."""
     try:
         value = json.loads(text) if isinstance(text, str) else None
     except (ValueError, RecursionError):
@@ -42,7 +42,7 @@ def json_object(text: object) -> dict[str, Any] | None:
 
 
 def verdict_in(body: object) -> dict[str, Any] | None:
-    """Ours in a module's event; None for other JSON, which the modules pass on alike."""
+    """Return our verdict in a module's event; None for other JSON, which modules pass on, too."""
     said = json_object(body) or {}
     verdict = said.get("data", said)
     if not isinstance(verdict, dict) or verdict.get("event") not in ("verdict", "final"):
@@ -54,9 +54,9 @@ def verdict_in(body: object) -> dict[str, Any] | None:
 
 
 def commands(event: dict[str, Any], transferred: set[str]) -> Iterator[str]:
-    """What FreeSWITCH is to do about an event of the module, whose body is ours.
+    """Yield the commands for an event of the module whose body is ours.
 
-    ``transferred`` holds the channels that were, while more events of them may come.
+    ``transferred`` holds the channels that were transferred, while more events of them may come.
     """
     channel, verdict = str(event.get("Unique-ID", "")), verdict_in(event.get("_body"))
     if verdict is None or not UUID.fullmatch(channel):
@@ -76,6 +76,7 @@ def commands(event: dict[str, Any], transferred: set[str]) -> Iterator[str]:
 
 
 def main(host: str = "127.0.0.1", port: str = "8021", password: str = "ClueCon") -> None:
+    """Connect to FreeSWITCH and act on verdicts until it closes the connection."""
     with socket.create_connection((host, int(port))) as connection:
         file = connection.makefile("rb")
         read_message(file)

@@ -45,14 +45,17 @@ def is_genuine(secret: bytes, header: str, body: bytes, now: float) -> bool:
 
 
 def act(event: Mapping[str, Any]) -> None:
-    """What you do about a verdict. An event may come twice, so what is done twice must do."""
+    """Act on a verdict. This is the place for what you do about one.
+
+    An event may come twice, so it must be safe to act twice.
+    """
     print("{event} {gateway} {call}: {verdict} {score} {reason}".format(**event), flush=True)
     if event["verdict"] == "recorded" and event["gateway"] == "twilio":
         update_call(str(event["call"]))
 
 
 def update_call(call: str) -> None:
-    """End a call, or have it go on elsewhere. Raises OSError if Twilio can't be told."""
+    """End a call, or let it go on elsewhere. Raises OSError if Twilio can't be reached."""
     account, token = os.environ.get("TWILIO_ACCOUNT_SID"), os.environ.get("TWILIO_AUTH_TOKEN")
     elsewhere = os.environ.get("TWILIO_RECORDED_URL")
     if account and token and call not in TRANSFERRED:
@@ -78,10 +81,13 @@ def update_call(call: str) -> None:
 
 
 class Receiver(BaseHTTPRequestHandler):
+    """The receiver of webhooks. It checks each signature."""
+
     secret: bytes
     timeout = 5
 
     def do_POST(self) -> None:
+        """Act on a genuine event."""
         length = int(self.headers.get("Content-Length", 0))
         body = self.rfile.read(min(length, MAX_BODY_BYTES))
         signature = self.headers.get("X-Audio-Model-Signature", "")
@@ -99,10 +105,12 @@ class Receiver(BaseHTTPRequestHandler):
         self.end_headers()
 
     def log_message(self, *_: object) -> None:
+        """Log nothing."""
         pass
 
 
 def main(secret_file: str, port: int = 8081) -> None:
+    """Receive webhooks until the program is stopped."""
     Receiver.secret = Path(secret_file).read_bytes().strip()
     with ThreadingHTTPServer(("127.0.0.1", port), Receiver) as server:
         print(f"listening on http://127.0.0.1:{server.server_port}/", flush=True)

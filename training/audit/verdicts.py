@@ -1,4 +1,4 @@
-"""The same clips before and after a change: do they keep their verdicts?"""
+"""Compare the verdicts on clips before and after a change."""
 
 from collections import defaultdict
 from collections.abc import Sequence

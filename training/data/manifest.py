@@ -109,8 +109,7 @@ class Manifest:
         """Return a hex digest of what training depends on: names, labels, split columns, audio.
 
         It does not depend on the order of the rows, the file's format or its place. Reads the audio
-        of
-        clips that ``deduplicate`` has not read. Raises AudioError.
+        of clips that ``deduplicate`` has not read. Raises AudioError.
         """
         rows = sorted(
             [*(getattr(clip, column) for column in HASHED_COLUMNS), clip.audio_hash]

@@ -3,10 +3,10 @@
 A scene is drawn, never stored: scene ``i`` of a seed is the same on every machine and in every
 process, which makes a run repeatable and lets it resume without state.
 
-1. a class, then a corpus, a source and one of its clips, so that no voice outweighs the rest;
-2. a speed, an onset (at the first word or inside a phrase), a lead of silence or ringback;
-3. a telephone line (:mod:`training.augment`), the same for both classes;
-4. log-mel by :mod:`audio_model.frontend`.
+1. a class, then a corpus, a source and one of its clips, so that no voice outweighs the rest; 2. a
+speed, an onset (at the first word or inside a phrase), a lead of silence or ringback; 3. a
+telephone line (:mod:`training.augment`), the same for both classes; 4. log-mel by
+:mod:`audio_model.frontend`.
 """
 
 from collections.abc import Sequence

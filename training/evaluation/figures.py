@@ -103,8 +103,7 @@ def by_prefix(takes: Sequence[JudgedTake], draws: int, *, whole: bool) -> list[F
     """Return error rates at each prefix. With ``whole``, takes that end before it are left out.
 
     A take that ends early is judged by all of it. Recordings and live clips differ in length, so
-    such
-    takes are left out where the classes must be matched.
+    such takes are left out where the classes must be matched.
     """
     rows = []
     for seconds in PREFIX_SECONDS:

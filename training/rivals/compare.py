@@ -43,8 +43,7 @@ def compare(
     """Return figures of each rival, by its name, the condition and the group of corpora.
 
     Rivals learn from ``train`` in all its conditions; the plain CNN learns from clips as recorded.
-    All
-    takes are labelled. The figures are plain data.
+    All takes are labelled. The figures are plain data.
     """
     figures: Figures = {}
     for rival in rivals:

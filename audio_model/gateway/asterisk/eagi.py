@@ -1,10 +1,8 @@
 """``audio-model eagi``: Asterisk's dialplan starts it in the place of ``AMD()``.
 
 Asterisk writes ``agi_name: value`` lines and an empty one to standard input. It answers each
-command
-on standard output with a line (``200 result=1``), and gives the caller's audio, 16-bit 8 kHz, on
-file
-descriptor 3. Source: Asterisk documentation, "Asterisk Gateway Interface" and "EAGI".
+command on standard output with a line (``200 result=1``), and gives the caller's audio, 16-bit 8
+kHz, on file descriptor 3. Source: Asterisk documentation, "Asterisk Gateway Interface" and "EAGI".
 
 The program ends with status 0 whatever happens. Audio that can't be heard becomes
 ``AMDSTATUS=NOTSURE``, and the call goes on.

@@ -18,8 +18,7 @@ def guess_encoding(audio: bytes) -> Encoding:
 
     ``Dial(AudioSocket/...)`` without ``/c(slin)`` sends the caller's codec and types it 0x10. Bytes
     read in the wrong encoding are louder and rougher, which gives it away. The guess is right for
-    each
-    400 ms of the sample recordings, in either codec, and sometimes wrong where all audio is
+    each 400 ms of the sample recordings, in either codec, and sometimes wrong where all audio is
     clipped.
     """
     codes = np.frombuffer(audio, np.uint8)

@@ -1,16 +1,13 @@
 """Check that a WebSocket's handshake comes from the gateway that it names.
 
 There is one function a scheme. It gets the request's headers, the URL that the gateway was
-configured
-to connect to (behind a proxy that differs from the one that arrives here) and the secret, and
-raises
-AuthError. Signatures are compared in a time that doesn't tell where they differ.
+configured to connect to (behind a proxy that differs from the one that arrives here) and the
+secret, and raises AuthError. Signatures are compared in a time that doesn't tell where they differ.
 
 Other gateways sign no stream. They send a token, which :mod:`audio_model.gateway.http.access`
-checks:
-Telnyx its ``stream_auth_token`` in the header ``x-telnyx-streaming-auth-token``, Exotel HTTP basic
-authentication if its URL has user and password, Vonage an ``Authorization`` header if configured
-to.
+checks: Telnyx its ``stream_auth_token`` in the header ``x-telnyx-streaming-auth-token``, Exotel
+HTTP basic authentication if its URL has user and password, Vonage an ``Authorization`` header if
+configured to.
 """
 
 import base64

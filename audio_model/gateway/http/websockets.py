@@ -106,8 +106,10 @@ class Socket:
             await asyncio.gather(self._closer, return_exceptions=True)
 
     def look(self, now: float, limits: Limits) -> None:
-        """Close the connection if it is idle or has lasted too long, or ping it; cut it if it
-        can't be closed."""
+        """Close the connection if it is idle or has lasted too long, or ping it.
+
+        A connection that can't be closed is cut.
+        """
         if self.received != self._received_before:
             self._received_before, self.heard_at = self.received, now
         if self._closing is not None:

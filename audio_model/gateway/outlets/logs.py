@@ -18,7 +18,7 @@ _HTTP_LOGGER = "aiohttp.server"
 
 
 class TextFormatter(logging.Formatter):
-    """``2026-01-31T12:00:00.000Z info gateway.outlets.publish: final call=… verdict=live``"""
+    """Lines such as ``2026-01-31T12:00:00.000Z info gateway.outlets.publish: final call=…``."""
 
     def format(self, record: logging.LogRecord) -> str:
         """Return a record as a line of text."""

@@ -23,6 +23,7 @@ class Publisher:
         self._encode = msgspec.json.Encoder().encode
 
     def __call__(self, event: Event) -> None:
+        """Make JSON of an event and send it to every sink."""
         self._metrics.count(event)
         body = self._encode(event.as_dict())
         for sink in self._sinks:

@@ -36,6 +36,7 @@ class NumberHasher:
         self._key, self._hide = blake2b(key, digest_size=_KEY_BYTES).digest(), hide
 
     def __call__(self, number: str) -> str:
+        """Return a number's hash, or the number where none is hidden."""
         if not number or not self._hide:
             return number
         digest = blake2b(number.encode("utf-8", "replace"), digest_size=_HASH_BYTES, key=self._key)

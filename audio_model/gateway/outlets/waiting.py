@@ -167,8 +167,7 @@ class WaitingRoom:
         """Drop the event that is missed least.
 
         That is the oldest of those that nobody acts on, and first one of those that have failed. If
-        all
-        are verdicts to act on, the newest goes: the first keeps its place.
+        all are verdicts to act on, the newest goes: the first keeps its place.
         """
         retried = (each[2] for each in self._later if not each[2].gone)
         plain = next((each for each in retried if not each.urgent), None)

@@ -84,9 +84,9 @@ class RtpPorts:
 class RtpReceiver:
     """Reads a leg's packets until the leg has its final event.
 
-    The port stays bound after that, unread, until :meth:`close`: the kernel drops what still
-    comes, at no cost to us. The socket is read in the event loop
-    by itself and not as a datagram endpoint, which could not do so.
+    The port stays bound after that, unread, until :meth:`close`: the kernel drops what still comes,
+    at no cost to us. The socket is read in the event loop by itself and not as a datagram endpoint,
+    which could not do so.
     """
 
     # One for all: what is read into it is copied out before anything else happens.

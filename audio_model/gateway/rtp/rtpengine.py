@@ -62,8 +62,7 @@ class Rtpengine:
             host, port: rtpengine's ``listen-ng``.
 
         Raises RtpengineError for an address that doesn't exist. An rtpengine that is not running
-        yet
-        becomes an error of :meth:`follow`.
+        yet becomes an error of :meth:`follow`.
         """
         return cls(calls, ports, await NgClient.connect(host, port))
 

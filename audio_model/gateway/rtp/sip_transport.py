@@ -78,6 +78,7 @@ class TcpListener:
         self._connections: set[_Connection] = set()
 
     def __call__(self) -> "_Connection":
+        """Return the protocol of a new connection."""
         return _Connection(self._handle, self._connections)
 
     def close(self) -> None:
