@@ -207,7 +207,7 @@ def _number(view: View, known: Known, ranges: RangeView | None) -> Element:
     call = known.call
     number = normalise(call.caller)
     pairs: list[tuple[Text, Child]] = [
-        (text("kind"), text(f"kind_{number.kind}")),
+        (text("kind"), text(f"flag_{number.flag}" if number.flag else f"kind_{number.kind}")),
         (text("time"), view.moment(call.time)),
     ]
     if call.called:

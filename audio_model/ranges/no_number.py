@@ -89,7 +89,9 @@ _FILLING_INSIDE = re.compile(
 )
 STAND_INS = frozenset(word.translate(_KEYS) for word in _KEYPAD_WORDS.split()) | _COUNTED
 STAND_INS |= {"7378742883"}  # RESTRICTED with its last keys exchanged, as platforms send it.
-STAND_INS |= {str((1 << bits) - 1) for bits in (16, 31, 32, 63, 64)}  # -1, or the most, of a field.
+STAND_INS |= {  # -1 and -2, or the most, of a field; 53 bits are those of a data frame's.
+    str((1 << bits) - n) for bits in (16, 31, 32, 53, 63, 64) for n in (1, 2)
+}
 """Words on a telephone's keys, as carriers and platforms send them (266696687 is ANONYMOUS)."""
 
 

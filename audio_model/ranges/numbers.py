@@ -5,11 +5,13 @@ What is written becomes digits in ``written.py``. Behind ``+`` or ``00`` the cou
 library ``phonenumbers`` knows become E.164, and the service numbers that have no E.164 form (95 and
 96, and 1 for the operators) stay as they are dialled, with the digits that a call centre appends.
 What no number can look like goes to a branch of its own, whose keys begin with ``?``: a forged
-number must not speak against the range that it borrows. What can't be read, like what was withheld,
-is counted and has no breaker: it is nobody's.
+number must not speak against the range that it borrows. What can't be read, what has fewer digits
+than the plan's numbers, and what was withheld are counted and have no breaker: whose they are
+can't be told.
 """
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import lru_cache
@@ -36,7 +38,10 @@ _SHORTEST_PREFIX = 3
 _ALWAYS_KEPT = 3
 _NINGXIA = ("951", "952", "953", "954", "955")
 _SHORTEST_LANDLINE = 10
-"""These are area codes, too; with the country's code before it, a landline there has 10 digits."""
+"""These are area codes, too; with its area's code before it, a landline there has 10 digits."""
+_MOBILE_LENGTH = 11
+_BEHIND_A_DIGIT = re.compile(r"[1-9]1[3-9][0-9]{9}")
+"""A mobile number behind what its switchboard dials first, or behind a wrong country's 1."""
 _ALLOTTED_DIGITS = {"service": 5, "national": 7, "foreign": 5}
 """Digits of the widest range that is one owner's, without the country code.
 
@@ -101,6 +106,9 @@ class Flag(StrEnum):
     UNASSIGNED_PREFIX = "unassigned_prefix"
     MALFORMED = "malformed"
     """Not a number at all."""
+    TOO_SHORT = "too_short"
+    """Fewer digits than China's numbers have: a local number without its area, a switchboard's
+    extension, a service number behind a 0, or what a system has cut off."""
 
 
 @dataclass(frozen=True)
@@ -141,6 +149,8 @@ class Number:
 
 
 _EXTENSION = re.compile(r"(?P<number>.*[0-9])(?:-[0-9]{1,5}| [0-9]{1,2})(?:\.0+)?", re.ASCII)
+_MOST_BEFORE = 5
+"""Digits that may stand before a number and belong to something else: a count, an extension."""
 _COMPLETE = (
     NumberKind.SERVICE, NumberKind.MOBILE, NumberKind.SHARED_COST, NumberKind.TOLL_FREE
 )  # fmt: skip
@@ -168,8 +178,13 @@ def normalise(text: str) -> Number:
         case _ if _has_an_extension(text):
             return _unreadable()
         case bare:
-            digits = bare.removeprefix("+")
-            return _service(bare, digits) or _by_library(bare, digits)
+            number = _of_digits(bare)
+            return _unreadable() if _is_of_two(number, written.groups(text)) else number
+
+
+def _of_digits(bare: str) -> Number:
+    digits = bare.removeprefix("+")
+    return _service(bare, digits) or _by_library(bare, digits)
 
 
 def _unreadable() -> Number:
@@ -185,6 +200,24 @@ def _has_an_extension(text: str) -> bool:
         return False
     number = normalise(parts["number"])
     return number.flag is None and number.kind in _COMPLETE
+
+
+def _is_of_two(number: Number, groups: Sequence[str]) -> bool:
+    """Return whether digits are nobody's together, and some of them are a number by themselves.
+
+    ``(1) 13912345678`` and ``95588 95599`` are not forged: whose they are can't be told.
+    """
+    if number.flag is None:
+        return False
+    halves = (("".join(groups[:at]), "".join(groups[at:])) for at in range(1, len(groups)))
+    return any(
+        _is_whole(before) or (len(before) <= _MOST_BEFORE and _is_whole(behind))
+        for before, behind in halves
+    )
+
+
+def _is_whole(digits: str) -> bool:
+    return len(digits) >= written.FEWEST_DIGITS and _of_digits(digits).flag is None
 
 
 def range_of(text: str) -> str:
@@ -246,6 +279,14 @@ def wider_than(prefix: str) -> tuple[str, ...]:
     return _prefixes(prefix, shortest)[:-1] if len(prefix) > shortest else ()
 
 
+def _national(bare: str) -> str | None:
+    """Return China's digits without its code or the 0 before an area; None of another country."""
+    digits = bare.removeprefix("+")
+    if digits.startswith("86"):
+        return digits.removeprefix("86").removeprefix("0")
+    return None if bare.startswith("+") else digits.removeprefix("0")
+
+
 def _service(bare: str, digits: str) -> Number | None:
     """Return a number of SERVICE_LENGTHS or one that pretends to be; None for all others."""
     rest = digits
@@ -277,10 +318,8 @@ def _nine(digits: str) -> Number:
 
 def _one(digits: str) -> Number:
     prefix = next((each for each in ("100", "101", "11", "12") if digits.startswith(each)), "")
-    if not prefix:
-        return _implausible(digits, Flag.UNASSIGNED_PREFIX)
-    if len(digits) not in SERVICE_LENGTHS[prefix]:
-        return _implausible(digits, Flag.WRONG_LENGTH)
+    if len(digits) not in SERVICE_LENGTHS.get(prefix, ()):
+        return _implausible(digits, Flag.TOO_SHORT)
     return _plausible(digits, NumberKind.SERVICE, len(prefix), _ALLOTTED_DIGITS["service"])
 
 
@@ -295,9 +334,18 @@ def _by_library(bare: str, digits: str) -> Number:
     key = phonenumbers.format_number(parsed, PhoneNumberFormat.E164)
     if key.startswith("+86950"):
         return _nine(key.removeprefix("+86"))
-    if not phonenumbers.is_valid_number(parsed):
+    national = _national(bare)
+    # It takes any five digits of 11 and 12 for a carrier's code: what is behind is no number.
+    is_taken = national is not None and str(parsed.national_number) != national
+    if is_taken or not phonenumbers.is_valid_number(parsed):
+        if national is not None:
+            if _is_short(national):
+                return _implausible(bare.removeprefix(HOME_CODE), Flag.TOO_SHORT)
+            if _BEHIND_A_DIGIT.fullmatch(national) and not _is_foreign_without_plus(bare):
+                return _unreadable()
+            key = HOME_CODE + national
         # The library's own word for it: the length could be right, the prefix is not.
-        possible = phonenumbers.is_possible_number(parsed)
+        possible = phonenumbers.is_possible_number(parsed) and not is_taken
         return _implausible(key, Flag.UNASSIGNED_PREFIX if possible else Flag.WRONG_LENGTH)
     country = len(f"+{parsed.country_code}")
     if phonenumbers.region_code_for_number(parsed) != HOME:
@@ -306,6 +354,12 @@ def _by_library(bare: str, digits: str) -> Number:
     kind = _KINDS.get(phonenumbers.number_type(parsed), NumberKind.OTHER)
     allotted = country + _ALLOTTED_DIGITS["national"]
     return _plausible(key, kind, country + _SHORTEST_PREFIX, allotted)
+
+
+def _is_short(national: str) -> bool:
+    """Return whether digits are fewer than a landline's, a mobile's or 400's."""
+    mobile = national.startswith("1") and not national.startswith("10")
+    return len(national) < (_MOBILE_LENGTH if mobile else _SHORTEST_LANDLINE)
 
 
 def _plausible(key: str, kind: NumberKind, shortest: int, allotted: int) -> Number:
@@ -321,12 +375,15 @@ def _implausible(digits: str, flag: Flag) -> Number:
     Ranges of service numbers that the plan doesn't know are nobody's however wide they are. Behind
     a country's code, and among short and local numbers, real lines stand next to each other: there
     a breaker is as narrow as one owner's range, or the number alone. It is the number alone, too,
-    where the digits are a number of another country that was written without its ``+``.
+    where the digits are a number of another country that was written without its ``+``. What is too
+    short has none.
     """
     key = f"{IMPLAUSIBLE}{digits}"[: MAX_DIGITS + 1]
     prefixes = _prefixes(key, _SHORTEST_PREFIX + 1)
     too_wide = 0
-    if _is_foreign_without_plus(digits.removeprefix(HOME_CODE)):
+    if flag is Flag.TOO_SHORT:
+        too_wide = len(prefixes)
+    elif _is_foreign_without_plus(digits.removeprefix(HOME_CODE)):
         too_wide = len(prefixes) - 1
     elif not digits.startswith(("95", "96")):
         owned = _SHORTEST_PREFIX + _ALLOTTED_DIGITS["national"]

@@ -58,11 +58,13 @@ _EXTENSION = re.compile(
     re.IGNORECASE,
 )
 _ADDRESS = re.compile(r"((?:\d{1,3}\.){3}\d{1,3})(?:/\d{1,2})?")
-_WHOLE_AS_FRACTION = re.compile(r"(\+?\d{5,}(?=[.,]0+$)|\+?\d+(?=[.,]0{1,2}$))[.,]0+")
-_FRACTION = re.compile(r"\+?\d+[.,]\d{1,2}")
-_GROUPED = re.compile(r"\+?[1-9]\d{0,2}(?:,\d{3})+(?:\.0+)?|\+?[1-9]\d{0,2}(?:'\d{3})+")
+_WHOLE_AS_FRACTION = re.compile(
+    r"([^.,]*\d(?=[.,]0{1,2}$)|[^.,]*\d{5}(?=[.,]0+$)|.*\d(?=[.,]0$))[.,]0+"
+)
+"""What a data frame or a spreadsheet makes of a number; no number ends in a group of one digit."""
+_FRACTION = re.compile(r"[^.,]*\d[.,]\d{1,2}")
+_GROUPED = re.compile(r"\+?[1-9]\d{0,2}(?:,\d{3})+|\+?[1-9]\d{0,2}(?:'\d{3})+")
 _TRUNK = re.compile(r"^(\+|00)(.*?)\(\s*0\s*\)")
-_TWO_BY_SLASH = re.compile(r"^[1-9]\d{4,}/")
 _AREA_AND_EXTENSION = re.compile(
     r"((?:\(?0|\(?\+?86\)?[- ]?\(?0?)\d{2,3}\)?\s*[- ]\s*\d{7,8})\s*(?:-\s*\d{1,6}|\(\d{1,6}\))"
 )
@@ -74,9 +76,16 @@ _TWO_BY_SPACE = re.compile(r"[1-9]\d{4,}(?: [1-9]\d{4,})+")
 _DATE = re.compile(
     r"(?:19|20)\d\d([-/.])(?:0?[1-9]|1[0-2])\1(?:0?[1-9]|[12]\d|3[01])"
     r"|(?:0?[1-9]|[12]\d|3[01])([-/.])(?:0?[1-9]|[12]\d|3[01])\2(?:19|20)\d\d"
-    r"|20\d\d(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])(?:[01]\d|2[0-3])(?:[0-5]\d){2}"
 )
-"""Also YYYYMMDDhhmmss: no number of China's has 14 digits."""
+_MOMENT = re.compile(
+    r"20\d\d(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])(?:[01]\d|2[0-3])(?:[0-5]\d){1,2}(?:\d{3})?"
+    r"|1(?:\d{12}|\d{15}|\d{18})"
+)
+"""YYYYMMDDhhmm and what goes on behind it, and ms, µs or ns since 1970 from 2001 to 2033.
+
+No number of China's has 12, 14 or 17 digits and begins with 20, and none that calls has 13, 16 or
+19 and begins with 1. A moment in seconds has 10, too few for a mobile number.
+"""
 _DASHES = "-\u2010\u2011\u2012\u2013\u2014\u2015\u2212\u30fc\u00b7\u2027\u30fb"
 _BRACKETS = "()[]{}\u3010\u3011\u3014\u3015"
 _PUNCTUATION = str.maketrans("", "", f"{_DASHES}{_BRACKETS}./")
@@ -94,12 +103,16 @@ _LONG_DISTANCE = re.compile(
     r"((?:\+?86)?)(?:179\d\d|12593)(?:0?(1[3-9]\d{9})|(0(?:10|2\d|[3-9]\d\d)\d{7,8}))"
 )
 """A number behind the code of the carrier that took it over a long distance (17951, 12593)."""
+_HOME_BEHIND_ZERO = re.compile(r"086(?=1[3-9]\d{9}$|0?(?:10|2\d|[3-9]\d\d)\d{7,8}$|[48]00\d{7}$)")
+"""The country's code as China's forms have it, 086-10-88888888: no area's code begins with 086."""
 _FILLER = re.compile(r"(?<=\d{10})F+$", re.IGNORECASE)
 """What fills the last byte of a number of two digits a byte, in switches' records: 3GPP 24.008."""
 _GAP = re.compile(rf"\d\s*(?:[{_DASHES}./]\s*){{2,}}\d|[(\[{{]\s*[)\]}}]")
 """Where digits were left out: two signs in a row are no separator."""
 _PARAMETERS = re.compile(r";\s*[a-z][\w.-]*\s*(?:=.*|;.*)?$", re.IGNORECASE)
 _DIGITS = re.compile(r"\+?[0-9]+")
+_ANY_DIGITS = re.compile(r"[0-9]")
+_GROUPS = re.compile(r"\+?[0-9]+")
 
 
 def read(text: str) -> str | NoDigits:
@@ -130,6 +143,12 @@ def read(text: str) -> str | NoDigits:
     if not FEWEST_DIGITS <= len(bare) <= MOST_DIGITS:
         return UNREADABLE
     return digits
+
+
+def groups(text: str) -> list[str]:
+    """Return the digits of a text as they stand apart in it: ``139``, ``1234`` and ``5678``."""
+    address, _ = _address(_plain(text[:_LONGEST].strip()))
+    return _GROUPS.findall(_whole(address))
 
 
 def same(text: str) -> str:
@@ -214,19 +233,18 @@ def _digits(text: str) -> str | None:
         return None
     if _LOCAL_AND_EXTENSION.fullmatch(text) or _OUTSIDE_LINE.fullmatch(text):
         return None
-    if (whole := _WHOLE_AS_FRACTION.fullmatch(text)) is not None:
-        text = whole[1]
-    elif _FRACTION.fullmatch(text):
+    text = _whole(text)
+    if _FRACTION.fullmatch(text):
         return None
-    elif _GROUPED.fullmatch(text):
-        text = text.partition(".")[0].replace(",", "").replace("'", "")
+    if _GROUPED.fullmatch(text):
+        text = text.replace(",", "").replace("'", "")
     if len(text) > 1 and text[0] in _DASHES and text[1].isdigit():
         # A negative number is a code for none, or nobody knows what.
         return "0" if re.fullmatch(r".[0-9]{1,2}", text) else None
     text = _EXTENSION.sub("", text)
     if (switchboard := _AREA_AND_EXTENSION.fullmatch(text)) is not None:
         text = switchboard[1]
-    if _TWO_BY_SLASH.match(text):
+    if "/" in text and not _parts_an_area(text):
         return None
     text = _TRUNK.sub(r"\1\2", text)
     bare = _FILLER.sub("", "".join(text.translate(_PUNCTUATION).split()))
@@ -235,9 +253,26 @@ def _digits(text: str) -> str | None:
         return None
     if bare.startswith("00") and bare.strip("0"):
         bare = f"+{bare[2:]}"
+    bare = _HOME_BEHIND_ZERO.sub("+86", bare)
     if (behind := _LONG_DISTANCE.fullmatch(bare)) is not None:
         bare = behind[1] + (behind[2] or behind[3])
     if bare.startswith("+0") and bare.strip("+0"):
         # No country's code begins with 0.
         return None
-    return bare
+    return None if _MOMENT.fullmatch(bare) else bare
+
+
+def _whole(text: str) -> str:
+    """Return a number without the ``.0`` that a data frame or a spreadsheet has put behind it."""
+    found = _WHOLE_AS_FRACTION.fullmatch(text)
+    return text if found is None else found[1]
+
+
+def _parts_an_area(text: str) -> bool:
+    """Return whether a slash stands behind an area's code and nowhere else.
+
+    Elsewhere it stands between two numbers (010-88888888/89), or behind a count (1/13912345678).
+    """
+    area, _, rest = text.partition("/")
+    most = 7 if area.startswith("+") else 5 if area.lstrip("(").startswith("0") else 4
+    return "/" not in rest and 2 <= len(_ANY_DIGITS.findall(area)) <= most and rest.strip() != ""

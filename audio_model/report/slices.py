@@ -44,6 +44,13 @@ _NUMBER_NAMES = re.compile(
     r"(?:^|[\W_])(?:caller|callee|calling|called|number|phone|tel|mobile|msisdn"
     r"|ani|dnis|did|cli|from|to|src|dst)(?:$|[\W_])|主叫|被叫|号码|电话|手机"
 )
+_SURE_NUMBER_NAMES = re.compile(
+    r"(?:^|[\W_])(?:caller|callee|calling|called|phone|msisdn|ani|dnis|cli)(?:$|[\W_])"
+    r"|\u4e3b\u53eb|\u88ab\u53eb|\u53f7\u7801|\u7535\u8bdd|\u624b\u673a"
+)
+"""These are of numbers however many of them can't be read; ``from`` may be a city."""
+_SOME = 0.1
+"""Share of numbers among the values of such a column; there may be people's names in it."""
 _CATEGORY_NAMES = re.compile(
     r"(?:^|[\W_])(?:trunk|attest|attestation|verstat|campaign|carrier)(?:$|[\W_])"
     r"|\u4e2d\u7ee7|\u8fd0\u8425\u5546"
@@ -124,11 +131,7 @@ def _guess_kind(name: str, values: Sequence[object]) -> SliceKind | None:
         named_day and _share(day_of(text) is not None for text in texts) >= _ENOUGH
     ):
         return SliceKind.DAY
-    if (
-        _NUMBER_NAMES.search(lower)
-        and _share(_number(text).key != UNREADABLE for text in texts) >= _ENOUGH
-        and any(_number(text).key != WITHHELD for text in texts)
-    ):
+    if _NUMBER_NAMES.search(lower) and _are_numbers(lower, texts):
         return SliceKind.NUMBER
     distinct = set(texts)
     if _CATEGORY_NAMES.search(lower):
@@ -136,6 +139,17 @@ def _guess_kind(name: str, values: Sequence[object]) -> SliceKind | None:
     if 2 <= len(distinct) <= min(_MAX_CATEGORIES, len(texts) / 2):
         return SliceKind.CATEGORY
     return None
+
+
+def _are_numbers(name: str, texts: Sequence[str]) -> bool:
+    """Return whether the values of a column that is named so are telephone numbers."""
+    numbers = [_number(text) for text in texts]
+    if all(number.key == WITHHELD for number in numbers):
+        return False
+    if _share(number.key != UNREADABLE for number in numbers) >= _ENOUGH:
+        return True
+    told = _share(number.flag is None and number.key != WITHHELD for number in numbers)
+    return _SURE_NUMBER_NAMES.search(name) is not None and told >= _SOME
 
 
 def _share(flags: Iterable[bool]) -> float:

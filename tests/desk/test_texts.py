@@ -3,7 +3,7 @@ from pathlib import Path
 
 from audio_model.desk.layout import text
 from audio_model.ranges.breaker import Why
-from audio_model.ranges.numbers import NumberKind
+from audio_model.ranges.numbers import Flag, NumberKind
 from audio_model.ranges.tree import State
 from audio_model.records import statistics, worth
 from audio_model.records.deeds import What
@@ -20,6 +20,7 @@ def test_every_name_of_a_closed_set_has_its_text() -> None:
         *(f"did_{each}" for each in What),
         *(f"why_{each}" for each in (*Why, *worth.Why)),
         *(f"kind_{each}" for each in NumberKind),
+        *(f"flag_{each}" for each in Flag),
         *(
             f"column_{name}"
             for columns in (
@@ -41,7 +42,7 @@ def test_every_text_is_in_both_languages_with_the_same_names_in_it() -> None:
 
 def test_no_text_is_left_over() -> None:
     source = "".join(path.read_text(encoding="utf-8") for path in DESK.glob("*.py"))
-    made = ("why_", "did_", "kind_", "reason_", "column_", "nav_", "campaign_")
+    made = ("why_", "did_", "kind_", "flag_", "reason_", "column_", "nav_", "campaign_")
     closed = {each.value for kind in (State, Said, Unit, Outcome) for each in kind}
     left = {
         key

@@ -52,11 +52,10 @@ def test_a_number_has_one_key_however_it_is_written(text: str, key: str, kind: N
         ("96123456", Flag.TOO_LONG),
         ("95213", Flag.WRONG_LENGTH),
         ("950131234", Flag.WRONG_LENGTH),
-        ("100", Flag.WRONG_LENGTH),
         ("9581234", Flag.UNASSIGNED_PREFIX),
         ("95912", Flag.UNASSIGNED_PREFIX),
         ("139123456789012", Flag.WRONG_LENGTH),
-        ("+861234", Flag.WRONG_LENGTH),
+        ("11010088888888", Flag.WRONG_LENGTH),
         ("14912345678", Flag.UNASSIGNED_PREFIX),
         ("02612345678", Flag.UNASSIGNED_PREFIX),
         ("not a number", Flag.MALFORMED),
@@ -140,11 +139,55 @@ def test_what_cannot_be_read_has_no_breaker() -> None:
     assert number.prefixes[number.too_wide :] == ()
 
 
-@pytest.mark.parametrize("text", ["88886666", "8001", "+13912345678", "14912345678", "+95588"])
+@pytest.mark.parametrize("text", ["+13912345678", "14912345678", "+95588"])
 def test_an_implausible_number_speaks_for_no_country_or_city(text: str) -> None:
     number = normalise(text)
     assert number.flag is not None
     assert len(number.prefixes[number.too_wide]) >= min(len(number.key), len("?+861491234"))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("100", "8001", "13700", "1234"),
+        *("88886666", "7378742", "20251009"),  # Local numbers, of a city that isn't told.
+        *("1760000000", "1391234567"),  # A moment in seconds, or a mobile number cut off.
+        *("095588", "010086", "095213742"),  # Behind a 0, or a landline of Ningxia's 0955.
+        "1008611",  # China Mobile's own line with digits behind it.
+    ],
+)
+def test_a_number_with_too_few_digits_is_not_called_forged_and_has_no_breaker(text: str) -> None:
+    number = normalise(text)
+    assert (number.key, number.flag) == (f"?{text}", Flag.TOO_SHORT)
+    assert number.prefixes[number.too_wide :] == ()
+    assert normalise(f"+86{text}").key in (number.key, text, f"?{text.removeprefix('0')}")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("1/13912345678", "(1) 13912345678", "1 13912345678", "12-13912345678", "9-95588"),
+        *("113912345678", "913912345678"),
+        *("010-88888888/88888889", "010-88888888/89", "010-88888888 88888889", "95588 95599"),
+        *("1760000000000", "1760000000000000", "202510090853", "20251009085320123"),
+    ],
+)
+def test_two_numbers_a_count_and_a_moment_are_nobody_s_number(text: str) -> None:
+    number = normalise(text)
+    assert (number.key, number.flag) == (UNREADABLE, Flag.MALFORMED)
+
+
+@given(st.from_regex(r"1[12][0-9]{3}[0-9]{5,9}", fullmatch=True))
+def test_no_digits_are_taken_off_as_if_they_were_a_carrier_s_code(digits: str) -> None:
+    number = normalise(digits)
+    assert number.key == UNREADABLE or number.key.endswith(digits)
+
+
+@pytest.mark.parametrize(
+    "text", ["08613912345678", "086-139-1234-5678", "086 13912345678", "+86 0 13912345678"]
+)
+def test_the_country_s_code_behind_a_zero_is_read(text: str) -> None:
+    assert normalise(text).key == "+8613912345678"
 
 
 @given(st.from_regex(r"[1-9][0-9]{4,13}", fullmatch=True))
@@ -195,6 +238,7 @@ def test_a_foreign_number_without_its_plus_is_stopped_alone(text: str) -> None:
         ("+852 2345 6789", "+852"),
         ("9521374211", "?9521"),
         ("139123456789", "?+86139"),
+        ("8001", "?8001"),
         ("anonymous", "withheld"),
         ("139****5678", "?malformed"),
     ],

@@ -55,6 +55,17 @@ def test_columns_are_known_by_name_and_content() -> None:
     ]
 
 
+def test_callers_are_numbers_though_many_of_them_cannot_be_read() -> None:
+    masked = [f"139****{n:04}" for n in range(30)]
+    numbers = [f"+86 138 0000 {n:04}" for n in range(10)]
+    slices = [(SliceKind.SEGMENT, "caller"), (SliceKind.NUMBER, "caller")]
+    assert guessed(caller=[*masked, *numbers]) == slices
+    assert guessed(caller=[*masked, *(["anonymous"] * 20), *numbers]) == slices
+    # Where calls come from may be a city, and a name is no number.
+    assert guessed(**{"from": [*masked, *numbers]}) == []
+    assert guessed(caller=[f"agent {n}" for n in range(40)]) == []
+
+
 def test_numbers_are_one_however_they_are_written() -> None:
     by = SliceBy(SliceKind.NUMBER, "caller")
     written = ["+86 139-1234-5678", "0086 13912345678", 13912345678.0, "'13912345678"]

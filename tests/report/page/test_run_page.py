@@ -132,7 +132,7 @@ def test_numbers_that_are_none_are_told_as_such() -> None:
     segments, _ = (t for t in made.tables(tree) if t[0][0] == "group")
     assert {row[0] for row in segments[1:]} == {
         "9521",
-        "?9521 (nobody can own it)",
+        "?9521 (not in the numbering plan)",
         "withheld",
         "unreadable",
     }
