@@ -223,7 +223,11 @@ def _number(view: View, known: Known, ranges: RangeView | None) -> Element:
         else:
             said = element(
                 "span",
-                element("span", text(advice.state.value), class_=f"tag {advice.state.value}"),
+                element(
+                    "span",
+                    text("warned_wide" if advice.too_wide else advice.state.value),
+                    class_=f"tag {advice.state.value}",
+                ),
                 " ",
                 view.named(advice.prefix),
             )

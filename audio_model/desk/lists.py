@@ -11,8 +11,9 @@ from audio_model.pages.markup import Child, Element, element
 from audio_model.pages.texts import Text
 from audio_model.ranges.breaker import Change, Policy
 from audio_model.ranges.describe import range_values
+from audio_model.ranges.numbers import is_too_wide
 from audio_model.ranges.rows import Allowed
-from audio_model.ranges.tree import Node
+from audio_model.ranges.tree import Node, State
 from audio_model.records.deeds import Deed
 from audio_model.records.handsets import Taken
 from audio_model.records.marks import Agreement, Trust
@@ -64,7 +65,7 @@ def _held(view: View, now: RangesNow, why: Mapping[str, Change]) -> Element:
         rows.append(
             [
                 view.number(node.prefix),
-                element("span", text(node.state.value), class_=f"tag {node.state.value}"),
+                _state(node),
                 percent(float(values["share"] or 0)),
                 f"{node.calls:,}",
                 f"{node.distinct_called:,}",
@@ -77,6 +78,12 @@ def _held(view: View, now: RangesNow, why: Mapping[str, Change]) -> Element:
         )
     keys = ("range", "state", "share", "calls", "people_called", "blocked", "since", "until")
     return layout.table(text("held"), [*map(text, keys), text("by_whom"), text("action")], rows)
+
+
+def _state(node: Node) -> Element:
+    wide = node.state is State.WARNED and is_too_wide(node.prefix)
+    said = text("warned_wide" if wide else node.state.value)
+    return element("span", said, class_=f"tag {node.state.value}")
 
 
 def _by(view: View, change: Change | None) -> Child:

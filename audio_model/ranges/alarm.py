@@ -23,6 +23,10 @@ before its first call..."""
 NOT_HONEST = 0.5
 """... and from which the others, taken together, do not look honest."""
 CHANCE = 0.01
+_ONE = 0.5
+"""Recent calls that are one, no longer ago than 40 minutes."""
+SEVERAL = 3
+"""Children from which recordings must come before a range of many owners is warned of."""
 MOST = 5
 """Suspect children beyond which the ten are one range, unless the others are heard to be live."""
 
@@ -47,8 +51,16 @@ def smallest_ranges(nodes: Nodes, alarmed: Node, test: ChangeTest, now: float) -
     return [part for node in suspect for part in smallest_ranges(nodes, node, test, now)]
 
 
+def comes_from_all_over(nodes: Nodes, alarmed: Node, test: ChangeTest, now: float) -> bool:
+    """Return whether recent recordings come from several parts of a range, and none explains it."""
+    heard = [node.recent(now)[Answer.RECORDED] for node in children(nodes, alarmed.prefix)]
+    if sum(n >= _ONE for n in heard) < SEVERAL:
+        return False
+    return smallest_ranges(nodes, alarmed, test, now) == [alarmed]
+
+
 def _above_honest(counts: Mapping[Answer, float], test: ChangeTest) -> float:
     # Without a recorded call nobody is suspect; the posterior is asked only where it can matter.
-    if counts[Answer.RECORDED] < 0.5:
+    if counts[Answer.RECORDED] < _ONE:
         return 0.0
     return recorded_share(counts, test.rates, above=test.honest).above

@@ -99,6 +99,8 @@ class Why(StrEnum):
     """Narrower ranges explain the alarm."""
     MOST = "most"
     """Most of the narrower ranges in it are held."""
+    WIDE = "wide"
+    """Recordings come from all over a range of many owners: it is warned of, and never opened."""
     GONE = "evidence_gone"
     TIME = "time"
     """The state's time is over."""

@@ -7,7 +7,7 @@ from typing import Any
 
 from audio_model.ranges.breaker import Change, Policy, most_first
 from audio_model.ranges.monitor import Advice
-from audio_model.ranges.numbers import Flag, NumberKind
+from audio_model.ranges.numbers import Flag, NumberKind, is_too_wide
 from audio_model.ranges.rates import recorded_share
 from audio_model.ranges.rows import PastChange
 from audio_model.ranges.tree import Node, State
@@ -18,7 +18,7 @@ RANGE_VALUES = (
     *("calls", "recorded", "live", "unsure", "unheard"),
     *("share", "share_low", "share_high", "above_honest", "distinct_called"),
     *("short_share", "campaigns", "largest_campaign", "marked_recorded", "marked_live"),
-    *("calls_blocked", "first", "last"),
+    *("calls_blocked", "first", "last", "too_wide_to_block"),
 )
 """What is told of a range."""
 
@@ -94,6 +94,7 @@ def range_values(node: Node, policy: Policy) -> dict[str, Value]:
         "calls_blocked": node.blocked,
         "first": round(node.first, 3),
         "last": round(node.last, 3),
+        "too_wide_to_block": is_too_wide(node.prefix),
     }
 
 
@@ -105,6 +106,7 @@ def range_row(node: Node, policy: Policy, moves: Mapping[State, int]) -> list[Va
     }
     for name in ("since", "until", "first", "last"):
         values[name] = _time(values[name])
+    values["too_wide_to_block"] = int(bool(values["too_wide_to_block"]))
     return [values[name] for name in RANGE_COLUMNS]
 
 
@@ -146,6 +148,7 @@ def advice_values(advice: Advice) -> dict[str, object]:
         "act": ACTS[advice.state].value,
         "state": advice.state.value,
         "range": advice.prefix,
+        "too_wide_to_block": advice.too_wide,
         "allowed": advice.allowed or None,
         "since": advice.since or None,
         "until": advice.until or None,

@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 
 from audio_model.ranges import breaker, sketch
-from audio_model.ranges.alarm import MOST, smallest_ranges
+from audio_model.ranges.alarm import MOST, comes_from_all_over, smallest_ranges
 from audio_model.ranges.breaker import Change, Policy, Why
 from audio_model.ranges.numbers import Number, normalise, wider_than
 from audio_model.ranges.rates import Answer, Mark
@@ -28,6 +28,8 @@ class Advice:
     """The entry of the allow-list that the number falls under, which always wins."""
     since: float = 0.0
     until: float = 0.0
+    too_wide: bool = False
+    """Whether that range is of many owners: it is warned of, and never blocked."""
 
 
 def is_fresh(call: RangeCall, now: float) -> bool:
@@ -136,7 +138,7 @@ class Monitor:
             if not spared:
                 self._weigh(node, held, said, gain, now)
             path.append(node)
-        return changes if spared else changes + self._judge(path[number.too_wide :], held, now)
+        return changes if spared else changes + self._judge(number, path, held, now)
 
     def tick(self, now: float, held: Collection[str]) -> list[Change]:
         """Let states end whose time is over. ``held`` are the prefixes that are not closed."""
@@ -194,13 +196,18 @@ class Monitor:
             node = self.nodes.get(prefix)
             if node is None:
                 break
-            if depth < number.too_wide:
-                # A store of an earlier version may hold one for what has no breaker.
-                continue
             state = breaker.state_at(node, now, self.policy)
-            if _SEVERITY[state] > _SEVERITY[advice.state]:
+            too_wide = depth < number.too_wide
+            if too_wide and (depth >= len(number.wide) or state is not State.WARNED):
+                # A store of an earlier version may hold a breaker for what has none.
+                continue
+            if _SEVERITY[state] > _SEVERITY[advice.state] or (
+                state is State.WARNED is advice.state and advice.too_wide
+            ):
                 until = node.until if state is node.state else 0.0
-                advice = Advice(number, state, prefix, since=node.since, until=until)
+                advice = Advice(
+                    number, state, prefix, too_wide=too_wide, since=node.since, until=until
+                )
         return advice
 
     def _settle(self, number: Number, now: float) -> tuple[list[Change], Node | None]:
@@ -243,37 +250,69 @@ class Monitor:
             else:
                 node.drop_evidence()
 
-    def _judge(self, path: list[Node], held: Node | None, now: float) -> list[Change]:
+    def _judge(
+        self, number: Number, path: list[Node], held: Node | None, now: float
+    ) -> list[Change]:
         """Move the breakers of one call's nodes: of the one that is held, or of the narrowest."""
         changes: list[Change] = []
         if held is not None:
             changes += self._judge_one(held, now)
         else:
-            for index in range(len(path) - 1, -1, -1):
-                taken = path[index].evidence
-                if taken < self.policy.least_warning:
-                    continue
-                changes += self._judge_one(path[index], now)
+            for depth in range(len(path) - 1, -1, -1):
+                node, taken = path[depth], path[depth].evidence
+                if depth >= number.too_wide and taken >= self.policy.least_warning:
+                    changes += self._judge_one(node, now)
+                elif depth < len(number.wide) and not any(each.held for each in path[:depth]):
+                    changes += self._judge_wide(node, now)
                 if changes:
                     # What was found here is explained: the wider ranges go on without it.
-                    for wider in path[:index]:
-                        wider.drop_evidence(taken)
+                    for wider in path[:depth]:
+                        if not wider.held:
+                            wider.drop_evidence(taken)
                     break
         if changes and changes[-1].after in (State.WARNED, State.OPEN):
-            changes += self._widen(path, changes[-1], now)
+            changes += self._widen(number, path, changes[-1], now)
         return changes
 
-    def _widen(self, path: list[Node], last: Change, now: float) -> Iterator[Change]:
+    def _widen(
+        self, number: Number, path: list[Node], last: Change, now: float
+    ) -> Iterator[Change]:
         """Warn of the range above, or open it, if most of what is in it is held one by one.
 
-        So it goes when a caller moves through a range from one end to the other.
+        So it goes when a caller moves through a range from one end to the other. One of many owners
+        is only warned of.
         """
-        wider = next((node for node in path if node.prefix == last.prefix[:-1]), None)
-        if wider is None or _SEVERITY[wider.state] >= _SEVERITY[last.after]:
+        found = [depth for depth, node in enumerate(path) if node.prefix == last.prefix[:-1]]
+        if not found or len(number.wide) <= found[0] < number.too_wide:
+            return
+        wider = path[found[0]]
+        after = State.WARNED if found[0] < number.too_wide else last.after
+        if _SEVERITY[wider.state] >= _SEVERITY[after]:
             return
         parts = [node.prefix for node in children(self.nodes, wider.prefix) if node.held]
         if len(parts) > MOST:
-            yield breaker.enter(wider, last.after, Why.MOST, now, self.policy, tuple(parts))
+            yield breaker.enter(wider, after, Why.MOST, now, self.policy, tuple(parts))
+
+    def _judge_wide(self, node: Node, now: float) -> Iterator[Change]:
+        """Warn of a range of many owners, from all over which recordings come.
+
+        No narrower range explains them, or it would be held. It is never opened.
+        """
+        policy = self.policy
+        if node.state is State.WARNED:
+            # No more than opens others, so that it is gone as soon as people call again.
+            node.evidence = min(node.evidence, policy.open_at(node))
+            if node.evidence == 0 and not any(
+                part.held for part in children(self.nodes, node.prefix)
+            ):
+                yield breaker.enter(node, State.CLOSED, Why.GONE, now, policy)
+        elif (
+            node.state is State.CLOSED
+            and node.evidence >= policy.warn_at(node)
+            and breaker.is_told(node)
+            and comes_from_all_over(self.nodes, node, policy.test, now)
+        ):
+            yield breaker.enter(node, State.WARNED, Why.WIDE, now, policy)
 
     def _judge_one(self, node: Node, now: float) -> Iterator[Change]:
         policy, evidence = self.policy, node.evidence

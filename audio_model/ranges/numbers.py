@@ -127,6 +127,16 @@ class Number:
     """How many of them, the widest, are too wide for a breaker: networks and cities."""
 
     @property
+    def wide(self) -> tuple[str, ...]:
+        """Return the prefixes that are too wide for a breaker and may be warned of.
+
+        There are none of what was withheld and of what nobody can own: they are no prefixes of
+        owners.
+        """
+        told = self.flag is None and self.kind is not NumberKind.WITHHELD
+        return self.prefixes[: self.too_wide] if told else ()
+
+    @property
     def said(self) -> str:
         """Return what is to be said of it in a word: its kind, or why nobody can own it."""
         return self.kind if self.flag is None else self.flag
@@ -260,6 +270,11 @@ def holds_many_owners(prefix: str) -> bool:
     if digits.startswith(HOME_CODE):
         return len(digits) < len(HOME_CODE) + _ALLOTTED_DIGITS["national"]
     return len(digits) < len(_country(digits)) + _ALLOTTED_DIGITS["foreign"]
+
+
+def is_too_wide(prefix: str) -> bool:
+    """Return whether a range, as the tree names it, is warned of at most, as it has many owners."""
+    return not prefix.startswith(IMPLAUSIBLE) and holds_many_owners(prefix)
 
 
 def _country(digits: str) -> str:

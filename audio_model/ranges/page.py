@@ -124,7 +124,9 @@ def _held(rows: Sequence[dict[str, Value]], zone: str) -> Element:
         [
             range_name(str(row["prefix"])),
             _kind(row),
-            state_name(State(str(row["state"]))),
+            element("span", _text("warned_wide"), class_="named")
+            if row["too_wide_to_block"]
+            else state_name(State(str(row["state"]))),
             moment(float(row["since"] or 0)),
             moment(float(row["until"] or 0)),
             share_bar(row),

@@ -14,7 +14,7 @@ from statistics import median
 from audio_model.ranges.breaker import Change, Policy
 from audio_model.ranges.change import ChangeTest
 from audio_model.ranges.monitor import Monitor
-from audio_model.ranges.numbers import IMPLAUSIBLE, normalise
+from audio_model.ranges.numbers import IMPLAUSIBLE, holds_many_owners, normalise
 from audio_model.ranges.tree import Node, RangeCall, State
 from benchmarks.ranges import settings as options
 from benchmarks.ranges.settings import Settings
@@ -66,6 +66,8 @@ class Figures:
     honest_ranges: int = 0
     honest_opened: list[str] = field(default_factory=list)
     honest_warned: int = 0
+    wide_warnings: int = 0
+    """Of ranges of many owners, which are never opened and flag no campaign here."""
     honest_calls: int = 0
     honest_calls_stopped: int = 0
     """Under an open range, which was open for a campaign's sake or not."""
@@ -95,6 +97,9 @@ class _Watch:
         else:
             self.open.discard(prefix)
         if after not in (State.WARNED, State.OPEN) or prefix.startswith(IMPLAUSIBLE):
+            return
+        if holds_many_owners(prefix):
+            self.figures.wide_warnings += 1
             return
         owners = self.prefixes.get(prefix)
         if not owners:
@@ -192,6 +197,7 @@ def as_markdown(figures: Figures) -> str:
     lines += [
         f"| honest ranges opened, a range-day | {opened} of {ranges:,} | {low:.3%} to {high:.3%} |",
         f"| honest ranges warned of | {figures.honest_warned:,} | |",
+        f"| warnings of ranges of many owners | {figures.wide_warnings:,} | |",
         f"| honest calls under an open range | {figures.honest_calls_stopped:,} of "
         f"{figures.honest_calls:,} | |",
         f"| campaign calls under an open range | {figures.campaign_calls_stopped:,} of "

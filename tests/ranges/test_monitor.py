@@ -143,11 +143,71 @@ def test_forged_numbers_do_not_speak_against_the_range_that_they_borrow() -> Non
     assert into.advise(forged[0], changes[-1].time).state is State.OPEN
 
 
-def test_a_network_is_never_opened_for_forged_numbers_all_over_it() -> None:
-    """Each shows another number, once: there is no range to open."""
+def scattered(prefix: str, n: int, share: float, digits: int = 8) -> Iterable[RangeCall]:
+    """Calls from all over a prefix, each of another number."""
+    for k, call in enumerate(calls([""], n, share=share, gap=3.0)):
+        yield replace(call, caller=f"{prefix}{k * 61_803_399 % 10**digits:0{digits}d}")
+
+
+@pytest.mark.parametrize(("prefix", "digits"), [("139", 8), ("952", 5), ("0216", 7)])
+def test_recordings_from_all_over_a_prefix_of_many_owners_warn_of_it_and_never_open_it(
+    prefix: str, digits: int
+) -> None:
     into = monitor()
-    for n, call in enumerate(calls([""], 2000, share=1.0)):
-        assert into.hear(replace(call, caller=f"139{n * 104_729 % 10**8:08d}")) == []
+    heard = list(scattered(prefix, 200, share=1.0, digits=digits))
+    changes = [change for call in heard for change in into.hear(call)]
+    number, first = heard[0].number, changes[0]
+    assert (first.prefix, first.after, first.why) == (number.prefixes[0], State.WARNED, Why.WIDE)
+    assert first.time - heard[0].time <= 180
+    wide = set(number.wide)
+    assert {change.after for change in changes if change.prefix in wide} == {State.WARNED}
+    assert not [each for each in changes if each.after is State.OPEN]
+    advice = into.advise(heard[-1].caller, heard[-1].time)
+    assert (advice.prefix, advice.state, advice.too_wide) == (first.prefix, State.WARNED, True)
+
+
+def test_a_warning_of_many_owners_ends_when_people_call() -> None:
+    into = monitor()
+    assert hear(into, scattered("952", 100, share=1.0, digits=5))[0].prefix == "952"
+    last = max(node.last for node in into.nodes.values())  # type: ignore[attr-defined]
+    people = calls(HONEST, 60, share=0.0, start=last + 1, name="people")
+    ended = hear(into, people)
+    assert [(each.prefix, each.after, each.why) for each in ended] == [
+        ("952", State.CLOSED, Why.GONE)
+    ]
+
+
+def test_one_campaign_warns_of_no_wider_range() -> None:
+    into = monitor()
+    changes = hear(into, mixed(400, start=1e9))
+    assert {change.prefix for change in changes} == {"952137"}
+
+
+def test_a_wide_warning_does_not_hide_a_campaign_in_it() -> None:
+    into = monitor()
+    assert hear(into, scattered("952", 60, share=1.0, digits=5))[0].prefix == "952"
+    changes = hear(into, calls(BLOCK, 100, share=1.0, start=1e9 + 400, gap=0.2, name="bad"))
+    assert State.OPEN in {change.after for change in changes if change.prefix == "952137"}
+    assert into.advise(BLOCK[0], changes[-1].time).prefix == "952137"
+
+
+def test_a_segment_whose_parts_are_all_held_is_warned_of_and_not_opened() -> None:
+    into = monitor()
+    changes: list[Change] = []
+    for block in range(10):
+        numbers = [f"9521{block}{n:03d}" for n in range(0, 1000, 7)]
+        start = 1e9 + 100 * block
+        bad = calls(numbers, 200, share=1.0, start=start, gap=0.4, name=str(block))
+        changes += hear(into, bad)
+    wide = [change for change in changes if change.prefix == "9521"]
+    assert [(change.after, change.why) for change in wide] == [(State.WARNED, Why.MOST)]
+
+
+@pytest.mark.parametrize("text", ["anonymous", "139****5678", "88886666", "1760000000"])
+def test_what_is_nobody_s_is_not_even_warned_of(text: str) -> None:
+    into = monitor()
+    assert hear(into, calls([text], 300, share=1.0)) == []
+    assert into.advise(text, 1e9).state is State.CLOSED
 
 
 def test_unheard_calls_move_nothing() -> None:

@@ -87,6 +87,7 @@ def schemas() -> Json:
         "act": {"enum": list(Act), "description": "what is advised; the gateway acts"},
         "state": state,
         "range": string() | {"description": "what the state is of"},
+        "too_wide_to_block": {"type": "boolean", "description": "it has many owners"},
         "allowed": _STRING_OR_NULL | {"description": "entry of the allow-list, which wins"},
         **dict.fromkeys(("since", "until"), _NUMBER_OR_NULL),
     }
@@ -97,6 +98,7 @@ def schemas() -> Json:
         "reasons": _STRING_OR_NULL | {"description": "why nobody can own them, with their calls"},
         "state": state,
         "largest_campaign": _STRING_OR_NULL,
+        "too_wide_to_block": {"type": "boolean", "description": "it has many owners"},
     }
     change: Json = {
         "event": {"const": "range"},
