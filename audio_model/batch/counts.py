@@ -7,7 +7,8 @@ from pathlib import Path
 from audio_model.batch.tally import Tally
 from audio_model.decision import Reason, VerdictKind
 from audio_model.errors import OutputError
-from audio_model.tables.readers import NotATable, read_rows
+from audio_model.tables.columns import NotATable
+from audio_model.tables.readers import read_rows
 
 
 class CountsFile:

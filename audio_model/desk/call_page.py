@@ -10,7 +10,6 @@ from audio_model.pages.markup import Child, Element, element
 from audio_model.pages.texts import Text
 from audio_model.ranges.monitor import Advice
 from audio_model.ranges.numbers import normalise
-from audio_model.records.calls import has_number
 from audio_model.records.deeds import Deed, What
 from audio_model.records.marks import Mark, Said, probability
 from audio_model.records.people import Role
@@ -252,8 +251,9 @@ def _number(view: View, known: Known, ranges: RangeView | None) -> Element:
         if known.history
         else element("p", text("no_history"), class_="quiet")
     )
-    if ranges is not None and view.may(Role.DECIDING) and has_number(number):
-        parts.append(_decide(view, call, number.prefixes[number.too_wide :]))
+    decidable = number.prefixes[number.too_wide :]
+    if ranges is not None and view.may(Role.DECIDING) and decidable:
+        parts.append(_decide(view, call, decidable))
     return element("section", parts, class_="sheet")
 
 

@@ -10,10 +10,17 @@ from aiohttp import BodyPartReader, web
 from audio_model.desk.access import Access, Session
 from audio_model.desk.effects import Effects
 from audio_model.desk.layout import View
-from audio_model.desk.lists import RangesNow, campaigns_page, handle, marks_page, ranges_page
+from audio_model.desk.lists import (
+    RangesNow,
+    campaigns_page,
+    handle,
+    marks_page,
+    ranges_page,
+    wide_page,
+)
 from audio_model.desk.stores import Stores
 from audio_model.errors import UsageError, printable
-from audio_model.ranges.numbers import holds_many_owners, normalise, range_of
+from audio_model.ranges.numbers import has_no_owner, holds_many_owners, normalise, range_of
 from audio_model.ranges.store import RangeStore
 from audio_model.ranges.tree import State
 from audio_model.records import deeds, exports, handsets, marks
@@ -71,11 +78,18 @@ class Deciding:
         if not 0 < len(reason) <= MAX_REASON:
             raise web.HTTPBadRequest(text=f"say why, in 1 to {MAX_REASON} characters")
         prefix = await self._prefix(session, fields)
+        view = self._view(session)
+        if act == "open" and has_no_owner(prefix):
+            raise web.HTTPBadRequest(
+                text=f"{view.number(prefix)}: nobody can tell whose calls these are: they always "
+                "pass"
+            )
         if act == "open" and holds_many_owners(prefix):
             raise web.HTTPBadRequest(
-                text=f"{self._view(session).number(prefix)} holds numbers of many owners: "
-                "open a narrower range"
+                text=f"{view.number(prefix)} holds numbers of many owners: open a narrower range"
             )
+        if act == "allow" and holds_many_owners(prefix) and fields.get("sure") != "yes":
+            return _html(wide_page(view, prefix, fields), 409)
         who = session.person.name
 
         def decide(store: RangeStore) -> int:
@@ -293,5 +307,5 @@ async def _upload(request: web.Request) -> tuple[dict[str, str], bytes, str]:
     return fields, bytes(content), suffix
 
 
-def _html(page: str) -> web.Response:
-    return web.Response(text=page, content_type="text/html", charset="utf-8")
+def _html(page: str, status: int = 200) -> web.Response:
+    return web.Response(text=page, status=status, content_type="text/html", charset="utf-8")

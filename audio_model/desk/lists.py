@@ -11,7 +11,7 @@ from audio_model.pages.markup import Child, Element, element
 from audio_model.pages.texts import Text
 from audio_model.ranges.breaker import Change, Policy
 from audio_model.ranges.describe import range_values
-from audio_model.ranges.numbers import is_too_wide
+from audio_model.ranges.numbers import holds_many_owners, is_too_wide
 from audio_model.ranges.rows import Allowed
 from audio_model.ranges.tree import Node, State
 from audio_model.records.deeds import Deed
@@ -55,6 +55,37 @@ def ranges_page(view: View, now: RangesNow | None, message: Text | None = None) 
     parts.append(section(text("changes"), _changes(view, now.changes)))
     said = element("p", message, class_="message", role="status") if message else None
     return layout.page(view, "ranges", title, said, *parts)
+
+
+def wide_page(view: View, prefix: str, fields: Mapping[str, str]) -> str:
+    """What it means to allow a range of many owners, and whether that is meant.
+
+    Args:
+        view: for whom.
+        prefix: the range.
+        fields: of the form that asked for it.
+    """
+    sent = ("typed", "range", "call", "length", "reason")
+    return layout.page(
+        view,
+        "ranges",
+        text("ranges_title"),
+        element(
+            "p",
+            text("wide_about", range=view.number(prefix)),
+            class_="message wrong",
+            role="alert",
+        ),
+        form(
+            view,
+            "/ranges",
+            [hidden(name, fields[name]) for name in sent if name in fields],
+            hidden("sure", "yes"),
+            button("allow_all_the_same", name="act", value="allow"),
+            class_="fields",
+        ),
+        element("p", element("a", text("back_to_ranges"), href="/ranges")),
+    )
 
 
 def _held(view: View, now: RangesNow, why: Mapping[str, Change]) -> Element:
@@ -111,7 +142,9 @@ def _act(view: View, prefix: str, *acts: str) -> Child:
 def _allowed(view: View, now: RangesNow) -> Element:
     rows: list[list[Child]] = [
         [
-            view.number(each.prefix),
+            element("span", view.number(each.prefix), " · ", text("is_wide"))
+            if holds_many_owners(each.prefix)
+            else view.number(each.prefix),
             view.path(each.note),
             printable(each.who),
             view.moment(each.time),
@@ -275,7 +308,13 @@ def _import(view: View) -> Element:
         element(
             "label",
             element("span", text("file")),
-            element("input", type="file", name="file", required="required", accept=".csv"),
+            element(
+                "input",
+                type="file",
+                name="file",
+                required="required",
+                accept=".csv,.tsv,.txt,.jsonl",
+            ),
         ),
         field("source", "source", required="required", maxlength=64),
         field("trust", "trust", required="required", value="0.7", inputmode="decimal"),

@@ -241,6 +241,8 @@ def range_of(text: str) -> str:
     bare = "".join(text.split()).replace("-", "")
     if not re.fullmatch(r"\??\+?[0-9]+", bare, re.ASCII):
         raise ValueError(f"{printable(text)} is no range: digits, with + before a country's code")
+    if len(bare.lstrip("?+")) > MAX_DIGITS:
+        raise ValueError(f"{printable(text)} is no range: it has more than {MAX_DIGITS} digits")
     if bare.startswith((IMPLAUSIBLE, "+")):
         return bare
     if bare.startswith("00"):
@@ -275,6 +277,14 @@ def holds_many_owners(prefix: str) -> bool:
 def is_too_wide(prefix: str) -> bool:
     """Return whether a range, as the tree names it, is warned of at most, as it has many owners."""
     return not prefix.startswith(IMPLAUSIBLE) and holds_many_owners(prefix)
+
+
+def has_no_owner(prefix: str) -> bool:
+    """Return whether a range, as the tree names it, is of calls of which nobody knows whose."""
+    if prefix in (WITHHELD, UNREADABLE):
+        return True
+    number = normalise(prefix.removeprefix(IMPLAUSIBLE))
+    return number.flag is Flag.TOO_SHORT and number.key == prefix
 
 
 def _country(digits: str) -> str:

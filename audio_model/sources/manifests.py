@@ -10,8 +10,9 @@ from pathlib import Path
 
 from audio_model.formats import suffix_of
 from audio_model.sources.open import from_folder
+from audio_model.tables.columns import NotATable
 from audio_model.tables.csv_files import opened
-from audio_model.tables.readers import TABLE_SUFFIXES, NotATable, read_rows
+from audio_model.tables.readers import TABLE_SUFFIXES, read_rows
 from audio_model.tables.rows import Entry, unescape
 
 PATH_COLUMN = "path"

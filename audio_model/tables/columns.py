@@ -6,8 +6,12 @@ import json
 from collections.abc import Mapping, Sequence
 
 
-class MissingColumn(Exception):
-    """A column that must be there is not; the message goes on after the name of the file."""
+class NotATable(Exception):
+    """The file as a whole cannot be read; the message goes on after the name of the file."""
+
+
+class MissingColumn(NotATable):
+    """A column that must be there is not."""
 
 
 def add_columns_argument(parser: argparse.ArgumentParser, table: str, example: str) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from audio_model.tables.cells import guarded
-from audio_model.tables.columns import MissingColumn, renamed
+from audio_model.tables.columns import MissingColumn, NotATable, renamed
 
 if TYPE_CHECKING:
     from _csv import Reader
@@ -34,10 +34,13 @@ class Writer:
             self.writerow(row)
 
 
-SEPARATORS = ",;\t|"
+SEPARATORS = ",;\t|^~\x01"
+"""The last one is Hive's."""
 
 _LOOKED_AT = 1 << 22
 """Bytes of a file that decide on its encoding."""
+_LINES_BEFORE = 20
+"""Lines among which the header is: reports begin with a title, and blank lines."""
 _BOMS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
     (codecs.BOM_UTF32_LE, "utf-32"),
@@ -45,19 +48,54 @@ _BOMS = (
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
+_OTHERS = {
+    b"\x1f\x8b": "is compressed by gzip: unpack it first",
+    b"BZh": "is compressed by bzip2: unpack it first",
+    b"\xfd7zXZ": "is compressed by xz: unpack it first",
+    b"\x28\xb5\x2f\xfd": "is compressed by Zstandard: unpack it first",
+    b"PK\x03\x04": "is a workbook or a ZIP archive: save its sheet as CSV",
+    b"\xd0\xcf\x11\xe0": "is a workbook of Excel's: save its sheet as CSV",
+    b"%PDF": "is a PDF document: save its table as CSV",
+    b"SQLite format 3\0": "is a database: export its table as CSV",
+    b"PAR1": "is Parquet: its name must end in .parquet",
+}
+"""How files begin that are often given in the place of a table of text."""
+_ENCODINGS = (
+    *("gb18030", "big5hkscs", "cp932", "euc_jp", "cp949"),
+    *("cp1251", "koi8_r", "cp866", "cp1252", "cp1250", "cp1253", "cp1254", "cp1255", "cp1256"),
+    *("cp1257", "cp1258", "cp874"),
+)
+"""In which the names of columns that are asked for are looked for, where they aren't ASCII."""
 _HIGH = re.compile(rb"[\x80-\xff]+")
 _HANZI = re.compile(rb"(?:[\xa1-\xf7][\xa1-\xfe])+")
 _MOSTLY = 0.9
+_UTF16_ZEROS = 0.1
+"""Share of a table's characters that are ASCII, at least: its separators, digits and line ends."""
 _SEPARATOR_LINE = re.compile(r'"?sep=(.)"?\r?\n?')
 
 
 @contextmanager
 def opened(path: str) -> Iterator[TextIO]:
-    """Open a CSV file as text. Bytes of no known encoding become lone surrogates (PEP 383)."""
-    with Path(path).open("rb") as raw:
-        encoding = encoding_of(raw.read(_LOOKED_AT))
-    with Path(path).open(encoding=encoding, errors=_errors(encoding), newline="") as file:
+    """Open a CSV file as text. Bytes of no known encoding become lone surrogates (PEP 383).
+
+    Raises NotATable for what is no text.
+    """
+    with _opened(path, encoding_of(_head(path))) as file:
         yield file
+
+
+def _opened(path: str, encoding: str) -> TextIO:
+    errors = "replace" if encoding.startswith(("utf-16", "utf-32")) else "surrogateescape"
+    return Path(path).open(encoding=encoding, errors=errors, newline="")
+
+
+def _head(path: str) -> bytes:
+    with Path(path).open("rb") as raw:
+        head = raw.read(_LOOKED_AT)
+    for start, problem in _OTHERS.items():
+        if head.startswith(start):
+            raise NotATable(problem)
+    return head
 
 
 def encoding_of(head: bytes) -> str:
@@ -66,19 +104,17 @@ def encoding_of(head: bytes) -> str:
         if head.startswith(mark):
             return encoding
     start = head[:1024]
-    if b"\0" in start:
-        # Without a mark; a table's names and separators are mostly ASCII.
-        even, odd = start[0::2].count(0), start[1::2].count(0)
+    # Without a mark; a table's names and separators are mostly ASCII, whose other byte is zero.
+    even, odd = start[0::2].count(0), start[1::2].count(0)
+    if max(even, odd) >= max(3, _UTF16_ZEROS * len(start) / 2) and max(even, odd) > 4 * min(
+        even, odd
+    ):
         return "utf-16-le" if odd > even else "utf-16-be"
     try:
         codecs.getincrementaldecoder("utf-8")().decode(head)
     except UnicodeDecodeError:
         return "gb18030" if _is_chinese(head) else "utf-8"
     return "utf-8"
-
-
-def _errors(encoding: str) -> str:
-    return "surrogateescape" if encoding in ("utf-8", "utf-8-sig", "gb18030") else "replace"
 
 
 def _is_chinese(head: bytes) -> bool:
@@ -91,7 +127,50 @@ def _is_chinese(head: bytes) -> bool:
     return pairs >= _MOSTLY * len(runs)
 
 
-def header_of(
+@contextmanager
+def table(
+    path: str,
+    required: Sequence[str],
+    optional: Sequence[str],
+    columns: Mapping[str, str] | None,
+) -> Iterator[tuple["Reader", list[str | None]]]:
+    """Open a CSV file: a reader of the rows behind the header, and our names of its columns.
+
+    Encoding, separator and line of the header are those by which it has all required columns and
+    those that are asked for; of several separators, the one by which it has the most columns.
+
+    Raises:
+        OSError: it can't be opened or read.
+        NotATable: it is no text, no CSV by any separator, or lacks a column.
+    """
+    head = _head(path)
+    likely = encoding_of(head)
+    encodings = [likely]
+    if not all(name.isascii() for name in (columns or {}).values()) and likely in _GUESSED:
+        encodings += [each for each in _ENCODINGS if each != likely]
+    problem: NotATable | None = None
+    for encoding in encodings:
+        with _opened(path, encoding) as file:
+            try:
+                reader, names = _header_of(file, required, optional, columns)
+            except NotATable as error:
+                problem = problem or error
+                continue
+            yield reader, names
+            return
+    assert problem is not None
+    raise (
+        NotATable("is no text: it holds NUL bytes")
+        if b"\0" in head[:1024] and likely in (_GUESSED)
+        else problem
+    )
+
+
+_GUESSED = ("utf-8", "gb18030")
+"""Encodings without a mark, which may be another one."""
+
+
+def _header_of(
     file: TextIO,
     required: Sequence[str],
     optional: Sequence[str],
@@ -99,30 +178,34 @@ def header_of(
 ) -> tuple["Reader", list[str | None]]:
     """Return a reader of the rows behind the header, and our names of its columns.
 
-    The separator is the one by which the header has all required columns; of several, the one by
-    which it has the most.
-
-    Raises:
-        csv.Error: it is no CSV by any separator.
-        MissingColumn: as :func:`renamed` does.
+    Raises NotATable.
     """
     found = _SEPARATOR_LINE.fullmatch(file.readline(16))
     start = file.tell() if found is not None else 0
-    tried: list[tuple[int, str, list[str | None]]] = []
-    problems: list[tuple[int, csv.Error | MissingColumn]] = []
+    tried: list[tuple[int, int, str, list[str | None]]] = []
+    problems: list[tuple[int, NotATable]] = []
     for separator in found[1] if found is not None else SEPARATORS:
         file.seek(start)
-        header: list[str] = []
-        try:
-            header = next(csv.reader(file, delimiter=separator, strict=True), [])
-            tried.append((len(header), separator, renamed(header, required, optional, columns)))
-        except (csv.Error, MissingColumn) as error:
-            problems.append((len(header), error))
+        reader = csv.reader(file, delimiter=separator, strict=True)
+        for row in range(_LINES_BEFORE):
+            header: list[str] = []
+            try:
+                header = next(reader, [])
+                names = renamed(header, required, optional, columns)
+                if any(header):
+                    tried.append((-row, len(header), separator, names))
+                    break
+            except csv.Error as error:
+                problems.append((len(header), NotATable(f"is not CSV: {error}")))
+                break
+            except MissingColumn as error:
+                problems.append((len(header), error))
     if not tried:
-        # By the separator that is most likely its own.
+        # By the separator that is most likely its own, of the line that has the most columns.
         raise max(problems, key=lambda each: each[0])[1]
-    _, separator, names = max(tried, key=lambda each: each[0])
+    row, _, separator, names = max(tried, key=lambda each: each[:2])
     file.seek(start)
     reader = csv.reader(file, delimiter=separator, strict=True)
-    next(reader, None)
+    for _ in range(1 - row):
+        next(reader, None)
     return reader, names

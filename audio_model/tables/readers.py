@@ -13,11 +13,12 @@ import arro3.io
 
 from audio_model.errors import ResultsError, printable
 from audio_model.formats import suffix_of
+from audio_model.tables import csv_files
 from audio_model.tables.cells import unguarded
-from audio_model.tables.columns import MissingColumn, renamed
-from audio_model.tables.csv_files import header_of, opened
+from audio_model.tables.columns import NotATable, renamed
 
-TABLE_SUFFIXES = (".csv", ".jsonl", ".parquet")
+CSV_SUFFIXES = (".csv", ".tsv", ".txt")
+TABLE_SUFFIXES = (*CSV_SUFFIXES, ".jsonl", ".parquet")
 
 NumberedRow = tuple[str, dict[str, object] | str]
 """Where in the file ("line 3"), and the row's values or what is wrong with it."""
@@ -38,10 +39,6 @@ class DamagedRow:
         return f"{printable(self.file)}: {self.where}: {self.problem}"
 
 
-class NotATable(Exception):
-    """The file as a whole cannot be read; the message goes on after the name of the file."""
-
-
 def read_rows(
     path: str,
     required: Sequence[str],
@@ -50,8 +47,10 @@ def read_rows(
 ) -> Iterator[NumberedRow]:
     """Yield the rows of a file whose name ends in one of TABLE_SUFFIXES, as they are read.
 
-    CSV may have any separator of SEPARATORS and be Unicode, with a mark or without, or GBK. Bytes
-    of another encoding become lone surrogates, as in file names (PEP 383).
+    CSV may have any separator of :data:`csv_files.SEPARATORS`, lines of a title before its header,
+    and be Unicode, with a mark or without, GBK, or of the encoding in which its header has the
+    names that ``columns`` asks for. Bytes of another encoding become lone surrogates, as in file
+    names (PEP 383).
 
     Args:
         path: the file.
@@ -65,7 +64,7 @@ def read_rows(
         NotATable: it is damaged, or lacks a column.
     """
     match suffix_of(path):
-        case ".csv":
+        case suffix if suffix in CSV_SUFFIXES:
             return _read_csv(path, required, columns, optional)
         case ".jsonl":
             return _read_jsonl(path, columns)
@@ -119,13 +118,7 @@ def _read_csv(
     columns: Mapping[str, str] | None,
     optional: Sequence[str],
 ) -> Iterator[NumberedRow]:
-    with opened(path) as file:
-        try:
-            reader, names = header_of(file, required, optional, columns)
-        except MissingColumn as error:
-            raise NotATable(str(error)) from error
-        except csv.Error as error:
-            raise NotATable(f"is not CSV: {error}") from error
+    with csv_files.table(path, required, optional, columns) as (reader, names):
         _check_unique(names)
         # A spreadsheet's rows are as wide as its widest, or end where their last value is.
         least = max((n for n, name in enumerate(names, start=1) if name), default=0)
@@ -140,7 +133,9 @@ def _read_csv(
             if not any(cells):
                 continue
             where = f"line {reader.line_num}"
-            if len(cells) < least or any(cells[len(names) :]):
+            if any("\0" in cell for cell in cells):
+                yield where, "it holds a NUL byte"
+            elif len(cells) < least or any(cells[len(names) :]):
                 yield where, f"{len(cells)} fields, where the header has {len(names)}"
             else:
                 pairs = zip(names, cells, strict=False)
@@ -182,10 +177,7 @@ def _read_parquet(
     with _parquet_errors():
         batches = arro3.io.read_parquet(path)
         header = batches.schema.names
-    try:
-        names = renamed(header, required, optional, columns)
-    except MissingColumn as error:
-        raise NotATable(str(error)) from error
+    names = renamed(header, required, optional, columns)
     _check_unique(names)
     while True:
         with _parquet_errors():

@@ -4,7 +4,7 @@ import asyncio
 import re
 import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
 
 import pytest
@@ -14,6 +14,7 @@ from aiohttp.test_utils import TestClient, TestServer
 from audio_model.desk.access import MAX_TRIES
 from audio_model.desk.stores import Places
 from audio_model.detector import Detector
+from audio_model.ranges.store import RangeStore
 from audio_model.records import deeds, marks
 from audio_model.records.people import Role
 from audio_model.records.store import CallStore
@@ -347,6 +348,13 @@ def test_a_range_is_opened_closed_and_allowed_with_a_reason_and_all_of_it_is_kep
         assert (await send(client, "/ranges", act="open", typed="95213", reason=" ")).status == 400
         wide = await send(client, "/ranges", act="open", typed="95", reason="all")
         assert wide.status == 400 and "many owners" in await wide.text()
+        assert (
+            await send(client, "/ranges", act="allow", typed="9" * 64, reason="x")
+        ).status == 400
+        for short in ("?8001", "?malformed"):
+            assert (
+                await send(client, "/ranges", act="open", typed=short, reason="x")
+            ).status == 400
         assert (await send(client, "/ranges", act="open", typed="<b>", reason="x")).status == 400
         assert (await send(client, "/ranges", act="x", typed="95213", reason="x")).status == 400
         opened = await send(client, "/ranges", act="open", typed="95213", reason=made.NASTY)
@@ -371,6 +379,30 @@ def test_a_range_is_opened_closed_and_allowed_with_a_reason_and_all_of_it_is_kep
     with CallStore(at.calls) as store:
         kept = [(each.what, each.detail.get("reason")) for each in deeds.log(store, 3)]
     assert kept[:2] == [("allowed", "a test line"), ("closed", "a mistake")]
+
+
+@pytest.mark.parametrize(("typed", "prefix"), [("96", "96"), ("+86", "+86"), ("1391", "+861391")])
+def test_a_range_of_many_owners_is_allowed_when_that_is_meant(
+    at: Places, detector: Detector, typed: str, prefix: str
+) -> None:
+    assert at.ranges is not None
+
+    def allowed() -> list[str]:
+        with closing(RangeStore(at.ranges)) as store:
+            return [each.prefix for each in store.allowed()]
+
+    async def ask(client: Client) -> None:
+        asked = await send(client, "/ranges", act="allow", typed=typed, reason="why not")
+        page = await asked.text()
+        assert asked.status == 409 and "many owners" in page
+        assert allowed() == []
+        hidden = dict(re.findall(r'type="hidden" name="(\w+)" value="([^"]*)"', page))
+        sure = await send(client, "/ranges", act="allow", **hidden)
+        assert sure.status == 303
+        assert allowed() == [prefix]
+        assert "holds many owners" in await (await client.get("/ranges")).text()
+
+    run(at, detector, Role.DECIDING, ask)
 
 
 def test_marks_come_in_by_a_form_and_by_a_program(at: Places, detector: Detector) -> None:

@@ -105,7 +105,9 @@ def test_the_range_of_one_owner_is_not(
     assert "is wide" not in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("text", ["everybody", "", "anonymous", "7", "88886666", "139*", "9 5 a"])
+@pytest.mark.parametrize(
+    "text", ["everybody", "", "anonymous", "7", "88886666", "139*", "9 5 a", "9" * 64]
+)
 def test_what_is_no_range_is_refused(store: str, text: str) -> None:
     with pytest.raises(UsageError, match="no range"):
         run("add", store, "95588", text)

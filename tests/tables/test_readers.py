@@ -1,6 +1,7 @@
 """Tables as spreadsheets and other programs write them."""
 
 import argparse
+import gzip
 import json
 from pathlib import Path
 
@@ -8,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from audio_model.tables.columns import column_names
+from audio_model.tables.columns import NotATable, column_names
 from audio_model.tables.csv_files import encoding_of
-from audio_model.tables.readers import NotATable, read_rows
+from audio_model.tables.readers import read_rows
 
 _ROWS = [{"path": "录音/测试.wav", "caller": "13912345678"}, {"path": "b, c.wav", "caller": ""}]
 
@@ -44,6 +45,88 @@ def test_any_separator_and_encoding_of_a_spreadsheet_is_read(
 )
 def test_capitals_and_trailing_separators_do_no_harm(tmp_path: Path, table: str) -> None:
     assert rows(tmp_path / "m.csv", table, "utf-8") == [{"path": "a.wav", "caller": "1"}]
+
+
+@pytest.mark.parametrize("separator", ["^", "~", "\x01"])
+@pytest.mark.parametrize("suffix", [".csv", ".tsv", ".txt", ".TXT"])
+def test_what_switches_export_is_read(tmp_path: Path, separator: str, suffix: str) -> None:
+    table = "path,caller\na.wav,1\n".replace(",", separator)
+    assert rows(tmp_path / f"m{suffix}", table, "utf-8") == [{"path": "a.wav", "caller": "1"}]
+
+
+@pytest.mark.parametrize(
+    "before",
+    [
+        "\n\n",
+        "Calls of October\n",
+        "\u901a\u8bdd\u8bb0\u5f55,,\n\n",
+        '"Report; of ""2025"""\n',
+        ",\n,\n",
+    ],
+)
+@pytest.mark.parametrize("separator", [",", ";"])
+def test_a_title_or_blank_lines_before_the_header_do_no_harm(
+    tmp_path: Path, before: str, separator: str
+) -> None:
+    table = before + "path,caller\na.wav,1\nb.wav\n".replace(",", separator)
+    (tmp_path / "m.csv").write_text(table, encoding="utf-8")
+    lines = before.count("\n")
+    assert list(read_rows(str(tmp_path / "m.csv"), ("path",))) == [
+        (f"line {lines + 2}", {"path": "a.wav", "caller": "1"}),
+        (f"line {lines + 3}", "1 fields, where the header has 2"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("encoding", "name", "value"),
+    [
+        ("big5", "主叫號碼", "台北市"),
+        ("shift_jis", "発信番号", "東京都"),
+        ("euc_kr", "발신번호", "서울"),
+        ("gbk", "主叫号码", "北京市"),
+        ("cp1251", "Номер", "Москва"),
+        ("koi8_r", "Номер", "Москва"),
+        ("latin-1", "Straße", "München"),
+        ("cp1250", "Číslo", "Plzeň"),
+        ("utf-8", "主叫號碼", "台北市"),
+        ("utf-16", "主叫號碼", "台北市"),
+    ],
+)
+def test_the_encoding_is_the_one_in_which_the_header_has_what_is_asked_for(
+    tmp_path: Path, encoding: str, name: str, value: str
+) -> None:
+    (tmp_path / "m.csv").write_bytes(f"x,{name}\n1,{value}\n".encode(encoding))
+    ((_, values),) = read_rows(str(tmp_path / "m.csv"), ("path",), {"path": name})
+    assert values == {"x": "1", "path": value}
+    with pytest.raises(NotATable, match='no column named "号码"'):
+        list(read_rows(str(tmp_path / "m.csv"), ("path",), {"path": "号码"}))
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        (gzip.compress(b"path\na.wav\n"), "compressed by gzip"),
+        (b"PK\x03\x04xl/workbook.xml", "workbook or a ZIP"),
+        (b"\xd0\xcf\x11\xe0\xa1\xb1", "workbook of Excel's"),
+        (b"PAR1", "Parquet"),
+        (bytes(2000), "NUL"),
+        (b"pa\0th\na.wav\n", "NUL"),
+        (bytes(range(256)) * 20, "NUL"),
+    ],
+)
+def test_what_is_no_text_is_told_as_what_it_is(
+    tmp_path: Path, content: bytes, problem: str
+) -> None:
+    (tmp_path / "m.csv").write_bytes(content)
+    with pytest.raises(NotATable, match=problem):
+        list(read_rows(str(tmp_path / "m.csv"), ("path",)))
+
+
+def test_a_row_with_a_nul_byte_is_told_and_the_others_are_read(tmp_path: Path) -> None:
+    found = rows(tmp_path / "m.csv", "path,caller\na.wav,1\nb\0.wav,2\n\0\0\0\0", "utf-8")
+    assert found == [
+        {"path": "a.wav", "caller": "1"}, "it holds a NUL byte", "it holds a NUL byte"
+    ]  # fmt: skip
 
 
 def test_a_row_of_other_width_is_told(tmp_path: Path) -> None:
