@@ -126,7 +126,7 @@ def test_a_damaged_row_does_not_end_the_file(tmp_path: Path) -> None:
 
 def test_files_that_are_none_are_told(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="must end in"):
-        list(read_calls(write(tmp_path / "calls.txt", "")))
+        list(read_calls(write(tmp_path / "calls.xlsx", "")))
     with pytest.raises(ResultsError, match="No such file"):
         list(read_calls(str(tmp_path / "none.csv")))
     with pytest.raises(ResultsError, match='no column named "caller"'):
