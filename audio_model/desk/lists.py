@@ -58,7 +58,7 @@ def ranges_page(view: View, now: RangesNow | None, message: Text | None = None) 
 
 
 def wide_page(view: View, prefix: str, fields: Mapping[str, str]) -> str:
-    """What it means to allow a range of many owners, and whether that is meant.
+    """Return the question whether a range of many owners is to be allowed, and what it means.
 
     Args:
         view: for whom.
