@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from io import BufferedRWPair
 from pathlib import Path
+from shutil import which
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 from xml.etree import ElementTree
@@ -417,14 +418,31 @@ def test_the_twiml_forks_the_call_and_goes_on() -> None:
 # The service
 
 
-def test_the_services_settings_are_read(tmp_path: Path) -> None:
-    unit = (EXAMPLES / "systemd/audio-model.service").read_text("utf-8")
+@pytest.mark.parametrize("name", ["audio-model.service", "audio-model@.service"])
+def test_the_services_settings_are_read(name: str, tmp_path: Path) -> None:
+    unit = (EXAMPLES / "systemd" / name).read_text("utf-8")
+    (command,) = re.findall(r"^ExecStart=\S+ serve (.*)--config", unit, re.MULTILINE)
     (tmp_path / "secret").write_bytes(SECRET)
     names = re.findall(r"^Environment=(\w+)=%d/", unit, re.MULTILINE)
     secrets = {name: str(tmp_path / "secret") for name in names}
-    settings = settings_of("--config", str(EXAMPLES / "systemd/serve.toml"), environ=secrets)
+    config = str(EXAMPLES / "systemd/serve.toml")
+    settings = settings_of(*command.split(), "--config", config, environ=secrets)
+    assert settings.listening.reuse_port is ("@" in name)
     assert settings.webhook.secret is not None and settings.access.token is not None
     assert settings.listening.host == "127.0.0.1"
+
+
+@pytest.mark.skipif(which("systemd-analyze") is None, reason="systemd-analyze is not installed")
+@pytest.mark.parametrize("name", ["audio-model.service", "audio-model@.service"])
+def test_systemd_reads_the_services(name: str, tmp_path: Path) -> None:
+    unit = (EXAMPLES / "systemd" / name).read_text("utf-8")
+    (tmp_path / name).write_text(
+        unit.replace("/opt/audio-model/.venv/bin/audio-model", "/bin/true")
+    )
+    told = subprocess.run(
+        ["systemd-analyze", "verify", tmp_path / name], capture_output=True, text=True, check=False
+    )
+    assert (told.returncode, told.stderr) == (0, "")
 
 
 def test_every_line_of_the_settings_that_is_commented_out_would_be_read(tmp_path: Path) -> None:

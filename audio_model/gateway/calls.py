@@ -1,7 +1,6 @@
 """The calls of this process. Each has its legs, and each leg has one final event."""
 
 import logging
-from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -16,6 +15,7 @@ from audio_model.gateway.engine import Engine
 from audio_model.gateway.events import CallInfo, Event, EventKind
 from audio_model.gateway.legs import Learn, Leg
 from audio_model.gateway.pacer import Pacer
+from audio_model.gateway.tally import LEGS, Tally, legs_of
 from audio_model.gateway.terms import Terms
 from audio_model.stream import DEFAULT_WAIT_SECONDS, PhoneCall, StreamDetector
 
@@ -44,6 +44,7 @@ class Calls:
         listeners: Sequence[Listener] = (),
         keep: Keep | None = None,
         learn: Learn | None = None,
+        tally: Tally | None = None,
     ) -> None:
         """Prepare to hear calls.
 
@@ -58,6 +59,7 @@ class Calls:
             progress_seconds: audio between events of progress; 0 for none.
             listeners: called with every event of every call, after the call's own.
             learn: called with a leg's follower after its final event.
+            tally: where legs are counted, maybe with those of other processes.
         """
         self.detector = detector
         self.terms = Terms(
@@ -76,8 +78,7 @@ class Calls:
         """Awaited before a gateway's channel is ended: its variables are to be set by then."""
         self.engine = Engine()
         self.pacer = Pacer(self.engine)
-        self.open_legs = 0
-        self.open_by_tenant: Counter[str] = Counter()
+        self.tally = tally or Tally()
         self.closing = False
         self._calls: set[Call] = set()
         self._by_id: dict[str, Call] = {}
@@ -107,9 +108,14 @@ class Calls:
         return self.engine.queue_age()
 
     @property
+    def open_legs(self) -> int:
+        """How many legs this process owes a final event."""
+        return self.tally.own(LEGS)
+
+    @property
     def full(self) -> bool:
         """Return whether a new leg would be refused."""
-        return self.closing or self.open_legs >= self.max_legs or self.engine.full
+        return self.closing or self.tally.total(LEGS) >= self.max_legs or self.engine.full
 
     def agreed(self, tenant: Tenant | None, query: Mapping[str, str]) -> Terms:
         """Return the terms of a call: a tenant's, and what its URL asks for.
@@ -124,7 +130,7 @@ class Calls:
     def full_for(self, terms: Terms) -> bool:
         """Return whether a new leg would be refused on these terms."""
         most = terms.max_legs
-        return self.full or (most is not None and self.open_by_tenant[terms.tenant] >= most)
+        return self.full or (most is not None and self.tally.total(legs_of(terms.tenant)) >= most)
 
     def listens(self, terms: Terms) -> Detector:
         """Return the detector that hears a call on these terms.
@@ -151,6 +157,12 @@ class Calls:
             )
 
         return Again(raw_format, said, self.again_seconds, listen, self.engine, revise)
+
+    def count_leg(self, tenant: str, number: int) -> None:
+        """Count a leg that begins, or, with -1, one that is over."""
+        self.tally.add(LEGS, number)
+        if tenant:
+            self.tally.add(legs_of(tenant), number)
 
     def forget(self, call: "Call") -> None:
         """Remove a call that is over."""
@@ -204,8 +216,7 @@ class Call:
             learn=calls.learn,
             again=partial(calls.hear_again, terms) if calls.again_seconds else None,
         )
-        calls.open_legs += 1
-        calls.open_by_tenant[terms.tenant] += 1
+        calls.count_leg(terms.tenant, 1)
         self._legs.append(leg)
         if full:
             leg.fail("", Reason.OVERLOAD)
@@ -227,8 +238,7 @@ class Call:
         waited = monotonic() - leg.started
         event = Event(kind, self.info, leg.name, verdict, detail, waited)
         if kind is EventKind.FINAL:
-            calls.open_legs -= 1
-            calls.open_by_tenant[self.terms.tenant] -= 1
+            calls.count_leg(self.terms.tenant, -1)
         for listener in (self._on_event, *calls.listeners):
             _tell(listener, event)
         if kind is EventKind.FINAL and verdict.verdict is VerdictKind.UNKNOWN:

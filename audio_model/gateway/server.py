@@ -39,6 +39,8 @@ from audio_model.gateway.reload import merged
 from audio_model.gateway.rtp.receiver import RtpPorts
 from audio_model.gateway.rtp.rtpengine import Rtpengine
 from audio_model.gateway.rtp.siprec import SiprecServer
+from audio_model.gateway.siblings.answers import Answers
+from audio_model.gateway.siblings.siblings import Siblings
 from audio_model.gateway.tls import load_certificate, tls_context
 from audio_model.ranges.rates import DetectorRates
 from audio_model.records.worth import Thresholds
@@ -74,8 +76,8 @@ class Server:
         heard_before = HeardBefore.of(detection, self.metrics)
         self._heard_before = heard_before
         hash_number = NumberHasher(records.hash_salt, hide=records.hash_numbers)
-        self.feed, history = Feed(), History()
-        sinks: list[EventSink] = [history.add, self.feed.add]
+        self.feed, self._history = Feed(), History()
+        sinks: list[EventSink] = [self._history.add, self.feed.add]
         self._keeper: AudioKeeper | None = None
         if records.keep_audio is not None:
             max_bytes = records.keep_audio_megabytes * 1_000_000
@@ -120,7 +122,7 @@ class Server:
             AccessControl(settings.access, settings.listening.public_url, self.metrics),
             self.websockets,
             self._scoring,
-            history,
+            self._history,
             self.feed,
             self.metrics,
             ranges=self._ranges,
@@ -163,6 +165,9 @@ class Server:
         port = int(self._listener.sockets[0].getsockname()[1])
         scheme = "http" if context is None else "https"
         self.addresses.append(f"{scheme}://{Address(listening.host, port)}")
+        if listening.reuse_port:
+            answers = Answers(self._history, self.feed, self.metrics)
+            self.api.siblings = await Siblings.join(listening.host, port, answers, self.calls.tally)
         await self._start_others()
         self.api.parts = self._parts()
         self.metrics.watch_parts(self.api.parts)
@@ -237,6 +242,9 @@ class Server:
             if asterisk is not None:
                 await asterisk.close()
         self.feed.end()
+        if self.api.siblings is not None:
+            await self.api.siblings.hand_over(self._history.recent(None))
+            await self.api.siblings.close()
         if self._ranges is not None:
             await self._ranges.close()
         await self._hooks.close(webhook_seconds)

@@ -7,6 +7,14 @@ import pytest
 from tests.gateway.process import ServerProcess
 
 
+@pytest.fixture(autouse=True)
+def runtime_folder(
+    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Have servers that share a port meet in a folder of the test."""
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path_factory.mktemp("run")))
+
+
 @pytest.fixture
 def serve(tmp_path: Path) -> Iterator[Callable[..., ServerProcess]]:
     """``serve(*flags)`` starts a server, which ends with the test."""

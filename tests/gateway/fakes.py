@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from audio_model.decision import Evidence, Reason, Verdict, VerdictKind
 from audio_model.formats import RawFormat
 from audio_model.gateway.events import CallInfo, Event, EventKind
+from audio_model.gateway.tally import Tally
 from audio_model.gateway.terms import Terms
 
 
@@ -91,6 +92,7 @@ class FakePacer:
 class FakeCalls:
     opened: list[FakeCall] = field(default_factory=list)
     pacer: FakePacer = field(default_factory=FakePacer)
+    tally: Tally = field(default_factory=Tally)
     told: Callable[[str], Awaitable[None]] | None = None
 
     def agreed(self, tenant: object, query: object) -> None:

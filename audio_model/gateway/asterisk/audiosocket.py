@@ -27,6 +27,7 @@ from audio_model.gateway.calls import Call, Calls, Told
 from audio_model.gateway.events import CallInfo, Event
 from audio_model.gateway.legs import Leg
 from audio_model.gateway.pace import GIVE_UP_SECONDS, USUAL_BYTES, Pace, is_doubtful
+from audio_model.gateway.tally import AUDIOSOCKETS
 
 logger = logging.getLogger(__name__)
 
@@ -83,11 +84,13 @@ class AudioSocketProtocol(asyncio.Protocol):
         """Begin a connection, or refuse it if there are too many."""
         # uvloop's transports are none of asyncio's by class.
         self._transport = cast(asyncio.Transport, transport)
-        if len(self._server.connections) >= self._server.max_connections:
-            logger.warning("audiosocket: %d connections are open", len(self._server.connections))
+        tally = self._server.calls.tally
+        if (n_open := tally.total(AUDIOSOCKETS)) >= self._server.max_connections:
+            logger.warning("audiosocket: %d connections are open", n_open)
             self.abort()
             return
         self._server.connections.add(self)
+        tally.add(AUDIOSOCKETS, 1)
         self._after(self._server.first_frame_seconds, self._no_uuid)
 
     def data_received(self, data: bytes) -> None:
@@ -135,7 +138,9 @@ class AudioSocketProtocol(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Close the call."""
-        self._server.connections.discard(self)
+        if self in self._server.connections:
+            self._server.connections.discard(self)
+            self._server.calls.tally.add(AUDIOSOCKETS, -1)
         self._close_call()
         self._stop_timer()
         if self._hanging_up is not None:

@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Annotated
 
-import aiohttp
 import msgspec
 from aiohttp import web
 
@@ -16,15 +15,18 @@ from audio_model.gateway.events import EventKind
 from audio_model.gateway.http import openapi
 from audio_model.gateway.http.access import AccessControl
 from audio_model.gateway.http.errors import HttpError, json_response
+from audio_model.gateway.http.event_stream import reading, stream
 from audio_model.gateway.http.scoring import Scoring
 from audio_model.gateway.http.websockets import WebSockets
 from audio_model.gateway.outlets.feed import Feed, Filter
-from audio_model.gateway.outlets.history import History
+from audio_model.gateway.outlets.history import History, merged
 from audio_model.gateway.outlets.metrics import Metrics, Parts
 from audio_model.gateway.ranges import Ranges
 from audio_model.gateway.rtp.ng import RtpengineError
 from audio_model.gateway.rtp.receiver import NoPortError
 from audio_model.gateway.rtp.rtpengine import Rtpengine
+from audio_model.gateway.siblings.follow import following
+from audio_model.gateway.siblings.siblings import Siblings
 
 logger = logging.getLogger(__name__)
 
@@ -34,7 +36,6 @@ _PLAIN = "stream"
 
 MAX_READERS = 100
 MAX_JSON_BYTES = 16_384
-KEEP_ALIVE_SECONDS = 15.0
 DEFAULT_LIMIT, MAX_LIMIT = 100, 1000
 
 
@@ -76,6 +77,10 @@ class Api:
     rtpengine: Rtpengine | None = None
     ranges: Ranges | None = None
     parts: Parts = field(default_factory=dict)
+    siblings: Siblings | None = None
+    """The other processes of the port; None if it is not shared."""
+    n_readers: int = field(default=0, init=False)
+    """Of ``/v1/events``, now."""
 
     def application(self) -> web.Application:
         """Return the application with its routes."""
@@ -113,9 +118,9 @@ class Api:
 
     async def _metrics(self, request: web.Request) -> web.Response:
         self.access.check(request)
-        return web.Response(
-            body=self.metrics.text(), headers={"Content-Type": self.metrics.content_type}
-        )
+        siblings = self.siblings
+        body = self.metrics.text() if siblings is None else await siblings.metrics(self.metrics)
+        return web.Response(body=body, headers={"Content-Type": self.metrics.content_type})
 
     async def _openapi(self, _: web.Request) -> web.Response:
         return json_response(self._document)
@@ -133,49 +138,50 @@ class Api:
         limit = int(text) if text.isascii() and text.isdigit() and len(text) < 9 else 0
         if not 1 <= limit <= MAX_LIMIT:
             raise HttpError(400, "bad_request", f"limit must be 1 to {MAX_LIMIT}")
-        return json_response({"calls": list(self.history.recent(limit, _named(tenant)))})
+        records = self.history.recent(limit, _named(tenant))
+        answer: dict[str, object] = {}
+        if self.siblings is not None:
+            others, silent = await self.siblings.recent(limit, _named(tenant))
+            records = merged([*records, *others])[:limit]
+            if silent:
+                answer["unanswered"] = list(silent)
+        return json_response({"calls": [record.as_dict() for record in records], **answer})
 
     async def _call(self, request: web.Request) -> web.Response:
         tenant = self.access.check_reader(request)
-        call = self.history.get(request.match_info["id"], _named(tenant))
-        if call is None:
+        call_id = request.match_info["id"]
+        found = self.history.find(call_id, _named(tenant))
+        records, silent = [] if found is None else [found], tuple[int, ...]()
+        if self.siblings is not None:
+            others, silent = await self.siblings.find(call_id, _named(tenant))
+            records = merged([*records, *others])
+        if not records and silent:
+            raise HttpError(
+                503, "no_answer", f"process {silent[0]} of this port does not answer, and may know"
+            )
+        if not records:
             raise HttpError(404, "no_such_call", "no call is known by this id, or not any more")
-        return json_response(call)
+        return json_response(records[0].as_dict())
 
     async def _events(self, request: web.Request) -> web.StreamResponse:
         tenant = self.access.check_reader(request, in_query=True)
         kind = request.query.get("event", "")
         if kind and kind not in list(EventKind):
             raise HttpError(400, "bad_request", f"event must be {', '.join(EventKind)}")
-        if len(self.feed) >= MAX_READERS:
+        if self.n_readers >= MAX_READERS:
             self.metrics.refused.labels("readers").inc()
             raise HttpError(503, "too_many_readers", "no more readers are taken now")
         self._check_phase()
         wanted = Filter(kind, request.query.get("gateway", ""), _named(tenant))
-        response = web.StreamResponse(
-            headers={
-                "Content-Type": "text/event-stream",
-                "Cache-Control": "no-store",
-                "X-Accel-Buffering": "no",
-            }
-        )
-        reader = self.feed.open(
-            wanted, request.headers.get("Last-Event-ID"), lambda: self._drop(request)
-        )
+        self.n_readers += 1
         try:
-            await response.prepare(request)
-            await response.write(b": events follow\n\n")
-            while True:
-                messages = await reader.read(KEEP_ALIVE_SECONDS)
-                if messages or not reader.ended:
-                    await response.write(messages or b": no events\n\n")
-                if reader.ended:
-                    break
-        except (ConnectionError, aiohttp.ClientError):
-            logger.debug("a reader of events has gone")
+            async with (
+                reading(request, self.feed, wanted, self.metrics) as reader,
+                following(self.siblings, reader),
+            ):
+                return await stream(request, reader)
         finally:
-            self.feed.close(reader)
-        return response
+            self.n_readers -= 1
 
     async def _follow(self, request: web.Request) -> web.Response:
         self.access.check(request)
@@ -213,12 +219,6 @@ class Api:
         if self.ranges is None:
             raise HttpError(404, "no_ranges", "the server was started without --ranges")
         return self.ranges
-
-    def _drop(self, request: web.Request) -> None:
-        self.metrics.slow_readers.inc()
-        logger.warning("a reader of events reads too slowly and is dropped")
-        if request.transport is not None:
-            request.transport.abort()
 
     def _websocket(self, dialect: type[Dialect]) -> _Handler:
         async def handle(request: web.Request) -> web.StreamResponse:

@@ -43,7 +43,7 @@ def document(gateways: Iterable[str], stream_path: str) -> Json:
         "/v1/calls/{id}": _get(
             "One call: the latest event of each leg",
             _json("Call"),
-            _errors(401, 404),
+            _errors(401, 404, 503),
             parameters=[
                 {"name": "id", "in": "path", "required": True, "schema": {"type": "string"}}
             ],
@@ -227,7 +227,7 @@ _ERRORS = {
     415: "Not a type of audio, or packed",
     426: "The path speaks WebSocket",
     502: "The other program refuses or does not answer",
-    503: "The server is full, or stops, or its store can't be used",
+    503: "The server is full, or stops, or its store or another process can't be used",
 }
 
 

@@ -127,7 +127,17 @@ def schemas() -> Json:
                 "legs": {"type": "object", "additionalProperties": reference("Event")},
             }
         ),
-        "Calls": object_of({"calls": {"type": "array", "items": reference("Call")}}),
+        "Calls": object_of(
+            {
+                "calls": {"type": "array", "items": reference("Call")},
+                "unanswered": {
+                    "type": "array",
+                    "items": {"type": "integer"},
+                    "description": "processes of the port whose calls are missing",
+                },
+            },
+            ["calls"],
+        ),
         "Range": object_of(number_range),
         "RangeChange": object_of(change),
         "Campaign": {"type": "object", "description": "a campaign that began, runs or is over"},

@@ -22,6 +22,7 @@ from audio_model.gateway.config.tenants import Tenant
 from audio_model.gateway.dialects.base import Dialect, ProtocolError
 from audio_model.gateway.http.errors import HttpError
 from audio_model.gateway.outlets.metrics import Metrics
+from audio_model.gateway.tally import WEBSOCKETS
 from audio_model.gateway.terms import Terms
 
 logger = logging.getLogger(__name__)
@@ -181,7 +182,8 @@ class WebSockets:
         )
         if not response.can_prepare(request):
             raise HttpError(426, "websocket_needed", "this path speaks WebSocket")
-        if len(self._open) >= self.limits.max_connections:
+        tally = self._calls.tally
+        if tally.total(WEBSOCKETS) >= self.limits.max_connections:
             self._metrics.refused.labels("connections").inc()
             raise HttpError(503, "too_many_connections", "no more connections are taken now")
         if request.transport is None:
@@ -193,6 +195,7 @@ class WebSockets:
         except AudioModelError as error:
             raise HttpError(400, "bad_request", str(error)) from error
         self._open[socket] = speaker
+        tally.add(WEBSOCKETS, 1)
         gauge = self._metrics.connections.labels(dialect.name)
         gauge.inc()
         try:
@@ -201,6 +204,7 @@ class WebSockets:
             await self._listen(response, socket, speaker)
         finally:
             self._open.pop(socket, None)
+            tally.add(WEBSOCKETS, -1)
             gauge.dec()
             self._end_call(speaker)
             await socket.end()

@@ -1,7 +1,9 @@
 """Events as they happen, for readers of ``GET /v1/events``.
 
-Server-sent events: WHATWG HTML, "Server-sent events". Each has an id. A reader that comes back with
-``Last-Event-ID`` gets the events that it missed, as far as the ring of recent events reaches.
+Server-sent events: WHATWG HTML, "Server-sent events". The id of a message says how far its reader
+has come with each process of the port: ``RUN-NUMBER,RUN-NUMBER``. A reader that comes back with it
+as ``Last-Event-ID``, to whichever process, gets the events that it missed, as far as the rings of
+recent events reach.
 """
 
 import asyncio
@@ -14,6 +16,8 @@ from audio_model.gateway.events import Event
 
 MAX_RECENT = 1000
 MAX_UNREAD = 1000
+MAX_RUNS = 300
+"""In an id: of processes that are there, and some that were."""
 
 
 @dataclass(frozen=True)
@@ -35,33 +39,81 @@ class Filter:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Told:
+    """An event as a reader is told it."""
+
+    run: str
+    """Of the process whose event it is: another one each time that a server starts."""
+    number: int
+    """One more for each event of the run."""
+    kind: str = ""
+    """Empty: nothing is told but how far the run has come."""
+    body: bytes = b""
+    """As JSON."""
+
+
+class Position:
+    """How far a reader has come with the events of each run."""
+
+    def __init__(self, last_id: str = "") -> None:
+        """Read a message's id. What can't be read in it counts as nothing read."""
+        self._seen: dict[str, int] = {}
+        for one in last_id.split(",")[:MAX_RUNS]:
+            run, _, digits = one.rpartition("-")
+            if run and digits.isascii() and digits.isdigit():
+                self._seen[run] = int(digits[:18])
+
+    def __str__(self) -> str:
+        """Return the id of a message."""
+        return ",".join(f"{run}-{number}" for run, number in self._seen.items())
+
+    def of(self, run: str) -> int:
+        """Return the number of the last event of a run that was read; 0 for none."""
+        return self._seen.get(run, 0)
+
+    def move(self, told: Told) -> None:
+        """Read an event."""
+        # The run that has told something last stands last.
+        self._seen.pop(told.run, None)
+        self._seen[told.run] = told.number
+        if len(self._seen) > MAX_RUNS:
+            del self._seen[next(iter(self._seen))]
+
+
 class Reader:
     """One reader's events that it has not read yet."""
 
-    def __init__(self, wanted: Filter, missed: Iterator[bytes], drop: Callable[[], None]) -> None:
+    def __init__(self, wanted: Filter, last_id: str | None, drop: Callable[[], None]) -> None:
         """Begin to read.
 
         Args:
-            missed: events that come first.
+            last_id: of the last message that the reader has seen; None for a new one.
             drop: called when more than MAX_UNREAD are unread: cut the connection.
         """
-        self._wanted, self._drop = wanted, drop
-        self._unread: deque[bytes] = deque(missed)
+        self.wanted, self._drop = wanted, drop
+        self.resumes, self.position = last_id is not None, Position(last_id or "")
+        self._unread: deque[Told] = deque()
         self._wake = asyncio.Event()
         self.ended = False
         """Whether nothing more will come."""
 
-    def put(self, event: Event, message: bytes) -> None:
-        """Add an event if it is wanted, or drop a reader that is too slow."""
-        if self.ended or not self._wanted.admits(event):
+    def put(self, told: Told) -> None:
+        """Add an event that is wanted, or drop a reader that is too slow."""
+        if self.ended:
             return
         if len(self._unread) >= MAX_UNREAD:
             self._unread.clear()
             self.end()
             self._drop()
             return
-        self._unread.append(message)
+        self._unread.append(told)
         self._wake.set()
+
+    @property
+    def crowded(self) -> bool:
+        """Return whether who can wait is to put nothing more for now."""
+        return len(self._unread) >= MAX_UNREAD // 2
 
     def end(self) -> None:
         """Add nothing more to what is unread."""
@@ -77,41 +129,48 @@ class Reader:
                     await self._wake.wait()
             except TimeoutError:
                 return b""
-        messages = b"".join(self._unread)
+        messages = b"".join(map(self._message, self._unread))
         self._unread.clear()
         return messages
+
+    def _message(self, told: Told) -> bytes:
+        self.position.move(told)
+        seen = str(self.position).encode()
+        if not told.kind:
+            # Without data, so no event for the reader: its next Last-Event-ID alone.
+            return b"id: %s\n\n" % seen
+        return b"id: %s\nevent: %s\ndata: %s\n\n" % (seen, told.kind.encode(), told.body)
 
 
 class Feed:
     """Gives each event to all readers, and remembers the recent ones."""
 
     def __init__(self, max_recent: int = MAX_RECENT) -> None:
-        # Ids of another run of the server must not be taken for ours.
         self._run = secrets.token_hex(4)
         self._number = 0
-        self._recent: deque[tuple[int, Event, bytes]] = deque(maxlen=max_recent)
+        self._recent: deque[tuple[Event, Told]] = deque(maxlen=max_recent)
         self._readers: set[Reader] = set()
-
-    def __len__(self) -> int:
-        return len(self._readers)
+        self._ended = False
 
     def add(self, event: Event, body: bytes) -> None:
         """Send an event to all readers."""
         self._number += 1
-        message = b"id: %s-%d\nevent: %s\ndata: %s\n\n" % (
-            self._run.encode(),
-            self._number,
-            event.kind.encode(),
-            body,
-        )
-        self._recent.append((self._number, event, message))
+        told = Told(self._run, self._number, event.kind, body)
+        self._recent.append((event, told))
         for reader in self._readers:
-            reader.put(event, message)
+            if reader.wanted.admits(event):
+                reader.put(told)
 
     def open(self, wanted: Filter, last_id: str | None, drop: Callable[[], None]) -> Reader:
-        """Begin a reader. ``last_id`` is the id of the last event that it has seen."""
-        missed = iter(()) if last_id is None else self._since(last_id, wanted)
-        reader = Reader(wanted, missed, drop)
+        """Begin a reader. ``last_id`` is of the last message that it has seen."""
+        reader = Reader(wanted, last_id, drop)
+        if reader.resumes:
+            for told in self._since(reader.position.of(self._run), wanted):
+                reader.put(told)
+        else:
+            reader.put(Told(self._run, self._number))
+        if self._ended:
+            reader.end()
         self._readers.add(reader)
         return reader
 
@@ -121,16 +180,14 @@ class Feed:
 
     def end(self) -> None:
         """End the feed. Readers end when they have read what is there."""
+        self._ended = True
         for reader in self._readers:
             reader.end()
 
-    def _since(self, last_id: str, wanted: Filter) -> Iterator[bytes]:
-        run, _, digits = last_id.rpartition("-")
-        known = run == self._run and digits.isascii() and digits.isdigit()
-        seen = int(digits[:18]) if known else 0
-        for number, event, message in self._recent:
-            if number > seen and wanted.admits(event):
-                yield message
+    def _since(self, seen: int, wanted: Filter) -> Iterator[Told]:
+        for event, told in self._recent:
+            if told.number > seen and wanted.admits(event):
+                yield told
 
 
 EventSink = Callable[[Event, bytes], None]

@@ -2,7 +2,7 @@
 
 import math
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable
 from itertools import islice
 from time import monotonic
 
@@ -19,50 +19,88 @@ times the usual kilobyte.
 """
 
 
-class CallRecord:
-    """The latest event of each leg of a call, as JSON; of several final ones, the surest.
+class LegRecord(msgspec.Struct):
+    """What was said of a leg last, and the surest of its final events.
 
-    A leg has several where its stream broke and another one of the same call took its place.
+    A leg has several final events where its stream broke and another one of the same call took its
+    place, maybe in another process.
     """
 
-    __slots__ = ("final", "heard_at", "legs", "surest")
+    kind: EventKind
+    """Of the latest event."""
+    latest: bytes
+    """The latest event, as JSON."""
+    heard_at: float
+    """When it came, by the clock of all processes of this machine."""
+    final: bool = False
+    """Whether nothing but revisions came after a final event."""
+    surest: bytes = b""
+    """The surest final event, as JSON; empty if there was none."""
+    sureness: tuple[int, float, float] = (-1, 0.0, 0.0)
 
-    def __init__(self) -> None:
-        self.legs: dict[str, bytes] = {}
-        self.final: set[str] = set()
-        self.surest: dict[str, tuple[tuple[int, float, float], bytes]] = {}
-        """How sure a leg's surest final event is, and itself."""
-        self.heard_at = 0.0
-
-    def add(self, event: Event, body: bytes) -> None:
-        """Take an event, and itself as JSON."""
-        leg = event.leg
-        if event.kind is EventKind.REVISED:
-            self.legs[leg] = body
-            return
-        if event.kind is not EventKind.FINAL:
-            self.final.discard(leg)
-            self.legs[leg] = body
-            return
-        self.final.add(leg)
-        sureness = _sureness(event)
-        if leg not in self.surest or sureness >= self.surest[leg][0]:
-            self.surest[leg] = sureness, body
-        self.legs[leg] = self.surest[leg][1]
+    @property
+    def shown(self) -> bytes:
+        """Return the event that stands for the leg, as JSON."""
+        return self.surest if self.kind is EventKind.FINAL else self.latest
 
     @property
     def n_bytes(self) -> int:
         """Return the size of the events in bytes."""
-        finals = (body for leg, (_, body) in self.surest.items() if body is not self.legs[leg])
-        return sum(map(len, self.legs.values())) + sum(map(len, finals))
+        return len(self.surest) + (0 if self.kind is EventKind.FINAL else len(self.latest))
 
-    def as_dict(self, call_id: str) -> dict[str, object]:
+    def merged(self, other: "LegRecord") -> "LegRecord":
+        """Return what both of them know."""
+        older, newer = sorted((self, other), key=lambda leg: leg.heard_at)
+        surest = max((newer, older), key=lambda leg: leg.sureness)
+        return LegRecord(
+            newer.kind,
+            newer.latest,
+            newer.heard_at,
+            newer.final or (newer.kind is EventKind.REVISED and older.final),
+            surest.surest,
+            surest.sureness,
+        )
+
+
+class CallRecord(msgspec.Struct):
+    """A call, and its legs by their names."""
+
+    tenant: str
+    id: str
+    legs: dict[str, LegRecord] = {}
+
+    @property
+    def heard_at(self) -> float:
+        """Return when the latest event came."""
+        return max(leg.heard_at for leg in self.legs.values())
+
+    @property
+    def n_bytes(self) -> int:
+        """Return the size of the events in bytes."""
+        return sum(leg.n_bytes for leg in self.legs.values())
+
+    def add(self, name: str, leg: LegRecord) -> None:
+        """Take what is known of a leg."""
+        before = self.legs.get(name)
+        self.legs[name] = leg if before is None else before.merged(leg)
+
+    def as_dict(self) -> dict[str, object]:
         """Return the call for JSON."""
         return {
-            "call": call_id,
-            "finished": len(self.final) == len(self.legs),
-            "legs": {name: msgspec.Raw(event) for name, event in self.legs.items()},
+            "call": self.id,
+            "finished": all(leg.final for leg in self.legs.values()),
+            "legs": {name: msgspec.Raw(leg.shown) for name, leg in self.legs.items()},
         }
+
+
+def merged(records: Iterable[CallRecord]) -> list[CallRecord]:
+    """Return the calls of several processes, each call once, what was heard last first."""
+    calls: dict[tuple[str, str], CallRecord] = {}
+    for record in records:
+        call = calls.setdefault((record.tenant, record.id), CallRecord(record.tenant, record.id))
+        for name, leg in record.legs.items():
+            call.add(name, leg)
+    return sorted(calls.values(), key=lambda call: call.heard_at, reverse=True)
 
 
 class History:
@@ -76,7 +114,7 @@ class History:
         clock: Callable[[], float] = monotonic,
     ) -> None:
         self._calls: OrderedDict[tuple[str, str], CallRecord] = OrderedDict()
-        """By tenant and id, which another tenant may have given as well."""
+        """By tenant and id, which another tenant may have given as well; the latest last."""
         self._tenants: set[str] = set()
         self._max_calls, self._max_seconds, self._clock = max_calls, max_seconds, clock
         self._max_bytes, self._bytes = max_bytes, 0
@@ -87,34 +125,46 @@ class History:
 
     def add(self, event: Event, body: bytes) -> None:
         """Take an event, and itself as JSON."""
-        key = event.call.tenant, event.call.id
-        self._tenants.add(event.call.tenant)
-        record = self._calls.setdefault(key, CallRecord())
-        record.heard_at = self._clock()
-        before = record.n_bytes
-        record.add(event, body)
-        self._bytes += record.n_bytes - before
-        self._calls.move_to_end(key)
+        leg = LegRecord(event.kind, body, self._clock())
+        if event.kind is EventKind.FINAL:
+            leg.final, leg.surest, leg.sureness = True, body, _sureness(event)
+        self._add(event.call.tenant, event.call.id, event.leg, leg)
+        self._calls.move_to_end((event.call.tenant, event.call.id))
         self._forget()
 
-    def get(self, call_id: str, tenant: str | None = None) -> dict[str, object] | None:
-        """Return a call for JSON; None if no call is known by this id.
+    def take(self, records: Iterable[CallRecord]) -> None:
+        """Take over what another process knows."""
+        for record in records:
+            for name, leg in record.legs.items():
+                self._add(record.tenant, record.id, name, leg)
+        self._calls = OrderedDict(sorted(self._calls.items(), key=lambda item: item[1].heard_at))
+        self._forget()
+
+    def find(self, call_id: str, tenant: str | None = None) -> CallRecord | None:
+        """Return a call; None if no call is known by this id.
 
         ``tenant`` limits the search to its calls. Without one, the latest call of anybody counts.
         """
         self._forget()
         keys = [(each, call_id) for each in (self._tenants if tenant is None else (tenant,))]
         found = [self._calls[key] for key in keys if key in self._calls]
-        if not found:
-            return None
-        return max(found, key=lambda record: record.heard_at).as_dict(call_id)
+        return max(found, key=lambda record: record.heard_at, default=None)
 
-    def recent(self, limit: int, tenant: str | None = None) -> Iterator[dict[str, object]]:
-        """Yield calls, the one with the latest event first. ``tenant`` is as in `get`."""
+    def recent(self, limit: int | None, tenant: str | None = None) -> list[CallRecord]:
+        """Return calls, the one with the latest event first.
+
+        ``limit`` is how many at most; None for all. ``tenant`` is as in :meth:`find`.
+        """
         self._forget()
         theirs = (key for key in reversed(self._calls) if tenant in (None, key[0]))
-        for key in islice(theirs, limit):
-            yield self._calls[key].as_dict(key[1])
+        return [self._calls[key] for key in islice(theirs, limit)]
+
+    def _add(self, tenant: str, call_id: str, name: str, leg: LegRecord) -> None:
+        self._tenants.add(tenant)
+        record = self._calls.setdefault((tenant, call_id), CallRecord(tenant, call_id))
+        before = record.n_bytes
+        record.add(name, leg)
+        self._bytes += record.n_bytes - before
 
     def _forget(self) -> None:
         oldest = self._clock() - self._max_seconds

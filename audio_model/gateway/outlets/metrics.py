@@ -28,7 +28,8 @@ _LAG_BUCKETS = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5)
 class _Calls(Protocol):
     """The part of :class:`audio_model.gateway.calls.Calls` that metrics read."""
 
-    open_legs: int
+    @property
+    def open_legs(self) -> int: ...
 
     def queue_age(self) -> float: ...
 

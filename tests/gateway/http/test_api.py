@@ -23,7 +23,7 @@ from audio_model.formats import Encoding, RawFormat
 from audio_model.gateway import server
 from audio_model.gateway.events import CallInfo, Event, EventKind
 from audio_model.gateway.http import api as http
-from audio_model.gateway.http import scoring
+from audio_model.gateway.http import event_stream, scoring
 from audio_model.gateway.http.errors import HttpError
 from audio_model.gateway.http.scoring import raw_format_of
 from audio_model.gateway.outlets import feed
@@ -368,7 +368,7 @@ def test_events_come_as_they_happen_filtered_and_again_from_where_one_was() -> N
 def test_quiet_readers_get_comments_and_readers_are_limited(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(http, "KEEP_ALIVE_SECONDS", 0.02)
+    monkeypatch.setattr(event_stream, "KEEP_ALIVE_SECONDS", 0.02)
     monkeypatch.setattr(http, "MAX_READERS", 1)
 
     async def test() -> None:
@@ -398,7 +398,7 @@ def test_a_reader_that_does_not_read_is_dropped(monkeypatch: pytest.MonkeyPatch)
                 while await asyncio.wait_for(reader.read(1000), 2):
                     pass
                 raise ConnectionResetError
-            assert len(here.server.feed) == 0
+            assert here.server.api.n_readers == 0
             assert (await here.metrics())["audio_model_slow_readers_total"] == 1
             writer.close()
             await asyncio.gather(writer.wait_closed(), return_exceptions=True)

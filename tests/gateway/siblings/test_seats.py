@@ -1,0 +1,137 @@
+"""The place where processes of one port find each other, and what they read there of each other."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from audio_model.errors import UsageError
+from audio_model.gateway.siblings import counts, seats
+from audio_model.gateway.siblings.seats import Seats, folder_of
+
+ROOT = Path(__file__).parents[3]
+HOLDS_A_SEAT = """
+import sys, time
+from pathlib import Path
+from audio_model.gateway.siblings.seats import Seats
+seats = Seats(Path(sys.argv[1]))
+seats.tell("legs", 7)
+print(seats.number, flush=True)
+time.sleep(60)
+"""
+
+
+def test_each_takes_the_lowest_seat_and_reads_what_the_others_have(tmp_path: Path) -> None:
+    first, second, third = Seats(tmp_path), Seats(tmp_path), Seats(tmp_path)
+    for each in (first, second, third):
+        each.look()
+    assert [first.number, second.number, third.number] == [0, 1, 2]
+    assert (first.others, second.others, third.others) == ((1, 2), (0, 2), (0, 1))
+    assert first.elsewhere("legs") == 0
+    second.tell("legs", 3)
+    third.tell("legs", 4)
+    third.tell("legs of acme", 2)
+    assert (first.elsewhere("legs"), second.elsewhere("legs"), third.elsewhere("legs")) == (7, 4, 3)
+    assert (first.elsewhere("legs of acme"), third.elsewhere("legs of acme")) == (2, 0)
+    second.leave()
+    first.look()
+    assert (first.others, first.elsewhere("legs")) == ((2,), 4)
+    # A seat that was given back is taken again, and its numbers begin anew.
+    again = Seats(tmp_path)
+    first.look()
+    assert (again.number, first.others, first.elsewhere("legs")) == (1, (1, 2), 4)
+    again.tell("legs of bolt", 1)
+    again.tell("legs", 5)
+    assert (first.elsewhere("legs"), first.elsewhere("legs of bolt")) == (9, 1)
+    for each in (first, third, again):
+        each.leave()
+
+
+def test_a_process_that_is_killed_or_stopped_leaves_its_seat_or_keeps_it(tmp_path: Path) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-c", HOLDS_A_SEAT, str(tmp_path)], stdout=subprocess.PIPE, cwd=ROOT
+    )
+    with process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"0\n"
+        here = Seats(tmp_path)
+        assert (here.number, here.others, here.elsewhere("legs")) == (1, (0,), 7)
+        process.send_signal(signal.SIGSTOP)
+        began = time.monotonic()
+        here.look()
+        # Its legs are open all the same, and nobody waits for it.
+        assert (here.others, here.elsewhere("legs")) == ((0,), 7)
+        assert time.monotonic() - began < 0.5
+        process.kill()
+        process.wait()
+        here.look()
+        assert (here.others, here.elsewhere("legs")) == ((), 0)
+        here.leave()
+
+
+def test_a_folder_that_is_deleted_is_noticed(tmp_path: Path) -> None:
+    first = Seats(tmp_path)
+    assert not first.lost
+    (tmp_path / "0").unlink()
+    assert first.lost
+    second = Seats(tmp_path)
+    assert (second.number, second.others) == (0, ())
+    # The first one takes a seat again, and both see each other.
+    again = Seats(tmp_path)
+    again.tell("legs", 2)
+    second.look()
+    assert (again.number, second.elsewhere("legs")) == (1, 2)
+    first.leave()
+    second.look()
+    assert second.others == (1,)
+    again.leave()
+    second.leave()
+
+
+def test_no_more_processes_than_there_are_seats(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(seats, "MAX_SEATS", 1)
+    only = Seats(tmp_path)
+    with pytest.raises(UsageError, match="1 processes share this port"):
+        Seats(tmp_path)
+    only.leave()
+
+
+def test_more_kinds_than_there_is_room_for_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(counts, "MAX_KINDS", 2)
+    monkeypatch.setattr(counts, "_BYTES", 32)
+    seat = Seats(tmp_path)
+    seat.tell("a", 1)
+    seat.tell("b", 1)
+    with pytest.raises(UsageError, match="more than 2 tenants"):
+        seat.tell("c", 1)
+    seat.tell("a", 2)
+    seat.leave()
+
+
+def test_the_folder_is_of_the_address_and_of_nobody_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("RUNTIME_DIRECTORY", raising=False)
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    folder = folder_of("::1", 8080)
+    assert folder == tmp_path / "audio-model" / "::1-8080"
+    assert folder.stat().st_mode & 0o777 == 0o700
+    assert folder_of("127.0.0.1", 8080) != folder
+    monkeypatch.setenv("RUNTIME_DIRECTORY", f"{tmp_path}/service:{tmp_path}/other")
+    assert folder_of("::1", 8080) == tmp_path / "service" / "audio-model" / "::1-8080"
+    monkeypatch.delenv("RUNTIME_DIRECTORY")
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path / ("x" * 90)))
+    with pytest.raises(UsageError, match="too long"):
+        folder_of("::1", 8080)
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    monkeypatch.setattr(os, "geteuid", lambda: 12345)
+    with pytest.raises(UsageError, match="another user's"):
+        folder_of("::1", 8080)
