@@ -109,7 +109,7 @@ class Calls:
 
     @property
     def open_legs(self) -> int:
-        """How many legs this process owes a final event."""
+        """Return how many legs this process owes a final event."""
         return self.tally.own(LEGS)
 
     @property

@@ -1,12 +1,15 @@
 """Tenants that share a server: each has its token, terms, webhook and calls."""
 
 import asyncio
+import base64
+import hmac
 import json
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import aiohttp
 import numpy as np
@@ -191,8 +194,21 @@ def test_events_go_to_their_tenants_webhook_and_readers(tenants: Path, model_pat
         ("deadline_seconds = 3", "must be in the table of a tenant"),
         ("[a]\ndeadline_seconds = 3", r"\[a\]: token_file is missing"),
         ('["a b"]', "letters, digits"),
-        ('[a]\ntoken_file = "{own}"\n', "has the token of --token-file"),
-        ('[a]\ntoken_file = "{key}"\n[b]\ntoken_file = "{key}"', "same token"),
+        ('[a]\ntoken_file = "{own}"\n', "has the secret of --token-file"),
+        (
+            '[a]\ntoken_file = "{key}"\ntwilio_auth_token_file = "{own}"\n'
+            '[b]\ntoken_file = "{acme}"\ntwilio_auth_token_file = "{own}"',
+            r"\[b\]: twilio_auth_token_file: \[a\] has the same secret",
+        ),
+        (
+            '[a]\ntoken_file = "{key}"\nplivo_auth_token_file = "{acme}"\n',
+            "a has the secret of --plivo-auth-token-file",
+        ),
+        (
+            '[a]\ntoken_file = "{key}"\ngenesys_client_secret_file = "{key}"',
+            "needs genesys_api_key",
+        ),
+        ('[a]\ntoken_file = "{key}"\n[b]\ntoken_file = "{key}"', "has the same secret"),
         ('[a]\ntoken_file = "{key}"\ndeadline = 3', "no option 'deadline'; deadline_seconds is"),
         ('[a]\ntoken_file = "{key}"\nmax_legs = 0', r"\[a\]: max_legs: must be a whole number"),
         ('[a]\ntoken_file = "{key}"\nwebhook_url = "http://x"', "one needs the other"),
@@ -202,9 +218,99 @@ def test_events_go_to_their_tenants_webhook_and_readers(tenants: Path, model_pat
 )
 def test_a_file_that_can_not_be_meant_is_refused(tenants: Path, text: str, says: str) -> None:
     folder = tenants.parent
-    tenants.write_text(text.format(own=folder / "own", key=folder / "key") if "{" in text else text)
+    files = {name: folder / name for name in ("own", "key", "acme")}
+    tenants.write_text(text.format(**files) if "{" in text else text)
     with pytest.raises(UsageError, match=says):
-        settings_of("--tenants", str(tenants), "--token-file", str(folder / "own"))
+        settings_of(
+            *("--tenants", str(tenants), "--token-file", str(folder / "own")),
+            *("--plivo-auth-token-file", str(folder / "acme")),
+        )
+
+
+def by_twilio(url: str, secret: str) -> dict[str, str]:
+    return {"X-Twilio-Signature": hmac64(secret.encode(), url, "sha1")}
+
+
+def by_plivo(url: str, secret: str) -> dict[str, str]:
+    signed = hmac64(secret.encode(), f"{url}.12345", "sha256")
+    return {"X-Plivo-Signature-V3-Nonce": "12345", "X-Plivo-Signature-V3": signed}
+
+
+def by_genesys(url: str, secret: str) -> dict[str, str]:
+    """The key is the secret backwards; the client secret is the secret in base64."""
+    headers = {
+        "X-API-KEY": secret[::-1],
+        "Audiohook-Organization-Id": "d7934305-0972-4844-938e-9060eef73d05",
+        "Audiohook-Correlation-Id": "e160e428-53e2-487c-977d-96989bf5c99d",
+        "Audiohook-Session-Id": "30b0e395-84d3-4570-ac13-9a62d8f514c0",
+    }
+    parts = urlsplit(url)
+    covered = {
+        "@request-target": parts.path,
+        "@authority": parts.netloc,
+        **{name.lower(): value for name, value in headers.items()},
+    }
+    names = " ".join(f'"{name}"' for name in covered)
+    parameters = f'({names});keyid="{secret[::-1]}";created={int(time.time())}'
+    lines = [f'"{name}": {value}' for name, value in covered.items()]
+    text = "\n".join([*lines, f'"@signature-params": {parameters}'])
+    headers["Signature-Input"] = f"sig1={parameters}"
+    headers["Signature"] = f"sig1=:{hmac64(secret.encode(), text, 'sha256')}:"
+    return headers
+
+
+def hmac64(key: bytes, text: str, digest: str) -> str:
+    return base64.b64encode(hmac.digest(key, text.encode(), digest)).decode()
+
+
+@pytest.mark.parametrize(
+    ("path", "sign"), [("/twilio", by_twilio), ("/plivo", by_plivo), ("/audiohook", by_genesys)]
+)
+def test_a_signed_call_is_the_tenants_whose_secret_signed_it(
+    path: str, sign: Callable[[str, str], dict[str, str]], tenants: Path, model_path: Path
+) -> None:
+    folder = tenants.parent
+    text = tenants.read_text()
+    for name in ("acme", "bolt", "own"):
+        (folder / f"{name}.auth").write_text(f"{name}-auth")
+        (folder / f"{name}.key").write_text(f"{name}-auth"[::-1])
+        (folder / f"{name}.secret").write_bytes(base64.b64encode(f"{name}-auth".encode()))
+        lines = [f'{each}_auth_token_file = "{folder}/{name}.auth"' for each in ("twilio", "plivo")]
+        lines += [f'genesys_api_key_file = "{folder}/{name}.key"']
+        lines += [f'genesys_client_secret_file = "{folder}/{name}.secret"']
+        text = text.replace(f"[{name}]\n", "\n".join([f"[{name}]", *lines, ""]))
+    tenants.write_text(text)
+    own = [
+        *("--twilio-auth-token-file", f"{folder}/own.auth"),
+        *("--plivo-auth-token-file", f"{folder}/own.auth"),
+        *("--genesys-api-key-file", f"{folder}/own.key"),
+        *("--genesys-client-secret-file", f"{folder}/own.secret"),
+    ]
+
+    async def whose(here: Running, headers: dict[str, str]) -> str:
+        """The tenant whose the call is that these headers open."""
+        async with here.client.ws_connect(path, headers=headers):
+            async with asyncio.timeout(5):
+                while not (open_ := list(here.server.websockets._open)):
+                    await asyncio.sleep(0.01)
+            assert open_[0].terms is not None
+            return open_[0].terms.tenant
+
+    async def test() -> None:
+        async with serving(*flags(tenants, model_path), *own) as here:
+            url = f"ws://127.0.0.1:{here.port}{path}"
+            for name, tenant in (("acme", "acme"), ("bolt", "bolt"), ("own", "")):
+                assert await whose(here, sign(url, f"{name}-auth")) == tenant
+                await asyncio.sleep(0.05)
+            with pytest.raises(aiohttp.WSServerHandshakeError, match="401"):
+                await whose(here, sign(url, "cord-auth"))
+            # A key of one and a signature of another are nobody's.
+            mixed = sign(url, "acme-auth") | {"X-API-KEY": "bolt-auth"[::-1]}
+            if path == "/audiohook":
+                with pytest.raises(aiohttp.WSServerHandshakeError, match="401"):
+                    await whose(here, mixed)
+
+    uvloop.run(test())
 
 
 def test_a_budget_that_the_model_does_not_know_is_refused_at_the_start(

@@ -13,7 +13,7 @@ from audio_model.gateway.asterisk.action import Action
 from audio_model.gateway.config import options, values
 from audio_model.gateway.config.options import Given, Titled
 from audio_model.gateway.config.telephony import Ami, Ari, Protocols
-from audio_model.gateway.config.tenants import Tenant, read_tenants
+from audio_model.gateway.config.tenants import Tenant, read_tenants, same_secret
 from audio_model.gateway.config.values import LogFormat, LogLevel, Secret
 from audio_model.known.recent import DEFAULT_CALLS, DEFAULT_DAYS, DEFAULT_HOURS, DEFAULT_RECORDINGS
 from audio_model.ranges.breaker import Policy
@@ -326,8 +326,9 @@ class Settings:
         if self.webhook.spool is not None and not self.webhook.url:
             raise UsageError("--webhook-spool needs --webhook-url")
         for tenant in access.tenants:
-            if tenant.token == access.token:
-                raise UsageError(f"--tenants: {tenant.name} has the token of --token-file")
+            if shared := same_secret(access, tenant):
+                flag = shared.replace("_", "-")
+                raise UsageError(f"--tenants: {tenant.name} has the secret of --{flag}-file")
         if access.genesys_client_secret is not None and access.genesys_api_key is None:
             raise UsageError("--genesys-client-secret-file needs --genesys-api-key-file")
         if self.ari.address is not None and self.protocols.audiosocket is None:

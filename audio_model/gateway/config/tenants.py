@@ -10,6 +10,9 @@ from audio_model.gateway.config import options, values
 from audio_model.gateway.config.options import Given
 from audio_model.gateway.config.values import Secret
 
+TELLING_SECRETS = ("token", "twilio_auth_token", "plivo_auth_token", "genesys_api_key")
+"""What tells whose a call is: no two may have the same."""
+
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 
 
@@ -34,6 +37,20 @@ class Tenant:
     max_legs: Annotated[
         int | None, Given(values.integer(1, 1_000_000), "N", "of its legs heard at once")
     ] = None
+    twilio_auth_token: Annotated[
+        Secret | None,
+        Given(values.secret_file, "FILE", "file of the auth token of its account or subaccount"),
+    ] = None
+    plivo_auth_token: Annotated[
+        Secret | None,
+        Given(values.secret_file, "FILE", "file of the auth token of its account or subaccount"),
+    ] = None
+    genesys_api_key: Annotated[
+        Secret | None, Given(values.secret_file, "FILE", "file of its integration's API key")
+    ] = None
+    genesys_client_secret: Annotated[
+        Secret | None, Given(values.secret_file, "FILE", "file of its integration's client secret")
+    ] = None
     webhook_url: Annotated[str, Given(values.url, "URL", "where its events are posted")] = ""
     webhook_secret: Annotated[
         Secret | None, Given(values.secret_file, "FILE", "file of the key that signs them")
@@ -56,9 +73,25 @@ def read_tenants(path_text: str) -> tuple[Tenant, ...]:
         tenant = Tenant(name, **options.read_table(Tenant, lines, where))
         if bool(tenant.webhook_url) is not (tenant.webhook_secret is not None):
             raise UsageError(f"{where}: webhook_url and webhook_secret_file: one needs the other")
+        if tenant.genesys_client_secret is not None and tenant.genesys_api_key is None:
+            raise UsageError(f"{where}: genesys_client_secret_file needs genesys_api_key_file")
         tenants.append(tenant)
-    tokens = [tenant.token for tenant in tenants]
-    for tenant in tenants:
-        if tokens.count(tenant.token) > 1:
-            raise UsageError(f"{path}: [{tenant.name}]: another tenant has the same token")
+    for at, tenant in enumerate(tenants):
+        for earlier in tenants[:at]:
+            if shared := same_secret(earlier, tenant):
+                raise UsageError(
+                    f"{path}: [{tenant.name}]: {shared}_file: [{earlier.name}] has the same secret"
+                )
     return tuple(tenants)
+
+
+def same_secret(one: object, other: object) -> str:
+    """Return the option by which a call could be both ones', or nothing.
+
+    Either is a tenant, or what has secrets by the same names.
+    """
+    for name in TELLING_SECRETS:
+        secret = getattr(one, name)
+        if secret is not None and secret == getattr(other, name):
+            return name
+    return ""

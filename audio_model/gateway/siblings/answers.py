@@ -22,12 +22,13 @@ def packed(records: list[CallRecord]) -> bytes:
 
 
 class Answers:
-    """Routes of the process's own calls, events and metrics."""
+    """The routes to a process's own calls, events and metrics."""
 
     def __init__(self, history: History, feed: Feed, metrics: Metrics) -> None:
         self._history, self._feed, self._metrics = history, feed, metrics
 
     def application(self) -> web.Application:
+        """Return the application with all routes."""
         application = web.Application(client_max_size=MAX_BODY_BYTES)
         router = application.router
         router.add_get("/recent", self._recent)

@@ -27,7 +27,8 @@ class Counts:
     """One process's numbers. Made by the process that counts, and by each that reads."""
 
     def __init__(self, file: int) -> None:
-        """
+        """Map a file into memory.
+
         Args:
             file: descriptor of the file, open for reading and writing; it may be closed then.
         """

@@ -62,14 +62,14 @@ class _Seat:
 
     @property
     def lost(self) -> bool:
-        """Whether the file was deleted: another one, or none, has its name."""
+        """Return whether the file was deleted: another one, or none, has its name."""
         try:
             return not os.path.samestat(os.fstat(self.file), self._path.stat())
         except OSError:
             return True
 
     def lock(self) -> bool:
-        """Take the lock unless another process has it; whether it was to be had."""
+        """Take the lock unless another process has it. Return whether it was to be had."""
         try:
             fcntl.flock(self.file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -78,7 +78,7 @@ class _Seat:
 
     @property
     def taken(self) -> bool:
-        """Whether a process that lives has the lock."""
+        """Return whether a process that lives has the lock."""
         try:
             fcntl.flock(self.file, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -87,6 +87,7 @@ class _Seat:
         return False
 
     def close(self) -> None:
+        """Give the lock back."""
         # The memory that is mapped holds the file open, and so the lock, too.
         fcntl.flock(self.file, fcntl.LOCK_UN)
         os.close(self.file)
@@ -128,7 +129,7 @@ class Seats:
 
     @property
     def lost(self) -> bool:
-        """Whether somebody deleted the seat, so that new processes do not find this one."""
+        """Return whether somebody deleted the seat, so that new processes do not find this one."""
         return self._own.lost
 
     def look(self) -> None:

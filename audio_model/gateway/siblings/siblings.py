@@ -56,12 +56,12 @@ class Siblings:
 
     @property
     def number(self) -> int:
-        """Which one of the processes this is."""
+        """Return which one of the processes this is."""
         return self._seats.number
 
     @property
     def others(self) -> tuple[int, ...]:
-        """The numbers of the other ones that live."""
+        """Return the numbers of the other ones that live."""
         return self._seats.others
 
     def client(self, number: int) -> aiohttp.ClientSession:

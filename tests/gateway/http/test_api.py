@@ -355,10 +355,11 @@ def test_events_come_as_they_happen_filtered_and_again_from_where_one_was() -> N
             url = "/v1/events?event=final"
             async with here.client.get(url, headers=headers) as again:
                 assert await next_event(again) == second
-            # Of another run of the server: all that is known.
+            # Of another run of the server, or of another process: all that is known here.
             headers = {"Last-Event-ID": "0badc0de-99"}
             async with here.client.get(url, headers=headers) as again:
-                assert await next_event(again) == first
+                event = await next_event(again)
+                assert event == {**first, "id": f"0badc0de-99,{first['id']}"}
             async with here.client.get("/v1/events?event=nothing") as response:
                 assert await error_of(response) == (400, "bad_request")
 
@@ -373,9 +374,9 @@ def test_quiet_readers_get_comments_and_readers_are_limited(
 
     async def test() -> None:
         async with serving() as here, here.client.get("/v1/events") as response:
-            for _ in range(3):
-                assert (await response.content.readline()).startswith(b":")
-                await response.content.readline()
+            for begins in (b": events follow", b"id: ", b": no events", b": no events"):
+                assert (await response.content.readline()).startswith(begins)
+                assert await response.content.readline() == b"\n"
             async with here.client.get("/v1/events") as refused:
                 assert await error_of(refused) == (503, "too_many_readers")
 

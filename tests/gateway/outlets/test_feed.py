@@ -108,7 +108,8 @@ def test_the_end_comes_after_what_is_unread() -> None:
         feed.end()
         assert reader.ended
         assert await ids(reader) == [1]
-        waiting = feed.open(Filter(), None, never)
+        feed = Feed()
+        waiting = feed.open(Filter(), "", never)
         task = asyncio.create_task(waiting.read(60))
         await asyncio.sleep(0)
         feed.end()
