@@ -36,7 +36,7 @@ class Siblings:
     """Who else serves this port. Made by :meth:`join`; used in the event loop's thread alone."""
 
     def __init__(self, host: str, port: int, answers: Answers, tally: Tally) -> None:
-        """Raises UsageError if the processes have no place to meet, or there is no seat."""
+        """Take a seat. Raises UsageError if there is none, or no place to meet."""
         self._where = host, port
         self._answers, self._tally = answers, tally
         self._seats = Seats(folder_of(host, port))
