@@ -23,16 +23,19 @@ def hear(node: Node, answer: Answer) -> None:
     node.add_evidence(gain, 0.0)
 
 
+MOST = 1500
+
+
 def run_until(
     threshold: float, share: float, rng: random.Random, rates: DetectorRates = TEST.rates
 ) -> int:
-    """Calls until a range that nobody knows reaches a threshold; 5,000 if it does not before."""
+    """Calls until a range that nobody knows reaches a threshold; ``MOST`` if it does not before."""
     node = Node("952137", 0.0, 0.0)
-    for n in range(1, 5000):
+    for n in range(1, MOST):
         hear(node, said(rng.random() < share, rng, rates))
         if node.evidence >= threshold:
             return n
-    return 5000
+    return MOST
 
 
 @pytest.mark.parametrize("rates", [TEST.rates, LINE])

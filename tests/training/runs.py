@@ -36,9 +36,16 @@ workers = 1
 
 
 def write(folder: Path, *, voices: int = 5, seconds: float = 3.2) -> tuple[Path, Path]:
-    """Four corpora of so many voices that judge, four voices to learn from, and what came of it.
+    """Write a run as :func:`unevaluated` does, and evaluate it. Returns the run and its config."""
+    run, file_of_config = unevaluated(folder, voices=voices, seconds=seconds)
+    evaluate.evaluate_run(config.load(file_of_config), run, draws=10)
+    return run, file_of_config
 
-    Returns the evaluated run and its config.
+
+def unevaluated(folder: Path, *, voices: int = 5, seconds: float = 3.2) -> tuple[Path, Path]:
+    """Write four corpora of so many voices that judge, four voices to learn from, and a run.
+
+    Returns the run, whose network has no rule yet, and its config.
     """
     _write_manifest(folder, "learnt", range(900, 904), seconds)
     _write_manifest(folder, "unmet", range(2 * voices), seconds)
@@ -51,7 +58,6 @@ def write(folder: Path, *, voices: int = 5, seconds: float = 3.2) -> tuple[Path,
         readout.checkpoint(), manifest_hash=Corpus.load(settings).manifest.hash, decision=None
     )
     trained.save(run / CHECKPOINT)
-    evaluate.evaluate_run(settings, run, draws=10)
     return run, file_of_config
 
 

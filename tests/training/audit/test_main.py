@@ -9,11 +9,10 @@ import numpy as np
 import pytest
 
 from tests.training import runs
-from training import checkpoint, config
+from training import config
 from training.audit import __main__ as command
 from training.audit.changes import CHANGES
 from training.augment import from_db
-from training.checkpoint import CHECKPOINT
 from training.data.corpus import Corpus
 from training.data.nuisance import NAMES, measure
 from training.evaluate import judgement_of
@@ -85,8 +84,6 @@ def test_nuisances_stand_beside_the_take_that_they_were_measured_of(run: Path) -
 def test_a_run_that_was_not_evaluated_is_refused(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    run, file_of_config = runs.write(tmp_path, voices=3, seconds=0.5)
-    path = run / CHECKPOINT
-    replace(checkpoint.load(path), decision=None).save(path)
+    run, file_of_config = runs.unevaluated(tmp_path, voices=3, seconds=0.5)
     assert command.main([str(run), "--config", str(file_of_config)]) == 2
     assert "run training.evaluate first" in capsys.readouterr().err

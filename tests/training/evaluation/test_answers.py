@@ -1,5 +1,6 @@
 """Answers are kept as they were given, and given anew when they depend on something else."""
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -103,8 +104,13 @@ def test_thinning_spreads_over_a_corpus() -> None:
     assert chosen == [*(f"{n:03}" for n in range(0, 160, 10)), "b0"]
 
 
-def judged_run(folder: Path) -> tuple[Config, Corpus, Checkpoint]:
+Judged = tuple[Config, Corpus, Checkpoint]
+
+
+@pytest.fixture(scope="module")
+def judged_run(tmp_path_factory: pytest.TempPathFactory) -> Judged:
     """A run whose test split judges it, and its network."""
+    folder = tmp_path_factory.mktemp("run")
     clips.write_corpus(folder, voices=6, seconds=0.8)
     config = folder / "c.toml"
     config.write_text(
@@ -117,10 +123,26 @@ def judged_run(folder: Path) -> tuple[Config, Corpus, Checkpoint]:
     return settings, corpus, replace(readout.checkpoint(), manifest_hash=corpus.manifest.hash)
 
 
+@pytest.fixture(scope="module")
+def kept_file(judged_run: Judged, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The file of the run's answers."""
+    settings, corpus, trained = judged_run
+    folder = tmp_path_factory.mktemp("answers")
+    answers_of(trained, corpus, settings, folder)
+    return folder / answers.FILE_NAME
+
+
+@pytest.fixture
+def kept(judged_run: Judged, kept_file: Path, tmp_path: Path) -> Answers:
+    """The run's answers, whose file lies in the test's own folder as well."""
+    shutil.copy(kept_file, tmp_path)
+    return answers.load(kept_file, judged_run[1].judged)
+
+
 def test_the_clips_that_judge_are_listened_to_once(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    judged_run: Judged, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    settings, corpus, trained = judged_run(tmp_path)
+    settings, corpus, trained = judged_run
     listened = []
     listen_to = answers.listen_to
 
@@ -137,9 +159,10 @@ def test_the_clips_that_judge_are_listened_to_once(
 
 
 @pytest.mark.parametrize("damage", ["a column is missing", "a number is damaged"])
-def test_damaged_answers_of_the_right_identity_are_given_anew(tmp_path: Path, damage: str) -> None:
-    settings, corpus, trained = judged_run(tmp_path)
-    kept = answers_of(trained, corpus, settings, tmp_path)
+def test_damaged_answers_of_the_right_identity_are_given_anew(
+    judged_run: Judged, kept: Answers, tmp_path: Path, damage: str
+) -> None:
+    settings, corpus, trained = judged_run
     file = tmp_path / answers.FILE_NAME
     with np.load(file) as columns:
         content = {name: columns[name] for name in columns.files}
@@ -158,10 +181,9 @@ def test_damaged_answers_of_the_right_identity_are_given_anew(tmp_path: Path, da
 
 @pytest.mark.parametrize("change", ["weights", "line", "seed", "damaged"])
 def test_they_are_given_anew_when_they_depend_on_something_else(
-    tmp_path: Path, change: str
+    judged_run: Judged, kept: Answers, tmp_path: Path, change: str
 ) -> None:
-    settings, corpus, trained = judged_run(tmp_path)
-    answers_of(trained, corpus, settings, tmp_path)
+    settings, corpus, trained = judged_run
     file = tmp_path / answers.FILE_NAME
     if change == "weights":
         trained = replace(readout.checkpoint(seed=1), manifest_hash=trained.manifest_hash)
@@ -177,9 +199,10 @@ def test_they_are_given_anew_when_they_depend_on_something_else(
     assert equal(answers.load(file, corpus.judged), anew)
 
 
-def test_they_are_given_anew_when_clips_that_they_name_judge_no_more(tmp_path: Path) -> None:
-    settings, corpus, trained = judged_run(tmp_path)
-    kept = answers_of(trained, corpus, settings, tmp_path)
+def test_they_are_given_anew_when_clips_that_they_name_judge_no_more(
+    judged_run: Judged, kept: Answers, tmp_path: Path
+) -> None:
+    settings, corpus, trained = judged_run
     gone = corpus.judged[0]
     fewer = replace(corpus.manifest, clips=tuple(c for c in corpus.manifest.clips if c != gone))
     test = tuple(clip for clip in corpus.split.test if clip != gone)
@@ -189,8 +212,10 @@ def test_they_are_given_anew_when_clips_that_they_name_judge_no_more(tmp_path: P
 
 
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04 no archive"])
-def test_what_keeps_no_answers_is_listened_to_anew(tmp_path: Path, content: bytes) -> None:
-    settings, corpus, trained = judged_run(tmp_path)
+def test_what_keeps_no_answers_is_listened_to_anew(
+    judged_run: Judged, tmp_path: Path, content: bytes
+) -> None:
+    settings, corpus, trained = judged_run
     (tmp_path / answers.FILE_NAME).write_bytes(content)
     given = answers_of(trained, corpus, settings, tmp_path)
     assert given.heard
@@ -198,10 +223,9 @@ def test_what_keeps_no_answers_is_listened_to_anew(tmp_path: Path, content: byte
 
 
 def test_how_the_decision_is_fitted_is_no_other_question(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    judged_run: Judged, kept: Answers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    settings, corpus, trained = judged_run(tmp_path)
-    kept = answers_of(trained, corpus, settings, tmp_path)
+    settings, corpus, trained = judged_run
     fitted = replace(settings, calibration=replace(settings.calibration, cautions=(0.0,)))
     monkeypatch.setattr(answers, "listen_to", None)
     assert equal(answers_of(trained, corpus, fitted, tmp_path), kept)

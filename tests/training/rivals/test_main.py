@@ -1,14 +1,11 @@
 """The table of a toy run."""
 
 import json
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from tests.training import runs
-from training import checkpoint
-from training.checkpoint import CHECKPOINT
 from training.rivals import __main__ as command
 from training.rivals import plain_cnn
 from training.rivals.compare import all_rivals
@@ -35,8 +32,6 @@ def test_rivals_stand_beside_our_network(tmp_path: Path, monkeypatch: pytest.Mon
 def test_a_run_that_is_not_evaluated_is_refused(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    run, config = runs.write(tmp_path, voices=3, seconds=0.5)
-    trained = checkpoint.load(run / CHECKPOINT)
-    replace(trained, decision=None).save(run / CHECKPOINT)
+    run, config = runs.unevaluated(tmp_path, voices=3, seconds=0.5)
     assert command.main([str(run), "--config", str(config)]) == 2
     assert "training.evaluate" in capsys.readouterr().err
