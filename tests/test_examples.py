@@ -24,7 +24,9 @@ from xml.etree import ElementTree
 
 import pytest
 
+from audio_model import audio
 from audio_model.decision import Reason, VerdictKind
+from audio_model.detector import Detector
 from audio_model.gateway import command as serve
 from audio_model.gateway.asterisk import eagi
 from audio_model.gateway.config.values import Secret
@@ -413,6 +415,37 @@ def test_the_twiml_forks_the_call_and_goes_on() -> None:
     # Twilio takes no query in it.
     assert (url.scheme, url.path, url.query) == ("wss", "/twilio", "")
     assert {parameter.get("name") for parameter in stream} == {"caller", "called"}
+
+
+# What the pages show
+
+
+@pytest.mark.parametrize("page", [EXAMPLES / "README.md", ROOT / "docs/live-calls.md"])
+def test_what_the_pages_show_of_a_sample_is_what_comes(page: Path) -> None:
+    text, path = page.read_text("utf-8"), ROOT / "samples/recorded-prompt-en.wav"
+    samples = audio.read(path, max_seconds=6)
+    stream, told = Detector.load().stream(8000, "s16le"), []
+    shown = {
+        kind: (float(score), float(seconds))
+        for kind, score, seconds in re.findall(
+            r"^(verdict|final) +caller recorded ([\d.]+) +([\d.]+) s$", text, re.MULTILINE
+        )
+    }
+    for first in range(0, round(shown["final"][1] * 8000), 160):
+        verdict = stream.feed(samples[first : first + 160])
+        if verdict is not None:
+            told.append((round(verdict.score, 6), verdict.seconds))
+    assert told == [shown["verdict"]]
+    assert round(stream.verdict().score, 6) == shown["final"][0]
+    whole = Detector.load().score(path).score
+    if page.name == "live-calls.md":
+        (score,) = re.findall(r'"verdict":"recorded","score":([\d.]+), \.\.\.', text)
+        assert float(score) == pytest.approx(whole, abs=1e-6)
+    else:
+        assert f"The file itself scores {whole:.3f}" in text
+        event = json.loads(re.findall(r"^```json\n(\{\n  \"event\".*?^\})", text, re.M | re.S)[0])
+        assert (event["score"], event["decided_at"]) == shown["verdict"]
+        assert event["speech_seconds"] == 0.96
 
 
 # The service
