@@ -9,6 +9,9 @@ import pytest
 from audio_model.errors import UsageError
 from training import config
 from training.config import Config, DataConfig, TrainConfig, from_dict, load
+from training.corpora import public
+from training.corpora.build import BUILDERS
+from training.corpora.prompts import PACKAGES
 from training.network import NetworkConfig
 
 CONFIGS = Path(config.__file__).parent / "configs"
@@ -130,6 +133,14 @@ def test_a_binary_file_is_no_config(tmp_path: Path) -> None:
 @pytest.mark.parametrize("path", sorted(CONFIGS.glob("*.toml")), ids=lambda path: path.name)
 def test_shipped_configs_can_be_read(path: Path) -> None:
     assert load(path).data.manifests[0].is_absolute()
+
+
+def test_the_public_config_names_corpora_that_can_be_fetched_or_made() -> None:
+    settings = load(CONFIGS / "public.toml")
+    made = {f"made_{name}" for name in BUILDERS} | {p.voice.corpus for p in PACKAGES}
+    named = {*settings.data.leave_out, *settings.split.holdout}
+    assert named <= made | public.load().keys()
+    assert {path.parent.name for path in settings.data.manifests} == {"public", "made"}
 
 
 def test_settings_survive_a_checkpoint() -> None:
