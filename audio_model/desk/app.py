@@ -12,7 +12,7 @@ from aiohttp import web
 
 from audio_model.desk import access, layout
 from audio_model.desk.access import Access, Session
-from audio_model.desk.call_page import Known, RangeView, call_page, queue_page
+from audio_model.desk.call_page import Known, Last, RangeView, call_page, queue_page
 from audio_model.desk.deciding import Deciding
 from audio_model.desk.effects import Effects
 from audio_model.desk.figures import Figures
@@ -201,9 +201,13 @@ class Desk:
             call = found[0] if found else None
         progress, counts = await self._counted(name)
         known = None if call is None else await self._stores.read(_about(call, counts.trusts))
-        last = await self._stores.read(lambda store: deeds.to_undo(store, name))
+        last, undone = await self._stores.read(
+            lambda store: (deeds.to_undo(store, name), deeds.just_undone(store, name))
+        )
         ranges = None if call is None else await self._ranges_of(call)
-        page = queue_page(self._view(session), known, ranges, progress, last, counts.agreement)
+        page = queue_page(
+            self._view(session), known, ranges, progress, Last(last, undone), counts.agreement
+        )
         return _html(page)
 
     async def _call(self, request: web.Request) -> web.Response:

@@ -44,12 +44,22 @@ class RangeView:
     """Ranges of the number from the widest down: prefix, share recorded, calls."""
 
 
+@dataclass(frozen=True)
+class Last:
+    """What a person did last."""
+
+    undoable: Deed | None = None
+    """What can be taken back."""
+    undone: Deed | None = None
+    """What was taken back just now."""
+
+
 def queue_page(
     view: View,
     known: Known | None,
     ranges: RangeView | None,
     progress: Progress,
-    last: Deed | None,
+    last: Last,
     agreement: float | None,
 ) -> str:
     """Return the page of the call that a person hears now, or of an empty queue."""
@@ -98,24 +108,31 @@ def _count(n: int, key: str) -> Element:
     return element("span", element("b", f"{n:,}"), " ", text(key))
 
 
-def _last(view: View, last: Deed | None) -> Element | None:
-    if last is None:
+def _last(view: View, last: Last) -> Element | None:
+    if last.undoable is None and last.undone is None:
         return None
-    if last.what is What.SKIPPED:
-        said = text("last_skipped")
+    if last.undone is not None:
+        said = text("undone_skip" if last.undone.what is What.SKIPPED else "undone_mark")
+        about = element(
+            "a", text("call", n=str(last.undone.call)), href=f"/calls/{last.undone.call}"
+        )
+        told: Child = element("span", said, " ", about, role="status")
     else:
-        campaign = last.detail.get("campaign")
-        name = text(str(last.detail["said"]))
-        if isinstance(campaign, dict) and last.detail["said"] == "recorded":
-            said = text("last_campaign", said=name, n=int(campaign["calls"]))
-        else:
-            said = text("last_marked", said=name)
-    return element(
-        "div",
-        element("span", said, role="status"),
-        form(view, "/undo", button("undo", hint=UNDO_KEY)),
-        class_="line message",
-    )
+        assert last.undoable is not None
+        told = element("span", _done(last.undoable), role="status")
+    undo = form(view, "/undo", button("undo", hint=UNDO_KEY)) if last.undoable else None
+    return element("div", told, undo, class_="line message")
+
+
+def _done(deed: Deed) -> Text:
+    """Return in words what a person did."""
+    if deed.what is What.SKIPPED:
+        return text("last_skipped")
+    campaign = deed.detail.get("campaign")
+    name = text(str(deed.detail["said"]))
+    if isinstance(campaign, dict) and deed.detail["said"] == "recorded":
+        return text("last_campaign", said=name, n=int(campaign["calls"]))
+    return text("last_marked", said=name)
 
 
 def _work(view: View, known: Known, ranges: RangeView | None) -> Element:

@@ -19,8 +19,7 @@ from audio_model.errors import UsageError, printable
 from audio_model.files import write_whole
 from audio_model.records import exports, handsets, imports, people, statistics
 from audio_model.records.people import Person, Role
-from audio_model.records.periods import Unit, before, periods
-from audio_model.records.quarters import Quarters
+from audio_model.records.periods import Unit, periods
 from audio_model.records.store import CallStore
 from audio_model.records.worth import Thresholds
 from audio_model.tables.columns import column_names
@@ -217,21 +216,15 @@ def _statistics(args: argparse.Namespace) -> int:
         span = statistics.span(store)
         if span is None:
             raise UsageError(f"{printable(args.store)}: no call has a time")
-        found = periods(*span, args.by, zone)
-        last = before(found[-1], args.by, zone)
-        calls = Quarters(store)
-        tables = [
-            statistics.by_period(calls, found, [], args.by, zone),
-            statistics.by_segment(calls, found[-1], last),
-            statistics.by_campaign(calls, found[-1], last),
-            statistics.by_mark(store, found),
-        ]
+        found = periods(span.first, span.end, args.by, zone)
+        figures = statistics.count_all(store, found, [], args.by, zone)
     Path(args.output).mkdir(parents=True, exist_ok=True)
-    for table in tables:
-        write_whole(Path(args.output, f"{table.name}.csv"), "\ufeff" + table.csv())
+    for table in figures.tables:
+        write_whole(Path(args.output, f"{table.name}.csv"), "\ufeff" + table.csv(zone))
+    names = ", ".join(f"{table.name}.csv" for table in figures.tables)
     print(
-        f"{', '.join(f'{table.name}.csv' for table in tables)} are in {printable(args.output)}; "
-        f"segments and campaigns are of {found[-1].name}",
+        f"{names} are in {printable(args.output)}; "
+        f"segments and campaigns are of {figures.period.name}",
         file=sys.stderr,
     )
     return EXIT_DONE

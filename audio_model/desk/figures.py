@@ -14,15 +14,13 @@ from audio_model.desk.stores import Stores
 from audio_model.ranges.store import RangeStore
 from audio_model.records import quarters, statistics
 from audio_model.records.counting import Opening
-from audio_model.records.periods import Period, Unit, before, periods
-from audio_model.records.quarters import Quarters
-from audio_model.records.statistics import Table
+from audio_model.records.periods import Unit, periods
 from audio_model.records.store import CallStore
 from audio_model.times import utc
 
 _CHANGES = 100_000
 _SHOWN_MONTHS, _SHOWN_WEEKS, _SHOWN_DAYS = 366, 12 * 7, 30
-_TABLES = ("by_period", "by_segment", "by_campaign", "by_mark")
+_TABLES = ("by_period", "by_segment", "by_campaign", "by_mark", "by_source")
 
 
 class Figures:
@@ -46,8 +44,8 @@ class Figures:
 
     async def _page(self, request: web.Request) -> web.Response:
         session = await self._access.session(request)
-        asked, tables, period, last = await self._tables(request)
-        page = statistics_page(self._view(session), asked, tables, period, last, self._zone_name)
+        asked, figures = await self._count(request)
+        page = statistics_page(self._view(session), asked, figures, self._zone_name)
         return web.Response(text=page, content_type="text/html", charset="utf-8")
 
     async def _csv(self, request: web.Request) -> web.Response:
@@ -55,8 +53,8 @@ class Figures:
         name = request.match_info["name"]
         if name not in _TABLES:
             raise web.HTTPNotFound
-        _, tables, _, _ = await self._tables(request)
-        text = tables[_TABLES.index(name)].csv()
+        _, figures = await self._count(request)
+        text = figures.tables[_TABLES.index(name)].csv(self._zone)
         return web.Response(
             # With a mark, so that spreadsheets read Chinese.
             body=("\ufeff" + (mask_text(text) if session.hides else text)).encode(),
@@ -65,45 +63,40 @@ class Figures:
             headers={"Content-Disposition": f'attachment; filename="{name}.csv"'},
         )
 
-    async def _tables(self, request: web.Request) -> tuple[Asked, list[Table], Period, Period]:
+    async def _count(self, request: web.Request) -> tuple[Asked, statistics.Figures]:
         query = request.query
         unit = Unit(query["unit"]) if query.get("unit") in list(Unit) else Unit.MONTH
         span = await self._stores.read(statistics.span)
-        latest = time.time() if span is None else span[1]
-        to = _day(query.get("to", "")) or utc(latest).astimezone(self._zone).date()
+        to = _day(query.get("to", "")) or self._day_of(time.time() if span is None else span.end)
         shown = {Unit.DAY: _SHOWN_DAYS, Unit.WEEK: _SHOWN_WEEKS, Unit.MONTH: _SHOWN_MONTHS}[unit]
-        since = _day(query.get("from", "")) or _earliest(to, shown, span, self._zone)
+        since = _day(query.get("from", "")) or self._earliest(to, shown, span)
         if since > to:
             since, to = to, since
         all_periods = periods(_noon(since, self._zone), _noon(to, self._zone), unit, self._zone)
-        period = all_periods[-1]
-        last = before(period, unit, self._zone)
         opened = await self._stores.ranges(_openings) or []
 
-        def count(store: CallStore) -> list[Table]:
+        def count(store: CallStore) -> statistics.Figures:
             quarters.refresh(store)
             with store.reading():
-                calls = Quarters(store)
-                return [
-                    statistics.by_period(calls, all_periods, opened, unit, self._zone),
-                    statistics.by_segment(calls, period, last),
-                    statistics.by_campaign(calls, period, last),
-                    statistics.by_mark(store, all_periods),
-                ]
+                return statistics.count_all(store, all_periods, opened, unit, self._zone)
 
         asked = Asked(unit, since.isoformat(), to.isoformat())
-        return asked, await self._stores.count(count), period, last
+        return asked, await self._stores.count(count)
+
+    def _earliest(self, to: date, shown: int, span: statistics.Span | None) -> date:
+        """Return the first day to show: so many before the last call, if there were calls."""
+        days = timedelta(days=shown - 1)
+        if span is None:
+            return to - days
+        last = min(self._day_of(span.last), to)
+        return min(max(last - days, self._day_of(span.first)), to)
+
+    def _day_of(self, moment: float) -> date:
+        return utc(moment).astimezone(self._zone).date()
 
 
 def _openings(store: RangeStore) -> list[Opening]:
     return statistics.openings(store.changes(limit=_CHANGES), time.time())
-
-
-def _earliest(to: date, shown: int, span: tuple[float, float] | None, zone: tzinfo) -> date:
-    first = to - timedelta(days=shown - 1)
-    if span is None:
-        return first
-    return min(max(first, utc(span[0]).astimezone(zone).date()), to)
 
 
 def _day(value: str) -> date | None:

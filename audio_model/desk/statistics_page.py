@@ -1,6 +1,6 @@
 """The page of figures: over time, by segment, by campaign, and of marks."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from urllib.parse import urlencode
 
@@ -8,8 +8,9 @@ from audio_model.desk import layout
 from audio_model.desk.layout import View, percent, section, text
 from audio_model.pages.markup import Child, Element, element
 from audio_model.pages.texts import Text
-from audio_model.records.periods import Period, Unit
-from audio_model.records.statistics import Cell, Table
+from audio_model.records.periods import Unit
+from audio_model.records.statistics import Figures
+from audio_model.records.tables import Cell, Table
 
 _SHARES = ("recorded_share",)
 _GROWTHS = ("growth", "recorded_growth")
@@ -35,30 +36,28 @@ class Asked:
         return urlencode({"unit": self.unit, "from": self.first, "to": self.last})
 
 
-def statistics_page(
-    view: View, asked: Asked, tables: Sequence[Table], period: Period, before: Period, zone: str
-) -> str:
+def statistics_page(view: View, asked: Asked, figures: Figures, zone: str) -> str:
     """Return the page of figures, as charts and tables.
 
     Args:
         view: the reader.
         asked: the choice of figures.
-        tables: over time, by segment, by campaign, of marks.
-        period: the period of segments and campaigns.
-        before: the period that their growth is against.
+        figures: all tables.
         zone: the name of the days' zone.
     """
+    period = figures.period
     titles = [
         text("by_period"),
         text("by_segment", period=period.name),
         text("by_campaign", period=period.name),
         text("by_mark"),
+        text("by_source"),
     ]
     parts: list[Child] = [
         element("p", text("statistics_lead", zone=zone), class_="about"),
         _chooser(asked),
     ]
-    for number, (table, title) in enumerate(zip(tables, titles, strict=True)):
+    for number, (table, title) in enumerate(zip(figures.tables, titles, strict=True)):
         link = element(
             "a",
             text("csv"),
@@ -68,7 +67,7 @@ def statistics_page(
         parts.append(
             section(
                 title,
-                element("p", text("against", period=before.name), class_="quiet")
+                element("p", text("against", period=figures.before.name), class_="quiet")
                 if number in (1, 2)
                 else None,
                 _chart(table) if number == 0 and table.rows else None,

@@ -85,6 +85,23 @@ def to_undo(store: CallStore, who: str) -> Deed | None:
     return None if row is None else _deed(row)
 
 
+def of_number(store: CallStore, n: int) -> Deed | None:
+    """Return a line of the log by its number; None if there is none."""
+    row = store.one(f"SELECT {_COLUMNS} FROM deeds WHERE n = ?", (n,))
+    return None if row is None else _deed(row)
+
+
+def just_undone(store: CallStore, who: str) -> Deed | None:
+    """Return what a person took back, if that is the last thing they did to a call."""
+    row = store.one(
+        f"SELECT {_COLUMNS} FROM deeds WHERE who = ? AND what IN (?, ?, ?) ORDER BY n DESC LIMIT 1",
+        (who, What.MARKED.value, What.SKIPPED.value, What.UNDONE.value),
+    )
+    if row is None or What(row[3]) is not What.UNDONE:
+        return None
+    return of_number(store, int(_deed(row).detail["deed"]))
+
+
 def _deed(row: tuple[Any, ...]) -> Deed:
     n, moment, who, what, call, about, detail, undone = row
     return Deed(n, moment, who, What(what), call, about, json.loads(detail), bool(undone))

@@ -72,7 +72,7 @@ def keep_up(store: CallStore, since: float = math.nan) -> int:
     span = statistics.span(store)
     if span is None:
         return 0
-    return queue.find_drift(store, span[1] if math.isnan(since) else since)
+    return queue.find_drift(store, span.last if math.isnan(since) else since)
 
 
 def _good(rows: Iterator[CallRecord | DamagedRow], done: Imported) -> Iterator[CallRecord]:

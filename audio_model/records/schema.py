@@ -11,6 +11,9 @@ _SETTLED = """
 CREATE INDEX by_time ON calls (time, score);
 CREATE INDEX by_settled ON calls (time, settled) WHERE settled != '';
 """
+_SAID = """
+CREATE INDEX by_said ON marks (time) WHERE source != '';
+"""
 _QUARTERS = f"""
 CREATE TABLE quarters (quarter INTEGER PRIMARY KEY, calls BLOB NOT NULL);
 CREATE TABLE segments (n INTEGER PRIMARY KEY, name TEXT UNIQUE NOT NULL);
@@ -51,6 +54,7 @@ CREATE TABLE marks (n INTEGER PRIMARY KEY, call INTEGER, number TEXT NOT NULL, s
 CREATE UNIQUE INDEX of_call ON marks (call, source, who) WHERE call IS NOT NULL;
 CREATE UNIQUE INDEX of_number ON marks (number, source, who) WHERE call IS NULL;
 CREATE INDEX by_marked ON marks (marked);
+{_SAID}
 CREATE TABLE people (name TEXT PRIMARY KEY, role TEXT NOT NULL, masked INTEGER NOT NULL,
     digest BLOB UNIQUE NOT NULL, made REAL NOT NULL) WITHOUT ROWID;
 CREATE TABLE deeds (n INTEGER PRIMARY KEY, time REAL NOT NULL, who TEXT NOT NULL,
@@ -70,11 +74,12 @@ DROP INDEX by_time;
 INSERT INTO stale SELECT DISTINCT CAST(time / {QUARTER_SECONDS} AS INT) FROM calls
     WHERE time IS NOT NULL;
 """,
+    2: _SAID,
 }
 FORMAT = Format(
     kind="store of calls",
     application_id=0x414D434C,  # AMCL
-    version=2,
+    version=3,
     schema=_SCHEMA,
     upgrades=_UPGRADES,
 )

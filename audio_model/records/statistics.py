@@ -4,9 +4,6 @@ A call is recorded or live as people say; where nobody has said anything, as its
 marked; else as the detector says. Every figure is a table of plain values.
 """
 
-import io
-import json
-import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import tzinfo
@@ -16,43 +13,13 @@ import numpy as np
 from audio_model.ranges.breaker import Change
 from audio_model.ranges.tree import State
 from audio_model.records.counting import Counts, Opening, Openings, count, count_segments, distinct
+from audio_model.records.mark_statistics import by_mark, by_source
 from audio_model.records.periods import Period, Unit, before
 from audio_model.records.quarters import Quarters
 from audio_model.records.store import CallStore
-from audio_model.tables import csv_files
-from audio_model.times import iso
-
-Cell = str | int | float | None
+from audio_model.records.tables import Cell, Table
 
 MAX_CAMPAIGNS = 100
-_MOMENTS = ("first", "last")
-
-
-@dataclass(frozen=True)
-class Table:
-    """One figure."""
-
-    name: str
-    """For the name of a file: ``by_segment``."""
-    columns: tuple[str, ...]
-    rows: list[tuple[Cell, ...]]
-
-    def csv(self) -> str:
-        """Return the table as CSV that a spreadsheet opens.
-
-        Shares are numbers, moments are ISO 8601, and no cell is a formula.
-        """
-        text = io.StringIO()
-        writer = csv_files.Writer(text, lineterminator="\r\n")
-        writer.writerow(self.columns)
-        moments = [index for index, name in enumerate(self.columns) if name in _MOMENTS]
-        for row in self.rows:
-            cells = list(row)
-            for index in moments:
-                cells[index] = iso(float(cells[index] or math.nan))
-            writer.writerow(cells)
-        return text.getvalue()
-
 
 PERIOD_COLUMNS = (
     *("period", "calls", "recorded", "live", "unknown", "error", "recorded_share", "numbers"),
@@ -63,10 +30,6 @@ SEGMENT_COLUMNS = (
     *("recorded_people", "growth", "recorded_growth"),
 )
 CAMPAIGN_COLUMNS = (*("campaign", "calls", "numbers", "people", "first", "last", "mark", "growth"),)
-MARK_COLUMNS = (
-    *("period", "marks", "recorded", "live", "unsure", "wrong_number", "people", "compared"),
-    "agreed",
-)
 
 
 def by_period(
@@ -158,31 +121,59 @@ def by_campaign(quarters: Quarters, period: Period, last: Period) -> Table:
     return Table("by_campaign", CAMPAIGN_COLUMNS, rows)
 
 
-def by_mark(store: CallStore, periods: Sequence[Period]) -> Table:
-    """Return a row for each period: marks given at the desk, and agreement with the detector."""
-    kinds = ("recorded", "live", "unsure", "wrong_number")
-    rows = store.rows(
-        f"SELECT p.key, count(*), {', '.join(f'total(m.mark = {kind!r})' for kind in kinds)}, "
-        "count(DISTINCT m.who), total(c.outcome IN ('recorded', 'live') AND m.mark != 'unsure'), "
-        "total(c.outcome = CASE m.mark WHEN 'wrong_number' THEN 'live' ELSE m.mark END) "
-        "FROM json_each(:spans) AS p CROSS JOIN marks AS m INDEXED BY by_marked "
-        "ON m.marked >= p.value ->> 0 AND m.marked < p.value ->> 1 AND m.source = '' "
-        "JOIN calls AS c ON c.n = m.call GROUP BY p.key",
-        {"spans": _spans(periods)},
-    )
-    counts = {row[0]: tuple(map(int, row[1:])) for row in rows}
-    none = (0,) * (len(MARK_COLUMNS) - 1)
-    return Table(
-        "by_mark",
-        MARK_COLUMNS,
-        [(each.name, *counts.get(index, none)) for index, each in enumerate(periods)],
-    )
+@dataclass(frozen=True)
+class Figures:
+    """All tables of a store."""
+
+    tables: list[Table]
+    period: Period
+    """The one that segments and campaigns are of: the last in which calls came."""
+    before: Period
 
 
-def span(store: CallStore) -> tuple[float, float] | None:
-    """Return the times of the first and last call of the store; None if no time is known."""
+def count_all(
+    store: CallStore,
+    periods: Sequence[Period],
+    openings: Iterable[Opening],
+    unit: Unit,
+    zone: tzinfo,
+) -> Figures:
+    """Count the calls and marks of some periods; takes what :func:`by_period` does.
+
+    The store must not change meanwhile: call it within ``store.reading()``. Raises StoreError.
+    """
+    calls = Quarters(store)
+    over_time = by_period(calls, periods, openings, unit, zone)
+    place = over_time.columns.index("calls")
+    heard = [each for each, row in zip(periods, over_time.rows, strict=True) if row[place]]
+    period = (heard or periods)[-1]
+    last = before(period, unit, zone)
+    tables = [
+        over_time,
+        by_segment(calls, period, last),
+        by_campaign(calls, period, last),
+        by_mark(store, periods),
+        by_source(store, periods),
+    ]
+    return Figures(tables, period, last)
+
+
+@dataclass(frozen=True)
+class Span:
+    """The time that a store tells of."""
+
+    first: float
+    last: float
+    """Times of the first and last call."""
+    end: float
+    """Time of the last call or mark: an archive of last month is marked today."""
+
+
+def span(store: CallStore) -> Span | None:
+    """Return the time that a store tells of; None if no call's time is known."""
     first, last = store.one("SELECT min(time), max(time) FROM calls")
-    return None if first is None else (first, last)
+    (marked,) = store.one("SELECT max(marked) FROM marks")
+    return None if first is None else Span(first, last, max(last, marked or last))
 
 
 def openings(changes: Iterable[Change], now: float) -> list[Opening]:
@@ -205,10 +196,6 @@ def _by_family(counts: dict[str, Counts]) -> Callable[[str], tuple[int, str, str
         return -counts.get(family, Counts()).calls, family, segment
 
     return key
-
-
-def _spans(periods: Sequence[Period]) -> str:
-    return json.dumps([[each.start, each.end] for each in periods])
 
 
 def _share(part: int, whole: int) -> float | None:

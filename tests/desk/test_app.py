@@ -132,7 +132,9 @@ def test_a_mark_is_kept_and_the_next_call_comes(at: Places, detector: Detector) 
         assert (answer.status, answer.headers["Location"]) == (303, "/queue")
         page = await (await client.get("/queue")).text()
         assert f'action="/calls/{n}/mark"' not in page and "Undo" in page
+        assert "Taken back" not in await (await client.get("/queue")).text()
         assert (await send(client, "/undo")).status == 303
+        assert "Taken back: the mark" in await (await client.get("/queue")).text()
         assert f'action="/calls/{n}/mark"' in await (await client.get("/queue")).text()
 
     run(at, detector, Role.MARKING, ask)

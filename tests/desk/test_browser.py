@@ -132,6 +132,7 @@ def test_a_person_hears_marks_and_takes_back_with_the_keyboard_alone(
     assert page.locator("article").get_attribute("aria-label") != first
     page.keyboard.press("z")
     expect(page.locator("article")).to_have_attribute("aria-label", str(first))
+    expect(page.locator("[role=status]").first).to_contain_text("Taken back: the mark")
     for key in "rlus":
         before = page.locator("article").get_attribute("aria-label")
         page.keyboard.press(key)

@@ -47,7 +47,7 @@ def test_figures_are_written_by_the_zones_months(store: str, tmp_path: Path) -> 
         ("2026-06", "1", "1"),
     ]
     assert sorted(path.name for path in folder.iterdir()) == [
-        *("by_campaign.csv", "by_mark.csv", "by_period.csv", "by_segment.csv")
+        *("by_campaign.csv", "by_mark.csv", "by_period.csv", "by_segment.csv", "by_source.csv")
     ]
 
 

@@ -5,7 +5,7 @@ from audio_model.desk.layout import text
 from audio_model.ranges.breaker import Why
 from audio_model.ranges.numbers import Flag, NumberKind
 from audio_model.ranges.tree import State
-from audio_model.records import statistics, worth
+from audio_model.records import mark_statistics, statistics, worth
 from audio_model.records.deeds import What
 from audio_model.records.marks import Said
 from audio_model.records.periods import Unit
@@ -25,7 +25,8 @@ def test_every_name_of_a_closed_set_has_its_text() -> None:
             f"column_{name}"
             for columns in (
                 *(statistics.PERIOD_COLUMNS, statistics.SEGMENT_COLUMNS),
-                *(statistics.CAMPAIGN_COLUMNS, statistics.MARK_COLUMNS),
+                *(statistics.CAMPAIGN_COLUMNS, mark_statistics.MARK_COLUMNS),
+                mark_statistics.SOURCE_COLUMNS,
             )
             for name in columns
         ),

@@ -167,7 +167,8 @@ def test_the_calls_of_an_older_store_are_counted(tmp_path: Path) -> None:
             db.execute(f"DROP TRIGGER {name}")
         for name in ("quarters", "segments", "stale"):
             db.execute(f"DROP TABLE {name}")
-        db.execute("DROP INDEX by_settled")
+        for name in ("by_settled", "by_said"):
+            db.execute(f"DROP INDEX {name}")
         db.execute("PRAGMA user_version = 1")
     with CallStore(path) as store:
         assert len(Quarters(store).between(NOON, NOON + 1)) == 1

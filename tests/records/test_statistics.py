@@ -6,10 +6,12 @@ from audio_model.ranges.breaker import Change, Why
 from audio_model.ranges.tree import State
 from audio_model.records import marks, statistics
 from audio_model.records.counting import Opening
-from audio_model.records.marks import Said
+from audio_model.records.mark_statistics import by_mark, by_source
+from audio_model.records.marks import Mark, Said
 from audio_model.records.periods import Unit, before, period_of, periods
 from audio_model.records.quarters import Quarters
 from audio_model.records.store import CallStore
+from audio_model.records.tables import Table
 from audio_model.times import parse
 from tests.records.made import THRESHOLDS, call, number_of, store_of
 
@@ -54,7 +56,7 @@ def month() -> CallStore:
     )
 
 
-def table(found: statistics.Table) -> list[dict[str, object]]:
+def table(found: Table) -> list[dict[str, object]]:
     return [dict(zip(found.columns, row, strict=True)) for row in found.rows]
 
 
@@ -62,7 +64,7 @@ def test_calls_are_counted_in_the_zones_months_with_their_growth() -> None:
     store = month()
     span = statistics.span(store)
     assert span is not None
-    found = periods(*span, Unit.MONTH, SHANGHAI)
+    found = periods(span.first, span.end, Unit.MONTH, SHANGHAI)
     may, june = table(statistics.by_period(Quarters(store), found, [], Unit.MONTH, SHANGHAI))
     assert (may["period"], may["calls"], may["recorded"], may["growth"]) == ("2026-05", 2, 1, None)
     assert (june["calls"], june["recorded"], june["live"], june["unknown"]) == (6, 4, 1, 1)
@@ -92,14 +94,11 @@ def test_a_campaigns_mark_counts_for_all_its_calls() -> None:
         statistics.by_campaign(Quarters(store), today, before(today, Unit.DAY, SHANGHAI))
     )
     assert (campaign["campaign"], campaign["calls"], campaign["mark"]) == ("loan", 5, "recorded")
-    assert (
-        "2026-09-21T14:13:20+00:00"
-        in statistics.Table(
-            "x",
-            tuple(campaign),
-            [tuple(campaign.values())],  # type: ignore[arg-type]
-        ).csv()
-    )
+    assert "2026-09-21T22:13:20+08:00" in Table(
+        "x",
+        tuple(campaign),
+        [tuple(campaign.values())],  # type: ignore[arg-type]
+    ).csv(SHANGHAI)
 
 
 def test_segments_stand_under_their_families() -> None:
@@ -143,11 +142,69 @@ def test_marks_are_counted_when_they_were_given() -> None:
     ):
         marks.give(store, number_of(store, id), ("wang", "li")[n % 2], said, now + n)
     july = period_of(now, Unit.MONTH, SHANGHAI)
-    (row,) = table(statistics.by_mark(store, [july]))
+    (row,) = table(by_mark(store, [july]))
     assert (row["marks"], row["people"], row["compared"], row["agreed"]) == (4, 2, 3, 2)
 
 
+def test_what_two_people_say_of_a_call_is_counted_once_and_when_the_second_has_said_it() -> None:
+    store = month()
+    june, july = parse("2026-06-30T00:00:00Z"), parse("2026-07-05T00:00:00Z")
+    given = [
+        *(("j0", "wang", Said.RECORDED, june), ("j0", "li", Said.RECORDED, july)),
+        *(("j4", "wang", Said.WRONG_NUMBER, july), ("j4", "li", Said.LIVE, july)),
+        *(("j1", "wang", Said.RECORDED, july), ("j1", "li", Said.LIVE, july)),
+        *(("j5", "wang", Said.UNSURE, july), ("j5", "li", Said.LIVE, july)),
+    ]
+    for id, who, said, now in given:
+        marks.give(store, number_of(store, id), who, said, now)
+    spans = [period_of(each, Unit.MONTH, SHANGHAI) for each in (june, july)]
+    rows = table(by_mark(store, spans))
+    assert [(row["heard_twice"], row["people_agreed"]) for row in rows] == [(0, 0), (3, 2)]
+    assert [row["marks"] for row in rows] == [1, 7]
+
+
+def test_marks_of_handsets_are_counted_by_source_when_they_were_said() -> None:
+    store = month()
+    may, june = parse("2026-05-20T00:00:00Z"), parse("2026-06-20T00:00:00Z")
+    now = parse("2026-07-05T00:00:00Z")
+    call = number_of(store, "j0")
+    for who, source, said, moment, n in [
+        *(("a", "app", Said.RECORDED, june, call), ("b", "app", Said.LIVE, june, call)),
+        *(("c", "app", Said.UNSURE, may, None), ("a", "centre", Said.RECORDED, june, None)),
+    ]:
+        marks.write(store, Mark(source, who, said, 0.7, moment, n, "95213000"), now)
+    marks.give(store, call, "wang", Said.RECORDED, now)
+    spans = [period_of(each, Unit.MONTH, SHANGHAI) for each in (may, june, now)]
+    rows = table(by_source(store, spans))
+    assert [
+        (row["period"], row["source"], row["marks"], row["people"], row["of_numbers"])
+        for row in rows
+    ] == [
+        ("2026-05", "app", 1, 1, 1),
+        ("2026-06", "app", 2, 2, 0),
+        ("2026-06", "centre", 1, 1, 1),
+    ]
+    assert (rows[1]["settled"], rows[1]["desk_agreed"]) == (2, 1)
+    assert table(by_mark(store, spans))[2]["marks"] == 1
+
+
+def test_figures_go_on_to_the_last_mark_and_segments_are_of_the_last_calls() -> None:
+    store = month()
+    august = parse("2026-08-02T12:00:00Z")
+    marks.give(store, number_of(store, "j0"), "wang", Said.RECORDED, august)
+    span = statistics.span(store)
+    assert span is not None
+    assert (span.end, span.last < span.end) == (august, True)
+    found = periods(span.first, span.end, Unit.MONTH, SHANGHAI)
+    figures = statistics.count_all(store, found, [], Unit.MONTH, SHANGHAI)
+    assert (figures.period.name, figures.before.name) == ("2026-06", "2026-05")
+    by_name = {each.name: table(each) for each in figures.tables}
+    assert [row["calls"] for row in by_name["by_period"]] == [2, 6, 0, 0]
+    assert [row["marks"] for row in by_name["by_mark"]] == [0, 0, 0, 1]
+    assert by_name["by_segment"][0]["calls"] == 5
+
+
 def test_csv_opens_in_a_spreadsheet_without_running_anything() -> None:
-    found = statistics.Table("x", ("a", "b"), [("=1+1", 2), ("+86139", 0.5), ("9521", None)])
-    rows = list(csv.reader(io.StringIO(found.csv())))
+    found = Table("x", ("a", "b"), [("=1+1", 2), ("+86139", 0.5), ("9521", None)])
+    rows = list(csv.reader(io.StringIO(found.csv(SHANGHAI))))
     assert rows == [["a", "b"], ["'=1+1", "2"], ["+86139", "0.5"], ["9521", ""]]
