@@ -13,7 +13,7 @@ from audio_model.times import zone_of
 text = Texts(__package__)
 
 
-def page(title: Text, lead: Child, *content: Child, made: datetime | None = None) -> str:
+def page(title: Text, lead: Child, *content: Child) -> str:
     """Return a whole page as HTML."""
     style, script = _file("style.css"), _file("script.js")
     # Whatever else were to get into a page, nothing but these two could run or be loaded.
@@ -31,7 +31,7 @@ def page(title: Text, lead: Child, *content: Child, made: datetime | None = None
         element("title", title),
         element("style", style),
     )
-    at = made or datetime.now().astimezone()
+    at = datetime.now().astimezone()
     date = f"{at:%Y-%m-%d %H:%M} {zone_of(at)}"
     body = element(
         "body",

@@ -36,7 +36,8 @@ def page(store: RangeStore, now: float, min_calls: int = 1) -> str:
 
     Args:
         store: what it is about.
-        now: the end of the time line, seconds since 1970.
+        now: when the states are as they are shown, and the time line ends, in seconds since 1970: of
+            an archive, its last call.
         min_calls: of a range that is shown though its breaker never moved.
     """
     nodes = {node.prefix: node for node in store.ranges()}
@@ -59,7 +60,9 @@ def page(store: RangeStore, now: float, min_calls: int = 1) -> str:
         _text("title"),
         _text("lead"),
         frame.section(
-            _text("now"), _tiles(nodes.values(), n_changes, len(allowed)), about=_text("now_about")
+            _text("now"),
+            _tiles(nodes.values(), n_changes, len(allowed)),
+            about=_text("now_about", at=f"{local(now):%Y-%m-%d %H:%M}", zone=zone),
         ),
         frame.section(
             _text("held"),
@@ -84,7 +87,6 @@ def page(store: RangeStore, now: float, min_calls: int = 1) -> str:
             about=_text("tree_about", mark=IMPLAUSIBLE),
         ),
         frame.section(_text("allowed"), _allowed(allowed, zone), about=_text("allowed_about")),
-        made=local(now),
     )
 
 
@@ -147,7 +149,7 @@ def _history(history: Sequence[PastChange], zone: str) -> Element:
         return _quiet("no_alarms")
     head = [
         _text("time", zone=zone),
-        *map(_text, ("range", "change", "why", "nats", "said", "called", "blocked", "until")),
+        *map(_text, ("range", "change", "until", "why", "nats", "said", "called", "blocked")),
     ]
     rows: list[list[Child]] = []
     for past in reversed(history):
@@ -157,12 +159,12 @@ def _history(history: Sequence[PastChange], zone: str) -> Element:
                 moment(change.time),
                 range_name(change.prefix),
                 _moved(change),
+                moment(change.until) if change.until else "–",
                 why(change),
                 f"{known['evidence']} / {known['open_at']}" if known else "–",
                 f"{known['recorded']} / {known['live']}" if known else "–",
                 f"{known['distinct_called']:,}" if known else "–",
                 f"{past.blocked:,}" if past.blocked and change.after is State.OPEN else "–",
-                moment(change.until) if change.until else "–",
             ]
         )
     figure = element("figure", table_of(head, rows, label=_text("history")), class_="history")

@@ -1,5 +1,6 @@
 import re
 from contextlib import closing
+from datetime import date
 from xml.etree import ElementTree
 
 import html5lib
@@ -10,6 +11,7 @@ from audio_model.ranges.page import page
 from audio_model.ranges.rates import Answer
 from audio_model.ranges.store import RangeStore
 from audio_model.ranges.tree import RangeCall
+from audio_model.times import local
 from tests.ranges_made import calls
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -77,9 +79,18 @@ def test_every_change_is_told_with_its_time_and_who_allowed() -> None:
     assert len(rows) == n
     times = [each.get("datetime") for each in history.findall("tbody/tr/th/time")]
     assert times == sorted(times, reverse=True)
-    assert rows[0][3] == "allowed by Li: checked"
-    assert str(blocked) in {row[7] for row in rows}
+    assert rows[0][4] == "allowed by Li: checked"
+    assert str(blocked) in {row[8] for row in rows}
     assert "wide: it holds many owners" in text
+
+
+def test_the_page_says_when_it_was_made_and_of_which_moment_it_is() -> None:
+    heard = list(calls(BLOCK, 20, share=1.0))
+    with closing(RangeStore(None)) as store:
+        store.hear(heard)
+        text = page(store, heard[-1].time)
+    assert f"Made by audio-model on {date.today():%Y-%m-%d}" in text
+    assert f"At {local(heard[-1].time):%Y-%m-%d %H:%M} (" in text
 
 
 def test_numbers_that_nobody_can_own_are_explained() -> None:

@@ -100,6 +100,20 @@ def test_every_drawing_and_table_has_a_name(opened: Opened, pages: Path, name: s
     assert opened.page.evaluate(f"({headings})().length") == 0
 
 
+@pytest.mark.parametrize("opened", [{"viewport": {"width": 1280, "height": 800}}], indirect=True)
+def test_the_history_of_ranges_fits_on_a_screen_and_breaks_no_range(
+    opened: Opened, pages: Path
+) -> None:
+    page = opened.page
+    page.goto((pages / "n.html").as_uri())
+    history = page.locator(".history .scroll")
+    assert history.evaluate("e => e.scrollWidth <= e.clientWidth")
+    lines = "e => { const r = document.createRange(); r.selectNodeContents(e); return new Set("
+    lines += "[...r.getClientRects()].map(each => Math.round(each.top))).size; }"
+    for cell in history.locator("tbody td:nth-child(2)").all():
+        assert cell.evaluate(lines) == 1, cell.text_content()
+
+
 @pytest.mark.parametrize("opened", [{"viewport": {"width": 390, "height": 800}}], indirect=True)
 def test_a_wide_table_moves_by_keys_under_its_first_column(opened: Opened, pages: Path) -> None:
     page = opened.page
