@@ -295,7 +295,7 @@ def _as_samples(samples: NDArray[np.floating]) -> Samples:
             "samples must be floating point in one dimension, "
             f"not {samples.dtype} of shape {samples.shape}"
         )
-    # What float32 can't hold becomes infinite, and is refused as such.
+    # A sample that float32 can't hold becomes infinite, and is refused as such.
     with np.errstate(over="ignore"):
         as_float32 = samples.astype(np.float32, copy=False)
     _check_values(as_float32, "<samples>")

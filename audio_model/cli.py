@@ -14,7 +14,7 @@ from audio_model.errors import AudioModelError, OutputError
 EXIT_USAGE = 2
 EXIT_NO_OUTPUT = 3
 EXIT_INTERRUPTED, EXIT_BROKEN_PIPE = 130, 141
-"""As a shell reports a process that SIGINT or SIGPIPE ended."""
+"""The statuses by which a shell reports a process that SIGINT or SIGPIPE ended."""
 
 COMMANDS = {
     "score": (

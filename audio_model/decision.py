@@ -57,7 +57,7 @@ class KnownRecording:
     seconds: float
     """Matching seconds."""
     probability: float
-    """That these very samples were heard before."""
+    """Probability that these very samples were heard before."""
     first_heard: float
     last_heard: float
     """Seconds since 1970; before this call."""
@@ -121,9 +121,9 @@ class Evidence:
     """Start and end, in seconds, of the stretch that moved the network's score most towards its
     verdict."""
     known: KnownRecording | None = None
-    """What a store of known recordings had of the call, if it was asked."""
+    """The known recording that the call repeats, if a store was asked."""
     changes: tuple[Change, ...] = ()
-    """What the scores alone came to: the first decision first, then what changed it later."""
+    """The decisions by the scores alone, in order: the first one, and later changes."""
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from audio_model.stream import DEFAULT_WAIT_SECONDS, Known, PhoneCall, StreamDet
 DEFAULT_MAX_FALSE_ALARM = 0.01
 
 _USUAL_LEAD_SECONDS = 0.5
-"""What is read of a file beyond ``max_seconds`` at first: more only if its voice begins later."""
+"""Seconds read from a file beyond ``max_seconds`` at first. More are read only for a late voice."""
 
 
 class Detector:

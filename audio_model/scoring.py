@@ -27,9 +27,9 @@ class ScoreOptions:
     channel: Channel | None = Channel.MIX
     """None: each channel apart, one row for each."""
     max_seconds: float | None = None
-    """From the first voice on. None: as long as the model was measured for."""
+    """Seconds to hear from the first voice on. None: as many as the model was measured for."""
     raw_format: RawFormat | None = None
-    """What headerless files hold, if their names don't say."""
+    """The format of headerless files whose names don't tell it."""
     wait_seconds: float = DEFAULT_WAIT_SECONDS
     """Audio within which the first voice has to come to be heard for so long."""
 

@@ -24,7 +24,7 @@ MEMORY = ":memory:"
 _CANNOT_WRITE = frozenset(
     {sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY}
 )
-"""What opening a file says where nothing can be written beside it."""
+"""The error for opening a file where nothing can be written beside it."""
 
 _PASSING_CODES = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_FULL})
 
@@ -34,7 +34,7 @@ class Format:
     """The marks by which a SQLite file is known as a store of one kind."""
 
     kind: str
-    """What messages call it: ``store of known recordings``."""
+    """The name in messages: ``store of known recordings``."""
     application_id: int
     version: int
     schema: str

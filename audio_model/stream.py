@@ -22,7 +22,7 @@ from audio_model.steps import STEP_SAMPLES, STEP_SECONDS, Steps, level_db
 Packet = bytes | bytearray | memoryview | NDArray[np.floating]
 
 State = NDArray[np.float32]
-"""What the network remembers of one leg. [shape=(n_values,)]"""
+"""The network's memory of one leg. [shape=(n_values,)]"""
 
 MAX_STEPS_A_RUN = 125
 """10 s: a longer stretch is heard in parts, so memory does not follow its length."""

@@ -11,7 +11,7 @@ from enum import StrEnum
 
 _DAY_SECONDS = 86_400.0
 _FIRST_NUMBER = datetime(2000, 1, 1, tzinfo=UTC).timestamp()
-"""What a bare number comes to at the earliest. Before that, .NET's ticks would pass for ns."""
+"""The earliest moment of a bare number. Before it, .NET's ticks would pass for ns."""
 _FIRST_DATE = datetime(1980, 1, 1, tzinfo=UTC).timestamp()
 _FUTURE_SECONDS = 366 * _DAY_SECONDS
 """How far behind the present a time may lie: clocks are wrong, and units are more so."""
@@ -43,9 +43,9 @@ _GROUPED = re.compile(r"\d{1,3}(?:,\d{3})+(?:\.\d+)?")
 _DIGITS = re.compile(r"(\d{4})(\d\d)(\d\d)(?:(\d\d)(\d\d)(?:(\d\d)(\d{3}|[.,]\d+)?)?)?[.,]?0*")
 _PARTED_DIGITS = re.compile(r"(\d{8})[ _-](\d{4}|\d{6})")
 _NAMED_ZONE = re.compile(r"(?<=[\dz])\[[a-z_/+-]+\]$", re.IGNORECASE)
-"""What ISO 9557 puts behind an offset; it says nothing more of the moment."""
+"""The name of a zone that ISO 9557 puts behind an offset. The offset alone tells the moment."""
 _DOTTED_CLOCK = re.compile(r"(\d{4}-\d\d-\d\d)[- ](\d\d)\.(\d\d)\.(\d\d)(?=\.|$)")
-"""As some databases write it."""
+"""A clock as some databases write it."""
 _JSON_DATE = re.compile(r"/Date\((\d+)\)/")
 _MONTHS = (
     *("january", "february", "march", "april", "may", "june", "july", "august", "september"),

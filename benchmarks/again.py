@@ -24,7 +24,7 @@ from audio_model.stream import hear_together
 from training.data.manifest import load
 
 READ_SAMPLES = SAMPLE_RATE // 2
-"""What a connection whose call was answered brings at one read."""
+"""Samples in one read of a connection whose call was answered."""
 
 FIRST_SECONDS = 4.0
 LIVE, RECORDED = 0, 1

@@ -32,7 +32,7 @@ from benchmarks.machine import machine
 _START = 1_780_000_000.0
 _CHUNK = 10 * BATCH
 _PEOPLE = 30_000
-"""Who call from mobiles, again and again."""
+"""People who call from mobiles, again and again."""
 
 
 def calls(n: int, seed: int = 0) -> Iterator[CallRecord]:

@@ -35,7 +35,7 @@ class Outcome:
     changed: int
     """Verdicts that are other ones."""
     reversed: int
-    """Of those, recorded that became live or the other way round."""
+    """Changed verdicts that went from recorded to live or the other way round."""
     score_moved: float
     """By how much a score differs in the mean."""
     unheard: int

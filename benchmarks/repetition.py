@@ -45,7 +45,7 @@ SLIPPED = 0.2
 MOST_LEAD_SECONDS = 1.0
 KNOT_SECONDS = 0.35
 SPEEDS = (0.75, 1.33)
-"""Of a live caller's parts: people's rates of speech differ by as much from phrase to phrase."""
+"""Speeds of a live caller's parts: people's rates of speech differ by as much between phrases."""
 PITCHES = (0.88, 1.14)
 POINT = OperatingPoint(0.01, 0.9, 0.2, 0.01, 0.5, 0.05)
 
@@ -61,7 +61,7 @@ class Day:
     hit: float = 0.5
     false_alarm: float = 0.01
     sure: float = 0.33
-    """Of what the network calls recorded, it learns so much from its own certainty."""
+    """The share of the network's recorded verdicts that it learns from, by its own certainty."""
     live_told: float = 0.48
     recorded_told_live: float = 0.1
 
@@ -79,7 +79,7 @@ class Told:
     live_known: list[str] = field(default_factory=list)
     live_told: int = 0
     seconds: list[float] = field(default_factory=list)
-    """From a call's begin to the moment at which it was known."""
+    """Seconds from a call's start to the moment at which it was known."""
     cpu_ms: list[float] = field(default_factory=list)
 
 

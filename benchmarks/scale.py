@@ -52,7 +52,7 @@ class Scale:
     """Processes that wanted to run, mean of the minute before."""
     long: Watched | None = None
     names_a_second: float | None = None
-    """From a folder into the plan, in the long run."""
+    """Names a second from a folder into the plan, in the long run."""
     nothing_to_do_s: float | None = None
     overhead: float | None = None
     """CPU time of plan, shards and Parquet over that of the bare loop, less one."""
@@ -71,7 +71,7 @@ class Rates:
     one_cpu: float
     """Recordings a second."""
     efficiency: float
-    """What is left of that on a cluster: Ray's rate over that of local processes."""
+    """The efficiency of a cluster: Ray's rate over that of local processes."""
     listing: float
     """Names a second into the plan, by the process that was started."""
     first_shard_s: float

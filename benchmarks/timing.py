@@ -22,7 +22,7 @@ class Timing:
     """Medians over ``runs``, microseconds a unit."""
 
     cpu_us: float
-    """Of all threads of the process; what a busy machine disturbs least."""
+    """CPU time of all threads of the process, which a busy machine disturbs least."""
     wall_us: float
     runs: int
 

@@ -36,7 +36,7 @@ HEARD = N_MELS
 
 N_VALUES = N_MELS + 1
 VALUE_OF_ROW = np.full(N_ROWS, HEARD)
-"""What each row of the first layer's input holds of a frame. [shape=(N_ROWS,)]"""
+"""The part of a frame in each row of the first layer's input. [shape=(N_ROWS,)]"""
 VALUE_OF_ROW[ROW_OF_MEL] = np.arange(N_MELS)
 
 HALF = frontend.WIN_LENGTH // 2

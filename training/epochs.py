@@ -20,7 +20,7 @@ from training.learning import Trainer
 from training.network import Network
 
 STATE = "state.pt"
-"""What a network goes on from, after each epoch."""
+"""The file from which training resumes, written after each epoch."""
 
 
 class RunLog:

@@ -3,7 +3,7 @@
 import ctypes
 import os
 
-# Of glibc's malloc.h.
+# The numbers are those of glibc's malloc.h.
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 
 _KEPT_BYTES = 32 << 20

@@ -104,7 +104,7 @@ class RunState:
 
     def to_do(self) -> Iterator[Shard]:
         """Yield the shards without a result, in order."""
-        # What a process of a former session is still at is apart from what is begun now.
+        # A process of a former session may still work, so its files are apart from this session's.
         unfinished = self.folder / UNFINISHED / uuid4().hex
         for number, size in enumerate(self.plan.sizes):
             output = self.folder / part_name(number, self._asked.format)

@@ -36,7 +36,7 @@ class FolderRun:
 
     folder: Path
     paths: tuple[str, ...]
-    """As for :func:`audio_model.sources.inputs.expand`."""
+    """The paths of the recordings; see :func:`audio_model.sources.inputs.expand`."""
     options: ScoreOptions
     max_false_alarm: float
     model: str | None
@@ -84,7 +84,7 @@ class FolderResult:
     """The result of a run into a folder so far."""
 
     now: Tally
-    """What was scored this time."""
+    """Counts of this session."""
     all: Tally
     """Everything in the folder."""
     planned: int

@@ -92,7 +92,7 @@ def score_shard(shard: Shard, detector: Detector, options: ScoreOptions, columns
         WorkerError: three processes died over this shard, but at no recording.
     """
     deadly = _deadly(shard)
-    # What processes have died over is read one by one, so that the note names the right recording.
+    # After a death, recordings are read one by one, so that the note names the right one.
     together = 1 if any(shard.attempts.glob(f"*/{_POSITION}")) else TOGETHER
     tally = Tally()
     with _naming(shard.output), _attempt(shard) as (folder, at):

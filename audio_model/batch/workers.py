@@ -103,7 +103,7 @@ class _Worker:
 
     def give(self, shard: Shard) -> None:
         self.shard = shard
-        # That it has died is seen where its answer is read.
+        # Its death is noticed where its answer is read.
         with suppress(OSError):
             self.connection.send(shard)
 

@@ -119,7 +119,7 @@ def _gather(frames: Iterator[AudioFrame], n_samples: int) -> list[AudioFrame]:
 
 def _to_block(frames: Sequence[AudioFrame]) -> Block:
     """Return the frames' samples at full scale 1. [shape=(n_frames, channels)]"""
-    # Of many frames at once: AudioFrame.to_ndarray takes as long as decoding a frame of MP3.
+    # Many frames are converted at once: AudioFrame.to_ndarray takes as long as decoding one of MP3.
     sample_format, channels = frames[0].format, _layout(frames[0]).channels
     dtype = np.dtype(format_dtypes[sample_format.name])
     samples = np.empty((sum(frame.samples for frame in frames), channels), dtype)

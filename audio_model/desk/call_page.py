@@ -32,7 +32,7 @@ class Known:
     """Other calls of its number, the latest first."""
     trusts: Mapping[str, float] = field(default_factory=dict)
     holder: str = ""
-    """Who is hearing it."""
+    """The person who hears it now."""
 
 
 @dataclass(frozen=True)

@@ -117,7 +117,7 @@ def _do_campaign(
     """Tell the ranges of some calls of a campaign; the last of them, or None if none is left."""
     found = calls.calls("campaign = ? AND n > ? ORDER BY n LIMIT ?", (campaign, behind, BATCH))
     if ranges is not None:
-        # What somebody said of a call itself goes before what was said of its campaign.
+        # A mark on the call itself goes before a mark on its campaign.
         unmarked = [call for call in found if not call.settled]
         _tell(calls, ranges, unmarked, mark if mark == marks.RECORDED else "")
     if found and ranges is not None:

@@ -36,7 +36,7 @@ class Heard:
     """SVG: the spectrogram, and the score over it."""
     seconds: float
     score: float
-    """What the desk's model says."""
+    """The score by the desk's model."""
     strongest: tuple[float, float] | None
     """Seconds of what spoke most for the verdict."""
 

@@ -22,7 +22,7 @@ class Answer:
     source: str
     """One voice, campaign or caller."""
     group: str
-    """What is never on both sides of a split."""
+    """The key that never crosses a split."""
     seconds: float
     """Length of what was heard."""
     steps: Steps

@@ -94,7 +94,7 @@ def det_curve(scores: ArrayLike, labels: ArrayLike, weights: ArrayLike | None = 
     values, index = np.unique(scores, return_inverse=True)
     recorded = np.bincount(index, weights * labels)
     live = np.bincount(index, weights * (1 - labels))
-    # What lies below the threshold is passed: nothing at the lowest score, all at +inf.
+    # Scores below the threshold are passed: none at the lowest score, all at +inf.
     miss = np.concatenate([[0.0], np.cumsum(recorded) / recorded.sum()])
     passed = np.concatenate([[0.0], np.cumsum(live) / live.sum()])
     # Sums in floating point end near 1; the last point is exact by definition.

@@ -33,7 +33,7 @@ class RuleSettings:
     budgets: tuple[float, ...] = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1)
     """False-alarm rates for which operating points are stored."""
     cautions: tuple[float, ...] = (0.0, 0.5, 1.0, 2.0, 3.0)
-    """To choose from, see :class:`audio_model.decision.DecisionRule`."""
+    """The cautions to choose from; see :class:`audio_model.decision.DecisionRule`."""
     max_passed: float = 0.12
     """The largest share of recordings of which ``live`` may be said."""
 
@@ -82,7 +82,7 @@ def fit_rule(answers: Sequence[Answer], settings: RuleSettings) -> DecisionRule:
     calibration = fit_calibration(answers, as_is(settings.voice_seconds))
     rule = DecisionRule(calibration, ())
 
-    # Of cautions that do equally well the least, which decides first.
+    # Where cautions do equally well the least is taken, which decides first.
     def missed(caution: float) -> tuple[float, float]:
         tried = replace(rule, caution=caution)
         return point_of(operating_points(answers, tried, settings)).miss, caution

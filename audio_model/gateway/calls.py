@@ -70,7 +70,7 @@ class Calls:
         )
         """Those of a call that has none of its own."""
         self.again_seconds = again_seconds
-        # Whoever looks often is wrong more often: the strictest budget there is.
+        # Hearing a leg often gives more false alarms, so the budget is the strictest there is.
         self._strict = detector.within_smallest_budget() if again_seconds else None
         self.max_legs, self.progress_seconds = max_legs, progress_seconds
         self.listeners, self.keep, self.learn = tuple(listeners), keep, learn

@@ -34,9 +34,9 @@ class Codec:
     4.5.2).
     """
     raw_format: RawFormat
-    """What the decoder gives; always one channel."""
+    """The format of the decoder's output, which always has one channel."""
     channels: int = 1
-    """As the rtpmap has it. Opus always says 2 (RFC 7587, 4.1); it is decoded to one."""
+    """The channels in the rtpmap. Opus always has 2 there (RFC 7587, 4.1) and is decoded to one."""
     payload_type: int | None = None
     """The static one, if there is one."""
 

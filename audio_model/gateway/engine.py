@@ -171,7 +171,7 @@ class Engine:
             self._loop.call_later(self._pause(), self._round)
 
     def _round(self) -> None:
-        # Who comes meanwhile waits for the next round, or rounds would never pause.
+        # Legs that come meanwhile wait for the next round, or rounds would never pause.
         self._turn, self._waiting = self._waiting, deque()
         self._slice()
 

@@ -23,7 +23,7 @@ class EventKind(StrEnum):
     VERDICT = "verdict"
     """The verdict has changed: recorded, live, or unknown again."""
     FINAL = "final"
-    """What holds from now on. The one event of a leg that always comes, once."""
+    """The verdict that holds from now on. It is the one event that every leg gives, once."""
     REVISED = "revised"
     """Heard again after the final event, if that was asked for: the verdict is another one now."""
 
@@ -69,7 +69,7 @@ class Event:
     leg: str
     verdict: Verdict
     detail: str = ""
-    """What went wrong, where the verdict's reason is an error."""
+    """The description of an error, where the verdict's reason is one."""
     waited_seconds: float = 0.0
     """Wall-clock seconds since the leg began."""
     time: float = field(default_factory=time.time)

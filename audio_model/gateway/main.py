@@ -73,7 +73,7 @@ async def run(
     stopping.cancel()
     await asyncio.gather(stopping, return_exceptions=True)
     server.calls.close()
-    # What was sent just now is to leave before the process does.
+    # The last messages are to leave before the process ends.
     await asyncio.sleep(0.05)
     return 128 + again.result()
 

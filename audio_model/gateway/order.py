@@ -9,7 +9,7 @@ MAX_GAP = 50
 """Packets (1 s) that are made up; a larger jump is a new numbering, not a loss."""
 
 MAX_SILENCE_BYTES = 96_000
-"""What is made up at most: 1 s of the fullest format that gateways have, 16 bits at 48 kHz."""
+"""The most silence to insert: 1 s of the largest format that gateways have, 16 bits at 48 kHz."""
 
 
 class PacketOrder:

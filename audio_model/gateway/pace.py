@@ -44,7 +44,7 @@ class Pace:
     def add(self, n_bytes: int) -> None:
         """Count bytes that came after the first frame."""
         self._last = monotonic()
-        # What lay there beside the first frame was spoken before it came.
+        # Frames that came with the first one were spoken before it.
         if self._last - self._began > _AT_ONCE_SECONDS:
             self._n_bytes += n_bytes
 

@@ -12,7 +12,7 @@ from collections import deque
 from audio_model.gateway.engine import Engine
 
 WAKE_SECONDS = 0.01
-"""Who would wake within so long wakes with the first. Not all at once, or timers would be late."""
+"""Connections that would wake within so long wake together. More at once would delay timers."""
 
 WAKE_TOGETHER = 32
 """So many are read at one turn of the loop, at most: each may bring a second's packets where the

@@ -55,7 +55,7 @@ DRAIN_SECONDS = 10.0
 """For webhooks, once every leg has been answered."""
 BACKLOG = 4096
 SPARE_CONNECTIONS = 200
-"""Beyond the WebSocket connections allowed: for HTTP, metrics and health above all."""
+"""Connections beyond the WebSockets allowed: for HTTP, metrics and health above all."""
 
 _FULL = b"HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
 

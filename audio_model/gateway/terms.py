@@ -14,7 +14,7 @@ ASKED: Mapping[str, tuple[str, Parse]] = {
     "listen": ("listen_seconds", values.number(0.1, 3600)),
     "budget": ("max_false_alarm", values.number(0, 1)),
 }
-"""What a URL's query may ask for: the term, and how its text is read."""
+"""The terms that a URL's query may ask for, and how each is parsed."""
 
 
 @dataclass(frozen=True)

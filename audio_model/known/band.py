@@ -19,8 +19,8 @@ TOLERATED = 0.33
 """Share of wrong bits at which a code speaks neither for nor against a match."""
 
 MOST_AGREEMENT = 0.18
-"""What one code may speak for a match: two syllables of other people's can agree almost wholly, but
-they don't go on so."""
+"""The most that one code may count for a match. Two syllables of different people can agree almost
+wholly, but the agreement doesn't go on."""
 
 STEP_PRICE = 0.045
 """Evidence that a step costs, in seconds."""
@@ -179,7 +179,7 @@ class Band:
         self._grid, self._speed = grid, speed
         self._drift = np.rint(drift).astype(np.int64)
         self._rest = drift - self._drift
-        """What rounding leaves of the drift, in codes."""
+        """The remainder of rounding the drift, in codes."""
         self._times = (grid.times - self._drift)[:, None] - np.arange(grid.n)
         """[shape=(n_positions, n_alignments)]"""
         within = (self._times >= 0) & (self._times < len(grid.heard))

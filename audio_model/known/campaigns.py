@@ -22,7 +22,7 @@ a phrase share less; a template with a name in it shares more.
 """
 
 LEAST_NEW_SECONDS = 1.6
-"""That a call must add to what it matches for it to be remembered, too."""
+"""Seconds that a call must add to its match for the call to be remembered, too."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Campaign:
     """Calls with one recording, first one first."""
 
     number: int
-    """From 1, in the order of their first calls."""
+    """The number of the campaign, from 1 in the order of their first calls."""
     exemplar: CampaignCall
     """The longest of those that others were matched with; its offset is 0."""
     calls: tuple[CampaignCall, ...]
@@ -73,7 +73,7 @@ class Link:
     offset: float
     """Second of that call at which this one begins."""
     seconds: float
-    """That both have."""
+    """Seconds that both have."""
 
 
 @dataclass(frozen=True)

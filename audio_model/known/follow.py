@@ -203,7 +203,7 @@ class KnownRecordings:
         return Store(
             self.path,
             create=self.learns,
-            # Who learns does so in a thread that nobody waits for.
+            # Learning happens in a thread that nobody waits for.
             busy_seconds=HURRIED_SECONDS if beside_calls and not self.learns else PATIENT_SECONDS,
             mapped=not beside_calls,
         )

@@ -76,7 +76,7 @@ class Hits:
     """Places where a store has codes like those searched for."""
 
     asked: NDArray[np.int64]
-    """Which of the codes. [shape=(n_hits,)]"""
+    """The index of the code that was asked for. [shape=(n_hits,)]"""
     positions: NDArray[np.int64]
     """Positions in the store. [shape=(n_hits,)]"""
 
@@ -132,7 +132,7 @@ class Index:
         self._refresh()
         asked, positions = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
         places = [self._waiting.of(keys), self._last.of(keys)]
-        # What came last still waits, and the levels, which take longest, have none of it.
+        # The last recordings still wait, and the levels, which take longest, have none of them.
         some_wait = self._waiting_begin < self._waiting_end
         if self._levels and not (some_wait and since >= self._waiting_begin):
             places.append(self._postings(keys))
@@ -272,7 +272,7 @@ class _Sorted:
         if not len(keys):
             return self
         keys = np.concatenate([self.keys, keys])
-        # Of 16 bits, this is a radix sort.
+        # For 16 bits this is a radix sort.
         order = np.argsort(keys, kind="stable")
         return _Sorted(keys[order], np.concatenate([self.postings, postings])[order])
 

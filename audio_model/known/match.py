@@ -47,7 +47,7 @@ WORTH_WEIGHING = 0.5
 probabilities were fitted."""
 
 LEAST_CALLS = 100
-"""As many calls are assumed to be heard at least."""
+"""The least number of calls to assume."""
 MARGIN = 0.5
 """Log odds above ``log(n)`` from which a match among ``n`` calls is sure: one of ten million calls
 matches another by chance. The rate is that of the likeliest false matches among 2,337 live calls.

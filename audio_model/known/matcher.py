@@ -104,7 +104,7 @@ class Matcher:
         """Bands whose hits were chance, and how many those were; only more make them worth a look
         while the call goes on."""
         self.matches: tuple[Match, ...] = ()
-        """What the call may repeat so far, one each recording, the likeliest first."""
+        """The possible matches so far, one a recording, the likeliest first."""
         self.sure_at: float | None = None
         """Second of the call at which :attr:`match` became sure; None while it is not."""
 

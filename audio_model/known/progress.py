@@ -35,7 +35,7 @@ class Heard:
     """A call that was heard."""
 
     asked: bytes
-    """What was asked for: see :func:`digest_of`."""
+    """The digest of the entry; see :func:`digest_of`."""
     call: HeardCall
     error: str
     """Why it could not be heard; empty if it was."""

@@ -43,7 +43,7 @@ SENT_AGAIN_SECONDS = 600.0
 """A call between the same numbers within so many seconds may be the same one, sent again."""
 
 LEAST_LONGER_SECONDS = 0.5
-"""That a match must have gained for its recording to be lengthened."""
+"""Seconds that a match must have gained for its recording to be lengthened."""
 
 
 class Repetition:

@@ -73,7 +73,7 @@ def best_stretch(
         return NO_STRETCH
     line = band.best_line()
     best = band.along(line)
-    # What steps or plays at another speed has its price, and can't be worth more than this.
+    # Steps and another speed have a price, so such a stretch can't be worth more than this.
     if best.worth >= most - min(SPEED_PRICE, STEP_PRICE):
         return best
     explains = band.n_telling(line) >= EXPLAINED * band.most_telling

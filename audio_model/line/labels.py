@@ -27,7 +27,7 @@ from audio_model.tables.readers import read_table
 from audio_model.tables.results import Results
 
 KNOWN_CONFIDENCE = 0.999
-"""As :data:`audio_model.known.fuse.RECORDED_IF_KNOWN`."""
+"""The same as :data:`audio_model.known.fuse.RECORDED_IF_KNOWN`."""
 CAMPAIGN_CONFIDENCE = 0.99
 """A sure match of two calls; a phrase that two people are greeted by is shorter."""
 TALK_CONFIDENCE = 0.95

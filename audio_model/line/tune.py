@@ -44,7 +44,7 @@ class Tuning:
     """The calibration error that so few calls show of a perfect score."""
     guard: Sequence[Condition]
     limits: Sequence[str]
-    """What the marks can't tell."""
+    """The limits of what the marks show."""
     suspicious: Sequence[int]
     """Marks that the score of a rule without them contradicts most, by their number."""
 

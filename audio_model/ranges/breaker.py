@@ -128,7 +128,7 @@ class Change:
     until: float
     """When the new state ends by itself; 0 if it does not."""
     evidence: dict[str, object]
-    """What was known of the range then; see :func:`evidence_of`. Empty if nothing was."""
+    """The evidence at that moment; see :func:`evidence_of`. It is empty if there was none."""
     who: str = ""
     """The person whose doing it is; empty if it is nobody's."""
     note: str = ""

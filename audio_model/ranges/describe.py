@@ -20,7 +20,7 @@ RANGE_VALUES = (
     *("short_share", "campaigns", "largest_campaign", "marked_recorded", "marked_live"),
     *("calls_blocked", "first", "last", "too_wide_to_block"),
 )
-"""What is told of a range."""
+"""The values that are reported about a range."""
 
 RANGE_COLUMNS = (*RANGE_VALUES, "times_warned", "times_opened")
 """Columns of a table of ranges."""

@@ -13,7 +13,7 @@ MAX_RANGES = 200
 _SUSPECT = 0.95
 
 Values = Mapping[str, Mapping[str, Value]]
-"""What is known of ranges, as :func:`describe.range_values` has it, by their prefixes."""
+"""The facts about ranges by their prefixes, as :func:`describe.range_values` has them."""
 
 _text = Texts(__package__)
 

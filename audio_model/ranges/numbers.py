@@ -32,7 +32,7 @@ MAX_DIGITS = 20
 """Kept of a key. E.164 numbers have 15 at most."""
 
 _ABROAD = "011"
-"""What North America dials before a country's code. No area of China's begins so."""
+"""The digits that North America dials before a country's code. No area of China's begins so."""
 _CACHED = 50_000
 _SHORTEST_PREFIX = 3
 _ALWAYS_KEPT = 3
@@ -120,7 +120,7 @@ class Number:
     kind: NumberKind
     flag: Flag | None = None
     prefixes: tuple[str, ...] = field(default=())
-    """From the widest range to the number itself."""
+    """The prefixes from the widest range to the number itself."""
     kept: int = _ALWAYS_KEPT
     """How many of them, the widest, are worth a node whatever comes of it."""
     too_wide: int = 0
@@ -389,7 +389,7 @@ def _is_short(national: str) -> bool:
 
 def _plausible(key: str, kind: NumberKind, shortest: int, allotted: int) -> Number:
     prefixes = _prefixes(key, shortest)
-    # Of a number shorter than that, the number itself still counts.
+    # A number shorter than that still counts itself.
     too_wide = min(max(allotted - shortest, 0), len(prefixes) - 1)
     return Number(key, kind, None, prefixes, too_wide=too_wide)
 

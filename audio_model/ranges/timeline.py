@@ -61,7 +61,7 @@ def ticks(first: float, last: float) -> list[tuple[float, str]]:
     step = next((each for each in _STEPS if (last - first) / each <= MAX_TICKS), _STEPS[-1])
     begin = local(first).replace(hour=0, minute=0, second=0, microsecond=0, tzinfo=None)
     found: list[tuple[float, str]] = []
-    # Of the wall's clock, which a change of daylight saving moves; there are few of them.
+    # Ticks are of the wall's clock, which daylight saving moves; there are few of them.
     n = int(max(first - begin.timestamp(), 0) // step)
     while len(found) <= 2 * MAX_TICKS:
         try:

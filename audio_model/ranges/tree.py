@@ -49,7 +49,7 @@ class RangeCall:
     id: str
     """The same call twice counts once."""
     caller: str
-    """As the gateway or the call record writes it."""
+    """The caller as the gateway or the call record writes it."""
     time: float
     """Seconds since 1970."""
     outcome: Answer

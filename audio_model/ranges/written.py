@@ -61,7 +61,7 @@ _ADDRESS = re.compile(r"((?:\d{1,3}\.){3}\d{1,3})(?:/\d{1,2})?")
 _WHOLE_AS_FRACTION = re.compile(
     r"([^.,]*\d(?=[.,]0{1,2}$)|[^.,]*\d{5}(?=[.,]0+$)|.*\d(?=[.,]0$))[.,]0+"
 )
-"""What a data frame or a spreadsheet makes of a number; no number ends in a group of one digit."""
+"""A number as a data frame or a spreadsheet writes it: no number ends in a group of one digit."""
 _FRACTION = re.compile(r"[^.,]*\d[.,]\d{1,2}")
 _GROUPED = re.compile(r"\+?[1-9]\d{0,2}(?:,\d{3})+|\+?[1-9]\d{0,2}(?:'\d{3})+")
 _TRUNK = re.compile(r"^(\+|00)(.*?)\(\s*0\s*\)")
@@ -106,7 +106,7 @@ _LONG_DISTANCE = re.compile(
 _HOME_BEHIND_ZERO = re.compile(r"086(?=1[3-9]\d{9}$|0?(?:10|2\d|[3-9]\d\d)\d{7,8}$|[48]00\d{7}$)")
 """The country's code as China's forms have it, 086-10-88888888: no area's code begins with 086."""
 _FILLER = re.compile(r"(?<=\d{10})F+$", re.IGNORECASE)
-"""What fills the last byte of a number of two digits a byte, in switches' records: 3GPP 24.008."""
+"""The filler of a number's last byte, in switches' records of two digits a byte: 3GPP 24.008."""
 _GAP = re.compile(rf"\d\s*(?:[{_DASHES}./]\s*){{2,}}\d|[(\[{{]\s*[)\]}}]")
 """Where digits were left out: two signs in a row are no separator."""
 _PARAMETERS = re.compile(r";\s*[a-z][\w.-]*\s*(?:=.*|;.*)?$", re.IGNORECASE)

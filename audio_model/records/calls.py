@@ -54,7 +54,7 @@ class CallRecord:
     campaign: str = ""
     """Name of its campaign in the whole store."""
     act: str = ""
-    """What was advised when it came (``block``), where the row tells."""
+    """The advice at the time of the call (``block``), if the row has it."""
 
 
 def answer_of(outcome: Outcome, reason: str) -> Answer:

@@ -341,7 +341,7 @@ def _take_back(
     campaign = detail["campaign"]
     if isinstance(campaign, Mapping):
         found = store.campaign(int(str(campaign["n"])))
-        # What others have said of it since then stays.
+        # Marks that others gave since then stay.
         if found is not None and found.who in (who, "") and found.mark != campaign["mark"]:
             mark_campaign(store, found.n, str(campaign["mark"]), str(campaign["who"]), now)
     _effect(store, n, who, Said(said) if said else None)

@@ -14,7 +14,7 @@ class Unit(StrEnum):
 
     DAY = "day"
     WEEK = "week"
-    """From Monday, as ISO 8601 counts."""
+    """A week from Monday, as ISO 8601 counts."""
     MONTH = "month"
 
 

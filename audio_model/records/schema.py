@@ -6,7 +6,7 @@ QUARTER_SECONDS = 900
 """Length of the stretches in which calls are kept for figures; no zone's clock is off by less."""
 
 _COUNTED = ("time", "number", "called", "campaign", "segment", "outcome", "act")
-"""What figures are counted from, but for what people say."""
+"""The columns that figures are counted from, apart from people's marks."""
 _SETTLED = """
 CREATE INDEX by_time ON calls (time, score);
 CREATE INDEX by_settled ON calls (time, settled) WHERE settled != '';

@@ -70,7 +70,7 @@ class StoredCall:
     campaign: int | None
     act: str
     settled: str
-    """What people at the desk made of it: ``recorded``, ``live`` or nothing yet."""
+    """The decision of people at the desk: ``recorded``, ``live`` or nothing yet."""
     queue: float | None
     """Its worth in the queue; None if it is not in it."""
     why: str

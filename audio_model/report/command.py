@@ -82,7 +82,7 @@ def _gallery(summary: Summary, detector: Detector, results: Results) -> Gallery:
                 (unreadable if exhibit.samples is None else readable).append(exhibit)
         return Exhibits(readable, unreadable)
 
-    # Of few recordings the surest are among the least sure, too: they are shown as the former.
+    # Among few recordings the surest may be the least sure, too. They are shown as the surest.
     surest = {
         kind: exhibits(candidates, _SHOWN_SURE) for kind, candidates in summary.surest.items()
     }

@@ -36,7 +36,7 @@ class Exhibit:
     problem: str = ""
     """Why there is no audio."""
     score_now: float | None = None
-    """What the model at hand says, where that differs from the row; there is no curve then."""
+    """The score by the model at hand, where it differs from the row. There is no curve then."""
 
 
 class Exhibitor:

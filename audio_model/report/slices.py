@@ -195,7 +195,7 @@ class Slice:
     by: SliceBy
     groups: dict[str, Counter[Outcome]] = field(default_factory=dict)
     beyond: Counter[Outcome] = field(default_factory=Counter)
-    """What came after MAX_GROUPS groups had been seen."""
+    """Counts of the groups that came after MAX_GROUPS."""
 
     def add(self, result: Result) -> None:
         """Count a result in its group."""

@@ -23,7 +23,7 @@ _MAX_CAUSES = 200
 _MAX_CAUSE_CHARS = 160
 _LONGEST_SECONDS = 600.0
 
-# What differs between errors of one cause: numbers, and names in quotes.
+# The parts that differ between errors of one cause: numbers, and names in quotes.
 _PARTICULAR = re.compile(r"'[^']*'|\"[^\"]*\"|\b0x[0-9a-fA-F]+\b|\b\d+(?:\.\d+)?\b")
 
 _LABELS = {
@@ -127,7 +127,7 @@ class Summary:
         if result.score is None:
             return
         self.scores[outcome][min(int(result.score * SCORE_BINS), SCORE_BINS - 1)] += 1
-        # Of silence and tones the score says nothing, however near even odds it is.
+        # For silence and tones the score means nothing, however near even odds it is.
         if result.reason in ("", Reason.UNSURE):
             self.uncertain.add(result)
         if outcome in self.surest:

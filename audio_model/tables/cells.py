@@ -6,7 +6,8 @@ import re
 from collections.abc import Mapping
 
 _FORMULA_STARTS = frozenset("=+-@\t\r\uff1d\uff0b\uff0d\uff20")
-"""What a spreadsheet may run behind, or work out. Source: OWASP, "CSV Injection"."""
+"""Characters after which a spreadsheet may run or compute a cell. Source: OWASP, "CSV
+Injection"."""
 _PLAIN = re.compile(r"[+-]?(?:\d+(?:\.\d+)?(?:[eE][+-]?\d+)?)?", re.ASCII)
 """Numbers of both kinds, and a dash: they stay as they are, for all who read them."""
 

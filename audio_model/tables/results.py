@@ -38,7 +38,7 @@ class Result:
     """One row of results."""
 
     path: str
-    """As it stands in the row: undecodable bytes are escaped."""
+    """The path in the row, where undecodable bytes are escaped."""
     outcome: Outcome
     channel: str = ""
     score: float | None = None
@@ -63,7 +63,7 @@ class Results:
     path: Path
     parts: tuple[Path, ...]
     run: Mapping[str, Any]
-    """What a run folder tells of its run; empty for a single file."""
+    """The facts that a run folder has about its run; empty for a single file."""
     columns: Mapping[str, str] | None = None
     """Names of columns in the files, by ours."""
 

@@ -36,7 +36,7 @@ PROBED = (*CONTINUOUS, "--progress-seconds", "0.48")
 
 HELD_LEGS, HELD_SECONDS, DEADLINE_SECONDS = 1000, 60.0, 4.0
 LATE_SECONDS = 0.1
-"""Beyond the deadline an answer is late: what the loop and the wire may take."""
+"""Seconds beyond the deadline from which an answer is late: the loop and the wire take some."""
 
 STARTS = 5
 

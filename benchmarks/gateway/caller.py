@@ -33,7 +33,7 @@ START_TICKS = 100
 """Over so many packets' time legs begin: as in life, not all at once."""
 
 Frames = list[bytes]
-"""What goes over the wire for consecutive packets; it is sent around and around."""
+"""The frames of consecutive packets, sent around and around."""
 
 
 @dataclass(frozen=True)
@@ -42,14 +42,14 @@ class Sent:
 
     legs: int
     audio_seconds: float
-    """Of all legs together."""
+    """Seconds of all legs together."""
     calls: int
     """Begun while the figures ran."""
     wall_seconds: float
     late_ms: float
     """The most that a packet was sent behind its time."""
     answers_s: list[float]
-    """From a call's first packet to its final event, of protocols that send it back."""
+    """Seconds from a call's first packet to its final event, where the protocol sends it back."""
     unanswered_s: list[float]
     """How long each call lasted that was hung up without a final event."""
 

@@ -31,7 +31,7 @@ class Starved:
     late: int
     """After the deadline, as the caller sees it; or never, though the call lasted longer."""
     median_s: float
-    """Of those that were heard."""
+    """The median of the calls that were heard."""
     last_s: float
     caller_late_ms: float
     """The most that a packet was sent late: the caller's own starvation."""

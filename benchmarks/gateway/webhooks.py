@@ -34,7 +34,7 @@ ROOT = Path(__file__).parents[2]
 WITH_VERDICT = 0.42
 """Share of calls that have a verdict before their final event: of 1,500 calls, 2,130 events."""
 FINAL_SECONDS = 0.5
-"""From a verdict to its final event."""
+"""Seconds from a verdict to its final event."""
 DRAIN_SECONDS = 30.0
 
 

@@ -9,7 +9,7 @@ from numpy.random import Generator
 from audio_model.frontend import SAMPLE_RATE, Samples
 
 SHORTEST_MS, LONGEST_MS = 5.0, 250.0
-"""Of a slip."""
+"""The shortest and the longest slip."""
 
 _FADE_SAMPLES = SAMPLE_RATE // 200
 _FRAME_SAMPLES = SAMPLE_RATE // 40

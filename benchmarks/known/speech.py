@@ -16,7 +16,7 @@ from training.augment.packets import PACKET_SAMPLES
 
 MAX_SECONDS = 60.0
 LEAST_SECONDS = 4.2
-"""Of a recording: queries of several lengths and offsets are cut from it."""
+"""The least length of a recording: queries of several lengths and offsets are cut from it."""
 
 CODECS = tuple(codec for codec in Codec if codec not in (Codec.ADPCM, Codec.G723))
 _BEEPS_HZ = (425.0, 440.0, 450.0, 1000.0, 1400.0)

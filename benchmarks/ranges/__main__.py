@@ -67,7 +67,7 @@ class Figures:
     honest_opened: list[str] = field(default_factory=list)
     honest_warned: int = 0
     wide_warnings: int = 0
-    """Of ranges of many owners, which are never opened and flag no campaign here."""
+    """Warnings of ranges with many owners, which are never opened and flag no campaign here."""
     honest_calls: int = 0
     honest_calls_stopped: int = 0
     """Under an open range, which was open for a campaign's sake or not."""

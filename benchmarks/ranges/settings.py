@@ -13,7 +13,7 @@ class Settings:
 
     seed: int = 0
     calls: int = 4_100_000
-    """Of the whole day, campaigns among them."""
+    """Calls of the whole day, campaigns among them."""
     day_seconds: float = 86_400.0
 
     campaigns: int = 100
@@ -23,7 +23,7 @@ class Settings:
     hop_numbers: int = 500
     """Numbers that a campaign hops among, from call to call."""
     hop_blocks: int = 2
-    """Of the ten blocks of its allocation, those in which its numbers lie."""
+    """Blocks that hold its numbers, of the ten of its allocation."""
     spoofed: float = 0.1
     """Share of a campaign's calls from forged numbers: half are implausible, half anybody's."""
 
@@ -34,13 +34,13 @@ class Settings:
     mobiles: int = 400_000
     landlines: int = 100_000
     service_share: float = 0.4
-    """Of honest calls, from service lines; mobiles make half of the rest."""
+    """The share of honest calls from service lines. Mobiles make half of the rest."""
     busiest: float = 1.0
     """Exponent of the lines' traffic over their rank: 0 for all alike."""
     menus: float = 0.03
     """Mean share of recordings in an honest line's calls."""
     menus_strength: float = 12.0
-    """Of the Beta distribution over lines: small for lines far apart."""
+    """The strength of the Beta distribution over lines: small for lines far apart."""
 
     hit: float = 0.524
     """Recordings that the detector calls recorded."""
@@ -48,7 +48,7 @@ class Settings:
     false_alarm: float = 0.014
     live_said_live: float = 0.484
     hit_strength: float = 0.0
-    """Of the Beta distribution of the hit rate over messages; 0 for all alike."""
+    """The strength of the Beta distribution of the hit rate over messages; 0 for all alike."""
     false_alarm_strength: float = 26.0
     """The same of the false alarms over lines."""
     live_strength: float = 0.0

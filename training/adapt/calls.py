@@ -85,11 +85,11 @@ class Calls:
         """Listen to takes that have a label. ``old`` is the network that is adapted."""
         self.network = old
         self.old: list[HeardTake] = hear(old, takes)
-        """What the old network says of each."""
+        """The old network's answer to each."""
         size = max(len(take.steps) for take in self.old)
         self.log_mel = torch.zeros(len(takes), N_MELS, size * FRAMES_PER_STEP)
         self.held = torch.full((len(takes), size), IGNORED)
-        """What each step holds by the old network. [shape=(n_calls, n_steps)]"""
+        """The class of each step by the old network. [shape=(n_calls, n_steps)]"""
         for number, (take, heard) in enumerate(zip(takes, self.old, strict=True)):
             n = len(heard.steps)
             features = log_mel(take.samples[: n * STEP_SAMPLES])

@@ -14,7 +14,7 @@ class Depth(StrEnum):
     """The layers that learn. The layers below them stay as they are."""
 
     HEAD = "head"
-    """What follows the pooling."""
+    """The layers after the pooling."""
     LAST = "last"
     """The dilated layers over time, the pooling and the head."""
     ALL = "all"

@@ -36,7 +36,7 @@ class AdaptConfig:
     learning_rate: float = 1e-3
     label_smoothing: float = 0.05
     seconds: float = 4.0
-    """What is learnt of each call, from its start; answers are given to all of it."""
+    """Seconds to learn from the start of each call. The answers are to all of it."""
     max_lost: float = 0.01
     """The most that the equal error rate of the ``unmet`` clips may rise."""
     seed: int = 1

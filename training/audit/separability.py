@@ -28,7 +28,7 @@ KEYS: dict[str, Callable[[Clip], str]] = {
     "group": lambda clip: clip.group,
     "corpus": lambda clip: clip.corpus,
 }
-"""What never lies on both sides of the cross-validation."""
+"""Keys that never lie on both sides of the cross-validation."""
 
 
 def separability(takes: Sequence[Take], by: str, seed: int = 0) -> Figures:

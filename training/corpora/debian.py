@@ -99,7 +99,7 @@ FESTIVAL_VOICES = {
 }
 """Festival's name to the manifest's name, the language and the gender."""
 ENCODINGS = {"cs": "iso-8859-2", "fi": "iso-8859-1", "it": "iso-8859-1", "ca": "iso-8859-1"}
-"""What the voices read, where it isn't UTF-8."""
+"""Encodings of voices that don't read UTF-8."""
 
 
 class Festival(Program):

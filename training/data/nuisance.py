@@ -49,7 +49,7 @@ class Nuisances:
     seconds: float
     """Length of the clip."""
     onset_seconds: float
-    """From the start to the first frame of speech; the whole length if there is none."""
+    """Seconds from the start to the first frame of speech, or the whole length without one."""
     speech_share: float
     """Share of frames within 30 dB of the loud part."""
     clipped: float

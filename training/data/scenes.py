@@ -86,7 +86,7 @@ class Scene(NamedTuple):
     heard: Tensor
     """Class of each step, IGNORED after the end. [shape=(n_steps,)]"""
     sound: int
-    """Which of the sounds that scenes are drawn from it holds."""
+    """The index of its sound among those that scenes are drawn from."""
 
 
 def step_targets(frames: NDArray[np.int64]) -> NDArray[np.int64]:

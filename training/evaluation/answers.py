@@ -47,7 +47,7 @@ TANDEM = "amr_nb+mulaw"
 SNRS_DB = (20.0, 10.0, 5.0)
 FILE_NAME = "answers.npz"
 UNREADABLE = (OSError, ValueError, EOFError, BadZipFile, zlib.error)
-"""What reading a file that is missing or damaged raises."""
+"""Errors of reading a file that is missing or damaged."""
 CLIPS_OF_A_CORPUS = 16
 """Most clips of a corpus in the conditions that serve as slices alone: there are many of them."""
 
@@ -59,7 +59,7 @@ class Answers:
     heard: Sequence[HeardTake]
     tones: Sequence[Steps]
     identity: str = ""
-    """What the answers depend on, as text: answers of the same identity are the same."""
+    """The data that the answers depend on, as text. Answers of one identity are the same."""
 
     def of(self, *conditions: str) -> list[HeardTake]:
         """Return the takes of these conditions."""

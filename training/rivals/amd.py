@@ -66,7 +66,7 @@ class AmdResult:
     status: Status
     cause: Cause
     measure: int
-    """What exceeded the cause's limit: words, or else milliseconds."""
+    """The measure that exceeded the cause's limit: words, or else milliseconds."""
     at_ms: int
     """Audio heard when the rules were sure, or all of it."""
 

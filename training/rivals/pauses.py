@@ -25,7 +25,7 @@ FEATURES = (
 """Seconds, but for the share and the two counts."""
 
 VAD_SAMPLES = 256
-"""What Silero VAD hears at a time at 8 kHz: 32 ms."""
+"""Samples that Silero VAD hears at a time at 8 kHz: 32 ms."""
 BATCH_SIZE = 64
 
 Segment = tuple[float, float]

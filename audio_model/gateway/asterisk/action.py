@@ -17,9 +17,10 @@ class HangUp(StrEnum):
     NEVER = "never"
     """Audio goes on being taken and thrown away until Asterisk ends the call."""
     RECORDED = "recorded"
-    """As soon as the verdict is recorded; it is final then."""
+    """The connection ends as soon as the verdict is recorded. That verdict is final."""
     ALWAYS = "always"
-    """As soon as the verdict is recorded or live, or final: the dialplan goes on."""
+    """The connection ends as soon as the verdict is recorded, live, or final: the dialplan goes
+    on."""
 
     def asks(self, event: Event) -> bool:
         """Return whether an event is the one at which the connection ends."""

@@ -44,7 +44,7 @@ class Option:
     """An option: its name, its parser, its help text."""
 
     name: str
-    """As in the TOML file: ``max_legs``."""
+    """The name in the TOML file: ``max_legs``."""
     field: str
     """The field of its group's dataclass."""
     given: Given

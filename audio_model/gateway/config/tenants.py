@@ -11,7 +11,7 @@ from audio_model.gateway.config.options import Given
 from audio_model.gateway.config.values import Secret
 
 TELLING_SECRETS = ("token", "twilio_auth_token", "plivo_auth_token", "genesys_api_key")
-"""What tells whose a call is: no two may have the same."""
+"""Secrets that identify a tenant's calls. No two tenants may have the same."""
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 

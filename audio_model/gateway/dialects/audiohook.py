@@ -124,7 +124,7 @@ class AudioHook(StreamDialect):
 
     def binary(self, message: bytes) -> None:
         """Hear a message of audio while the session is open."""
-        # Of a connection probe, which is no call, nothing is heard.
+        # A connection probe is no call, and nothing of it is heard.
         if not self._ended and (self.begun or not self._opened):
             super().binary(message)
 

@@ -14,7 +14,7 @@ from audio_model.gateway.terms import Terms
 EARLY_SECONDS = 3.0
 """For which audio waits for the message that says what it is; then its call is answered."""
 MAX_EARLY_BYTES = 262_144
-"""What may wait of a call; of more, the oldest goes."""
+"""The most bytes of a call that may wait. Beyond them the oldest are dropped."""
 
 UNSAID = "audio came, but not the message that says what it is"
 

@@ -58,7 +58,7 @@ class FreeSwitch(StreamDialect):
         self._check()
         self._pace: Pace | None = None
         self._details: dict[str, str] | None = None
-        """From metadata that say no rate, nor does the query."""
+        """Details from metadata without a rate, where the query has none either."""
         self._text_at: float | None = None
 
     def text(self, message: str) -> None:

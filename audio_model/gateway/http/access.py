@@ -28,7 +28,7 @@ _Check = Callable[[Mapping[str, str], str, str], None]
 """Checks headers, URL and secret. Raises AuthError."""
 
 _Signer = tuple[Tenant | None, list[tuple[_Check, Secret]]]
-"""Who signs a gateway's handshakes (None: the server's own account), and how that is checked."""
+"""The tenant that signs a gateway's handshakes (None: the server's own account), and the check."""
 
 _TELNYX_HEADER = "x-telnyx-streaming-auth-token"
 
@@ -113,7 +113,7 @@ class AccessControl:
 
     def _denied(self, request: web.Request, why: str) -> HttpError:
         self._metrics.refused.labels("unauthorised").inc()
-        # Whoever tries many times must not fill the log.
+        # Many attempts must not fill the log.
         if monotonic() >= self._quiet_until:
             self._quiet_until = monotonic() + 1
             logger.warning("%s: refused: %s", request.path, why)

@@ -80,7 +80,7 @@ class Api:
     siblings: Siblings | None = None
     """The other processes of the port; None if it is not shared."""
     n_readers: int = field(default=0, init=False)
-    """Of ``/v1/events``, now."""
+    """Readers of ``/v1/events`` now."""
 
     def application(self) -> web.Application:
         """Return the application with its routes."""
@@ -255,7 +255,7 @@ async def _errors_as_json(request: web.Request, handler: _Handler) -> web.Stream
         headers = {"Allow": error.headers["Allow"]} if "Allow" in error.headers else None
         return HttpError(error.status, code, error.reason, headers).response()
     except ConnectionError:
-        # Whoever asked has gone; what is returned reaches nobody.
+        # The client has gone, so the answer reaches nobody.
         return HttpError(400, "gone", "the connection is gone").response()
     except Exception:
         resource = request.match_info.route.resource

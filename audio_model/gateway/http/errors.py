@@ -8,7 +8,7 @@ from aiohttp import web
 from audio_model.errors import AudioModelError
 
 _SENT_AWAY = (401, 503)
-"""Whoever may not come, or finds no room, is not to hold a connection meanwhile."""
+"""Statuses after which the connection is closed: a refused client must not hold it."""
 
 
 class HttpError(AudioModelError):

@@ -262,7 +262,7 @@ _TERMS = [
     _query("listen", {"type": "number"}, "seconds of audio heard from the first voice on"),
     _query("budget", {"type": "number"}, "share of live callers who may be called recorded"),
 ]
-"""What any call's URL may ask for; see :data:`audio_model.gateway.terms.ASKED`."""
+"""The terms that any call's URL may ask for; see :data:`audio_model.gateway.terms.ASKED`."""
 
 
 def _version() -> str:

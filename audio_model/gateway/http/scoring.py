@@ -29,7 +29,7 @@ MAX_QUEUED = 8
 MAX_RECEIVING = 64
 """Recordings that are on their way at once. Beyond them the slowest has to go."""
 MAX_RECEIVING_BYTES = 8 * MAX_BYTES
-"""What all of them may hold together."""
+"""The most bytes that all uploads may hold together."""
 RECEIVE_SECONDS = 30.0
 SLOW_SECONDS = 1.0
 """A recording that is on its way for longer may have to go."""

@@ -44,13 +44,13 @@ class Told:
     """An event as a reader is told it."""
 
     run: str
-    """Of the process whose event it is: another one each time that a server starts."""
+    """The process of the event. Each start of a server is another one."""
     number: int
     """One more for each event of the run."""
     kind: str = ""
     """Empty: nothing is told but how far the run has come."""
     body: bytes = b""
-    """As JSON."""
+    """The event as JSON."""
 
 
 class Position:

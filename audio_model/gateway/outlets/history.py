@@ -27,7 +27,7 @@ class LegRecord(msgspec.Struct):
     """
 
     kind: EventKind
-    """Of the latest event."""
+    """The kind of the latest event."""
     latest: bytes
     """The latest event, as JSON."""
     heard_at: float

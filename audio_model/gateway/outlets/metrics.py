@@ -43,7 +43,7 @@ class _Webhooks(Protocol):
 
 
 Parts = Mapping[str, Callable[[], bool]]
-"""What the server stands on, by name (``ami``, ``ranges``), and whether it works now."""
+"""The parts that the server needs, by name (``ami``, ``ranges``), and whether each works now."""
 
 
 class Metrics:

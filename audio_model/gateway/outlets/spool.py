@@ -87,7 +87,7 @@ class Spool:
         return file
 
     def _write(self, event: Spooled) -> None:
-        # What a full disk cut off must not spoil the next line.
+        # A line that a full disk cut off must not spoil the next one.
         line = b"\n" * self._failing + _ENCODE(event) + b"\n"
         try:
             if os.write(self._file, line) != len(line):

@@ -264,7 +264,7 @@ class Webhooks:
 
     def _ended(self, worker: asyncio.Task[None]) -> None:
         self._workers.discard(worker)
-        # What came while it ended has found it still there.
+        # An event that came while it ended has found it still there.
         self._start()
         self._wake_later()
 

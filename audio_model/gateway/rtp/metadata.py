@@ -105,7 +105,7 @@ def parse(text: str) -> Metadata:
                 elif _name(child) == "recv":
                     receives.setdefault(stream, set()).add(participant)
     for stream, receivers in receives.items():
-        # Of two parties, what one receives the other sends.
+        # With two parties, one receives what the other sends.
         others = set(participants) - receivers
         if stream not in sends and len(participants) == 2 and len(others) == 1:
             sends[stream] = others.pop()

@@ -112,7 +112,7 @@ class RtpReceiver:
         self._socket, self._hosts = opened, frozenset(hosts)
         self._shunned = shunned
         self.sender: Sender | None = None
-        """Who sent the last packet that was heard."""
+        """The sender of the last packet that was heard."""
         self._loop = asyncio.get_running_loop()
         self.port: int = opened.getsockname()[1]
         self._reading = leg.hears

@@ -27,7 +27,7 @@ class RecordingSession:
         self.sequence = invite.sequence
         self.method = invite.method
         self.response = b""
-        """To the last request; sent again if the request is."""
+        """The response to the last request, sent again if the request is."""
         self.description = ""
         """Our SDP, as it was last answered."""
         self.ended = False
@@ -52,7 +52,7 @@ class RecordingSession:
         ]
         if not usable:
             return False
-        # Of many streams the caller's is heard in any case.
+        # Among many streams the caller's is heard in any case.
         usable.sort(
             key=lambda item: (
                 item[0] not in self._receivers,
@@ -78,7 +78,7 @@ class RecordingSession:
             else:
                 receiver.update(codecs, hosts)
             accepted[index] = sdp.Accepted(receiver.port, (payload_type, *media.voiceless()))
-        # Of a machine that is full a leg is finished before it has begun.
+        # On a machine that is full, a leg is finished before it has begun.
         self.release()
         self._answers += 1
         self.description = sdp.answer(offer, accepted, self._ports.host, self._answers)

@@ -212,7 +212,7 @@ def _headers(lines: list[str]) -> tuple[tuple[str, str], ...]:
             continue
         name, colon, value = line.partition(":")
         name = name.strip().lower()
-        # What is copied into a response must not become a header of its own there.
+        # Text that is copied into a response must not become a header of its own there.
         if not colon or not name or _CONTROL.search(line):
             raise ProtocolError(f"not a SIP header: {line[:40]!r}")
         headers.append((_COMPACT.get(name, name), value.strip()))

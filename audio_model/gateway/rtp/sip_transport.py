@@ -17,7 +17,7 @@ MAX_CONNECTIONS = 256
 IDLE_SECONDS = 600
 """A connection on which no whole message came for so long is closed; SIP opens another at need."""
 SLOW_SECONDS = 30
-"""From a message's first byte to its last."""
+"""The longest time from a message's first byte to its last."""
 
 _SENT_BY_PORT = re.compile(r"^SIP\s*/\s*2\.0\s*/\s*\w+\s+(?:\[[^\]]*\]|[^\s;,:]+)\s*:\s*(\d{1,5})")
 _DEFAULT_PORT = 5060

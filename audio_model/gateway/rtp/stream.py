@@ -57,7 +57,7 @@ class RtpStream:
         self._ssrc: int | None = None
         self._sequence = 0
         self._number = -1
-        # What was added to sequence numbers so far, and before the last pause.
+        # The offset added to sequence numbers, now and before the last pause.
         self._shift = self._shift_before = 0
         self._pause_sequence = 0
         self._voice: tuple[int, int, int] | None = None

@@ -11,7 +11,7 @@ from audio_model.gateway.outlets.history import CallRecord, History
 from audio_model.gateway.outlets.metrics import Metrics
 
 MAX_BODY_BYTES = 1 << 28
-"""Of a piece of history that is handed over."""
+"""The most bytes of a piece of history that is handed over."""
 
 RECORDS = msgspec.msgpack.Decoder(list[CallRecord])
 

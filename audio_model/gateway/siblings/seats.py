@@ -100,7 +100,7 @@ class Seats:
         """Take a seat. Raises UsageError if there is none, or the folder can't be used."""
         self._folder = folder
         self._seats: dict[int, _Seat] = {}
-        """Of all that there ever were, by their numbers."""
+        """All seats that there ever were, by their numbers."""
         self.others: tuple[int, ...] = ()
         """Numbers of the siblings that live, as of the last :meth:`look`."""
         try:

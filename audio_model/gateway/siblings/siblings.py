@@ -24,7 +24,7 @@ ANSWER_SECONDS = 1.0
 """For a sibling to answer: one that hangs holds a request up for so long."""
 WARN_SECONDS = 60.0
 CALLS_A_PIECE = 200
-"""Of history that is handed over: so few that nobody is held up for long."""
+"""Calls in a piece of history that is handed over: so few that nobody waits for long."""
 
 READ_BYTES = 1 << 20
 """More than an event's JSON ever takes."""
@@ -197,7 +197,7 @@ class Siblings:
         self._warn_of(f"process {number} of this port does not answer: {error!r}")
 
     def _warn_of(self, text: str) -> None:
-        # Whoever asks many times must not fill the log.
+        # Many requests must not fill the log.
         if monotonic() - self._warned_at >= WARN_SECONDS:
             self._warned_at = monotonic()
             logger.warning("%s", text)
