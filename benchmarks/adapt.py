@@ -102,22 +102,40 @@ def mismarked(marks: Calls, rng: Generator) -> Calls:
     return turned
 
 
-def cases(line: Line, draws: int) -> Iterator[tuple[str, Calls]]:
-    """Give what is adapted to: name and calls."""
+ALL = "all"
+FEW = {
+    "10": (5, 5),
+    "30": (15, 15),
+    "100": (50, 50),
+    f"{CALLERS} callers, {ROBOCALLS} robocalls": (CALLERS, ROBOCALLS),
+}
+"""Live and recorded calls that are drawn, by what a case is called."""
+WRONG_TOO = (ALL, f"{CALLERS} callers, {ROBOCALLS} robocalls")
+"""Cases that are tried with a tenth marked wrong, too."""
+MARKED_WRONG = ", a tenth marked wrong"
+
+
+def cases(draws: int) -> Iterator[tuple[str, int]]:
+    """Give the name of each case and the number of its draw; a draw of every case, then the next.
+
+    So what a run that was cut short has measured is a smaller table, not a part of one.
+    """
+    for draw in range(draws):
+        for name in (ALL, *FEW):
+            if name == ALL and draw:
+                continue
+            yield name, draw
+            if name in WRONG_TOO:
+                yield name + MARKED_WRONG, draw
+
+
+def marks_of(line: Line, case: str, draw: int) -> Calls:
+    """Return what is adapted to in one draw of a case."""
+    name = case.removesuffix(MARKED_WRONG)
     marks = line.marks
-    yield "all", marks
-    yield "all, a tenth marked wrong", mismarked(marks, np.random.default_rng(0))
-    for name, live, recorded in (
-        ("10", 5, 5),
-        ("30", 15, 15),
-        (f"{CALLERS} callers, {ROBOCALLS} robocalls", CALLERS, ROBOCALLS),
-        ("100", 50, 50),
-    ):
-        for draw in range(draws):
-            few = drawn(marks, live, recorded, np.random.default_rng(draw))
-            yield name, few
-            if name.startswith(str(CALLERS)):
-                yield f"{name}, a tenth marked wrong", mismarked(few, np.random.default_rng(draw))
+    if name != ALL:
+        marks = drawn(marks, *FEW[name], np.random.default_rng(draw))
+    return marks if name == case else mismarked(marks, np.random.default_rng(draw))
 
 
 def measure(
@@ -147,7 +165,7 @@ def measure(
 
 def as_rows(results: Sequence[dict[str, Any]]) -> Iterator[Sequence[str]]:
     """Sum up the draws of each line and case."""
-    for line, case in dict.fromkeys((of["line"], of["case"]) for of in results):
+    for line, case in sorted({(of["line"], of["case"]) for of in results}, key=_order):
         mine = [of for of in results if (of["line"], of["case"]) == (line, case)]
         change = np.array([of["after"] - of["before"] for of in mine])
         lost = [of["lost"] for of in mine]
@@ -162,10 +180,25 @@ def as_rows(results: Sequence[dict[str, Any]]) -> Iterator[Sequence[str]]:
         )
 
 
+def _order(of: tuple[str, str]) -> tuple[int, int]:
+    line, case = of
+    return list(LINES).index(line), [name for name, _ in cases(1)].index(case)
+
+
 HEAD = (
     *("line", "marked", "calls", "adapted", "EER before", "EER after", "change, least and most"),
     *("EER of unmet", "CPU"),
 )
+
+
+def read_results(output: Path | None) -> list[dict[str, Any]]:
+    """Return what an earlier run has left in its output; cut off what it was still writing."""
+    if output is None or not output.exists():
+        return []
+    lines = output.read_text(encoding="utf-8").splitlines(keepends=True)
+    whole = [line for line in lines if line.endswith("\n")]
+    output.write_text("".join(whole), encoding="utf-8")
+    return [json.loads(line) for line in whole]
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -177,7 +210,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--draws", type=int, default=20, help="of few marks")
     parser.add_argument("--case", nargs="+", help="only these, by how their names begin")
     parser.add_argument("--depth", nargs="+", default=list(AdaptConfig().depths))
-    parser.add_argument("--output", type=Path, help="JSON lines, added to what the file holds")
+    parser.add_argument(
+        "--output", type=Path, help="JSON lines; what the file holds already is not done again"
+    )
     options = parser.parse_args(arguments)
     try:
         settings = config.load(options.config)
@@ -193,13 +228,17 @@ def main(arguments: list[str] | None = None) -> int:
     torch.set_num_threads(how.threads)
     seconds = settings.data.max_seconds
     unmet = listen(trained, [clip for clip in unmet_clips if clip.label is not None], seconds)
-    results = []
-    for name in options.line:
-        line = line_of(name, trained, clips, seconds)
-        for case, marks in cases(line, options.draws):
-            if options.case and not case.startswith(tuple(options.case)):
+    lines = {name: line_of(name, trained, clips, seconds) for name in options.line}
+    results = read_results(options.output)
+    done = {(of["line"], of["case"], of["draw"]) for of in results}
+    for case, draw in cases(options.draws):
+        if options.case and not case.startswith(tuple(options.case)):
+            continue
+        for name, line in lines.items():
+            if (name, case, draw) in done:
                 continue
-            result = {"line": name, "case": case} | measure(line, marks, unmet, trained, how)
+            result = {"line": name, "case": case, "draw": draw}
+            result |= measure(line, marks_of(line, case, draw), unmet, trained, how)
             results.append(result)
             print(json.dumps(result), file=sys.stderr, flush=True)
             if options.output:
