@@ -8,6 +8,7 @@ import math
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from enum import StrEnum
 
 import numpy as np
@@ -30,6 +31,7 @@ __all__ = [
     "AUDIO_SUFFIXES",
     "Channel",
     "Encoding",
+    "Leg",
     "RawFormat",
     "SeekableFile",
     "StreamResampler",
@@ -38,6 +40,7 @@ __all__ = [
     "check_seconds",
     "check_wait",
     "read",
+    "read_leg",
     "to_model_rate",
 ]
 
@@ -60,6 +63,16 @@ class Channel(StrEnum):
     LEFT = "left"
     RIGHT = "right"
     MIX = "mix"
+
+
+@dataclass(frozen=True)
+class Leg:
+    """The beginning of one leg of a recording."""
+
+    samples: Samples
+    """At 8 kHz. [shape=(n_samples,)]"""
+    codec: str
+    """What the container says the audio came in: ``mulaw``, ``alaw``, ``pcm``, ``gsm`` ..."""
 
 
 def read(
@@ -93,6 +106,20 @@ def read(
         UsageError: ``max_seconds`` is less than a sample or isn't finite, or there is no such
             channel.
     """
+    return read_leg(
+        recording, max_seconds=max_seconds, channel=channel, raw_format=raw_format, name=name
+    ).samples
+
+
+def read_leg(
+    recording: str | os.PathLike[str] | SeekableFile,
+    *,
+    max_seconds: float,
+    channel: Channel = Channel.MIX,
+    raw_format: RawFormat | None = None,
+    name: str = "<file>",
+) -> Leg:
+    """Read the beginning of a recording, and what it was coded in, as :func:`read` does."""
     check_seconds(max_seconds)
     channel = _checked_channel(channel)
     with (
@@ -114,7 +141,7 @@ def read(
     samples = samples[: round(max_seconds * SAMPLE_RATE)]
     if len(samples) == 0:
         raise AudioError(name, f"holds {len(leg)} samples, less than one at {SAMPLE_RATE} Hz")
-    return samples
+    return Leg(samples, decoded.codec)
 
 
 def channel_count(

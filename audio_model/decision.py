@@ -142,7 +142,17 @@ class Verdict:
     """Seconds from the start at which the score crossed into the verdict; None while unknown."""
     reason: Reason
     evidence: Evidence
+    noise_db: float = math.nan
+    """Level that a tenth of the steps lie below, dBFS; nan before the first step."""
+    snr_db: float = math.nan
+    """How far the voice's median level lies above that; nan without voice."""
+    codec: str = ""
+    """What the container or the gateway says the audio came in; empty if it says nothing."""
 
+
+NOISE_SHARE = 0.1
+LEAST_NOISE_DB = -80.0
+"""Digital silence and what lies below any codec's own noise are told as this."""
 
 STRETCH_STEPS = 10
 """Steps (0.8 s) in the stretch that is shown as evidence."""
@@ -187,6 +197,8 @@ class Decider:
         self._voice_steps = 0
         self._log_odds: list[float] = []
         self._voice: list[float] = []
+        self._levels_db: list[float] = []
+        self._voice_levels_db: list[float] = []
 
     def begin_anew(self, at: float) -> None:
         """Count voice and scores from this second on: a late voice begins there.
@@ -199,6 +211,7 @@ class Decider:
         self._logit = math.nan
         self._voice_steps = 0
         self._log_odds, self._voice = [], []
+        self._levels_db, self._voice_levels_db = [], []
 
     @property
     def decided(self) -> Decision:
@@ -214,13 +227,16 @@ class Decider:
         by_voice.reach(n_voice + len(steps))
         slopes, offsets = by_voice.slope, by_voice.offset
         cautions, live_cautions = by_voice.caution, by_voice.live_caution
-        self._loudest_db = max(self._loudest_db, *steps.level_db.tolist())
+        levels_db = steps.level_db.tolist()
+        self._loudest_db = max(self._loudest_db, *levels_db)
+        self._levels_db += levels_db
         # In the order of Heard.
-        for logit, (background, tone, voice) in zip(
-            steps.logit.tolist(), steps.heard.tolist(), strict=True
+        for logit, (background, tone, voice), level_db in zip(
+            steps.logit.tolist(), steps.heard.tolist(), levels_db, strict=True
         ):
             if voice >= tone and voice >= background:
                 n_voice += 1
+                self._voice_levels_db.append(level_db)
             if tone >= voice and tone >= background:
                 self._tone_steps += 1
             log_odds = slopes[n_voice] * logit + offsets[n_voice]
@@ -247,8 +263,9 @@ class Decider:
             self._decided_at = None if kind is VerdictKind.UNKNOWN else at
             self._changes.append(Change(at, kind))
 
-    def verdict(self, seconds: float) -> Verdict:
-        """Return the verdict on the ``seconds`` of audio heard so far."""
+    def verdict(self, seconds: float, codec: str = "") -> Verdict:
+        """Return the verdict on the ``seconds`` of audio heard so far, which came in ``codec``."""
+        noise_db = max(_quantile(self._levels_db, NOISE_SHARE), LEAST_NOISE_DB)
         scores = tuple([sigmoid(log_odds) for log_odds in self._log_odds])
         return Verdict(
             verdict=self._kind,
@@ -265,6 +282,9 @@ class Decider:
                 strongest=self._strongest(),
                 changes=tuple(self._changes),
             ),
+            noise_db=noise_db,
+            snr_db=_quantile(self._voice_levels_db, 0.5) - noise_db,
+            codec=codec,
         )
 
     def _reason(self, seconds: float) -> Reason:
@@ -300,6 +320,11 @@ class Decider:
     def _at(self, n_steps: int) -> float:
         """Return the second at which so many steps from the first voice have passed."""
         return round(self._start + n_steps / STEPS_PER_SECOND, 6)
+
+
+def _quantile(values: list[float], share: float) -> float:
+    """Return the value that a share of them lie below; nan of none."""
+    return sorted(values)[int(share * len(values))] if values else math.nan
 
 
 def _log_odds_within(probability: float) -> float:

@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audio_model import audio
-from audio_model.audio import Channel, Encoding, RawFormat, SeekableFile
+from audio_model.audio import Channel, Encoding, Leg, RawFormat, SeekableFile
 from audio_model.decision import Verdict
 from audio_model.errors import AudioError, UsageError
-from audio_model.frontend import SAMPLE_RATE, Samples
+from audio_model.frontend import SAMPLE_RATE
 from audio_model.model import DEFAULT_PATH, Model
 from audio_model.rule import DecisionRule, OperatingPoint
 from audio_model.stream import DEFAULT_WAIT_SECONDS, Known, PhoneCall, StreamDetector, run_together
@@ -152,8 +152,8 @@ class Detector:
         seconds = self._checked_seconds(max_seconds)
         stream = self.stream(max_seconds=seconds, wait_seconds=wait_seconds, call=call)
 
-        def read(up_to: float) -> Samples:
-            return audio.read(
+        def read(up_to: float) -> Leg:
+            return audio.read_leg(
                 recording, max_seconds=up_to, channel=channel, raw_format=raw_format, name=name
             )
 
@@ -247,7 +247,7 @@ class Hearing:
     def __init__(
         self,
         stream: StreamDetector,
-        read: Callable[[float], Samples],
+        read: Callable[[float], Leg],
         at_first: float,
         at_most: float,
     ) -> None:
@@ -260,15 +260,16 @@ class Hearing:
             at_most: seconds to read where a voice is late.
         """
         self.stream, self._read, self._at_most = stream, read, at_most
-        samples = read(at_first)
-        self._n_read = len(samples)
-        self._has_more = len(samples) == round(at_first * SAMPLE_RATE)
-        stream.put(samples)
+        leg = read(at_first)
+        self._n_read = len(leg.samples)
+        self._has_more = self._n_read == round(at_first * SAMPLE_RATE)
+        stream.codec = leg.codec
+        stream.put(leg.samples)
 
     def conclude(self) -> Verdict:
         """Hear the rest and return the verdict. Raises as :meth:`Detector.score` does."""
         if self._has_more and not self.stream.hear_waiting():
-            self.stream.put(self._read(self._at_most)[self._n_read :])
+            self.stream.put(self._read(self._at_most).samples[self._n_read :])
         return _conclude(self.stream)
 
 

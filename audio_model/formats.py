@@ -27,6 +27,9 @@ class Encoding(StrEnum):
 
 SAMPLE_BYTES = {Encoding.MULAW: 1, Encoding.ALAW: 1, Encoding.S16LE: 2}
 
+PCM = "pcm"
+"""What results call linear samples of any size: no codec that is heard."""
+
 
 @dataclass(frozen=True)
 class RawFormat:
@@ -46,6 +49,11 @@ class RawFormat:
             )
         if not 1 <= self.channels <= MAX_CHANNELS:
             raise UsageError(f"raw channels must be 1 to {MAX_CHANNELS}, not {self.channels}")
+
+    @property
+    def codec(self) -> str:
+        """What results call it: ``mulaw``, ``alaw`` or ``pcm``."""
+        return PCM if self.encoding == Encoding.S16LE else str(self.encoding)
 
 
 class Container(Enum):

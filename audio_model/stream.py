@@ -109,6 +109,8 @@ class StreamDetector:
         if raw_format.channels != 1:
             raise UsageError("a stream is one leg: feed each channel to its own detector")
         self.model, self._point, self._format = model, point, raw_format
+        self.codec = raw_format.codec
+        """What the verdict says that the audio came in; whoever knows better sets it."""
         self._known, self._call = known, call or PhoneCall()
         self._max_samples = round(max_seconds * SAMPLE_RATE)
         self._wait_samples = round(wait_seconds * SAMPLE_RATE)
@@ -236,7 +238,7 @@ class StreamDetector:
 
     def network_verdict(self) -> Verdict:
         """Return the verdict without known recordings."""
-        return self._decider.verdict(self.seconds_received)
+        return self._decider.verdict(self.seconds_received, self.codec)
 
     def _decode(self) -> None:
         whole = len(self._bytes) // self._sample_bytes * self._sample_bytes

@@ -25,6 +25,9 @@ VERDICT = Verdict(
         (0.0, 0.8),
         changes=(Change(0.48, VerdictKind.RECORDED),),
     ),
+    noise_db=-62.5,
+    snr_db=31.0,
+    codec="gsm",
 )
 
 

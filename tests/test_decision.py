@@ -406,3 +406,37 @@ def test_what_was_said_is_never_unsaid(answers: Steps, n: int, rule: DecisionRul
     before, whole = judged(answers.until(n), rule), judged(answers, rule)
     said = before.evidence.changes
     assert whole.evidence.changes[: len(said)] == said
+
+
+def test_noise_is_the_quietest_tenth_and_the_voice_is_told_against_it() -> None:
+    kinds = [Heard.BACKGROUND] * 4 + [Heard.VOICE] * 10
+    levels = [-60.0, -59, -58, -57, *(-30.0 + n for n in range(10))]
+    answers = replace(steps([MIDDLE] * 14, kinds), level_db=np.array(levels, np.float32))
+    verdict = judged(answers)
+    assert verdict.noise_db == -59
+    assert verdict.snr_db == -25 - -59
+
+
+def test_digital_silence_is_told_as_the_least_noise() -> None:
+    kinds = [Heard.BACKGROUND] * 5 + [Heard.VOICE] * 5
+    levels = np.array([-100.0] * 5 + [-20.0] * 5, np.float32)
+    verdict = judged(replace(steps([MIDDLE] * 10, kinds), level_db=levels))
+    assert (verdict.noise_db, verdict.snr_db) == (-80, 60)
+
+
+def test_noise_needs_a_step_and_its_ratio_a_voice() -> None:
+    nothing, background = judged(steps([])), judged(steps([MIDDLE] * 9, Heard.BACKGROUND, -50.0))
+    assert math.isnan(nothing.noise_db) and math.isnan(nothing.snr_db)
+    assert background.noise_db == -50 and math.isnan(background.snr_db)
+
+
+def test_noise_before_a_late_voice_does_not_count() -> None:
+    decider = Decider(RULE, POINT)
+    decider.add(steps([MIDDLE] * 50, Heard.BACKGROUND, -70.0))
+    decider.begin_anew(4.0)
+    decider.add(steps([MIDDLE] * 10, Heard.VOICE, -25.0))
+    assert (decider.verdict(4.8).noise_db, decider.verdict(4.8).snr_db) == (-25, 0)
+
+
+def test_the_codec_is_said_as_it_was_told() -> None:
+    assert Decider(RULE, POINT).verdict(1.0, "gsm").codec == "gsm"

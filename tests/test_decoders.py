@@ -243,6 +243,37 @@ def test_dialogics_adpcm_is_read_by_its_name():
     assert np.corrcoef(samples[2000:], wave[2000:])[0, 1] > 0.95
 
 
+@pytest.mark.parametrize(
+    ("name", "how", "codec"),
+    [
+        ("a.wav", {"subtype": "PCM_16"}, "pcm"),
+        ("a.wav", {"subtype": "PCM_24"}, "pcm"),
+        ("a.wav", {"subtype": "FLOAT"}, "pcm"),
+        ("a.wav", {"subtype": "ULAW"}, "mulaw"),
+        ("a.wav", {"subtype": "ALAW"}, "alaw"),
+        ("a.wav", {"subtype": "GSM610"}, "gsm"),
+        ("a.wav", {"subtype": "IMA_ADPCM"}, "ima_adpcm"),
+        ("a.au", {"subtype": "ULAW"}, "mulaw"),
+        ("a.flac", {"subtype": "PCM_16"}, "flac"),
+        ("a.ogg", {"subtype": "VORBIS"}, "vorbis"),
+        ("a.ogg", {"subtype": "OPUS"}, "opus"),
+        ("a.mp3", {"format": "MP3"}, "mp3"),
+        ("a.ulaw", {"format": "RAW", "subtype": "ULAW"}, "mulaw"),
+        ("a.sln", {"format": "RAW", "subtype": "PCM_16"}, "pcm"),
+        ("a.gsm", {"format": "RAW", "subtype": "GSM610"}, "gsm"),
+        ("a.vox", {"format": "RAW", "subtype": "VOX_ADPCM"}, "vox_adpcm"),
+    ],
+)
+def test_the_codec_is_told_as_the_container_names_it(tmp_path, name, how, codec):
+    soundfile.write(tmp_path / name, tone(8000), 8000, **how)
+    assert audio.read_leg(tmp_path / name, max_seconds=1).codec == codec
+
+
+def test_ffmpegs_names_of_telephone_codecs_are_ours():
+    for name, codec in [("a.g722", "g722"), ("a.g729", "g729"), ("a.g723", "g723_1")]:
+        assert audio.read_leg(BytesIO(bytes(4800)), max_seconds=1, name=name).codec == codec
+
+
 @pytest.mark.parametrize(("name", "frame_bytes", "seconds"), [("a.g729", 10, 1), ("a.g723", 24, 3)])
 def test_frames_of_telephone_codecs_are_read_by_their_names(name, frame_bytes, seconds):
     assert len(heard(bytes(100 * frame_bytes), name)) == pytest.approx(8000 * seconds, rel=0.01)

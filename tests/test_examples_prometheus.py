@@ -121,3 +121,81 @@ def test_prometheus_itself_reads_all_of_it(tmp_path: Path) -> None:
     for path in (FOLDER / "rules.yml", queries):
         done = subprocess.run([PROMTOOL, "check", "rules", path], capture_output=True, text=True)
         assert done.returncode == 0, done.stdout + done.stderr
+
+
+SHIFTS = """
+rule_files: [{rules}]
+evaluation_interval: 1h
+tests:
+  - interval: 1h
+    input_series:
+{series}
+    alert_rule_test:
+      - eval_time: 230h
+        alertname: {alert}
+        exp_alerts: []
+      - eval_time: 262h
+        alertname: {alert}
+        exp_alerts: [{after}]
+"""
+STEADY = "0+100x300"
+ALAW_HALVES = "0+100x240 24050+50x60"
+GSM_COMES = "0+0x240 50+50x60"
+
+
+def _shifts(tmp_path: Path, alert: str, series: dict[str, str], fires: list[str]) -> str:
+    """Let Prometheus try an alarm: ten days of one kind, then a day of another."""
+    assert PROMTOOL is not None
+    told = re.search(rf"- alert: {alert}\n.*?summary: \"(.*?)\"", RULES, re.DOTALL)
+    assert told is not None
+    after = ", ".join(
+        "{exp_labels: {severity: info, gateway: sip"
+        + more
+        + "}, exp_annotations: {summary: "
+        + json.dumps(said)
+        + "}}"
+        for more, said in (each.split("|") for each in fires)
+    )
+    lines = [f"      - {{series: '{name}', values: '{of}'}}" for name, of in series.items()]
+    test = tmp_path / "test.yml"
+    test.write_text(
+        SHIFTS.format(
+            rules=FOLDER / "rules.yml",
+            series="\n".join(lines),
+            alert=alert,
+            after=after,
+        )
+    )
+    done = subprocess.run([PROMTOOL, "test", "rules", test], capture_output=True, text=True)
+    return "" if done.returncode == 0 else done.stdout + done.stderr
+
+
+@pytest.mark.skipif(PROMTOOL is None, reason="promtool is not there: apt-get install prometheus")
+def test_a_worse_signal_to_noise_ratio_is_an_alarm(tmp_path: Path) -> None:
+    series = {
+        'audio_model_snr_db_count{gateway="sip"}': STEADY,
+        # 30 dB a call, then 24.
+        'audio_model_snr_db_sum{gateway="sip"}': "0+3000x240 722400+2400x60",
+    }
+    said = (
+        "the signal-to-noise ratio at sip has drifted by 5.5 dB: "
+        "mark some calls and run audio-model renew"
+    )
+    wrong = _shifts(tmp_path, "AudioModelNoiseDrifts", series, [f"|{said}"])
+    assert not wrong, wrong
+
+
+@pytest.mark.skipif(PROMTOOL is None, reason="promtool is not there: apt-get install prometheus")
+def test_a_codec_that_comes_or_goes_is_an_alarm(tmp_path: Path) -> None:
+    series = {
+        'audio_model_codecs_total{gateway="sip",codec="alaw"}': ALAW_HALVES,
+        'audio_model_codecs_total{gateway="sip",codec="gsm"}': GSM_COMES,
+        'audio_model_codecs_total{gateway="other",codec="alaw"}': STEADY,
+    }
+    fires = [
+        f", codec: {codec}|calls at sip come in other codecs ({codec}): "
+        "mark some and run audio-model renew"
+        for codec in ("alaw", "gsm")
+    ]
+    wrong = _shifts(tmp_path, "AudioModelCodecsShift", series, fires)
+    assert not wrong, wrong

@@ -39,12 +39,14 @@ class Decoded:
     Attributes:
         sample_rate: Hz.
         channels: number of channels.
+        codec: what the container says the audio came in: ``mulaw``, ``alaw``, ``pcm``, ``gsm`` ...
         blocks: float32 at full scale 1, decoded on demand. [each shape=(n_frames, channels)]
         within_scale: whether every sample is known to be within [-1, 1].
     """
 
     sample_rate: int
     channels: int
+    codec: str
     blocks: Iterator[Block]
     within_scale: bool = False
 

@@ -14,6 +14,7 @@ from av.error import FFmpegError
 
 from audio_model.decoders.base import Block, BoundedFile, Decoded, block_frames
 from audio_model.errors import AudioError
+from audio_model.formats import PCM
 
 # Recordings only: no demuxer that opens a second file or an address (playlists, SDP), and none
 # that takes text, pictures or any bytes at all for sound.
@@ -71,7 +72,23 @@ def open_audio(
             itertools.chain([first], same_layout),
             block_frames(seconds, layout.sample_rate, layout.channels),
         )
-        yield Decoded(layout.sample_rate, layout.channels, blocks)
+        yield Decoded(layout.sample_rate, layout.channels, _codec(stream), blocks)
+
+
+_CODECS = {
+    "pcm_mulaw": "mulaw",
+    "pcm_alaw": "alaw",
+    "adpcm_g722": "g722",
+    "gsm_ms": "gsm",
+    "amr_nb": "amr",
+    "amr_wb": "amr_wb",
+}
+"""FFmpeg's names of codecs that go by another."""
+
+
+def _codec(stream: AudioStream) -> str:
+    name: str = stream.codec_context.codec.canonical_name
+    return _CODECS.get(name, PCM if name.startswith("pcm_") else name)
 
 
 class _Layout(NamedTuple):

@@ -36,7 +36,9 @@ def decode(
 ) -> Decoded:
     """Decode up to ``n_bytes`` from where the file stands; a last part of a frame is left out."""
     blocks = _blocks(file, raw_format, seconds, n_bytes)
-    return Decoded(raw_format.sample_rate, raw_format.channels, blocks, within_scale=True)
+    return Decoded(
+        raw_format.sample_rate, raw_format.channels, raw_format.codec, blocks, within_scale=True
+    )
 
 
 def _blocks(

@@ -7,11 +7,16 @@ from contextlib import contextmanager, suppress
 import soundfile
 
 from audio_model.decoders.base import Block, BoundedFile, Decoded, block_frames
+from audio_model.formats import PCM
 
 _SMALL_BLOCK_FRAMES = 128
 
 _SFE_BAD_SF_INFO = 24
 """libsndfile's code for a header without a sample rate, or without channels."""
+
+
+_CODECS = {"ULAW": "mulaw", "GSM610": "gsm", "FLOAT": PCM, "DOUBLE": PCM}
+"""Subtypes whose codec goes by another name."""
 
 
 class RefusedError(Exception):
@@ -47,21 +52,32 @@ def open_audio(file: BoundedFile, seconds: float) -> Iterator[Decoded]:
         first = next(blocks, None)
         if first is None:
             raise RefusedError("no samples")
-        yield Decoded(sound.samplerate, sound.channels, itertools.chain([first], blocks))
+        yield _decoded(sound, itertools.chain([first], blocks))
 
 
 @contextmanager
 def open_gsm(file: BoundedFile, seconds: float) -> Iterator[Decoded]:
     """Decode headerless GSM 06.10: frames of 33 bytes for 20 ms at 8 kHz."""
     with _open(file, format="RAW", subtype="GSM610", samplerate=8000, channels=1) as sound:
-        yield Decoded(sound.samplerate, sound.channels, _read_blocks(sound, seconds))
+        yield _decoded(sound, _read_blocks(sound, seconds))
 
 
 @contextmanager
 def open_vox(file: BoundedFile, seconds: float) -> Iterator[Decoded]:
     """Decode Dialogic's ADPCM, which has no header: 4 bits a sample, and as recorders do 8 kHz."""
     with _open(file, format="RAW", subtype="VOX_ADPCM", samplerate=8000, channels=1) as sound:
-        yield Decoded(sound.samplerate, sound.channels, _read_blocks(sound, seconds))
+        yield _decoded(sound, _read_blocks(sound, seconds))
+
+
+def _decoded(sound: _Sound, blocks: Iterator[Block]) -> Decoded:
+    return Decoded(sound.samplerate, sound.channels, _codec(sound), blocks)
+
+
+def _codec(sound: _Sound) -> str:
+    if sound.format == "FLAC":
+        return "flac"
+    subtype: str = sound.subtype
+    return _CODECS.get(subtype, PCM if subtype.startswith("PCM_") else subtype.lower())
 
 
 def _open(file: BoundedFile, **options: object) -> _Sound:

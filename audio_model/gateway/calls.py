@@ -149,12 +149,14 @@ class Calls:
         assert strict is not None
 
         def listen() -> StreamDetector:
-            return strict.stream(
+            stream = strict.stream(
                 raw_format.sample_rate,
                 raw_format.encoding,
                 max_seconds=terms.listen_seconds,
                 wait_seconds=terms.wait_seconds,
             )
+            stream.codec = leg.codec
+            return stream
 
         return Again(raw_format, said, self.again_seconds, listen, self.engine, revise)
 

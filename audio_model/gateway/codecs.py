@@ -13,7 +13,7 @@ import av
 import numpy as np
 from av.audio.codeccontext import AudioCodecContext
 
-from audio_model.formats import Encoding, RawFormat
+from audio_model.formats import PCM, Encoding, RawFormat
 
 PayloadDecoder = Callable[[bytes], bytes]
 """The payload of one packet to bytes in the codec's raw format."""
@@ -40,6 +40,11 @@ class Codec:
     payload_type: int | None = None
     """The static one, if there is one."""
 
+    @property
+    def common_name(self) -> str:
+        """What events and results call it, as of a recording: ``mulaw``, ``g722`` ..."""
+        return _COMMON_NAMES.get(self.name, self.name.lower())
+
     def decoder(self) -> PayloadDecoder:
         """Return a decoder for one stream. It raises DecodeError."""
         match self.name:
@@ -56,6 +61,9 @@ class Codec:
         """Return how far RTP's clock goes in ``n_bytes`` of the raw format."""
         samples = n_bytes if self.raw_format.encoding is not Encoding.S16LE else n_bytes // 2
         return samples * self.clock_rate // self.raw_format.sample_rate
+
+
+_COMMON_NAMES = {"PCMU": Encoding.MULAW.value, "PCMA": Encoding.ALAW.value, "L16": PCM}
 
 
 def _l16(sample_rate: int, payload_type: int | None = None) -> Codec:

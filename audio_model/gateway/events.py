@@ -100,6 +100,9 @@ class Event:
             "seconds": round(verdict.seconds, 3),
             "speech_seconds": round(verdict.speech_seconds, 2),
             "decided_at": verdict.decided_at,
+            "noise_db": _decibels(verdict.noise_db),
+            "snr_db": _decibels(verdict.snr_db),
+            "codec": verdict.codec,
             "known": None if known is None else known.as_dict(),
         }
         if self.call.tenant:
@@ -114,6 +117,10 @@ class Event:
                 "changes": [change.as_dict() for change in evidence.changes],
             }
         return values
+
+
+def _decibels(value: float) -> float | None:
+    return None if math.isnan(value) else round(value, 1)
 
 
 def _number(value: float) -> float | None:

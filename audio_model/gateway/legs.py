@@ -87,6 +87,7 @@ class Leg:
         "_report",
         "_wait_until",
         "answer_by",
+        "codec",
         "name",
         "queued",
         "raw_format",
@@ -121,7 +122,7 @@ class Leg:
             learn: called with the stream after the final event.
             again: begins to hear the leg again, after its final event.
         """
-        self.name, self.raw_format = name, raw_format
+        self.name, self.raw_format, self.codec = name, raw_format, raw_format.codec
         self.stream: StreamDetector | None = stream
         """None once the final event was given, so that a long call holds no memory for it."""
         self._engine, self._report, self._learn = engine, report, learn
@@ -162,6 +163,15 @@ class Leg:
     def kept(self) -> bytes:
         """Return the audio as it was fed; empty unless it is kept."""
         return bytes(self._kept or b"")
+
+    def came_in(self, codec: str) -> None:
+        """Say what codec the audio came in from the gateway, if it is not that of its raw format.
+
+        What was said last stands in the verdict.
+        """
+        self.codec = codec
+        if self.stream is not None:
+            self.stream.codec = codec
 
     def feed(self, payload: bytes) -> None:
         """Take bytes of a stream, cut anywhere."""

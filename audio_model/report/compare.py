@@ -1,4 +1,4 @@
-"""The changes between two results of the same recordings: verdicts and scores."""
+"""The changes between two results: of recordings that both have, and of all calls as a whole."""
 
 import math
 from collections import Counter
@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import chain, islice, zip_longest
 
+from audio_model.report.drift import Drift
 from audio_model.report.slices import (
     MAX_FOLDERS,
     MAX_GROUPS,
@@ -140,6 +141,8 @@ class Comparison:
     slices: list[ShiftsOfSlice] = field(default_factory=list)
     only_old: Missing = field(default_factory=Missing)
     only_new: Missing = field(default_factory=Missing)
+    drift: Drift = field(default_factory=Drift)
+    """Of all rows, whether the other side has them or not."""
 
     def add(self, old: Result, new: Result) -> None:
         """Count one recording that both sides have."""
@@ -176,13 +179,14 @@ class Comparison:
 
 
 def compare(old: Iterable[Result], new: Iterable[Result]) -> Comparison:
-    """Join two results by path and channel, and count what changed.
+    """Join two results by path and channel, and count what changed; of all rows what drifted.
 
     Rows that come in one order on both sides are joined as they are read. A row whose partner
     comes later waits for it in memory.
     """
     comparison = Comparison()
-    pairs = join(old, new, comparison)
+    watch = comparison.drift.watch
+    pairs = join(watch(0, old), watch(1, new), comparison)
     sample = list(islice(pairs, SAMPLE_ROWS))
     found: dict[SliceBy, None] = {}
     for side in (1, 0):

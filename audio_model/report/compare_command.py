@@ -13,7 +13,8 @@ from audio_model.errors import UsageError, printable
 from audio_model.files import write_whole
 from audio_model.formats import suffix_of
 from audio_model.report.compare import Comparison, compare
-from audio_model.report.compare_text import as_text, as_values
+from audio_model.report.compare_text import as_text, as_values, gap_sides
+from audio_model.report.drift import Drift
 from audio_model.report.page.compare_page import compare_page
 from audio_model.scoring import ScoreOptions, score_entry
 from audio_model.sources.inputs import expand
@@ -21,13 +22,15 @@ from audio_model.tables.columns import add_columns_argument
 from audio_model.tables.results import Result, Results, parse_result
 from audio_model.tables.rows import Entry, Row, json_value, result_values
 
-EXIT_WITHIN, EXIT_TOO_MANY_FLIPS = 0, 1
+EXIT_WITHIN, EXIT_BEYOND = 0, 1
 _OUTPUTS = (".html", ".json")
 _MODEL = ".onnx"
 
 DESCRIPTION = """\
 Say what changed between two results of the same recordings, or between two models that hear them:
-verdicts that flipped, shifts of the score, by folder and by the columns that a manifest carried."""
+verdicts that flipped, shifts of the score, by folder and by the columns that a manifest carried.
+Of results of other recordings it says what has drifted as a whole: verdicts, scores, noise,
+signal-to-noise ratio, codecs."""
 
 EPILOG = """\
 examples:
@@ -35,9 +38,15 @@ examples:
   audio-model compare old.parquet new.csv --output compare.html
   audio-model compare old.onnx new.onnx calls/                two models on the same recordings
   audio-model compare old.onnx new.onnx calls.csv --max-flips 0.01    a check for CI or cron
+  audio-model compare last-month/ this-month/ --max-drift 0.1         an alarm for cron
+
+A gap is the largest difference between the shares of old and new calls that lie below a value, or
+that are of one verdict or codec. It is drift where it is more than chance makes in one of a hundred
+comparisons, if calls have nothing to do with each other.
 
 exit status:
   0 compared, 1 more verdicts flipped or more recordings on one side only than --max-flips allows,
+  or something drifted further than --max-drift allows,
   2 wrong usage, or nothing to compare, 3 the output cannot be written
 """
 
@@ -46,11 +55,16 @@ def run(args: argparse.Namespace) -> int:
     """Compare; returns the exit status. Raises AudioModelError."""
     if args.output is not None and suffix_of(args.output) not in _OUTPUTS:
         raise UsageError(f"the output's name must end in .html or .json: {args.output}")
-    if args.max_flips is not None and not 0 <= args.max_flips <= 1:
-        raise UsageError(f"--max-flips is a share from 0 to 1, not {args.max_flips:g}")
+    for option, value in (("--max-flips", args.max_flips), ("--max-drift", args.max_drift)):
+        if value is not None and not 0 <= value <= 1:
+            raise UsageError(f"{option} is a share from 0 to 1, not {value:g}")
     old, new = _sides(args)
     comparison = compare(old, new)
-    if not comparison.overall.joined:
+    drift = comparison.drift
+    for path, n_rows in zip((args.old, args.new), drift.rows, strict=True):
+        if not n_rows:
+            raise UsageError(f"{printable(path)}: there are no rows to compare")
+    if args.max_flips is not None and not comparison.overall.joined:
         raise UsageError(
             f"{printable(args.old)} and {printable(args.new)} have no recording in common: rows "
             f"are joined by path, as it was named ({comparison.only_old.count} and "
@@ -61,20 +75,29 @@ def run(args: argparse.Namespace) -> int:
         # First: whoever reads the text may stop reading.
         write_whole(args.output, _rendered(comparison, args, limit))
     print(as_text(comparison))
-    if limit is None:
-        return EXIT_WITHIN
+    beyond = [*_flips_beyond(comparison, limit), *_drift_beyond(drift, args.max_drift)]
+    for said in beyond:
+        print(f"audio-model: {said}", file=sys.stderr)
+    return EXIT_BEYOND if beyond else EXIT_WITHIN
+
+
+def _flips_beyond(comparison: Comparison, limit: float | None) -> Iterator[str]:
     # A check that half the rows are missing from has not passed.
     rates = {
         "of the verdicts flipped": comparison.overall.flip_rate,
         "of the recordings are on one side only": comparison.one_sided_rate,
     }
-    beyond = {what: rate for what, rate in rates.items() if rate > limit}
-    for what, rate in beyond.items():
-        print(
-            f"audio-model: {rate:.4%} {what}, more than the {limit:.4%} that are allowed",
-            file=sys.stderr,
-        )
-    return EXIT_TOO_MANY_FLIPS if beyond else EXIT_WITHIN
+    for what, rate in rates.items():
+        if limit is not None and rate > limit:
+            yield f"{rate:.4%} {what}, more than the {limit:.4%} that are allowed"
+
+
+def _drift_beyond(drift: Drift, limit: float | None) -> Iterator[str]:
+    for gap in drift.gaps():
+        if limit is not None and gap.is_drift and gap.size > limit:
+            old, new = gap_sides(gap)
+            points = f"{100 * gap.size:.1f} points, more than the {100 * limit:g} that are allowed"
+            yield f"{gap.name} drifted from {old} to {new}, by {points}"
 
 
 def _rendered(comparison: Comparison, args: argparse.Namespace, limit: float | None) -> str:
@@ -141,6 +164,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=float,
         metavar="RATE",
         help="exit with 1 if a larger share of the verdicts flipped (0 to 1)",
+    )
+    parser.add_argument(
+        "--max-drift",
+        type=float,
+        metavar="GAP",
+        help="exit with 1 if a gap is larger, and more than chance (0 to 1)",
     )
     add_budget_argument(
         parser,

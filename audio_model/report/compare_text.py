@@ -2,17 +2,23 @@
 
 from audio_model.errors import printable
 from audio_model.report.compare import Comparison, Missing, Shifts
+from audio_model.report.drift import Drift, Gap, Spread
 from audio_model.report.slices import SliceBy, SliceKind
 from audio_model.tables.results import Outcome, Result
 from audio_model.tables.screen import aligned
 
 QUANTILES = (0.05, 0.5, 0.95)
+TENTHS = (0.1, 0.5, 0.9)
 _SHOWN_GROUPS, _SHOWN_SHIFTS, _HELD_GROUPS = 10, 10, 1000
 
 
 def as_text(comparison: Comparison) -> str:
     """Return the comparison as text for a terminal."""
     overall = comparison.overall
+    if not overall.joined:
+        drift = comparison.drift
+        said = f"no recording in common ({drift.rows[0]:,} and {drift.rows[1]:,} rows)"
+        return "\n\n".join([said, *_drift(drift)])
     parts = [aligned(_matrix(comparison))]
     parts.append(
         f"{overall.joined:,} in both: {overall.flips:,} verdicts flipped "
@@ -29,6 +35,7 @@ def as_text(comparison: Comparison) -> str:
             rows = [[printable(name), *_cells(group)] for name, group in each.shown(_SHOWN_GROUPS)]
             head = [slice_name(each.by), "both", "flipped", "shift", "size", "rec. old", "rec. new"]
             parts.append(aligned([head, *rows]))
+    parts += _drift(comparison.drift)
     largest = [pair for pair in comparison.largest.sorted() if _moved(*pair)][:_SHOWN_SHIFTS]
     if largest:
         rows = [[_named(new), *_side(old), *_side(new)] for old, new in largest]
@@ -67,6 +74,7 @@ def as_values(comparison: Comparison) -> dict[str, object]:
             }
             for old, new in comparison.largest.sorted()
         ],
+        "drift": {gap.name: gap_values(gap) for gap in comparison.drift.gaps()},
         "only_old": _missing_values(comparison.only_old),
         "only_new": _missing_values(comparison.only_new),
     }
@@ -75,6 +83,43 @@ def as_values(comparison: Comparison) -> dict[str, object]:
 def slice_name(by: SliceBy) -> str:
     """Return the name of a slice: its column, or folders."""
     return "folder" if by.kind is SliceKind.FOLDER else printable(by.column)
+
+
+def _drift(drift: Drift) -> list[str]:
+    rows = [
+        [
+            *(gap.name, *gap_sides(gap), f"{100 * gap.size:.1f}", f"{100 * gap.chance:.1f}"),
+            "drift" if gap.is_drift else "",
+        ]
+        for gap in drift.gaps()
+    ]
+    head = ["all rows", "old", "new", "gap", "by chance", ""]
+    return [aligned([head, *rows])] if rows else []
+
+
+def gap_sides(gap: Gap) -> list[str]:
+    """Return what each side has: of a number its tenths and middle, of a kind its share."""
+    of = gap.of
+    if isinstance(of, Spread):
+        return [
+            "{1:.4g} ({0:.4g} to {2:.4g})".format(*(of.quantile(side, q) for q in TENTHS))
+            for side in (0, 1)
+        ]
+    kind = of.most_changed
+    return [f"{printable(kind)} {of.share(side, kind):.1%}" for side in (0, 1)]
+
+
+def gap_values(gap: Gap) -> dict[str, object]:
+    """Return a gap for JSON."""
+    of = gap.of
+    values: dict[str, object] = {"gap": gap.size, "by_chance": gap.chance, "drift": gap.is_drift}
+    for side, name in enumerate(("old", "new")):
+        if isinstance(of, Spread):
+            values[name] = {f"{share:g}": of.quantile(side, share) for share in TENTHS}
+        else:
+            values[name] = {of.most_changed: of.share(side, of.most_changed)}
+        values[f"{name}_calls"] = of.calls[side]
+    return values
 
 
 def _matrix(comparison: Comparison) -> list[list[str]]:

@@ -47,6 +47,10 @@ class Result:
     speech_seconds: float | None = None
     decided_at: float | None = None
     """Seconds from the start of the call."""
+    noise_db: float | None = None
+    """dBFS."""
+    snr_db: float | None = None
+    codec: str = ""
     reason: str = ""
     error: str = ""
     carried: Mapping[str, object] = field(default_factory=dict)
@@ -168,6 +172,9 @@ def parse_result(values: Mapping[str, object]) -> Result:
         seconds=_number(values, "seconds"),
         speech_seconds=_number(values, "speech_seconds"),
         decided_at=_number(values, "decided_at"),
+        noise_db=_number(values, "noise_db"),
+        snr_db=_number(values, "snr_db"),
+        codec=_text(values, "codec"),
         reason=reason,
         error=error,
         carried={name: value for name, value in values.items() if name not in _NOT_CARRIED},

@@ -20,6 +20,9 @@ RESULT_COLUMNS = (
     "seconds",
     "speech_seconds",
     "decided_at",
+    "noise_db",
+    "snr_db",
+    "codec",
     "reason",
     "error",
 )
@@ -131,6 +134,9 @@ def result_values(row: Row) -> dict[str, Value]:
         "seconds": None if verdict is None else _number(verdict.seconds),
         "speech_seconds": None if verdict is None else _number(verdict.speech_seconds),
         "decided_at": None if verdict is None else _number(verdict.decided_at),
+        "noise_db": None if verdict is None else _number(verdict.noise_db),
+        "snr_db": None if verdict is None else _number(verdict.snr_db),
+        "codec": None if verdict is None else verdict.codec or None,
         "reason": (Reason.ERROR if verdict is None else verdict.reason).value or None,
         "error": escape(row.error) or None,
     }

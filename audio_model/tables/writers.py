@@ -35,6 +35,8 @@ _NUMBERS = {
     "seconds",
     "speech_seconds",
     "decided_at",
+    "noise_db",
+    "snr_db",
     "known",
     "known_offset",
     "known_seconds",

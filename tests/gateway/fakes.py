@@ -21,6 +21,9 @@ def verdict(kind: VerdictKind = VerdictKind.RECORDED, score: float = 0.97) -> Ve
         decided_at=None if unknown else 1.52,
         reason=Reason.UNSURE if unknown else Reason.NONE,
         evidence=Evidence(times=(0.08,), scores=(score,), voice=(1.0,), strongest=None),
+        noise_db=-60.0,
+        snr_db=35.0,
+        codec="mulaw",
     )
 
 
@@ -31,6 +34,10 @@ class FakeLeg:
     payloads: list[bytes] = field(default_factory=list)
     numbered: list[tuple[int, bytes]] = field(default_factory=list)
     finished: bool = False
+    codec: str = ""
+
+    def came_in(self, codec: str) -> None:
+        self.codec = codec
 
     @property
     def hears(self) -> bool:

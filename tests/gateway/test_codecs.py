@@ -48,6 +48,13 @@ def _known(name: str, clock_rate: int, channels: int = 1) -> Codec:
     return codec
 
 
+def test_codecs_go_by_the_names_that_those_of_recordings_have() -> None:
+    names = {codec.name: codec.common_name for codec in CODECS}
+    assert names == {
+        "PCMU": "mulaw", "PCMA": "alaw", "G722": "g722", "L16": "pcm", "OPUS": "opus",
+    }  # fmt: skip
+
+
 def test_static_payload_types_are_those_of_rfc_3551() -> None:
     names = {number: codec.name for number in range(128) if (codec := by_payload_type(number))}
     assert names == {0: "PCMU", 8: "PCMA", 9: "G722", 11: "L16"}

@@ -58,13 +58,16 @@ def test_recordings_that_are_gone_are_said_to_be(here: Path) -> None:
         (["compare", "r.csv", "r.csv", "calls"], 2, "results none"),
         (["compare", "r.csv", "m.onnx"], 2, "not one of each"),
         (["compare", "a.onnx", "m.onnx"], 2, "need the recordings"),
-        (["compare", "r.csv", "other.csv"], 2, "no recording in common"),
+        (["compare", "r.csv", "other.csv", "--max-flips", "1"], 2, "no recording in common"),
+        (["compare", "r.csv", "r.csv", "--max-drift", "-1"], 2, "--max-drift is a share from 0"),
+        (["compare", "r.csv", "empty.csv"], 2, "empty.csv: there are no rows to compare"),
     ],
 )
 def test_wrong_usage_is_said(
     here: Path, arguments: list[str], status: int, message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     Path("other.csv").write_text("path,verdict,score\nz.wav,live,0.1\n")
+    Path("empty.csv").write_text("path,verdict,score\n")
     assert cli.main(arguments) == status
     assert message in capsys.readouterr().err
     assert not list(here.glob("*.partial")) and not Path("r.html").exists()
@@ -99,6 +102,40 @@ def test_rows_that_are_missing_are_no_agreement(
     assert cli.main(["compare", "r.csv", "some.csv", "--max-flips", "0.5"]) == 0
     assert cli.main(["compare", "r.csv", "some.csv", "--max-flips", "0.3"]) == 1
     assert "33.3333% of the recordings are on one side only" in capsys.readouterr().err
+
+
+def month(name: str, n: int, snr_db: float, codec: str) -> None:
+    """Write the results of calls that no other month has."""
+    values = [(f"{name}/{k}.wav", snr_db + k % 7) for k in range(n)]
+    rows = [f"{path},live,0.{k % 10},{snr},{codec}" for k, (path, snr) in enumerate(values)]
+    lines = ["path,verdict,score,snr_db,codec", *rows]
+    Path(f"{name}.csv").write_text("\n".join(lines) + "\n")
+
+
+def test_months_of_other_calls_are_compared_as_a_whole(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    month("may", 100, 30.0, "alaw")
+    month("june", 80, 30.0, "alaw")
+    month("july", 80, 22.0, "gsm")
+    assert cli.main(["compare", "may.csv", "june.csv", "--max-drift", "0.1"]) == 0
+    assert "no recording in common (100 and 80 rows)" in capsys.readouterr().out
+    arguments = ["compare", "june.csv", "july.csv", "--max-drift", "0.1"]
+    assert cli.main([*arguments, "--output", "c.json"]) == 1
+    told = capsys.readouterr()
+    assert "snr_db drifted from 33 (30 to 36) to 25 (22 to 28), by 100.0 points" in told.err
+    assert "codec drifted from alaw 100.0% to alaw 0.0%, by 100.0 points" in told.err
+    assert "verdict" not in told.err and "score" not in told.err
+    drift = json.loads(Path("c.json").read_text())["drift"]
+    assert set(drift) == {"verdict", "score", "snr_db", "codec"}
+    assert (drift["codec"]["gap"], drift["codec"]["old"]) == (1.0, {"alaw": 1.0})
+    assert (drift["verdict"]["drift"], drift["verdict"]["old_calls"]) == (False, 80)
+    assert cli.main([*arguments, "--output", "c.html"]) == 1
+    said = made.said(made.parse(Path("c.html").read_text(encoding="utf-8")))
+    assert "All 80 old and 80 new rows" in said and "only in the old results: 80" in said
+    # A gap that few calls may show by chance is no alarm.
+    month("day", 2, 22.0, "alaw")
+    assert cli.main(["compare", "june.csv", "day.csv", "--max-drift", "0.1"]) == 0
 
 
 def test_models_are_compared_on_the_same_recordings(

@@ -30,6 +30,7 @@ def test_what_score_wrote_is_read_back(tmp_path: Path, suffix: str) -> None:
     first, second = Results.open(str(write(tmp_path / f"r{suffix}")))
     assert (first.path, first.channel, first.outcome) == ("a.wav", "left", Outcome.RECORDED)
     assert (first.score, first.seconds, first.decided_at) == (0.1 + 0.2, 2.0, 0.48)
+    assert (first.noise_db, first.snr_db, first.codec) == (-62.5, 31.0, "gsm")
     assert first.carried == {"caller": "+86 1"}
     assert (second.path, second.outcome, second.score) == ("b\\xff.wav", Outcome.ERROR, None)
     assert (second.reason, second.error) == ("error", "no such file")

@@ -95,9 +95,10 @@ def file_size_limit(size: int) -> Iterator[None]:
 def test_csv_to_the_byte(tmp_path: Path) -> None:
     write(tmp_path / "o.csv", ROWS, Columns(each_channel=False, carried=["label"]))
     assert (tmp_path / "o.csv").read_text("utf-8") == (
-        "\ufeffpath,verdict,score,logit,seconds,speech_seconds,decided_at,reason,error,label\n"
-        "a.wav,recorded,0.30000000000000004,1e-17,2.0,1.5,0.48,,,1\n"
-        '"b, ""c""\n中.wav",unknown,,,,,,error,no such file,\n'
+        "\ufeffpath,verdict,score,logit,seconds,speech_seconds,decided_at,noise_db,snr_db,codec,"
+        "reason,error,label\n"
+        "a.wav,recorded,0.30000000000000004,1e-17,2.0,1.5,0.48,-62.5,31.0,gsm,,,1\n"
+        '"b, ""c""\n中.wav",unknown,,,,,,,,,error,no such file,\n'
     )
 
 
@@ -112,6 +113,9 @@ def test_json_lines_hold_the_evidence(tmp_path: Path) -> None:
             "seconds": 2.0,
             "speech_seconds": 1.5,
             "decided_at": 0.48,
+            "noise_db": -62.5,
+            "snr_db": 31.0,
+            "codec": "gsm",
             "reason": None,
             "error": None,
             "curve": [[0.08, 0.5], [0.16, 0.1 + 0.2]],
@@ -124,6 +128,7 @@ def test_json_lines_hold_the_evidence(tmp_path: Path) -> None:
             "path": 'b, "c"\n中.wav',
             "verdict": "unknown",
             **dict.fromkeys(["score", "logit", "seconds", "speech_seconds", "decided_at"]),
+            **dict.fromkeys(["noise_db", "snr_db", "codec"]),
             "reason": "error",
             "error": "no such file",
             "label": None,
@@ -134,7 +139,7 @@ def test_json_lines_hold_the_evidence(tmp_path: Path) -> None:
 def test_parquet_has_exact_numbers_and_nulls(tmp_path: Path) -> None:
     write(tmp_path / "o.parquet", ROWS, Columns(each_channel=False, carried=["label"]))
     table = pq.read_table(tmp_path / "o.parquet")
-    assert {str(table.schema.field(name).type) for name in ("score", "logit", "decided_at")} == {
+    assert {str(table.schema.field(name).type) for name in ("score", "logit", "snr_db")} == {
         "double"
     }
     first, second = table.to_pylist()

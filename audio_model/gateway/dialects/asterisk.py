@@ -129,7 +129,7 @@ class Asterisk(StreamDialect):
             self.begin(info, raw_format)
         elif (codec := _CODED.get(start.format)) is not None:
             self._decode = codec.decoder()
-            self.begin(info, codec.raw_format)
+            self.begin(info, codec.raw_format, codec=codec.common_name)
         else:
             detail = f"format {shown(start.format)} is not understood: one of {_understood()} is"
             self.refuse(info, detail)

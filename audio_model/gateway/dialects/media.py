@@ -67,6 +67,8 @@ class Stream:
     raw_format: RawFormat
     decode: Callable[[bytes], bytes] = bytes
     """A packet's payload to bytes in ``raw_format``. It may raise DecodeError."""
+    codec: str = ""
+    """That of the payload, if it is another one than ``raw_format``'s."""
 
 
 class MediaDialect(Dialect, Generic[S]):
@@ -125,6 +127,8 @@ class MediaDialect(Dialect, Generic[S]):
             raise
         self._decode = stream.decode
         self._open(info, stream.raw_format)
+        if stream.codec and self._leg is not None:
+            self._leg.came_in(stream.codec)
         for media in self.early():
             self._hear(media)
 

@@ -59,19 +59,25 @@ class StreamDialect(Dialect):
         self._stream: Interleaved | None = None
 
     def begin(
-        self, info: CallInfo, raw_format: RawFormat, legs: Sequence[str | None] = (CALLER,)
+        self,
+        info: CallInfo,
+        raw_format: RawFormat,
+        legs: Sequence[str | None] = (CALLER,),
+        codec: str = "",
     ) -> None:
         """Open the call and its legs, and hear the messages that came before.
 
         Args:
             raw_format: of one channel.
             legs: names by channel; None for a channel that is not to be heard.
+            codec: that of the audio before it came to be ``raw_format``, if it is another one.
         """
         call = self._call = self.calls.open(info, self.tell, self.connection.terms)
-        self._stream = Interleaved(
-            [None if name is None else call.open_leg(name, raw_format) for name in legs],
-            raw_format.encoding,
-        )
+        opened = [None if name is None else call.open_leg(name, raw_format) for name in legs]
+        for leg in opened:
+            if codec and leg is not None:
+                leg.came_in(codec)
+        self._stream = Interleaved(opened, raw_format.encoding)
         if early := self.early():
             self.binary(b"".join(early))
 

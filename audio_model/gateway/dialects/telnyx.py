@@ -83,4 +83,4 @@ class Telnyx(MediaDialect[_Start]):
                 f"{shown(said.encoding)} of {said.sample_rate} Hz can't be decoded; "
                 "ask for it with stream_codec: PCMU"
             )
-        return Stream(codec.raw_format, codec.decoder())
+        return Stream(codec.raw_format, codec.decoder(), codec.common_name)

@@ -29,6 +29,9 @@ def schemas() -> Json:
         "seconds": _NUMBER_OR_NULL | {"description": "audio heard"},
         "speech_seconds": _NUMBER_OR_NULL,
         "decided_at": _NUMBER_OR_NULL | {"description": "second of the audio"},
+        "noise_db": _NUMBER_OR_NULL | {"description": "level of the quietest tenth, dBFS"},
+        "snr_db": _NUMBER_OR_NULL | {"description": "how far the voice lies above it"},
+        "codec": _STRING_OR_NULL | {"description": "what the audio came in"},
     }
     event: Json = {
         "event": {"enum": list(EventKind)},

@@ -22,6 +22,7 @@ _AUDIO_BUCKETS = (0.5, 1, 1.5, 2, 2.5, 3, 4, 5, 6)
 _WALL_BUCKETS = (0.5, 1, 1.5, 2, 2.5, 3, 3.5, 4, 5, 6, 10)
 _AGE_BUCKETS = (0.05, 0.1, 0.2, 0.3, 0.5, 1, 2, 5, 10, 30, 60)
 _SCORE_BUCKETS = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 1)
+_SNR_BUCKETS = (0, 5, 10, 15, 20, 25, 30, 35, 40, 50, 60)
 _LAG_BUCKETS = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5)
 
 
@@ -70,6 +71,19 @@ class Metrics:
             "Scores of final verdicts: they drift with callers, codecs and campaigns.",
             ("gateway",),
             buckets=_SCORE_BUCKETS,
+            registry=registry,
+        )
+        self._snr = Histogram(
+            "audio_model_snr_db",
+            "How far legs' voice lies above their noise: it drifts with callers and the line.",
+            ("gateway",),
+            buckets=_SNR_BUCKETS,
+            registry=registry,
+        )
+        self._codecs = Counter(
+            "audio_model_codecs",
+            "Legs by the codec that the gateway says their audio came in.",
+            ("gateway", "codec"),
             registry=registry,
         )
         self._answer = Histogram(
@@ -200,6 +214,11 @@ class Metrics:
         self._answer.labels(gateway).observe(event.waited_seconds)
         if math.isfinite(verdict.score):
             self._score.labels(gateway).observe(verdict.score)
+        if math.isfinite(verdict.noise_db):
+            self._codecs.labels(gateway, verdict.codec).inc()
+        if math.isfinite(verdict.snr_db):
+            # A histogram's sum only rises.
+            self._snr.labels(gateway).observe(max(0.0, verdict.snr_db))
         if event.known is not None:
             self.known_legs.labels(verdict.verdict.value).inc()
         if verdict.decided_at is not None:

@@ -108,7 +108,8 @@ class RtpReceiver:
                 another only when its packets are a stream of their own.
             shunned: a sender of the call that had the port before.
         """
-        self.leg, self._stream = leg, RtpStream(codecs, leg.raw_format, leg.feed_numbered)
+        self.leg = leg
+        self._stream = RtpStream(codecs, leg.raw_format, leg.feed_numbered, leg.came_in)
         self._socket, self._hosts = opened, frozenset(hosts)
         self._shunned = shunned
         self.sender: Sender | None = None

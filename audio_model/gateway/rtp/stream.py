@@ -41,7 +41,11 @@ class RtpStream:
     """
 
     def __init__(
-        self, codecs: Mapping[int, Codec], raw_format: RawFormat, deliver: Deliver
+        self,
+        codecs: Mapping[int, Codec],
+        raw_format: RawFormat,
+        deliver: Deliver,
+        came_in: Callable[[str], None],
     ) -> None:
         """Begin a stream.
 
@@ -49,8 +53,9 @@ class RtpStream:
             codecs: by payload type. Packets of other types are heard if RFC 3551 says what they
                 are, for senders change their codec without notice; the rest hold no voice.
             raw_format: of what is delivered; see :func:`leg_format`.
+            came_in: is told the codec of what is delivered from then on.
         """
-        self._raw_format, self._deliver = raw_format, deliver
+        self._raw_format, self._deliver, self._came_in = raw_format, deliver, came_in
         self._codecs = dict(codecs)
         self._decoders: dict[int, _Decoder] = {}
         self._rivals: list[RtpPacket] = []
@@ -149,6 +154,7 @@ class RtpStream:
             if codec is None:
                 return b"", 0
             decoder = self._decoders[payload_type] = _Decoder(codec, self._raw_format)
+            self._came_in(codec.common_name)
         try:
             return decoder(packet.payload)
         except DecodeError:

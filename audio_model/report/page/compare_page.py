@@ -14,7 +14,8 @@ from audio_model.report.compare import (
     Shifts,
     ShiftsOfSlice,
 )
-from audio_model.report.compare_text import QUANTILES
+from audio_model.report.compare_text import QUANTILES, gap_sides
+from audio_model.report.drift import Drift
 from audio_model.report.page.cards import path_of
 from audio_model.report.page.drawing import (
     Axis,
@@ -57,13 +58,29 @@ def compare_page(comparison: Comparison, old: str, new: str, max_flips: float | 
         text("compare_title"),
         lead,
         _verdict(comparison, max_flips),
-        _overview(comparison),
-        _matrix(comparison),
-        _shifts(comparison),
+        *(_joined(comparison) if comparison.overall.joined else ()),
+        _drift(comparison.drift),
         *(_slice(each) for each in comparison.slices if len(each.groups) > 1),
         _largest(comparison),
         _missing(comparison),
     )
+
+
+def _joined(comparison: Comparison) -> Iterable[Element]:
+    return _overview(comparison), _matrix(comparison), _shifts(comparison)
+
+
+def _drift(drift: Drift) -> Element:
+    rows: list[list[Child]] = []
+    for gap in drift.gaps():
+        sizes = (f"{100 * size:.1f}" for size in (gap.size, gap.chance))
+        said = element("b", text("is_drift")) if gap.is_drift else ""
+        rows.append([text(f"drift_{gap.name}"), *gap_sides(gap), *sizes, said])
+    head = [text(key) for key in ("measure", "old", "new", "gap", "gap_by_chance", "is_drift")]
+    table = table_of(head, rows, label=text("drift"), wide=(4,))
+    old, new = (f"{n:,}" for n in drift.rows)
+    about = text("drift_about", old=old, new=new)
+    return section(text("drift"), element("figure", table), about=about)
 
 
 def _verdict(comparison: Comparison, max_flips: float | None) -> Element | None:

@@ -127,6 +127,7 @@ def test_g722_is_decoded_wherever_it_is_cut() -> None:
             dialect.binary(audio[start : start + cut])
         (leg,) = calls.opened[0].legs
         assert leg.raw_format == RawFormat(Encoding.S16LE, 16000)
+        assert leg.codec == "g722"
         payloads.append(b"".join(leg.payloads))
     # A byte is two samples of 16 bits.
     assert len(payloads[0]) == 4 * 1280

@@ -131,6 +131,7 @@ def test_codecs_that_remember(encoding: str, codec: str, rate: int, said_rate: i
     session = Session(Telnyx)
     call = session(start(encoding, said_rate), *(media(packet) for packet in packets))
     assert call.legs[0].raw_format == RawFormat(Encoding.S16LE, rate)
+    assert call.legs[0].codec == encoding.lower()
     heard = np.frombuffer(b"".join(packet for _, packet in call.legs[0].numbered), "<i2")
     assert abs(len(heard) - rate) <= rate // 50
     spectrum = np.abs(np.fft.rfft(heard[rate // 10 : rate // 10 + rate // 2].astype(float)))

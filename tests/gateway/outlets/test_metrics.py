@@ -68,6 +68,26 @@ def test_scores_are_in_a_histogram_and_calls_without_one_are_not() -> None:
     assert found['audio_model_score_count{gateway="twilio"}'] == 2
 
 
+def test_codecs_and_noise_are_told_of_legs_that_were_heard() -> None:
+    metrics = Metrics()
+    for snr_db, noise_db, codec in (
+        (31.0, -60.0, "alaw"),
+        (-2.0, -20.0, "alaw"),
+        (math.nan, -60.0, "gsm"),
+        (math.nan, math.nan, "mulaw"),
+    ):
+        made = event(EventKind.FINAL, VerdictKind.LIVE)
+        of = replace(made.verdict, snr_db=snr_db, noise_db=noise_db, codec=codec)
+        metrics.count(replace(made, verdict=of))
+    found = samples(metrics)
+    assert found['audio_model_codecs_total{codec="alaw",gateway="twilio"}'] == 2
+    assert found['audio_model_codecs_total{codec="gsm",gateway="twilio"}'] == 1
+    assert not any("mulaw" in name for name in found)
+    assert found['audio_model_snr_db_count{gateway="twilio"}'] == 2
+    # It may only rise: what lies below the noise counts as 0.
+    assert found['audio_model_snr_db_sum{gateway="twilio"}'] == 31
+
+
 def test_two_servers_of_a_process_count_apart() -> None:
     one, other = Metrics(), Metrics()
     one.count(event(EventKind.FINAL, VerdictKind.LIVE))

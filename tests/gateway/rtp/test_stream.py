@@ -33,7 +33,8 @@ class Heard:
         self.numbers: list[int] = []
         self.order = PacketOrder(SILENCES[self.raw_format.encoding])
         self.audio = b""
-        self.stream = RtpStream(codecs, self.raw_format, self._deliver)
+        self.codecs: list[str] = []
+        self.stream = RtpStream(codecs, self.raw_format, self._deliver, self.codecs.append)
 
     def _deliver(self, number: int, payload: bytes) -> None:
         self.numbers.append(number)
@@ -170,6 +171,7 @@ def test_two_codecs_on_one_leg_are_heard_as_samples_of_the_models_rate() -> None
     assert heard.raw_format == RawFormat(Encoding.S16LE, 8000)
     np.testing.assert_array_equal(audio[:160], mulaw_decode(mulaw_encode(pcm)))
     np.testing.assert_allclose(audio[160:], pcm, atol=260)
+    assert heard.codecs == ["mulaw", "alaw"]
 
 
 def test_wideband_beside_narrowband_is_resampled_with_state() -> None:

@@ -7,6 +7,7 @@ import pytest
 
 from audio_model.decision import Reason
 from audio_model.pages.texts import Text
+from audio_model.report.drift import Drift
 from audio_model.report.page import texts
 from audio_model.report.page.texts import text
 from audio_model.tables.results import Outcome
@@ -33,6 +34,7 @@ def test_every_text_is_used() -> None:
     code = "".join(path.read_text(encoding="utf-8") for path in FOLDER.glob("*.py"))
     computed = {f"reason_{reason}" for reason in Reason}
     computed |= {"decisions_about", "speech_about"}
+    computed |= {f"drift_{name}" for name in Drift().measures}
     unused = {key for key in TABLE if f'"{key}"' not in code} - computed
     assert unused <= set(Outcome)
     assert computed - {"reason_error"} <= TABLE.keys()
