@@ -4,19 +4,18 @@ Each is a program that writes a WAV file; none of the voices forbids any use of 
 """
 
 import tempfile
-from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import soundfile
 
 from audio_model.frontend import Samples
 from training.corpora.download import debian_version, run
-from training.corpora.engine import Origin, Voice
-from training.corpora.script import Script, load
+from training.corpora.engine import Engine, Origin, Voice
 
 
-class Program(ABC):
+class Program(Engine):
     """An engine that is installed as Debian packages; the first is the program's."""
 
     packages: tuple[str, ...]
@@ -36,10 +35,6 @@ class Program(ABC):
             for package, version in self._versions.items()
         ]
 
-    def scripts(self, voice: Voice) -> Sequence[Script]:
-        """Return the scripts in the voice's language."""
-        return load(voice.language)
-
     def speak(self, voice: Voice, text: str, speed: float) -> tuple[Samples, int]:
         """Let the program speak a text."""
         with tempfile.TemporaryDirectory() as folder:
@@ -53,7 +48,27 @@ class Program(ABC):
         """Speak into a WAV file."""
 
 
+def _voices(
+    engine: str, kind: str, licence: str, voices: Mapping[str, tuple[str, str, str]]
+) -> tuple[Voice, ...]:
+    """Return an engine's voices, from its name for each to the manifest's, language and gender."""
+    return tuple(
+        Voice(
+            name=name,
+            language=language,
+            gender=gender,
+            corpus=f"made_{engine}",
+            source=f"{engine}:{engine}_{known_as}",
+            group=f"{engine}:{engine}_{known_as}",
+            kind=kind,
+            licence=licence,
+        )
+        for name, (known_as, language, gender) in voices.items()
+    )
+
+
 FLITE_LICENCE = "BSD-like (CMU Flite)"
+FLITE_VOICES = {"kal16": "m", "awb": "m", "rms": "m", "slt": "f"}
 
 
 class Flite(Program):
@@ -61,18 +76,11 @@ class Flite(Program):
 
     packages = ("flite",)
     licence = FLITE_LICENCE
-    voices = tuple(
-        Voice(
-            name=name,
-            language="en",
-            gender=gender,
-            corpus="made_flite",
-            source=f"flite:flite_{name}",
-            group=f"flite:flite_{name}",
-            kind="parametric TTS",
-            licence=FLITE_LICENCE,
-        )
-        for name, gender in (("kal16", "m"), ("awb", "m"), ("rms", "m"), ("slt", "f"))
+    voices = _voices(
+        "flite",
+        "parametric TTS",
+        FLITE_LICENCE,
+        {name: (name, "en", gender) for name, gender in FLITE_VOICES.items()},
     )
 
     def _write(self, voice: Voice, text: str, speed: float, file: Path) -> None:
@@ -112,19 +120,7 @@ class Festival(Program):
         *("festvox-suopuhe-lj", "festvox-suopuhe-mv", "festvox-ca-ona-hts"),
     )
     licence = FESTIVAL_LICENCE
-    voices = tuple(
-        Voice(
-            name=name,
-            language=language,
-            gender=gender,
-            corpus="made_festival",
-            source=f"festival:festival_{known_as}",
-            group=f"festival:festival_{known_as}",
-            kind="concatenative and HTS TTS",
-            licence=FESTIVAL_LICENCE,
-        )
-        for name, (known_as, language, gender) in FESTIVAL_VOICES.items()
-    )
+    voices = _voices("festival", "concatenative and HTS TTS", FESTIVAL_LICENCE, FESTIVAL_VOICES)
 
     def _write(self, voice: Voice, text: str, speed: float, file: Path) -> None:
         words = text.replace("\\", " ").replace('"', " ")
@@ -161,18 +157,11 @@ class Espeak(Program):
 
     packages = ("espeak-ng",)
     licence = ESPEAK_LICENCE
-    voices = tuple(
-        Voice(
-            name=name,
-            language=language,
-            gender=gender,
-            corpus="made_espeak",
-            source=f"espeak:espeak_{name}",
-            group=f"espeak:espeak_{name}",
-            kind="formant TTS",
-            licence=ESPEAK_LICENCE,
-        )
-        for name, (language, gender) in ESPEAK_VOICES.items()
+    voices = _voices(
+        "espeak",
+        "formant TTS",
+        ESPEAK_LICENCE,
+        {name: (name, language, gender) for name, (language, gender) in ESPEAK_VOICES.items()},
     )
 
     def _write(self, voice: Voice, text: str, speed: float, file: Path) -> None:

@@ -10,7 +10,7 @@ from typing import Protocol
 
 from audio_model.frontend import Samples
 from training.corpora.errors import CorpusError
-from training.corpora.script import Script
+from training.corpora.script import Script, load
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Origin:
 
 
 class Engine(Protocol):
-    """Speaks scripts. Made by a function that loads it and raises CorpusError if it can't."""
+    """Speaks scripts. A function loads it, and raises CorpusError if it can't."""
 
     @property
     def voices(self) -> Sequence[Voice]:
@@ -59,7 +59,8 @@ class Engine(Protocol):
         """Return the origin of each part of the engine."""
 
     def scripts(self, voice: Voice) -> Sequence[Script]:
-        """Return the scripts that the voice can speak."""
+        """Return the scripts that the voice can speak: by default those in its language."""
+        return load(voice.language)
 
     def speak(self, voice: Voice, text: str, speed: float) -> tuple[Samples, int]:
         """Return samples [shape=(n_samples,)] and their sample rate (Hz)."""

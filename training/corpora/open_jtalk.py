@@ -6,8 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from audio_model.frontend import Samples
-from training.corpora.engine import Origin, Voice, digests, module_of, version_of
-from training.corpora.script import Script, load
+from training.corpora.engine import Engine, Origin, Voice, digests, module_of, version_of
 
 VOICE = Voice(
     name="mei_normal",
@@ -21,7 +20,7 @@ VOICE = Voice(
 )
 
 
-class OpenJTalk:
+class OpenJTalk(Engine):
     """Raises CorpusError if the package is missing."""
 
     voices = (VOICE,)
@@ -38,10 +37,6 @@ class OpenJTalk:
         files = digests(self._folder.glob("*.htsvoice"))
         version = version_of("pyopenjtalk-plus")
         return [Origin("PyPI pyopenjtalk-plus", version, VOICE.licence, files)]
-
-    def scripts(self, voice: Voice) -> Sequence[Script]:
-        """Return the scripts in the voice's language."""
-        return load(voice.language)
 
     def speak(self, voice: Voice, text: str, speed: float) -> tuple[Samples, int]:
         """Let the engine speak a text."""

