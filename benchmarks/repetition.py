@@ -9,15 +9,17 @@ a campaign's calls, and flags one live caller in a hundred; a third of those it 
 
 The day is a part of a whole one (``--share``): so many of the campaigns and of the live callers are
 heard. The others are kept beforehand, as calls whose codes are real and whose order is none: look-
-ups cost what they cost in the whole day, and the odds that make a repetition sure are the day's.
+ups cost what they cost in the whole day, and the odds that make a repetition sure are the day's. What
+is heard ends with the part, or after so many minutes of the clock (``--minutes``).
 """
 
 import argparse
+import math
 import os
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
@@ -58,6 +60,8 @@ class Day:
     campaign_calls: int = 1000
     live_calls: int = 400_000
     share: float = 0.02
+    minutes: float = math.inf
+    """Of the clock, after which no more calls are heard."""
     hit: float = 0.5
     false_alarm: float = 0.01
     sure: float = 0.33
@@ -81,6 +85,7 @@ class Told:
     seconds: list[float] = field(default_factory=list)
     """Seconds from a call's start to the moment at which it was known."""
     cpu_ms: list[float] = field(default_factory=list)
+    n_kept_before: int = 0
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -90,17 +95,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for name, kind in (("campaigns", int), ("campaign_calls", int), ("live_calls", int)):
         flag = "--" + name.replace("_", "-")
         parser.add_argument(flag, type=kind, default=getattr(Day(), name), help="of a whole day")
-    for name in ("share", "hit", "false_alarm"):
+    for name in ("share", "minutes", "hit", "false_alarm"):
         parser.add_argument(f"--{name.replace('_', '-')}", type=float, default=getattr(Day(), name))
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--folder", type=Path, help="where the store is made")
     args = parser.parse_args(arguments)
-    day = Day(
-        **{
-            name: getattr(args, name)
-            for name in ("campaigns", "campaign_calls", "live_calls", "share", "hit", "false_alarm")
-        }
-    )
+    given = vars(args)
+    day = Day(**{one.name: given[one.name] for one in fields(Day) if one.name in given})
     rng = np.random.default_rng(args.seed)
     speech = load(args.data)
     live = [clip for clip in speech.live if len(clip.samples) >= LEAST_LIVE_SECONDS * SAMPLE_RATE]
@@ -121,11 +122,14 @@ def run(
     whole = day.campaigns * day.campaign_calls + day.live_calls
     _fill(path, keep, live, whole - n_calls, rng)
     order = rng.permutation(n_calls)
-    told = Told()
+    told = Told(n_kept_before=whole - n_calls)
     heard: dict[int, int] = {}
     begin = time.time() - 43_200
+    until = time.monotonic() + 60 * day.minutes
     known = KnownRecordings(path, learn=True, keep=keep)
     for number, which in enumerate(order.tolist()):
+        if time.monotonic() > until:
+            break
         moment = begin + 86_400 * number / n_calls
         campaign = which // day.campaign_calls
         is_live = which >= len(messages) * day.campaign_calls
@@ -228,7 +232,7 @@ def report(day: Day, told: Told, n_clips: int, folder: Path) -> None:
     with Store(folder / "known.db", create=False) as store:
         by = [recording.learnt for recording in store.recordings()]
     size = sum(path.stat().st_size for path in folder.glob("known.db.heard.*"))
-    n_kept = day.campaigns * day.campaign_calls + day.live_calls
+    n_kept = told.n_kept_before + len(told.cpu_ms)
     print(
         f"{day.share:g} of a day of {day.campaigns} campaigns of {day.campaign_calls:,} calls "
         f"among {day.live_calls:,} live ones: {told.behind_second + told.second} of campaigns and "
