@@ -9,8 +9,8 @@ a campaign's calls, and flags one live caller in a hundred; a third of those it 
 
 The day is a part of a whole one (``--share``): so many of the campaigns and of the live callers are
 heard. The others are kept beforehand, as calls whose codes are real and whose order is none: look-
-ups cost what they cost in the whole day, and the odds that make a repetition sure are the day's. What
-is heard ends with the part, or after so many minutes of the clock (``--minutes``).
+ups cost what they cost in the whole day, and the odds that make a repetition sure are the day's.
+The run ends with the part, or after so many minutes of the clock (``--minutes``).
 """
 
 import argparse

@@ -23,15 +23,15 @@ from audio_model.known.recording import (
 PATCH_SECONDS = PATCH_SAMPLES / SAMPLE_RATE
 
 CONTRARY = 0.25
-EVEN_ODDS_AT = 0.12
-ODDS_SLOPE = 39.0
-"""``log odds = ODDS_SLOPE * (evidence - CONTRARY * contrary seconds - WANDER * wander -
-EVEN_ODDS_AT)``: a logistic regression (Platt, 1999).
+EVEN_ODDS_AT = 0.1
+ODDS_SLOPE = 27.0
+"""``log odds = ODDS_SLOPE * (worth - EVEN_ODDS_AT)``, a logistic regression (Platt, 1999), where
+``worth = evidence - CONTRARY * contrary seconds - WANDER * wander``.
 
 What contrary seconds and wander weigh was fitted on one half of a set of recordings, split by
 corpus, and slope and even odds on the other half, which chose nothing before: noisy queries of
-1.5 to 5 s against the likeliest of other recordings, most of them of the same voice or engine.
-``benchmarks.known`` splits the same way and prints how often each probability is right.
+1.5 to 5 s, with and without slips and other speeds, against the likeliest of other recordings, most
+of them of the same voice or engine. ``benchmarks.known --fit`` splits the same way and fits them.
 """
 
 UNDECIDED_SECONDS = 0.8
@@ -49,8 +49,11 @@ probabilities were fitted."""
 LEAST_CALLS = 100
 """The least number of calls to assume."""
 MARGIN = 0.5
-"""Log odds above ``log(n)`` from which a match among ``n`` calls is sure: one of ten million calls
-matches another by chance. The rate is that of the likeliest false matches among 2,337 live calls.
+CHANCE_SLOPE = 39.0
+LEAST_PIECE = 0.12
+"""A match among ``n`` calls is sure where ``CHANCE_SLOPE * (worth - LEAST_PIECE * pieces)`` is at
+least ``MARGIN + log(n)``: one of ten million calls matches another by chance. The slope is that of
+the likeliest false matches among 2,337 live calls, steeper than that of other readings by a voice.
 """
 
 COVERED_SHARE = 0.8
@@ -111,21 +114,19 @@ class Match:
         """
         if self.sure:
             return Repeats.MESSAGE
-        against = WANDER * self.wander + EVEN_ODDS_AT
-        alike = sigmoid(ODDS_SLOPE * (self.evidence - against)) >= SURE
+        alike = _probability(self.evidence - WANDER * self.wander) >= SURE
         return Repeats.PART if alike and self.wander <= STEADY_PIECES else None
 
     @property
-    def log_odds(self) -> float:
-        """Return the log odds that these very samples were heard before."""
+    def worth(self) -> float:
+        """Return the evidence in seconds, less what speaks against it."""
         contrary = max(0.0, self.overlap - self.seconds - UNDECIDED_SECONDS)
-        against = CONTRARY * contrary + WANDER * self.wander + EVEN_ODDS_AT
-        return ODDS_SLOPE * (self.evidence - against)
+        return self.evidence - CONTRARY * contrary - WANDER * self.wander
 
     @property
     def probability(self) -> float:
         """Return the probability that these very samples were heard before."""
-        return sigmoid(self.log_odds)
+        return _probability(self.worth)
 
     @property
     def covers_call(self) -> bool:
@@ -144,6 +145,10 @@ class Match:
         behind the first, and another speed, must be worth a match of its own: of 2.7 million pairs
         of live calls three that say one sentence agree in three or four pieces, and none in one.
         """
-        pieces = len(self.pieces) - 1 + (self.speed != 1)
-        log_odds = self.log_odds - ODDS_SLOPE * EVEN_ODDS_AT * pieces
+        pieces = len(self.pieces) + (self.speed != 1)
+        log_odds = CHANCE_SLOPE * (self.worth - LEAST_PIECE * pieces)
         return self.sure and log_odds >= MARGIN + math.log(max(n_calls, LEAST_CALLS))
+
+
+def _probability(worth: float) -> float:
+    return sigmoid(ODDS_SLOPE * (worth - EVEN_ODDS_AT))

@@ -20,7 +20,7 @@ from audio_model.known.fingerprint import (
     Fingerprinter,
 )
 from audio_model.known.index import Hits
-from audio_model.known.match import EVEN_ODDS_AT, PATCH_SECONDS, Match, MatchedPiece
+from audio_model.known.match import LEAST_PIECE, PATCH_SECONDS, Match, MatchedPiece
 from audio_model.known.recording import CODES_PER_POSITION, POSITIONS_PER_SECOND, StoredRecording
 from audio_model.known.stretch import MAX_STEP, best_stretch
 
@@ -217,7 +217,7 @@ class Matcher:
                 self._refuted.add((alignments, n_hits))
         telling = float((self.codes != NOTHING).sum()) / CODES_PER_SECOND + PATCH_SECONDS
         matches = [_match(recording, parts, telling) for recording, parts in found.values()]
-        self.matches = tuple(sorted(matches, key=lambda match: -match.log_odds))
+        self.matches = tuple(sorted(matches, key=lambda match: -match.worth))
 
     def _likely_alignments(self) -> list[tuple[int, tuple[int, int], int]]:
         """Return bands of alignments with the most hits.
@@ -304,7 +304,7 @@ def _match(recording: StoredRecording, stretches: list[Stretch], telling: float)
             taken.append(stretch)
     best = taken[0]
     # A cut part counts only if it could stand alone; the many weak ones are chance.
-    parts = [best, *(other for other in taken[1:] if other.evidence >= EVEN_ODDS_AT)]
+    parts = [best, *(other for other in taken[1:] if other.evidence >= LEAST_PIECE)]
     zero = CODES_PER_POSITION * recording.first_position
     pieces = [
         MatchedPiece(

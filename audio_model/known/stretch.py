@@ -20,7 +20,7 @@ from audio_model.known.fingerprint import Codes
 from audio_model.known.recording import StoredRecording
 
 LEAST_EVIDENCE = 0.06
-"""Seconds of evidence, half of what gives even odds; what can't have so much isn't sought."""
+"""Seconds of evidence, about half of what gives even odds; what can't have so much isn't sought."""
 
 NEAR = 6
 """Codes about the alignments with hits within which another speed is tried: three seconds drift by

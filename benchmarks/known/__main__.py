@@ -16,10 +16,9 @@ repeats, silences, squeezes or stretches 5 to 250 ms, one to four times in three
 import argparse
 import hashlib
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -32,7 +31,9 @@ from audio_model.known.matcher import match_whole
 from audio_model.known.recording import LearntBy
 from audio_model.known.store import Store
 from benchmarks.known import costs
-from benchmarks.known.peers import Chromaprint, HaitsmaKalker, Landmarks, Ours, Peer
+from benchmarks.known.calibration import Told, Twins, print_fit, print_reliability
+from benchmarks.known.peers import Audfprint, Chromaprint, HaitsmaKalker, Landmarks, Ours, Peer
+from benchmarks.known.shared import share_samples
 from benchmarks.known.slips import LONGEST_MS, SHORTEST_MS, at_speed, at_tempo, slips
 from benchmarks.known.speech import CODECS, Clip, Line, Query, Speech, as_learnt, load, query
 from training.augment import Codec
@@ -50,7 +51,6 @@ MOVED_TOLERANCE = MOST_SLIPS * LONGEST_MS / 1000 + OFFSET_TOLERANCE
 LIVE_SECONDS = (3.0, 6.0)
 LEG_SECONDS = 4.0
 LEG_SAMPLES = round(LEG_SECONDS * SAMPLE_RATE)
-RELIABILITY_EDGES = (0.0, 0.01, 0.1, 0.5, 0.9, 0.99, 1.01)
 SHOWN = 12
 
 
@@ -75,6 +75,7 @@ def main() -> None:
     parser.add_argument("--queries", type=int, default=400, help="of each kind")
     parser.add_argument("--sizes", type=int, nargs="*", default=[], help="stores to fill and time")
     parser.add_argument("--seconds", type=float, default=30.0, help="of a recording in those")
+    parser.add_argument("--fit", action="store_true", help="fit the probability's two numbers")
     parser.add_argument("--peers", action="store_true", help="compare with other fingerprints")
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
@@ -84,9 +85,14 @@ def main() -> None:
         f"{len(speech.recorded)} recordings, {len(speech.live)} live; load {os.getloadavg()[0]:g}"
     )
     learnt = _learn(speech.recorded, rng)
-    _print_recall(learnt, args.queries, rng)
-    _print_moved(learnt, args.queries, rng)
-    _print_false(learnt, speech)
+    told = [
+        *_print_recall(learnt, args.queries, rng),
+        *_print_moved(learnt, args.queries, rng),
+    ]
+    twins = _print_false(learnt, speech)
+    print_reliability(told, twins)
+    if args.fit:
+        print_fit(told, twins)
     if args.peers:
         _print_peers(learnt, speech, args.queries, rng)
     for size in args.sizes:
@@ -117,7 +123,7 @@ def _queries(learnt: Learnt, n: int, seconds: float, line: Line, rng: Generator)
         yield query(learnt.clips, index, seconds, line, learnt.codecs[index], rng)
 
 
-def _print_recall(learnt: Learnt, n: int, rng: Generator) -> None:
+def _print_recall(learnt: Learnt, n: int, rng: Generator) -> list[Told]:
     kinds = [(f"{seconds:g} s", seconds, USUAL) for seconds in LENGTHS]
     kinds += [(f"3 s, {codec}", 3.0, Line(codec, 15, 0.03)) for codec in CODECS]
     kinds += [(f"3 s, {snr} dB", 3.0, Line(None, snr, 0.03)) for snr in (5, 10, 20, 30)]
@@ -125,23 +131,29 @@ def _print_recall(learnt: Learnt, n: int, rng: Generator) -> None:
     print(f"\nqueries of {len(learnt.asked)} recordings, which chose no weights")
     print(f"\n| query (15 dB, 3 % lost, other codec unless said) | found | sure (p ≥ {SURE}) |")
     print("|---|---|---|")
-    told: list[tuple[float, bool]] = []
+    told: list[Told] = []
     for name, seconds, line in kinds:
-        found = sure = 0
-        for asked in _queries(learnt, n, seconds, line, rng):
-            codes = fingerprint(asked.samples)
-            other = match_whole(learnt.store, codes, learnt.clips[asked.clip].path)
-            if other is not None:
-                told.append((other.probability, False))
-            match = match_whole(learnt.store, codes)
-            right = match is not None and _is_right(match, asked, learnt)
-            if match is None:
-                continue
-            told.append((match.probability, right))
+        queries = _queries(learnt, n, seconds, line, rng)
+        told += _ask(name, queries, learnt, n, OFFSET_TOLERANCE)
+    return told
+
+
+def _ask(
+    name: str, queries: Iterable[Query], learnt: Learnt, n: int, tolerance: float
+) -> Iterator[Told]:
+    """Ask each query for its recording and for the likeliest of all others, and print a row."""
+    found = sure = 0
+    for asked in queries:
+        path = learnt.clips[asked.clip].path
+        codes = fingerprint(asked.samples)
+        if (other := match_whole(learnt.store, codes, path)) is not None:
+            yield Told(path, other, right=False)
+        if (match := match_whole(learnt.store, codes)) is not None:
+            right = _is_right(match, asked, learnt, tolerance)
+            yield Told(path, match, right)
             found += right and match.probability >= 0.5
             sure += right and match.sure
-        print(f"| {name} | {found / n:.1%} | {sure / n:.1%} |", flush=True)
-    _print_reliability(told)
+    print(f"| {name} | {found / n:.1%} | {sure / n:.1%} |", flush=True)
 
 
 def _moves(rng: Generator) -> Iterator[tuple[str, float, Callable[[Samples], Samples]]]:
@@ -157,41 +169,27 @@ def _moves(rng: Generator) -> Iterator[tuple[str, float, Callable[[Samples], Sam
             yield f"speed {speed:g}, {name}", MOVED_SECONDS * speed, partial(play, speed=speed)
 
 
-def _print_moved(learnt: Learnt, n: int, rng: Generator) -> None:
+def _print_moved(learnt: Learnt, n: int, rng: Generator) -> list[Told]:
     print(f"\n| {MOVED_SECONDS:g} s heard (15 dB, 3 % lost, other codec) | found | sure |")
     print("|---|---|---|")
+    told: list[Told] = []
     for name, seconds, move in _moves(rng):
-        found = sure = 0
-        for asked in _queries(learnt, n, seconds, USUAL, rng):
-            match = match_whole(learnt.store, fingerprint(move(asked.samples)))
-            if match is not None and _is_right(match, asked, learnt, MOVED_TOLERANCE):
-                found += match.probability >= 0.5
-                sure += match.sure
-        print(f"| {name} | {found / n:.1%} | {sure / n:.1%} |", flush=True)
+        queries = _queries(learnt, n, seconds, USUAL, rng)
+        moved = (replace(asked, samples=move(asked.samples)) for asked in queries)
+        told += _ask(name, moved, learnt, n, MOVED_TOLERANCE)
+    return told
 
 
-def _print_reliability(told: Sequence[tuple[float, bool]]) -> None:
-    print("\neach query asked for its recording, and for the likeliest of all others")
-    print("\n| probability told | queries | told on average | right |")
-    print("|---|---|---|---|")
-    for low, high in pairwise(RELIABILITY_EDGES):
-        within = [(probability, right) for probability, right in told if low <= probability < high]
-        if within:
-            mean, right = np.mean(within, axis=0)
-            print(f"| {low:g} to {high:g} | {len(within)} | {mean:.3f} | {right:.3f} |")
-
-
-def _is_right(
-    match: Match, asked: Query, learnt: Learnt, tolerance: float = OFFSET_TOLERANCE
-) -> bool:
+def _is_right(match: Match, asked: Query, learnt: Learnt, tolerance: float) -> bool:
     return (
         learnt.ids[match.recording.id] == asked.clip
         and abs(match.offset - asked.offset) <= tolerance
     )
 
 
-def _print_false(learnt: Learnt, speech: Speech) -> None:
-    live: list[tuple[float, str, str, float]] = []
+def _print_false(learnt: Learnt, speech: Speech) -> Twins:
+    """Print what matches falsely, and return the pairs of recordings that match as a whole."""
+    live: list[tuple[str, Match]] = []
     comparisons = 0
     for clip in speech.live:
         for seconds in LIVE_SECONDS:
@@ -199,29 +197,38 @@ def _print_false(learnt: Learnt, speech: Speech) -> None:
             match = match_whole(learnt.store, fingerprint(cut))
             comparisons += len(learnt.clips)
             if match is not None:
-                live.append((match.probability, clip.path, match.recording.name, match.seconds))
+                live.append((clip.path, match))
     _print_likeliest("live speech", live, comparisons)
-    others: list[tuple[float, str, str, float]] = []
+    others: list[tuple[str, Match]] = []
+    n_share = 0
     for clip in learnt.clips:
         match = match_whole(learnt.store, fingerprint(clip.samples), clip.path)
         if match is not None:
-            others.append((match.probability, clip.path, match.recording.name, match.seconds))
+            others.append((clip.path, match))
+            if match.sure:
+                theirs = learnt.clips[learnt.ids[match.recording.id]].samples
+                n_share += share_samples(clip.samples, theirs, match)
     _print_likeliest(
         "recordings against all others, those of the same voice and engine among them",
         others,
         len(learnt.clips) * (len(learnt.clips) - 1),
     )
+    print(f"{n_share} of those that are sure are the same samples for half a second at least")
+    return frozenset(
+        frozenset((path, match.recording.name))
+        for path, match in others
+        if match.probability >= 0.5
+    )
 
 
-def _print_likeliest(
-    name: str, matches: list[tuple[float, str, str, float]], comparisons: int
-) -> None:
-    matches.sort(reverse=True)
-    even = sum(match[0] >= 0.5 for match in matches)
-    sure = sum(match[0] >= SURE for match in matches)
+def _print_likeliest(name: str, matches: list[tuple[str, Match]], comparisons: int) -> None:
+    matches.sort(key=lambda pair: -pair[1].worth)
+    even = sum(match.probability >= 0.5 for _, match in matches)
+    sure = sum(match.sure for _, match in matches)
     print(f"\n{name}: {comparisons} comparisons, {even} with p ≥ 0.5, {sure} sure; the likeliest:")
-    for probability, path, known, seconds in matches[:SHOWN]:
-        print(f"  {probability:.4f}  {path} ~ {known}, {seconds:.2f} s")
+    for path, match in matches[:SHOWN]:
+        known = match.recording.name
+        print(f"  {match.probability:.4f}  {path} ~ {known}, {match.seconds:.2f} s")
 
 
 def _print_peers(learnt: Learnt, speech: Speech, n: int, rng: Generator) -> None:
@@ -232,6 +239,8 @@ def _print_peers(learnt: Learnt, speech: Speech, n: int, rng: Generator) -> None
     }
     if Chromaprint.installed():
         peers["Chromaprint"] = Chromaprint()
+    if Audfprint.installed():
+        peers["audfprint"] = Audfprint()
     asked = {
         f"{seconds:g} s": list(_queries(learnt, n, seconds, USUAL, rng)) for seconds in PEER_LENGTHS
     }

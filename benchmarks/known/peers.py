@@ -1,19 +1,24 @@
-"""Other fingerprints beside ours: Chromaprint, landmarks, and Haitsma and Kalker's.
+"""Other fingerprints beside ours: audfprint, Chromaprint, landmarks, and Haitsma and Kalker's.
 
-Each is asked for the likeliest recording by brute force, so that what is compared is the
-fingerprint and not an index of it.
+Each is asked for the likeliest recording by brute force, or in an index that holds all of its
+hashes, so that what is compared is the fingerprint and not an index of it. Chromaprint and
+audfprint are asked where they are installed (``apt-get install libchromaprint-tools``, ``pip
+install audfprint2``). Panako, a program in Java of which no package is given out, is not.
 """
 
+import importlib
+import importlib.util
 import re
 import shutil
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import soundfile
+import soxr
 from numpy.typing import NDArray
 from scipy import ndimage
 
@@ -48,9 +53,7 @@ class Ours:
     def best(self, call: Samples) -> tuple[int, float]:
         """Return the store's likeliest match."""
         match = match_whole(self._store, fingerprint(call))
-        return (
-            (-1, -100.0) if match is None else (self._indices[match.recording.id], match.log_odds)
-        )
+        return (-1, -100.0) if match is None else (self._indices[match.recording.id], match.worth)
 
 
 class SubFingerprints:
@@ -125,6 +128,48 @@ class Chromaprint(SubFingerprints):
         if found is None:  # too short for it
             return np.zeros(0, np.uint32)
         return np.array([int(word) & 0xFFFFFFFF for word in found[1].split(",")], np.uint32)
+
+
+class Audfprint:
+    """Ellis's audfprint, in the package audfprint2, with its defaults; alike by its hashes.
+
+    As its program does, it looks a call up at four shifts of a frame.
+    """
+
+    _SHIFTS = 4
+
+    def __init__(self) -> None:
+        core = "audfprint2.core"
+        self._hashes_of = importlib.import_module(f"{core}.analyzer").landmarks2hashes
+        self._analyzer = importlib.import_module(f"{core}.analyzer").Analyzer()
+        self._matcher = importlib.import_module(f"{core}.matcher").Matcher()
+        self._table = importlib.import_module(f"{core}.hash_table").HashTable()
+
+    @staticmethod
+    def installed() -> bool:
+        """Return whether the package is there."""
+        return importlib.util.find_spec("audfprint2") is not None
+
+    def learn(self, recordings: Sequence[Samples]) -> None:
+        """Take the recordings."""
+        for index, samples in enumerate(recordings):
+            self._table.store(str(index), self._hashes(samples, 1).tolist())
+
+    def best(self, call: Samples) -> tuple[int, float]:
+        """Return the likeliest recording, and the hashes that it shares at one alignment."""
+        hashes = self._hashes(call, self._SHIFTS)
+        found = self._matcher.match_hashes(self._table, hashes) if len(hashes) else []
+        return (int(found[0][0]), float(found[0][1])) if len(found) else (-1, 0.0)
+
+    def _hashes(self, samples: Samples, shifts: int) -> NDArray[np.int32]:
+        analyzer: Any = self._analyzer
+        rate = analyzer.target_sr
+        resampled = soxr.resample(samples, SAMPLE_RATE, rate)
+        found = [np.zeros((0, 2), np.int32)]
+        for shift in range(shifts):
+            peaks = analyzer.find_peaks(resampled[shift * analyzer.n_hop // shifts :], rate)
+            found.append(self._hashes_of(analyzer.peaks2landmarks(peaks)).reshape(-1, 2))
+        return np.unique(np.concatenate(found), axis=0).astype(np.int32)
 
 
 class Landmarks:

@@ -3,12 +3,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from audio_model.audio import read
 from audio_model.errors import UsageError
 from benchmarks.known.costs import measure
-from benchmarks.known.peers import HaitsmaKalker, Landmarks, Ours, Peer
+from benchmarks.known.peers import Audfprint, HaitsmaKalker, Landmarks, Ours, Peer
 from benchmarks.known.slips import Slip, at_speed, at_tempo, slip, slips
 from benchmarks.known.speech import CODECS, Clip, Line, as_learnt, load, lose, query
 from tests.known.calls import cut, played, spoken
+
+SAMPLES = Path(__file__).parents[2] / "samples"
 
 
 @pytest.mark.parametrize("peer", [Ours(), HaitsmaKalker(), Landmarks()])
@@ -18,6 +21,17 @@ def test_each_peer_finds_a_recording_in_a_clean_call(peer: Peer) -> None:
     index, alike = peer.best(played(cut(recordings[2], 1, 4), seed=0, snr_db=30))
     assert index == 2
     assert alike > peer.best(spoken(4, seed=9))[1]
+
+
+@pytest.mark.skipif(not Audfprint.installed(), reason="audfprint2 is not installed")
+def test_audfprint_finds_a_recording_and_nothing_in_silence() -> None:
+    names = ("recorded-prompt-it.wav", "recorded-prompt-en.wav", "recorded-tts-en.flac")
+    recordings = [read(SAMPLES / name, max_seconds=6) for name in names]
+    peer = Audfprint()
+    peer.learn(recordings)
+    index, hashes = peer.best(cut(recordings[1], 0.5, 4))
+    assert index == 1 and hashes > 10
+    assert peer.best(np.zeros(16_000, np.float32)) == (-1, 0.0)
 
 
 def test_a_query_is_what_the_recording_has_at_its_offset() -> None:

@@ -31,7 +31,7 @@ def match(evidence: float) -> Match:
     return Match(recording, 1.5, 0.2, 3.4, 3.0, 3.2, 3.3, evidence, 0.0)
 
 
-SURE = match(0.5)
+SURE = match(0.8)
 
 
 def test_no_match_and_an_unlikely_one_change_nothing() -> None:

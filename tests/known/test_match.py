@@ -8,7 +8,7 @@ import pytest
 
 from audio_model.known.campaigns import is_same
 from audio_model.known.fingerprint import KEY_MASK, NOTHING, fingerprint
-from audio_model.known.match import Match, MatchedPiece
+from audio_model.known.match import CHANCE_SLOPE, LEAST_PIECE, MARGIN, Match, MatchedPiece
 from audio_model.known.matcher import MIN_KEY_LOG_PROBABILITY, Matcher, likely_codes, match_whole
 from audio_model.known.recording import LearntBy, StoredRecording
 from audio_model.known.store import Store
@@ -106,11 +106,11 @@ def test_what_was_learnt_of_a_call_is_nothing_known_to_it(store: Store) -> None:
 
 def test_probability_rises_with_what_is_heard(store: Store) -> None:
     call = played(RECORDINGS[0], seed=4)
-    lengths = (1.6, 2.0, 3.0)
+    lengths = (1.5, 2.0, 3.0)
     matches = [match_whole(store, fingerprint(cut(call, 0, length))) for length in lengths]
-    odds = [match.log_odds for match in matches if match is not None]
-    assert len(odds) == 3 and odds == sorted(odds)
-    assert odds[0] < 0
+    told = [match.probability for match in matches if match is not None]
+    assert len(told) == 3 and told == sorted(told)
+    assert told[0] < 0.5
 
 
 @pytest.mark.parametrize("wander", [0.0, 0.06])
@@ -163,7 +163,7 @@ def made(**changes: Any) -> Match:
 
 
 def test_the_more_calls_the_surer_a_match_must_be() -> None:
-    sure_up_to = math.exp(made().log_odds - 0.5)
+    sure_up_to = math.exp(CHANCE_SLOPE * (made().worth - LEAST_PIECE) - MARGIN)
     assert made().is_sure_among(int(sure_up_to) - 1) and not made().is_sure_among(
         int(sure_up_to) + 2
     )
