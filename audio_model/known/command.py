@@ -15,6 +15,7 @@ from audio_model.known.fingerprint_files import fingerprint_files
 from audio_model.known.match import Match
 from audio_model.known.matcher import match_whole
 from audio_model.known.recording import Mark, StoredRecording
+from audio_model.known.sounds import allow_sounds
 from audio_model.known.store import Store
 from audio_model.tables import csv_files
 from audio_model.tables.columns import add_columns_argument
@@ -42,6 +43,7 @@ examples:
   audio-model known add known.db campaigns.summary.csv      what ``known campaigns`` found
   audio-model known mark known.db 17 allowed                an announcement, which tells nothing
   audio-model known mark known.db 17 none                   take that back
+  audio-model known sounds known.db                         music on hold and prompts: allowed
   audio-model known merge known.db branch-office.db         take what is new in another store
 
 ``known match`` says for each call which recording it repeats, and in the column repeats whether
@@ -122,6 +124,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "campaign: it is one, as every recording without a mark is taken to be; "
         "none: take back what was said of it",
     )
+    _action(actions, "sounds", _sounds, "take the sounds that come with the product, as allowed")
     merging = _action(actions, "merge", _merge, "take the recordings of other stores that are new")
     merging.add_argument("others", nargs="+", metavar="OTHER")
     add_command(actions, "campaigns", campaigns_command, "group calls that play the same recording")
@@ -218,6 +221,12 @@ def _ids(store: Store, asked: str) -> list[int]:
     if not ids:
         raise StoreError(f"{store.path}: no recording {asked}")
     return ids
+
+
+def _sounds(args: argparse.Namespace) -> int:
+    with Store(args.store) as store:
+        print(f"{args.store}: {allow_sounds(store)} sounds that may recur are new")
+    return EXIT_DONE
 
 
 def _merge(args: argparse.Namespace) -> int:

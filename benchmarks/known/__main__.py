@@ -32,7 +32,7 @@ from audio_model.known.recording import LearntBy
 from audio_model.known.store import Store
 from benchmarks.known import costs
 from benchmarks.known.calibration import Told, Twins, print_fit, print_reliability
-from benchmarks.known.peers import Audfprint, Chromaprint, HaitsmaKalker, Landmarks, Ours, Peer
+from benchmarks.known.peers import PEERS
 from benchmarks.known.shared import share_samples
 from benchmarks.known.slips import LONGEST_MS, SHORTEST_MS, at_speed, at_tempo, slips
 from benchmarks.known.speech import CODECS, Clip, Line, Query, Speech, as_learnt, load, query
@@ -76,7 +76,9 @@ def main() -> None:
     parser.add_argument("--sizes", type=int, nargs="*", default=[], help="stores to fill and time")
     parser.add_argument("--seconds", type=float, default=30.0, help="of a recording in those")
     parser.add_argument("--fit", action="store_true", help="fit the probability's two numbers")
-    parser.add_argument("--peers", action="store_true", help="compare with other fingerprints")
+    parser.add_argument(
+        "--peers", nargs="*", choices=PEERS, help="compare with other fingerprints, or some of them"
+    )
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
     rng = np.random.default_rng(args.seed)
@@ -93,8 +95,8 @@ def main() -> None:
     print_reliability(told, twins)
     if args.fit:
         print_fit(told, twins)
-    if args.peers:
-        _print_peers(learnt, speech, args.queries, rng)
+    if args.peers is not None:
+        _print_peers(args.peers or list(PEERS), learnt, speech, args.queries, rng)
     for size in args.sizes:
         _print_costs(size, args.seconds, learnt, speech, rng)
 
@@ -231,16 +233,10 @@ def _print_likeliest(name: str, matches: list[tuple[str, Match]], comparisons: i
         print(f"  {match.probability:.4f}  {path} ~ {known}, {match.seconds:.2f} s")
 
 
-def _print_peers(learnt: Learnt, speech: Speech, n: int, rng: Generator) -> None:
-    peers: dict[str, Peer] = {
-        "ours": Ours(),
-        "Haitsma and Kalker": HaitsmaKalker(),
-        "landmarks": Landmarks(),
-    }
-    if Chromaprint.installed():
-        peers["Chromaprint"] = Chromaprint()
-    if Audfprint.installed():
-        peers["audfprint"] = Audfprint()
+def _print_peers(
+    names: Sequence[str], learnt: Learnt, speech: Speech, n: int, rng: Generator
+) -> None:
+    peers = {name: PEERS[name]() for name in names if PEERS[name].installed()}
     asked = {
         f"{seconds:g} s": list(_queries(learnt, n, seconds, USUAL, rng)) for seconds in PEER_LENGTHS
     }

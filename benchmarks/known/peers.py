@@ -31,6 +31,11 @@ from audio_model.known.store import Store
 class Peer(Protocol):
     """A fingerprint with a search."""
 
+    @staticmethod
+    def installed() -> bool:
+        """Return whether it is there to be asked."""
+        return True
+
     def learn(self, recordings: Sequence[Samples]) -> None:
         """Take the recordings."""
 
@@ -38,7 +43,7 @@ class Peer(Protocol):
         """Return the likeliest recording, and how alike it is: higher is more."""
 
 
-class Ours:
+class Ours(Peer):
     """The fingerprint of this project, with its store; alike by the log odds."""
 
     def __init__(self) -> None:
@@ -56,7 +61,7 @@ class Ours:
         return (-1, -100.0) if match is None else (self._indices[match.recording.id], match.worth)
 
 
-class SubFingerprints:
+class SubFingerprints(Peer):
     """Words of 32 bits at equal steps; alike by the share of equal bits at the best alignment."""
 
     least_words = 4
@@ -130,7 +135,7 @@ class Chromaprint(SubFingerprints):
         return np.array([int(word) & 0xFFFFFFFF for word in found[1].split(",")], np.uint32)
 
 
-class Audfprint:
+class Audfprint(Peer):
     """Ellis's audfprint, in the package audfprint2, with its defaults; alike by its hashes.
 
     As its program does, it looks a call up at four shifts of a frame.
@@ -172,7 +177,7 @@ class Audfprint:
         return np.unique(np.concatenate(found), axis=0).astype(np.int32)
 
 
-class Landmarks:
+class Landmarks(Peer):
     """Pairs of spectral peaks; alike by the pairs that agree on one alignment.
 
     Source: Wang, "An industrial-strength audio search algorithm", ISMIR 2003; frames of 64 ms each
@@ -219,3 +224,12 @@ class Landmarks:
                     key = int(bins[first]) << 14 | int(bins[second]) << 6 | gap
                     pairs.append((int(times[first]), key))
         return pairs
+
+
+PEERS: dict[str, type[Peer]] = {
+    "ours": Ours,
+    "haitsma-kalker": HaitsmaKalker,
+    "landmarks": Landmarks,
+    "chromaprint": Chromaprint,
+    "audfprint": Audfprint,
+}

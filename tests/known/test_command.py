@@ -14,6 +14,7 @@ from audio_model.known import campaigns_command, command
 from audio_model.known.fingerprint import fingerprint
 from audio_model.known.fingerprint_files import FileFingerprint, fingerprint_entries
 from audio_model.known.recording import LearntBy
+from audio_model.known.sounds import sounds
 from audio_model.known.store import Store
 from audio_model.tables.rows import Entry
 from tests.known.calls import cut, played, spoken
@@ -165,6 +166,16 @@ def test_mark(store: Path, one: Path, capsys: pytest.CaptureFixture[str]) -> Non
     assert not recording.mark and not recording.may_recur
     with pytest.raises(StoreError, match="no recording 17"):
         known("mark", store, "17", "allowed")
+
+
+def test_sounds_that_come_with_the_product(store: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert known("sounds", store) == 0
+    assert known("sounds", store) == 0
+    first, second = capsys.readouterr().out.splitlines()
+    assert first.endswith(f"{len(sounds())} sounds that may recur are new")
+    assert second.endswith(": 0 sounds that may recur are new")
+    known("list", store)
+    assert {row["mark"] for row in table(capsys.readouterr().out)} == {"allowed"}
 
 
 def test_the_summary_of_campaigns_is_added(
