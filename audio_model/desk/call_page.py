@@ -69,8 +69,15 @@ def queue_page(
             element(
                 "section",
                 element("h2", text("queue_done")),
-                element("p", text("queue_done_about"), class_="about"),
+                element(
+                    "p",
+                    text("queue_others", n=progress.waiting)
+                    if progress.waiting
+                    else text("queue_done_about"),
+                    class_="about",
+                ),
                 class_="sheet",
+                data_again="60",
             )
         )
         return layout.page(view, "queue", text("nav_queue"), *parts)
@@ -158,7 +165,7 @@ def _heard(view: View, known: Known) -> Element:
     )
     own = known.holder == view.session.person.name
     parts: list[Child] = [
-        element("h2", view.named(call.number), " ", _tag(call)),
+        element("h2", view.named(call.number), " ", _tag(call), tabindex=-1),
         element("p", said, class_="about"),
     ]
     if call.path:
@@ -234,8 +241,10 @@ def _number(view: View, known: Known, ranges: RangeView | None) -> Element:
         pairs.append((text("range"), text("no_ranges")))
     else:
         advice = ranges.advice
-        if advice.allowed:
-            said: Child = text("allowed_by", range=view.number(advice.allowed))
+        if not number.prefixes[number.too_wide :]:
+            said: Child = text("no_breaker")
+        elif advice.allowed:
+            said = text("allowed_by", range=view.number(advice.allowed))
         else:
             said = element(
                 "span",

@@ -181,6 +181,13 @@ def _import(args: argparse.Namespace) -> int:
                 f"{done.drifted} put forward because scores have drifted",
                 file=sys.stderr,
             )
+            if done.missing:
+                print(
+                    f"audio-model: of the first {done.looked_for} recordings {done.missing} are "
+                    f"not there and can't be heard, as {printable(done.missing_path)}: relative "
+                    "paths of results start at the folder that score was run in",
+                    file=sys.stderr,
+                )
     return EXIT_SOME_DAMAGED if damaged else EXIT_DONE
 
 

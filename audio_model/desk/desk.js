@@ -24,6 +24,17 @@ for (const form of document.forms) {
 }
 addEventListener("pageshow", (event) => { if (event.persisted) location.reload(); });
 
+// What has just been done is spoken, and the next call is where the keyboard is.
+const done = document.querySelector("[role=status]");
+if (done) setTimeout(() => { document.getElementById("spoken").textContent = done.textContent; }, 300);
+if (document.querySelector(".answers")) document.querySelector(".call h2").focus({ preventScroll: true });
+
+// An empty queue looks for calls by itself.
+const empty = document.querySelector("[data-again]");
+if (empty) {
+  setInterval(() => { if (!document.hidden) location.reload(); }, 1000 * Number(empty.dataset.again));
+}
+
 // The player: a line shows where it is, and the picture is a slider for the mouse.
 const audio = document.querySelector(".call audio");
 const picture = document.querySelector(".call .picture");

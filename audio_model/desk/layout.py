@@ -108,7 +108,9 @@ def _document(title: Text, *body: Element) -> str:
         element("script", src="/assets/script.js", defer="defer"),
         element("script", src="/assets/desk.js", defer="defer"),
     )
-    return render(element("html", head, element("body", *body, class_="desk"), lang="en"))
+    # What a screen reader says once the page is there: it passes over what was there before.
+    spoken = element("p", id="spoken", class_="unseen", aria_live="polite")
+    return render(element("html", head, element("body", *body, spoken, class_="desk"), lang="en"))
 
 
 def _switches() -> Element:

@@ -1,6 +1,5 @@
 """Tables from a store: ranges, and marked calls as a manifest to train on."""
 
-import os
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
@@ -8,7 +7,7 @@ from audio_model.files import FOR_SPREADSHEETS, replacing
 from audio_model.ranges.describe import HISTORY_COLUMNS, RANGE_COLUMNS, history_row, range_row
 from audio_model.ranges.rows import Allowed, MarkedCall
 from audio_model.ranges.store import RangeStore
-from audio_model.sources.open import MemberPath, from_folder, is_remote
+from audio_model.sources.open import from_folder, is_there
 from audio_model.tables import csv_files
 from audio_model.times import iso
 
@@ -72,7 +71,7 @@ def write_manifest(path: str, marked: Iterable[MarkedCall]) -> int:
             each.call.id,
         )
         for each in marked
-        if _is_there(each.call.path)
+        if is_there(each.call.path)
     )
     return _write_csv(Path(path), MANIFEST_COLUMNS, rows, encoding="utf-8")
 
@@ -93,13 +92,6 @@ def write_campaigns(path: str, store: RangeStore) -> int:
         for one in store.campaigns_heard(running=False)
     )
     return _write_csv(Path(path), CAMPAIGN_COLUMNS, rows)
-
-
-def _is_there(path: str) -> bool:
-    """Return whether a recording is known and, as far as a look at local disks tells, there."""
-    at = MemberPath.parse(path)
-    whole = path if at is None else at.archive
-    return bool(path) and (is_remote(whole) or os.path.lexists(whole))
 
 
 def _write_csv(

@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 
@@ -10,9 +10,12 @@ from audio_model.records import quarters, queue, statistics
 from audio_model.records.calls import CallRecord, read_archive
 from audio_model.records.store import BATCH, CallStore
 from audio_model.records.worth import Thresholds
+from audio_model.sources.open import is_there
 from audio_model.tables.readers import DamagedRow
 from audio_model.tables.results import Results
+from audio_model.tables.rows import unescape
 
+MAX_LOOKED_FOR = 1000
 MAX_KEPT = 20
 """Damaged rows that are told one by one."""
 
@@ -28,6 +31,12 @@ class Imported:
     """Calls of which nobody knows when they were: they are in the queue, and in no statistics."""
     drifted: int = 0
     """Calls put forward because scores like theirs have become more frequent."""
+    looked_for: int = 0
+    """Recordings that were looked for, the first MAX_LOOKED_FOR..."""
+    missing: int = 0
+    """... and those of them that are not there."""
+    missing_path: str = ""
+    """The first of those."""
     damaged: int = 0
     problems: list[DamagedRow] = field(default_factory=list)
     """The first MAX_KEPT of them."""
@@ -52,6 +61,7 @@ def import_archive(
         new, known = store.add(batch, archive, thresholds)
         done.new, done.known = done.new + new, done.known + known
         times = [call.time for call in batch if call.time is not None]
+        _look_for(batch, done)
         done.untimed += len(batch) - len(times)
         first = min([first, *times])
     done.drifted = keep_up(store, first if math.isfinite(first) else math.nan)
@@ -73,6 +83,16 @@ def keep_up(store: CallStore, since: float = math.nan) -> int:
     if span is None:
         return 0
     return queue.find_drift(store, span.last if math.isnan(since) else since)
+
+
+def _look_for(calls: Sequence[CallRecord], done: Imported) -> None:
+    """Look whether recordings are where the results say: they can't be heard if they are not."""
+    for call in calls[: MAX_LOOKED_FOR - done.looked_for]:
+        path = unescape(call.path)
+        done.looked_for += 1
+        if not is_there(path):
+            done.missing += 1
+            done.missing_path = done.missing_path or path
 
 
 def _good(rows: Iterator[CallRecord | DamagedRow], done: Imported) -> Iterator[CallRecord]:

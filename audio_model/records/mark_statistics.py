@@ -14,10 +14,19 @@ from audio_model.records.tables import Cell, Table
 
 _KINDS = tuple(each.value for each in Said)
 MARK_COLUMNS = (
-    *("period", "marks", *_KINDS, "people", "compared", "agreed", "heard_twice", "people_agreed"),
+    *(
+        "period",
+        "marks",
+        *_KINDS,
+        "marked_by",
+        "compared",
+        "agreed",
+        "heard_twice",
+        "people_agreed",
+    ),
 )
 SOURCE_COLUMNS = (
-    *("period", "source", "marks", *_KINDS, "people", "of_numbers", "settled", "desk_agreed"),
+    *("period", "source", "marks", *_KINDS, "marked_by", "of_numbers", "settled", "desk_agreed"),
 )
 
 _COUNTS = f"count(*), {', '.join(f'total(m.mark = {kind!r})' for kind in _KINDS)}, "

@@ -14,6 +14,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from hashlib import blake2b
+from itertools import takewhile
+from urllib.parse import unquote, urlsplit
 
 from audio_model.ranges import written
 from audio_model.ranges.numbers import UNREADABLE, WITHHELD, normalise
@@ -27,11 +29,14 @@ _TOKEN = re.compile(r"[^\W_]+(?:\.[^\W_]+)*")
 """A word of a file's name; Asterisk's ids have a dot in them."""
 
 
+_WEB = ("http://", "https://", "file://")
+
+
 class Key(StrEnum):
     """The key by which a record is found."""
 
     PATH = "path"
-    """The recording's path; its name alone where folders differ and the name is the only one."""
+    """The recording's path; where folders differ, its name, and as many of them as are the same."""
     CALL = "call"
     """The call's id: a column of the results, or a part of the recording's name."""
     NUMBER = "number"
@@ -127,7 +132,7 @@ class Records:
                 path = text_of(values, "path")
                 found = self._find("path = ?", [_storable(path)])
                 exact = bool(found)
-                found = found or self._find("name = ?", [_storable(_name_of(path))])
+                found = found or self._by_name(path)
             case Key.CALL:
                 found = self._by_call(values)
             case Key.NUMBER:
@@ -170,11 +175,22 @@ class Records:
         ).fetchone()
         return int(n)
 
+    def _by_name(self, path: str) -> list[tuple[int, str]]:
+        """Return the records of a recording's name, those alone that share most of its folders."""
+        rows = self._db.execute(
+            "SELECT n, place, path FROM records WHERE name = ? ORDER BY n",
+            [_storable(_name_of(path))],
+        ).fetchall()
+        parts = _parts_of(_storable(path))
+        shared = [_shared_end(parts, _parts_of(each)) for _, _, each in rows]
+        most = max(shared, default=0)
+        return [(n, place) for (n, place, _), k in zip(rows, shared, strict=True) if k == most]
+
     def _by_call(self, values: Mapping[str, object]) -> list[tuple[int, str]]:
         if call := text_of(values, "call"):
             return self._find("id = ?", [_storable(call)])
         found: dict[int, str] = {}
-        for part in _parts(_name_of(text_of(values, "path"))):
+        for part in _parts(posixpath.basename(_plain(text_of(values, "path")))):
             found.update(self._find("id = ?", [_storable(part)]))
         return list(found.items())
 
@@ -243,9 +259,30 @@ def _parts(name: str) -> Iterator[str]:
 
 
 def _name_of(path: str) -> str:
+    return _parts_of(path)[-1]
+
+
+def _parts_of(path: str) -> list[str]:
+    """Return folders and name of a path, a member's, or a web address, whatever their capitals."""
+    return _plain(path).casefold().split("/")
+
+
+def _plain(path: str) -> str:
+    """Return a path with slashes, of a member the one in its archive.
+
+    A web address loses its query and its escapes.
+    """
     member = MemberPath.parse(path)
     inside = path if member is None else member.member
-    return posixpath.basename(inside.replace("\\", "/"))
+    if inside.lower().startswith(_WEB):
+        inside = unquote(urlsplit(inside).path)
+    return inside.replace("\\", "/")
+
+
+def _shared_end(one: Sequence[str], other: Sequence[str]) -> int:
+    """Return how many of their last parts two paths share."""
+    pairs = zip(reversed(one), reversed(other), strict=False)
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
 
 
 def _storable(text: str) -> str:

@@ -14,6 +14,7 @@ order by one process, which `sequential_archive` is there to arrange. Nothing is
 """
 
 import io
+import os
 import re
 from collections import OrderedDict
 from collections.abc import Iterator
@@ -83,6 +84,13 @@ def from_folder(folder: Path, path: str) -> str:
     if at is not None:
         return str(MemberPath(at.kind, at.member, from_folder(folder, at.archive)))
     return path if is_remote(path) else str(folder / path)
+
+
+def is_there(path: str) -> bool:
+    """Return whether a recording is known and, as far as a look at local disks tells, there."""
+    at = MemberPath.parse(path)
+    whole = path if at is None else at.archive
+    return bool(path) and (is_remote(whole) or os.path.lexists(whole))
 
 
 @contextmanager

@@ -299,6 +299,19 @@ def test_a_picture_is_an_image_that_loads_nothing(at: Places, detector: Detector
     run(at, detector, Role.READING, ask)
 
 
+def test_an_empty_queue_says_why_and_looks_again(at: Places, detector: Detector) -> None:
+    async def ask(client: Client) -> None:
+        with CallStore(at.calls) as store:
+            store.do("UPDATE calls SET queue = NULL WHERE n > 1")
+            page = await (await client.get("/queue")).text()
+            assert "/calls/1/mark" in page and "data-again" not in page
+            await send(client, "/calls/1/skip")
+            page = await (await client.get("/queue")).text()
+            assert 'data-again="60"' in page and "The 1 that wait are being heard" in page
+
+    run(at, detector, Role.MARKING, ask)
+
+
 def test_two_people_do_not_mark_one_call_at_once(at: Places, detector: Detector) -> None:
     async def ask(client: Client) -> None:
         with CallStore(at.calls) as store:

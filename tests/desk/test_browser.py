@@ -129,6 +129,9 @@ def test_a_person_hears_marks_and_takes_back_with_the_keyboard_alone(
     assert page.evaluate("document.querySelector('audio').currentTime") > 2
     page.keyboard.press("r")
     expect(page.locator("[role=status]").first).to_contain_text("all 4 calls of its campaign")
+    # A screen reader is told of it, and goes on at the next call.
+    expect(page.locator("[aria-live=polite]")).to_contain_text("all 4 calls of its campaign")
+    assert page.evaluate("document.activeElement.matches('.call h2')")
     assert page.locator("article").get_attribute("aria-label") != first
     page.keyboard.press("z")
     expect(page.locator("article")).to_have_attribute("aria-label", str(first))

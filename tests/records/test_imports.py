@@ -37,6 +37,17 @@ def test_results_become_calls_with_the_caller_and_the_moment(tmp_path: Path) -> 
     assert (second.number, second.queue) == ("withheld", None)
 
 
+def test_recordings_that_are_not_where_results_say_are_told(tmp_path: Path) -> None:
+    (tmp_path / "here.wav").write_bytes(b"RIFF")
+    (tmp_path / "calls.zip").write_bytes(b"PK")
+    rows = [f"{tmp_path}/{name},live,0.1,,,139,,," for name in ("here.wav", "gone.wav", "lost.wav")]
+    rows += [f"zip://a.wav::{tmp_path}/calls.zip,live,0.1,,,139,,,", "s3://b/a.wav,live,0.1,,,1,,,"]
+    with CallStore(":memory:") as store:
+        done = imports.import_archive(store, results(tmp_path, *rows), made.THRESHOLDS)
+    assert (done.looked_for, done.missing) == (5, 2)
+    assert done.missing_path == f"{tmp_path}/gone.wav"
+
+
 def test_a_time_that_cannot_be_read_is_a_row_with_a_reason_and_nothing_else_is_lost(
     tmp_path: Path,
 ) -> None:

@@ -143,7 +143,7 @@ def test_marks_are_counted_when_they_were_given() -> None:
         marks.give(store, number_of(store, id), ("wang", "li")[n % 2], said, now + n)
     july = period_of(now, Unit.MONTH, SHANGHAI)
     (row,) = table(by_mark(store, [july]))
-    assert (row["marks"], row["people"], row["compared"], row["agreed"]) == (4, 2, 3, 2)
+    assert (row["marks"], row["marked_by"], row["compared"], row["agreed"]) == (4, 2, 3, 2)
 
 
 def test_what_two_people_say_of_a_call_is_counted_once_and_when_the_second_has_said_it() -> None:
@@ -177,7 +177,7 @@ def test_marks_of_handsets_are_counted_by_source_when_they_were_said() -> None:
     spans = [period_of(each, Unit.MONTH, SHANGHAI) for each in (may, june, now)]
     rows = table(by_source(store, spans))
     assert [
-        (row["period"], row["source"], row["marks"], row["people"], row["of_numbers"])
+        (row["period"], row["source"], row["marks"], row["marked_by"], row["of_numbers"])
         for row in rows
     ] == [
         ("2026-05", "app", 1, 1, 1),

@@ -70,15 +70,36 @@ def test_names_alone_do_where_they_are_the_only_ones(tmp_path: Path) -> None:
     assert [row["trunk"] for row in rows] == ["p", "q", "", "", "", "s"]
 
 
+def test_paths_of_other_systems_are_found_by_as_many_folders_as_they_share(tmp_path: Path) -> None:
+    pairs = {
+        "/rec/2026/b.wav": "D:\\rec\\2026\\b.wav",
+        "/rec/2026/c.wav": "C.WAV",
+        "/rec/x/d.wav": "x/d.wav",
+        "/rec/y/d.wav": "y/d.wav",
+        "/rec/2026/f g.wav": "file:///rec/2026/f%20g.wav",
+        "zip://in/h.wav::/rec/calls.zip": "h.wav",
+        "/rec/2026/i.wav": "https://pbx.example/rec/i.wav?token=1",
+        "/rec/z/j.wav": "elsewhere/j.wav",
+    }
+    records = [["path", "trunk"], *([theirs, theirs] for theirs in pairs.values())]
+    records += [["other/j.wav", "other"]]
+    file = write(tmp_path / "cdr.csv", records)
+    rows = joined(tmp_path, verdicts(tmp_path, list(pairs)), file, status=1)
+    assert {row["path"]: row["trunk"] for row in rows} == {**pairs, "/rec/z/j.wav": ""}
+    assert rows[-1]["join"] == "ambiguous"
+
+
 def test_by_the_calls_id_in_a_column_or_in_the_recordings_name(tmp_path: Path) -> None:
     records = [["uniqueid", "trunk"], ["1732456789.42", "p"], ["1732456789.4", "q"], ["77", "r"]]
+    records += [["Ab-C1", "s"]]
     file = write(tmp_path / "cdr.csv", records)
     names = ["out-95588-1732456789.42.wav", "1732456789.4.wav", "x_1732456789.wav", "a77.wav"]
+    names += ["in-Ab-C1.wav"]
     columns = ("--columns", "call=uniqueid")
     rows = joined(tmp_path, verdicts(tmp_path, names), file, *columns, status=1)
-    assert [row["join"] for row in rows] == ["found", "found", "none", "none"]
-    assert [row["trunk"] for row in rows] == ["p", "q", "", ""]
-    results = verdicts(tmp_path, names, call=["77", "1732456789.4", "", "9"])
+    assert [row["join"] for row in rows] == ["found", "found", "none", "none", "found"]
+    assert [row["trunk"] for row in rows] == ["p", "q", "", "", "s"]
+    results = verdicts(tmp_path, names[:4], call=["77", "1732456789.4", "", "9"])
     rows = joined(tmp_path, results, file, *columns, status=1)
     assert [row["trunk"] for row in rows] == ["r", "q", "", ""]
 
