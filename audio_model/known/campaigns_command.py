@@ -1,7 +1,6 @@
 """``audio-model known campaigns``: an archive's calls, grouped by the recording that they play."""
 
 import argparse
-import io
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -81,10 +80,14 @@ def run(args: argparse.Namespace) -> int:
     paths = [escape(entry.path) for entry in archive.entries]
     write_whole(f"{stem}.svg", picture(by_size, paths))
     write_whole(
-        f"{stem}.summary.csv", _csv(_SUMMARY_COLUMNS, _summary(by_size, paths, archive.entries))
+        f"{stem}.summary.csv",
+        csv_files.as_text(_SUMMARY_COLUMNS, _summary(by_size, paths, archive.entries)),
     )
     names = free_names(dict.fromkeys(chain(*(e.carried for e in archive.entries))), _COLUMNS)
-    write_whole(args.output, _csv([*_COLUMNS, *names.values()], _rows(campaigns, archive, names)))
+    write_whole(
+        args.output,
+        csv_files.as_text([*_COLUMNS, *names.values()], _rows(campaigns, archive, names)),
+    )
     archive.progress.delete()
     n_errors = sum(map(bool, archive.errors))
     grouped = sum(len(campaign.calls) for campaign in campaigns)
@@ -190,11 +193,3 @@ def _different(campaign: Campaign, entries: Sequence[Entry], column: str) -> int
     """Return how many values a column has in a campaign's calls; None without the column."""
     values = (entries[call.index].carried.get(column) for call in campaign.calls)
     return len({str(value) for value in values if value not in (None, "")}) or None
-
-
-def _csv(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    table = io.StringIO()
-    writer = csv_files.Writer(table)
-    writer.writerow(columns)
-    writer.writerows(rows)
-    return table.getvalue()

@@ -1,10 +1,8 @@
 """``audio-model label``: write a manifest of the calls whose class tables prove."""
 
 import argparse
-import io
 import sys
 from collections import Counter
-from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from audio_model.errors import UsageError, printable
@@ -74,26 +72,18 @@ def write_labels(labels: Labels, output: str) -> str:
         )
         for (path, channel), of in agreed
     )
-    write_whole(output, _csv(COLUMNS, rows))
+    write_whole(output, csv_files.as_text(COLUMNS, rows))
     told = (
         (escape(path), channel, *("; ".join(e.why for e in of if e.label == n) for n in (1, 0)))
         for (path, channel), of in conflicts
     )
     beside = str(Path(output).with_suffix(".conflicts.csv"))
-    write_whole(beside, _csv(CONFLICT_COLUMNS, told))
+    write_whole(beside, csv_files.as_text(CONFLICT_COLUMNS, told))
     counts = Counter(CLASSES[of.label] for _, of in agreed)
     return (
         f"{printable(output)}: {counts['recorded']} recordings and {counts['live']} live calls are "
         f"certain, of {labels.rows} rows; {len(conflicts)} conflicts are in {printable(beside)}"
     )
-
-
-def _csv(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    table = io.StringIO()
-    writer = csv_files.Writer(table)
-    writer.writerow(columns)
-    writer.writerows(rows)
-    return table.getvalue()
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -1,6 +1,5 @@
 """A table of figures, and its CSV."""
 
-import io
 import math
 from dataclasses import dataclass
 from datetime import tzinfo
@@ -27,13 +26,11 @@ class Table:
 
         Shares are numbers, moments are ISO 8601 in a zone, and no cell is a formula.
         """
-        text = io.StringIO()
-        writer = csv_files.Writer(text, lineterminator="\r\n")
-        writer.writerow(self.columns)
-        moments = [index for index, name in enumerate(self.columns) if name in _MOMENTS]
-        for row in self.rows:
-            cells = list(row)
-            for index in moments:
-                cells[index] = iso(float(cells[index] or math.nan), zone)
-            writer.writerow(cells)
-        return text.getvalue()
+        rows = (
+            [
+                iso(float(cell or math.nan), zone) if name in _MOMENTS else cell
+                for name, cell in zip(self.columns, row, strict=True)
+            ]
+            for row in self.rows
+        )
+        return csv_files.as_text(self.columns, rows, lineterminator="\r\n")

@@ -2,6 +2,7 @@
 
 import codecs
 import csv
+import io
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -32,6 +33,17 @@ class Writer:
         """Write rows."""
         for row in rows:
             self.writerow(row)
+
+
+def as_text(
+    columns: Sequence[str], rows: Iterable[Iterable[object]], lineterminator: str = "\n"
+) -> str:
+    """Return a table as CSV, as :class:`Writer` writes it."""
+    text = io.StringIO(newline="")
+    writer = Writer(text, lineterminator)
+    writer.writerow(columns)
+    writer.writerows(rows)
+    return text.getvalue()
 
 
 SEPARATORS = ",;\t|^~\x01"
