@@ -27,6 +27,7 @@ import pytest
 from audio_model import audio
 from audio_model.decision import Reason, VerdictKind
 from audio_model.detector import Detector
+from audio_model.formats import Encoding
 from audio_model.gateway import command as serve
 from audio_model.gateway.asterisk import eagi
 from audio_model.gateway.config.values import Secret
@@ -424,7 +425,7 @@ def test_the_twiml_forks_the_call_and_goes_on() -> None:
 def test_what_the_pages_show_of_a_sample_is_what_comes(page: Path) -> None:
     text, path = page.read_text("utf-8"), ROOT / "samples/recorded-prompt-en.wav"
     samples = audio.read(path, max_seconds=6)
-    stream, told = Detector.load().stream(8000, audio.Encoding.S16LE), []
+    stream, told = Detector.load().stream(8000, Encoding.S16LE), []
     shown = {
         kind: (float(score), float(seconds))
         for kind, score, seconds in re.findall(

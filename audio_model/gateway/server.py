@@ -51,6 +51,8 @@ KEEP_ALIVE_SECONDS = 30.0
 """For a client to send its request, or the next one."""
 TLS_SECONDS = 10.0
 HANDSHAKE_SECONDS = 0.25
+AMI_SECONDS = 1.0
+"""For Asterisk to let the server in, before calls are taken."""
 DRAIN_SECONDS = 10.0
 """For webhooks, once every leg has been answered."""
 BACKLOG = 4096
@@ -149,6 +151,9 @@ class Server:
         """Listen everywhere, and be ready. Raises UsageError for what can't be listened on."""
         listening = self.settings.listening
         await self._runner.setup()
+        self._start_ami()
+        if self._ami is not None:
+            await self._ami.wait(AMI_SECONDS)
         self._tls = context = tls_context(listening)
         where = Address(listening.host, listening.port)
         with _bound(where):
@@ -161,6 +166,8 @@ class Server:
                 backlog=BACKLOG,
                 # None is uvloop's False.
                 reuse_port=listening.reuse_port or None,
+                # Only when all is there: calls that come before go to the other processes.
+                start_serving=False,
             )
         port = int(self._listener.sockets[0].getsockname()[1])
         scheme = "http" if context is None else "https"
@@ -173,6 +180,8 @@ class Server:
         self.metrics.watch_parts(self.api.parts)
         self._watch = asyncio.create_task(self.websockets.watch())
         self.api.phase = Phase.READY
+        with _bound(where):
+            await self._listener.start_serving()
 
     async def stop(self) -> None:
         """Take no calls, answer those that are open, send what is to be sent, and end."""
@@ -264,7 +273,6 @@ class Server:
 
     async def _start_others(self) -> None:
         protocols = self.settings.protocols
-        self._start_ami()
         if protocols.audiosocket is not None:
             await self._start_audiosocket(protocols.audiosocket)
         ports = RtpPorts(protocols.rtp_host, protocols.rtp_ports.first, protocols.rtp_ports.last)

@@ -3,9 +3,8 @@
 The dialplan gives that channel, never the caller's, a few seconds to live, and names it:
 ``UserEvent(AudioModel,Call: ${CALL_ID},Alive: 2.5)``. While the call is heard here, those seconds
 begin anew three times in each of them. A server that hangs renews nothing: the channel ends, and
-with
-it the ``Dial()`` that holds the caller. An action that comes late finds no such channel and harms
-nobody. Source: Asterisk documentation, "AbsoluteTimeout".
+with it the ``Dial()`` that holds the caller. An action that comes late finds no such channel and
+harms nobody. Source: Asterisk documentation, "AbsoluteTimeout".
 """
 
 import asyncio

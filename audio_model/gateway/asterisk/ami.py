@@ -15,6 +15,7 @@ import logging
 import random
 from collections import OrderedDict, deque
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from time import monotonic
 
@@ -112,9 +113,22 @@ class Ami:
         self._exten, _, self._context = transfer_to.partition("@")
         self._transferred: OrderedDict[str, None] = OrderedDict()
         self._alive = Alive(hears, self._queue)
-        self.connected = False
-        """Whether it is logged in."""
+        self._logged_in = asyncio.Event()
         self._task = asyncio.create_task(self._stay_connected())
+
+    @property
+    def connected(self) -> bool:
+        """Return whether it is logged in."""
+        return self._logged_in.is_set()
+
+    async def wait(self, seconds: float) -> None:
+        """Wait until it is logged in, for at most so long.
+
+        Before that Asterisk tells nothing of the calls that begin.
+        """
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._logged_in.wait()
 
     def add(self, event: Event) -> None:
         """Tell Asterisk of an event, if it concerns one of its calls."""
@@ -212,10 +226,10 @@ class Ami:
                 try:
                     await self._log_in(reader, writer)
                     wait = FIRST_WAIT_SECONDS
-                    self.connected = True
+                    self._logged_in.set()
                     await self._converse(reader, writer)
                 finally:
-                    self.connected = False
+                    self._logged_in.clear()
                     writer.close()
                     self._forget_sent()
             except (AmiError, OSError, TimeoutError, asyncio.LimitOverrunError) as error:

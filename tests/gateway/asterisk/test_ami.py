@@ -4,16 +4,19 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pytest
 
 from audio_model.decision import VerdictKind
+from audio_model.gateway import server
 from audio_model.gateway.asterisk import ami
 from audio_model.gateway.asterisk.action import Action
 from audio_model.gateway.asterisk.alive import Hears
 from audio_model.gateway.asterisk.ami import Ami
 from audio_model.gateway.events import CallInfo, Event, EventKind
 from tests.gateway.fakes import verdict
+from tests.gateway.serving import serving
 from tests.gateway.waiting import run, until
 
 GREETING = b"Asterisk Call Manager/11.0.0\r\n"
@@ -101,6 +104,29 @@ async def connected(
         for writer in manager.writers:
             writer.close()
         await asyncio.sleep(0.01)
+
+
+@pytest.mark.parametrize(("greeting", "state"), [(GREETING, "up"), (b"hello\r\n", "down")])
+def test_a_server_that_is_ready_is_logged_in_if_it_can_be(
+    greeting: bytes, state: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Asterisk tells nothing of calls that begin before, and calls come once it is ready."""
+    monkeypatch.setattr(server, "AMI_SECONDS", 0.3)
+    (tmp_path / "secret").write_text("change-me")
+
+    async def test() -> None:
+        manager = Manager(greeting=greeting)
+        asterisk = await asyncio.start_server(manager.connected, "127.0.0.1", 0)
+        address = f"127.0.0.1:{asterisk.sockets[0].getsockname()[1]}"
+        flags = ["--ami-address", address, "--ami-user", "audio-model"]
+        async with (
+            serving(*flags, "--ami-secret-file", str(tmp_path / "secret")) as here,
+            here.client.get("/readyz") as response,
+        ):
+            assert (await response.json())["parts"] == {"ami": state}
+        asterisk.close()
+
+    asyncio.run(test())
 
 
 def test_the_channel_that_the_dialplan_named_gets_the_variables() -> None:

@@ -20,6 +20,7 @@ from audio_model.formats import Encoding, RawFormat
 from audio_model.gateway.calls import Call
 from audio_model.gateway.engine import Engine
 from audio_model.gateway.events import CallInfo
+from audio_model.gateway.server import Server
 from audio_model.gateway.siblings import follow, siblings
 from audio_model.gateway.siblings.seats import folder_of
 from tests import sounds
@@ -227,6 +228,25 @@ def test_who_stops_leaves_what_it_knows_to_another_one() -> None:
     uvloop.run(test())
 
 
+def test_who_starts_takes_no_connection_before_it_is_ready(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def test() -> None:
+        async with serving("--reuse-port") as first:
+            start_others = Server._start_others
+            answers: list[int] = []
+
+            async def slowly(server: Server) -> None:
+                answers.extend([(await get(first.url + "/readyz"))[0] for _ in range(20)])
+                await start_others(server)
+
+            monkeypatch.setattr(Server, "_start_others", slowly)
+            async with serving("--reuse-port", "--port", str(first.port)):
+                assert answers == [200] * 20
+
+    uvloop.run(test())
+
+
 def test_a_folder_that_is_deleted_is_made_again(caplog: pytest.LogCaptureFixture) -> None:
     async def test() -> None:
         async with two() as (first, second):
@@ -242,8 +262,9 @@ def test_a_folder_that_is_deleted_is_made_again(caplog: pytest.LogCaptureFixture
 @pytest.mark.slow
 def test_one_that_is_killed_or_hangs_takes_nothing_from_the_others(serve: Any) -> None:
     """As processes: STOP, CONT and KILL of one of two, with calls open in both."""
-    first: ServerProcess = serve("--reuse-port", "--max-legs", "6")
-    second: ServerProcess = serve("--reuse-port", "--max-legs", "6", "--port", str(first.port))
+    flags = ["--reuse-port", "--max-legs", "6", "--deadline-seconds", "300"]
+    first: ServerProcess = serve(*flags)
+    second: ServerProcess = serve(*flags, "--port", str(first.port))
     url = f"{first.ws_url}/v1/stream?encoding=mulaw"
 
     async def open_call(client: aiohttp.ClientSession, n: int) -> Any:
@@ -267,10 +288,11 @@ def test_one_that_is_killed_or_hangs_takes_nothing_from_the_others(serve: Any) -
         async with aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(force_close=True)
         ) as client:
-            sockets = [await open_call(client, n) for n in range(6)]
-            async with asyncio.timeout(5):
+            sockets = []
+            async with asyncio.timeout(60):
+                # A machine that is busy with other things refuses some of them.
                 while sum((legs := await open_legs()).values()) < 6:
-                    await asyncio.sleep(0.02)
+                    sockets.append(await open_call(client, len(sockets)))
             assert set(legs) == {"0", "1"}
             assert all([await refused(client, n) for n in range(10)])
             second.process.send_signal(signal.SIGSTOP)
@@ -281,7 +303,7 @@ def test_one_that_is_killed_or_hangs_takes_nothing_from_the_others(serve: Any) -
             second.process.send_signal(signal.SIGCONT)
             assert not any("unanswered" in body for _, body in await asyncio.gather(*waiting))
             second.kill()
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(20):
                 while "1" in await open_legs():
                     await asyncio.sleep(0.02)
             # The room of the one that was killed is there for the others.
@@ -289,7 +311,12 @@ def test_one_that_is_killed_or_hangs_takes_nothing_from_the_others(serve: Any) -
             assert [await refused(client, 20 + n) for n in range(3)] == [mine >= 6] * 3
             for socket in sockets:
                 await socket.close()
-            finals = len([each for each in first.calls() if each["call"].startswith("call-")])
-            assert finals == mine
+            finals = [
+                leg["reason"] != "overload"
+                for each in first.calls()
+                for leg in each["legs"].values()
+                if each["call"].startswith("call-")
+            ]
+            assert sum(finals) == mine
 
     uvloop.run(test())
