@@ -288,7 +288,7 @@ def test_one_that_is_killed_or_hangs_takes_nothing_from_the_others(serve: Any) -
         async with aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(force_close=True)
         ) as client:
-            sockets = []
+            sockets: list[Any] = []
             async with asyncio.timeout(60):
                 # A machine that is busy with other things refuses some of them.
                 while sum((legs := await open_legs()).values()) < 6:
