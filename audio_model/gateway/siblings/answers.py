@@ -1,6 +1,6 @@
 """What a process tells its siblings, by HTTP over a Unix socket that its user alone can reach."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import msgspec
 from aiohttp import web
@@ -27,10 +27,16 @@ class Answers:
     def __init__(self, history: History, feed: Feed, metrics: Metrics) -> None:
         self._history, self._feed, self._metrics = history, feed, metrics
 
-    def application(self) -> web.Application:
-        """Return the application with all routes."""
+    def application(self, look: Callable[[], None]) -> web.Application:
+        """Return the application with all routes. ``look`` looks who is there."""
+
+        async def looked(_: web.Request) -> web.Response:
+            look()
+            return web.Response()
+
         application = web.Application(client_max_size=MAX_BODY_BYTES)
         router = application.router
+        router.add_get("/look", looked)
         router.add_get("/recent", self._recent)
         router.add_get("/call", self._call)
         router.add_get("/events", self._events, allow_head=False)

@@ -51,6 +51,8 @@ class Siblings:
         """Take a seat among the processes of a port, and answer them. Raises UsageError."""
         siblings = cls(host, port, answers, tally)
         await siblings._answer()
+        # They are to count what is open here from the first call on.
+        await siblings._ask("/look", {})
         siblings._watch = asyncio.create_task(siblings._keep_looking())
         return siblings
 
@@ -123,7 +125,9 @@ class Siblings:
     async def _answer(self) -> None:
         path = self._seats.socket_path
         self._runner = web.AppRunner(
-            self._answers.application(), access_log=None, shutdown_timeout=ANSWER_SECONDS
+            self._answers.application(self._seats.look),
+            access_log=None,
+            shutdown_timeout=ANSWER_SECONDS,
         )
         await self._runner.setup()
         try:
