@@ -227,30 +227,34 @@ class Decider:
         by_voice.reach(n_voice + len(steps))
         slopes, offsets = by_voice.slope, by_voice.offset
         cautions, live_cautions = by_voice.caution, by_voice.live_caution
+        logits, heard = steps.logit.tolist(), steps.heard.tolist()
         levels_db = steps.level_db.tolist()
         self._loudest_db = max(self._loudest_db, *levels_db)
         self._levels_db += levels_db
+        self._logit = logits[-1]
+        # Looked up once: each step passes here.
+        every_log_odds, voices, voice_levels_db = self._log_odds, self._voice, self._voice_levels_db
+        near_recorded, near_live = self._near_recorded, self._near_live
         # In the order of Heard.
         for logit, (background, tone, voice), level_db in zip(
-            steps.logit.tolist(), steps.heard.tolist(), levels_db, strict=True
+            logits, heard, levels_db, strict=True
         ):
             if voice >= tone and voice >= background:
                 n_voice += 1
-                self._voice_levels_db.append(level_db)
+                voice_levels_db.append(level_db)
             if tone >= voice and tone >= background:
                 self._tone_steps += 1
             log_odds = slopes[n_voice] * logit + offsets[n_voice]
-            self._logit = logit
-            self._log_odds.append(log_odds)
-            self._voice.append(voice)
+            every_log_odds.append(log_odds)
+            voices.append(voice)
             for_recorded = log_odds - cautions[n_voice]
             for_live = log_odds + live_cautions[n_voice]
             if (
-                for_recorded >= self._near_recorded
+                for_recorded >= near_recorded
                 and sigmoid(for_recorded) >= self._point.recorded_at
             ):
                 self._decide(VerdictKind.RECORDED)
-            elif for_live <= self._near_live and sigmoid(for_live) <= self._point.live_at:
+            elif for_live <= near_live and sigmoid(for_live) <= self._point.live_at:
                 self._decide(VerdictKind.LIVE)
             elif self._against * log_odds > 0 and cautions[n_voice] < math.inf:
                 self._decide(VerdictKind.UNKNOWN)

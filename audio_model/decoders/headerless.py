@@ -10,13 +10,16 @@ from audio_model.decoders.base import Block, Decoded, SeekableFile, block_frames
 from audio_model.formats import SAMPLE_BYTES, Encoding, RawFormat
 from audio_model.frontend import Samples
 
+_S16 = np.dtype("<i2")
 _S16_FULL_SCALE = np.float32(1 << 15)
+_S16_STEP = 1 / _S16_FULL_SCALE
+"""To multiply by it is as exact as to divide by a power of two."""
 _CODES = np.arange(256, dtype=np.uint8)
 _MULAW = companding.mulaw_decode(_CODES).astype(np.float32) / _S16_FULL_SCALE
 _ALAW = companding.alaw_decode(_CODES).astype(np.float32) / _S16_FULL_SCALE
 
 
-def to_samples(data: bytes, encoding: Encoding) -> Samples:
+def to_samples(data: bytes | bytearray, encoding: Encoding) -> Samples:
     """Convert whole encoded samples to float32 at full scale 1. [shape=(n_samples,)]"""
     # No code is beyond its table; not looking for one takes a third off.
     match encoding:
@@ -25,9 +28,8 @@ def to_samples(data: bytes, encoding: Encoding) -> Samples:
         case Encoding.ALAW:
             return _ALAW.take(np.frombuffer(data, np.uint8), mode="wrap")
         case Encoding.S16LE:
-            samples = np.frombuffer(data, "<i2").astype(np.float32)
-            # As exact as dividing by a power of two.
-            samples *= 1 / _S16_FULL_SCALE
+            samples = np.frombuffer(data, _S16).astype(np.float32)
+            samples *= _S16_STEP
             return samples
 
 
