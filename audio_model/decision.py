@@ -249,10 +249,7 @@ class Decider:
             voices.append(voice)
             for_recorded = log_odds - cautions[n_voice]
             for_live = log_odds + live_cautions[n_voice]
-            if (
-                for_recorded >= near_recorded
-                and sigmoid(for_recorded) >= self._point.recorded_at
-            ):
+            if for_recorded >= near_recorded and sigmoid(for_recorded) >= self._point.recorded_at:
                 self._decide(VerdictKind.RECORDED)
             elif for_live <= near_live and sigmoid(for_live) <= self._point.live_at:
                 self._decide(VerdictKind.LIVE)

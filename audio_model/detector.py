@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterable
+from io import RawIOBase
 from pathlib import Path
 
 import numpy as np
@@ -145,7 +146,8 @@ class Detector:
         """
         if isinstance(recording, np.ndarray):
             raise UsageError("samples are for score_samples, with their sample_rate")
-        if not isinstance(recording, str | os.PathLike | SeekableFile):
+        # Asked in this order: whether a class fits a protocol takes longest.
+        if not isinstance(recording, str | os.PathLike | RawIOBase | SeekableFile):
             raise UsageError(
                 f"a recording is a path or an open binary file, not {type(recording).__name__}"
             )

@@ -166,6 +166,8 @@ def phone_call(entry: Entry) -> PhoneCall:
 
     Without an id a call has the name of its recording. A time that can't be read is unknown.
     """
+    if not entry.carried:
+        return PhoneCall(escape(entry.path))
     values = {name: entry.carried.get(name) for name in ("call", "caller", "called")}
     texts = {name: "" if value is None else str(value) for name, value in values.items()}
     try:

@@ -5,8 +5,11 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import cached_property
 from itertools import islice
 from typing import Any
+
+import msgspec
 
 from audio_model.decision import KnownRecording, Verdict
 
@@ -79,6 +82,11 @@ class Event:
     def known(self) -> KnownRecording | None:
         """Return the known recording that the leg repeats, or None."""
         return self.verdict.evidence.known
+
+    @cached_property
+    def body(self) -> bytes:
+        """Return the event as JSON. It is made once, for all who are told."""
+        return msgspec.json.encode(self.as_dict())
 
     def as_dict(self) -> dict[str, Any]:
         """Return the event for JSON. Only the final event has evidence."""

@@ -13,7 +13,6 @@ Text that we send becomes an event, ``mod_audio_stream::json`` whatever it is, s
 ``streamAudio``; ``mod_audio_fork::json`` only if it is an object of the type ``json``.
 """
 
-import json
 from time import monotonic
 
 from audio_model.gateway.calls import Calls
@@ -122,7 +121,7 @@ class FreeSwitch(StreamDialect):
     def tell(self, event: Event) -> None:
         """Send an event, except for progress."""
         if event.kind is not EventKind.PROGRESS:
-            self.connection.send_text(json.dumps({"type": "json", "data": event.as_dict()}))
+            self.connection.send_text(f'{{"type":"json","data":{event.body.decode()}}}')
 
     def _read(self, metadata: dict[str, str]) -> dict[str, str]:
         """Take what is for us; returns the rest."""

@@ -1,7 +1,5 @@
 """The plain stream, for every other gateway. Its query describes the audio; events are JSON."""
 
-import json
-
 from audio_model.formats import Encoding
 from audio_model.gateway.calls import Calls
 from audio_model.gateway.dialects.base import Connection, ProtocolError, call_id
@@ -74,7 +72,7 @@ class Plain(StreamDialect):
         """Send an event, and close the connection when all legs are answered."""
         if event.kind is EventKind.PROGRESS and not self._progress:
             return
-        self.connection.send_text(json.dumps(event.as_dict()))
+        self.connection.send_text(event.body.decode())
         if event.kind is EventKind.FINAL:
             self._unanswered.discard(event.leg)
             self._close_when_answered()

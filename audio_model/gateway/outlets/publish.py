@@ -1,9 +1,7 @@
-"""Every event to everyone who wants it, made into JSON once."""
+"""Every event to everyone who wants it."""
 
 import logging
 from collections.abc import Sequence
-
-import msgspec
 
 from audio_model.gateway.events import Event, EventKind
 from audio_model.gateway.outlets.feed import EventSink
@@ -20,14 +18,12 @@ class Publisher:
         self, metrics: Metrics, hash_number: NumberHasher, sinks: Sequence[EventSink]
     ) -> None:
         self._metrics, self._hash_number, self._sinks = metrics, hash_number, sinks
-        self._encode = msgspec.json.Encoder().encode
 
     def __call__(self, event: Event) -> None:
-        """Make JSON of an event and send it to every sink."""
+        """Send an event to every sink."""
         self._metrics.count(event)
-        body = self._encode(event.as_dict())
         for sink in self._sinks:
-            sink(event, body)
+            sink(event, event.body)
         if event.kind is EventKind.FINAL and logger.isEnabledFor(logging.INFO):
             self._log(event)
 
