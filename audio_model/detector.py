@@ -51,8 +51,8 @@ class Detector:
         """Load a model file, by default the one that comes with the package.
 
         ``max_false_alarm`` is the share of live callers that may be called recorded; the most
-        sensitive operating point within it is taken. ``known`` tells of calls that repeat what was
-        heard before; the detector is then for one thread, as that is. Raises ModelError for a
+        sensitive operating point within it is taken. ``known`` finds calls that repeat an earlier
+        recording. It belongs to one thread, and so does a detector with it. Raises ModelError for a
         missing, damaged or foreign file, UsageError for a budget that the model was not measured
         for.
         """

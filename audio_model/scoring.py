@@ -162,7 +162,7 @@ def _begin(
 
 
 def phone_call(entry: Entry) -> PhoneCall:
-    """Return what a manifest tells of a call: columns ``call``, ``time``, ``caller``, ``called``.
+    """Return the call of a manifest's row: columns ``call``, ``time``, ``caller``, ``called``.
 
     Without an id a call has the name of its recording. A time that can't be read is unknown.
     """

@@ -1,1 +1,1 @@
-"""What things cost, measured on the machine at hand."""
+"""Costs, measured on the machine at hand."""

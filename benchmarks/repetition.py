@@ -228,7 +228,7 @@ def _fill(path: Path, keep: Keep, live: Sequence[Clip], n: int, rng: Generator) 
 
 
 def report(day: Day, told: Told, n_clips: int, folder: Path) -> None:
-    """Print what came of it, as Markdown."""
+    """Print the result as Markdown."""
     with Store(folder / "known.db", create=False) as store:
         by = [recording.learnt for recording in store.recordings()]
     size = sum(path.stat().st_size for path in folder.glob("known.db.heard.*"))

@@ -25,7 +25,7 @@ CHECKPOINT = "checkpoint.safetensors"
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A trained network and what is known of it."""
+    """A trained network with its settings, its rule and its figures."""
 
     network: NetworkConfig
     weights: Mapping[str, Tensor]

@@ -1,4 +1,4 @@
-"""Files that are either whole or not there."""
+"""Write files whole or not at all."""
 
 import os
 from pathlib import Path

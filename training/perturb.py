@@ -1,7 +1,7 @@
-"""What is done to a scene anew at each pass over the pool, on its log-mel.
+"""Changes to a scene's log-mel, anew at each pass over the pool.
 
-Drawn once, a scene would be learnt by heart: its voice, its line, its noise. These changes cost
-little and leave a network nothing to hold on to but what survives them. Both classes alike.
+A scene that is drawn once would be learnt by heart: its voice, its line, its noise. These changes
+cost little, and leave a network only the features that survive them. Both classes get them alike.
 """
 
 import math

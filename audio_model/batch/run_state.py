@@ -141,16 +141,16 @@ class RunState:
 
 @contextmanager
 def open_run(folder: Path, asked: RunRequest, start: Path) -> Iterator[RunState]:
-    """Begin a run in a new or empty folder, or go on with the one that is there.
+    """Begin a run in a new or empty folder, or resume the one that is there.
 
     Args:
-        folder: where all of the run is.
-        asked: what the result depends on.
+        folder: the folder of the run.
+        asked: the options that the result depends on.
         start: where relative paths start, if the run is begun now.
 
     Raises:
-        UsageError: the folder holds a run that was asked for something else, or other files, or
-            another process works there.
+        UsageError: the folder holds a run with other options, or other files, or another process
+            works there.
         OutputError: nothing can be written there.
     """
     try:

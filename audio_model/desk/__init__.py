@@ -1,1 +1,1 @@
-"""``audio-model desk``: where people listen to calls, mark them, and see ranges and figures."""
+"""``audio-model desk``: a place for people to listen to calls, mark them, and see figures."""

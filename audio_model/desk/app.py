@@ -1,4 +1,4 @@
-"""The routes of the desk, and what each answers."""
+"""The routes of the desk, and their answers."""
 
 import asyncio
 import logging

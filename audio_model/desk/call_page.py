@@ -1,4 +1,4 @@
-"""The page of one call: its sound, what is known of it, and what to say of it."""
+"""The page of one call: its sound, its facts, and the buttons to mark it."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field

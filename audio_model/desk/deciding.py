@@ -1,4 +1,4 @@
-"""What people decide of ranges, campaigns and marks in bulk: lists, and routes that change them."""
+"""Decisions on ranges, campaigns and marks in bulk: lists, and routes that change them."""
 
 import tempfile
 import time

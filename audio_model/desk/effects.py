@@ -1,7 +1,7 @@
-"""What follows from marks in the other stores: ranges count them, known recordings are learnt.
+"""Effects of marks on the other stores: ranges count them, known recordings are learnt.
 
-What is to be done stands in the store of calls until it is done, so a desk that is killed goes on
-where it was. A campaign's calls are told to the ranges some hundred at a time.
+Tasks stay in the store of calls until they are done, so a desk that is killed resumes them. The
+ranges get a campaign's calls some hundred at a time.
 """
 
 import logging
@@ -32,7 +32,7 @@ LEARNT_SECONDS = 60.0
 
 
 class Effects:
-    """One thread that does what is to be done, whenever there is something."""
+    """A thread that does the tasks of the store of calls, whenever there are some."""
 
     def __init__(self, places: Places) -> None:
         self._places = places

@@ -1,4 +1,4 @@
-"""What all pages of the desk have in common: the head, the way around, forms, tables."""
+"""The parts that all pages of the desk share: the head, the navigation, forms, tables."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""What people at the desk say of calls: routes that change the queue."""
+"""Marks of people at the desk: routes that change the queue."""
 
 from aiohttp import web
 

@@ -41,9 +41,9 @@ def fit_calibration(
 ) -> Calibration:
     """Fit a calibration to every step with voice; classes count alike, and steps within a call.
 
-    Without a spread nothing holds the fit to its start. Targets are then Platt's,
-    ``(n + 1) / (n + 2)`` for a class of ``n`` sources: where all are told apart without an error,
-    the score must not claim more than so few sources can show.
+    Without a spread nothing holds the fit to its start. Targets are then Platt's, ``(n + 1) / (n +
+    2)`` for a class of ``n`` sources: where all are told apart without an error, the score must not
+    claim more than so few sources can show.
 
     Args:
         answers: of both classes.
@@ -57,7 +57,7 @@ def fit_calibration(
 
 
 class Loss:
-    """Mean negative log likelihood of a call, with what holds the calibration to its start."""
+    """The mean negative log likelihood of a call, plus the pull towards the calibration's start."""
 
     def __init__(
         self, answers: Sequence[Answer], start: Calibration, spread: Spread | None, wrong: float

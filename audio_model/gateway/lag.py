@@ -50,9 +50,10 @@ class LoopLag:
 
 
 def waited_for_a_core() -> float:
-    """Return the seconds for which this thread was ready and had no core; 0 where nobody says.
+    """Return for how many seconds this thread was ready and had no core.
 
-    Source: Linux, Documentation/scheduler/sched-stats.rst, ``/proc/<pid>/schedstat``.
+    It is 0 on systems that don't count this. Source: Linux,
+    Documentation/scheduler/sched-stats.rst, ``/proc/<pid>/schedstat``.
     """
     try:
         return int(_SCHEDSTAT.read_bytes().split()[1]) / 1e9

@@ -165,9 +165,9 @@ class Leg:
         return bytes(self._kept or b"")
 
     def came_in(self, codec: str) -> None:
-        """Say what codec the audio came in from the gateway, if it is not that of its raw format.
+        """Note the codec in which the gateway sent the audio, if it is not that of its raw format.
 
-        What was said last stands in the verdict.
+        The last one noted stands in the verdict.
         """
         self.codec = codec
         if self.stream is not None:

@@ -52,7 +52,7 @@ class RangeStoreThread:
         self._policy, self._makes = policy, makes
 
     async def close(self) -> None:
-        """Close the store once what it was asked for is done."""
+        """Close the store when its jobs are done."""
         await asyncio.get_running_loop().run_in_executor(self._executor, self._close)
         self._executor.shutdown()
 

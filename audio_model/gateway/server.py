@@ -184,7 +184,7 @@ class Server:
             await self._listener.start_serving()
 
     async def stop(self) -> None:
-        """Take no calls, answer those that are open, send what is to be sent, and end."""
+        """Take no calls, answer those that are open, send the waiting messages, and end."""
         if self.settings.listening.reuse_port:
             await self._leave_ports()
         self.api.phase = Phase.STOPPING
@@ -243,7 +243,7 @@ class Server:
         await asyncio.sleep(HANDSHAKE_SECONDS)
 
     async def end(self, webhook_seconds: float) -> None:
-        """Answer the open legs now, with what is known, and end."""
+        """Answer the open legs now, with their verdicts so far, and end."""
         self.api.phase = Phase.STOPPING
         self.calls.close()
         await asyncio.gather(self.websockets.close(), *(each.close() for each in self._others))

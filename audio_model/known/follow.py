@@ -93,9 +93,11 @@ class KnownRecordings:
         """Follow one leg.
 
         Args:
-            call: what is known of it. What was learnt of a call of its name, from another leg or
-                another time, is nothing that is known.
-            repetition: looks for it in the calls heard before; by default it does who learns.
+            call: the call's id, time and numbers. Recordings that were learnt from a call of its
+            name,
+                by another leg or at another time, don't count as known.
+            repetition: looks for the leg in the calls heard before. By default it does if the store
+                learns.
             spread: see :class:`Follower`.
         """
         call = call or PhoneCall()

@@ -121,7 +121,7 @@ class Match:
 
     @property
     def worth(self) -> float:
-        """Return the evidence in seconds, less what speaks against it."""
+        """Return the evidence in seconds, less the evidence against the match."""
         contrary = max(0.0, self.overlap - self.seconds - UNDECIDED_SECONDS)
         return self.evidence - CONTRARY * contrary - WANDER * self.wander
 

@@ -1,4 +1,4 @@
-"""A recording of a store, and the reasons for which it is there."""
+"""A recording of a store, and the facts about it."""
 
 from dataclasses import dataclass, replace
 from enum import IntEnum, StrEnum

@@ -261,7 +261,7 @@ class Store(SqliteStore):
                 self._db.execute("UPDATE recordings SET common = ? WHERE id = ?", (common, id))
 
     def remove(self, id: int) -> None:
-        """Forget a recording. Raises StoreError if there is no such one."""
+        """Forget a recording. Raises StoreError if it is not there."""
         with self.writing():
             self._unindex(id)
             self._db.execute("DELETE FROM recordings WHERE id = ?", (id,))
@@ -270,14 +270,14 @@ class Store(SqliteStore):
     def expire(self, seconds: float, most: int) -> int:
         """Forget learnt recordings that are not heard any more, and those that are too many.
 
-        What was added by hand, or bears a mark, stays. Ages are told from the last call that was
-        counted, so that an old archive may be learnt from, and never from a time to come.
+        Recordings that were added by hand, or bear a mark, stay. Ages count from the last call that
+        was counted: an old archive may be learnt from. Few are forgotten at a time: calls wait.
 
         Args:
             seconds: for which a recording stays unheard.
             most: recordings that are learnt and stay, those heard last.
 
-        Returns how many were forgotten: a few at a time, since calls wait. Raises StoreError.
+        Returns how many were forgotten. Raises StoreError.
         """
         learnt = "FROM recordings WHERE learnt AND mark = ''"
         with self.writing():
@@ -310,7 +310,7 @@ class Store(SqliteStore):
         return 0 if end is None else int(end[0])
 
     def mark(self, id: int, mark: Mark) -> None:
-        """Keep what a person says of a recording. Raises StoreError if there is no such one."""
+        """Keep a person's mark on a recording. Raises StoreError if it is not there."""
         with self.writing():
             changed = self._db.execute("UPDATE recordings SET mark = ? WHERE id = ?", (mark, id))
             if not changed.rowcount:
@@ -350,7 +350,7 @@ class Store(SqliteStore):
             return self._counts.of(id)
 
     def _join(self, ours: StoredRecording, theirs: StoredRecording, other: "Store") -> None:
-        """Tell of one of our recordings what another store tells of the same one, too."""
+        """Add another store's counts of a recording to ours."""
         our_calls, their_calls = self.calls(ours.id), other.calls(theirs.id)
         # Those without a name can't be told apart.
         nameless = max(ours.times_heard - len(our_calls), theirs.times_heard - len(their_calls))

@@ -58,7 +58,7 @@ class LineFolder:
         return kept
 
     def report(self, text: str, values: dict[str, object]) -> None:
-        """Write what is said of the last renewal. Raises OutputError."""
+        """Write the report on the last renewal. Raises OutputError."""
         write_whole(self.path / "report.txt", text + "\n")
         lines = json.dumps(values, ensure_ascii=False, indent=2)
         write_whole(self.path / "report.json", lines + "\n")

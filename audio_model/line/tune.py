@@ -159,8 +159,8 @@ def tuned_file(model: Model, tuning: Tuning, marks: dict[str, Any]) -> bytes:
 
     Args:
         model: the file that was tuned.
-        tuning: what came of it.
-        marks: what is to be told of the marks.
+        tuning: the result of the tuning.
+        marks: the facts about the marks, which the file keeps.
     """
     about = model.about | {
         "decision": asdict(tuning.rule),

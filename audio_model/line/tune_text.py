@@ -104,7 +104,7 @@ def as_values(
 
 
 def mark_values(tuning: Tuning, marks: Marks, heard: HeardMarks) -> dict[str, int]:
-    """Return how many marks there are and what became of the rest."""
+    """Return how many marks there are, and how many were left out and why."""
     labels = [mark.label for mark in heard.marks]
     return {
         "live": labels.count(0),

@@ -116,7 +116,7 @@ class Why(StrEnum):
 
 @dataclass(frozen=True)
 class Change:
-    """A breaker moved; with what is to be kept for an audit."""
+    """A move of a breaker, with the facts that an audit needs."""
 
     time: float
     prefix: str

@@ -58,10 +58,10 @@ ACTS = {
 
 
 def range_values(node: Node, policy: Policy) -> dict[str, Value]:
-    """Return what is known of a range. ``share`` is the posterior of all its calls' recorded share.
+    """Return the facts about a range. ``share`` is the posterior of its calls' recorded share.
 
-    ``kind`` is what most of its calls' numbers are; of implausible ones, ``reasons`` tells why
-    nobody can own them, and of how many calls.
+    ``kind`` is the kind of most of its calls' numbers. For implausible numbers, ``reasons`` says
+    why nobody can own them, and in how many calls.
     """
     kinds = most_first(node.kinds)
     reasons = {said: n for said, n in kinds.items() if said in set(Flag)}

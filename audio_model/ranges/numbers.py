@@ -138,7 +138,7 @@ class Number:
 
     @property
     def said(self) -> str:
-        """Return what is to be said of it in a word: its kind, or why nobody can own it."""
+        """Return one word about the number: its kind, or why nobody can own it."""
         return self.kind if self.flag is None else self.flag
 
     @property

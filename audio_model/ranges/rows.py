@@ -37,7 +37,7 @@ class MarkedCall:
 
 @dataclass(frozen=True)
 class PastChange:
-    """A change of a breaker, and what came of it."""
+    """A change of a breaker, and the calls since then."""
 
     change: Change
     blocked: int | None

@@ -202,7 +202,7 @@ class Node:
         self.kinds[said] = max(0, self.kinds.get(said, 0) - 1)
 
     def count_mark(self, mark: Mark | None, before: Mark | None) -> None:
-        """Count what a person says of a call, in the place of what was said ``before``."""
+        """Count a person's mark on a call, in the place of the mark ``before``."""
         for each, n in ((mark, 1), (before, -1)):
             if each is Mark.RECORDED:
                 self.marked_recorded += n

@@ -51,14 +51,14 @@ def import_marks(
     trust: float,
     columns: Mapping[str, str] | None = None,
 ) -> Taken:
-    """Take marks out of a table; a row that can't be read is told, and the rest taken.
+    """Take marks from a table. A row that can't be read is reported, and the rest is taken.
 
-    Who marks a call or a number again has changed their mind: the new mark counts.
+    A second mark on a call or a number replaces the first: the person has changed their mind.
 
     Args:
         store: of the calls.
         file: CSV, JSON lines or Parquet with COLUMNS.
-        source: whose marks they are: an app's, a call centre's.
+        source: the origin of the marks: an app, a call centre.
         trust: chance that such a mark is right, where a row has none of its own.
         columns: names of columns in the file, by ours.
 

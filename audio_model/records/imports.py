@@ -48,9 +48,9 @@ def import_archive(
     thresholds: Thresholds,
     columns: Mapping[str, str] | None = None,
 ) -> Imported:
-    """Take the calls of results into a store; a row that can't be read is told, and the rest taken.
+    """Take the calls of results into a store. A row that can't be read is reported.
 
-    The same results again change nothing but what the detector says. Raises ResultsError, and
+    The same results again change nothing but the detector's verdicts. Raises ResultsError and
     StoreError.
     """
     archive = store.archive(path, json.dumps(dict(Results.open(path).run.get("asked") or {})))

@@ -1,8 +1,8 @@
-"""What people say of calls: at the desk, on handsets, and what it all comes to.
+"""Marks of people on calls: at the desk, on handsets, and their effect.
 
-A mark of the desk counts for the call and, where it says *recorded*, for all calls of its
-campaign: nobody speaks the same samples twice. Marks of handsets are weighed: each source by how
-far it is trusted, and by how often the desk has agreed with it since.
+A mark of the desk counts for the call and, if it is *recorded*, for all calls of its campaign:
+nobody speaks the same samples twice. Marks of handsets are weighed: each source by the trust in it,
+and by how often the desk has agreed with it since.
 """
 
 import math
@@ -348,7 +348,7 @@ def _take_back(
 
 
 def _effect(store: CallStore, n: int, who: str, said: Said | None) -> None:
-    """Note what ranges and known recordings must be told of a call."""
+    """Note the news about a call for ranges and known recordings."""
     outcome = store.call(n).settled
     store.do("DELETE FROM effects WHERE kind = 'call' AND call = ?", (n,))
     store.do(

@@ -35,10 +35,10 @@ class Progress:
 
 
 def lease(store: CallStore, who: str, now: float | None = None) -> StoredCall | None:
-    """Give a person the next call; the one that is theirs already comes first. None: all done.
+    """Give a person the next call; None if there is none left.
 
-    A call that the person has marked or skipped is not given again, and neither is one that is
-    someone else's.
+    The call that the person holds already comes first. A call that the person has marked or skipped
+    is not given again, and neither is one that somebody else holds.
     """
     now = time.time() if now is None else now
     with store.writing():

@@ -160,7 +160,7 @@ def count_all(
 
 @dataclass(frozen=True)
 class Span:
-    """The time that a store tells of."""
+    """The time between the first and the last call of a store."""
 
     first: float
     last: float
@@ -170,7 +170,7 @@ class Span:
 
 
 def span(store: CallStore) -> Span | None:
-    """Return the time that a store tells of; None if no call's time is known."""
+    """Return the time between the first and the last call; None if no call's time is known."""
     first, last = store.one("SELECT min(time), max(time) FROM calls")
     (marked,) = store.one("SELECT max(marked) FROM marks")
     return None if first is None else Span(first, last, max(last, marked or last))

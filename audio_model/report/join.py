@@ -234,7 +234,7 @@ def merged(
 
 
 def caller_of(values: Mapping[str, object]) -> str | None:
-    """Return the caller's number, made comparable; None where nobody can tell it."""
+    """Return the caller's number, made comparable; None if it can't be read."""
     key = normalise(text_of(values, "caller")).key
     return None if key in (WITHHELD, UNREADABLE) else key
 

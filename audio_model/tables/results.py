@@ -62,7 +62,7 @@ class Result:
 
 @dataclass(frozen=True)
 class Results:
-    """Rows of results on disk, and what is known of the run that wrote them."""
+    """Rows of results on disk, and the facts about their run."""
 
     path: Path
     parts: tuple[Path, ...]

@@ -123,7 +123,7 @@ def free_names(carried: Iterable[str], taken: Iterable[str]) -> dict[str, str]:
 
 
 def result_values(row: Row) -> dict[str, Value]:
-    """Return the value of each of RESULT_COLUMNS for a row; None where there is none."""
+    """Return the value of each of RESULT_COLUMNS for a row; None where it has none."""
     verdict = row.verdict
     return {
         "path": escape(row.entry.path),

@@ -1,4 +1,4 @@
-"""What moves the time of a call: jitter buffers that slip, and players of another speed."""
+"""Changes of a call's time: jitter buffers that slip, and players of another speed."""
 
 from enum import StrEnum
 

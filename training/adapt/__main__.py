@@ -41,7 +41,7 @@ STAYS = 1
 
 
 def adapt_run(given: Settings, run: Path) -> Adapted:
-    """Adapt, and write what came of it. Raises AudioModelError."""
+    """Adapt, and write the result. Raises AudioModelError."""
     how = given.adapt
     torch.set_num_threads(how.threads)
     base = checkpoint.load(how.base)

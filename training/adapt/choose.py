@@ -95,12 +95,11 @@ def cross_validate(
 def losses(
     answers: Sequence[HeardTake], fold: NDArray[np.int64], start: Calibration
 ) -> NDArray[np.float64]:
-    """Return the log loss of each call, calibrated by the calls of the other folds.
+    """Return each call's log loss, calibrated by the other folds' calls. [shape=(n_calls,)]
 
-    It is the mean over the steps once there was voice enough; 0 where there never was. A wrong mark
-    is reckoned with, so that it can't outweigh the rest. Nothing holds a calibration to the old
-    one: a network that is merely less sure must not pass for one that tells more.
-    [shape=(n_calls,)]
+    It is the mean over the steps after enough voice, or 0 without any. A share of wrong marks is
+    assumed, so that one of them can't outweigh the rest. Nothing holds a calibration to the old
+    one: a network that is merely less sure must not pass for one that knows more.
     """
     weighed = weigh(answers)
     loss = np.zeros(len(answers))

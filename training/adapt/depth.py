@@ -1,4 +1,4 @@
-"""How much of the network learns, and what the frozen layers below hand up."""
+"""How much of the network learns, and the output of the frozen layers below."""
 
 from enum import StrEnum
 

@@ -55,7 +55,7 @@ def error_rate(answers: Sequence[HeardTake], seconds: float = SLICE_SECONDS) -> 
 
 
 def objections(gain: Gain, lost: float | None, most: float) -> list[str]:
-    """Return what speaks against the new network; nothing if it may replace the old.
+    """Return the objections to the new network; none if it may replace the old one.
 
     Args:
         gain: on marked calls that were not learnt from.

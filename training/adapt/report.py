@@ -124,7 +124,7 @@ def rows_of(held_out: Mapping[str, Any]) -> list[Sequence[str]]:
 
 
 def of_unmet(rates: Mapping[str, float] | None) -> str:
-    """Return what is known of the general skill, as a sentence."""
+    """Return a sentence on the general skill."""
     if rates is None:
         return "General skill was not measured: `[unmet]` is empty, or nothing has changed."
     before, after = percent(rates["before"]), percent(rates["after"])

@@ -63,7 +63,7 @@ def _languages(conditions: Mapping[str, Any]) -> list[str]:
 
 
 def _slices(what: str, rows: Iterable[tuple[str, str, Mapping[str, Any]]]) -> list[str]:
-    """Return a table of slices: errors, and what was said of each class at any moment."""
+    """Return a table of slices: errors, and the verdicts on each class at any moment."""
 
     def said(of: Mapping[str, Any], name: str, verdict: str) -> str:
         return percent(of["decision"][name][f"said_{verdict}"]) if name in of["decision"] else "-"

@@ -1,4 +1,4 @@
-"""What microphones, gain control and copper do to a call. Each effect is an ``Effect``."""
+"""Effects of microphones, gain control and copper on a call. Each effect is an ``Effect``."""
 
 import numpy as np
 from numpy.random import Generator

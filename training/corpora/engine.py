@@ -1,4 +1,4 @@
-"""What every builder is: voices, the scripts that they can speak, and where they come from."""
+"""The interface of every builder: voices, the scripts that they can speak, and origins."""
 
 import hashlib
 from collections.abc import Iterable, Sequence

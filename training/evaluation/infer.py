@@ -1,4 +1,4 @@
-"""What the network says of whole clips, in each condition in which clips are heard."""
+"""A network's answers to whole clips, in each condition in which clips are heard."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass

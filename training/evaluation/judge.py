@@ -1,4 +1,4 @@
-"""Answers as they are judged: the rule's score at each step, and the verdict it comes to."""
+"""Judged answers: the rule's score at each step, and the verdict."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

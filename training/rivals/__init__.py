@@ -1,4 +1,4 @@
-"""What others do for the same job, on the same clips: ``python -m training.rivals``.
+"""Other methods for the same job, on the same clips: ``python -m training.rivals``.
 
 :class:`~training.rivals.rival.Rival` is their common shape and :mod:`~training.rivals.compare` the
 table.

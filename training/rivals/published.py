@@ -1,4 +1,4 @@
-"""What neighbours publish: other calls, other tasks, their own test. A citation, no comparison."""
+"""Published results of others: other calls, other tasks, their own test. Not a comparison."""
 
 from typing import NamedTuple
 

@@ -60,7 +60,7 @@ _ActionOption = Annotated[
 
 @dataclass(frozen=True)
 class Ami:
-    """Tell Asterisk by its Manager Interface what became of AudioSocket and /asterisk calls."""
+    """Report verdicts on AudioSocket and /asterisk calls to Asterisk's Manager Interface."""
 
     address: Annotated[
         Address | None, Given(values.address, "HOST:PORT", "of the Manager Interface")
@@ -78,7 +78,7 @@ class Ami:
 
 @dataclass(frozen=True)
 class Ari:
-    """Hear channels that enter Stasis(audio-model) by Asterisk's REST Interface, and tell it."""
+    """Hear and report on channels that enter Stasis(audio-model), by Asterisk's REST Interface."""
 
     address: Annotated[
         Address | None, Given(values.address, "HOST:PORT", "of Asterisk's HTTP server")

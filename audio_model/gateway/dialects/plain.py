@@ -18,13 +18,12 @@ _LEGS = {1: (CALLER,), 2: ("left", "right")}
 
 
 class Plain(StreamDialect):
-    """Binary messages of any size are audio; the text ``{"event": "stop"}`` says that it is over.
+    """Binary messages of any size are audio; the text ``{"event": "stop"}`` ends it.
 
-    The query holds ``encoding`` (``mulaw``, ``alaw`` or ``s16le``), ``sample_rate`` (Hz, 8000
-    unless said), ``channels`` (1 unless said, or 2, interleaved: both are heard), ``call``,
-    ``caller``, ``called``, and ``progress=1`` for events of progress too. Every event is sent as
-    it is told everywhere; after a stop, when every leg has had its final one, the connection is
-    closed with 1000.
+    The query holds ``encoding`` (``mulaw``, ``alaw`` or ``s16le``), ``sample_rate`` (Hz, by default
+    8000), ``channels`` (1 by default; of 2, interleaved, both are heard), ``call``, ``caller``,
+    ``called``, and ``progress=1`` for events of progress too. Events are sent in their general
+    form. After a stop, when every leg has had its final event, the connection is closed with 1000.
     """
 
     name = "stream"

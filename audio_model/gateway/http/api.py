@@ -1,4 +1,4 @@
-"""The HTTP side of the server: its routes, and what each answers."""
+"""The HTTP side of the server: its routes and their answers."""
 
 import logging
 from collections.abc import Awaitable, Callable

@@ -29,7 +29,7 @@ async def reading(
 
 
 async def stream(request: web.Request, reader: Reader) -> web.StreamResponse:
-    """Answer with what a reader is told, for as long as both are there."""
+    """Answer with the events of a reader for as long as both are there."""
     response = web.StreamResponse(
         headers={
             "Content-Type": "text/event-stream",

@@ -220,7 +220,7 @@ class WebSockets:
                 self._look_after(speaker, now)
 
     async def close(self) -> None:
-        """Send what is to be sent and end all connections."""
+        """Send the waiting messages and end all connections."""
         for socket in list(self._open):
             socket.close(WSCloseCode.GOING_AWAY, "the server stops")
         until = monotonic() + CLOSE_SECONDS + 1

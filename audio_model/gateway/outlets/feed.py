@@ -41,7 +41,7 @@ class Filter:
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """An event as a reader is told it."""
+    """An event as readers get it."""
 
     run: str
     """The process of the event. Each start of a server is another one."""

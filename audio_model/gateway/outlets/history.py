@@ -20,9 +20,9 @@ times the usual kilobyte.
 
 
 class LegRecord(msgspec.Struct):
-    """What was said of a leg last, and the surest of its final events.
+    """The last event of a leg, and the surest of its final events.
 
-    A leg has several final events where its stream broke and another one of the same call took its
+    A leg has several final events if its stream broke and another one of the same call took its
     place, maybe in another process.
     """
 
@@ -80,7 +80,7 @@ class CallRecord(msgspec.Struct):
         return sum(leg.n_bytes for leg in self.legs.values())
 
     def add(self, name: str, leg: LegRecord) -> None:
-        """Take what is known of a leg."""
+        """Add the facts about a leg."""
         before = self.legs.get(name)
         self.legs[name] = leg if before is None else before.merged(leg)
 

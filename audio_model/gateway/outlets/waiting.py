@@ -91,7 +91,7 @@ class WaitingRoom:
         return self.put(made)
 
     def put(self, made: Waiting) -> Waiting | None:
-        """Take what is to be posted; returns what is lost for it, as :meth:`add` does."""
+        """Take an event to post, and return the event that is lost for it, as :meth:`add` does."""
         (self._urgent if made.urgent else self._others).append(made)
         self._n += 1
         if self._keep is not None:

@@ -273,7 +273,7 @@ class SiprecServer:
 
 
 class _Refused(Exception):
-    """The client is told why; nothing has changed."""
+    """A request that is refused with a reason. It has changed nothing."""
 
     def __init__(self, status: int, header: tuple[str, str]) -> None:
         super().__init__(f"{status} {header[1]}")

@@ -52,8 +52,8 @@ class RtpStream:
         Args:
             codecs: by payload type. Packets of other types are heard if RFC 3551 says what they
                 are, for senders change their codec without notice; the rest hold no voice.
-            raw_format: of what is delivered; see :func:`leg_format`.
-            came_in: is told the codec of what is delivered from then on.
+            raw_format: the format of the output; see :func:`leg_format`.
+            came_in: called with the codec of the output from then on.
         """
         self._raw_format, self._deliver, self._came_in = raw_format, deliver, came_in
         self._codecs = dict(codecs)

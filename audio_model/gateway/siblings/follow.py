@@ -18,7 +18,7 @@ _ENDLESS = aiohttp.ClientTimeout(total=None)
 
 @asynccontextmanager
 async def following(siblings: Siblings | None, reader: Reader) -> AsyncIterator[None]:
-    """Have a reader told of the siblings' events, too, in this context."""
+    """Let a reader get the siblings' events, too, in this context."""
     if siblings is None:
         yield
         return

@@ -97,7 +97,7 @@ class Siblings:
         return labelled({n: text.decode() for n, text in sorted(texts.items())}).encode()
 
     async def hand_over(self, records: list[CallRecord]) -> None:
-        """Leave what is known of calls to a sibling that goes on."""
+        """Leave the records of calls to a sibling that goes on."""
         self._seats.look()
         for number in self.others:
             try:
