@@ -10,7 +10,7 @@ import unicodedata
 
 _WORDS = """
 anonymous anon unavailable restricted private privacy withheld unknown blocked block hidden secret
-undisclosed unlisted suppressed unidentified undefined null nil none nan nat na empty missing
+blank undisclosed unlisted suppressed unidentified undefined null nil none nan nat na empty missing
 invalid payphone coin unknownani ka sn coinline noncallerid noclid nocli nocallerid nonumber noname
 notavailable nocaller
 notprovided notset interaction outofarea unspecified false unkn priv p o u n
@@ -45,7 +45,7 @@ gizli bilinmeyen bilinmiyor özel pribadi persendirian tidakdikenal lạ ẩndan
 _FILLERS = """
 line ani caller callers number numbers call calls id cid callerid clid cli user no not the
 subscriber is
-name address from party phone num party's available
+name given address from party phone num party's available
 numéro appelant appel número llamada chamada numero chiamante nummer rufnummer anrufer anrufers
 anruf
 номер абонент абонента вызов numer nomor số numara număr nombor αριθμός αριθμού مشترك شماره رقم

@@ -352,14 +352,16 @@ def _by_library(bare: str, digits: str) -> Number:
     if bare.startswith(_ABROAD) and _is_foreign_without_plus(bare.removeprefix(_ABROAD)):
         return normalise(f"+{bare.removeprefix(_ABROAD)}")
     international = bare.startswith("+") or digits.startswith("86")
+    national = _national(bare)
     try:
         parsed = phonenumbers.parse(f"+{digits}" if international else digits, HOME)
     except phonenumbers.NumberParseException:
+        if national is not None and _is_short(national):
+            return _implausible(bare.removeprefix(HOME_CODE), Flag.TOO_SHORT)
         return _implausible(bare, Flag.WRONG_LENGTH)
     key = phonenumbers.format_number(parsed, PhoneNumberFormat.E164)
     if key.startswith("+86950"):
         return _nine(key.removeprefix("+86"))
-    national = _national(bare)
     # It takes any five digits of 11 and 12 for a carrier's code: what is behind is no number.
     is_taken = national is not None and str(parsed.national_number) != national
     if is_taken or not phonenumbers.is_valid_number(parsed):

@@ -149,7 +149,7 @@ def test_an_implausible_number_speaks_for_no_country_or_city(text: str) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        *("100", "8001", "13700", "1234"),
+        *("100", "8001", "13700", "1234", "860"),
         *("88886666", "7378742", "20251009"),  # Local numbers, of a city that isn't told.
         *("1760000000", "1391234567"),  # A moment in seconds, or a mobile number cut off.
         *("095588", "010086", "095213742"),  # Behind a 0, or a landline of Ningxia's 0955.

@@ -225,6 +225,9 @@ _MORE = {
     "Tuntematon numero": NONE_SHOWN,
     "nomor pribadi": NONE_SHOWN,
     "{}": NONE_SHOWN,
+    "<blank>": NONE_SHOWN,
+    "none given": NONE_SHOWN,
+    "not given": NONE_SHOWN,
     # Names that carriers and platforms show are nobody's number.
     "TOLL FREE CALL": UNREADABLE,
     "Scam Likely": UNREADABLE,
