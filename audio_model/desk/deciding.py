@@ -2,7 +2,7 @@
 
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from aiohttp import BodyPartReader, web
@@ -72,11 +72,10 @@ class Deciding:
 
     async def _decide(self, request: web.Request) -> web.Response:
         session, fields = await self._access.form(request, Role.DECIDING)
-        act, reason = fields.get("act", ""), fields.get("reason", "").strip()
+        act = fields.get("act", "")
         if act not in _ACTS:
             raise web.HTTPBadRequest(text=f"act must be {', '.join(_ACTS)}")
-        if not 0 < len(reason) <= MAX_REASON:
-            raise web.HTTPBadRequest(text=f"say why, in 1 to {MAX_REASON} characters")
+        reason = _reason(fields)
         prefix = await self._prefix(session, fields)
         view = self._view(session)
         if act == "open" and has_no_owner(prefix):
@@ -151,14 +150,16 @@ class Deciding:
         n, who, mark = int(request.match_info["n"]), session.person.name, fields.get("mark", "")
         if mark not in ("", marks.RECORDED, marks.ALLOWED):
             raise web.HTTPBadRequest(text="mark must be recorded, allowed or empty")
+        reason = _reason(fields)
 
         def change(store: CallStore) -> bool:
             campaign = store.campaign(n)
             if campaign is None:
                 return False
             with store.writing():
-                marks.mark_campaign(store, n, mark, who, time.time())
-                deeds.note(store, who, What.CAMPAIGN, about=campaign.name, detail={"said": mark})
+                marks.mark_campaign(store, n, mark, who, time.time(), reason)
+                detail = {"said": mark, "reason": reason}
+                deeds.note(store, who, What.CAMPAIGN, about=campaign.name, detail=detail)
             return True
 
         if not await self._stores.write(change):
@@ -267,6 +268,14 @@ class Deciding:
             charset="utf-8",
             headers={"Content-Disposition": 'attachment; filename="marks.csv"'},
         )
+
+
+def _reason(fields: Mapping[str, str]) -> str:
+    """Return why somebody decides. Raises HTTPBadRequest if they don't say."""
+    reason = fields.get("reason", "").strip()
+    if not 0 < len(reason) <= MAX_REASON:
+        raise web.HTTPBadRequest(text=f"say why, in 1 to {MAX_REASON} characters")
+    return reason
 
 
 def _ranges_now(store: RangeStore) -> RangesNow:

@@ -14,7 +14,7 @@ from audio_model.ranges.describe import range_values
 from audio_model.ranges.numbers import holds_many_owners, is_too_wide
 from audio_model.ranges.rows import Allowed
 from audio_model.ranges.tree import Node, State
-from audio_model.records.deeds import Deed
+from audio_model.records.deeds import Deed, What
 from audio_model.records.handsets import Taken
 from audio_model.records.marks import Agreement, Trust
 from audio_model.records.people import Role
@@ -197,6 +197,7 @@ def campaigns_page(view: View, campaigns: Sequence[Campaign]) -> str:
             acts = form(
                 view,
                 f"/campaigns/{each.n}/mark",
+                field("why", "reason", required="required", maxlength=500),
                 [
                     button(f"campaign_{mark or 'none'}", name="mark", value=mark)
                     for mark in ("recorded", "allowed", "")
@@ -210,7 +211,12 @@ def campaigns_page(view: View, campaigns: Sequence[Campaign]) -> str:
                 f"{each.calls:,}",
                 view.moment(each.first),
                 view.moment(each.last),
-                element("span", text(f"campaign_{each.mark}"), f" · {printable(each.who)}")
+                element(
+                    "span",
+                    text(f"campaign_{each.mark}"),
+                    f" · {printable(each.who)}",
+                    f": {view.path(each.note)}" if each.note else None,
+                )
                 if each.mark
                 else "–",
                 element("a", text("hear"), href=f"/calls/{each.exemplar}"),
@@ -333,6 +339,15 @@ def _export(view: View) -> Element:
     )
 
 
+def _said(view: View, deed: Deed) -> Child:
+    """Return what a person said, and why."""
+    said, reason = deed.detail.get("said"), view.path(str(deed.detail.get("reason", "")))
+    if said is None:
+        return reason
+    name = text(f"campaign_{said or 'none'}" if deed.what is What.CAMPAIGN else str(said))
+    return element("span", name, f": {reason}" if reason else None)
+
+
 def log_page(view: View, deeds: Sequence[Deed]) -> str:
     """Return the page of what people did, the last first."""
     rows: list[list[Child]] = []
@@ -340,14 +355,13 @@ def log_page(view: View, deeds: Sequence[Deed]) -> str:
         about: Child = view.path(each.about)
         if each.call is not None:
             about = element("a", text("call", n=str(each.call)), href=f"/calls/{each.call}")
-        said = str(each.detail.get("said", each.detail.get("reason", "")))
         rows.append(
             [
                 view.moment(each.time),
                 printable(each.who),
                 element("span", text(f"did_{each.what}")),
                 about,
-                text(said) if said in layout.text.table else view.path(said),
+                _said(view, each),
                 text("taken_back") if each.undone else "",
             ]
         )

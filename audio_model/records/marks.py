@@ -298,7 +298,9 @@ def _mark_campaign(
     mark_campaign(store, n, outcome if outcome == "recorded" else "", who, now)
 
 
-def mark_campaign(store: CallStore, n: int, mark: str, who: str, now: float) -> None:
+def mark_campaign(
+    store: CallStore, n: int, mark: str, who: str, now: float, note: str = ""
+) -> None:
     """Say of a campaign what all its calls are.
 
     Args:
@@ -308,11 +310,12 @@ def mark_campaign(store: CallStore, n: int, mark: str, who: str, now: float) -> 
             where it is no campaign after all.
         who: whose word it is.
         now: when.
+        note: why, in that person's words.
     """
     with store.writing():
         store.do(
-            "UPDATE campaigns SET mark = ?, who = ?, marked = ? WHERE n = ?",
-            (mark, who if mark else "", now if mark else None, n),
+            "UPDATE campaigns SET mark = ?, who = ?, marked = ?, note = ? WHERE n = ?",
+            (mark, who if mark else "", now if mark else None, note if mark else "", n),
         )
         if mark:
             store.do(
@@ -343,7 +346,8 @@ def _take_back(
         found = store.campaign(int(str(campaign["n"])))
         # Marks that others gave since then stay.
         if found is not None and found.who in (who, "") and found.mark != campaign["mark"]:
-            mark_campaign(store, found.n, str(campaign["mark"]), str(campaign["who"]), now)
+            note = str(campaign.get("note", ""))
+            mark_campaign(store, found.n, str(campaign["mark"]), str(campaign["who"]), now, note)
     _effect(store, n, who, Said(said) if said else None)
 
 

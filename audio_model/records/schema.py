@@ -14,6 +14,7 @@ CREATE INDEX by_settled ON calls (time, settled) WHERE settled != '';
 _SAID = """
 CREATE INDEX by_said ON marks (time) WHERE source != '';
 """
+_NOTE = "note TEXT NOT NULL DEFAULT ''"
 _QUARTERS = f"""
 CREATE TABLE quarters (quarter INTEGER PRIMARY KEY, calls BLOB NOT NULL);
 CREATE TABLE segments (n INTEGER PRIMARY KEY, name TEXT UNIQUE NOT NULL);
@@ -35,7 +36,7 @@ CREATE TABLE archives (n INTEGER PRIMARY KEY, path TEXT UNIQUE NOT NULL, asked T
     imported REAL NOT NULL);
 CREATE TABLE campaigns (n INTEGER PRIMARY KEY, name TEXT UNIQUE NOT NULL, calls INTEGER NOT NULL,
     first REAL, last REAL, exemplar INTEGER, seconds REAL NOT NULL,
-    mark TEXT NOT NULL, who TEXT NOT NULL, marked REAL);
+    mark TEXT NOT NULL, who TEXT NOT NULL, marked REAL, {_NOTE});
 CREATE TABLE calls (n INTEGER PRIMARY KEY, id TEXT UNIQUE NOT NULL, archive INTEGER,
     path TEXT NOT NULL, channel TEXT NOT NULL, caller TEXT NOT NULL, number TEXT NOT NULL,
     segment TEXT NOT NULL, called TEXT NOT NULL, time REAL, duration REAL, outcome TEXT NOT NULL,
@@ -75,11 +76,12 @@ INSERT INTO stale SELECT DISTINCT CAST(time / {QUARTER_SECONDS} AS INT) FROM cal
     WHERE time IS NOT NULL;
 """,
     2: _SAID,
+    3: f"ALTER TABLE campaigns ADD COLUMN {_NOTE};",
 }
 FORMAT = Format(
     kind="store of calls",
     application_id=0x414D434C,  # AMCL
-    version=3,
+    version=4,
     schema=_SCHEMA,
     upgrades=_UPGRADES,
 )

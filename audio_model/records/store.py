@@ -112,6 +112,8 @@ class Campaign:
     mark: str
     who: str
     marked: float | None
+    note: str = ""
+    """Why, in that person's words; empty where the mark came of a call's."""
 
 
 class CallStore(SqliteStore):
@@ -238,7 +240,7 @@ class CallStore(SqliteStore):
         name = _text(call.campaign)
         self.do(
             "INSERT OR IGNORE INTO campaigns "
-            "VALUES (NULL, ?, 0, NULL, NULL, NULL, -2, '', '', NULL)",
+            "VALUES (NULL, ?, 0, NULL, NULL, NULL, -2, '', '', NULL, '')",
             (name,),
         )
         return int(self.one("SELECT n FROM campaigns WHERE name = ?", (name,))[0])

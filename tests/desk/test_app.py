@@ -450,9 +450,13 @@ def test_marks_come_in_by_a_form_and_by_a_program(at: Places, detector: Detector
 
 def test_a_campaign_is_marked_for_all_its_calls(at: Places, detector: Detector) -> None:
     async def ask(client: Client) -> None:
-        assert (await send(client, "/campaigns/1/mark", mark="recorded")).status == 303
-        assert (await send(client, "/campaigns/1/mark", mark="evil")).status == 400
-        assert (await send(client, "/campaigns/77/mark", mark="recorded")).status == 404
+        given = {"mark": "recorded", "reason": "a loan, again"}
+        assert (await send(client, "/campaigns/1/mark", mark="recorded")).status == 400
+        assert (await send(client, "/campaigns/1/mark", **given)).status == 303
+        assert (await send(client, "/campaigns/1/mark", **given | {"mark": "evil"})).status == 400
+        assert (await send(client, "/campaigns/77/mark", **given)).status == 404
+        for page in ("/campaigns", "/log"):
+            assert ": a loan, again" in await (await client.get(page)).text()
         table = await (await client.get("/statistics/by_period.csv?unit=day")).text()
         header, *rows = table.lstrip("\ufeff").splitlines()
         found = dict(zip(header.split(","), rows[-1].split(","), strict=True))

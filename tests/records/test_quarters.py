@@ -169,6 +169,7 @@ def test_the_calls_of_an_older_store_are_counted(tmp_path: Path) -> None:
             db.execute(f"DROP TABLE {name}")
         for name in ("by_settled", "by_said"):
             db.execute(f"DROP INDEX {name}")
+        db.execute("ALTER TABLE campaigns DROP COLUMN note")
         db.execute("PRAGMA user_version = 1")
     with CallStore(path) as store:
         assert len(Quarters(store).between(NOON, NOON + 1)) == 1
