@@ -270,8 +270,7 @@ class Store(SqliteStore):
     def expire(self, seconds: float, most: int) -> int:
         """Forget learnt recordings that are not heard any more, and those that are too many.
 
-        Recordings that were added by hand, or bear a mark, stay. Ages count from the last call that
-        was counted: an old archive may be learnt from. Few are forgotten at a time: calls wait.
+        Recordings that were added by hand, or bear a mark, stay. Ages count from the last call.
 
         Args:
             seconds: for which a recording stays unheard.
