@@ -184,7 +184,7 @@ def _connect(address: str | None, local_cpus: int) -> None:
 
 
 def _check_reachable(address: str) -> None:
-    """Raise UsageError at once where nobody answers; Ray would try for minutes."""
+    """Raise UsageError at once if no cluster answers. Ray would try for minutes."""
     host, _, port = address.removeprefix("ray://").rpartition(":")
     if not host or not port.isdigit():  # "auto" and the like
         return

@@ -99,7 +99,10 @@ exit status:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Score; returns the exit status. Raises AudioModelError for wrong usage and for no output."""
+    """Score the recordings and return the exit status.
+
+    Raises AudioModelError for wrong usage, and for an output that can't be written.
+    """
     options = _score_options(args)
     if args.learn and args.known is None:
         raise UsageError("--learn needs --known STORE, the store that learns")

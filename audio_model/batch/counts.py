@@ -12,7 +12,7 @@ from audio_model.tables.readers import read_rows
 
 
 class CountsFile:
-    """A line for each shard that was finished; of two for one shard the later is right."""
+    """A line for each finished shard. If a shard has two lines, the later one counts."""
 
     def __init__(self, path: Path) -> None:
         self._path = path

@@ -33,7 +33,7 @@ class RunRequest:
     """0 in a run that was begun before there was this option."""
 
     def check_same(self, former: Mapping[str, object], folder: Path) -> None:
-        """Raise UsageError, naming what differs from what a run was begun with."""
+        """Raise UsageError that names the options that differ from those of the run."""
         now = json.loads(json.dumps(asdict(self)))
         differences = [
             f"{each.metadata['name']} was {_shown(former.get(each.name, _default(each)))}, "

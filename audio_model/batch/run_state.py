@@ -90,7 +90,7 @@ class RunState:
                 self.tally.merge(counts[name])
 
     def begin(self, how: Mapping[str, object]) -> None:
-        """Note that shards are scored from now on, and how. Raises OutputError."""
+        """Note that this session scores shards from now on, and with what. Raises OutputError."""
         self._session = {
             "started": iso_now(),
             "ended": None,
@@ -118,7 +118,7 @@ class RunState:
         self._counts.append(shard.output.name, tally)
 
     def end(self) -> None:
-        """Remove what is unfinished and note what was done. Raises OutputError."""
+        """Remove unfinished work and note the counts. Raises OutputError."""
         shutil.rmtree(self.folder / UNFINISHED, ignore_errors=True)
         if self._session is not None:
             self._session["ended"] = iso_now()

@@ -68,7 +68,7 @@ class Job:
 
 
 class Workers(Protocol):
-    """Processes that score shards; entered, they are there, and left, they are gone."""
+    """Processes that score shards. They start on entering and end on leaving."""
 
     def __enter__(self) -> Self: ...
 
@@ -114,7 +114,7 @@ def score_shard(shard: Shard, detector: Detector, options: ScoreOptions, columns
 def _noted(
     entries: Iterator[Entry], at: Callable[[int], None], deadly: set[int]
 ) -> Iterator[Entry]:
-    """Yield entries, each noted as it is drawn; those that are deadly as what can't be scored."""
+    """Yield entries and note each as it is drawn. A deadly one becomes one that can't be scored."""
     for number, entry in enumerate(entries):
         at(number)
         yield replace(entry, problem=DEADLY) if number in deadly else entry
@@ -142,7 +142,7 @@ def _write(note: int, number: int) -> None:
 
 @contextmanager
 def _naming(output: Path) -> Iterator[None]:
-    """Say of all that goes wrong with unfinished files that it is this result that is missing."""
+    """Turn any error with unfinished files into one that names the missing result."""
     try:
         yield
     except (OutputError, OSError) as error:

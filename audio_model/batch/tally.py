@@ -28,7 +28,7 @@ class Tally:
             self.audio_seconds += row.verdict.seconds
 
     def merge(self, other: "Tally") -> None:
-        """Count what another one counted, too."""
+        """Add the counts of another tally."""
         self.recordings += other.recordings
         self.errors += other.errors
         self.verdicts += other.verdicts

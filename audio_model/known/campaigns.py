@@ -52,14 +52,14 @@ class Campaign:
 
     @property
     def first(self) -> float:
-        """Time of the first call; nan if no time is known."""
+        """Return the time of the first call; nan if no time is known."""
         return min(
             (call.time for call in self.calls if not math.isnan(call.time)), default=math.nan
         )
 
     @property
     def last(self) -> float:
-        """Time of the last call; nan if no time is known."""
+        """Return the time of the last call; nan if no time is known."""
         return max(
             (call.time for call in self.calls if not math.isnan(call.time)), default=math.nan
         )

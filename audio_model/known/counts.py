@@ -61,12 +61,12 @@ class Counted:
 
 
 def counted(call: str, caller: str, at: float, *, goes_on: bool = False) -> Counted:
-    """Return a call as it is counted: neither its name nor its number can be read from it."""
+    """Return a call as it is counted. Neither its name nor its number can be read from it."""
     return Counted(digest(call), digest(caller or call), int(at // DAY_SECONDS), goes_on)
 
 
 def digest(content: str | bytes) -> bytes:
-    """Return what stands for a name, a number or codes."""
+    """Return a digest of a name, a number or codes."""
     content = content.encode("utf-8", "surrogatepass") if isinstance(content, str) else content
     return blake2b(content, digest_size=_DIGEST_BYTES).digest()
 
@@ -78,7 +78,7 @@ class Counts:
         self._db = db
 
     def add(self, recording: int, calls: Iterable[Counted]) -> int:
-        """Note calls; how many of them are new."""
+        """Note calls and return how many of them are new."""
         return self._db.executemany(
             "INSERT OR IGNORE INTO calls VALUES (?, ?, ?, ?, ?)",
             ((recording, one.call, one.caller, one.day, one.goes_on) for one in calls),

@@ -43,7 +43,7 @@ Spread = Callable[[Callable[[], None]], None]
 
 
 class KnownRecordings:
-    """A store in use by one thread: follows legs, and learns if it is asked to."""
+    """A store in use by one thread. It follows legs, and learns if asked to."""
 
     def __init__(
         self,
@@ -105,7 +105,7 @@ class KnownRecordings:
         return Follower(self, call, self._usable(), repetition, spread)
 
     def repetition(self, call: PhoneCall) -> Repetition | None:
-        """Return what looks for a leg in the calls heard before; None if nothing is learnt."""
+        """Return a look-up of a leg in the calls heard before; None if the store doesn't learn."""
         return None if self._recent is None else Repetition(self._usable, self._recent, call)
 
     def retry(self) -> None:
@@ -181,7 +181,7 @@ class KnownRecordings:
             repetition.keep(matcher.codes, matcher.allowed)
 
     def _expire(self, store: Store) -> None:
-        """Forget what is learnt and not heard any more, now and then."""
+        """Forget learnt recordings that are not heard any more, now and then."""
         if monotonic() < self._expire_at:
             return
         # A few are forgotten at a time, and the others behind the next calls.
@@ -189,7 +189,7 @@ class KnownRecordings:
             self._expire_at = monotonic() + EXPIRY_SECONDS
 
     def failed(self, error: Exception) -> None:
-        """Go on without the store for a while, or raise what befell it."""
+        """Go on without the store for a while, or raise its failure."""
         if self._on_failure is None:
             raise error
         self.close()
@@ -285,7 +285,7 @@ class Follower:
         self._known.conclude(self, verdict)
 
     def _look_further(self, over: bool) -> None:
-        """Look for what was heard since the last time in the calls heard before."""
+        """Look for the latest audio in the calls heard before."""
         matcher, repetition = self.matcher, self.repetition
         if matcher is None or repetition is None:
             return

@@ -161,7 +161,7 @@ class Index:
         return json.dumps((levels | keys).ravel().tolist())
 
     def _refresh(self) -> None:
-        """Know the levels and what waits as they are now."""
+        """Read the levels and the waiting recordings as they are now."""
         version = (
             int(self._db.execute("PRAGMA data_version").fetchone()[0]),
             self._own_changes,
@@ -277,7 +277,7 @@ class _Sorted:
         return _Sorted(keys[order], np.concatenate([self.postings, postings])[order])
 
     def of(self, keys: Keys) -> Found:
-        """Return what is there of keys."""
+        """Return the postings of keys."""
         begins = self.keys.searchsorted(keys, "left")
         counts = self.keys.searchsorted(keys, "right") - begins
         found = np.flatnonzero(counts)

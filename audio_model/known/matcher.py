@@ -61,7 +61,7 @@ class Searched(Protocol):
     """A collection to search for recordings: a store, or the calls of the last hours."""
 
     def reading(self) -> AbstractContextManager[None]:
-        """Look several things up in one state."""
+        """Keep one state for several look-ups."""
 
     def search(self, codes: Codes, max_distance: int) -> Hits:
         """Return where codes are; see :meth:`audio_model.known.store.Store.search`."""
@@ -71,7 +71,7 @@ class Searched(Protocol):
 
 
 class Matcher:
-    """Follows one call: feed it samples as they come, ask for the best match at any time."""
+    """Follows one call. Feed it samples as they come, and ask for the best match at any time."""
 
     def __init__(
         self,

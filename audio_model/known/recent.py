@@ -85,7 +85,7 @@ class HeardCall(NamedTuple):
 
     @classmethod
     def of(cls, call: PhoneCall) -> "HeardCall":
-        """Return what is kept of a call."""
+        """Return the identity of a call."""
         return cls(
             _digest(call.name),
             _digest(call.caller),
@@ -262,7 +262,7 @@ class RecentCalls:
         return int(now) // self._keep.half_seconds * self._keep.half_seconds
 
     def _look(self) -> None:
-        """Know the files that are there, and remove what is over."""
+        """Find the files that are there, and remove those that are over."""
         due = self._due(time())
         is_new = due not in self._files and Path(f"{self._store}{_SUFFIX}{due}").exists()
         if monotonic() - self._looked_at < _LOOK_SECONDS and not is_new:
@@ -316,7 +316,7 @@ class RecentCalls:
 
 
 class CallsSince:
-    """Searches the calls that were kept since a moment, as one searches all of them."""
+    """The calls that were kept since a moment, to be searched like all of them."""
 
     def __init__(self, calls: RecentCalls, ends: Mapping[int, int]) -> None:
         """Look only at calls that came later.

@@ -63,7 +63,7 @@ class StoredRecording:
 
     @property
     def seconds(self) -> float:
-        """Return the seconds of audio, but for the half second that the last code looks ahead."""
+        """Return the seconds of audio, without the half second that the last code looks ahead."""
         return self.n_positions / POSITIONS_PER_SECOND
 
 

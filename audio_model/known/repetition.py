@@ -47,7 +47,7 @@ LEAST_LONGER_SECONDS = 0.5
 
 
 class Repetition:
-    """Looks for one leg in the calls heard before; what it finds joins the store."""
+    """A look-up of one leg in the calls heard before. What both share joins the store."""
 
     def __init__(
         self, store: Callable[[], Store | None], recent: RecentCalls, call: PhoneCall
@@ -100,7 +100,7 @@ class Repetition:
         self._take((len(codes) + 1) / CODES_PER_SECOND, allowed)
 
     def keep(self, codes: Codes, known: Sequence[Match]) -> None:
-        """Keep the call for those to come, but for what of it is known or may recur."""
+        """Keep the call for later ones, without the parts that are known or may recur."""
         codes = codes.copy()
         for match in known:
             codes[round(match.start * CODES_PER_SECOND) : round(match.end * CODES_PER_SECOND)] = (

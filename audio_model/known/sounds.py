@@ -42,12 +42,9 @@ def sounds() -> list[Sound]:
 
 
 def allow_sounds(store: Store) -> int:
-    """Take the sounds that a store has none of by name, each as one that may recur.
+    """Add the sounds that a store has no recording of by name, each as one that may recur.
 
-    Returns:
-        how many are new.
-
-    Raises StoreError.
+    Returns how many are new. Raises StoreError.
     """
     n = 0
     with store.writing():

@@ -196,7 +196,7 @@ class Store(SqliteStore):
         learnt: LearntBy = LearntBy.NOBODY,
         call: Counted | None = None,
     ) -> int:
-        """Take a recording, as :meth:`add` does, of the codes that a store keeps: of positions."""
+        """Take a recording, as :meth:`add` does, by the codes of positions that a store keeps."""
         now = time.time() if heard_at is None else heard_at
         with self.writing():
             id = self._add(name, kept, now, now)

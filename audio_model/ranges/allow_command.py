@@ -149,7 +149,7 @@ def _export(store: RangeStore, args: argparse.Namespace) -> int:
 
 
 def _put(store: RangeStore, entries: list[Allowed]) -> None:
-    """Put entries on the list, and say what closed and which entries are too wide to be meant."""
+    """Add entries, and print what closed and which entries are suspiciously wide."""
     for change in store.allow_all(entries):
         if change.before is not change.after:
             print(f"{change.prefix}: {change.before} -> {change.after} ({change.why})")
@@ -163,7 +163,7 @@ def _put(store: RangeStore, entries: list[Allowed]) -> None:
 
 
 def _range(text: str) -> str:
-    """Return a range as the tree names it. Raises UsageError for what is none."""
+    """Return a range as the tree names it. Raises UsageError if the text is none."""
     try:
         return range_of(text)
     except ValueError as error:

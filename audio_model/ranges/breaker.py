@@ -170,7 +170,7 @@ def state_at(node: Node, now: float, policy: Policy) -> State:
 def enter(
     node: Node, after: State, why: Why, now: float, policy: Policy, ranges: tuple[str, ...] = ()
 ) -> Change:
-    """Move a breaker and say so."""
+    """Move a breaker and return the change."""
     before, evidence = node.state, evidence_of(node, policy, now)
     match after:
         case State.CLOSED:

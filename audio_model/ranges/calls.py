@@ -52,7 +52,10 @@ def read_calls(
 def parse_call(
     values: Mapping[str, object], place: str, forms: Counter[times.Form] | None = None
 ) -> RangeCall:
-    """Return a row's values as a call; ``place`` is its id if it has none. Raises ValueError."""
+    """Return a row's values as a call. Raises ValueError.
+
+    ``place`` is its id if it has none.
+    """
     verdict = values.get("verdict")
     if verdict not in list(VerdictKind):
         raise ValueError(f"verdict is {json.dumps(verdict, default=str)}")
@@ -74,7 +77,7 @@ def parse_call(
 
 
 def _known(values: Mapping[str, object]) -> str:
-    """Return what a call repeats: of ``score`` a column, of ``serve`` an object."""
+    """Return the recording that a call repeats: a column of ``score``, an object of ``serve``."""
     known = values.get("known")
     return (
         cells.text(known, "recording")

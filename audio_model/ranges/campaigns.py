@@ -115,7 +115,7 @@ class Campaigns:
         self._alarms.clear()
 
     def take_alarms(self) -> list[Alarm]:
-        """Return what began and ended since the last time."""
+        """Return the campaigns that began or ended since the last time."""
         taken, self._alarms = self._alarms, []
         return taken
 

@@ -57,7 +57,7 @@ exit status:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Count calls; returns the exit status. Raises AudioModelError."""
+    """Count calls and return the exit status. Raises AudioModelError."""
     policy = _policy(args)
     for output in filter(None, (args.output, args.history, args.campaigns)):
         if Path(output).suffix != ".csv":
@@ -94,14 +94,14 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _counted(given: int, before: int, after: int) -> str:
-    """Return how many calls were counted, and what a store had counted before."""
+    """Return how many calls were counted, now and by the store before."""
     new = after - before
     known = f" ({given - new} were known)" if given > new else ""
     return f"{new} calls{known}" + (f" on top of {before}" if before else "")
 
 
 def _warn_of_late(first: float, heard_until: float) -> None:
-    """Say that calls lie before what a store has heard: its breakers follow the time of calls."""
+    """Warn of calls before the store's last: its breakers follow the time of calls."""
     print(
         f"audio-model: the first call is of {iso(first, zone=None)}, and the store has heard calls "
         f"until {iso(heard_until, zone=None)}: a range that was held later is let go. Files are "
@@ -111,7 +111,7 @@ def _warn_of_late(first: float, heard_until: float) -> None:
 
 
 def _load(files: list[str], calls: "_Calls", columns: dict[str, str] | None) -> int:
-    """Read all files, and say how their times were taken; returns how many rows were damaged."""
+    """Read all files, report how times were read, and return how many rows were damaged."""
     damaged = 0
     for file in files:
         forms: Counter[Form] = Counter()

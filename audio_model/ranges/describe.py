@@ -134,7 +134,7 @@ def counted(counts: Mapping[str, int]) -> str:
 
 
 def _time(moment: Any) -> str | None:
-    """Return a moment as tables have it: with the machine's own zone; None if it is none."""
+    """Return a moment with the machine's zone, as tables have it; None for no moment."""
     return iso(float(moment), zone=None) if moment else None
 
 

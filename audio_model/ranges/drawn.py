@@ -19,14 +19,14 @@ _text = Texts(__package__)
 
 
 def range_name(prefix: str) -> Child:
-    """Return what a range is called."""
+    """Return the name of a range."""
     if prefix == WITHHELD:
         return _text("withheld")
     return _text("unreadable") if prefix == UNREADABLE else name_text(prefix)
 
 
 def state_name(state: State) -> Element:
-    """Return what a state is called."""
+    """Return the name of a state."""
     return element("span", _text(state), class_="named")
 
 
@@ -70,7 +70,7 @@ def tree(
 def _chosen(
     nodes: Mapping[str, Node], values: Values, changed: Set[str], min_calls: int
 ) -> list[str]:
-    """Return the prefixes to show: held and suspect ones, the widest, what they hang from."""
+    """Return the prefixes to show: held and suspect ones, the widest, and those above them."""
     roots = [p for p in nodes if p[:-1] not in nodes and nodes[p].calls >= min_calls]
     weighty = [
         prefix
@@ -103,7 +103,7 @@ def _below(prefix: str, changed: Set[str]) -> bool:
 
 
 def _says_nothing(prefix: str, nodes: Mapping[str, Node], chosen: Set[str]) -> bool:
-    """Return whether a range is all but its only child."""
+    """Return whether a range holds little beside its only child."""
     below = [each for each in chosen if each[:-1] == prefix]
     return len(below) == 1 and nodes[below[0]].calls > 0.9 * nodes[prefix].calls
 

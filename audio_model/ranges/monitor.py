@@ -53,13 +53,14 @@ class Monitor:
     def hear(
         self, call: RangeCall, before: RangeCall | None = None, *, now: float | None = None
     ) -> list[Change]:
-        """Count a call; the changes that came of it, in order.
+        """Count a call and return the changes that follow from it, in order.
 
         Args:
-            call: whose verdict is final.
-            before: the same call as it was counted with a less sure verdict: it is taken back.
-            now: when it is counted; None for when it was. Breakers stand as they do then, and a
-                call that was long ago by then is counted and is no evidence.
+            call: a call whose verdict is final.
+            before: the same call as it was counted with a less sure verdict. It is taken back.
+            now: when it is counted; None for the time of the call. Breakers stand as they do then.
+            A
+                call from long before is counted and is no evidence.
         """
         now = call.time if now is None else now
         called = sketch.fingerprint(call.called) if call.called else 0
@@ -91,17 +92,17 @@ class Monitor:
         now: float,
         said_before: float | None = None,
     ) -> list[Change]:
-        """Count what a person says of a call, in the place of what was said ``before``.
+        """Count a person's mark on a call, in the place of the mark ``before``.
 
-        A mark of a call that is older than FRESH_SECONDS is counted, and is no evidence: what
-        a range did long ago says nothing of its calls now.
+        A mark of a call that is older than FRESH_SECONDS is counted, and is no evidence: an old
+        call says nothing about the range's calls now.
 
         Args:
             call: as it was heard.
-            mark: what is said now; None for nothing: the call counts as the detector heard it.
-            before: what was said before; None for nothing.
-            now: when it is said.
-            said_before: when ``before`` was said; None for now.
+            mark: the mark now; None if there is none: the call counts as the detector heard it.
+            before: the mark before; None if there was none.
+            now: when it is marked.
+            said_before: when it was marked before; None for now.
         """
         gains, heard = self.policy.test.mark_gains, self.policy.test.gains[call.outcome]
         new = mark if is_fresh(call, now) else None
@@ -141,7 +142,7 @@ class Monitor:
         return changes if spared else changes + self._judge(number, path, held, now)
 
     def tick(self, now: float, held: Collection[str]) -> list[Change]:
-        """Let states end whose time is over. ``held`` are the prefixes that are not closed."""
+        """Let states end when their time is over. ``held`` are the prefixes that are not closed."""
         found = [node for prefix in held if (node := self.nodes.get(prefix)) is not None]
         return [change for node in found for change in self._expire(node, now)]
 

@@ -233,7 +233,7 @@ def _is_whole(digits: str) -> bool:
 def range_of(text: str) -> str:
     """Return the range or number that a person names, as the tree names it.
 
-    ``1391`` and ``0571`` are China's, ``+44`` is a country's. Raises ValueError for what is none.
+    ``1391`` and ``0571`` are China's, ``+44`` is a country's. Raises ValueError for other texts.
     """
     number = normalise(text)
     if number.flag is None and number.key != WITHHELD:

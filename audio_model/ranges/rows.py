@@ -27,7 +27,7 @@ class Allowed:
 
 @dataclass(frozen=True)
 class MarkedCall:
-    """A call, and what a person says of it."""
+    """A call, and a person's mark on it."""
 
     call: RangeCall
     mark: Mark
@@ -81,7 +81,7 @@ def call_row(call: RangeCall) -> list[object]:
 
 
 def storable(value: object) -> object:
-    """Return a value as a database can hold it; what no text can hold is replaced in it."""
+    """Return a value that a database can hold. Characters that no text can hold are replaced."""
     if isinstance(value, str) and not value.isascii():
         # Lone surrogates come out of JSON, and no database takes them.
         return value.encode("utf-8", "replace").decode()

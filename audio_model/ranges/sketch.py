@@ -3,8 +3,8 @@
 The first ``EXACT`` values stand there one by one, behind a byte that makes their length another
 than that of the registers. Then HyperLogLog: each value's hash chooses one of ``REGISTERS`` and how
 many leading zeros the rest of it has; a register keeps the most. The error is 1.04 /
-sqrt(REGISTERS), 18 %. Source: Flajolet et
-al., "HyperLogLog: the analysis of a near-optimal cardinality estimation algorithm", 2007.
+sqrt(REGISTERS), 18 %. Source: Flajolet et al., "HyperLogLog: the analysis of a near-optimal
+cardinality estimation algorithm", 2007.
 """
 
 import math
@@ -61,7 +61,7 @@ def _register(registers: bytearray, value: int) -> None:
 
 
 def estimate(counter: bytes | bytearray) -> int:
-    """Return how many different values were added; of EXACT at most, exactly so many."""
+    """Return how many different values were added, exactly so for EXACT at most."""
     if len(counter) != REGISTERS:
         return len(counter) // _VALUE_BYTES
     registers = counter

@@ -54,7 +54,7 @@ BUSY_SECONDS = 30.0
 
 
 class RangeStore(SqliteStore):
-    """A store that is open; for one thread at a time."""
+    """An open store. It is for one thread at a time."""
 
     format = FORMAT
     error = RangeStoreError
@@ -72,8 +72,8 @@ class RangeStore(SqliteStore):
 
         Args:
             path: the file's; None keeps the store in memory.
-            policy: when breakers move, from now on; None: as before. All who share a store must
-                mean the same, so the last policy that was given is kept in it.
+            policy: when breakers move, from now on; None: as before. All who share a store must use
+                the same, so the last policy that was given is kept in it.
             busy_seconds: how long to wait until another process has written.
 
         Raises RangeStoreError.
@@ -89,9 +89,10 @@ class RangeStore(SqliteStore):
         self._tidy_at = 0.0
 
     def hear(self, calls: Sequence[RangeCall]) -> list[Change]:
-        """Count calls, in their order; of those whose id is known already, the surest verdict.
+        """Count calls in their order.
 
-        A call that a person has marked stays as it was marked.
+        A call whose id is known counts by its surest verdict, and one that a person has marked
+        stays as it was marked.
         """
         changes: list[Change] = []
         with self._writing():
@@ -105,7 +106,7 @@ class RangeStore(SqliteStore):
         return changes
 
     def mark(self, call_id: str, mark: Mark, now: float | None = None) -> list[Change]:
-        """Count what a person says of a call; a second mark takes the place of the first.
+        """Count a person's mark on a call. A second mark takes the place of the first.
 
         Raises UnknownCallError.
         """
@@ -116,10 +117,10 @@ class RangeStore(SqliteStore):
     def mark_calls(
         self, calls: Sequence[RangeCall], mark: Mark | None, now: float | None = None
     ) -> list[Change]:
-        """Count what a person says of many calls alike; None takes back what was said of them.
+        """Count one mark on many calls; None takes their marks back.
 
-        A call that was never heard here is heard now, if there is anything to say of it. Marks of
-        calls of long ago are counted, and move no breaker; see :meth:`Monitor.mark`.
+        A call that was never heard here is heard now, if it has a mark. Marks on calls of long ago
+        are counted, and move no breaker; see :meth:`Monitor.mark`.
         """
         now = time.time() if now is None else now
         changes: list[Change] = []
@@ -157,7 +158,7 @@ class RangeStore(SqliteStore):
         return changes
 
     def tick(self, now: float) -> list[Change]:
-        """Let states end whose time is over, and let go of what is not needed any more."""
+        """Let states end when their time is over, and forget nodes that are not needed any more."""
         with self._writing():
             changes = self._monitor.tick(now, self._held())
             self.campaigns.tick(now)
@@ -193,7 +194,7 @@ class RangeStore(SqliteStore):
     def disallow(
         self, prefix: str, note: str = "", now: float | None = None, *, who: str = ""
     ) -> bool:
-        """Take a range off the allow-list; whether it was there."""
+        """Take a range off the allow-list and return whether it was there."""
         now = time.time() if now is None else now
         with self._writing():
             rows = self._db.execute("DELETE FROM allowed WHERE prefix = ?", [prefix]).rowcount
@@ -341,7 +342,7 @@ class RangeStore(SqliteStore):
             self._nodes.used()
 
     def _refresh(self) -> None:
-        """Know what other processes have written."""
+        """Read what other processes have written."""
         if self._nodes.refresh():
             self._read_allowed()
 
@@ -358,7 +359,7 @@ class RangeStore(SqliteStore):
         return self._insert("calls", (None, *call_row(call))) > 0
 
     def _less_sure(self, call: RangeCall) -> RangeCall | None:
-        """Put a call in the place of itself with a less sure verdict; that one, if there is one."""
+        """Replace a call's less sure verdict, and return that; None if there is none."""
         before = self._call(call.id)
         if not call.surer_than(before) or self._marked(call.id) is not None:
             return None

@@ -33,7 +33,7 @@ class StoredNodes:
         self._cache[prefix] = self._used[prefix] = node
 
     def flush(self) -> None:
-        """Write what may have changed."""
+        """Write the nodes that may have changed."""
         places = ", ".join("?" * len(NODE_COLUMNS))
         self._db.executemany(
             f"INSERT OR REPLACE INTO ranges VALUES ({places})", map(node_row, self._used.values())
@@ -41,7 +41,7 @@ class StoredNodes:
         self.used()
 
     def used(self) -> None:
-        """Count the nodes in use as unchanged or written."""
+        """Forget which nodes were used: they are unchanged or written."""
         self._used.clear()
         if len(self._cache) > MAX_CACHED:
             self._cache.clear()
@@ -53,7 +53,7 @@ class StoredNodes:
         self._version = -1
 
     def refresh(self) -> bool:
-        """Forget everything if another process has written since; whether anything was new."""
+        """Forget all nodes if another process has written, and return whether one has."""
         (version,) = self._db.execute("PRAGMA data_version").fetchone()
         if version == self._version:
             return False

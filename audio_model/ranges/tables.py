@@ -77,7 +77,7 @@ def write_manifest(path: str, marked: Iterable[MarkedCall]) -> int:
 
 
 def write_campaigns(path: str, store: RangeStore) -> int:
-    """Write the campaigns that a store knows, those that called last first; how many.
+    """Write the campaigns of a store, those that called last first, and return how many.
 
     Raises OutputError.
     """
@@ -100,7 +100,7 @@ def _write_csv(
     rows: Iterable[Iterable[object]],
     encoding: str = FOR_SPREADSHEETS,
 ) -> int:
-    """Write a CSV file, complete or not at all; returns how many rows."""
+    """Write a CSV file, complete or not at all, and return how many rows."""
     counted = _Counted(rows)
     with replacing(path, errors="surrogateescape", encoding=encoding) as file:
         writer = csv_files.Writer(file)

@@ -54,9 +54,9 @@ def timeline(changes: Sequence[Change], now: float) -> Element:
 
 
 def ticks(first: float, last: float) -> list[tuple[float, str]]:
-    """Return round moments of the machine's clock, seconds since 1970, with what is written there.
+    """Return round moments of the machine's clock, in seconds since 1970, with their labels.
 
-    Days are written at midnight, hours and minutes otherwise.
+    Days are labelled at midnight, hours and minutes otherwise.
     """
     step = next((each for each in _STEPS if (last - first) / each <= MAX_TICKS), _STEPS[-1])
     begin = local(first).replace(hour=0, minute=0, second=0, microsecond=0, tzinfo=None)

@@ -15,7 +15,7 @@ from audio_model.ranges.no_number import is_stand_in, says_none
 
 
 class NoDigits(Enum):
-    """Why a text holds no number."""
+    """The reason why a text holds no number."""
 
     NONE_SHOWN = auto()
     """The caller's number was withheld, or nobody knows it."""
@@ -180,7 +180,7 @@ def _plain(text: str) -> str:
 
 
 def _address(text: str) -> tuple[str, str | None]:
-    """Return what stands for the number in a header or a URI, and its host if there is one."""
+    """Return the part of a header or URI that holds the number, and its host if there is one."""
     text = _HEADER.sub("", text)
     unquoted = _QUOTED.sub("", text)
     if (inside := _ANGLES.search(unquoted)) is not None:
