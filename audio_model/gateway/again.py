@@ -18,13 +18,13 @@ class Engine(Protocol):
     """The engine that runs waiting steps; see :class:`audio_model.gateway.engine.Engine`."""
 
     def queue(self, leg: "Again", /) -> None:
-        """Hear what waits within the next round."""
+        """Hear the waiting steps within the next round."""
 
 
 class Again:
-    """Looks at a leg every so many seconds of audio, from then on each time as if it began there.
+    """Looks at a leg every so many seconds of audio, each time as if the call began there.
 
-    The engine hears it as it hears legs. Nobody waits for it, so nothing of it has a deadline.
+    The engine hears it as it hears legs. Nobody waits for a look, so it has no deadline.
     """
 
     __slots__ = (

@@ -118,9 +118,9 @@ class Calls:
         return self.closing or self.tally.total(LEGS) >= self.max_legs or self.engine.full
 
     def agreed(self, tenant: Tenant | None, query: Mapping[str, str]) -> Terms:
-        """Return the terms of a call: a tenant's, and what its URL asks for.
+        """Return the terms of a call: its tenant's, with those that its URL asks for.
 
-        Raises UsageError for what can't be had.
+        Raises UsageError for terms that can't be met.
         """
         terms = self.terms.of(tenant).asked(query)
         # A budget that the model does not know is refused here, and not in the call.
@@ -144,7 +144,7 @@ class Calls:
     def hear_again(
         self, terms: Terms, leg: Leg, said: VerdictKind, revise: Callable[[Verdict], None]
     ) -> Again:
-        """Hear a leg again, whose final verdict this was."""
+        """Hear a leg again after its final verdict."""
         strict, raw_format = self._strict, leg.raw_format
         assert strict is not None
 

@@ -42,7 +42,7 @@ class Codec:
 
     @property
     def common_name(self) -> str:
-        """What events and results call it, as of a recording: ``mulaw``, ``g722`` ..."""
+        """Return the name in events and results, as for a recording: ``mulaw``, ``g722`` ..."""
         return _COMMON_NAMES.get(self.name, self.name.lower())
 
     def decoder(self) -> PayloadDecoder:

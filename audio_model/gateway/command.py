@@ -12,7 +12,7 @@ _EXTRA = ("aiohttp", "uvloop", "msgspec", "prometheus_client")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Serve; returns the exit status. Raises AudioModelError for settings that can't work."""
+    """Serve and return the exit status. Raises AudioModelError for settings that can't work."""
     try:
         from audio_model.gateway.main import main
     except ModuleNotFoundError as error:

@@ -78,19 +78,19 @@ class HeardBefore:
         return detector.knowing(_Beside(reader, self._pupil, self._spread))
 
     def reopen(self) -> None:
-        """Look at the file anew when the next leg comes, whatever befell it before."""
+        """Open the file anew when the next leg comes, whatever happened to it before."""
         for reader in self._followed:
             reader.retry()
 
     def learn(self, stream: StreamDetector) -> None:
-        """Count, learn or keep a leg that is over, in another thread, if that was asked for."""
+        """Count, learn or keep a leg that is over, in another thread, if asked to."""
         pupil, follower = self._pupil, stream.follower
         if pupil is not None and isinstance(follower, Follower):
             network = stream.network_verdict()
             self._spread(partial(_conclude, pupil, follower, network))
 
     def close(self) -> None:
-        """Learn what waits, and let go of the file."""
+        """Learn the waiting legs, and let go of the file."""
         self._executor.shutdown()
         if self._pupil is not None:
             self._pupil.close()

@@ -35,7 +35,7 @@ class LoopLag:
 
     @property
     def peak(self) -> float:
-        """Return how late timers have to be expected to be: the most of the last second or so."""
+        """Return how late timers may be: the most of the last second or so."""
         return max(self._peak, monotonic() - self._due)
 
     def _beat(self) -> None:

@@ -312,7 +312,7 @@ class Leg:
             self.fail("", Reason.NO_AUDIO)
 
     def _put_off(self) -> bool:
-        """Wait on for a first voice that has not begun by now; whether there is time for that."""
+        """Return whether there is time to wait on for a first voice, and wait if so."""
         stream = self.stream
         if stream is None or self._wait_until is None or self.answer_by >= self._last:
             return False

@@ -30,11 +30,11 @@ async def run(
     told: Callable[[str], None] = print,
     read_again: Callable[[], Settings] | None = None,
 ) -> int:
-    """Serve until a signal comes; returns the exit status.
+    """Serve until a signal comes and return the exit status.
 
     Args:
         read_again: reads the settings anew, at SIGHUP.
-        told: is given a line for each address that is listened on, and one when all are.
+        told: called with a line for each address that is listened on, and one when all are.
 
     Raises AudioModelError for settings that can't work.
     """

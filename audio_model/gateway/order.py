@@ -42,7 +42,7 @@ class PacketOrder:
         return True
 
     def put(self, number: int, payload: bytes) -> Iterator[bytes]:
-        """Take a packet, give those whose turn it is.
+        """Take a packet and yield those whose turn it is.
 
         Args:
             number: one more for each packet that was sent.

@@ -196,7 +196,7 @@ class Ranges:
                 await asyncio.sleep(RETRY_SECONDS)
 
     async def _write(self) -> bool:
-        """Write what is waiting; whether all of it is written."""
+        """Write the waiting events and return whether all of them are written."""
         async with self._lock:
             while self._waiting:
                 batch = [self._waiting[n] for n in range(min(len(self._waiting), MAX_BATCH))]

@@ -149,7 +149,7 @@ class Ami:
             task.add_done_callback(self._advising.discard)
 
     async def told(self, call_id: str) -> None:
-        """Wait until Asterisk has answered all that it was asked to do about a call."""
+        """Wait until Asterisk has answered all actions for a call."""
         if (unanswered := self._unanswered.get(call_id)) is not None:
             await unanswered.none.wait()
 

@@ -263,7 +263,7 @@ class Ari:
             response.raise_for_status()
 
     async def _delete(self, path: str) -> None:
-        """End something, unless it has ended by itself."""
+        """Delete a resource, unless it has ended by itself."""
         async with self._session.delete(f"/ari/{path}") as response:
             if response.status != _GONE:
                 response.raise_for_status()

@@ -43,7 +43,7 @@ Describe = Callable[[str], CallInfo | None]
 
 
 class _Server(Protocol):
-    """Whose connection it is; see :mod:`audio_model.gateway.asterisk.audiosocket_server`."""
+    """The server of a connection; see :mod:`audio_model.gateway.asterisk.audiosocket_server`."""
 
     calls: Calls
     hang_up: HangUp

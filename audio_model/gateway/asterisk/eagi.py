@@ -70,7 +70,7 @@ _RANGE_STATE and AUDIOMODEL_RANGE tell what to do with the caller's range.
 
 
 class AgiError(AudioModelError):
-    """Asterisk does not speak as AGI says."""
+    """Asterisk does not speak AGI."""
 
 
 @dataclass(frozen=True)
@@ -108,7 +108,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Hear the caller and tell the dialplan; always returns 0."""
+    """Hear the caller and set the dialplan's variables. Always returns 0."""
     until = time.monotonic() + args.deadline
     # Asterisk sends it when the caller hangs up; what was heard is told all the same.
     signal.signal(signal.SIGHUP, signal.SIG_IGN)

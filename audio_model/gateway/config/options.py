@@ -240,7 +240,7 @@ def _toml_text(origin: str, one: Option, value: object) -> str:
 
 
 def read_toml(path: Path, flag: str) -> dict[str, Any]:
-    """Return what the TOML file of an option holds. Raises UsageError, which names it."""
+    """Return the content of an option's TOML file. Raises UsageError, which names it."""
     try:
         return tomllib.loads(path.read_text("utf-8"))
     except OSError as error:

@@ -18,7 +18,7 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 
 @dataclass(frozen=True)
 class Tenant:
-    """A table of the file. What it leaves unsaid is as for everybody."""
+    """A table of the file. A setting that it leaves out is the server's."""
 
     name: str
     token: Annotated[Secret, Given(values.secret_file, "FILE", "file of its bearer token")]

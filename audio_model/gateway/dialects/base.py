@@ -41,7 +41,7 @@ class Connection(Protocol):
         """Send a binary message."""
 
     def close(self, code: int = 1000, reason: str = "") -> None:
-        """Close once what was sent is out."""
+        """Close after the messages that were sent."""
 
 
 class Dialect(ABC):

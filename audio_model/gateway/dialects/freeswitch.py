@@ -124,7 +124,7 @@ class FreeSwitch(StreamDialect):
             self.connection.send_text(f'{{"type":"json","data":{event.body.decode()}}}')
 
     def _read(self, metadata: dict[str, str]) -> dict[str, str]:
-        """Take what is for us; returns the rest."""
+        """Take the fields that we know and return the rest."""
         for key in _SETTINGS:
             if key in metadata:
                 self._settings[key] = metadata.pop(key)

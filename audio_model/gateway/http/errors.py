@@ -12,7 +12,7 @@ _SENT_AWAY = (401, 503)
 
 
 class HttpError(AudioModelError):
-    """An answer other than the one that was asked for."""
+    """An error as the answer to a request."""
 
     def __init__(
         self, status: int, code: str, message: str, headers: Mapping[str, str] | None = None

@@ -161,7 +161,7 @@ class Scoring:
         slowest.timeout.reschedule(now)
 
     def close(self) -> None:
-        """Finish what is being scored; nothing more is."""
+        """Finish the recording at hand and score no more."""
         self._executor.shutdown(cancel_futures=True)
         self._detector.close()
 

@@ -27,7 +27,7 @@ Headers = Mapping[str, str]
 
 
 class AuthError(AudioModelError):
-    """A handshake isn't signed, or not by whom it should be; says why without the secret."""
+    """A handshake without the right signature. The message says why, without the secret."""
 
 
 def check_twilio(headers: Headers, url: str, secret: str) -> None:

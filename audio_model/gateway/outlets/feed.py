@@ -112,7 +112,7 @@ class Reader:
 
     @property
     def crowded(self) -> bool:
-        """Return whether who can wait is to put nothing more for now."""
+        """Return whether a writer that can wait should put nothing more for now."""
         return len(self._unread) >= MAX_UNREAD // 2
 
     def end(self) -> None:

@@ -49,7 +49,7 @@ class LegRecord(msgspec.Struct):
         return len(self.surest) + (0 if self.kind is EventKind.FINAL else len(self.latest))
 
     def merged(self, other: "LegRecord") -> "LegRecord":
-        """Return what both of them know."""
+        """Return the facts of both records."""
         older, newer = sorted((self, other), key=lambda leg: leg.heard_at)
         surest = max((newer, older), key=lambda leg: leg.sureness)
         return LegRecord(
@@ -94,7 +94,7 @@ class CallRecord(msgspec.Struct):
 
 
 def merged(records: Iterable[CallRecord]) -> list[CallRecord]:
-    """Return the calls of several processes, each call once, what was heard last first."""
+    """Return the calls of several processes, each call once, the one heard last first."""
     calls: dict[tuple[str, str], CallRecord] = {}
     for record in records:
         call = calls.setdefault((record.tenant, record.id), CallRecord(record.tenant, record.id))
@@ -133,7 +133,7 @@ class History:
         self._forget()
 
     def take(self, records: Iterable[CallRecord]) -> None:
-        """Take over what another process knows."""
+        """Take over the calls of another process."""
         for record in records:
             for name, leg in record.legs.items():
                 self._add(record.tenant, record.id, name, leg)
@@ -182,7 +182,7 @@ class History:
 
 
 def _sureness(event: Event) -> tuple[int, float, float]:
-    """Return what orders final events: decided or not, how surely, and on how much speech."""
+    """Return the order of final events: decided or not, how surely, and on how much speech."""
     verdict = event.verdict
     match verdict.verdict:
         case VerdictKind.RECORDED:

@@ -27,13 +27,13 @@ class Hooks:
         self._change_tenants(tenants)
 
     def add(self, event: Event, body: bytes) -> None:
-        """Have an event posted to whom it concerns."""
+        """Post an event to the webhook that it concerns."""
         hooks = self._by_tenant.get(event.call.tenant, self._own)
         if hooks is not None:
             hooks.add(event, body)
 
     def post(self, body: bytes) -> None:
-        """Have JSON posted that concerns the whole server."""
+        """Post JSON that concerns the whole server."""
         if self._own is not None:
             self._own.post(body)
 

@@ -39,7 +39,7 @@ class Waiting:
 
 
 class WaitingRoom:
-    """Two queues, verdicts before what repeats them, and those that are to be tried again."""
+    """Two queues, verdicts before events that repeat them, and events to be tried again."""
 
     def __init__(self, max_waiting: int, keep: Callable[[Waiting], None] | None = None) -> None:
         """Make an empty room.
@@ -63,7 +63,7 @@ class WaitingRoom:
 
     @property
     def n_ready(self) -> int:
-        """Return how many wait for nothing but their turn."""
+        """Return how many events wait only for their turn."""
         return self._n - self._n_later
 
     def add(self, event: Event, key: str, body: bytes) -> Waiting | None:
@@ -99,7 +99,7 @@ class WaitingRoom:
         return self._drop() if self._n > self._max_waiting else None
 
     def again(self, waiting: Waiting, at: float) -> Waiting | None:
-        """Have it tried again at a moment; returns what is lost for it."""
+        """Try an event again at a moment, and return the event that is lost for it."""
         heappush(self._later, (at, next(self._order), waiting))
         waiting.later = True
         self._n += 1
@@ -107,7 +107,7 @@ class WaitingRoom:
         return self._drop() if self._n > self._max_waiting else None
 
     def next(self, now: float) -> Waiting | None:
-        """Take out the one whose turn it is; None if nobody's is."""
+        """Take out the event whose turn it is; None if there is none."""
         due = []
         while self._later and (self._later[0][2].gone or self._later[0][0] <= now):
             due.append(heappop(self._later)[2])
@@ -124,7 +124,7 @@ class WaitingRoom:
         return None
 
     def batch(self, now: float, n_events: int, n_bytes: int) -> list[Waiting]:
-        """Take out the next ones, in their order, for one request; none if it is nobody's turn."""
+        """Take out the next events, in their order, for one request; maybe none."""
         taken: list[Waiting] = []
         while len(taken) < n_events and (waiting := self.next(now)) is not None:
             n_bytes -= len(waiting.body)
@@ -147,7 +147,7 @@ class WaitingRoom:
         return max((now - each.since for each in everyone if not each.gone), default=0.0)
 
     def clear(self) -> None:
-        """Let go of all."""
+        """Drop all events."""
         for queue in (self._urgent, self._others, self._later):
             queue.clear()
         self._n = self._n_later = 0

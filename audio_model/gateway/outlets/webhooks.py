@@ -2,10 +2,10 @@
 
 The receiver verifies a request so:
 
-    fields = dict(f.split("=", 1) for f in headers["X-Audio-Model-Signature"].split(","))
-    expected = hmac.new(secret, fields["t"].encode() + b"." + body, hashlib.sha256).hexdigest()
-    recent = abs(time.time() - int(fields["t"])) < 300
-    genuine = recent and hmac.compare_digest(expected, fields["v1"])
+    fields = dict(f.split("=", 1) for f in headers["X-Audio-Model-Signature"].split(",")) expected =
+    hmac.new(secret, fields["t"].encode() + b"." + body, hashlib.sha256).hexdigest() recent =
+    abs(time.time() - int(fields["t"])) < 300 genuine = recent and hmac.compare_digest(expected,
+    fields["v1"])
 
 An event may come more than once: its ``Idempotency-Key`` is then the same. Verdicts go before the
 final events that only repeat them; where both wait, the final one alone is sent. Of a leg's events
@@ -139,12 +139,12 @@ class Webhooks:
         return self._room.oldest(monotonic())
 
     def add(self, event: Event, body: bytes) -> None:
-        """Have an event posted, if it is one to act on."""
+        """Post an event, if it is one to act on."""
         if event.kind is not EventKind.PROGRESS:
             self._added(self._room.add(event, uuid.uuid4().hex, body))
 
     def post(self, body: bytes) -> None:
-        """Have JSON posted that somebody acts on."""
+        """Post JSON that somebody acts on."""
         self._added(self._room.put(Waiting(uuid.uuid4().hex, body, urgent=True)))
 
     async def close(self, within: float) -> None:

@@ -18,7 +18,7 @@ _METADATA = ("application/rs-metadata+xml", "application/rs-metadata")
 
 @dataclass(frozen=True)
 class Metadata:
-    """Whose streams they are."""
+    """The participants of a call, and their streams."""
 
     session: str = ""
     """The communication session's own id."""
@@ -126,7 +126,7 @@ def _address(participant: ElementTree.Element) -> str:
 
 
 def _name(element: ElementTree.Element) -> str:
-    """Return its name without that in which products differ: namespace, case, ``-``, ``_``."""
+    """Return a name without the parts in which products differ: namespace, case, ``-``, ``_``."""
     return _plain(element.tag)
 
 

@@ -85,7 +85,7 @@ class RecordingSession:
         return True
 
     def release(self) -> None:
-        """Give back the ports of legs that have their final event: others are in need of them."""
+        """Give back the ports of legs that have their final event."""
         for receiver in self._receivers.values():
             if receiver.leg.finished and receiver.port not in self._released:
                 receiver.close()
@@ -122,7 +122,7 @@ class RecordingSession:
             self._resending = loop.call_later(pause, given_up)
 
     def acknowledged(self) -> None:
-        """Stop to resend the answer."""
+        """Stop resending the answer."""
         if self._resending is not None:
             self._resending.cancel()
             self._resending = None

@@ -108,7 +108,7 @@ class Rtpengine:
         self._client.close()
 
     def watch(self) -> None:
-        """Ask again and again whether it is there, for :attr:`connected`."""
+        """Keep asking whether rtpengine is there, for :attr:`connected`."""
         self._asking = asyncio.create_task(self._ask())
 
     async def _ask(self) -> None:
@@ -173,7 +173,7 @@ class Rtpengine:
         offer: tuple[sdp.Media, ...],
         heard: dict[int, dict[int, Codec]],
     ) -> str:
-        """Open legs and their ports; the answer that names them. Raises NoPortError."""
+        """Open legs and their ports, and return the answer that names them. Raises NoPortError."""
         accepted = {}
         for name, (index, codecs) in zip(LEG_NAMES, heard.items(), strict=False):
             opened = self._ports.open()
