@@ -189,7 +189,7 @@ async def read_form(request: web.Request) -> dict[str, str]:
 
 @web.middleware
 async def headers(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Say to browsers what a page may load, whatever the answer is."""
+    """Tell browsers what a page may load, whatever the answer is."""
     try:
         response = await handler(request)
     except web.HTTPException as error:

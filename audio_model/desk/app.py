@@ -132,7 +132,7 @@ class Desk:
         self._keeping_up = asyncio.create_task(self._keep_up())
 
     async def _keep_up(self) -> None:
-        """Do now and then for live calls what an import does at its end."""
+        """Do for live calls, now and then, what an import does at its end."""
         while True:
             try:
                 await self._stores.keep_up(imports.keep_up)

@@ -46,7 +46,7 @@ class RangeView:
 
 @dataclass(frozen=True)
 class Last:
-    """What a person did last."""
+    """A person's last deed."""
 
     undoable: Deed | None = None
     """What can be taken back."""
@@ -132,7 +132,7 @@ def _last(view: View, last: Last) -> Element | None:
 
 
 def _done(deed: Deed) -> Text:
-    """Return in words what a person did."""
+    """Return a person's deed in words."""
     if deed.what is What.SKIPPED:
         return text("last_skipped")
     campaign = deed.detail.get("campaign")

@@ -55,7 +55,7 @@ class Deciding:
         self._stores, self._access, self._effects, self._view = stores, access, effects, view
 
     def add_routes(self, router: web.UrlDispatcher) -> None:
-        """Serve them."""
+        """Add the routes."""
         router.add_get("/ranges", self._ranges)
         router.add_post("/ranges", self._decide)
         router.add_get("/campaigns", self._campaigns)
@@ -271,7 +271,7 @@ class Deciding:
 
 
 def _reason(fields: Mapping[str, str]) -> str:
-    """Return why somebody decides. Raises HTTPBadRequest if they don't say."""
+    """Return the reason for a decision. Raises HTTPBadRequest if there is none."""
     reason = fields.get("reason", "").strip()
     if not 0 < len(reason) <= MAX_REASON:
         raise web.HTTPBadRequest(text=f"say why, in 1 to {MAX_REASON} characters")

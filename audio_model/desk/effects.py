@@ -40,7 +40,7 @@ class Effects:
         self._thread = threading.Thread(target=self._run, name="desk-effects", daemon=True)
 
     def start(self) -> None:
-        """Begin with what was left by a desk before."""
+        """Begin with the tasks that an earlier desk left."""
         self._more.set()
         self._thread.start()
 
@@ -49,7 +49,7 @@ class Effects:
         self._more.set()
 
     def close(self) -> None:
-        """End after what is being done."""
+        """End after the task at hand."""
         self._ending.set()
         self._more.set()
         if self._thread.is_alive():
@@ -66,7 +66,7 @@ class Effects:
 
 
 def do_all(places: Places, ending: threading.Event | None = None) -> None:
-    """Do all that is to be done. Raises StoreError if a store can't be used now."""
+    """Do all tasks. Raises StoreError if a store can't be used now."""
     with ExitStack() as stack:
         calls = stack.enter_context(CallStore(places.calls))
         ranges = recordings = None
@@ -114,7 +114,7 @@ def _do_campaign(
     mark: str,
     behind: int,
 ) -> int | None:
-    """Tell the ranges of some calls of a campaign; the last of them, or None if none is left."""
+    """Tell the ranges of some calls of a campaign, and return the last; None if none is left."""
     found = calls.calls("campaign = ? AND n > ? ORDER BY n LIMIT ?", (campaign, behind, BATCH))
     if ranges is not None:
         # A mark on the call itself goes before a mark on its campaign.
@@ -144,7 +144,7 @@ def _mark_known(recordings: known.Store, id: str, mark: str) -> None:
 
 
 def _learn(calls: CallStore, recordings: known.Store, call: StoredCall) -> None:
-    """Remember what a recorded call plays, so that it is known when it comes again."""
+    """Learn the recording that a call plays, so that it is known when it comes again."""
     if calls.one("SELECT 1 FROM learnt WHERE call = ?", (call.n,)) is not None:
         return
     recording, was = None, "new"

@@ -38,7 +38,7 @@ class Figures:
         self._zone, self._zone_name = zone, zone_name
 
     def add_routes(self, router: web.UrlDispatcher) -> None:
-        """Serve them."""
+        """Add the routes."""
         router.add_get("/statistics", self._page)
         router.add_get("/statistics/{name}.csv", self._csv)
 

@@ -20,7 +20,7 @@ PAGES = ("queue", "ranges", "campaigns", "marks", "statistics", "log")
 
 @dataclass(frozen=True)
 class View:
-    """For whom a page is made."""
+    """The person that a page is made for, and what they may see."""
 
     session: Session
     zone: tzinfo

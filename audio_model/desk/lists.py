@@ -340,7 +340,7 @@ def _export(view: View) -> Element:
 
 
 def _said(view: View, deed: Deed) -> Child:
-    """Return what a person said, and why."""
+    """Return a mark in words, with its reason."""
     said, reason = deed.detail.get("said"), view.path(str(deed.detail.get("reason", "")))
     if said is None:
         return reason

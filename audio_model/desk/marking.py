@@ -13,13 +13,13 @@ from audio_model.records.store import CallStore
 
 
 class Marking:
-    """Answers, skips, and what is taken back."""
+    """Answers, skips, and undo."""
 
     def __init__(self, stores: Stores, access: Access, effects: Effects) -> None:
         self._stores, self._access, self._effects = stores, access, effects
 
     def add_routes(self, router: web.UrlDispatcher) -> None:
-        """Serve them."""
+        """Add the routes."""
         router.add_post(r"/calls/{n:[0-9]{1,15}}/take", self._take)
         router.add_post(r"/calls/{n:[0-9]{1,15}}/mark", self._mark)
         router.add_post(r"/calls/{n:[0-9]{1,15}}/skip", self._skip)

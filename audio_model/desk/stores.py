@@ -26,7 +26,7 @@ class Places:
 
 
 class Stores:
-    """One writer of calls, a few readers, one for figures, and one for what nobody waits for."""
+    """One writer of calls, a few readers, one for figures, and one for work that nobody awaits."""
 
     def __init__(self, places: Places) -> None:
         """Open the store of calls. Raises StoreError if it can't be used."""
@@ -47,25 +47,25 @@ class Stores:
         return await self._run(self._writer, lambda: job(self._calls()))
 
     async def read(self, job: Callable[[CallStore], T]) -> T:
-        """Ask the store of calls something that takes a moment."""
+        """Run a query on the store of calls that takes a moment."""
         return await self._run(self._readers, lambda: job(self._calls()))
 
     async def count(self, job: Callable[[CallStore], T]) -> T:
-        """Ask the store of calls something that may take seconds."""
+        """Run a query on the store of calls that may take seconds."""
         return await self._run(self._figures, lambda: job(self._calls()))
 
     async def keep_up(self, job: Callable[[CallStore], T]) -> T:
-        """Do something to the store of calls for which no page waits."""
+        """Run a job on the store of calls that no page waits for."""
         return await self._run(self._upkeep, lambda: job(self._calls()))
 
     async def ranges(self, job: Callable[[RangeStore], T]) -> T | None:
-        """Ask or change the store of ranges; None if the desk has none."""
+        """Run a job on the store of ranges; None if the desk has none."""
         if self.places.ranges is None:
             return None
         return await self._run(self._ranges, lambda: job(self._range_store()))
 
     async def close(self) -> None:
-        """Close the stores once what they were asked for is done."""
+        """Close the stores when their jobs are done."""
         for each in (self._writer, self._readers, self._figures, self._ranges, self._upkeep):
             await asyncio.to_thread(each.shutdown)
         for store in self._opened:

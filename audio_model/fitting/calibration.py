@@ -128,9 +128,10 @@ class Loss:
 
 
 def effective_groups(answers: Sequence[Answer]) -> float:
-    """Return how many groups, half of each class, tell as much as these, where classes weigh alike.
+    """Return how many groups, half of each class, give as much evidence as these.
 
-    That is twice the harmonic mean of the numbers of live and recorded groups.
+    Classes weigh alike, so it is twice the harmonic mean of the numbers of live and recorded
+    groups.
     """
     n = [len({each.group for each in answers if each.label == label}) for label in (0, 1)]
     return 4 / (1 / n[0] + 1 / n[1])

@@ -158,7 +158,7 @@ def miss_at_false_alarm(
 
 
 def brier(probabilities: ArrayLike, labels: ArrayLike, weights: ArrayLike | None = None) -> float:
-    """Mean squared gap between probability and label, by weight."""
+    """Return the mean squared gap between probability and label, by weight."""
     probabilities, labels, weights = _checked_probabilities(probabilities, labels, weights)
     return float(np.average((probabilities - labels) ** 2, weights=weights))
 

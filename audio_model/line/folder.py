@@ -36,7 +36,10 @@ class LineFolder:
             write_bytes(self.model, _read(model))
 
     def replace(self) -> Path:
-        """Put the candidate in use; returns where the former model is kept. Raises OutputError."""
+        """Put the candidate in use, and return where the former model is kept.
+
+        Raises OutputError.
+        """
         numbers = [int(each.stem) for each in self._previous()]
         kept = self.path / "previous" / f"{max(numbers, default=0) + 1:04}.onnx"
         write_bytes(kept, _read(self.model))

@@ -30,7 +30,7 @@ class HeardMarks:
 
 
 def hear_marks(model: Model, marks: Iterable[Mark]) -> HeardMarks:
-    """Hear calls one after the other; what can't be heard is a problem and no more."""
+    """Hear calls one after the other. A call that can't be heard becomes a problem."""
     heard = HeardMarks()
     seen: set[tuple[str, int]] = set()
     for mark in marks:

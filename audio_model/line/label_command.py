@@ -60,7 +60,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def write_labels(labels: Labels, output: str) -> str:
-    """Write the manifest and the conflicts beside it; returns what to say of them.
+    """Write the manifest and the conflicts beside it, and return a report on them.
 
     Raises OutputError.
     """

@@ -47,7 +47,7 @@ _SAID = {"recorded": 1, "1": 1, "录音": 1, "live": 0, "0": 0, "真人": 0}
 
 @dataclass(frozen=True)
 class Evidence:
-    """Why one call is of a class."""
+    """A reason why one call is of a class."""
 
     label: int
     source: str
@@ -88,7 +88,7 @@ class _Legs:
 
 
 def label(paths: Iterable[str]) -> Labels:
-    """Read tables and say what is certain of their calls. Raises ResultsError for what is none."""
+    """Read tables and label the calls that they prove. Raises ResultsError."""
     labels, legs = Labels(), defaultdict[str, _Legs](_Legs)
     for table in paths:
         results = Results.open(table)

@@ -44,14 +44,14 @@ class Mark:
 
     @property
     def name(self) -> str:
-        """Return what the call is called in messages."""
+        """Return the call's name in messages."""
         channel = "" if self.channel is Channel.MIX else f" ({self.channel})"
         return f"{printable(self.path)}{channel}"
 
 
 @dataclass
 class Marks:
-    """The marks of some manifests, and what of them is of no use."""
+    """The marks of some manifests, and the rows that can't be used."""
 
     marks: list[Mark] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
@@ -63,7 +63,7 @@ class Marks:
 
 
 def read_marks(paths: Iterable[str]) -> Marks:
-    """Read manifests, in their order. Raises UsageError for what is no manifest."""
+    """Read manifests in their order. Raises UsageError for a file that is no manifest."""
     found = Marks()
     seen: set[Mark] = set()
     for path in paths:

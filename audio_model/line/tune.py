@@ -66,7 +66,7 @@ def untuned_rule(model: Model) -> DecisionRule:
 
 @dataclass(frozen=True)
 class InUse:
-    """The rule that a new one is measured against, and what its network says of the same calls."""
+    """The rule that a new one is measured against, and its network's answers to the same calls."""
 
     answers: Sequence[Answer]
     rule: DecisionRule
@@ -116,7 +116,7 @@ def tune(
 
 
 def limits(answers: Sequence[Answer], budget: float) -> list[str]:
-    """Return what so many marks can't tell, a sentence each."""
+    """Return what the marks can't show, in sentences."""
     callers = len({each.group for each in answers if each.label == 0})
     said = [
         f"{callers} live callers resolve false-alarm rates down to {1 / callers:.2%}. With none of "

@@ -48,7 +48,7 @@ exit status:
 
 @dataclass(frozen=True)
 class Tuned:
-    """A tuned model, and all that is to be said of it."""
+    """A tuned model and its report."""
 
     model: Model
     marks: Marks
@@ -58,15 +58,15 @@ class Tuned:
 
     @property
     def problems(self) -> list[str]:
-        """Return a line for each row that was of no use."""
+        """Return a line for each row that can't be used."""
         return [*self.marks.problems, *self.heard.problems]
 
     def text(self) -> str:
-        """Return what a terminal shows."""
+        """Return the report for a terminal."""
         return as_text(self.tuning, self.marks, self.heard, self.unlabelled)
 
     def values(self) -> dict[str, object]:
-        """Return what JSON holds."""
+        """Return the report for JSON."""
         return as_values(self.tuning, self.marks, self.heard, self.unlabelled)
 
     def file(self) -> bytes:
@@ -122,7 +122,7 @@ def tuned(
 
 
 def run(args: argparse.Namespace) -> int:
-    """Tune; returns the exit status. Raises AudioModelError."""
+    """Tune and return the exit status. Raises AudioModelError."""
     if suffix_of(args.output) != _SUFFIX:
         raise UsageError(f"the output's name must end in {_SUFFIX}: {args.output}")
     if args.report is not None and suffix_of(args.report) != ".json":
@@ -147,7 +147,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def add_tuning_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare what says how to tune."""
+    """Declare the options of tuning."""
     parser.add_argument(
         "--model", metavar="FILE", help="the model to begin from, if not the one shipped"
     )

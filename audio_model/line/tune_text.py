@@ -23,7 +23,7 @@ _SHOWN_PROBLEMS, _SHOWN_SUSPICIOUS = 10, 10
 
 
 def as_text(tuning: Tuning, marks: Marks, heard: HeardMarks, unlabelled: Prevalence | None) -> str:
-    """Return what a terminal shows."""
+    """Return the report for a terminal."""
     parts = [_counts(tuning, marks, heard), figures_text(tuning)]
     parts.append(
         "Before is the rule that was there; after is judged on calls that were held out, group by "
@@ -62,7 +62,7 @@ def figures_text(tuning: Tuning) -> str:
 
 
 def score_text(tuning: Tuning, unlabelled: Prevalence | None) -> str:
-    """Say what a score means, and where the share of recordings comes from."""
+    """Return what a score means, and where the share of recordings comes from."""
     text = (
         f"A score is the probability of a recording where {tuning.rule.prevalence:.1%} of the "
         "calls play one"
@@ -78,7 +78,7 @@ def score_text(tuning: Tuning, unlabelled: Prevalence | None) -> str:
 def as_values(
     tuning: Tuning, marks: Marks, heard: HeardMarks, unlabelled: Prevalence | None
 ) -> dict[str, object]:
-    """Return what JSON holds."""
+    """Return the report for JSON."""
     return {
         "marks": mark_values(tuning, marks, heard),
         "budget": tuning.budget,

@@ -28,7 +28,7 @@ _IMPLAUSIBLE_LENGTH = len("?9521")
 
 @dataclass(frozen=True, slots=True)
 class CallRecord:
-    """One call, and what the detector says of it."""
+    """One call, with the detector's verdict."""
 
     id: str
     """The same call twice is one call: what is said of it last counts."""

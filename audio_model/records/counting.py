@@ -44,7 +44,7 @@ class Opening:
 
 
 def distinct(codes: NDArray[np.uint64]) -> int:
-    """Return how many numbers there are, but for nobody's."""
+    """Return how many numbers there are, without NOBODY."""
     # np.unique would hash them, which takes ten times as long as a sort.
     ordered = np.sort(codes[codes != NOBODY])
     return int(np.count_nonzero(ordered[1:] != ordered[:-1])) + bool(len(ordered))

@@ -56,7 +56,7 @@ def note(
     now: float | None = None,
     detail: Mapping[str, object] | None = None,
 ) -> int:
-    """Write a line of the log; returns its number."""
+    """Write a line of the log and return its number."""
     moment = time.time() if now is None else now
     cursor = store.do(
         "INSERT INTO deeds VALUES (NULL, ?, ?, ?, ?, ?, ?, 0)",
@@ -92,7 +92,7 @@ def of_number(store: CallStore, n: int) -> Deed | None:
 
 
 def just_undone(store: CallStore, who: str) -> Deed | None:
-    """Return what a person took back, if that is the last thing they did to a call."""
+    """Return the deed that a person took back, if that is the last thing they did to a call."""
     row = store.one(
         f"SELECT {_COLUMNS} FROM deeds WHERE who = ? AND what IN (?, ?, ?) ORDER BY n DESC LIMIT 1",
         (who, What.MARKED.value, What.SKIPPED.value, What.UNDONE.value),

@@ -44,9 +44,10 @@ def settled(store: CallStore) -> Iterator[MarkedCall]:
 
 
 def export(store: CallStore, path: str | os.PathLike[str]) -> tuple[int, int]:
-    """Write the manifest; returns how many calls are in it, and of how many no recording is left.
+    """Write the manifest.
 
-    Raises OutputError and StoreError.
+    Returns how many calls are in it, and how many have no recording any more. Raises OutputError
+    and StoreError.
     """
     total = 0
 

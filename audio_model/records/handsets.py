@@ -90,7 +90,7 @@ def import_marks(
 def _take(
     store: CallStore, values: Mapping[str, object], source: str, trust: float, taken: Taken
 ) -> str:
-    """Keep a row's mark; returns what is wrong with it, or nothing."""
+    """Keep a row's mark and return the problem with it, if there is one."""
     said = _LABELS.get(_text(values, "mark").strip().lower())
     who = _text(values, "who")
     if said is None:

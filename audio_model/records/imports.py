@@ -86,7 +86,7 @@ def keep_up(store: CallStore, since: float = math.nan) -> int:
 
 
 def _look_for(calls: Sequence[CallRecord], done: Imported) -> None:
-    """Look whether recordings are where the results say: they can't be heard if they are not."""
+    """Check whether recordings are where the results say. A missing one can't be heard."""
     for call in calls[: MAX_LOOKED_FOR - done.looked_for]:
         path = unescape(call.path)
         done.looked_for += 1

@@ -146,7 +146,7 @@ def give(store: CallStore, n: int, who: str, said: Said, now: float | None = Non
 
 
 def undo(store: CallStore, who: str, now: float | None = None) -> Deed | None:
-    """Take back what a person did last: a mark or a skip; returns it, or None if there is none.
+    """Take back a person's last mark or skip, and return it; None if there is none.
 
     The call is that person's again.
     """
@@ -167,7 +167,7 @@ def undo(store: CallStore, who: str, now: float | None = None) -> Deed | None:
 
 
 def settle(store: CallStore, n: int) -> None:
-    """Work out what the marks of a call come to, and whether someone should hear it again."""
+    """Decide a call by its marks, and whether someone should hear it again."""
     call = store.call(n)
     marks = of_call(store, n)
     heard = [each.said.outcome for each in marks if each.source == DESK]
@@ -178,7 +178,7 @@ def settle(store: CallStore, n: int) -> None:
 
 
 def settle_handsets(store: CallStore, n: int) -> None:
-    """Put a call forward on which handsets contradict the detector or each other."""
+    """Put a call forward if handsets contradict the detector or each other."""
     call = store.call(n)
     marks = of_call(store, n)
     if not any(each.source == DESK for each in marks) and _is_hearable(call):
@@ -301,14 +301,14 @@ def _mark_campaign(
 def mark_campaign(
     store: CallStore, n: int, mark: str, who: str, now: float, note: str = ""
 ) -> None:
-    """Say of a campaign what all its calls are.
+    """Mark all calls of a campaign.
 
     Args:
         store: of the calls.
         n: the campaign's number.
-        mark: RECORDED, or ALLOWED where the recording may recur and says nothing of a call; empty
-            where it is no campaign after all.
-        who: whose word it is.
+        mark: RECORDED, or ALLOWED if the recording may recur without meaning; empty if it is no
+            campaign after all.
+        who: the person.
         now: when.
         note: why, in that person's words.
     """

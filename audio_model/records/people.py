@@ -41,7 +41,7 @@ class Person:
 
 
 def add(store: CallStore, person: Person) -> str:
-    """Let a person sign in, or give them another role; returns their new token, shown once.
+    """Let a person sign in, or give them another role. Returns their new token, shown once.
 
     Raises UsageError for a name that is none.
     """
@@ -60,7 +60,7 @@ def add(store: CallStore, person: Person) -> str:
 
 
 def remove(store: CallStore, name: str) -> bool:
-    """Let a person sign in no more; whether there was one of the name."""
+    """Stop a person from signing in, and return whether there was one of the name."""
     return store.do("DELETE FROM people WHERE name = ?", (name,)).rowcount > 0
 
 

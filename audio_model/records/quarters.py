@@ -72,7 +72,7 @@ def code_of(number: str) -> int:
 
 
 def refresh(store: CallStore) -> int:
-    """Make the blobs of all quarters anew that changed; returns how many. Raises StoreError.
+    """Make the blobs of all quarters anew that changed, and return how many. Raises StoreError.
 
     Each is a transaction of its own, so that others may write between two.
     """
@@ -158,7 +158,7 @@ def _settle(
     start: float,
     end: float,
 ) -> None:
-    """Put in what people settled of single calls, which goes before their campaign's mark."""
+    """Put in people's decisions on single calls, which go before their campaign's mark."""
     settled = store.rows(
         "SELECT n, settled FROM calls INDEXED BY by_settled "
         "WHERE settled != '' AND time >= ? AND time < ?",

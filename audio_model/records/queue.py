@@ -58,7 +58,7 @@ def lease(store: CallStore, who: str, now: float | None = None) -> StoredCall | 
 
 
 def take(store: CallStore, call: int, who: str, now: float | None = None) -> bool:
-    """Make a call one person's for a while, and no other call; False if it is someone else's."""
+    """Give a call to one person for a while, and no other call; False if somebody else has it."""
     now = time.time() if now is None else now
     with store.writing():
         store.do("DELETE FROM leases WHERE who = ? AND call != ?", (who, call))

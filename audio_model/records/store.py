@@ -117,7 +117,7 @@ class Campaign:
 
 
 class CallStore(SqliteStore):
-    """A store of calls that is open; for one thread at a time."""
+    """An open store of calls. It is for one thread at a time."""
 
     format = FORMAT
     durability = Durability.LAST_SECONDS
@@ -161,7 +161,7 @@ class CallStore(SqliteStore):
             return self._db.execute(sql, values).fetchone()
 
     def do(self, sql: str, values: Sequence[object] = ()) -> sqlite3.Cursor:
-        """Change something; the cursor tells how many rows. Raises StoreError."""
+        """Run a change and return the cursor, which has the number of rows. Raises StoreError."""
         with self._errors():
             return self._db.execute(sql, values)
 

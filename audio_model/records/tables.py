@@ -14,7 +14,7 @@ _MOMENTS = ("first", "last")
 
 @dataclass(frozen=True)
 class Table:
-    """One figure."""
+    """A table of figures."""
 
     name: str
     """For the name of a file: ``by_segment``."""

@@ -35,7 +35,7 @@ days, numbers, and those of few values.
 
 
 def run(args: argparse.Namespace) -> int:
-    """Make the page; returns 0. Raises AudioModelError."""
+    """Make the page and return 0. Raises AudioModelError."""
     if suffix_of(args.output) != ".html":
         raise UsageError(f"the page's name must end in .html: {args.output}")
     results = Results.open(args.results, args.columns)

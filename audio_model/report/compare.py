@@ -56,7 +56,7 @@ class Shifts:
             self.sum_of_sizes += abs(new.score - old.score)
 
     def merge(self, other: "Shifts") -> None:
-        """Count what another one counted, too."""
+        """Add the counts of another."""
         self.joined += other.joined
         self.flips += other.flips
         self.scored += other.scored
@@ -71,12 +71,12 @@ class Shifts:
 
     @property
     def mean(self) -> float | None:
-        """Mean of new minus old; None without scores."""
+        """Return the mean of new minus old; None without scores."""
         return self.sum / self.scored if self.scored else None
 
     @property
     def mean_size(self) -> float | None:
-        """Mean of the shifts without their signs; None without scores."""
+        """Return the mean of the shifts without their signs; None without scores."""
         return self.sum_of_sizes / self.scored if self.scored else None
 
 
@@ -128,7 +128,7 @@ class Missing:
 
 @dataclass
 class Comparison:
-    """All that changed."""
+    """All changes between two results."""
 
     overall: Shifts = field(default_factory=Shifts)
     matrix: Counter[tuple[Outcome, Outcome]] = field(default_factory=Counter)
@@ -179,10 +179,10 @@ class Comparison:
 
 
 def compare(old: Iterable[Result], new: Iterable[Result]) -> Comparison:
-    """Join two results by path and channel, and count what changed; of all rows what drifted.
+    """Join two results by path and channel, count the changes, and measure the drift of all rows.
 
-    Rows that come in one order on both sides are joined as they are read. A row whose partner
-    comes later waits for it in memory.
+    Rows that come in one order on both sides are joined as they are read. A row whose partner comes
+    later waits for it in memory.
     """
     comparison = Comparison()
     watch = comparison.drift.watch

@@ -52,7 +52,7 @@ exit status:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Compare; returns the exit status. Raises AudioModelError."""
+    """Compare and return the exit status. Raises AudioModelError."""
     if args.output is not None and suffix_of(args.output) not in _OUTPUTS:
         raise UsageError(f"the output's name must end in .html or .json: {args.output}")
     for option, value in (("--max-flips", args.max_flips), ("--max-drift", args.max_drift)):

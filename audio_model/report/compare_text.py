@@ -98,7 +98,7 @@ def _drift(drift: Drift) -> list[str]:
 
 
 def gap_sides(gap: Gap) -> list[str]:
-    """Return what each side has: of a number its tenths and middle, of a kind its share."""
+    """Return both sides of a gap: a number's tenths and middle, or a kind's share."""
     of = gap.of
     if isinstance(of, Spread):
         return [

@@ -33,7 +33,7 @@ class Spread:
 
     @property
     def calls(self) -> tuple[int, int]:
-        """Calls of each side that have the number."""
+        """Return the calls of each side that have the number."""
         return self._counts[0].total(), self._counts[1].total()
 
     def quantile(self, side: int, share: float) -> float:
@@ -51,7 +51,7 @@ class Spread:
 
     @property
     def gap(self) -> float:
-        """The largest difference between the shares of both sides below a value."""
+        """Return the largest difference between the shares of both sides below a value."""
         n = self.calls
         most = below_old = below_new = 0.0
         for step in sorted({*self._counts[0], *self._counts[1]}):
@@ -62,7 +62,7 @@ class Spread:
 
 
 class Shares:
-    """What kind each call of both sides is of."""
+    """The kinds of the calls of both sides."""
 
     def __init__(self) -> None:
         self._counts: tuple[Counter[str], Counter[str]] = Counter(), Counter()
@@ -73,7 +73,7 @@ class Shares:
 
     @property
     def calls(self) -> tuple[int, int]:
-        """Calls of each side that are of a kind."""
+        """Return the calls of each side that have a kind."""
         return self._counts[0].total(), self._counts[1].total()
 
     def share(self, side: int, kind: str) -> float:
@@ -82,7 +82,7 @@ class Shares:
 
     @property
     def most_changed(self) -> str:
-        """The kind whose share has changed most; of equals the most frequent."""
+        """Return the kind whose share has changed most, and the most frequent one of equals."""
         every = self._counts[0] + self._counts[1]
 
         def rank(kind: str) -> tuple[float, int, str]:
@@ -93,7 +93,7 @@ class Shares:
 
     @property
     def gap(self) -> float:
-        """By how much that share has changed."""
+        """Return by how much that share has changed."""
         kind = self.most_changed
         return abs(self.share(1, kind) - self.share(0, kind))
 
@@ -110,7 +110,7 @@ class Gap:
 
     @property
     def is_drift(self) -> bool:
-        """Whether it is more than chance."""
+        """Return whether the gap is more than chance."""
         return self.size > self.chance
 
 

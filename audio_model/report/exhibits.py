@@ -58,7 +58,7 @@ class Exhibitor:
         self._raw_format = parse_raw_format(asked.get("raw"))
 
     def exhibit(self, result: Result) -> Exhibit:
-        """Read a recording and find its score over time. What fails is said, not raised."""
+        """Read a recording and find its score over time. An error becomes part of the exhibit."""
         seconds = min(result.seconds or self._detector.rule.max_seconds, MAX_SHOWN_SECONDS)
         path = from_folder(self._start, unescape(result.path))
         try:

@@ -148,7 +148,7 @@ class Records:
         return Match(Joined.FOUND, found[0][0], exact=exact)
 
     def take(self, match: Match, path: str) -> None:
-        """Note that a record was found for a recording."""
+        """Note that a recording has a record."""
         values = (match.record, _storable(path), match.exact)
         self._db.execute("INSERT OR IGNORE INTO taken VALUES (?, ?, ?)", values)
 

@@ -68,7 +68,7 @@ Row = dict[str, object]
 
 
 def run(args: argparse.Namespace) -> int:
-    """Join; returns the exit status. Raises AudioModelError."""
+    """Join and return the exit status. Raises AudioModelError."""
     if suffix_of(args.output) != ".csv":
         raise UsageError(f"the output's name must end in .csv: {printable(args.output)}")
     if not args.seconds >= 0:
@@ -131,7 +131,7 @@ def _load(
     columns: Mapping[str, str] | None,
     required: Sequence[str] = (),
 ) -> tuple[list[str], int]:
-    """Read call records; returns their columns, and how many rows could not be read.
+    """Read call records, and return their columns and how many rows could not be read.
 
     Raises ResultsError for a file that can't be read as a whole.
     """

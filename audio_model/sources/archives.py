@@ -49,7 +49,7 @@ class Member:
 
 
 class Archive(Protocol):
-    """An archive that is open. Everything may raise OSError."""
+    """An open archive. Everything may raise OSError."""
 
     def members(self) -> Iterator[Member]:
         """Yield the files in their order, without folders; a tar's as they are reached."""
@@ -58,11 +58,11 @@ class Archive(Protocol):
         """Open a member that can seek. ``place`` is as it was listed, if it was."""
 
     def close(self) -> None:
-        """Let go of it, and of the file that it was opened from."""
+        """Close the archive and its file."""
 
 
 def kind_of(path: str) -> str | None:
-    """ZIP or TAR, by a path's ending; None for the path of anything else."""
+    """Return ZIP or TAR, by a path's ending; None for any other path."""
     return next((kind for end, kind in _KINDS.items() if path.lower().endswith(end)), None)
 
 

@@ -34,7 +34,7 @@ _DAMAGE = (
 
 @contextmanager
 def damage_as_oserror() -> Iterator[None]:
-    """Turn what Python's archives and decompressors raise for damaged ones into OSError."""
+    """Turn errors of Python's archives and decompressors about damage into OSError."""
     try:
         yield
     except OSError as error:

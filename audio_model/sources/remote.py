@@ -98,7 +98,7 @@ def _s3_keys(store: Any, path: str) -> Iterator[str]:
 
 @contextmanager
 def _errors_naming(url: str, lacking: type[AudioError | UsageError] = UsageError) -> Iterator[None]:
-    """Turn whatever a store raises into errors of ours; ``lacking`` is for what isn't installed."""
+    """Turn a store's errors into ours. ``lacking`` is for a package that isn't installed."""
     try:
         yield
     except AudioError:

@@ -90,7 +90,7 @@ _SEPARATOR_LINE = re.compile(r'"?sep=(.)"?\r?\n?')
 def opened(path: str) -> Iterator[TextIO]:
     """Open a CSV file as text. Bytes of no known encoding become lone surrogates (PEP 383).
 
-    Raises NotATable for what is no text.
+    Raises NotATable for a file that is no text.
     """
     with _opened(path, encoding_of(_head(path))) as file:
         yield file

@@ -29,7 +29,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class DamagedRow:
-    """A row that can't be what it should be."""
+    """A row that can't be read."""
 
     file: str
     where: str

@@ -49,7 +49,7 @@ _ESCAPED = re.compile(r"\\x([0-9a-f]{2})|\\u(d[89a-f][0-9a-f]{2})")
 
 @dataclass(frozen=True)
 class Entry:
-    """One recording to score, or one thing among the inputs that cannot be."""
+    """One recording to score, or one of the inputs that can't be scored."""
 
     path: str
     carried: Mapping[str, object] = field(default_factory=dict)

@@ -41,7 +41,7 @@ _SHOWN_ITEMS = 5
 
 @dataclass(frozen=True)
 class Exhibits:
-    """Recordings that are shown for one reason."""
+    """The recordings that are shown for one reason."""
 
     readable: Sequence[Exhibit] = ()
     unreadable: Sequence[Exhibit] = ()
@@ -127,7 +127,7 @@ def _overview(summary: Summary) -> Element:
 
 
 def _labels(summary: Summary) -> Element | None:
-    """Return what the labels make of the verdicts; None without any."""
+    """Return the verdicts against the labels; None without labels."""
     if not summary.labels:
         return None
     tiles = []
