@@ -11,32 +11,35 @@ from audio_model.audio import Channel
 from audio_model.decision import KnownRecording, Reason, Verdict, VerdictKind
 from audio_model.times import iso
 
-RESULT_COLUMNS = (
-    "path",
-    "channel",
-    "verdict",
-    "score",
-    "logit",
-    "seconds",
-    "speech_seconds",
-    "decided_at",
-    "noise_db",
-    "snr_db",
-    "codec",
-    "reason",
-    "error",
-)
-KNOWN_COLUMNS = (
-    "known",
-    "known_name",
-    "known_offset",
-    "known_seconds",
-    "known_first_heard",
-    "known_last_heard",
-    "known_times_heard",
-    "known_repeated",
-)
+_RESULT: dict[str, type] = {
+    "path": str,
+    "channel": str,
+    "verdict": str,
+    "score": float,
+    "logit": float,
+    "seconds": float,
+    "speech_seconds": float,
+    "decided_at": float,
+    "noise_db": float,
+    "snr_db": float,
+    "codec": str,
+    "reason": str,
+    "error": str,
+}
+_KNOWN: dict[str, type] = {
+    "known": float,
+    "known_name": str,
+    "known_offset": float,
+    "known_seconds": float,
+    "known_first_heard": str,
+    "known_last_heard": str,
+    "known_times_heard": float,
+    "known_repeated": str,
+}
+RESULT_COLUMNS = tuple(_RESULT)
+KNOWN_COLUMNS = tuple(_KNOWN)
 """Columns of the known recording that a call repeats, behind the others where a store is asked."""
+NUMBER_COLUMNS = {name for name, kind in (_RESULT | _KNOWN).items() if kind is float}
 EVIDENCE_KEYS = ("curve", "voice", "strongest", "changes")
 
 Value = str | float | None

@@ -24,24 +24,11 @@ from audio_model.errors import OutputError, UsageError
 from audio_model.files import PARTIAL, PartialFile, target_of
 from audio_model.formats import suffix_of
 from audio_model.tables.cells import guarded
-from audio_model.tables.rows import Columns, Row, evidence_values, text_value
+from audio_model.tables.rows import NUMBER_COLUMNS, Columns, Row, evidence_values, text_value
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
 
-_NUMBERS = {
-    "score",
-    "logit",
-    "seconds",
-    "speech_seconds",
-    "decided_at",
-    "noise_db",
-    "snr_db",
-    "known",
-    "known_offset",
-    "known_seconds",
-    "known_times_heard",
-}
 _JSON = json.JSONEncoder(ensure_ascii=False, allow_nan=False)
 """Made once: json.dumps makes one for each row where anything is not its default."""
 
@@ -197,7 +184,10 @@ class ParquetWriter(_RowFile):
         sink = _ErrorKeepingSink(file)
         numbers, text = DataType.float64(), DataType.utf8()
         schema = Schema(
-            [Field(name, numbers if name in _NUMBERS else text) for name in self.columns.names]
+            [
+                Field(name, numbers if name in NUMBER_COLUMNS else text)
+                for name in self.columns.names
+            ]
         )
         arro3.io.write_parquet(
             RecordBatchReader.from_batches(schema, self._batches(schema, sink)),

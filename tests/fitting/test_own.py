@@ -38,7 +38,7 @@ def flagged(rule: DecisionRule, takes: list[Answer], budget: float) -> float:
     return float(np.mean([t.extreme_scores(rule)[1] >= point.recorded_at for t in takes]))
 
 
-@pytest.mark.parametrize("live_mean", [-2.0, -1.0, -0.3])
+@pytest.mark.parametrize("live_mean", [-2.0, -0.3])
 @pytest.mark.parametrize("n", [10, 40, 200])
 def test_the_budget_holds_in_expectation_wherever_the_line_lies(live_mean: float, n: int) -> None:
     rates = []

@@ -69,7 +69,7 @@ def test_a_folder_without_audio_says_so(here: Path) -> None:
 
 
 def test_a_very_deep_folder_is_walked(here: Path) -> None:
-    deep = Path("d", *["x"] * 1500)
+    deep = Path("d", *["x"] * 1100)
     parents = [*reversed(deep.parents), deep][1:]
     for parent in parents:
         parent.mkdir()
