@@ -22,6 +22,10 @@ from audio_model.known.recording import StoredRecording
 LEAST_EVIDENCE = 0.06
 """Seconds of evidence, about half of what gives even odds; what can't have so much isn't sought."""
 
+BESIDE = 1
+"""Codes about the alignments with hits within which a match must have the least evidence already:
+most hits are chance, and agree nowhere else."""
+
 NEAR = 6
 """Codes about the alignments with hits within which another speed is tried: three seconds drift by
 half of it at most on either side of their middle."""
@@ -59,6 +63,9 @@ def best_stretch(
         codes: the recording's, one each 80 ms. [shape=(recording.n_positions,)]
         alignments: the lowest and the highest at which there were hits.
     """
+    at_hits = Grid(heard, recording, codes, alignments[0] - BESIDE, alignments[1] + BESIDE)
+    if not len(at_hits.positions) or at_hits.at_speed(1.0).most_evidence < LEAST_EVIDENCE:
+        return NO_STRETCH
     low, high = alignments[0] - REACH, alignments[1] + REACH
     if high - low > MAX_BAND:
         middle = (low + high) // 2
