@@ -115,15 +115,51 @@ def test_calls_are_those_of_all_servers() -> None:
     uvloop.run(test())
 
 
-def test_limits_hold_for_all_servers_together(tmp_path: Path) -> None:
+@pytest.fixture
+def tenants(tmp_path: Path) -> list[str]:
+    """Flags for a tenant ``acme`` of one leg, whose token is its name."""
     for name in ("own", "acme"):
         (tmp_path / name).write_text(name)
-    tenants = tmp_path / "tenants.toml"
-    tenants.write_text(f'[acme]\ntoken_file = "{tmp_path}/acme"\nmax_legs = 1\n')
-    flags = ["--max-legs", "3", "--max-connections", "2", "--tenants", str(tenants)]
+    path = tmp_path / "tenants.toml"
+    path.write_text(f'[acme]\ntoken_file = "{tmp_path}/acme"\nmax_legs = 1\n')
+    return ["--tenants", str(path), "--token-file", str(tmp_path / "own")]
+
+
+def test_a_tenant_sees_its_own_calls_of_all_servers(tenants: list[str]) -> None:
+    async def test() -> None:
+        async with two(*tenants) as (first, second), aiohttp.ClientSession() as client:
+            url = first.url + "/v1/events?token=acme"
+            readers = [await client.get(url) for _ in range(6)]
+            async with asyncio.timeout(5):
+                for reader in readers:
+                    # It follows both of them once its id says so.
+                    await reader.content.readuntil(b",")
+            for n, server in enumerate((first, second)):
+                call(server, f"own-{n}", said=VerdictKind.LIVE)
+                call(server, "same", said=VerdictKind.LIVE)
+                call(server, f"acme-{n}", tenant="acme", said=VerdictKind.LIVE)
+            told = [b""] * len(readers)
+            async with asyncio.timeout(5):
+                for n, reader in enumerate(readers):
+                    while not (b"acme-0" in told[n] and b"acme-1" in told[n]):
+                        told[n] += await reader.content.readany()
+            assert all(b"own-" not in each and b'"same"' not in each for each in told)
+            _, body = await everywhere(first.url + "/v1/calls", "acme")
+            assert [each["call"] for each in body["calls"]] == ["acme-1", "acme-0"]
+            assert (await everywhere(first.url + "/v1/calls/same", "acme"))[0] == 404
+            assert (await everywhere(first.url + "/v1/calls/acme-0", "acme"))[0] == 200
+            assert (await everywhere(first.url + "/metrics", "acme"))[0] == 403
+            _, body = await everywhere(first.url + "/v1/calls", "own")
+            assert len(body["calls"]) == 5
+
+    uvloop.run(test())
+
+
+def test_limits_hold_for_all_servers_together(tenants: list[str]) -> None:
+    flags = ["--max-legs", "3", "--max-connections", "2", *tenants]
 
     async def test() -> None:
-        async with two(*flags, "--token-file", str(tmp_path / "own")) as (first, second):
+        async with two(*flags) as (first, second):
             acme = first.server.settings.access.tenants[0]
             calls = first.server.calls, second.server.calls
             terms = calls[0].terms.of(acme)
