@@ -43,7 +43,8 @@ class Listening:
         Given(
             values.switch,
             "",
-            "let other servers listen on the same ports: several processes, restarts without a gap",
+            "let other servers listen on the same ports: several processes, whose limits, calls, "
+            "events and metrics are one server's, and restarts without a gap",
         ),
     ] = False
     tls_certificate: Annotated[

@@ -14,6 +14,7 @@ the answer is then "unknown" with a reason: let such calls pass.
   GET  /v1/calls[/ID]        what was said of calls; /v1/events: as it happens (SSE)
   POST /v1/rtpengine         hear a call that passes through rtpengine
   GET  /v1/ranges/NUMBER     what to do with a number's calls; POST /v1/feedback: what one was
+  GET  /v1/campaigns         campaigns of recordings that run now
   GET  /healthz /readyz /metrics /openapi.json
 """
 
