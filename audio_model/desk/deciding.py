@@ -201,6 +201,7 @@ class Deciding:
         person = await self._access.program(request, Role.DECIDING)
         suffix = {
             "text/csv": ".csv",
+            "text/tab-separated-values": ".tsv",
             "application/jsonl": ".jsonl",
             "application/x-ndjson": ".jsonl",
         }.get(request.content_type)

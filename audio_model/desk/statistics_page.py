@@ -158,7 +158,9 @@ def _shown(table: Table) -> Iterable[tuple[Cell, ...]]:
     """Return the rows that the page shows: the latest periods first, the largest campaigns."""
     match table.columns[0]:
         case "period":
-            return reversed(table.rows)
+            # Most days have no marks: their rows stand in the CSV.
+            place = table.columns.index("marks") if "marks" in table.columns else None
+            return [row for row in reversed(table.rows) if place is None or row[place]]
         case "campaign":
             return table.rows[:MAX_ROWS]
         case _:
