@@ -2,7 +2,7 @@
 
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 
 from aiohttp import BodyPartReader, web
@@ -24,12 +24,14 @@ from audio_model.ranges.numbers import has_no_owner, holds_many_owners, normalis
 from audio_model.ranges.store import RangeStore
 from audio_model.ranges.tree import State
 from audio_model.records import deeds, exports, handsets, marks
-from audio_model.records.deeds import What
+from audio_model.records.deeds import Deed, What
 from audio_model.records.handsets import Taken
 from audio_model.records.people import Person, Role
 from audio_model.records.store import CallStore
 
 MAX_REASON = 500
+JUST_SECONDS = 30.0
+"""For which a page says what a person has just decided on it."""
 MAX_UPLOAD_BYTES = 16 * 1024 * 1024
 _CAMPAIGNS = 200
 _CHANGES = 200
@@ -68,7 +70,12 @@ class Deciding:
     async def _ranges(self, request: web.Request) -> web.Response:
         session = await self._access.session(request)
         now = await self._stores.ranges(_ranges_now)
-        return _html(ranges_page(self._view(session), now))
+        done = await self._just_done(session, _ACTS.values())
+        return _html(ranges_page(self._view(session), now, done))
+
+    async def _just_done(self, session: Session, whats: Collection[What]) -> Deed | None:
+        name, since = session.person.name, time.time() - JUST_SECONDS
+        return await self._stores.read(lambda store: deeds.latest(store, name, whats, since))
 
     async def _decide(self, request: web.Request) -> web.Response:
         session, fields = await self._access.form(request, Role.DECIDING)
@@ -143,7 +150,8 @@ class Deciding:
     async def _campaigns(self, request: web.Request) -> web.Response:
         session = await self._access.session(request)
         found = await self._stores.read(lambda store: store.campaigns(_CAMPAIGNS))
-        return _html(campaigns_page(self._view(session), found))
+        done = await self._just_done(session, (What.CAMPAIGN,))
+        return _html(campaigns_page(self._view(session), found, done))
 
     async def _mark_campaign(self, request: web.Request) -> web.Response:
         session, fields = await self._access.form(request, Role.DECIDING)

@@ -25,7 +25,7 @@ for (const form of document.forms) {
 addEventListener("pageshow", (event) => { if (event.persisted) location.reload(); });
 
 // What has just been done is spoken, and the next call is where the keyboard is.
-const done = document.querySelector("[role=status]");
+const done = document.querySelector("[role=status], [role=alert]");
 if (done) setTimeout(() => { document.getElementById("spoken").textContent = done.textContent; }, 300);
 if (document.querySelector(".answers")) document.querySelector(".call h2").focus({ preventScroll: true });
 

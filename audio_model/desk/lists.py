@@ -8,7 +8,6 @@ from audio_model.desk import layout
 from audio_model.desk.layout import View, button, field, form, hidden, percent, section, text
 from audio_model.errors import printable
 from audio_model.pages.markup import Child, Element, element
-from audio_model.pages.texts import Text
 from audio_model.ranges.breaker import Change, Policy
 from audio_model.ranges.describe import range_values
 from audio_model.ranges.numbers import holds_many_owners, is_too_wide
@@ -40,7 +39,7 @@ def handle(secret: str, prefix: str) -> str:
     return digest.hexdigest()[:_HANDLE_LENGTH]
 
 
-def ranges_page(view: View, now: RangesNow | None, message: Text | None = None) -> str:
+def ranges_page(view: View, now: RangesNow | None, done: Deed | None) -> str:
     """Return the page of open, warned and allowed ranges, with who decided and why."""
     title = text("ranges_title")
     if now is None:
@@ -53,8 +52,16 @@ def ranges_page(view: View, now: RangesNow | None, message: Text | None = None) 
     if view.may(Role.DECIDING):
         parts.append(_another(view))
     parts.append(section(text("changes"), _changes(view, now.changes)))
-    said = element("p", message, class_="message", role="status") if message else None
-    return layout.page(view, "ranges", title, said, *parts)
+    return layout.page(view, "ranges", title, _done(view, done), *parts)
+
+
+def _done(view: View, deed: Deed | None) -> Element | None:
+    """Return a message of what a person has just decided."""
+    if deed is None:
+        return None
+    name = view.path if deed.what is What.CAMPAIGN else view.number
+    said = text("just_done", what=text(f"did_{deed.what}"), about=name(deed.about))
+    return element("p", said, class_="message", role="status")
 
 
 def wide_page(view: View, prefix: str, fields: Mapping[str, str]) -> str:
@@ -188,7 +195,7 @@ def _changes(view: View, changes: Sequence[Change]) -> Element:
     return layout.table(text("changes"), head, rows, words=True)
 
 
-def campaigns_page(view: View, campaigns: Sequence[Campaign]) -> str:
+def campaigns_page(view: View, campaigns: Sequence[Campaign], done: Deed | None) -> str:
     """Return the page of the largest campaigns, and people's marks on them."""
     rows: list[list[Child]] = []
     for each in campaigns:
@@ -232,6 +239,7 @@ def campaigns_page(view: View, campaigns: Sequence[Campaign]) -> str:
         view,
         "campaigns",
         text("campaigns_title"),
+        _done(view, done),
         element("p", text("campaigns_about"), class_="about"),
         layout.table(text("campaigns_title"), head, rows),
     )

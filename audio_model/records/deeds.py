@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -88,6 +88,16 @@ def to_undo(store: CallStore, who: str) -> Deed | None:
 def of_number(store: CallStore, n: int) -> Deed | None:
     """Return a line of the log by its number; None if there is none."""
     row = store.one(f"SELECT {_COLUMNS} FROM deeds WHERE n = ?", (n,))
+    return None if row is None else _deed(row)
+
+
+def latest(store: CallStore, who: str, whats: Collection[What], since: float) -> Deed | None:
+    """Return the last of some kinds of things that a person did, if it was since a moment."""
+    row = store.one(
+        f"SELECT {_COLUMNS} FROM deeds WHERE who = ? AND time >= ? "
+        f"AND what IN ({', '.join('?' * len(whats))}) ORDER BY n DESC LIMIT 1",
+        (who, since, *(each.value for each in whats)),
+    )
     return None if row is None else _deed(row)
 
 

@@ -377,6 +377,7 @@ def test_a_range_is_opened_closed_and_allowed_with_a_reason_and_all_of_it_is_kep
         again = await send(client, "/ranges", act="open", typed="95213", reason="x")
         assert again.status == 409
         page = await (await client.get("/ranges")).text()
+        assert "Done: opened 95213." in page
         handle = re.search(r'name="range" value="(\w+)"', page)
         assert handle is not None and "95213" not in handle[0]
         closed = await send(client, "/ranges", act="close", range=handle[1], reason="a mistake")
@@ -457,6 +458,7 @@ def test_a_campaign_is_marked_for_all_its_calls(at: Places, detector: Detector) 
         assert (await send(client, "/campaigns/77/mark", **given)).status == 404
         for page in ("/campaigns", "/log"):
             assert ": a loan, again" in await (await client.get(page)).text()
+        assert "Done: said of a campaign" in await (await client.get("/campaigns")).text()
         table = await (await client.get("/statistics/by_period.csv?unit=day")).text()
         header, *rows = table.lstrip("\ufeff").splitlines()
         found = dict(zip(header.split(","), rows[-1].split(","), strict=True))

@@ -330,8 +330,9 @@ def test_a_store_of_before_cannot_block_who_has_no_breaker() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("live", [0.3, 0.5, 0.7, 0.9])
 @pytest.mark.parametrize("n", [300, 3000])
-def test_an_honest_line_keeps_to_the_budget_of_warnings(live: float, n: int) -> None:
-    """Count warnings a month of an allocation whose lines are heard live so often."""
+@pytest.mark.parametrize("wide", [False, True])
+def test_an_honest_line_keeps_to_the_budget_of_warnings(live: float, n: int, wide: bool) -> None:
+    """Count warnings a month of an allocation, or all of 952, whose lines are live so often."""
     months = 8
     changes = []
     rng = random.Random(1)
@@ -345,7 +346,8 @@ def test_an_honest_line_keeps_to_the_budget_of_warnings(live: float, n: int) -> 
             elif drawn < POLICY.test.rates.live_said_recorded + live:
                 said = Answer.LIVE
             moment = 1e9 + index * 30 * 86_400 / n
-            changes += into.hear(RangeCall(str(index), HONEST[index % 5], moment, said))
+            caller = f"952{rng.randrange(10**5):05d}" if wide else HONEST[index % 5]
+            changes += into.hear(RangeCall(str(index), caller, moment, said))
     warned = [change for change in changes if change.after is State.WARNED]
     assert len(warned) <= POLICY.warnings * months
     assert not [change for change in changes if change.after is State.OPEN]
