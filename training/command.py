@@ -17,7 +17,7 @@ def run_command(
     *,
     needs_config: bool = True,
 ) -> int:
-    """Parse ``RUN [--config FILE]`` and act; returns the exit status, 2 after an error."""
+    """Parse ``RUN [--config FILE]``, act, and return the exit status, 2 after an error."""
     parser = argparse.ArgumentParser(
         prog=f"python -m training.{name}",
         description=description,

@@ -21,7 +21,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class DataConfig:
-    """Paths are relative to the config file."""
+    """The data. Paths are relative to the config file."""
 
     manifests: tuple[Path, ...]
     """Read as one table; see :mod:`training.data.manifest`."""

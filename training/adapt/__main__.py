@@ -70,7 +70,7 @@ def adapt_run(given: Settings, run: Path) -> Adapted:
 
 
 def with_voice(calls: Calls, marks: Marks) -> Calls:
-    """Return the calls that hold voice enough for a verdict; the rest is left out of the marks.
+    """Return the calls with enough voice for a verdict. The others leave the marks.
 
     Raises UsageError if too few groups are left.
     """
@@ -85,7 +85,7 @@ def with_voice(calls: Calls, marks: Marks) -> Calls:
 
 
 def hear_unmet(network: Network, unmet: Manifest, seconds: float) -> list[Calls]:
-    """Hear clips that tell what is lost: as recorded, and through the matched channel.
+    """Hear clips that show what is lost, as recorded and matched. Raises AudioError.
 
     Raises AudioError.
     """

@@ -27,7 +27,7 @@ NAMES = ("live", "recorded")
 
 @dataclass(frozen=True)
 class Marks:
-    """The calls of a manifest that can be learnt from, and why others can't."""
+    """The calls of a manifest that can be learnt from, and the reasons against the others."""
 
     manifest: Manifest
     left_out: dict[str, str]
@@ -35,7 +35,7 @@ class Marks:
 
     @classmethod
     def of(cls, manifest: Manifest, unmet: Manifest | None) -> "Marks":
-        """Set aside what can't be read, may not teach, is repeated, or is in ``unmet``.
+        """Set aside calls that can't be read, may not teach, are repeated, or are in ``unmet``.
 
         Raises ManifestError for the same audio under both labels, and UsageError if nothing is
         left.
@@ -79,7 +79,7 @@ def check_enough(clips: Sequence[Clip]) -> None:
 
 
 class Calls:
-    """Labelled takes, their features, and what the old network says of them."""
+    """Labelled takes, their features, and the old network's answers."""
 
     def __init__(self, old: Network, takes: Sequence[Take]) -> None:
         """Listen to takes that have a label. ``old`` is the network that is adapted."""
@@ -122,7 +122,7 @@ class Calls:
         self._name()
 
     def features(self, depth: Depth) -> Tensor:
-        """Return what the frozen layers hand up, for every call; computed once."""
+        """Return the output of the frozen layers for every call, computed once."""
         if depth not in self._features:
             self._features[depth] = frozen(self.network, self.log_mel, depth)
         return self._features[depth]
@@ -131,7 +131,7 @@ class Calls:
     def heard_by(
         self, network: Network, depth: Depth, chosen: Sequence[int] | None = None
     ) -> list[HeardTake]:
-        """Return what another network, the same below a depth, says of some calls or of all."""
+        """Return the answers of a network with the same frozen layers to some calls, or to all."""
         answers = []
         features = self.features(depth)
         chosen = range(len(self)) if chosen is None else chosen

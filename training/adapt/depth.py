@@ -28,7 +28,7 @@ class Depth(StrEnum):
         }[self]
 
     def parameters(self, network: Network) -> list[nn.Parameter]:
-        """Return what learns."""
+        """Return the parameters that learn."""
         if self is Depth.HEAD:
             return list(network.head.parameters())
         layers = network.layers[self.first_layer(network) :]

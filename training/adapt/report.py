@@ -19,7 +19,7 @@ DRAWS = 200
 
 
 def figures(came: Adapted, calls: Calls, marks: Marks) -> Figures:
-    """Return all that is reported, as plain data."""
+    """Return all figures of the report, as plain data."""
     of_chosen = came.trials[came.chosen]
     return {
         "adapted": came.is_new,

@@ -67,7 +67,7 @@ def audit_run(settings: Config, run: Path, takes_each: int = TAKES_EACH, draws: 
 
 
 def changes_figures(ours: Ours, takes: Sequence[Take]) -> Figures:
-    """Return what each change, and playback, does to verdicts and scores of whole clips."""
+    """Return the effect of each change, and of playback, on verdicts and scores of clips."""
     before = ours.hear(takes)
     changes = tqdm((CHANGES | {"playback": played_back}).items(), desc="changes", disable=None)
     effects = {

@@ -90,7 +90,10 @@ BUILDERS = {
 
 
 def build(engine: Engine, folder: Folder, n_clips: int, *, seed: int = SEED) -> int:
-    """Make the clips that are drawn and not there yet; how many they were. Raises CorpusError."""
+    """Make the drawn clips that are not there yet, and return how many they were.
+
+    Raises CorpusError.
+    """
     drawn = draw(engine, n_clips, seed)
     missing = [reading for reading in drawn if reading.path not in folder.made]
     folder.describe(engine)

@@ -21,7 +21,7 @@ VOICE = Voice(
 
 
 class Hibari(Engine):
-    """Raises CorpusError if the package is missing."""
+    """The engine Hibari. Raises CorpusError if the package is missing."""
 
     voices = (VOICE,)
     speeds = (0.8, 1.35)

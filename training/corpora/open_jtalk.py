@@ -21,7 +21,7 @@ VOICE = Voice(
 
 
 class OpenJTalk(Engine):
-    """Raises CorpusError if the package is missing."""
+    """The engine Open JTalk. Raises CorpusError if the package is missing."""
 
     voices = (VOICE,)
     speeds = (0.85, 1.25)

@@ -25,7 +25,7 @@ VOICES = tuple(
 
 
 class Pico(Engine):
-    """Raises CorpusError if the package is missing."""
+    """The engine SVOX Pico. Raises CorpusError if the package is missing."""
 
     voices = VOICES
     speeds = (0.8, 1.25)

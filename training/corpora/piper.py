@@ -25,7 +25,7 @@ VOICE = Voice(
 
 
 class Piper(Engine):
-    """Raises CorpusError if a package is missing."""
+    """The engine Piper. Raises CorpusError if a package is missing."""
 
     voices = (VOICE,)
     speeds = (0.85, 1.25)

@@ -183,9 +183,9 @@ def read_prompt(file: Path) -> tuple[Samples, int]:
 
 
 def spectrum(clip: Samples) -> NDArray[np.complex128]:
-    """Transform of how the loudness changes, of unit energy, twice as long as any clip.
+    """Return the transform of the loudness's changes, of unit energy, twice as long as any clip.
 
-    Silence does not change, so that trimming it moves the curve and leaves it alike.
+    Silence does not change, so trimming it moves the curve and leaves its shape.
     """
     hops = clip[: len(clip) // HOP_SAMPLES * HOP_SAMPLES].reshape(-1, HOP_SAMPLES)
     loudness = np.sqrt(np.mean(np.square(hops, dtype=np.float64), axis=1))

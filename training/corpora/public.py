@@ -128,7 +128,7 @@ def fetched(name: str, corpus: PublicCorpus, downloads: Path) -> tuple[Path, lis
 
 
 def rows(name: str, corpus: PublicCorpus, folder: Path, files: Iterable[Path]) -> list[Row]:
-    """Return what the manifest says of each file, in an order that no name decides.
+    """Return the manifest's row for each file, in an order that no name decides.
 
     Names of clips, and of what tells a speaker in a file's name, are digests: they carry neither a
     person's number nor the order of the originals.
@@ -159,7 +159,7 @@ def rows(name: str, corpus: PublicCorpus, folder: Path, files: Iterable[Path]) -
 
 
 def _speakers(table: Path) -> Iterator[tuple[str, str]]:
-    """Yield the name of a file and who speaks in it. Raises CorpusError."""
+    """Yield the name of each file with its speaker. Raises CorpusError."""
     with table.open(encoding="utf-8", newline="") as lines:
         rows = csv.DictReader(lines, delimiter="\t", quoting=csv.QUOTE_NONE)
         if not {"path", "client_id"} <= set(rows.fieldnames or ()):
@@ -169,7 +169,7 @@ def _speakers(table: Path) -> Iterator[tuple[str, str]]:
 
 
 def _found(pattern: str, path: str) -> str:
-    """Return what a pattern's parentheses hold of a path; a pattern without any is the answer."""
+    """Return the part of a path in a pattern's parentheses. A pattern without any is the answer."""
     if "(" not in pattern:
         return pattern
     match = re.search(pattern, path)
@@ -212,9 +212,9 @@ def cut(file: Path, corpus: PublicCorpus) -> Samples:
 
 
 def build(name: str, corpus: PublicCorpus, folder: Folder, downloads: Path) -> tuple[int, int]:
-    """Make a corpus's clips that are not there yet; how many, and how many files have none.
+    """Make a corpus's missing clips. Returns how many, and how many files have none.
 
-    Raises CorpusError if the originals can't be had.
+    Raises CorpusError if the originals can't be fetched.
     """
     originals, files = fetched(name, corpus, downloads)
     made = left_out = 0
@@ -247,7 +247,7 @@ def _about(name: str, corpus: PublicCorpus) -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Build the corpora that are asked for; returns the exit status, 2 after an error."""
+    """Build the corpora and return the exit status, 2 after an error."""
     corpora = load()
     parser = argparse.ArgumentParser(prog="python -m training.corpora.public", description=__doc__)
     parser.add_argument("--output", type=Path, default=Path("data/public"), metavar="DIR")
