@@ -140,6 +140,7 @@ class Server:
         )
         self._listener: asyncio.Server | None = None
         self._audiosocket: AudioSocketServer | None = None
+        self._siprec: SiprecServer | None = None
         self._others: list[_Closing] = []
         self._ami: Ami | None = None
         self._ari: Ari | None = None
@@ -239,6 +240,8 @@ class Server:
             self._listener.close()
         if self._audiosocket is not None:
             self._audiosocket.stop_listening()
+        if self._siprec is not None:
+            await self._siprec.stop_listening()
         # Whoever has connected is to be served: a handshake comes within this time or not at all.
         await asyncio.sleep(HANDSHAKE_SECONDS)
 
@@ -281,9 +284,15 @@ class Server:
             self.api.rtpengine.watch()
             self._others.append(self.api.rtpengine)
         if (where := protocols.siprec) is not None:
-            siprec = await SiprecServer.start(self.calls, ports, where.host, where.port)
-            self._others.append(siprec)
-            self.addresses.append(f"sip://{Address(where.host, siprec.port)}")
+            self._siprec = await SiprecServer.start(
+                self.calls,
+                ports,
+                where.host,
+                where.port,
+                reuse_port=self.settings.listening.reuse_port,
+            )
+            self._others.append(self._siprec)
+            self.addresses.append(f"sip://{Address(where.host, self._siprec.port)}")
 
     def _parts(self) -> Parts:
         """Return the parts that this server uses, and whether each works."""

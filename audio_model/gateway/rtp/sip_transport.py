@@ -45,7 +45,7 @@ class UdpListener(asyncio.DatagramProtocol):
         self._transport: asyncio.DatagramTransport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Keep the transport."""
+        """Send by this transport from now on."""
         self._transport = cast(asyncio.DatagramTransport, transport)
 
     def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
@@ -160,18 +160,18 @@ class _Connection(asyncio.Protocol):
             self._transport.write(reply)
 
 
-def bind(host: str, port: int) -> tuple[socket.socket, socket.socket]:
+def bind(host: str, port: int, *, reuse_port: bool = False) -> tuple[socket.socket, socket.socket]:
     """Return a UDP and a listening TCP socket of the same port. Raises OSError.
 
-    ``port`` 0 takes what the system gives.
+    ``port`` 0 takes what the system gives. ``reuse_port`` lets other processes have the port, too.
     """
     # The number that the system gives for one may be taken for the other.
     for _ in range(_TRIES if port == 0 else 1):
         opened: list[socket.socket] = []
         try:
-            tcp = _bound(socket.SOCK_STREAM, host, port)
+            tcp = _bound(socket.SOCK_STREAM, host, port, reuse_port)
             opened.append(tcp)
-            udp = _bound(socket.SOCK_DGRAM, host, tcp.getsockname()[1])
+            udp = _bound(socket.SOCK_DGRAM, host, tcp.getsockname()[1], reuse_port)
         except OSError as error:
             failure = error
             for each in opened:
@@ -181,11 +181,13 @@ def bind(host: str, port: int) -> tuple[socket.socket, socket.socket]:
     raise failure
 
 
-def _bound(kind: socket.SocketKind, host: str, port: int) -> socket.socket:
+def _bound(kind: socket.SocketKind, host: str, port: int, reuse_port: bool) -> socket.socket:
     opened = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, kind)
     try:
         if kind is socket.SOCK_STREAM:
             opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if reuse_port:
+            opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         opened.bind((host, port))
         opened.setblocking(False)
     except OSError:

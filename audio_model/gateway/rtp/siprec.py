@@ -50,35 +50,56 @@ class SiprecServer:
         self._timers: dict[_Key, asyncio.TimerHandle] = {}
         self._peers: dict[_Key, Peer] = {}
         self._tcp_connections = TcpListener(self._handle)
+        self._udp_listener = UdpListener(self._handle)
         self._udp: asyncio.BaseTransport | None = None
         self._tcp: asyncio.Server | None = None
 
     @classmethod
     async def start(
-        cls, calls: Calls, ports: RtpPorts, host: str, port: int = 5060
+        cls,
+        calls: Calls,
+        ports: RtpPorts,
+        host: str,
+        port: int = 5060,
+        *,
+        reuse_port: bool = False,
     ) -> "SiprecServer":
         """Begin to listen.
 
         Args:
             ports: where recording clients are to send their streams.
             host, port: address for SIP; port 0 takes what the system gives.
+            reuse_port: whether other servers may listen there, too. A client's requests go to one
+                of them for as long as it sends from the same port.
 
         Raises UsageError if the address can't be bound.
         """
         try:
             ip_address(host)
-            udp, tcp = bind(host, port)
+            udp, tcp = bind(host, port, reuse_port=reuse_port)
         except ValueError:
             raise UsageError(f"SIP needs an IP address, not {host!r}") from None
         except OSError as error:
             raise UsageError(f"SIP at {host}:{port}: {error.strerror or error}") from error
         server = cls(calls, ports, host, udp.getsockname()[1])
         loop = asyncio.get_running_loop()
-        server._udp, _ = await loop.create_datagram_endpoint(
-            lambda: UdpListener(server._handle), sock=udp
-        )
+        server._udp, _ = await loop.create_datagram_endpoint(lambda: server._udp_listener, sock=udp)
         server._tcp = await loop.create_server(server._tcp_connections, sock=tcp)
         return server
+
+    async def stop_listening(self) -> None:
+        """Leave new sessions to other servers on the same port.
+
+        What those of this one are still sent over UDP comes from another port.
+        """
+        shared = self._udp
+        self._udp, _ = await asyncio.get_running_loop().create_datagram_endpoint(
+            lambda: self._udp_listener, local_addr=(self.host, 0)
+        )
+        if shared is not None:
+            shared.close()
+        if self._tcp is not None:
+            self._tcp.close()
 
     async def close(self) -> None:
         """End every session, with a BYE to its client, and answer its legs."""

@@ -134,6 +134,40 @@ def _only(calls: FakeCalls) -> FakeCall:
     return call
 
 
+def test_a_port_is_shared_and_left_to_the_others() -> None:
+    """As a restart without a gap does it."""
+    calls = FakeCalls(), FakeCalls()
+
+    async def run() -> None:
+        ports = RtpPorts(LOCAL, 0, 0)
+        old = await SiprecServer.start(cast(Calls, calls[0]), ports, LOCAL, 0, reuse_port=True)
+        first = Client(old)
+        first.socket.bind((LOCAL, 0))
+        # Not connected: what is sent from another port arrives as well.
+        first.socket.sendto(first.request(body=BODY), (LOCAL, old.port))
+        assert sip.parse(await first.receive()).status == 200
+        new = await SiprecServer.start(
+            cast(Calls, calls[1]), ports, LOCAL, old.port, reuse_port=True
+        )
+        with pytest.raises(UsageError, match="in use"):
+            await SiprecServer.start(cast(Calls, calls[1]), ports, LOCAL, old.port)
+        await old.stop_listening()
+        for n, transport in enumerate(["UDP", "TCP"] * 8):
+            client = Client(new, transport)
+            await client.connect()
+            assert (await client.begin(call_id=f"later-{n}")).status == 200
+            client.socket.close()
+        assert (len(calls[0].opened), len(calls[1].opened)) == (1, 16)
+        await old.close()
+        bye = sip.parse(await first.receive())
+        assert (bye.method, bye.call_id) == ("BYE", "call-1")
+        await new.close()
+        first.socket.close()
+        await asyncio.sleep(0.01)
+
+    uvloop.run(run())
+
+
 @pytest.mark.parametrize("transport", ["UDP", "TCP"])
 def test_the_streams_become_the_parties_legs(transport: str) -> None:
     async def scenario(client: Client, calls: FakeCalls) -> None:
