@@ -2,7 +2,7 @@
 
 Lines are made of corpora of the config's ``unmet`` manifest, in the matched channel. The rule that
 each line begins from is fitted to the other corpora alone, as the shipped one is to all: the line
-is as new to it as to the network. Marks are drawn by whole groups, half of each class; calls of
+is as new to it as to the network. Marks are drawn by whole groups; calls of
 groups that were not drawn judge. Every draw is in the JSON, the table has their means. The guard is
 asked in the first draws.
 
@@ -24,17 +24,19 @@ from audio_model.decision import sigmoid
 from audio_model.errors import UsageError
 from audio_model.files import write_whole
 from audio_model.fitting import metrics
+from audio_model.fitting.calibration import fit_calibration
 from audio_model.fitting.own import beliefs, group_weights, tune_rule
 from audio_model.fitting.rule import fit_rule
 from audio_model.fitting.student import rate_interval
-from audio_model.line.guard import conditions
+from audio_model.line.guard import conditions, without_contradicted
 from audio_model.line.judge import Judged, cross_judge, figures_of, judge, least_ece, log_loss
 from audio_model.line.marks import MIN_GROUPS
 from audio_model.rule import DecisionRule, OperatingPoint
 from training import checkpoint, config
 from training.checkpoint import CHECKPOINT
+from training.config import Config
 from training.data import manifest
-from training.evaluation.answers import FILE_NAME, MAIN_CONDITIONS, identity_in, load
+from training.evaluation.answers import FILE_NAME, MAIN_CONDITIONS, Answers, identity_in, load
 from training.evaluation.infer import HeardTake
 
 TELEPHONE = ("getgoing", "hyke", "csvd_whatsapp_calls")
@@ -55,10 +57,17 @@ LINES = {
     ),
 }
 """Corpora of each line: two of telephones with prompts or synthesis, one in another language."""
-MARKS = (10, 30, 100, 200)
+MARKS = {
+    "10": (5, 5),
+    "30": (15, 15),
+    "100": (50, 50),
+    "200": (100, 100),
+    "up to 125 + 12": (125, 12),
+}
+"""Live calls and recordings that are drawn, by what a row is called."""
 BUDGET = 0.01
 DRAWS = 20
-GUARDED = 3
+GUARDED = 5
 """Draws in which the guard is asked: it judges each tenth by the other nine."""
 MOST_DRAWN = 2 / 3
 """Share of a class's groups that may be marked, so that some are left to judge."""
@@ -67,11 +76,14 @@ HIGHER_IS_WORSE = {"log_loss": True, "ece": True, "flagged": True, "caught": Fal
 
 @dataclass(frozen=True)
 class Draw:
-    """One draw of marks: figures of the calls left over, before and after."""
+    """One draw of marks: figures of the calls left over, before and after tuning."""
 
     before: dict[str, float]
     after: dict[str, float]
     least_ece: float
+    """Calibration error that a perfect score of the calls left over shows by chance."""
+    fitted_ece: float
+    """Calibration error of scores whose calibration was fitted to the very calls left over."""
     guard: bool | None
     """None where it was not asked."""
     marks: int
@@ -96,11 +108,11 @@ def with_budget(rule: DecisionRule, budget: float) -> DecisionRule:
 
 
 def draw_marks(
-    takes: Sequence[HeardTake], n: int, rng: Generator
+    takes: Sequence[HeardTake], sizes: tuple[int, int], rng: Generator
 ) -> tuple[list[HeardTake], list[HeardTake]]:
-    """Draw marks by whole groups, half of each class; the marks, and calls of other groups."""
+    """Draw marks of each class by whole groups; the marks, and calls of other groups."""
     marks: list[HeardTake] = []
-    for label in (0, 1):
+    for label, size in enumerate(sizes):
         groups: dict[str, list[HeardTake]] = defaultdict(list)
         for take in takes:
             if take.label == label:
@@ -109,9 +121,9 @@ def draw_marks(
         rng.shuffle(order)
         drawn: list[HeardTake] = []
         for number, group in enumerate(order):
-            if len(drawn) >= n // 2 or number >= len(order) * MOST_DRAWN:
+            if len(drawn) >= size or number >= len(order) * MOST_DRAWN:
                 break
-            drawn += groups[group][: n // 2 - len(drawn)]
+            drawn += groups[group][: size - len(drawn)]
         marks += drawn
     used = {take.group for take in marks}
     return marks, [take for take in takes if take.group not in used]
@@ -149,11 +161,15 @@ def measured(takes: Sequence[HeardTake], judged: Judged) -> tuple[dict[str, floa
 
 
 def tried(
-    takes: Sequence[HeardTake], before: DecisionRule, n: int, wrong: float, seed: int
+    takes: Sequence[HeardTake],
+    before: DecisionRule,
+    sizes: tuple[int, int],
+    wrong: float,
+    seed: int,
 ) -> Draw | None:
     """Tune to one draw of marks and judge the rest; None if too few calls are left."""
-    rng = np.random.default_rng([seed, n])
-    marks, rest = draw_marks(takes, n, rng)
+    rng = np.random.default_rng([seed, sum(sizes)])
+    marks, rest = draw_marks(takes, sizes, rng)
     if min(sum(take.label == label for take in rest) for label in (0, 1)) < 20:
         return None
     marks = weighted(with_wrong(marks, wrong, rng) if wrong else marks)
@@ -161,9 +177,11 @@ def tried(
     rule = tune_rule(marks, before)
     old, _ = measured(rest, judge(rest, before, BUDGET))
     new, least = measured(rest, judge(rest, rule, BUDGET))
+    of_rest = replace(rule, calibration=fit_calibration(rest, before.calibration))
+    fitted, _ = measured(rest, judge(rest, of_rest, BUDGET))
     guard = guarded(marks, before) if seed < GUARDED else None
     callers = len({take.group for take in rest if take.label == 0})
-    return Draw(old, new, least, guard, len(marks), callers)
+    return Draw(old, new, least, fitted["ece"], guard, len(marks), callers)
 
 
 def guarded(marks: Sequence[HeardTake], before: DecisionRule) -> bool:
@@ -176,20 +194,22 @@ def guarded(marks: Sequence[HeardTake], before: DecisionRule) -> bool:
         "after": cross_judge(marks, before, BUDGET),
     }
     live, recorded = groups
-    told = conditions(figures_of(marks, sides, 200), BUDGET, (len(live), len(recorded)))
+    change = without_contradicted(marks, sides, 200)
+    told = conditions(figures_of(marks, sides, 200), change, BUDGET, (len(live), len(recorded)))
     return all(each.holds for each in told)
 
 
 def table(results: dict[str, list[Draw]]) -> str:
     """Return the means over draws as a table in Markdown."""
     head = [
-        "line, marks", "log loss", "ECE", "a perfect score's", "live flagged (95 % of one draw)",
+        "line, marks", "log loss", "ECE", "a perfect score's",
+        "fitted to the judges", "live flagged (95 % of one draw)",
         "recordings caught", "draws with a worse log loss", "guard lets through",
     ]  # fmt: skip
     rows = [head, ["---"] * len(head)]
     for name, draws in results.items():
         if not draws:
-            rows.append([name, "too few calls are left to judge", *[""] * 6])
+            rows.append([name, "too few calls are left to judge", *[""] * (len(head) - 2)])
             continue
         mean = {
             key: [float(np.mean([getattr(d, side)[key] for d in draws])) for side in SIDES]
@@ -205,6 +225,7 @@ def table(results: dict[str, list[Draw]]) -> str:
             f"{mean['log_loss'][0]:.3f} → {mean['log_loss'][1]:.3f} "
             f"({change.mean():+.3f} ± {1.96 * change.std(ddof=1) / len(draws) ** 0.5:.3f})",
             _arrow(mean["ece"]), f"{100 * np.mean([d.least_ece for d in draws]):.1f} %",
+            f"{100 * np.mean([d.fitted_ece for d in draws]):.1f} %",
             f"{_arrow(mean['flagged'])} ({100 * low:.1f} to {100 * high:.1f} %)",
             _arrow(mean["caught"]), f"{worse} of {len(draws)}",
             f"{sum(asked)} of {len(asked)}",
@@ -219,6 +240,21 @@ def _arrow(pair: Sequence[float]) -> str:
     return f"{100 * pair[0]:.1f} → {100 * pair[1]:.1f} %"
 
 
+def read_answers(path: Path, run: Path) -> tuple[Config, Answers]:
+    """Return a run's config, and its network's answers to the clips of ``unmet``.
+
+    Raises AudioModelError if the config has no such clips or the run no such answers.
+    """
+    settings = config.load(path)
+    if settings.unmet.manifest is None:
+        raise UsageError(f"{path}: lines are made of [unmet], and it has none")
+    trained = checkpoint.load(run / CHECKPOINT)
+    file = run / FILE_NAME
+    if trained.weights_hash not in (identity_in(file) or ""):
+        raise UsageError(f"{file}: no answers of these weights; training.evaluate gives them")
+    return settings, load(file, manifest.load(settings.unmet.manifest).clips)
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Measure and print; returns the exit status."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.tune", description=__doc__)
@@ -227,14 +263,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--draws", type=int, default=DRAWS)
     parser.add_argument("--output", type=Path, help="every draw, as JSON")
     args = parser.parse_args(arguments)
-    settings = config.load(args.config)
-    if settings.unmet.manifest is None:
-        raise UsageError(f"{args.config}: lines are made of [unmet], and it has none")
-    trained = checkpoint.load(args.run / CHECKPOINT)
-    file = args.run / FILE_NAME
-    if trained.weights_hash not in (identity_in(file) or ""):
-        raise UsageError(f"{file}: no answers of these weights; training.evaluate gives them")
-    answers = load(file, manifest.load(settings.unmet.manifest).clips)
+    settings, answers = read_answers(args.config, args.run)
     main_takes = [take for take in answers.of(*MAIN_CONDITIONS) if len(take.steps)]
     matched = [take for take in answers.of("matched") if len(take.steps)]
     results: dict[str, list[Draw]] = {}
@@ -243,9 +272,9 @@ def main(arguments: list[str] | None = None) -> int:
         before = with_budget(fit_rule(others, settings.calibration), BUDGET)
         takes = [take for take in matched if take.clip.corpus in corpora]
         for wrong in (0.0, 0.1):
-            for n in MARKS:
-                name = f"{line}, {n}" + (f", {wrong:.0%} of them wrong" if wrong else "")
-                draws = [tried(takes, before, n, wrong, seed) for seed in range(args.draws)]
+            for marked, sizes in MARKS.items():
+                name = f"{line}, {marked}" + (f", {wrong:.0%} of them wrong" if wrong else "")
+                draws = [tried(takes, before, sizes, wrong, seed) for seed in range(args.draws)]
                 results[name] = [draw for draw in draws if draw is not None]
                 print(name, file=sys.stderr)
     print(table(results))

@@ -22,12 +22,12 @@ from audio_model.fitting.student import beyond, student_quantile
 CALLERS_FOR_MEAN = 2.0
 """Own callers that count as much as all others do for a line's mean.
 
-Means of lines lie 0.5 apart where callers of one lie 0.9 apart (standard deviations of the corpora
-that ``python -m benchmarks.tune`` makes lines of)."""
+Means of corpora lie 0.5 apart where callers of one lie 1.1 apart (standard deviations, of
+``python -m benchmarks.priors``): five callers. Fewer are taken, for only four corpora tell that."""
 CALLERS_FOR_SPREAD = 8.0
 """The same for the spread within a line."""
 LEAST_SPREAD = 1.0
-"""Standard deviation below which a few operating points are not believed. Single corpora have 0.8
+"""Standard deviation below which a few operating points are not believed. Single corpora have 0.9
 to 1.3; points of a mixture of them lie closer together in its tail."""
 
 

@@ -1,12 +1,13 @@
 """The folder of a line: the model in use, those before it, and a line of a log for each change.
 
-============== =====================================================================
-model.onnx      what ``serve`` and ``score`` are given
-previous/       models that were replaced, by number
-candidate.onnx  what was tuned last, replaced or not
-report.txt      what was said of it, and ``report.json`` with the same figures
-log.jsonl       a line for each renewal and each roll back
-============== =====================================================================
+================ ===================================================================
+model.onnx       what ``serve`` and ``score`` are given
+previous/        models that were replaced, by number
+candidate.onnx   what was tuned last, replaced or not
+rolled-back.onnx what a roll back put aside; it returns only with other marks
+report.txt       what was said of the last renewal, ``report.json`` the same figures
+log.jsonl        a line for each renewal and each roll back
+================ ===================================================================
 """
 
 import json
@@ -25,6 +26,7 @@ class LineFolder:
         self.path = Path(path)
         self.model = self.path / "model.onnx"
         self.candidate = self.path / "candidate.onnx"
+        self.rolled_back = self.path / "rolled-back.onnx"
 
     def begin(self, model: Path) -> None:
         """Make the folder with a model in use, unless it has one. Raises OutputError."""
@@ -49,16 +51,22 @@ class LineFolder:
     def roll_back(self) -> Path:
         """Put the model before the present one in use again; returns where the latter is kept.
 
-        Raises UsageError if there is none, OutputError if it can't be written.
+        A model that is the present one is none: a renewal that was killed had kept it and not
+        replaced it yet. Raises UsageError if there is none, OutputError if it can't be written.
         """
-        previous = self._previous()
+        previous, present = self._previous(), _read(self.model)
+        while previous and _read(previous[-1]) == present:
+            previous.pop().unlink()
         if not previous:
             raise UsageError(f"{printable(self.path)} holds no model to roll back to")
-        kept = self.path / "rolled-back.onnx"
-        write_bytes(kept, _read(self.model))
+        write_bytes(self.rolled_back, present)
         write_bytes(self.model, _read(previous[-1]))
         previous[-1].unlink()
-        return kept
+        return self.rolled_back
+
+    def was_rolled_back(self) -> bool:
+        """Whether the candidate is the model that was rolled back last. Raises OutputError."""
+        return self.rolled_back.exists() and _read(self.rolled_back) == _read(self.candidate)
 
     def report(self, text: str, values: dict[str, object]) -> None:
         """Write the report on the last renewal. Raises OutputError."""

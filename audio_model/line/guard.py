@@ -1,9 +1,12 @@
 """Decide whether a new rule may replace the one in use, by what its figures prove."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from audio_model.line.judge import CHANGE, Figure
+import numpy as np
+
+from audio_model.fitting.answer import Answer
+from audio_model.line.judge import CHANGE, DRAWS, Figure, Judged, figures_of, most_contradicted
 
 Figures = Mapping[str, Mapping[str, Figure]]
 
@@ -20,15 +23,28 @@ MIN_GROUPS = 10
 """Groups of a class from which on a bootstrap over them is to be trusted."""
 
 
-def conditions(figures: Figures, budget: float, groups: tuple[int, int]) -> list[Condition]:
+def without_contradicted(
+    answers: Sequence[Answer], sides: Mapping[str, Judged], draws: int = DRAWS
+) -> Figure:
+    """Return the change of the log loss without the tenth of the groups that scores contradict."""
+    kept = np.delete(np.arange(len(answers)), most_contradicted(answers, sides))
+    of_kept = {name: judged.some(kept) for name, judged in sides.items()}
+    figures = figures_of([answers[n] for n in kept.tolist()], of_kept, draws, ("log_loss",))
+    return figures["log_loss"][CHANGE]
+
+
+def conditions(
+    figures: Figures, uncontradicted: Figure, budget: float, groups: tuple[int, int]
+) -> list[Condition]:
     """Return what must hold for a new rule to replace the old one.
 
-    Scores must be better with confidence, so that few marks replace nothing. The false-alarm budget
-    must be credible. Recordings must not be lost, unless the old rule caught them outside its
-    budget.
+    Scores must be better with confidence, so that few marks replace nothing, and not for the sake
+    of marks that may be wrong. The false-alarm budget must be credible. Recordings must not be
+    lost, unless the old rule caught them outside its budget.
 
     Args:
         figures: of calls that were held out.
+        uncontradicted: what :func:`without_contradicted` gives.
         budget: share of live callers who may be called recorded.
         groups: how many of live callers and of recordings there are.
     """
@@ -42,6 +58,11 @@ def conditions(figures: Figures, budget: float, groups: tuple[int, int]) -> list
             min(groups) >= MIN_GROUPS,
         ),
         Condition(f"scores are better with confidence: log loss {_signed(loss)}", loss["high"] < 0),
+        Condition(
+            "so they are without the tenth of the sources that they contradict most, whose marks "
+            f"may be wrong: log loss {_signed(uncontradicted)}",
+            uncontradicted["high"] < 0,
+        ),
         Condition(
             f"live callers flagged agree with the budget of {budget:.2%}: "
             f"{_rate(flagged['after'])}",

@@ -4,9 +4,11 @@ No call is judged by a rule that it helped to choose: groups are dealt to parts,
 judged by the rule that the others chose. Groups count alike within a class.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+import math
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +20,8 @@ from audio_model.fitting.own import tune_rule
 from audio_model.fitting.student import rate_interval
 from audio_model.rule import DecisionRule, OperatingPoint
 
+CONTRADICTED = 0.1
+"""Share of the groups of which the scores contradict the marks most: so many may be wrong."""
 MOST_PARTS = 10
 DRAWS = 500
 
@@ -38,6 +42,10 @@ class Judged:
     """Whether ``recorded`` was said at any moment."""
     live: NDArray[np.bool_]
     """Whether ``live`` was said at any moment."""
+
+    def some(self, chosen: NDArray[np.int_]) -> Self:
+        """Return some of the calls."""
+        return type(self)(self.log_odds[chosen], self.recorded[chosen], self.live[chosen])
 
 
 def judge(answers: Sequence[Answer], rule: DecisionRule, budget: float) -> Judged:
@@ -66,11 +74,33 @@ def deal(answers: Sequence[Answer]) -> dict[str, int]:
     return {group: n % parts for of in groups for n, group in enumerate(of)}
 
 
+def most_contradicted(answers: Sequence[Answer], sides: Mapping[str, Judged]) -> NDArray[np.int_]:
+    """Return the calls of the tenth of all groups whose marks the scores contradict most.
+
+    Scores of all sides are asked alike, and groups of both classes. What is better for the rest,
+    too, is not better for the sake of marks that are wrong. [shape=(n_contradicted,)]
+    """
+    against = np.mean([against_marks(answers, judged) for judged in sides.values()], axis=0)
+    _, group = np.unique([f"{each.label} {each.group}" for each in answers], return_inverse=True)
+    mean = np.bincount(group, against) / np.bincount(group)
+    most = np.argsort(-mean, kind="stable")[: math.ceil(CONTRADICTED * len(mean))]
+    return np.flatnonzero(np.isin(group, most))
+
+
+def against_marks(answers: Sequence[Answer], judged: Judged) -> Array:
+    """Return the log odds against the mark of each call. [shape=(n_calls,)]"""
+    return -np.array([1 if each.label else -1 for each in answers]) * judged.log_odds
+
+
 def figures_of(
-    answers: Sequence[Answer], sides: Mapping[str, Judged], draws: int = DRAWS
+    answers: Sequence[Answer],
+    sides: Mapping[str, Judged],
+    draws: int = DRAWS,
+    names: Collection[str] | None = None,
 ) -> dict[str, dict[str, Figure]]:
     """Return figures of two sides by their names, and what the second has more than the first.
 
+    ``names`` are the figures that are wanted, all by default.
     Intervals are by bootstrap over groups; those of rates are exact for so many groups.
     """
     label = np.array([a.label for a in answers])
@@ -94,6 +124,8 @@ def figures_of(
     measures = {side: _measures(judged, label) for side, judged in sides.items()}
     first = next(iter(measures.values()))
     for name, at_first in first.items():
+        if names is not None and name not in names:
+            continue
         told[name] = {}
         for side, of_side in measures.items():
             measure = of_side[name]

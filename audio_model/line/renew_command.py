@@ -33,7 +33,8 @@ examples:
   audio-model renew line/ --marks desk.csv && systemctl restart audio-model    a line of a crontab
 
 line/ holds model.onnx (in use: the shipped one at first), previous/, candidate.onnx, report.txt,
-report.json, log.jsonl and, with --label, certain.csv and certain.conflicts.csv.
+report.json, log.jsonl, rolled-back.onnx after a roll back and, with --label, certain.csv and
+certain.conflicts.csv. A model that was rolled back returns only with other marks.
 
 exit status:
   0 replaced or rolled back, 1 kept: the guard does not hold, 2 wrong usage, or marks that
@@ -88,6 +89,10 @@ def _renew(args: argparse.Namespace, folder: LineFolder) -> int:
             text = f"verdicts that flip on the shadow's calls: {flips:.2%} of {args.max_flips:.2%}"
             guard.append(Condition(text, flips <= args.max_flips and shadow.overall.joined > 0))
             said.append(f"  {'yes' if guard[-1].holds else 'NO '}  {text}")
+    if folder.was_rolled_back():
+        text = "it is not the model that was rolled back: the marks are the same"
+        guard.append(Condition(text, holds=False))
+        said.append(f"  NO   {text}")
     holds = all(each.holds for each in guard)
     values["replaced"] = holds
     if holds:

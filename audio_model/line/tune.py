@@ -1,7 +1,7 @@
 """Tune a rule to marked calls: the model file and its report."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -10,9 +10,23 @@ import numpy as np
 
 from audio_model.fitting.answer import Answer
 from audio_model.fitting.own import at_prevalence, tune_rule
-from audio_model.line.guard import Condition, Figures, conditions
+from audio_model.line.guard import (
+    Condition,
+    Figures,
+    conditions,
+    without_contradicted,
+)
 from audio_model.line.hear import HeardMarks
-from audio_model.line.judge import Judged, cross_judge, figures_of, judge, least_ece
+from audio_model.line.judge import (
+    CHANGE,
+    Judged,
+    against_marks,
+    cross_judge,
+    figures_of,
+    judge,
+    least_ece,
+    most_contradicted,
+)
 from audio_model.line.marks import CLASSES
 from audio_model.model import Model, rule_of
 from audio_model.model_file import with_about
@@ -46,7 +60,7 @@ class Tuning:
     limits: Sequence[str]
     """The limits of what the marks show."""
     suspicious: Sequence[int]
-    """Marks that the score of a rule without them contradicts most, by their number."""
+    """Marks to be listened to again, by their number."""
 
     @property
     def holds(self) -> bool:
@@ -102,6 +116,8 @@ def tune(
     wanted = model.rule.prevalence if prevalence is None else prevalence
     live, recorded = ({a.group for a in answers if a.label == label} for label in (0, 1))
     groups = len(live), len(recorded)
+    uncontradicted = without_contradicted(answers, sides)
+    doubtful = figures["log_loss"][CHANGE]["high"] < 0 <= uncontradicted["high"]
     return Tuning(
         before,
         at_prevalence(rule, wanted),
@@ -109,9 +125,9 @@ def tune(
         groups,
         figures,
         least_ece(sides["after"].log_odds, weight),
-        conditions(figures, budget, groups),
+        conditions(figures, uncontradicted, budget, groups),
         limits(answers, budget),
-        suspicious(answers, sides["after"]),
+        suspicious(answers, sides, every_contradicted=doubtful),
     )
 
 
@@ -146,12 +162,20 @@ def limits(answers: Sequence[Answer], budget: float) -> list[str]:
     return said
 
 
-def suspicious(answers: Sequence[Answer], judged: Judged) -> list[int]:
-    """Return the calls whose mark a score without it contradicts 20 to 1, the worst first."""
-    sign = np.array([1 if each.label else -1 for each in answers])
-    against = -sign * judged.log_odds
-    order = np.argsort(-against)
-    return [int(n) for n in order if against[n] > SUSPICIOUS]
+def suspicious(
+    answers: Sequence[Answer], sides: Mapping[str, Judged], *, every_contradicted: bool
+) -> list[int]:
+    """Return the calls to listen to again, the worst first.
+
+    They are those whose mark a score without it contradicts 20 to 1. The score before is asked,
+    too: marks that are wrong teach the one after to doubt. With ``every_contradicted`` the whole
+    tenth that scores contradict most is among them.
+    """
+    against = np.max([against_marks(answers, judged) for judged in sides.values()], axis=0)
+    listed = against > SUSPICIOUS
+    if every_contradicted:
+        listed[most_contradicted(answers, sides)] = True
+    return [int(n) for n in np.argsort(-against) if listed[n]]
 
 
 def tuned_file(model: Model, tuning: Tuning, marks: dict[str, Any]) -> bytes:

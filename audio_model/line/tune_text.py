@@ -38,7 +38,7 @@ def as_text(tuning: Tuning, marks: Marks, heard: HeardMarks, unlabelled: Prevale
             for n in tuning.suspicious
         ]
         parts.append(
-            "\n".join(["Listen to these again: the score is 20 to 1 against the mark.", *_listed(
+            "\n".join(["Listen to these again: scores contradict their marks.", *_listed(
                 _first(named, _SHOWN_SUSPICIOUS))])
         )  # fmt: skip
     said = "holds" if tuning.holds else "does not hold"

@@ -1,30 +1,45 @@
 """Calls are judged by rules that they did not choose, with intervals."""
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
+from audio_model.fitting.answer import Answer
 from audio_model.fitting.own import tune_rule
-from audio_model.line.guard import conditions
+from audio_model.line.guard import conditions, without_contradicted
 from audio_model.line.judge import (
     CHANGE,
     RATES,
+    Figure,
+    Judged,
     cross_judge,
     deal,
     figures_of,
     judge,
     least_ece,
     log_loss,
+    most_contradicted,
 )
+from audio_model.line.tune import suspicious
+from tests.answers import answer
 from tests.fitting.test_own import SHIPPED, line
 
 
-def figures(n: int, live_mean: float, draws: int = 200) -> dict[str, dict[str, dict[str, float]]]:
-    answers = line(n, live_mean, seed=5)
-    sides = {
+def sides_of(answers: Sequence[Answer]) -> dict[str, Judged]:
+    return {
         "before": judge(answers, SHIPPED, 0.05),
         "after": cross_judge(answers, SHIPPED, 0.05),
     }
-    return figures_of(answers, sides, draws)
+
+
+def figures(n: int, live_mean: float, draws: int = 200) -> dict[str, dict[str, Figure]]:
+    answers = line(n, live_mean, seed=5)
+    return figures_of(answers, sides_of(answers), draws)
+
+
+BETTER = {"value": -0.1, "low": -0.2, "high": -0.01}
 
 
 def test_a_group_is_in_one_part_and_each_part_has_both_classes() -> None:
@@ -69,9 +84,11 @@ def test_few_calls_show_an_error_even_of_a_perfect_score() -> None:
 
 
 def test_the_guard_lets_a_line_of_its_own_through_and_nothing_else() -> None:
-    far = conditions(figures(200, -3.0), 0.05, (100, 100))
+    answers = line(200, -3.0, seed=5)
+    change = without_contradicted(answers, sides_of(answers), 200)
+    far = conditions(figures(200, -3.0), change, 0.05, (100, 100))
     assert all(each.holds for each in far), far
-    few = conditions(figures(10, -3.0), 0.05, (5, 5))
+    few = conditions(figures(10, -3.0), BETTER, 0.05, (5, 5))
     assert not few[0].holds
     noise = {
         name: {
@@ -81,9 +98,44 @@ def test_the_guard_lets_a_line_of_its_own_through_and_nothing_else() -> None:
         }
         for name in ("log_loss", "live_flagged", "recordings_caught")
     }
-    enough, better, budget, caught = conditions(noise, 0.05, (50, 50))
-    assert [c.holds for c in (enough, better, budget, caught)] == [True, False, False, True]
+    told = conditions(noise, noise["log_loss"][CHANGE], 0.05, (50, 50))
+    assert [each.holds for each in told] == [True, False, False, False, True]
     noise["recordings_caught"][CHANGE]["high"] = -0.01
-    assert not conditions(noise, 0.05, (50, 50))[3].holds
+    assert not conditions(noise, BETTER, 0.05, (50, 50))[4].holds
     noise["live_flagged"]["before"]["low"] = 0.06
-    assert conditions(noise, 0.05, (50, 50))[3].holds
+    assert conditions(noise, BETTER, 0.05, (50, 50))[4].holds
+
+
+def mismarked(seed: int) -> list[Answer]:
+    """110 callers and a dozen recordings of a line as the rule knows it, a tenth marked wrong."""
+    rng = np.random.default_rng(seed)
+    right = [answer([rng.normal(-2.0, 1.0)] * 10, 0, f"live {k}") for k in range(110)]
+    right += [answer([rng.normal(2.0, 1.0)] * 10, 1, f"recorded {k}") for k in range(12)]
+    wrong = set(rng.choice(len(right), 12, replace=False).tolist())
+    return [replace(a, label=1 - a.label) if n in wrong else a for n, a in enumerate(right)]
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_wrong_marks_that_teach_a_rule_to_doubt_do_not_pass_the_guard(seed: int) -> None:
+    answers = mismarked(seed)
+    sides = sides_of(answers)
+    told = figures_of(answers, sides, 100, ("log_loss",))
+    # By the marks alone, scores that doubt everything look better with confidence.
+    assert set(told) == {"log_loss"}
+    assert told["log_loss"][CHANGE]["high"] < 0
+    assert without_contradicted(answers, sides, 100)["high"] > 0
+    # Those that are wrong are the ones to be listened to again.
+    names = ("live", "recorded")
+    wrong = {n for n, a in enumerate(answers) if a.group.split()[0] != names[a.label]}
+    listed = suspicious(answers, sides, every_contradicted=True)
+    assert len(wrong & set(listed)) >= 10 and len(listed) <= 16
+
+
+def test_the_tenth_that_is_contradicted_most_is_of_groups_and_of_both_classes() -> None:
+    answers = [answer([log_odds] * 10, 0, f"live {n}") for n, log_odds in enumerate([-3.0] * 10)]
+    answers += [answer([3.0] * 10, 1, f"recorded {n}") for n in range(8)]
+    # One caller of two calls, and one recording, the network takes for the other.
+    answers += [answer([2.0] * 10, 0, f"call {n}", group="caller") for n in range(2)]
+    answers += [answer([-2.0] * 10, 1, "odd")]
+    sides = {"before": judge(answers, SHIPPED, 0.05)}
+    assert most_contradicted(answers, sides).tolist() == [18, 19, 20]

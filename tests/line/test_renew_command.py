@@ -120,3 +120,35 @@ def test_the_model_in_use_is_what_is_measured_against(
 )
 def test_wrong_usage(more: list[str], model_path: Path, tmp_path: Path) -> None:
     assert renew(tmp_path / "line", model_path, *more) == 2
+
+
+def test_what_was_rolled_back_returns_with_other_marks_alone(
+    rows: list[dict[str, str]], model_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, marks = tmp_path / "line", write_table(tmp_path / "m.csv", rows)
+    held(monkeypatch, True)
+    assert renew(folder, model_path, "--marks", marks) == renew_command.EXIT_REPLACED
+    assert renew(folder, model_path, "--roll-back") == 0
+    # The next night, by cron.
+    assert renew(folder, model_path, "--marks", marks) == renew_command.EXIT_KEPT
+    assert (folder / "model.onnx").read_bytes() == model_path.read_bytes()
+    last = json.loads((folder / "log.jsonl").read_text().splitlines()[-1])
+    assert "rolled back" in last["failed"][0]
+    more = write_table(tmp_path / "more.csv", rows[:-2])
+    assert renew(folder, model_path, "--marks", more) == renew_command.EXIT_REPLACED
+
+
+def test_a_renewal_that_was_killed_before_it_replaced_leaves_nothing_to_roll_back_to(
+    rows: list[dict[str, str]],
+    model_path: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    folder, marks = tmp_path / "line", write_table(tmp_path / "m.csv", rows)
+    held(monkeypatch, True)
+    renew(folder, model_path, "--marks", marks)
+    # What it does first: the present model is kept.
+    (folder / "previous" / "0002.onnx").write_bytes((folder / "model.onnx").read_bytes())
+    assert renew(folder, model_path, "--roll-back") == 0
+    assert (folder / "model.onnx").read_bytes() == model_path.read_bytes()
+    assert renew(folder, model_path, "--roll-back") == 2
