@@ -282,8 +282,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="PATH",
         help="a recording, a folder (searched below, too), a pattern in quotes, an archive (.zip, "
         ".tar, .tar.gz, .tar.bz2, .tar.xz), a URL such as s3://bucket/folder/, a manifest (.csv, "
-        ".jsonl or .parquet with a column path, relative to its folder), or - for a list of paths "
-        "on standard input, one a line or NUL-terminated",
+        ".tsv, .txt, .jsonl or .parquet with a column path, relative to its folder), or - for a "
+        "list of paths on standard input, one a line or NUL-terminated",
     )
     add_columns_argument(parser, "manifests", "path=FILE,caller=A_NUMBER,time=START")
     parser.add_argument(

@@ -68,7 +68,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         _add_person(chosen)
         chosen.add_argument("--note", default="", metavar="TEXT", help="why")
     importing = _action(actions, "import", _import, "allow what a file lists")
-    importing.add_argument("file", metavar="FILE", help="a table (.csv, .jsonl or .parquet)")
+    importing.add_argument(
+        "file", metavar="FILE", help="a table (.csv, .tsv, .txt, .jsonl or .parquet)"
+    )
     add_columns_argument(importing, "FILE", "prefix=NUMBER,note=WHY")
     _add_person(importing)
     exporting = _action(actions, "export", _export, "write the list to a file")

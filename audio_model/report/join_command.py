@@ -43,10 +43,11 @@ the recording's path, by the call's id, or by number and time. Where several rec
 several recordings want one record, the row says so: nothing is guessed."""
 
 EPILOG = """\
-RESULTS is a run folder or a result file of `audio-model score`. RECORDS are .csv, .jsonl or
-.parquet files; of their columns path, call, caller, called, time, duration, trunk and attestation
-have a meaning, under other names with --columns. A call's id may stand in the results' column call,
-or in the recording's name between other signs, as in out-95588-1732456789.42.wav.
+RESULTS is a run folder or a result file of `audio-model score`. RECORDS are .csv, .tsv,
+.txt, .jsonl or .parquet files; of their columns path, call, caller, called, time, duration, trunk
+and attestation have a meaning, under other names with --columns. A call's id may stand in the
+results' column call, or in the recording's name between other signs, as in
+out-95588-1732456789.42.wav.
 
 examples:
   audio-model join results/ cdr.csv --output joined.csv
