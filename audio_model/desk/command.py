@@ -4,6 +4,7 @@ import argparse
 import asyncio
 import sys
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -17,6 +18,7 @@ from audio_model.commands import (
 from audio_model.detector import DEFAULT_MAX_FALSE_ALARM, Detector
 from audio_model.errors import UsageError, printable
 from audio_model.files import write_whole
+from audio_model.ranges.store import RangeStore
 from audio_model.records import exports, handsets, imports, people, statistics
 from audio_model.records.people import Person, Role
 from audio_model.records.periods import Unit, periods
@@ -103,6 +105,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     counting.add_argument("--by", type=Unit, choices=list(Unit), default=Unit.MONTH)
     counting.add_argument(
         "--output", required=True, metavar="FOLDER", help="a table of each kind goes there"
+    )
+    counting.add_argument(
+        "--ranges", metavar="STORE", help="of number ranges: calls under one that was open count"
     )
     _add_zone(counting)
     exporting = _action(actions, "export", _export, "write what was settled as a manifest")
@@ -219,12 +224,18 @@ def _marks(args: argparse.Namespace) -> int:
 def _statistics(args: argparse.Namespace) -> int:
     _check_there(args.store)
     zone, _ = _zone(args.zone)
+    opened = []
+    if args.ranges is not None:
+        if not Path(args.ranges).is_file():
+            raise UsageError(f"there is no store {printable(args.ranges)}")
+        with closing(RangeStore(args.ranges)) as ranges:
+            opened = statistics.openings_of(ranges)
     with CallStore(args.store) as store, store.reading():
         span = statistics.span(store)
         if span is None:
             raise UsageError(f"{printable(args.store)}: no call has a time")
         found = periods(span.first, span.end, args.by, zone)
-        figures = statistics.count_all(store, found, [], args.by, zone)
+        figures = statistics.count_all(store, found, opened, args.by, zone)
     Path(args.output).mkdir(parents=True, exist_ok=True)
     for table in figures.tables:
         write_whole(Path(args.output, f"{table.name}.csv"), "\ufeff" + table.csv(zone))

@@ -11,14 +11,11 @@ from audio_model.desk.layout import View
 from audio_model.desk.masks import mask_text
 from audio_model.desk.statistics_page import Asked, statistics_page
 from audio_model.desk.stores import Stores
-from audio_model.ranges.store import RangeStore
 from audio_model.records import quarters, statistics
-from audio_model.records.counting import Opening
 from audio_model.records.periods import Unit, periods
 from audio_model.records.store import CallStore
 from audio_model.times import utc
 
-_CHANGES = 100_000
 _SHOWN_MONTHS, _SHOWN_WEEKS, _SHOWN_DAYS = 366, 12 * 7, 30
 _TABLES = ("by_period", "by_segment", "by_campaign", "by_mark", "by_source")
 
@@ -73,7 +70,7 @@ class Figures:
         if since > to:
             since, to = to, since
         all_periods = periods(_noon(since, self._zone), _noon(to, self._zone), unit, self._zone)
-        opened = await self._stores.ranges(_openings) or []
+        opened = await self._stores.ranges(statistics.openings_of) or []
 
         def count(store: CallStore) -> statistics.Figures:
             quarters.refresh(store)
@@ -93,10 +90,6 @@ class Figures:
 
     def _day_of(self, moment: float) -> date:
         return utc(moment).astimezone(self._zone).date()
-
-
-def _openings(store: RangeStore) -> list[Opening]:
-    return statistics.openings(store.changes(limit=_CHANGES), time.time())
 
 
 def _day(value: str) -> date | None:

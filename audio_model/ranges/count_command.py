@@ -36,8 +36,8 @@ into account), campaigns, numbers called, and what a breaker would have done. Ra
 alarm are as small as they can be, so that honest neighbours stay open."""
 
 EPILOG = """\
-CALLS are .csv, .tsv, .txt, .jsonl or .parquet files with the columns caller, time and verdict, and if
-they are there called, reason, score, duration, campaign, known, call and path: what `audio-model
+CALLS are .csv, .tsv, .txt, .jsonl or .parquet files with the columns caller, time and verdict, and
+if they are there called, reason, score, duration, campaign, known, call and path: what `audio-model
 score` writes when its manifest has the call records' columns. Several files are one archive; their
 calls are taken in the order of their times.
 

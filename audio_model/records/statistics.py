@@ -4,6 +4,7 @@ A call is recorded or live as people say; where nobody has said anything, as its
 marked; else as the detector says. Every figure is a table of plain values.
 """
 
+import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import tzinfo
@@ -11,6 +12,7 @@ from datetime import tzinfo
 import numpy as np
 
 from audio_model.ranges.breaker import Change
+from audio_model.ranges.store import RangeStore
 from audio_model.ranges.tree import State
 from audio_model.records.counting import Counts, Opening, Openings, count, count_segments, distinct
 from audio_model.records.mark_statistics import by_mark, by_source
@@ -20,6 +22,7 @@ from audio_model.records.store import CallStore
 from audio_model.records.tables import Cell, Table
 
 MAX_CAMPAIGNS = 100
+_CHANGES = 100_000
 
 PERIOD_COLUMNS = (
     *("period", "calls", "recorded", "live", "unknown", "error", "recorded_share", "numbers"),
@@ -174,6 +177,11 @@ def span(store: CallStore) -> Span | None:
     first, last = store.one("SELECT min(time), max(time) FROM calls")
     (marked,) = store.one("SELECT max(marked) FROM marks")
     return None if first is None else Span(first, last, max(last, marked or last))
+
+
+def openings_of(ranges: RangeStore) -> list[Opening]:
+    """Return when the ranges of a store were open, by its latest changes. Raises StoreError."""
+    return openings(ranges.changes(limit=_CHANGES), time.time())
 
 
 def openings(changes: Iterable[Change], now: float) -> list[Opening]:

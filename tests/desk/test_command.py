@@ -1,4 +1,5 @@
 import csv
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -6,6 +7,8 @@ import pytest
 from audio_model import cli
 from audio_model.desk.server import Options
 from audio_model.errors import UsageError
+from audio_model.ranges.store import RangeStore
+from audio_model.ranges.tree import State
 from audio_model.records import people
 from audio_model.records.people import Role
 from audio_model.records.store import CallStore
@@ -34,6 +37,22 @@ def test_an_import_tells_what_could_not_be_read(
     assert cli.main(["desk", "import", store, str(tmp_path / "r.csv")]) == 1
     said = capsys.readouterr().err
     assert "2 heard anew" in said and "line 4" in said and "10/09/2025" in said
+
+
+def test_calls_under_an_open_range_are_blocked_in_the_figures_too(
+    store: str, tmp_path: Path
+) -> None:
+    folder, ranges = tmp_path / "figures", str(tmp_path / "ranges.db")
+    with CallStore(store) as calls:
+        (call,) = calls.calls("time IS NOT NULL ORDER BY time DESC LIMIT 1")
+    assert call.time is not None
+    with closing(RangeStore(ranges)) as opened:
+        opened.put(call.number[:5], State.OPEN, "a test", call.time - 60)
+    command = ["desk", "statistics", store, "--zone", "Asia/Shanghai", "--output", str(folder)]
+    assert cli.main([*command, "--ranges", ranges]) == 0
+    rows = csv.DictReader((folder / "by_period.csv").read_text("utf-8-sig").splitlines())
+    assert [row["blocked"] for row in rows] == ["0", "1"]
+    assert cli.main([*command, "--ranges", str(tmp_path / "none.db")]) == 2
 
 
 def test_figures_are_written_by_the_zones_months(store: str, tmp_path: Path) -> None:
