@@ -9,6 +9,7 @@ from audio_model.errors import AudioError
 from audio_model.fitting.answer import Answer
 from audio_model.fitting.own import group_weights
 from audio_model.frontend import SAMPLE_RATE, Samples
+from audio_model.line.groups import Groups
 from audio_model.line.marks import Mark
 from audio_model.model import Model
 from audio_model.sources.open import name_of, open_source
@@ -30,9 +31,14 @@ class HeardMarks:
 
 
 def hear_marks(model: Model, marks: Iterable[Mark]) -> HeardMarks:
-    """Hear calls one after the other. A call that can't be heard becomes a problem."""
+    """Hear calls one after the other. A call that can't be heard becomes a problem.
+
+    Groups of which two marks have the same samples are one group, lest a rule be judged by what it
+    was fitted to.
+    """
     heard = HeardMarks()
-    seen: set[tuple[str, int]] = set()
+    seen: dict[tuple[str, int], str] = {}
+    groups = Groups()
     for mark in marks:
         try:
             samples = _samples(mark, model.rule.max_seconds)
@@ -45,18 +51,21 @@ def hear_marks(model: Model, marks: Iterable[Mark]) -> HeardMarks:
         digest = blake2b(samples.tobytes(), digest_size=16).hexdigest()
         if (digest, mark.label) in seen:
             heard.repeated += 1
+            groups.join((seen[digest, mark.label], mark.group))
             continue
-        seen.add((digest, mark.label))
+        seen[digest, mark.label] = mark.group
         heard.marks.append(mark)
         heard.audio.append(digest)
         seconds = len(samples) / SAMPLE_RATE
         steps = steps_of(model, samples)
         heard.answers.append(Answer(mark.label, mark.source, mark.group, seconds, steps, 1.0))
+    heard.marks = [replace(mark, group=groups.name(mark.group)) for mark in heard.marks]
     weights = group_weights(
         [mark.label for mark in heard.marks], [mark.group for mark in heard.marks]
     )
     heard.answers = [
-        replace(each, weight=weight) for each, weight in zip(heard.answers, weights, strict=True)
+        replace(each, group=mark.group, weight=weight)
+        for each, mark, weight in zip(heard.answers, heard.marks, weights, strict=True)
     ]
     return heard
 

@@ -67,10 +67,10 @@ def write_labels(labels: Labels, output: str) -> str:
     agreed, conflicts = list(labels.agreed()), list(labels.conflicts())
     rows = (
         (
-            *(escape(path), CLASSES[of.label], escape(of.source), escape(of.source), channel),
+            *(escape(path), CLASSES[of.label], escape(of.source), escape(group), channel),
             *(f"{of.confidence:g}", escape(of.why), CORPUS),
         )
-        for (path, channel), of in agreed
+        for (path, channel), of, group in agreed
     )
     write_whole(output, csv_files.as_text(COLUMNS, rows))
     told = (
@@ -79,7 +79,7 @@ def write_labels(labels: Labels, output: str) -> str:
     )
     beside = str(Path(output).with_suffix(".conflicts.csv"))
     write_whole(beside, csv_files.as_text(CONFLICT_COLUMNS, told))
-    counts = Counter(CLASSES[of.label] for _, of in agreed)
+    counts = Counter(CLASSES[of.label] for _, of, _ in agreed)
     return (
         f"{printable(output)}: {counts['recorded']} recordings and {counts['live']} live calls are "
         f"certain, of {labels.rows} rows; {len(conflicts)} conflicts are in {printable(beside)}"

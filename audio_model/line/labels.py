@@ -21,6 +21,7 @@ from pathlib import Path
 
 from audio_model.audio import Channel
 from audio_model.errors import printable
+from audio_model.line.groups import Groups
 from audio_model.line.marks import CLASSES
 from audio_model.sources.open import from_folder
 from audio_model.tables.readers import read_table
@@ -65,11 +66,23 @@ class Labels:
     rows: int = 0
     problems: list[str] = field(default_factory=list)
 
-    def agreed(self) -> Iterator[tuple[tuple[str, str], Evidence]]:
-        """Yield calls of which all evidence says the same, with the surest."""
-        for call, found in self.evidence.items():
-            if len({each.label for each in found}) == 1:
-                yield call, max(found, key=lambda each: each.confidence)
+    def agreed(self) -> Iterator[tuple[tuple[str, str], Evidence, str]]:
+        """Yield calls of which all evidence says the same, with the surest, and their groups.
+
+        A call that repeats a known recording and is of a campaign makes one group of both, for all
+        calls of either.
+        """
+        agreed = {
+            call: found
+            for call, found in self.evidence.items()
+            if len({each.label for each in found}) == 1
+        }
+        groups = Groups()
+        for found in agreed.values():
+            groups.join(each.source for each in found)
+        for call, found in agreed.items():
+            surest = max(found, key=lambda each: each.confidence)
+            yield call, surest, groups.name(surest.source)
 
     def conflicts(self) -> Iterator[tuple[tuple[str, str], list[Evidence]]]:
         """Yield calls of which evidence says both."""

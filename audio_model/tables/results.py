@@ -109,13 +109,13 @@ class Results:
             if not parts:
                 raise ResultsError(f"{printable(path)}: the folder holds no results (part-*)")
             return cls(found, tuple(parts), _read_run(found / RUN), columns)
+        if not found.exists():
+            raise ResultsError(f"{printable(path)}: no such file or folder")
         if suffix_of(path) not in TABLE_SUFFIXES:
             endings = ", ".join(TABLE_SUFFIXES)
             raise ResultsError(
                 f"{printable(path)}: results are a run folder or a file that ends in {endings}"
             )
-        if not found.is_file():
-            raise ResultsError(f"{printable(path)}: no such file")
         return cls(found, (found,), {}, columns)
 
     def __iter__(self) -> Iterator[Result]:

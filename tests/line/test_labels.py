@@ -38,7 +38,7 @@ def test_repetition_proves_recordings(tmp_path: Path) -> None:
             {"path": "/f.wav", "campaign": "", "matched_seconds": ""},
         ],
     )
-    found = {path: of for (path, _), of in label([scored, grouped]).agreed()}
+    found = {path: of for (path, _), of, _ in label([scored, grouped]).agreed()}
     assert set(found) == {"/a.wav", "/b.wav", "/d.wav"}
     assert {of.label for of in found.values()} == {1}
     assert (found["/a.wav"].source, found["/a.wav"].confidence) == (
@@ -57,7 +57,7 @@ def test_long_talk_on_both_legs_proves_two_people(
     left: float, right: float, seconds: float, live: bool, tmp_path: Path
 ) -> None:
     table = write_table(tmp_path / "r.csv", legs("/a.wav", left, right, seconds))
-    found = dict(label([table]).agreed())
+    found = {call: of for call, of, _ in label([table]).agreed()}
     assert set(found) == ({("/a.wav", "left"), ("/a.wav", "right")} if live else set())
     assert all(of.label == 0 for of in found.values())
 
@@ -68,7 +68,9 @@ def test_marks_of_handsets_count_and_others_do_not(tmp_path: Path) -> None:
         {"path": "/b.wav", "mark": "recorded", "caller": "", "trust": "0.8"},
         {"path": "/c.wav", "mark": "unsure", "caller": "", "trust": ""},
     ]
-    found = {path: of for (path, _), of in label([write_table(tmp_path / "m.csv", rows)]).agreed()}
+    found = {
+        path: of for (path, _), of, _ in label([write_table(tmp_path / "m.csv", rows)]).agreed()
+    }
     assert (found["/a.wav"].label, found["/a.wav"].source) == (0, "live 139")
     assert (found["/b.wav"].label, found["/b.wav"].confidence) == (1, 0.8)
     assert "/c.wav" not in found
@@ -109,4 +111,24 @@ def test_paths_are_those_of_the_run(tmp_path: Path) -> None:
     run = tmp_path / "run"
     write_table(run / "part-00000.csv", [{"path": "a.wav", "known": "1"}])
     (run / "run.json").write_text(f'{{"folder": "{tmp_path}"}}')
-    assert [path for (path, _), _ in label([str(run)]).agreed()] == [str(tmp_path / "a.wav")]
+    assert [path for (path, _), _, _ in label([str(run)]).agreed()] == [str(tmp_path / "a.wav")]
+
+
+def test_a_recording_that_is_known_and_a_campaign_are_one_group(tmp_path: Path) -> None:
+    scored = write_table(
+        tmp_path / "r.csv",
+        [
+            {"path": path, "known": known}
+            for path, known in [("both.wav", "7"), ("known.wav", "7"), ("alone.wav", "8")]
+        ],
+    )
+    grouped = write_table(
+        tmp_path / "c.csv",
+        [
+            {"path": path, "campaign": "3", "matched_seconds": "5"}
+            for path in ("both.wav", "campaign.wav")
+        ],
+    )
+    groups = {Path(path).name: of for (path, _), _, of in label([scored, grouped]).agreed()}
+    assert groups["both.wav"] == groups["known.wav"] == groups["campaign.wav"] == "recorded 7"
+    assert groups["alone.wav"] == "recorded 8"
