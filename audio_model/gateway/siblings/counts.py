@@ -5,15 +5,16 @@ One process writes it. Its siblings read a number without asking, so a process t
 nobody up, and the numbers of one that was killed are there until it is known to be dead.
 """
 
+import logging
 import mmap
 import os
 from hashlib import blake2b
 from typing import Final
 
-from audio_model.errors import UsageError
+logger = logging.getLogger(__name__)
 
-MAX_KINDS = 65_536
-"""Kinds that are counted: legs, connections, and the legs of each tenant."""
+MAX_KINDS = 16_384
+"""Kinds that are counted: legs, connections, and the legs of each tenant that ever had one."""
 _WORDS_A_KIND: Final = 2
 _BYTES: Final = MAX_KINDS * _WORDS_A_KIND * 8
 
@@ -32,10 +33,12 @@ class Counts:
         Args:
             file: descriptor of the file, open for reading and writing; it may be closed then.
         """
-        # It only ever grows: one that shrinks under a sibling that reads it would end that.
+        # It only ever grows: one that shrinks under a sibling that reads it would end that. And it
+        # has all its room from the start: on a disk that is full, writing would end the process.
         if os.fstat(file).st_size < _BYTES:
-            os.ftruncate(file, _BYTES)
+            os.posix_fallocate(file, 0, _BYTES)
         self._words = memoryview(mmap.mmap(file, _BYTES)).cast("q")
+        self._warned = False
         self._hashes: dict[str, int] = {}
         self._places: dict[int, int] = {}
         """Where the number of each hash is. Hashes keep their places, whoever writes the file."""
@@ -55,13 +58,21 @@ class Counts:
         if place is None:
             at = _WORDS_A_KIND * len(self._places)
             if at == len(self._words):
-                raise UsageError(f"more than {MAX_KINDS} tenants can't share a port's limits")
+                self._warn()
+                return
             place = self._places[self._hashes[kind]] = at + 1
             # The number first: what has no hash yet is not read.
             self._words[place] = number
             self._words[at] = self._hashes[kind]
             return
         self._words[place] = number
+
+    def _warn(self) -> None:
+        if not self._warned:
+            self._warned = True
+            logger.warning(
+                "more than %d tenants: the limits of some hold for each process alone", MAX_KINDS
+            )
 
     def _place(self, kind: str) -> int | None:
         if kind not in self._hashes:

@@ -98,7 +98,7 @@ class Siblings:
 
     async def hand_over(self, records: list[CallRecord]) -> None:
         """Leave the records of calls to a sibling that goes on."""
-        self._seats.look()
+        self._look()
         for number in self.others:
             try:
                 for first in range(0, len(records), CALLS_A_PIECE):
@@ -125,7 +125,7 @@ class Siblings:
     async def _answer(self) -> None:
         path = self._seats.socket_path
         self._runner = web.AppRunner(
-            self._answers.application(self._seats.look),
+            self._answers.application(self._look),
             access_log=None,
             shutdown_timeout=ANSWER_SECONDS,
         )
@@ -139,12 +139,19 @@ class Siblings:
     async def _keep_looking(self) -> None:
         while True:
             await asyncio.sleep(LOOK_SECONDS)
-            try:
-                if self._seats.lost:
+            if self._seats.lost:
+                try:
                     await self._join_again()
-                self._seats.look()
-            except (OSError, UsageError) as error:
-                self._warn_of(f"the processes of this port can't be found: {error}")
+                except (OSError, UsageError) as error:
+                    self._warn_of(f"the processes of this port can't be found: {error}")
+            self._look()
+
+    def _look(self) -> None:
+        try:
+            self._seats.look()
+        except OSError as error:
+            # Who was there is taken to be there still.
+            self._warn_of(f"the processes of this port can't be found: {error}")
 
     async def _join_again(self) -> None:
         """Take another seat: somebody deleted the folder."""
@@ -178,7 +185,7 @@ class Siblings:
         answers = await asyncio.gather(*(self._ask_one(each, path, query) for each in others))
         if None in answers:
             # One that has ended meanwhile is not asked any more, and nobody waits for it.
-            self._seats.look()
+            self._look()
         return {
             number: answer
             for number, answer in zip(others, answers, strict=True)

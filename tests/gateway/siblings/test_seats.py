@@ -1,5 +1,6 @@
 """The place where processes of one port find each other, and what they read there of each other."""
 
+import errno
 import os
 import signal
 import subprocess
@@ -102,18 +103,32 @@ def test_no_more_processes_than_there_are_seats(
     only.leave()
 
 
-def test_more_kinds_than_there_is_room_for_are_refused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_more_kinds_than_there_is_room_for_are_counted_by_each_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(counts, "MAX_KINDS", 2)
     monkeypatch.setattr(counts, "_BYTES", 32)
-    seat = Seats(tmp_path)
-    seat.tell("a", 1)
-    seat.tell("b", 1)
-    with pytest.raises(UsageError, match="more than 2 tenants"):
-        seat.tell("c", 1)
+    seat, other = Seats(tmp_path), Seats(tmp_path)
+    for kind in ("a", "b", "c", "d"):
+        seat.tell(kind, 1)
+    assert caplog.text.count("more than 2 tenants") == 1
     seat.tell("a", 2)
+    assert [other.elsewhere(kind) for kind in ("a", "b", "c")] == [2, 1, 0]
     seat.leave()
+    other.leave()
+
+
+def test_a_folder_without_room_is_refused_at_the_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Memory that a full disk can't hold would end the process when it is written to."""
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "posix_fallocate", full)
+    with pytest.raises(UsageError, match="No space left"):
+        Seats(tmp_path)
 
 
 def test_the_folder_is_of_the_address_and_of_nobody_else(

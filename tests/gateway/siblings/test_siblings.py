@@ -284,6 +284,24 @@ def test_who_starts_takes_no_connection_before_it_is_ready(
     uvloop.run(test())
 
 
+def test_a_folder_that_is_gone_at_the_end_holds_nothing_up(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(siblings, "LOOK_SECONDS", 60)
+
+    async def test() -> None:
+        async with two() as (first, second):
+            call(second, "one", said=VerdictKind.LIVE)
+            shutil.rmtree(folder_of("127.0.0.1", first.port).parent)
+            # It is known that there was another process; nobody can ask it any more.
+            status, body = await get(first.url + "/v1/calls")
+            assert (status, len(body["unanswered"])) == (200, 1)
+            assert (await get(first.url + "/v1/calls/none"))[0] == 503
+
+    uvloop.run(test())
+    assert "can't be found" in caplog.text
+
+
 def test_a_folder_that_is_deleted_is_made_again(caplog: pytest.LogCaptureFixture) -> None:
     async def test() -> None:
         async with two() as (first, second):
