@@ -20,7 +20,8 @@ from audio_model.desk.lists import (
 )
 from audio_model.desk.stores import Stores
 from audio_model.errors import UsageError, printable
-from audio_model.ranges.numbers import has_no_owner, holds_many_owners, normalise, range_of
+from audio_model.ranges.named import has_no_owner, holds_many_owners, range_of
+from audio_model.ranges.numbers import normalise
 from audio_model.ranges.store import RangeStore
 from audio_model.ranges.tree import State
 from audio_model.records import deeds, exports, handsets, marks

@@ -10,7 +10,7 @@ from audio_model.errors import printable
 from audio_model.pages.markup import Child, Element, element
 from audio_model.ranges.breaker import Change, Policy
 from audio_model.ranges.describe import range_values
-from audio_model.ranges.numbers import holds_many_owners, is_too_wide
+from audio_model.ranges.named import holds_many_owners, is_too_wide
 from audio_model.ranges.rows import Allowed
 from audio_model.ranges.tree import Node, State
 from audio_model.records.deeds import Deed, What

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from audio_model.commands import Actions, add_action, add_actions, run_action
 from audio_model.errors import UsageError, printable
-from audio_model.ranges.numbers import holds_many_owners, range_of
+from audio_model.ranges.named import holds_many_owners, range_of
 from audio_model.ranges.rows import Allowed
 from audio_model.ranges.store import RangeStore
 from audio_model.ranges.tables import ALLOWED_COLUMNS, allowed_row, write_allowed

@@ -7,7 +7,8 @@ from typing import Any
 
 from audio_model.ranges.breaker import Change, Policy, most_first
 from audio_model.ranges.monitor import Advice
-from audio_model.ranges.numbers import Flag, NumberKind, is_too_wide
+from audio_model.ranges.named import is_too_wide
+from audio_model.ranges.numbers import Flag, NumberKind
 from audio_model.ranges.rates import recorded_share
 from audio_model.ranges.rows import PastChange
 from audio_model.ranges.tree import Node, State

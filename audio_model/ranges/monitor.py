@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from audio_model.ranges import breaker, sketch
 from audio_model.ranges.alarm import MOST, comes_from_all_over, smallest_ranges
 from audio_model.ranges.breaker import Change, Policy, Why
-from audio_model.ranges.numbers import Number, normalise, wider_than
+from audio_model.ranges.named import wider_than
+from audio_model.ranges.numbers import Number, normalise
 from audio_model.ranges.rates import Answer, Mark
 from audio_model.ranges.tree import Node, Nodes, RangeCall, State, children, path_of
 

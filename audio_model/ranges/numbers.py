@@ -15,11 +15,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import lru_cache
+from itertools import accumulate
 
 import phonenumbers
 from phonenumbers import PhoneNumberFormat, PhoneNumberType
 
-from audio_model.errors import printable
 from audio_model.ranges import written
 
 HOME = "CN"
@@ -34,7 +34,7 @@ MAX_DIGITS = 20
 _ABROAD = "011"
 """The digits that North America dials before a country's code. No area of China's begins so."""
 _CACHED = 50_000
-_SHORTEST_PREFIX = 3
+SHORTEST_PREFIX = 3
 _ALWAYS_KEPT = 3
 _NINGXIA = ("951", "952", "953", "954", "955")
 _SHORTEST_LANDLINE = 10
@@ -42,7 +42,7 @@ _SHORTEST_LANDLINE = 10
 _MOBILE_LENGTH = 11
 _BEHIND_A_DIGIT = re.compile(r"[1-9]1[3-9][0-9]{9}")
 """A mobile number behind what its switchboard dials first, or behind a wrong country's 1."""
-_ALLOTTED_DIGITS = {"service": 5, "national": 7, "foreign": 5}
+ALLOTTED_DIGITS = {"service": 5, "national": 7, "foreign": 5}
 """Digits of the widest range that is one owner's, without the country code.
 
 A service number's first five; of a mobile number network and HLR, of a landline its area and most
@@ -154,11 +154,18 @@ class Number:
             city = digits.startswith(_TWO_DIGIT_AREAS)
             return mark + digits[: len(HOME_CODE) + (2 if city else 3)]
         if digits.startswith("+"):
-            return mark + _country(digits)
+            return mark + country_of(digits)
         return mark + (digits[:4] if digits.startswith("9") or mark else digits)
 
 
-_EXTENSION = re.compile(r"(?P<number>.*[0-9])(?:-[0-9]{1,5}| [0-9]{1,2})(?:\.0+)?", re.ASCII)
+_GROUPS = re.compile(r"\+?[0-9]+", re.ASCII)
+_EXTENSION = re.compile(
+    r"(?P<number>.*[0-9])(?:[^0-9]*[^0-9 ][^0-9]*[0-9]{1,5}| [0-9]{1,2})[^0-9]*", re.ASCII
+)
+_BEFORE = re.compile(
+    r"\+?0{0,2}(?:86)?(?:0?(?:10|2[0-9]|[3-9][0-9]{2})?|179[0-9]{2}|12593)", re.ASCII
+)
+"""What may stand before a whole number apart from it: countries', areas' and carriers' codes."""
 _MOST_BEFORE = 5
 """Digits that may stand before a number and belong to something else: a count, an extension."""
 _COMPLETE = (
@@ -185,11 +192,12 @@ def normalise(text: str) -> Number:
             return Number(WITHHELD, NumberKind.WITHHELD, None, (WITHHELD,), too_wide=1)
         case written.NoDigits.UNREADABLE:
             return _unreadable()
-        case _ if _has_an_extension(text):
-            return _unreadable()
         case bare:
             number = _of_digits(bare)
-            return _unreadable() if _is_of_two(number, written.groups(text)) else number
+            shown = written.shown(text)
+            if _has_an_extension(shown) or _is_of_two(number, _GROUPS.findall(shown)):
+                return _unreadable()
+            return number
 
 
 def _of_digits(bare: str) -> Number:
@@ -201,107 +209,53 @@ def _unreadable() -> Number:
     return Number(UNREADABLE, NumberKind.IMPLAUSIBLE, Flag.MALFORMED, (UNREADABLE,), too_wide=1)
 
 
-def _has_an_extension(text: str) -> bool:
+def _has_an_extension(shown: str) -> bool:
     """Return whether a whole number stands in front of a few more digits, apart from them.
 
     ``95588-0`` is no 955880, which has another owner, and whose it is can't be told for sure.
     """
-    if (parts := _EXTENSION.fullmatch(text.strip())) is None:
-        return False
-    number = normalise(parts["number"])
-    return number.flag is None and number.kind in _COMPLETE
+    parts = _EXTENSION.fullmatch(shown)
+    return parts is not None and _is_whole("".join(_GROUPS.findall(parts["number"])), _COMPLETE)
 
 
 def _is_of_two(number: Number, groups: Sequence[str]) -> bool:
-    """Return whether digits are nobody's together, and some of them are a number by themselves.
+    """Return whether some of the digits are a number by themselves, and the others not of it.
 
-    ``(1) 13912345678`` and ``95588 95599`` are not forged: whose they are can't be told.
+    ``(1) 13912345678`` and ``95588 95599`` are not forged, and ``(79766) 10086`` is not the
+    landline 0797-6610086: whose they are can't be told.
     """
-    if number.flag is None:
+    for at in range(1, len(groups)):
+        before, behind = "".join(groups[:at]), "".join(groups[at:])
+        if number.flag is None:
+            long = len(behind) >= len("95588")
+            if long and _BEFORE.fullmatch(before) is None and _is_whole(behind, _COMPLETE):
+                return True
+        elif _is_whole(before) or (len(before) <= _MOST_BEFORE and _is_whole(behind)):
+            return True
+    return number.kind is NumberKind.LANDLINE and _parts_its_area(number.key, groups)
+
+
+def _parts_its_area(key: str, groups: Sequence[str]) -> bool:
+    """Return whether the digits of a landline's area do not stand together: 2 95213742 2."""
+    national = key.removeprefix(HOME_CODE)
+    area = 2 if key.startswith(_TWO_DIGIT_AREAS) else 3
+    lengths = [len(group.removeprefix("+")) for group in groups]
+    ends = [end - (sum(lengths) - len(national)) for end in accumulate(lengths)]
+    return "".join(groups).endswith(national) and any(0 < end < area for end in ends)
+
+
+def _is_whole(digits: str, kinds: Sequence[NumberKind] = ()) -> bool:
+    if len(digits) < written.FEWEST_DIGITS:
         return False
-    halves = (("".join(groups[:at]), "".join(groups[at:])) for at in range(1, len(groups)))
-    return any(
-        _is_whole(before) or (len(before) <= _MOST_BEFORE and _is_whole(behind))
-        for before, behind in halves
-    )
+    number = _of_digits(digits)
+    return number.flag is None and (not kinds or number.kind in kinds)
 
 
-def _is_whole(digits: str) -> bool:
-    return len(digits) >= written.FEWEST_DIGITS and _of_digits(digits).flag is None
-
-
-def range_of(text: str) -> str:
-    """Return the range or number that a person names, as the tree names it.
-
-    ``1391`` and ``0571`` are China's, ``+44`` is a country's. Raises ValueError for other texts.
-    """
-    number = normalise(text)
-    if number.flag is None and number.key != WITHHELD:
-        return number.key
-    bare = "".join(text.split()).replace("-", "")
-    if not re.fullmatch(r"\??\+?[0-9]+", bare, re.ASCII):
-        raise ValueError(f"{printable(text)} is no range: digits, with + before a country's code")
-    if len(bare.lstrip("?+")) > MAX_DIGITS:
-        raise ValueError(f"{printable(text)} is no range: it has more than {MAX_DIGITS} digits")
-    if bare.startswith((IMPLAUSIBLE, "+")):
-        return bare
-    if bare.startswith("00"):
-        return f"+{bare[2:]}"
-    home = bare.removeprefix("86").removeprefix("0")
-    if home != bare and not home.startswith(("95", "96")):
-        return HOME_CODE + home
-    if re.match(r"1[3-9]|[48]00", home):
-        return HOME_CODE + home
-    if re.match(r"9[56]?|1[0-2]?", home):
-        return home
-    raise ValueError(
-        f"{printable(text)} is no range: begin with + and the country's code, or with 0 and the "
-        "area's"
-    )
-
-
-def holds_many_owners(prefix: str) -> bool:
-    """Return whether a range, as the tree names it, is wider than what one owner can have."""
-    digits = prefix.removeprefix(IMPLAUSIBLE)
-    number = normalise(digits)
-    if number.flag is None and number.key == digits:
-        # A whole number, however short: 110, or a bank's 95588.
-        return False
-    if not digits.startswith("+"):
-        return len(digits) < _ALLOTTED_DIGITS["service"]
-    if digits.startswith(HOME_CODE):
-        return len(digits) < len(HOME_CODE) + _ALLOTTED_DIGITS["national"]
-    return len(digits) < len(_country(digits)) + _ALLOTTED_DIGITS["foreign"]
-
-
-def is_too_wide(prefix: str) -> bool:
-    """Return whether a range, as the tree names it, is warned of at most, as it has many owners."""
-    return not prefix.startswith(IMPLAUSIBLE) and holds_many_owners(prefix)
-
-
-def has_no_owner(prefix: str) -> bool:
-    """Return whether a range, as the tree names it, is of calls of which nobody knows whose."""
-    if prefix in (WITHHELD, UNREADABLE):
-        return True
-    number = normalise(prefix.removeprefix(IMPLAUSIBLE))
-    return number.flag is Flag.TOO_SHORT and number.key == prefix
-
-
-def _country(digits: str) -> str:
+def country_of(digits: str) -> str:
     """Return the country's code of digits that begin with ``+``; three of no known one."""
     codes = phonenumbers.COUNTRY_CODE_TO_REGION_CODE
     lengths = (n for n in (2, 3, 4) if int(digits[1:n] or 0) in codes)
     return digits[: next(lengths, 4)]
-
-
-def wider_than(prefix: str) -> tuple[str, ...]:
-    """Return the ranges that also contain a range, the widest first."""
-    shortest = _SHORTEST_PREFIX + prefix.startswith(IMPLAUSIBLE)
-    if prefix.startswith(HOME_CODE):
-        shortest = len(HOME_CODE) + _SHORTEST_PREFIX
-    elif prefix.startswith(("+", "1")):
-        shortest = 2
-    return _prefixes(prefix, shortest)[:-1] if len(prefix) > shortest else ()
 
 
 def _national(bare: str) -> str | None:
@@ -338,14 +292,14 @@ def _nine(digits: str) -> Number:
         return _implausible(digits, Flag.TOO_LONG)
     if len(digits) not in lengths:
         return _implausible(digits, Flag.WRONG_LENGTH)
-    return _plausible(digits, NumberKind.SERVICE, _SHORTEST_PREFIX, _ALLOTTED_DIGITS["service"])
+    return _plausible(digits, NumberKind.SERVICE, SHORTEST_PREFIX, ALLOTTED_DIGITS["service"])
 
 
 def _one(digits: str) -> Number:
     prefix = next((each for each in ("100", "101", "11", "12") if digits.startswith(each)), "")
     if len(digits) not in SERVICE_LENGTHS.get(prefix, ()):
         return _implausible(digits, Flag.TOO_SHORT)
-    return _plausible(digits, NumberKind.SERVICE, len(prefix), _ALLOTTED_DIGITS["service"])
+    return _plausible(digits, NumberKind.SERVICE, len(prefix), ALLOTTED_DIGITS["service"])
 
 
 def _by_library(bare: str, digits: str) -> Number:
@@ -376,11 +330,11 @@ def _by_library(bare: str, digits: str) -> Number:
         return _implausible(key, Flag.UNASSIGNED_PREFIX if possible else Flag.WRONG_LENGTH)
     country = len(f"+{parsed.country_code}")
     if phonenumbers.region_code_for_number(parsed) != HOME:
-        allotted = country + _ALLOTTED_DIGITS["foreign"]
+        allotted = country + ALLOTTED_DIGITS["foreign"]
         return _plausible(key, NumberKind.FOREIGN, country, allotted)
     kind = _KINDS.get(phonenumbers.number_type(parsed), NumberKind.OTHER)
-    allotted = country + _ALLOTTED_DIGITS["national"]
-    return _plausible(key, kind, country + _SHORTEST_PREFIX, allotted)
+    allotted = country + ALLOTTED_DIGITS["national"]
+    return _plausible(key, kind, country + SHORTEST_PREFIX, allotted)
 
 
 def _is_short(national: str) -> bool:
@@ -390,7 +344,7 @@ def _is_short(national: str) -> bool:
 
 
 def _plausible(key: str, kind: NumberKind, shortest: int, allotted: int) -> Number:
-    prefixes = _prefixes(key, shortest)
+    prefixes = prefixes_of(key, shortest)
     # A number shorter than that still counts itself.
     too_wide = min(max(allotted - shortest, 0), len(prefixes) - 1)
     return Number(key, kind, None, prefixes, too_wide=too_wide)
@@ -406,15 +360,15 @@ def _implausible(digits: str, flag: Flag) -> Number:
     short has none.
     """
     key = f"{IMPLAUSIBLE}{digits}"[: MAX_DIGITS + 1]
-    prefixes = _prefixes(key, _SHORTEST_PREFIX + 1)
+    prefixes = prefixes_of(key, SHORTEST_PREFIX + 1)
     too_wide = 0
     if flag is Flag.TOO_SHORT:
         too_wide = len(prefixes)
     elif _is_foreign_without_plus(digits.removeprefix(HOME_CODE)):
         too_wide = len(prefixes) - 1
     elif not digits.startswith(("95", "96")):
-        owned = _SHORTEST_PREFIX + _ALLOTTED_DIGITS["national"]
-        too_wide = min(owned - _SHORTEST_PREFIX, len(prefixes) - 1)
+        owned = SHORTEST_PREFIX + ALLOTTED_DIGITS["national"]
+        too_wide = min(owned - SHORTEST_PREFIX, len(prefixes) - 1)
     return Number(key, NumberKind.IMPLAUSIBLE, flag, prefixes, too_wide=too_wide)
 
 
@@ -427,5 +381,6 @@ def _is_foreign_without_plus(digits: str) -> bool:
         return False
 
 
-def _prefixes(key: str, shortest: int) -> tuple[str, ...]:
+def prefixes_of(key: str, shortest: int) -> tuple[str, ...]:
+    """Return the prefixes of a key from a length on, the widest first, and the key itself."""
     return tuple(key[:length] for length in range(min(shortest, len(key)), len(key) + 1))

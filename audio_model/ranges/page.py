@@ -15,7 +15,8 @@ from audio_model.pages.texts import Text, Texts, joined
 from audio_model.ranges.breaker import Change, Why
 from audio_model.ranges.describe import Value, range_values
 from audio_model.ranges.drawn import percent, range_name, share_bar, state_name, tree
-from audio_model.ranges.numbers import IMPLAUSIBLE, Flag, holds_many_owners
+from audio_model.ranges.named import holds_many_owners
+from audio_model.ranges.numbers import IMPLAUSIBLE, Flag
 from audio_model.ranges.rows import Allowed, PastChange
 from audio_model.ranges.store import RangeStore
 from audio_model.ranges.timeline import timeline

@@ -112,7 +112,6 @@ _GAP = re.compile(rf"\d\s*(?:[{_DASHES}./]\s*){{2,}}\d|[(\[{{]\s*[)\]}}]")
 _PARAMETERS = re.compile(r";\s*[a-z][\w.-]*\s*(?:=.*|;.*)?$", re.IGNORECASE)
 _DIGITS = re.compile(r"\+?[0-9]+")
 _ANY_DIGITS = re.compile(r"[0-9]")
-_GROUPS = re.compile(r"\+?[0-9]+")
 
 
 def read(text: str) -> str | NoDigits:
@@ -145,10 +144,10 @@ def read(text: str) -> str | NoDigits:
     return digits
 
 
-def groups(text: str) -> list[str]:
-    """Return the digits of a text as they stand apart in it: ``139``, ``1234`` and ``5678``."""
+def shown(text: str) -> str:
+    """Return the number that a text shows as it is written there: without what is around it."""
     address, _ = _address(_plain(text[:_LONGEST].strip()))
-    return _GROUPS.findall(_whole(address))
+    return _EXTENSION.sub("", _whole(_LABEL.sub("", address).rstrip(" ,;|")))
 
 
 def same(text: str) -> str:

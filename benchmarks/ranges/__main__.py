@@ -14,7 +14,8 @@ from statistics import median
 from audio_model.ranges.breaker import Change, Policy
 from audio_model.ranges.change import ChangeTest
 from audio_model.ranges.monitor import Monitor
-from audio_model.ranges.numbers import IMPLAUSIBLE, holds_many_owners, normalise
+from audio_model.ranges.named import holds_many_owners
+from audio_model.ranges.numbers import IMPLAUSIBLE, normalise
 from audio_model.ranges.tree import Node, RangeCall, State
 from benchmarks.ranges import settings as options
 from benchmarks.ranges.settings import Settings
