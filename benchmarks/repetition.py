@@ -30,7 +30,7 @@ from numpy.random import Generator
 from audio_model.decision import Evidence, Reason, Verdict, VerdictKind
 from audio_model.frontend import SAMPLE_RATE, Samples
 from audio_model.known.fingerprint import NOTHING, Codes, fingerprint
-from audio_model.known.follow import KnownRecordings
+from audio_model.known.follow import Follower, KnownRecordings
 from audio_model.known.recent import Keep, RecentCalls
 from audio_model.known.recording import LearntBy
 from audio_model.known.store import Store
@@ -60,6 +60,8 @@ class Day:
     campaign_calls: int = 1000
     live_calls: int = 400_000
     share: float = 0.02
+    at_once: int = 1
+    """Calls that are heard beside each other: all begin before the first of them ends."""
     minutes: float = math.inf
     """Of the clock, after which no more calls are heard."""
     hit: float = 0.5
@@ -92,9 +94,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Play the day and print the figures as Markdown."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.repetition", description=__doc__)
     parser.add_argument("--data", type=Path, required=True, help="a folder with a manifest.csv")
-    for name, kind in (("campaigns", int), ("campaign_calls", int), ("live_calls", int)):
+    for name in ("campaigns", "campaign_calls", "live_calls"):
         flag = "--" + name.replace("_", "-")
-        parser.add_argument(flag, type=kind, default=getattr(Day(), name), help="of a whole day")
+        parser.add_argument(flag, type=int, default=getattr(Day(), name), help="of a whole day")
+    parser.add_argument("--at-once", type=int, default=Day.at_once, help="calls beside each other")
     for name in ("share", "minutes", "hit", "false_alarm"):
         parser.add_argument(f"--{name.replace('_', '-')}", type=float, default=getattr(Day(), name))
     parser.add_argument("--seed", type=int, default=0)
@@ -127,50 +130,69 @@ def run(
     begin = time.time() - 43_200
     until = time.monotonic() + 60 * day.minutes
     known = KnownRecordings(path, learn=True, keep=keep)
-    for number, which in enumerate(order.tolist()):
+    for first in range(0, n_calls, day.at_once):
         if time.monotonic() > until:
             break
-        moment = begin + 86_400 * number / n_calls
-        campaign = which // day.campaign_calls
-        is_live = which >= len(messages) * day.campaign_calls
-        name = f"call {which}"
-        if is_live:
-            clip = live[int(rng.integers(len(live)))]
-            name = f"{clip.path} {which}"
-            samples = through_line(said_anew(clip.samples, rng), rng)
-        else:
-            samples = through_line(recorded[messages[campaign]].samples, rng)
-        network = _network(day, rng, is_live=is_live)
-        call = PhoneCall(name, moment, f"9521{rng.integers(10**4):04d}", f"1390{which:07d}")
-        started = time.process_time()
-        follower = known.follow(call)
-        follower.hear(samples)
-        follower.flush()
-        follower.conclude(network)
-        verdict = follower.fuse(network, POINT)
-        told.cpu_ms.append(1000 * (time.process_time() - started))
-        is_known, is_told = follower.weighs, verdict.verdict is VerdictKind.RECORDED
-        if is_live:
-            told.live += 1
-            told.live_told += is_told and network.verdict is not VerdictKind.RECORDED
-            if is_known:
-                match = verdict.evidence.known
-                told.live_known.append(f"{name} ~ {'' if match is None else match.name}")
-            continue
-        heard[campaign] = heard.get(campaign, 0) + 1
-        if heard[campaign] == 2:
-            told.second += 1
-            told.second_told += is_told
-        elif heard[campaign] > 2:
-            told.behind_second += 1
-            told.known += is_known
-            told.told += is_told
-            if is_known and verdict.decided_at is not None:
-                told.seconds.append(verdict.decided_at)
-        if sys.stderr.isatty() and number % 100 == 0:
-            print(f"\r{number} of {n_calls}", end="", file=sys.stderr)
+        legs = []
+        for number, which in enumerate(order[first : first + day.at_once].tolist(), first):
+            moment = begin + 86_400 * number / n_calls
+            campaign = which // day.campaign_calls
+            is_live = which >= len(messages) * day.campaign_calls
+            name = f"call {which}"
+            if is_live:
+                clip = live[int(rng.integers(len(live)))]
+                name = f"{clip.path} {which}"
+                samples = through_line(said_anew(clip.samples, rng), rng)
+            else:
+                samples = through_line(recorded[messages[campaign]].samples, rng)
+            network = _network(day, rng, is_live=is_live)
+            call = PhoneCall(name, moment, f"9521{rng.integers(10**4):04d}", f"1390{which:07d}")
+            started = time.process_time()
+            follower = known.follow(call)
+            follower.hear(samples)
+            follower.flush()
+            spent = time.process_time() - started
+            legs.append((None if is_live else campaign, follower, network, spent))
+        for of_campaign, follower, network, spent in legs:
+            started = time.process_time()
+            follower.conclude(network)
+            verdict = follower.fuse(network, POINT)
+            told.cpu_ms.append(1000 * (spent + time.process_time() - started))
+            _count(told, heard, of_campaign, follower, verdict, network)
+        if sys.stderr.isatty() and first % 100 == 0:
+            print(f"\r{first} of {n_calls}", end="", file=sys.stderr)
     known.close()
     return told
+
+
+def _count(
+    told: Told,
+    heard: dict[int, int],
+    campaign: int | None,
+    follower: Follower,
+    verdict: Verdict,
+    network: Verdict,
+) -> None:
+    """Count what a call was told; ``campaign`` is None for a live one."""
+    is_known, is_told = follower.weighs, verdict.verdict is VerdictKind.RECORDED
+    if campaign is None:
+        told.live += 1
+        told.live_told += is_told and network.verdict is not VerdictKind.RECORDED
+        if is_known:
+            match = verdict.evidence.known
+            name = "" if match is None else match.name
+            told.live_known.append(f"{follower.call.name} ~ {name}")
+        return
+    heard[campaign] = heard.get(campaign, 0) + 1
+    if heard[campaign] == 2:
+        told.second += 1
+        told.second_told += is_told
+    elif heard[campaign] > 2:
+        told.behind_second += 1
+        told.known += is_known
+        told.told += is_told
+        if is_known and verdict.decided_at is not None:
+            told.seconds.append(verdict.decided_at)
 
 
 def through_line(samples: Samples, rng: Generator) -> Samples:

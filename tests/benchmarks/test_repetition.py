@@ -14,8 +14,17 @@ def clips(kind: str, first: int, n: int) -> list[Clip]:
     return [Clip(f"{kind}/{seed}", kind, spoken(5, seed)) for seed in range(first, first + n)]
 
 
-def test_a_small_day(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    day = Day(campaigns=4, campaign_calls=5, live_calls=12, share=0.5, hit=0.0, false_alarm=0.0)
+@pytest.mark.parametrize("at_once", [1, 3])
+def test_a_small_day(tmp_path: Path, capsys: pytest.CaptureFixture[str], at_once: int) -> None:
+    day = Day(
+        campaigns=4,
+        campaign_calls=5,
+        live_calls=12,
+        share=0.5,
+        hit=0.0,
+        false_alarm=0.0,
+        at_once=at_once,
+    )
     told = run(
         day, clips("recorded", 0, 3), clips("live", 9, 2), tmp_path, np.random.default_rng(1)
     )
