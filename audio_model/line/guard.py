@@ -6,7 +6,15 @@ from dataclasses import dataclass
 import numpy as np
 
 from audio_model.fitting.answer import Answer
-from audio_model.line.judge import CHANGE, DRAWS, Figure, Judged, figures_of, most_contradicted
+from audio_model.line.judge import (
+    CHANGE,
+    CONTRADICTED,
+    DRAWS,
+    Figure,
+    Judged,
+    figures_of,
+    most_contradicted,
+)
 
 Figures = Mapping[str, Mapping[str, Figure]]
 
@@ -26,7 +34,7 @@ MIN_GROUPS = 10
 def without_contradicted(
     answers: Sequence[Answer], sides: Mapping[str, Judged], draws: int = DRAWS
 ) -> Figure:
-    """Return the change of the log loss without the tenth of the groups that scores contradict."""
+    """Return the change of the log loss without the groups that scores contradict most."""
     kept = np.delete(np.arange(len(answers)), most_contradicted(answers, sides))
     of_kept = {name: judged.some(kept) for name, judged in sides.items()}
     figures = figures_of([answers[n] for n in kept.tolist()], of_kept, draws, ("log_loss",))
@@ -59,8 +67,8 @@ def conditions(
         ),
         Condition(f"scores are better with confidence: log loss {_signed(loss)}", loss["high"] < 0),
         Condition(
-            "so they are without the tenth of the sources that they contradict most, whose marks "
-            f"may be wrong: log loss {_signed(uncontradicted)}",
+            f"so they are without the {CONTRADICTED:.0%} of the sources that they contradict most, "
+            f"whose marks may be wrong: log loss {_signed(uncontradicted)}",
             uncontradicted["high"] < 0,
         ),
         Condition(

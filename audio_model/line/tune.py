@@ -169,7 +169,7 @@ def suspicious(
 
     They are those whose mark a score without it contradicts 20 to 1. The score before is asked,
     too: marks that are wrong teach the one after to doubt. With ``every_contradicted`` the whole
-    tenth that scores contradict most is among them.
+    share that the guard leaves out is among them.
     """
     against = np.max([against_marks(answers, judged) for judged in sides.values()], axis=0)
     listed = against > SUSPICIOUS

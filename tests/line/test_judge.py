@@ -128,14 +128,14 @@ def test_wrong_marks_that_teach_a_rule_to_doubt_do_not_pass_the_guard(seed: int)
     names = ("live", "recorded")
     wrong = {n for n, a in enumerate(answers) if a.group.split()[0] != names[a.label]}
     listed = suspicious(answers, sides, every_contradicted=True)
-    assert len(wrong & set(listed)) >= 10 and len(listed) <= 16
+    assert len(wrong & set(listed)) >= 10 and len(listed) <= 21
 
 
-def test_the_tenth_that_is_contradicted_most_is_of_groups_and_of_both_classes() -> None:
-    answers = [answer([log_odds] * 10, 0, f"live {n}") for n, log_odds in enumerate([-3.0] * 10)]
-    answers += [answer([3.0] * 10, 1, f"recorded {n}") for n in range(8)]
+def test_what_is_contradicted_most_is_of_groups_and_of_both_classes() -> None:
+    answers = [answer([log_odds] * 10, 0, f"live {n}") for n, log_odds in enumerate([-3.0] * 8)]
+    answers += [answer([3.0] * 10, 1, f"recorded {n}") for n in range(3)]
     # One caller of two calls, and one recording, the network takes for the other.
     answers += [answer([2.0] * 10, 0, f"call {n}", group="caller") for n in range(2)]
     answers += [answer([-2.0] * 10, 1, "odd")]
     sides = {"before": judge(answers, SHIPPED, 0.05)}
-    assert most_contradicted(answers, sides).tolist() == [18, 19, 20]
+    assert most_contradicted(answers, sides).tolist() == [11, 12, 13]
