@@ -9,8 +9,6 @@ from functools import cached_property
 from itertools import islice
 from typing import Any
 
-import msgspec
-
 from audio_model.decision import KnownRecording, Verdict
 
 MAX_TEXT = 255
@@ -86,6 +84,9 @@ class Event:
     @cached_property
     def body(self) -> bytes:
         """Return the event as JSON. It is made once, for all who are told."""
+        # EAGI and the help of serve need no package that the extra brings.
+        import msgspec
+
         return msgspec.json.encode(self.as_dict())
 
     def as_dict(self) -> dict[str, Any]:
