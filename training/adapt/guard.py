@@ -66,7 +66,8 @@ def objections(gain: Gain, lost: float | None, most: float) -> list[str]:
     if gain.low < LEAST_GAIN:
         against.append(
             "calls that were not learnt from are not told better with confidence: their log loss "
-            f"falls by {gain.mean:.3f}, with {CONFIDENCE:.1%} confidence by {gain.low:.3f} or more"
+            f"changes by {-gain.mean:+.3f}, with {CONFIDENCE:.1%} confidence by "
+            f"{-gain.low:+.3f} or less"
         )
     if lost is not None and lost > most:
         against.append(

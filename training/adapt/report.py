@@ -81,8 +81,8 @@ def as_markdown(measured: Mapping[str, Any]) -> str:
     lines += [
         f"- Marked: {counts}.",
         f"- Best: depth `{chosen['depth']}`, {chosen['share']:.0%} of the way to what was learnt.",
-        f"- The log loss of calls not learnt from falls by {gain['mean']:.3f} "
-        f"(by more than {gain['low']:.3f} with 97.5 % confidence).",
+        f"- The log loss of calls not learnt from changes by {-gain['mean']:+.3f} "
+        f"(by {-gain['low']:+.3f} or less with 97.5 % confidence).",
         f"- {of_unmet(measured['unmet'])}",
         "",
         "## Your calls, each heard by a network that has not learnt from its group",
