@@ -19,15 +19,15 @@ EXIT_INTERRUPTED, EXIT_BROKEN_PIPE = 130, 141
 COMMANDS = {
     "score": (
         "audio_model.batch.command",
-        "say of each recording whether it is recorded, live or unknown",
+        "tell for each recording whether it is recorded, live or unknown",
     ),
     "report": (
         "audio_model.report.command",
-        "make one page about results, with the recordings to look at",
+        "make one page about results, with the recordings to check",
     ),
     "compare": (
         "audio_model.report.compare_command",
-        "say what changed between two results, or two models",
+        "show what changed between two results, or two models",
     ),
     "join": (
         "audio_model.report.join_command",
@@ -35,11 +35,11 @@ COMMANDS = {
     ),
     "serve": (
         "audio_model.gateway.command",
-        "listen to live calls and say the same of them while they go on",
+        "tell the same for live calls while they go on",
     ),
     "eagi": (
         "audio_model.gateway.asterisk.eagi",
-        "do so for one call of Asterisk, as an EAGI program in place of AMD",
+        "tell the same for one call of Asterisk, as an EAGI program in place of AMD",
     ),
     "ranges": (
         "audio_model.ranges.command",
@@ -51,7 +51,7 @@ COMMANDS = {
     ),
     "known": (
         "audio_model.known.command",
-        "keep recordings that were heard before, find them again, group calls by them",
+        "keep known recordings, find them again in calls, group calls by them",
     ),
     "label": (
         "audio_model.line.label_command",

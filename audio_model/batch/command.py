@@ -54,9 +54,9 @@ _GOES_ON = "; the same command goes on from there"
 
 DESCRIPTION = """\
 Tell from the first seconds of a phone call's audio whether a recording is being played or a live
-human speaks. The verdict is recorded, live or unknown (with a reason); the score is the calibrated
-probability of recorded. Without --output a table is shown. With --output FILE one process writes
-one file; with --output FOLDER/ all CPUs, or a cluster, write parts, and a stopped run goes on."""
+human speaks. The verdict is recorded, live or unknown (with a reason). The score is the calibrated
+probability of recorded. Without --output you see a table. With --output FILE one process writes one
+file. With --output FOLDER/ all CPUs, or a cluster, write parts; a stopped run can be resumed."""
 
 
 class EngineKind(StrEnum):
@@ -76,8 +76,8 @@ examples:
   audio-model score zip://a.wav::calls.zip               one member; manifests name them so
   audio-model score s3://bucket/calls/                   needs audio-model[remote]
   find calls -name '*.wav' -print0 | audio-model score - --output verdicts.csv
-  audio-model score stereo.wav --channel each            both parties of a call, each apart
-  audio-model score tap.bin --raw-encoding alaw          no header: say what the bytes are
+  audio-model score stereo.wav --channel each            each party of a call by itself
+  audio-model score tap.bin --raw-encoding alaw          no header: name the encoding
   audio-model score calls/ --max-false-alarm 0.02        catch more, flag more live callers
   audio-model score calls/ --known known.db --learn      recordings that were heard before, too
 
@@ -86,10 +86,10 @@ millions of recordings:
   audio-model score calls/ --output results/ --workers 4 --format csv
   audio-model score calls/ --output results/ --engine ray --ray-address auto      on a cluster
 
-  results/ is a folder of finished parts (part-000000.parquet and so on), with run.json, which says
-  what was asked and what came of it. Killed, stopped or out of disk: give the same command again,
-  and it goes on with the parts that are missing. Each recording is in the parts exactly once. The
-  recordings are listed once, at the beginning; for new ones begin another folder.
+  results/ is a folder of finished parts (part-000000.parquet and so on). Its run.json says what was
+  asked and what the counts are. If a run is killed, stopped or out of disk, give the same command
+  again: it scores the parts that are missing. Each recording is in the parts exactly once.
+  Recordings are listed once, at the beginning; for new ones begin another folder.
   The first Ctrl-C or SIGTERM finishes the parts at hand, a second one stops at once.
 
 exit status:
@@ -290,22 +290,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--output",
         metavar="FILE or FOLDER/",
         help="write a row for each recording to FILE (.csv, .jsonl or .parquet) instead of "
-        "showing a table; .jsonl has the score over time, too. FOLDER/ (a folder, or a name that "
-        "ends in /): see millions of recordings, below",
+        "showing a table; .jsonl has the score over time, too. For FOLDER/ (a folder, or a name "
+        "that ends in /) see millions of recordings, below",
     )
     parser.add_argument(
         "--channel",
         choices=[*map(str, Channel), _EACH],
         default=Channel.MIX,
-        help="the leg of a stereo call to listen to; each: both, a row for each (default: mix)",
+        help="the leg of a stereo call to hear; each: both legs, a row for each (default: mix)",
     )
     add_budget_argument(parser, DEFAULT_MAX_FALSE_ALARM)
     parser.add_argument(
         "--max-seconds",
         type=float,
         metavar="S",
-        help="listen for S seconds from the first voice on (default: as long as the model was "
-        "measured for)",
+        help="hear S seconds from the first voice on (default: as long as the model was measured "
+        "for)",
     )
     parser.add_argument(
         "--wait-seconds",
@@ -320,61 +320,61 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     before.add_argument(
         "--known",
         metavar="STORE",
-        help="tell of calls that repeat a recording of this store (see audio-model known): they "
-        "are recorded, and the columns known, known_name, known_offset, known_seconds, "
+        help="find calls that repeat a recording of this store (see audio-model known): they are "
+        "recorded, and the columns known, known_name, known_offset, known_seconds, "
         "known_first_heard, known_last_heard, known_times_heard and known_repeated say which it is",
     )
     before.add_argument(
         "--learn",
         action="store_true",
-        help="keep what calls held for a while, and add to the store what is heard in two of them, "
-        "and calls of which the network alone is sure; with several processes, or a run that goes "
-        "on, what a call repeats depends on their order",
+        help="keep the codes of calls for a while; add to the store what two calls hold, and calls "
+        "of which the network alone is sure. With several processes, or in a resumed run, the "
+        "order of calls decides what a call repeats",
     )
     before.add_argument(
         "--keep-hours",
         type=float,
         metavar="H",
-        help=f"with --learn: for how long calls are kept (default: {DEFAULT_HOURS:g})",
+        help=f"with --learn: keep calls for H hours (default: {DEFAULT_HOURS:g})",
     )
     before.add_argument(
         "--keep-calls",
         type=int,
         metavar="N",
-        help=f"with --learn: how many are kept at most (default: {DEFAULT_CALLS:,})",
+        help=f"with --learn: keep N calls at most (default: {DEFAULT_CALLS:,})",
     )
     before.add_argument(
         "--keep-days",
         type=float,
         metavar="D",
-        help="with --learn: forget what was learnt and then not heard for so long, unless it bears "
-        f"a mark (default: {DEFAULT_DAYS:g})",
+        help="with --learn: forget learnt recordings without a mark that were not heard for D days "
+        f"(default: {DEFAULT_DAYS:g})",
     )
     before.add_argument(
         "--keep-recordings",
         type=int,
         metavar="N",
-        help="with --learn: how many learnt recordings stay at most, those heard last (default: "
+        help="with --learn: keep N learnt recordings at most, those heard last (default: "
         f"{DEFAULT_RECORDINGS:,})",
     )
-    many = parser.add_argument_group("millions of recordings", "with --output FOLDER/")
+    many = parser.add_argument_group("millions of recordings", "With --output FOLDER/.")
     many.add_argument(
         "--format",
         choices=[kind.removeprefix(".") for kind in OutputFormat],
-        help=f"of the parts (default: {_DEFAULT_FORMAT})",
+        help=f"format of the parts (default: {_DEFAULT_FORMAT})",
     )
     many.add_argument(
         "--workers",
         type=int,
         metavar="N",
-        help="processes that score (default: one for each CPU that this one may use, or of the "
-        "cluster)",
+        help="processes that score (default: one for each CPU of this machine that is available, "
+        "or of the cluster)",
     )
     many.add_argument(
         "--shard-size",
         type=int,
         metavar="N",
-        help=f"recordings in a part (default: {DEFAULT_SHARD_SIZE}). Smaller ones let fewer "
+        help=f"recordings in a part (default: {DEFAULT_SHARD_SIZE}). With smaller parts, fewer "
         "recordings keep more processes busy",
     )
     many.add_argument(
@@ -385,13 +385,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     many.add_argument(
         "--ray-address",
         metavar="ADDRESS",
-        help="the cluster's, such as auto or 10.0.0.5:6379 (default: one is started on this "
+        help="address of the cluster, such as auto or 10.0.0.5:6379 (default: start one on this "
         "machine)",
     )
     raw = parser.add_argument_group(
         "files without a header",
-        "their names tell (.ulaw, .alaw, .sln16, ...) unless these options do",
+        "Without these options the file's name tells the format (.ulaw, .alaw, .sln16, ...).",
     )
-    raw.add_argument("--raw-encoding", choices=[*map(str, Encoding)])
-    raw.add_argument("--raw-rate", type=int, metavar="HZ", help="default: 8000")
-    raw.add_argument("--raw-channels", type=int, metavar="N", help="default: 1")
+    raw.add_argument("--raw-encoding", choices=[*map(str, Encoding)], help="encoding of the bytes")
+    raw.add_argument("--raw-rate", type=int, metavar="HZ", help="sample rate (default: 8000)")
+    raw.add_argument(
+        "--raw-channels", type=int, metavar="N", help="number of channels (default: 1)"
+    )

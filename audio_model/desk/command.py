@@ -31,23 +31,23 @@ EXIT_SOME_DAMAGED = 1
 DEFAULT_PORT = 8950
 
 DESCRIPTION = """\
-Serve a desk where people listen to calls and mark them: the most useful first, two people never the
-same. A mark counts at once for number ranges, for all calls of its campaign and for the store of
-known recordings. Ranges, campaigns, marks of handsets and the month's figures have pages of their
-own."""
+Serve a desk where people listen to calls and mark them. The most useful calls come first, and two
+people never get the same call at once. A mark counts at once for number ranges, for all calls of
+its campaign and for the store of known recordings. Ranges, campaigns, marks of handsets and the
+month's figures have pages of their own."""
 
 EPILOG = """\
 examples:
-  audio-model desk import desk.db results/            what score wrote; a manifest's columns caller,
-                                                      called, time, campaign tell who called whom
+  audio-model desk import desk.db results/            the output of score, with columns caller,
+                                                      called, time and campaign
   audio-model desk person desk.db wang --role marking     prints a token to sign in with
   audio-model desk serve desk.db --ranges ranges.db --known known.db --zone Asia/Shanghai
   audio-model desk marks desk.db marks.csv --source app --trust 0.7     marks of handsets
   audio-model desk statistics desk.db --by month --output figures/
   audio-model desk export desk.db marks.csv           for training.train
 
-The store holds numbers as they are, and is its owner's alone to read. The desk listens on this
-machine alone; put a proxy with TLS before it and name it by --origin.
+The store holds numbers as they are, and only its owner can read it. Only this machine reaches the
+desk. To let others in, put a proxy with TLS before it and give --origin.
 
 exit status:
   0 done, 1 some rows could not be read, 2 wrong usage or a damaged store, 3 an output can't be
@@ -62,19 +62,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare what ``desk`` takes."""
     actions = add_actions(parser)
     serving = _action(actions, "serve", _serve, "serve the pages")
-    serving.add_argument("--host", default="127.0.0.1", help="where to listen (%(default)s)")
-    serving.add_argument("--port", type=int, default=DEFAULT_PORT, help="(%(default)s)")
+    serving.add_argument(
+        "--host", default="127.0.0.1", help="address to listen on (default: %(default)s)"
+    )
+    serving.add_argument(
+        "--port", type=int, default=DEFAULT_PORT, help="port to listen on (default: %(default)s)"
+    )
     serving.add_argument(
         "--origin",
         default="",
         metavar="URL",
-        help="under which browsers reach the desk through a proxy: https://desk.example",
+        help="address of the desk behind a proxy, such as https://desk.example",
     )
-    serving.add_argument("--ranges", metavar="STORE", help="of number ranges")
-    serving.add_argument("--known", metavar="STORE", help="of known recordings")
+    serving.add_argument("--ranges", metavar="STORE", help="the store of number ranges")
+    serving.add_argument("--known", metavar="STORE", help="the store of known recordings")
     _add_model(serving)
     _add_zone(serving)
-    importing = _action(actions, "import", _import, "take the calls of results")
+    importing = _action(actions, "import", _import, "add the calls of results")
     importing.add_argument("results", nargs="+", metavar="RESULTS", help="a file or a run folder")
     _add_columns(importing)
     _add_model(importing)
@@ -86,31 +90,41 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         choices=list(Role),
         default=Role.MARKING,
         metavar="|".join(Role),
-        help="what the person may do (%(default)s)",
+        help="what the person may do (default: %(default)s)",
     )
-    person.add_argument("--masked", action="store_true", help="never show them a number in full")
-    person.add_argument("--remove", action="store_true", help="let them sign in no more")
-    marking = _action(actions, "marks", _marks, "take marks of handsets")
-    marking.add_argument("file", metavar="FILE", help="mark, who, and call, or number and time")
-    marking.add_argument("--source", required=True, metavar="NAME", help="whose marks they are")
+    person.add_argument(
+        "--masked", action="store_true", help="never show the person a number in full"
+    )
+    person.add_argument(
+        "--remove", action="store_true", help="remove the person, and end their sessions"
+    )
+    marking = _action(actions, "marks", _marks, "add marks of handsets")
+    marking.add_argument(
+        "file",
+        metavar="FILE",
+        help="a table with the columns mark, who, and call, or number and time",
+    )
+    marking.add_argument(
+        "--source", required=True, metavar="NAME", help="where the marks come from"
+    )
     marking.add_argument(
         "--trust",
         type=float,
         default=0.7,
         metavar="P",
-        help="chance that such a mark is right, 0.5 to below 1 (%(default)s)",
+        help="chance that a mark is right, from 0.5 to below 1 (default: %(default)s)",
     )
     _add_columns(marking)
     counting = _action(actions, "statistics", _statistics, "write the figures as CSV")
     counting.add_argument("--by", type=Unit, choices=list(Unit), default=Unit.MONTH)
+    counting.add_argument("--output", required=True, metavar="FOLDER", help="folder for the tables")
     counting.add_argument(
-        "--output", required=True, metavar="FOLDER", help="a table of each kind goes there"
-    )
-    counting.add_argument(
-        "--ranges", metavar="STORE", help="of number ranges: calls under one that was open count"
+        "--ranges",
+        metavar="STORE",
+        help="the store of number ranges: calls of open ranges count as blocked",
     )
     _add_zone(counting)
-    exporting = _action(actions, "export", _export, "write what was settled as a manifest")
+    exporting = _action(actions, "export", _export, "write the settled calls as a manifest")
     exporting.add_argument("file", metavar="FILE", help="the manifest (.csv)")
 
 
@@ -118,7 +132,7 @@ def _action(
     actions: Actions, name: str, action: Callable[[argparse.Namespace], int], about: str
 ) -> argparse.ArgumentParser:
     parser = add_action(actions, name, action, about)
-    parser.add_argument("store", metavar="STORE", help="of calls")
+    parser.add_argument("store", metavar="STORE", help="the desk's store")
     return parser
 
 
@@ -127,13 +141,15 @@ def _add_columns(parser: argparse.ArgumentParser) -> None:
         "--columns",
         type=column_names,
         metavar="OURS=THEIRS,...",
-        help="names of columns in the file, by ours",
+        help="what columns are called in the file, as caller=A_NUMBER,time=START",
     )
 
 
 def _add_model(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--model", metavar="FILE", help="instead of the model that comes along")
-    add_budget_argument(parser, DEFAULT_MAX_FALSE_ALARM, "whose thresholds calls are near to")
+    parser.add_argument("--model", metavar="FILE", help="another model than the one shipped")
+    add_budget_argument(
+        parser, DEFAULT_MAX_FALSE_ALARM, "budget of false alarms, whose thresholds order the queue"
+    )
 
 
 def _add_zone(parser: argparse.ArgumentParser) -> None:
@@ -141,7 +157,7 @@ def _add_zone(parser: argparse.ArgumentParser) -> None:
         "--zone",
         default="",
         metavar="NAME",
-        help="whose days figures are of: Asia/Shanghai (the machine's own)",
+        help="time zone of the figures' days, such as Asia/Shanghai (default: the machine's)",
     )
 
 

@@ -27,29 +27,29 @@ EXIT_SOME_ERRORS = 1
 DEFAULT_SECONDS = 60.0
 
 DESCRIPTION = """\
-Group an archive into campaigns: calls that play the same recording, or cuts of it, whatever the
-line did to it and however late it began. A name or digits spoken inside a template are one campaign
-with it; another message in the same voice is another."""
+Group an archive into campaigns: calls that play the same recording or cuts of it, through any line
+and however late it began. A message with a name or digits filled in belongs to the campaign of its
+template. Another message in the same voice is another campaign."""
 
 EPILOG = """\
 examples:
   audio-model known campaigns calls/ --output campaigns.csv
   audio-model known campaigns calls.csv --output campaigns.csv    a manifest; its column time
-                                       (seconds since 1970, or ISO 8601) tells when
+                                       (seconds since 1970, or ISO 8601) is the call's
 
 writes
   campaigns.csv            path, campaign, offset, matched_seconds, error, and the other columns of
-                           a manifest: a row for each call; campaign is empty for a call that is
-                           alone, offset is the second of the campaign's exemplar at which the call
+                           a manifest: a row for each call. campaign is empty for a call that is
+                           alone. offset is the second of the campaign's exemplar at which the call
                            begins (negative: before it)
-  campaigns.summary.csv    campaign, calls, first, last, seconds, exemplar: the largest first. Of a
-                           manifest with the columns called and caller, people and numbers, too.
-                           ``audio-model known add known.db campaigns.summary.csv`` takes it
+  campaigns.summary.csv    campaign, calls, first, last, seconds, exemplar: the largest first. If
+                           a manifest has the columns called and caller, people and numbers, too.
+                           audio-model known add known.db campaigns.summary.csv reads it
   campaigns.svg            the largest campaigns over time
 
-Killed or stopped, it goes on where it was when the same command is given again: until the tables
-are written, campaigns.heard.partial has what was heard. Without a column time, the time of a call
-is when its file was last changed.
+If the command is killed or stopped, give it again: it goes on where it was. Until the tables are
+written, campaigns.heard.partial keeps what was heard. Without a column time, a call's time is when
+its file was last changed.
 
 exit status:
   0 done, 1 some recordings could not be read, 2 wrong usage, 3 the output cannot be written

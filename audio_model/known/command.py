@@ -28,30 +28,30 @@ EXIT_SOME_ERRORS = 1
 DEFAULT_SECONDS = 600.0
 
 DESCRIPTION = """\
-Keep a store of known recordings: one file that finds the same samples again from two or three
-seconds of a call, at any offset, through another codec, level and noise. A live voice is never in
-it twice: words and voice may recur, samples may not."""
+Keep a store of known recordings. The store is one file. It finds the same samples again from two or
+three seconds of a call, at any offset, through another codec, another level and noise. A live voice
+does not match: its words may recur, its samples do not."""
 
 EPILOG = """\
 examples:
-  audio-model known add known.db campaigns/ greeting.wav    each is known by its path
+  audio-model known add known.db campaigns/ greeting.wav    each is named by its path
   audio-model known match known.db calls/ > matches.csv     a row for each call
-  audio-model known campaigns calls/ --output campaigns.csv an archive, grouped by what it plays
+  audio-model known campaigns calls/ --output campaigns.csv group an archive by what it plays
   audio-model known list known.db
   audio-model known remove known.db 17 greeting.wav         by number or by name
-  audio-model known remove known.db --unheard-days 90       of what was learnt
-  audio-model known add known.db campaigns.summary.csv      what ``known campaigns`` found
-  audio-model known mark known.db 17 allowed                an announcement, which tells nothing
+  audio-model known remove known.db --unheard-days 90       learnt, and not heard since
+  audio-model known add known.db campaigns.summary.csv      what known campaigns found
+  audio-model known mark known.db 17 allowed                an announcement: no evidence
   audio-model known mark known.db 17 none                   take that back
   audio-model known sounds known.db                         music on hold and prompts: allowed
-  audio-model known merge known.db branch-office.db         take what is new in another store
+  audio-model known merge known.db branch-office.db         add what is new in another store
 
-``known match`` says for each call which recording it repeats, and in the column repeats whether
-that is the message itself or a part that both share, such as a jingle. Where the line slipped, the
-column pieces has each piece: its begin and end in the call, and its offset in the recording.
+known match tells for each call which recording it repeats. The column repeats says whether the call
+repeats the message itself or only a part that both share, such as a jingle. If the line slipped,
+the column pieces has each piece: its begin and end in the call, and its offset in the recording.
 
-PATH is a recording, a folder, a pattern in quotes, a manifest (its column time tells when a call
-was), or - for a list on standard input. Several processes may use a store at once.
+PATH is a recording, a folder, a pattern in quotes, a manifest, or - for a list on standard input. A
+manifest's column time gives the time of each call. Several processes may use a store at once.
 
 exit status:
   0 done, 1 some recordings could not be read, 2 wrong usage or a damaged store
@@ -86,8 +86,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare what ``known`` takes."""
     actions = add_actions(parser)
     for name, action, about in (
-        ("add", _add, "hear recordings and remember those that are new"),
-        ("match", _match, "say of each call which known recording it repeats, as CSV"),
+        ("add", _add, "add recordings that are not in the store"),
+        ("match", _match, "tell for each call which known recording it repeats, as CSV"),
     ):
         chosen = _action(actions, name, action, about)
         chosen.add_argument("paths", nargs="+", metavar="PATH")
@@ -99,33 +99,33 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             help="hear the first S seconds of each (default: %(default)g)",
         )
         add_columns_argument(chosen, "manifests", "path=FILE,time=START")
-    _action(actions, "list", _list, "list what is known, as CSV")
-    removing = _action(actions, "remove", _remove, "forget recordings")
-    removing.add_argument("recordings", nargs="*", metavar="RECORDING", help="its number or name")
+    _action(actions, "list", _list, "list the known recordings, as CSV")
+    removing = _action(actions, "remove", _remove, "remove recordings")
+    removing.add_argument("recordings", nargs="*", metavar="RECORDING", help="number or name")
     removing.add_argument(
         "--unheard-days",
         type=float,
         default=math.inf,
         metavar="D",
-        help="what was learnt, bears no mark, and was not heard in the D days before the last call",
+        help="learnt recordings without a mark, not heard in the D days before the last call",
     )
     removing.add_argument(
         "--beyond",
         type=int,
         metavar="N",
-        help="what was learnt and bears no mark, but for the N recordings heard last",
+        help="learnt recordings without a mark, except the N heard last",
     )
-    marking = _action(actions, "mark", _mark, "say what recordings of a name or number are")
-    marking.add_argument("recording", metavar="RECORDING", help="its number or name")
+    marking = _action(actions, "mark", _mark, "mark the recordings of a name or number")
+    marking.add_argument("recording", metavar="RECORDING", help="number or name")
     marking.add_argument(
         "mark",
         choices=[Mark.ALLOWED.value, Mark.CAMPAIGN.value, _NO_MARK],
-        help="allowed: it may recur, and a call that holds it is heard as if it were unknown; "
-        "campaign: it is one, as every recording without a mark is taken to be; "
-        "none: take back what was said of it",
+        help="allowed: it may recur, and is no evidence in a call; "
+        "campaign: a campaign plays it, which is also assumed without a mark; "
+        "none: take the mark back",
     )
-    _action(actions, "sounds", _sounds, "take the sounds that come with the product, as allowed")
-    merging = _action(actions, "merge", _merge, "take the recordings of other stores that are new")
+    _action(actions, "sounds", _sounds, "add the sounds that come with audio-model, as allowed")
+    merging = _action(actions, "merge", _merge, "add the recordings of other stores that are new")
     merging.add_argument("others", nargs="+", metavar="OTHER")
     add_command(actions, "campaigns", campaigns_command, "group calls that play the same recording")
 
@@ -191,9 +191,9 @@ def _remove(args: argparse.Namespace) -> int:
     days, most = args.unheard_days, args.beyond
     expires = days < math.inf or most is not None
     if not (args.recordings or expires):
-        raise UsageError("say which recordings: by number, name, --unheard-days or --beyond")
+        raise UsageError("name the recordings by number, name, --unheard-days or --beyond")
     if not days > 0 or (most is not None and most < 0):
-        raise UsageError("--unheard-days takes a number above 0, and --beyond one of 0 or more")
+        raise UsageError("--unheard-days must be above 0, and --beyond 0 or more")
     with Store(args.store, create=False) as store, store.writing():
         for asked in args.recordings:
             for id in _ids(store, asked):
@@ -225,7 +225,7 @@ def _ids(store: Store, asked: str) -> list[int]:
 
 def _sounds(args: argparse.Namespace) -> int:
     with Store(args.store) as store:
-        print(f"{args.store}: {allow_sounds(store)} sounds that may recur are new")
+        print(f"{args.store}: {allow_sounds(store)} new sounds are allowed")
     return EXIT_DONE
 
 

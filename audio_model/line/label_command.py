@@ -20,9 +20,9 @@ CORPUS = "certain"
 _SHOWN_PROBLEMS = 10
 
 DESCRIPTION = """\
-Make a manifest of the calls whose class is certain without anybody having listened: recordings that
-repetition or a store of known recordings proves, live calls by long two-way talk, and marks of
-those who took them. The network's own opinion is never among it."""
+Make a manifest of the calls whose class is certain without listening. Repetition or a known
+recording proves recordings, long two-way talk proves live calls, and the people who took calls
+mark either. The network's own verdict never counts."""
 
 EPILOG = """\
 examples:
@@ -31,17 +31,17 @@ examples:
   audio-model label legs.csv --output certain.csv         long talk on both legs
   audio-model tune certain.csv marks.csv --output mine.onnx
 
-reads, where a table has them
+reads these columns, if a table has them
   known, known_name, known_repeated    of audio-model score --known: recorded
   campaign, matched_seconds            of audio-model known campaigns: recorded, from 3 s on
   channel, speech_seconds, seconds, duration    10 s of voice on both legs of a call of 60 s: live
-  mark, trust                          recorded or live, said by who took the call
+  mark, trust                          recorded or live, marked by the person in the call
   caller                               the source of live calls; without it each call is its own
 Rows of one path and channel are one call, whatever table they are in.
 
 writes
   certain.csv              path, label, source, group, channel, confidence, why, corpus
-  certain.conflicts.csv    calls of which something says recorded and something live: for the desk
+  certain.conflicts.csv    calls with evidence for both classes: settle them at the desk
 
 exit status:
   0 done, 1 some rows could not be read, 2 wrong usage, 3 the manifest cannot be written

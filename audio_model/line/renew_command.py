@@ -20,19 +20,19 @@ from audio_model.sources.inputs import expand
 EXIT_REPLACED, EXIT_KEPT = 0, 1
 
 DESCRIPTION = """\
-Renew the model of a line: tune it to the marks and to labels that are certain, measure it against
-the model in use on calls held out, and put it in its place if the guard holds. Nothing is replaced
-otherwise. For cron."""
+Renew the model of a line. The command tunes a model to the marks and to labels that are certain,
+measures it against the model in use on held-out calls, and replaces that model only if the guard
+holds. You can run it from cron."""
 
 EPILOG = """\
 examples:
   audio-model renew line/ --marks desk.csv --label results/ campaigns.csv
-  audio-model renew line/ --marks desk.csv --model adapted.onnx     of training.adapt
+  audio-model renew line/ --marks desk.csv --model adapted.onnx     made by training.adapt
   audio-model renew line/ --marks desk.csv --shadow calls/ --max-flips 0.05
   audio-model renew line/ --roll-back
   audio-model renew line/ --marks desk.csv && systemctl restart audio-model    a line of a crontab
 
-line/ holds model.onnx (in use: the shipped one at first), previous/, candidate.onnx, report.txt,
+line/ holds model.onnx (in use; the shipped one at first), previous/, candidate.onnx, report.txt,
 report.json, log.jsonl, rolled-back.onnx after a roll back and, with --label, certain.csv and
 certain.conflicts.csv. A model that was rolled back returns only with other marks.
 

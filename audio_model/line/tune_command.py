@@ -24,9 +24,9 @@ EXIT_DONE, EXIT_SOME_ERRORS = 0, 1
 _SUFFIX = ".onnx"
 
 DESCRIPTION = """\
-Fit the calibration and the thresholds of a model to your own marked calls, and say with intervals
-what that changes, on calls that were held out. The network stays as it is. Few marks move the rule
-a little, many outweigh it."""
+Fit the calibration and the thresholds of a model to your own marked calls. A report tells what that
+changes on held-out calls, with intervals. The network stays as it is. Few marks move the shipped
+rule a little, many outweigh it."""
 
 EPILOG = """\
 examples:
@@ -36,9 +36,9 @@ examples:
                                                      recordings, from calls that nobody marked
   audio-model score calls/ --model mine.onnx
 
-marks are manifests with the columns path, label (recorded or live), source (the voice, campaign or
-caller), and, if they are there, group and channel: those of audio-model label and of
-audio-model ranges export are such.
+MARKS are manifests with the columns path, label (recorded or live) and source (the voice, campaign
+or caller). They may have group and channel. audio-model label and audio-model ranges export write
+such manifests.
 
 exit status:
   0 written, 1 written, but some rows could not be used, 2 wrong usage, or marks that contradict

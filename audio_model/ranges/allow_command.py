@@ -22,9 +22,9 @@ EXIT_DONE = 0
 EXIT_SOME_DAMAGED = 1
 
 DESCRIPTION = """\
-Keep the list of ranges and numbers that are allowed: they never warn and never open, whatever is
-heard of them, and what is held in them closes at once. Who allowed what, when and why stays in the
-store's history."""
+Keep the list of allowed ranges and numbers. They are never warned of and never opened, whatever is
+heard from them. A range that is open closes at once when you allow it or a wider one. The store's
+history keeps who allowed what, when and why."""
 
 EPILOG = """\
 examples:
@@ -35,8 +35,8 @@ examples:
   audio-model ranges allow import other.db allowed.csv
   audio-model ranges allow import ranges.db 白名单.csv --columns prefix=号码,note=备注
 
-A file has the column prefix and, if they are there, note and who. Entries that are on the list
-already stay as they are.
+A file needs the column prefix, and may have note and who. Entries that are already on the list stay
+as they are.
 
 exit status:
   0 done, 1 some rows could not be taken, 2 wrong usage, 3 the file cannot be written
@@ -67,7 +67,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         )
         _add_person(chosen)
         chosen.add_argument("--note", default="", metavar="TEXT", help="why")
-    importing = _action(actions, "import", _import, "allow what a file lists")
+    importing = _action(actions, "import", _import, "allow the ranges and numbers of a file")
     importing.add_argument(
         "file", metavar="FILE", help="a table (.csv, .tsv, .txt, .jsonl or .parquet)"
     )
@@ -88,13 +88,13 @@ def _action(
             return action(store, args)
 
     parser = add_action(actions, name, run_on_store, about)
-    parser.add_argument("store", metavar="STORE", help="of number ranges")
+    parser.add_argument("store", metavar="STORE", help="the store of number ranges")
     return parser
 
 
 def _add_person(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--who", default=_user(), metavar="NAME", help="who says so (default: %(default)s)"
+        "--who", default=_user(), metavar="NAME", help="who decides this (default: %(default)s)"
     )
 
 

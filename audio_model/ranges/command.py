@@ -16,9 +16,9 @@ from audio_model.ranges.rows import MarkedCall
 from audio_model.ranges.tables import write_manifest
 
 DESCRIPTION = """\
-Find the number ranges that call with recordings, say of a call what it really was, and keep the
-list of what is always allowed. A mark stays in the store of number ranges and counts in the ranges
-of the caller; all marks together are a manifest to train on."""
+Find the number ranges that call with recordings, mark calls, and keep the list of ranges that are
+always allowed. The store of number ranges keeps a mark and counts it in the caller's ranges. You
+can export all marks as a manifest to train on."""
 
 EPILOG = """\
 examples:
@@ -39,22 +39,24 @@ run = run_action
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare what ``ranges`` takes."""
     actions = add_actions(parser)
-    add_command(actions, "count", count_command, "say which ranges call with recordings, as CSV")
-    marking = add_action(actions, "mark", _mark, "say what a call really was")
+    add_command(actions, "count", count_command, "tell which ranges call with recordings, as CSV")
+    marking = add_action(actions, "mark", _mark, "mark what a call really was")
     _add_store(marking)
-    marking.add_argument("call", metavar="CALL", help="its id, as in events and records")
-    marking.add_argument("mark", choices=[*map(str, Mark)], help="what it was")
+    marking.add_argument(
+        "call", metavar="CALL", help="the call's id, as in events and call records"
+    )
+    marking.add_argument("mark", choices=[*map(str, Mark)], help="what the call was")
     exporting = add_action(actions, "export", _export, "write all marks as a manifest")
     _add_store(exporting)
     exporting.add_argument("file", metavar="FILE", help="the manifest (.csv)")
     exporting.add_argument(
-        "--audio", metavar="FOLDER", help="where serve --keep-audio has left recordings"
+        "--audio", metavar="FOLDER", help="folder of serve --keep-audio, with the recordings"
     )
     add_command(actions, "allow", allow_command, "keep the list of ranges that always pass")
 
 
 def _add_store(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("store", metavar="STORE", help="of number ranges")
+    parser.add_argument("store", metavar="STORE", help="the store of number ranges")
 
 
 def _mark(args: argparse.Namespace) -> int:
@@ -69,7 +71,7 @@ def _export(args: argparse.Namespace) -> int:
         marked = list(_with_audio(store.marks(), args.audio))
     n = write_manifest(args.file, marked)
     left_out = len(marked) - n
-    rest = f"; of {left_out} more no recording is found" if left_out else ""
+    rest = f"; {left_out} more were left out, without a recording" if left_out else ""
     print(f"{n} marked calls are in {printable(args.file)}{rest}", file=sys.stderr)
     return 0
 

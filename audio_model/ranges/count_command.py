@@ -30,29 +30,29 @@ DEFAULT_MIN_CALLS = 10
 _BATCH = 2000
 
 DESCRIPTION = """\
-Which number ranges call with recordings? Calls with their verdicts become a table of ranges: every
-prefix with its calls, its share of recordings (what the detector misses and flags wrongly taken
-into account), campaigns, numbers called, and what a breaker would have done. Ranges that explain an
-alarm are as small as they can be, so that honest neighbours stay open."""
+Tell which number ranges call with recordings. The command reads calls with their verdicts and
+writes a table of ranges. Each prefix has its calls, campaigns, numbers called, what a breaker would
+have done, and its share of recordings, corrected for the detector's misses and false alarms. An
+alarm names the smallest ranges that explain it, so that honest neighbours pass."""
 
 EPILOG = """\
-CALLS are .csv, .tsv, .txt, .jsonl or .parquet files with the columns caller, time and verdict, and
-if they are there called, reason, score, duration, campaign, known, call and path: what `audio-model
-score` writes when its manifest has the call records' columns. Several files are one archive; their
-calls are taken in the order of their times.
+CALLS are .csv, .tsv, .txt, .jsonl or .parquet files with the columns caller, time and verdict. They
+may have called, reason, score, duration, campaign, known, call and path. `audio-model score` writes
+such files when its manifest has the call records' columns. Several files are one archive; their
+calls are counted in the order of their times.
 
 examples:
   audio-model score calls.csv --output verdicts.csv      calls.csv: path, caller, called, time, ...
   audio-model ranges count verdicts.csv --output ranges.csv
   audio-model ranges count day-*.parquet --output ranges.csv --page ranges.html
-  audio-model ranges count verdicts.csv --output ranges.csv --history history.csv    all that was
-                                                                                     ever held
+  audio-model ranges count verdicts.csv --output ranges.csv --history history.csv    every change
+                                                                                     of a range
   audio-model ranges count verdicts.csv --output ranges.csv --campaigns campaigns.csv
-  audio-model ranges count verdicts.csv --output ranges.csv --store ranges.db       goes on from
-                                                                                     what it holds
+  audio-model ranges count verdicts.csv --output ranges.csv --store ranges.db       on top of
+                                                                                     its counts
 
 exit status:
-  0 all calls counted, 1 some rows could not be, 2 wrong usage, 3 the output cannot be written
+  0 all calls counted, 1 some rows not counted, 2 wrong usage, 3 the output cannot be written
 """
 
 
@@ -176,12 +176,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--history", metavar="FILE", help="every change of every range, with its evidence (.csv)"
     )
     parser.add_argument(
-        "--campaigns", metavar="FILE", help="recordings that ran from many numbers (.csv)"
+        "--campaigns", metavar="FILE", help="recordings that many numbers played (.csv)"
     )
-    parser.add_argument("--page", metavar="FILE", help="a page to look at, complete in one file")
+    parser.add_argument("--page", metavar="FILE", help="a page of HTML, complete in one file")
     add_columns_argument(parser, "CALLS", "caller=A_NUMBER,time=START")
     parser.add_argument(
-        "--store", metavar="STORE", help="count on top of what a store holds, and keep it there"
+        "--store", metavar="STORE", help="add the calls to this store, and count on top of it"
     )
     parser.add_argument(
         "--min-calls",
@@ -197,16 +197,28 @@ def add_policy_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of the tests and breakers. An option that is not given is None."""
     test, policy = ChangeTest(), Policy()
     group = parser.add_argument_group(
-        "what a range may do, and what the detector does wrong",
-        "a store keeps what it was given last",
+        "limits of a range, and rates of the detector",
+        "A store keeps the values that it was given last.",
     )
     for flag, default, text in (
         ("--honest-share", test.honest, "share of recordings that an honest range may play"),
-        ("--campaign-share", test.bad, "share that a campaign plays in its range"),
+        ("--campaign-share", test.bad, "share of recordings that a campaign plays in its range"),
         ("--warnings", policy.warnings, "error budget: warnings a month of an honest range"),
-        ("--openings", policy.openings, "error budget: chance a month that one is opened"),
-        ("--hit-rate", test.rates.recorded_said_recorded, "recordings that are called recorded"),
-        ("--false-alarm-rate", test.rates.live_said_recorded, "live callers that are"),
+        (
+            "--openings",
+            policy.openings,
+            "error budget: chance a month that an honest range is opened",
+        ),
+        (
+            "--hit-rate",
+            test.rates.recorded_said_recorded,
+            "share of recordings that are called recorded",
+        ),
+        (
+            "--false-alarm-rate",
+            test.rates.live_said_recorded,
+            "share of live callers that are called recorded",
+        ),
     ):
         group.add_argument(flag, type=float, metavar="X", help=f"{text} (default: {default:g})")
 

@@ -20,17 +20,17 @@ _SHOWN_UNCERTAIN, _SHOWN_SURE = 12, 2
 
 DESCRIPTION = """\
 Make one page of HTML about results: verdicts, scores, times, folders and other slices, errors by
-cause, and the recordings to look at, with their sound. It needs no network and no other file."""
+cause, and the recordings to check, with sound. The page needs no network and no other file."""
 
 EPILOG = """\
 examples:
   audio-model report results/ --output report.html      a run folder
   audio-model report verdicts.jsonl --output report.html
-  audio-model report results/ --output report.html --no-sound    nothing of a caller's voice in it
+  audio-model report results/ --output report.html --no-sound    without any caller's voice
 
-Recordings are read again from where the results say they are: a run folder knows where its relative
-paths start, those of a single file start here. Columns that a manifest carried are looked at, too:
-days, numbers, and those of few values.
+Recordings are read again from the paths in the results. A run folder knows where its relative paths
+start; those of a single file start in the current folder. The page also shows columns that a
+manifest carried: days, numbers, and columns of few values.
 """
 
 
@@ -59,12 +59,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--model",
         metavar="FILE",
-        help="the model of the run, if not the one shipped: for the curves",
+        help="the model of the run, for the curves, if not the one shipped",
     )
     parser.add_argument(
         "--no-sound",
         action="store_true",
-        help="leave out the recordings to look at: the page then holds no caller's voice",
+        help="leave out the recordings to check: the page then holds no caller's voice",
     )
 
 

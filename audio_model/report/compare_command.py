@@ -27,9 +27,9 @@ _OUTPUTS = (".html", ".json")
 _MODEL = ".onnx"
 
 DESCRIPTION = """\
-Say what changed between two results of the same recordings, or between two models that hear them:
-verdicts that flipped, shifts of the score, by folder and by the columns that a manifest carried.
-Of results of other recordings it says what has drifted as a whole: verdicts, scores, noise,
+Show what changed between two results of the same recordings, or between two models on them: flipped
+verdicts and shifts of the score, by folder and by the columns that a manifest carried. For
+results of different recordings, show what has drifted as a whole: verdicts, scores, noise,
 signal-to-noise ratio, codecs."""
 
 EPILOG = """\
@@ -40,9 +40,9 @@ examples:
   audio-model compare old.onnx new.onnx calls.csv --max-flips 0.01    a check for CI or cron
   audio-model compare last-month/ this-month/ --max-drift 0.1         an alarm for cron
 
-A gap is the largest difference between the shares of old and new calls that lie below a value, or
-that are of one verdict or codec. It is drift where it is more than chance makes in one of a hundred
-comparisons, if calls have nothing to do with each other.
+A gap is the largest difference between the shares of old and new calls below a value, or of one
+verdict or codec. It is called drift if it is larger than chance makes in one of a hundred
+comparisons, for calls that are independent of each other.
 
 exit status:
   0 compared, 1 more verdicts flipped or more recordings on one side only than --max-flips allows,

@@ -37,17 +37,16 @@ RECORD_COLUMNS = ("path", "call", "caller", "called", "time", "duration", "trunk
 CAMPAIGN_COLUMN = "campaign"
 
 DESCRIPTION = """\
-Join verdicts with call records, and with campaigns: one table with a row for each verdict, with all
-columns of its record, the trunk and the STIR/SHAKEN attestation among them. A record is found by
-the recording's path, by the call's id, or by number and time. Where several records would do, or
-several recordings want one record, the row says so: nothing is guessed."""
+Join verdicts with call records, and with campaigns, in one table. Each verdict is a row with all
+columns of its record, such as the trunk and the STIR/SHAKEN attestation. A record is found by the
+recording's path, by the call's id, or by number and time. If several records fit, or several
+recordings fit one record, the row says so: nothing is guessed."""
 
 EPILOG = """\
-RESULTS is a run folder or a result file of `audio-model score`. RECORDS are .csv, .tsv,
-.txt, .jsonl or .parquet files; of their columns path, call, caller, called, time, duration, trunk
-and attestation have a meaning, under other names with --columns. A call's id may stand in the
-results' column call, or in the recording's name between other signs, as in
-out-95588-1732456789.42.wav.
+RESULTS is a run folder or a result file of `audio-model score`. RECORDS are .csv, .tsv, .txt,
+.jsonl or .parquet files. Their columns path, call, caller, called, time, duration, trunk and
+attestation have a meaning; if they are called otherwise, give --columns. A call's id may be in the
+results' column call, or part of the recording's name, as in out-95588-1732456789.42.wav.
 
 examples:
   audio-model join results/ cdr.csv --output joined.csv
@@ -58,7 +57,7 @@ time=calldate,duration=billsec,trunk=channel --output joined.csv
   audio-model report joined.csv --output report.html      by trunk, attestation, segment, day
   audio-model ranges count joined.csv --output ranges.csv
 
-The column join is found, ambiguous or none; join_problem tells why.
+The column join says found, ambiguous or none; join_problem says why.
 
 exit status:
   0 all rows have their record, 1 some have none or several, or a record could not be read,

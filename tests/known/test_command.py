@@ -172,8 +172,8 @@ def test_sounds_that_come_with_the_product(store: Path, capsys: pytest.CaptureFi
     assert known("sounds", store) == 0
     assert known("sounds", store) == 0
     first, second = capsys.readouterr().out.splitlines()
-    assert first.endswith(f"{len(sounds())} sounds that may recur are new")
-    assert second.endswith(": 0 sounds that may recur are new")
+    assert first.endswith(f"{len(sounds())} new sounds are allowed")
+    assert second.endswith(": 0 new sounds are allowed")
     known("list", store)
     assert {row["mark"] for row in table(capsys.readouterr().out)} == {"allowed"}
 

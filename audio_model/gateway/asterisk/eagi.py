@@ -54,9 +54,9 @@ _READ_BYTES = 65_536
 _MAX_LINE_BYTES = 65_536
 
 DESCRIPTION = """\
-Run by Asterisk's EAGI(): hear the caller until the verdict stands, at most until the deadline, and
-set the channel variables AMDSTATUS (HUMAN, MACHINE, NOTSURE, HANGUP) and AMDCAUSE, as AMD() does,
-and AUDIOMODEL_VERDICT, _SCORE, _REASON and _SECONDS. Whatever fails is NOTSURE."""
+Hear one caller, as a program of Asterisk's EAGI(), until the verdict is final or the deadline is
+over. Then set the channel variables AMDSTATUS (HUMAN, MACHINE, NOTSURE, HANGUP) and AMDCAUSE, as
+AMD() does, and AUDIOMODEL_VERDICT, _SCORE, _REASON and _SECONDS. Any failure is NOTSURE."""
 
 EPILOG = """\
 in extensions.conf:
@@ -92,15 +92,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=_seconds,
         default=DEFAULT_DEADLINE_SECONDS,
         metavar="S",
-        help="wall-clock seconds until the call goes on at the latest (default: %(default)g)",
+        help="wall-clock seconds after which the call goes on at the latest (default: %(default)g)",
     )
     add_budget_argument(parser, DEFAULT_MAX_FALSE_ALARM)
     parser.add_argument("--model", metavar="FILE", help="another model than the one shipped")
     parser.add_argument(
         "--server",
         metavar="URL",
-        help="ws://HOST:PORT of a running server that is to hear the audio; its model and rate of "
-        "false alarms count then",
+        help="let the running server at ws://HOST:PORT hear the audio, with its model and its rate "
+        "of false alarms",
     )
     parser.add_argument(
         "--token-file", type=Path, metavar="FILE", help="file of the server's bearer token"

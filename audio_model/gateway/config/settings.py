@@ -32,19 +32,24 @@ _BUDGET = values.number(1e-9, 1e6)
 class Listening:
     """Only this machine can reach the server unless --host says otherwise."""
 
-    host: Annotated[str, Given(values.text, "ADDRESS", "of the HTTP and WebSocket server")] = (
-        "127.0.0.1"
-    )
+    host: Annotated[
+        str, Given(values.text, "ADDRESS", "address of the HTTP and WebSocket server")
+    ] = "127.0.0.1"
     port: Annotated[
-        int, Given(values.integer(0, 65535), "PORT", "its port; 0: any that is free")
+        int,
+        Given(
+            values.integer(0, 65535),
+            "PORT",
+            "port of the HTTP and WebSocket server; 0: any free port",
+        ),
     ] = 8080
     reuse_port: Annotated[
         bool,
         Given(
             values.switch,
             "",
-            "let other servers listen on the same ports: several processes, whose limits, calls, "
-            "events and metrics are one server's, and restarts without a gap",
+            "let several processes listen on the same ports as one server, with shared limits, "
+            "calls, events and metrics, and restart without a gap",
         ),
     ] = False
     tls_certificate: Annotated[
@@ -59,14 +64,14 @@ class Listening:
         Given(
             values.url,
             "URL",
-            "how gateways reach the server when a proxy stands before it; Twilio and Plivo sign it",
+            "address of the server behind a proxy; Twilio and Plivo sign it",
         ),
     ] = ""
 
 
 @dataclass(frozen=True)
 class Detection:
-    """When, and how surely, a verdict is given."""
+    """Set when a verdict is given, and how sure it must be."""
 
     max_false_alarm: Annotated[
         float,
@@ -85,7 +90,7 @@ class Detection:
         Given(
             values.number(0, 3600),
             "S",
-            "wait so long for the first voice; a verdict takes that and the deadline at most",
+            "wait S seconds for the first voice; a verdict takes these and the deadline at most",
         ),
     ] = DEFAULT_WAIT_SECONDS
     again_seconds: Annotated[
@@ -93,8 +98,8 @@ class Detection:
         Given(
             values.number(0, 3600),
             "S",
-            "hear a leg again every S seconds after its final verdict: events called revised say "
-            "that a recording began or a human took over; 0: never",
+            "hear a leg again every S seconds after its final verdict; an event revised says that "
+            "a recording began or a human took over; 0: never",
         ),
     ] = 0.0
     listen_seconds: Annotated[
@@ -102,35 +107,43 @@ class Detection:
         Given(
             values.number(0.1, 3600),
             "S",
-            "audio heard of a leg from its first voice on; by default the model's",
+            "seconds of a leg to hear from its first voice on; by default as the model says",
         ),
     ] = None
     progress_seconds: Annotated[
-        float, Given(values.number(0, 3600), "S", "audio between events of progress; 0: none")
+        float,
+        Given(values.number(0, 3600), "S", "seconds of audio between progress events; 0: none"),
     ] = 0.0
     model: Annotated[
         Path | None, Given(values.file, "FILE", "another model than the one shipped")
     ] = None
     known: Annotated[
         Path | None,
-        Given(values.store, "STORE", "tell of calls that repeat a recording of this store"),
+        Given(values.store, "STORE", "find calls that repeat a recording of this store"),
     ] = None
     known_learn: Annotated[
-        bool, Given(values.switch, "", "learn what calls repeat, and of what the network is sure")
+        bool,
+        Given(
+            values.switch, "", "learn what two calls hold, and calls of which the network is sure"
+        ),
     ] = False
     known_keep_hours: Annotated[
         float,
-        Given(values.number(0.01, 8760), "H", "keep what calls held for so long, to learn from"),
+        Given(values.number(0.01, 8760), "H", "keep the codes of calls for H hours, to learn from"),
     ] = DEFAULT_HOURS
     known_keep_calls: Annotated[
-        int, Given(values.integer(2, 1_000_000_000), "N", "keep so many calls at most")
+        int, Given(values.integer(2, 1_000_000_000), "N", "keep N calls at most")
     ] = DEFAULT_CALLS
     known_keep_days: Annotated[
         float,
-        Given(values.number(0.01, 36_500), "D", "forget what was learnt and not heard for so long"),
+        Given(
+            values.number(0.01, 36_500),
+            "D",
+            "forget learnt recordings that were not heard for D days",
+        ),
     ] = DEFAULT_DAYS
     known_keep_recordings: Annotated[
-        int, Given(values.integer(1, 1_000_000_000), "N", "keep so many learnt recordings at most")
+        int, Given(values.integer(1, 1_000_000_000), "N", "keep N learnt recordings at most")
     ] = DEFAULT_RECORDINGS
 
 
@@ -148,7 +161,7 @@ class Access:
         Given(
             read_tenants,
             "FILE",
-            "TOML file: a table for each tenant with a token, terms and a webhook of its own",
+            "TOML file with a table for each tenant: its token, terms and webhook",
         ),
     ] = ()
     twilio_auth_token: Annotated[
@@ -190,15 +203,17 @@ class Limits:
     max_message_bytes: Annotated[
         int,
         Given(
-            values.integer(1024, 1 << 30), "N", "largest WebSocket message; a larger one ends it"
+            values.integer(1024, 1 << 30),
+            "N",
+            "largest WebSocket message; a larger one ends the connection",
         ),
     ] = 262_144
     idle_seconds: Annotated[
         float,
-        Given(values.number(1, 86_400), "S", "a WebSocket without a message for so long is closed"),
+        Given(values.number(1, 86_400), "S", "close a WebSocket after S seconds without a message"),
     ] = 300.0
     max_call_seconds: Annotated[
-        float, Given(values.number(1, 604_800), "S", "a WebSocket older than this is closed")
+        float, Given(values.number(1, 604_800), "S", "close a WebSocket after S seconds")
     ] = 14_400.0
 
 
@@ -206,23 +221,21 @@ class Limits:
 class Webhook:
     """Verdicts and final verdicts are POSTed as JSON, signed and retried."""
 
-    url: Annotated[str, Given(values.url, "URL", "where to")] = ""
+    url: Annotated[str, Given(values.url, "URL", "address that receives the events")] = ""
     secret: Annotated[
         Secret | None,
         Given(values.secret_file, "FILE", "file of the key that signs (X-Audio-Model-Signature)"),
     ] = None
     retries: Annotated[
-        int, Given(values.integer(0, 20), "N", "further attempts when one fails")
+        int, Given(values.integer(0, 20), "N", "further attempts after a failed request")
     ] = 5
-    connections: Annotated[
-        int, Given(values.integer(1, 10_000), "N", "requests at once, at most")
-    ] = 64
+    connections: Annotated[int, Given(values.integer(1, 10_000), "N", "open requests at most")] = 64
     batch: Annotated[
         int,
         Given(
             values.integer(1, 1000),
             "N",
-            "up to N events in one request, for receivers that ask for that; 1: each by itself",
+            "events in one request at most, for receivers that accept several",
         ),
     ] = 1
     spool: Annotated[
@@ -230,34 +243,35 @@ class Webhook:
         Given(
             values.folder,
             "DIR",
-            "keep events there until they are delivered, for a day; a server that is killed loses "
-            "none, and the next one posts them",
+            "keep events in DIR until they are delivered, for a day; if the server is killed, the "
+            "next one posts them",
         ),
     ] = None
 
 
 @dataclass(frozen=True)
 class NumberRanges:
-    """Count calls by the caller's range, to find ranges that keep calling with recordings. The
-    advice is given by GET /v1/ranges/NUMBER, the webhook and Asterisk's variables. Nothing is
+    """Count calls by the caller's range, to find ranges that keep calling with recordings. You get
+    the advice by GET /v1/ranges/NUMBER, the webhook and Asterisk's variables. Nothing is
     blocked here.
     """
 
     ranges: Annotated[
-        Path | None, Given(values.store, "STORE", "count calls there; several servers may share it")
+        Path | None,
+        Given(values.store, "STORE", "store of the counts; several servers may share it"),
     ] = None
     ranges_honest_share: Annotated[
         float,
         Given(_SHARE, "X", "share of recordings that an honest range may play"),
     ] = ChangeTest.honest
     ranges_campaign_share: Annotated[
-        float, Given(_SHARE, "X", "share that a campaign plays in its range")
+        float, Given(_SHARE, "X", "share of recordings that a campaign plays in its range")
     ] = ChangeTest.bad
     ranges_warnings: Annotated[
         float, Given(_BUDGET, "X", "error budget: warnings a month of an honest range")
     ] = Policy.warnings
     ranges_openings: Annotated[
-        float, Given(_BUDGET, "X", "error budget: chance a month that one is opened")
+        float, Given(_BUDGET, "X", "error budget: chance a month that an honest range is opened")
     ] = Policy.openings
 
     def policy(self, rates: DetectorRates) -> Policy:
@@ -272,21 +286,32 @@ class Records:
 
     keep_audio: Annotated[
         Path | None,
-        Given(values.folder, "DIR", "keep the audio of legs that end as unknown there, for review"),
+        Given(
+            values.folder, "DIR", "keep the audio of legs that end as unknown in DIR, for review"
+        ),
     ] = None
     keep_audio_megabytes: Annotated[
-        int, Given(values.integer(1, 10_000_000), "N", "beyond this the oldest of them are deleted")
+        int,
+        Given(
+            values.integer(1, 10_000_000),
+            "N",
+            "megabytes of kept audio, beyond which the oldest is deleted",
+        ),
     ] = 1000
     calls: Annotated[
         Path | None,
-        Given(values.store, "STORE", "write every call there, for audio-model desk"),
+        Given(values.store, "STORE", "write every call to this store, for audio-model desk"),
     ] = None
     hash_numbers: Annotated[
-        bool, Given(values.switch, "", "write phone numbers as hashes to log and DIR")
+        bool, Given(values.switch, "", "write phone numbers as hashes to the log and to DIR")
     ] = True
     hash_salt: Annotated[
         Secret | None,
-        Given(values.secret_file, "FILE", "key of the hashes, to follow a number over restarts"),
+        Given(
+            values.secret_file,
+            "FILE",
+            "file of the hashes' key, which keeps a number's hash over restarts",
+        ),
     ] = None
     log_level: Annotated[
         LogLevel, Given(values.choice(LogLevel), "LEVEL", "debug, info, warning or error")
@@ -335,7 +360,7 @@ class Settings:
         if self.ari.address is not None and self.protocols.audiosocket is None:
             raise UsageError("--ari-address needs --audiosocket, by which Asterisk sends the audio")
         if self.ari.address is not None and listening.reuse_port:
-            raise UsageError("--ari-address serves Stasis() by itself: not with --reuse-port")
+            raise UsageError("--ari-address and --reuse-port: only one process can serve Stasis()")
         if (self.ami.action is Action.TRANSFER) is not bool(self.ami.transfer_to):
             raise UsageError("--ami-action transfer and --ami-transfer-to: one needs the other")
         if self.ari.action is Action.TRANSFER:
@@ -350,7 +375,7 @@ class Settings:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the flags of ``serve``."""
-    parser.add_argument("--config", metavar="FILE", help="TOML file of the options below")
+    parser.add_argument("--config", metavar="FILE", help="TOML file with the options below")
     options.add_arguments(parser, Settings)
 
 

@@ -24,7 +24,7 @@ class Protocols:
         Given(
             values.choice(HangUp),
             "WHEN",
-            "end AudioSocket() after a verdict, and the dialplan goes on: never, recorded, always",
+            "end AudioSocket() after a verdict, so the dialplan goes on: never, recorded, always",
         ),
     ] = HangUp.NEVER
     rtpengine: Annotated[
@@ -32,7 +32,7 @@ class Protocols:
         Given(
             values.address,
             "HOST:PORT",
-            "hear calls of the rtpengine with this ng port, as POST /v1/rtpengine asks",
+            "ng port of an rtpengine: hear the calls that POST /v1/rtpengine names",
         ),
     ] = None
     siprec: Annotated[
@@ -40,9 +40,9 @@ class Protocols:
         Given(values.address, "HOST:PORT", "take SIPREC sessions: SIP over UDP and TCP"),
     ] = None
     rtp_host: Annotated[
-        str, Given(values.text, "ADDRESS", "where RTP of rtpengine and SIPREC arrives")
+        str, Given(values.text, "ADDRESS", "local address for RTP of rtpengine and SIPREC")
     ] = "127.0.0.1"
-    rtp_ports: Annotated[PortRange, Given(values.port_range, "FIRST-LAST", "its UDP ports")] = (
+    rtp_ports: Annotated[PortRange, Given(values.port_range, "FIRST-LAST", "UDP ports for RTP")] = (
         _RTP_PORTS
     )
 
@@ -52,8 +52,8 @@ _ActionOption = Annotated[
     Given(
         values.choice(Action),
         "WHAT",
-        "variable: set AMDSTATUS and others; hangup: of a recording; transfer (AMI alone): set "
-        "them, and send a recording to --ami-transfer-to",
+        "variable: set AMDSTATUS and others; hangup: hang up on a recording; transfer (only AMI): "
+        "set them, and send a recording to --ami-transfer-to",
     ),
 ]
 
@@ -63,16 +63,20 @@ class Ami:
     """Report verdicts on AudioSocket and /asterisk calls to Asterisk's Manager Interface."""
 
     address: Annotated[
-        Address | None, Given(values.address, "HOST:PORT", "of the Manager Interface")
+        Address | None, Given(values.address, "HOST:PORT", "address of the Manager Interface")
     ] = None
-    user: Annotated[str, Given(values.text, "NAME", "its user")] = ""
+    user: Annotated[str, Given(values.text, "NAME", "user of the Manager Interface")] = ""
     secret: Annotated[
         Secret | None, Given(values.secret_file, "FILE", "file of the user's secret")
     ] = None
     action: _ActionOption = Action.VARIABLE
     transfer_to: Annotated[
         str,
-        Given(values.extension, "EXTEN@CONTEXT", "where --ami-action transfer sends recordings"),
+        Given(
+            values.extension,
+            "EXTEN@CONTEXT",
+            "extension to which --ami-action transfer sends recordings",
+        ),
     ] = ""
 
 
@@ -81,9 +85,9 @@ class Ari:
     """Hear and report on channels that enter Stasis(audio-model), by Asterisk's REST Interface."""
 
     address: Annotated[
-        Address | None, Given(values.address, "HOST:PORT", "of Asterisk's HTTP server")
+        Address | None, Given(values.address, "HOST:PORT", "address of Asterisk's HTTP server")
     ] = None
-    user: Annotated[str, Given(values.text, "NAME", "its user")] = ""
+    user: Annotated[str, Given(values.text, "NAME", "user of the REST Interface")] = ""
     secret: Annotated[
         Secret | None, Given(values.secret_file, "FILE", "file of the user's password")
     ] = None
