@@ -1,12 +1,12 @@
-"""What adapting gives on lines that a network never met: ``python -m benchmarks.adapt RUN``.
+"""Measure what adapting gives on lines no network has met: ``python -m benchmarks.adapt RUN``.
 
-RUN is made by ``python -m training.train --config training/configs/lines.toml``: the shipped recipe
-without the corpora of three lines. The shipped network has learnt from all that may be learnt from,
-and nothing may be learnt from the ``unmet`` clips, so it can't be adapted to a line that is new.
+Make RUN with ``python -m training.train --config training/configs/lines.toml``: the shipped recipe
+without the corpora of three lines. The shipped network itself can't be adapted to a new line: it
+has learnt from all training corpora, and nothing may learn from the ``unmet`` clips.
 
-Two fifths of a line's groups are kept to judge by, and the network is adapted to the rest, or to
-calls that are drawn from it. All is heard through the matched channel. No file is written but the
-table: what learns here never ships.
+Two fifths of a line's groups are kept to judge by. The network is adapted to the rest, or to calls
+drawn from it. Everything is heard through the matched channel. Only the table is written: a network
+that learns here never ships.
 """
 
 import argparse
@@ -207,11 +207,11 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("run", type=Path, help="folder that training.train made")
     parser.add_argument("--config", type=Path, default=Path("training/configs/lines.toml"))
     parser.add_argument("--line", nargs="+", choices=LINES, default=list(LINES))
-    parser.add_argument("--draws", type=int, default=20, help="of few marks")
-    parser.add_argument("--case", nargs="+", help="only these, by how their names begin")
+    parser.add_argument("--draws", type=int, default=20, help="draws of a few marks")
+    parser.add_argument("--case", nargs="+", help="only cases whose names begin so")
     parser.add_argument("--depth", nargs="+", default=list(AdaptConfig().depths))
     parser.add_argument(
-        "--output", type=Path, help="JSON lines; what the file holds already is not done again"
+        "--output", type=Path, help="JSON lines; results that the file has are not made again"
     )
     options = parser.parse_args(arguments)
     try:

@@ -1,7 +1,7 @@
-"""What hearing legs again finds and costs: ``python -m benchmarks.again MANIFEST``, as Markdown.
+"""Measure what hearing legs again finds and costs: ``python -m benchmarks.again MANIFEST``.
 
 Long calls are made of a manifest's clips: a human all the time, a recording all the time, a human
-who hands over to a recording, and a recording from which a human takes over.
+who hands over to a recording, and a recording from which a human takes over. Prints Markdown.
 """
 
 import argparse
@@ -159,7 +159,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Measure and print the figures as Markdown."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.again", description=__doc__)
     parser.add_argument("manifest", type=Path)
-    parser.add_argument("--every", type=int, default=1, help="take each N-th voice alone")
+    parser.add_argument("--every", type=int, default=1, help="take only each N-th voice")
     parser.add_argument("--part-seconds", type=float, default=45.0)
     parser.add_argument("--again-seconds", type=float, default=15.0)
     options = parser.parse_args(arguments)

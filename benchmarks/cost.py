@@ -1,9 +1,10 @@
-"""What the core costs: ``python -m benchmarks.cost``.
+"""Measure what the core costs: ``python -m benchmarks.cost``.
 
-Sizes of the model, the time of each stage of the way from a file to a verdict for a clip of 4 s,
-a stream, and a fresh process; beside them the same work by librosa and torch. Stages run in one
-thread; a fresh process as its libraries like. Prints Markdown; ``--output`` also writes JSON. Load
-on the machine raises every figure, so the load is printed with them; the ratio holds best.
+Measures the sizes of the model, the time of each stage from a file to a verdict for a clip of 4 s,
+a stream, and a fresh process. Beside them stands the same work by librosa and torch. Stages run in
+one thread, a fresh process in as many as its libraries choose. Prints Markdown; ``--output`` also
+writes JSON. Load on the machine raises every figure, so the load is printed, too; ratios are the
+most reliable.
 """
 
 import argparse
@@ -195,7 +196,9 @@ def main(arguments: list[str] | None = None) -> int:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--rounds", type=at_least_one, default=200, help="runs of every stage")
-    parser.add_argument("--starts", type=at_least_one, default=5, help="fresh processes of each")
+    parser.add_argument(
+        "--starts", type=at_least_one, default=5, help="fresh processes of each kind"
+    )
     parser.add_argument("--output", type=Path, help="JSON file to write as well")
     options = parser.parse_args(arguments)
     costs = measure(options.rounds, options.starts)

@@ -1,4 +1,4 @@
-"""How long a desk takes over a large store: to open the queue, and to answer marks of many people.
+"""Measure how fast a desk with a large store opens the queue and answers many people's marks.
 
 Prints Markdown; ``--output`` also writes JSON. The desk is a process of its own, asked over the
 loopback address by people who each mark, and then open the queue, as fast as ``--pause`` lets them.
@@ -183,13 +183,13 @@ async def measure(
 
 def main() -> None:
     """Measure one desk."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
-    parser.add_argument("--calls", type=int, default=1_000_000)
-    parser.add_argument("--people", type=int, default=20)
-    parser.add_argument("--seconds", type=float, default=60.0)
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.desk", description=__doc__)
+    parser.add_argument("--calls", type=int, default=1_000_000, help="calls in the store")
+    parser.add_argument("--people", type=int, default=20, help="people who mark at once")
+    parser.add_argument("--seconds", type=float, default=60.0, help="seconds to measure")
     parser.add_argument("--pause", type=float, default=2.0, help="seconds that a person listens")
-    parser.add_argument("--store", help="keep the store there, and use one that is there")
-    parser.add_argument("--output", help="JSON")
+    parser.add_argument("--store", help="the store; an existing one is used again")
+    parser.add_argument("--output", help="JSON file to write as well")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         path = args.store or str(Path(folder, "desk.db"))

@@ -1,7 +1,7 @@
-"""What a late voice changes: ``python -m benchmarks.late``, as Markdown.
+"""Measure what a late voice changes: ``python -m benchmarks.late``.
 
-Each clip is heard as it is and behind seconds of silence, comfort noise and ringback. A lead that
-the network hears as nothing changes no verdict; what changes nevertheless is counted.
+Each clip is heard as it is, and after seconds of silence, comfort noise and ringback. Such a lead
+should change no verdict; the changes are counted. Prints Markdown.
 """
 
 import argparse
@@ -136,7 +136,9 @@ def main(arguments: list[str] | None = None) -> int:
     """Measure late voices and print the figures."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.late", description=__doc__)
     parser.add_argument("clips", type=Path, nargs="?", default=ROOT / "samples")
-    parser.add_argument("--every", type=int, default=1, help="of a manifest, each N-th clip alone")
+    parser.add_argument(
+        "--every", type=int, default=1, help="take only each N-th clip of a manifest"
+    )
     parser.add_argument("--seconds", type=float, nargs="+", default=LEAD_SECONDS)
     parser.add_argument("--wait-seconds", type=float, default=DEFAULT_WAIT_SECONDS)
     options = parser.parse_args(arguments)

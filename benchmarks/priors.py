@@ -1,11 +1,12 @@
-"""``python -m benchmarks.priors``: how far lines lie apart, for the priors of ``audio-model tune``.
+"""Measure how far lines are apart, for the priors of ``audio-model tune``.
 
-A line is a pair of corpora of the config's ``unmet`` manifest, one of live callers and one of
-recordings, in every condition that thresholds are chosen on. Its calibration is fitted beginning at
-that of all corpora, and what is told is how far it goes from there. Of callers it is told how high
-their scores go under the rule of all corpora, within a corpus and between corpora.
+Run it with ``python -m benchmarks.priors``. A line is a pair of corpora of the config's ``unmet``
+manifest, one of live callers and one of recordings, in every condition on which thresholds are
+chosen. Its calibration is fitted from that of all corpora, and the report says how far it moves.
+For callers it says how high their scores go under the rule of all corpora, within a corpus and
+between corpora.
 
-Answers of a run are read where ``training.evaluate`` has left them, so no network listens.
+The run's answers are read where ``training.evaluate`` left them, so no network listens.
 """
 
 import argparse
@@ -95,8 +96,10 @@ def deviations(values: Array) -> tuple[float, float]:
 def main(arguments: list[str] | None = None) -> int:
     """Measure and print; returns the exit status."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.priors", description=__doc__)
-    parser.add_argument("--config", type=Path, required=True, help="of the run")
-    parser.add_argument("--run", type=Path, required=True, help="with its checkpoint and answers")
+    parser.add_argument("--config", type=Path, required=True, help="config of the run")
+    parser.add_argument(
+        "--run", type=Path, required=True, help="run folder, with checkpoint and answers"
+    )
     args = parser.parse_args(arguments)
     settings, answers = read_answers(args.config, args.run)
     takes = [take for take in answers.of(*MAIN_CONDITIONS) if len(take.steps)]

@@ -1,16 +1,17 @@
-"""``python -m benchmarks.repetition``: a day of campaigns among live callers, told by repetition.
+"""Simulate a day of campaigns among live callers, found by repetition.
 
-Each campaign plays one real recording; every call brings it through a line of its own: cut in at
-the beginning, at another level, in noise, through another codec, with packets lost, and one call in
-five slips. A live caller is a real clip of a person, said anew for each call: the clip's time is
-warped, by other amounts in each part of it, and its pitch shifted, so that words and voice recur
-and samples don't. Both come through lines of the same kinds. The network is drawn: it hears half of
-a campaign's calls, and flags one live caller in a hundred; a third of those it is sure of.
+Run it with ``python -m benchmarks.repetition``. Each campaign plays one real recording. Every call
+brings it through a line of its own: cut at the beginning, at another level, in noise, through
+another codec, with lost packets, and one call in five slips. A live caller is a real clip of a
+person, said anew for each call: its time is warped, differently in each part, and its pitch
+shifted, so that words and voice recur and samples don't. Both come through lines of the same kinds.
+The network is drawn at random. It hears half of a campaign's calls, and flags one live caller in a
+hundred. It is sure of a third of those.
 
-The day is a part of a whole one (``--share``): so many of the campaigns and of the live callers are
-heard. The others are kept beforehand, as calls whose codes are real and whose order is none: look-
-ups cost what they cost in the whole day, and the odds that make a repetition sure are the day's.
-The run ends with the part, or after so many minutes of the clock (``--minutes``).
+With ``--share`` that share of the campaigns and of the live callers is heard. The other calls of
+the day are kept beforehand, with real codes in no order. So look-ups cost as much as in the whole
+day, and a repetition needs the odds of the whole day. The run ends with its share of the day, or
+after ``--minutes`` of the clock.
 """
 
 import argparse
@@ -96,12 +97,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--data", type=Path, required=True, help="a folder with a manifest.csv")
     for name in ("campaigns", "campaign_calls", "live_calls"):
         flag = "--" + name.replace("_", "-")
-        parser.add_argument(flag, type=int, default=getattr(Day(), name), help="of a whole day")
-    parser.add_argument("--at-once", type=int, default=Day.at_once, help="calls beside each other")
+        parser.add_argument(flag, type=int, default=getattr(Day(), name), help="in a whole day")
+    parser.add_argument("--at-once", type=int, default=Day.at_once, help="calls at the same time")
     for name in ("share", "minutes", "hit", "false_alarm"):
         parser.add_argument(f"--{name.replace('_', '-')}", type=float, default=getattr(Day(), name))
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--folder", type=Path, help="where the store is made")
+    parser.add_argument("--folder", type=Path, help="folder of the store")
     args = parser.parse_args(arguments)
     given = vars(args)
     day = Day(**{one.name: given[one.name] for one in fields(Day) if one.name in given})

@@ -1,4 +1,4 @@
-"""What many recordings cost: ``python -m benchmarks.scale --folder FOLDER``.
+"""Measure what many recordings cost: ``python -m benchmarks.scale --folder FOLDER``.
 
 Runs of ``audio-model score`` into run folders, over hard links of a few generated recordings of
 30 s, of which 6 s are heard:
@@ -11,9 +11,9 @@ Runs of ``audio-model score`` into run folders, over hard links of a few generat
 - ``ray``: Ray against local processes, as many as there are CPUs, interleaved;
 - ``resume``: killed at half and run again; each path exactly once.
 
-A run's rate is that from its first finished shard to its last: what a start takes is apart. Rates
-mean something on an idle machine only, so the load is printed with them. From the rates follows a
-table of time and price for ``--planned`` recordings, by the formula of docs/cluster.md.
+A run's rate counts from its first finished shard to its last; the start is measured apart. Rates
+are valid only on an idle machine, so the load is printed with them. A table gives time and price
+for ``--planned`` recordings, by the formula of docs/cluster.md.
 """
 
 import argparse
@@ -250,15 +250,21 @@ def as_markdown(scale: Scale, planned: int, price: float) -> str:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure and print the figures."""
     parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        prog="python -m benchmarks.scale",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--folder", type=Path, required=True, help="new; some gigabytes of names")
-    parser.add_argument("--files", type=int, default=200_000, help="in the long run")
-    parser.add_argument("--beside", type=int, default=20_000, help="in each of the other runs")
+    parser.add_argument(
+        "--folder", type=Path, required=True, help="a new folder; takes some gigabytes of names"
+    )
+    parser.add_argument("--files", type=int, default=200_000, help="files in the long run")
+    parser.add_argument(
+        "--beside", type=int, default=20_000, help="files in each of the other runs"
+    )
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--planned", type=int, default=100_000_000)
-    parser.add_argument("--price", type=float, default=0.045, help="of a CPU for an hour")
-    parser.add_argument("--output", type=Path, help="write all figures there, too (JSON)")
+    parser.add_argument("--planned", type=int, default=100_000_000, help="recordings to plan for")
+    parser.add_argument("--price", type=float, default=0.045, help="price of a CPU for an hour")
+    parser.add_argument("--output", type=Path, help="JSON file to write as well")
     kinds = ("long", "overhead", "workers", "ray", "resume")
     parser.add_argument("--only", nargs="+", choices=kinds, default=kinds)
     args = parser.parse_args(arguments)

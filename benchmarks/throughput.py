@@ -1,6 +1,6 @@
-"""How quickly recordings are scored, file to row: ``python -m benchmarks.throughput``.
+"""Measure how fast recordings are scored, from file to row: ``python -m benchmarks.throughput``.
 
-The first 4 s of files of 30 s, one process and one thread, everything interleaved in one run:
+It hears the first 4 s of files of 30 s in one process and one thread. One run interleaves:
 
 - the whole way by format, beside librosa + torch with the same network: the fair pipeline decodes
   4 s at 8 kHz, the default one is what ``librosa.load(path)`` does unasked;
@@ -8,9 +8,10 @@ The first 4 s of files of 30 s, one process and one thread, everything interleav
 - what the machine allows: those bytes from the page cache, and the network's multiplications and
   additions at the rate of a matrix product of the same run.
 
-Read the ratios of CPU time; load on the machine raises every figure and is printed with them.
+Read the ratios of CPU time: load on the machine raises every figure, and is printed, too.
 
-Measured on two cores of an AMD EPYC (Zen 4, AVX-512) and left out, because it did not pay:
+These were measured on two cores of an AMD EPYC (Zen 4, AVX-512), and left out because they did not
+pay:
 
 - an FFT instead of matrix products in the front end: for 400 frames the transform alone takes
   170 µs (SciPy) to 310 µs (NumPy), the products on folded frames 90 µs;

@@ -1,12 +1,12 @@
-"""``python -m benchmarks.tune``: what so many marks give on lines that no network has met.
+"""Measure what a number of marks gives on lines that no network has met.
 
-Lines are made of corpora of the config's ``unmet`` manifest, in the matched channel. The rule that
-each line begins from is fitted to the other corpora alone, as the shipped one is to all: the line
-is as new to it as to the network. Marks are drawn by whole groups; calls of
-groups that were not drawn judge. Every draw is in the JSON, the table has their means. The guard is
-asked in the first draws.
+Run it with ``python -m benchmarks.tune``. Lines are made of corpora of the config's ``unmet``
+manifest, in the matched channel. Each line begins with a rule that is fitted to the other corpora,
+as the shipped rule is fitted to all. So the line is as new to the rule as to the network. Marks are
+drawn by whole groups, and calls of the other groups judge. The JSON has every draw, the table their
+means. The guard is tested in the first draws.
 
-Answers of a run are read where ``training.evaluate`` has left them, so no network listens.
+The run's answers are read where ``training.evaluate`` left them, so no network listens.
 """
 
 import argparse
@@ -258,10 +258,12 @@ def read_answers(path: Path, run: Path) -> tuple[Config, Answers]:
 def main(arguments: list[str] | None = None) -> int:
     """Measure and print; returns the exit status."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.tune", description=__doc__)
-    parser.add_argument("--config", type=Path, required=True, help="of the run")
-    parser.add_argument("--run", type=Path, required=True, help="with its checkpoint and answers")
+    parser.add_argument("--config", type=Path, required=True, help="config of the run")
+    parser.add_argument(
+        "--run", type=Path, required=True, help="run folder, with checkpoint and answers"
+    )
     parser.add_argument("--draws", type=int, default=DRAWS)
-    parser.add_argument("--output", type=Path, help="every draw, as JSON")
+    parser.add_argument("--output", type=Path, help="JSON file for every draw")
     args = parser.parse_args(arguments)
     settings, answers = read_answers(args.config, args.run)
     main_takes = [take for take in answers.of(*MAIN_CONDITIONS) if len(take.steps)]

@@ -1,10 +1,10 @@
 """Choose the decision and measure a run: ``python -m training.evaluate RUN --config FILE``.
 
-The network answers to clips that no network has learnt from (the config's ``unmet`` manifest, or
-else the test split). Calibration and thresholds are fitted with one corpus left out at a time, and
-every corpus is judged by what the others chose; the rule of the model itself is fitted to all.
+The network answers to clips that no network has learnt from: the config's ``unmet`` manifest, or
+else the test split. Calibration and thresholds are fitted with one corpus left out at a time, and
+every corpus is judged by what the others chose. The rule of the model itself is fitted to all.
 Writes ``metrics.json``, ``report.md`` and plots to the run, and rule and figures into its
-checkpoint. The answers are kept in the run, so a second call takes no time to listen.
+checkpoint. The run keeps the answers, so a second call does not listen again.
 """
 
 import json

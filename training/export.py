@@ -1,4 +1,4 @@
-"""The file of the model, from a checkpoint: ``python -m training.export RUN``.
+"""Write the model file of a checkpoint: ``python -m training.export RUN``.
 
 One self-contained ONNX graph holds the front end, the network and its state, so that any runtime
 in any language can follow a call:
@@ -12,8 +12,8 @@ output   next_state (batch, state_size)
 ======== =============================== ==========================================================
 
 The graph is :class:`training.call_graph.CallGraph`, from the numbers of
-:mod:`audio_model.frontend`. The decision rule and what the model was made of stand in the file's
-metadata, as JSON under the key ``about``.
+:mod:`audio_model.frontend`. The file's metadata hold the decision rule and what the model was
+made of, as JSON under the key ``about``.
 """
 
 import json

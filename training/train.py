@@ -1,14 +1,14 @@
 """Train the network: ``python -m training.train --config training/configs/base.toml``.
 
-From manifests to a run folder with everything that is known of the model::
+It goes from manifests to a run folder that holds everything about the model::
 
     manifests → grouped split → pool of scenes through random lines → log-mel → network
               → teachers, where the config has some
               → loss at every step → averaged weights → checkpoint.safetensors
-              → answers to what it never met → decision rule → figures → model.onnx
+              → answers to clips it never met → decision rule → figures → model.onnx
 
-Interrupted, the same command goes on after the last whole epoch. The same config, data and library
-versions give the same weights.
+If it is interrupted, give the same command again: it goes on after the last whole epoch. The same
+config, data and library versions give the same weights.
 """
 
 import argparse
@@ -123,7 +123,7 @@ def main(arguments: list[str] | None = None) -> int:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--config", type=Path, required=True, help="TOML file (training/configs)")
-    parser.add_argument("--run", type=Path, help="folder for what is made (default: runs/CONFIG)")
+    parser.add_argument("--run", type=Path, help="run folder (default: runs/CONFIG)")
     options = parser.parse_args(arguments)
     run: Path = options.run or Path("runs") / options.config.stem
     try:

@@ -1,10 +1,10 @@
-"""Prints what live calls cost, as Markdown; ``--output`` also writes JSON.
+"""Print what live calls cost, as Markdown; ``--output`` also writes JSON.
 
-It runs in the gateway's own environment. Where ``silero_vad`` is installed, its network is timed
-beside ours. ``OMP_NUM_THREADS=1`` keeps numpy to one thread, as the server's is.
+Run it in the gateway's own environment, with ``OMP_NUM_THREADS=1``, which keeps numpy to one thread
+like the server's. If ``silero_vad`` is installed, its network is timed beside ours.
 
-Legs a core grow with the legs that are offered: the busier its core is, the more packets the server
-reads and hears at one go. So the crowds go up to more than a core carries at ease.
+The busier its core is, the more packets the server reads and hears together, so a core carries more
+legs when more are offered. The crowds therefore go up to more than a core carries with ease.
 
 Where the CPU time goes with 1,500 legs that talk (samples of py-spy):
 
@@ -17,7 +17,7 @@ Where the CPU time goes with 1,500 legs that talk (samples of py-spy):
 | dialect, JSON, base64 | | 4 % | 9 % |
 | order, and to the leg | 8 % | 4 % | 8 % |
 
-Measured on a machine with other work, beside each other, and left out:
+Two changes were measured beside each other, on a machine with other work, and left out:
 
 - rests between reads of 60 or 120 ms from 30 % load on: no difference beyond the noise of 8 %; of
   200 ms 0.78 of the time, but every verdict at that load would come so much later;
@@ -194,9 +194,11 @@ def main(arguments: list[str] | None = None) -> int:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--rounds", type=int, default=300, help="runs of the network, each shape")
-    parser.add_argument("--seconds", type=float, default=10, help="that each crowd is measured")
-    parser.add_argument("--legs", type=int, nargs="+", default=[500, 1000, 1500, 2500])
+    parser.add_argument("--rounds", type=int, default=300, help="runs of the network in each shape")
+    parser.add_argument("--seconds", type=float, default=10, help="seconds to measure each crowd")
+    parser.add_argument(
+        "--legs", type=int, nargs="+", default=[500, 1000, 1500, 2500], help="sizes of crowds"
+    )
     parser.add_argument("--output", type=Path, help="JSON file to write as well")
     options = parser.parse_args(arguments)
     figures = measure(options.rounds, options.seconds, options.legs)

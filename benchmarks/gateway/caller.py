@@ -1,8 +1,8 @@
-"""Many calls at once over loopback, in a process of their own.
+"""Place many calls at once over loopback, in a process of their own.
 
-Packets of 20 ms, each leg at its own moment within the 20 ms, as real calls come. The audio is
-noise in syllables. Prints JSON when it is done: what was sent, and how far behind time it fell,
-which tells whether the figures of the other side can be trusted.
+Each leg sends packets of 20 ms at its own moment within the 20 ms, as real calls do. The audio is
+noise in syllables. At the end it prints JSON: what was sent, and how far behind time it fell, which
+tells whether the figures of the other side can be trusted.
 """
 
 import argparse
@@ -267,13 +267,15 @@ async def call(crowd: Crowd, seconds: float, settle: float) -> Sent:
 
 def main() -> None:
     """Play a crowd of calls and print what was sent, as JSON."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.gateway.caller")
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.gateway.caller", description=__doc__
+    )
     parser.add_argument("protocol", choices=list(FRAMES))
     parser.add_argument("port", type=int)
     parser.add_argument("--legs", type=int, default=100)
     parser.add_argument("--seconds", type=float, default=10.0)
     parser.add_argument("--settle", type=float, default=2.0)
-    parser.add_argument("--call-seconds", type=float, help="default: as long as all of it")
+    parser.add_argument("--call-seconds", type=float, help="length of a call (default: --seconds)")
     args = parser.parse_args()
 
     # Callers that are starved themselves would tell nothing of the server.

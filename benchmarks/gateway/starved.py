@@ -1,7 +1,7 @@
-"""The deadline on a core that others use, too: ``python -m benchmarks.gateway.starved``.
+"""Measure the deadline on a core that others use, too: ``python -m benchmarks.gateway.starved``.
 
-The server is held to one core, beside busy loops of the same priority; the calls come from another
-process, which is not. What counts is by when each call has its final event.
+The server is held to one core, beside busy loops of the same priority. The calls come from another
+process, which is not. What counts is when each call gets its final event.
 """
 
 import argparse
@@ -76,8 +76,10 @@ def _busy(loops: int, core: int) -> Iterator[None]:
 
 def main(arguments: list[str] | None = None) -> int:
     """Measure and print the figures as Markdown."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.gateway.starved")
-    parser.add_argument("--loops", type=int, default=2, help="that use the server's core")
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.gateway.starved", description=__doc__
+    )
+    parser.add_argument("--loops", type=int, default=2, help="busy loops on the server's core")
     parser.add_argument("--legs", type=int, default=450, help="calls at once")
     parser.add_argument("--seconds", type=float, default=12.0)
     options = parser.parse_args(arguments)

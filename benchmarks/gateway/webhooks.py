@@ -1,8 +1,8 @@
-"""Webhooks under load: ``python -m benchmarks.gateway.webhooks``.
+"""Measure webhooks under load: ``python -m benchmarks.gateway.webhooks``.
 
-Calls begin at a steady rate. Each has a verdict and, a little later, its final event, which repeats
-it; of some the final event is all there is. The receiver is a process of its own on the loopback
-address, which takes a while for each request and notes when it came.
+Calls begin at a steady rate. Each has a verdict and, a little later, a final event that repeats it;
+some have only the final event. The receiver is a process of its own on the loopback address. It
+takes a while for each request and notes when the request came.
 """
 
 import argparse
@@ -158,10 +158,14 @@ async def _receive(seconds: float) -> None:
 
 def main(arguments: list[str] | None = None) -> int:
     """Measure and print the figures as Markdown."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.gateway.webhooks")
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.gateway.webhooks", description=__doc__
+    )
     parser.add_argument("--calls", type=int, default=1500)
     parser.add_argument("--rate", type=float, default=300, help="new calls a second")
-    parser.add_argument("--seconds", type=float, default=0.08, help="that the receiver takes")
+    parser.add_argument(
+        "--seconds", type=float, default=0.08, help="seconds that the receiver takes for a request"
+    )
     parser.add_argument("--connections", type=int, default=64, help="requests at once")
     parser.add_argument("--receive", type=float, help=argparse.SUPPRESS)
     options = vars(parser.parse_args(arguments))

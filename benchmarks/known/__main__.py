@@ -1,16 +1,16 @@
-"""``python -m benchmarks.known``: recall, false matches, CPU and size of known recordings.
+"""Measure recall, false matches, CPU and size of known recordings: ``python -m benchmarks.known``.
 
-Each recording is learnt through one codec and asked for through another, cut anywhere, at another
-level, in noise, with packets lost and a beep before every second query. Without ``--data`` the
-repository's own few samples are used, and the figures are only a check that it works.
+Each recording is learnt through one codec and queried through another: cut anywhere, at another
+level, in noise, with lost packets, and with a beep before every second query. Without ``--data``
+the few samples of the repository are used, and the figures only check that it works.
 
-Recordings of all corpora are learnt. Corpora fall into two halves by a hash of their names: one has
-chosen what wander and contrary seconds weigh, the other has only the slope and offset of the
-probability, two numbers, and queries are of that other one. False matches are told of both. The
-fingerprint, what a hit is and the most that a match may wander were chosen with both in sight.
+Recordings of all corpora are learnt. A hash of their names divides the corpora into two halves. One
+half chose the weights of wander and of contrary seconds. The other half chose only the slope and
+the offset of the probability, and queries come from it. False matches are reported for both. The
+fingerprint, the definition of a hit and the most that a match may wander were chosen on both.
 
-Queries that slip or play at another speed are asked of the same store: a jitter buffer drops,
-repeats, silences, squeezes or stretches 5 to 250 ms, one to four times in three seconds.
+Queries that slip or play at another speed go to the same store: a jitter buffer drops, repeats,
+silences, squeezes or stretches 5 to 250 ms, one to four times in three seconds.
 """
 
 import argparse
@@ -70,14 +70,19 @@ class Learnt:
 
 def main() -> None:
     """Measure known recordings and print the figures as Markdown."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.known", description=__doc__)
     parser.add_argument("--data", type=Path, default=SAMPLES, help="a folder with a manifest.csv")
-    parser.add_argument("--queries", type=int, default=400, help="of each kind")
+    parser.add_argument("--queries", type=int, default=400, help="queries of each kind")
     parser.add_argument("--sizes", type=int, nargs="*", default=[], help="stores to fill and time")
-    parser.add_argument("--seconds", type=float, default=30.0, help="of a recording in those")
+    parser.add_argument(
+        "--seconds", type=float, default=30.0, help="seconds of a recording in them"
+    )
     parser.add_argument("--fit", action="store_true", help="fit the probability's two numbers")
     parser.add_argument(
-        "--peers", nargs="*", choices=PEERS, help="compare with other fingerprints, or some of them"
+        "--peers",
+        nargs="*",
+        choices=PEERS,
+        help="compare with all other fingerprints, or with these",
     )
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()

@@ -1,9 +1,9 @@
-"""``python -m benchmarks.known.tones``: whether calls that hold the same tone match each other.
+"""Test whether calls with the same tone match each other: ``python -m benchmarks.known.tones``.
 
-Tones and cadences are those that ITU-T E.180, its supplement 2 and the countries' own documents
-give for what is heard of a network: ringing, busy, congestion, special information; the tones of
-recorders, fax machines and keys. Each call begins elsewhere in the cadence and comes through a line
-of its own: level, noise, codec, lost packets. Each is asked for the tones of all others.
+Tones and cadences of networks come from ITU-T E.180, its supplement 2 and the countries' own
+documents: ringing, busy, congestion, special information. To these come the tones of recorders, fax
+machines and keys. Each call begins elsewhere in the cadence and comes through a line of its own:
+level, noise, codec, lost packets. Each call is matched against the tones of all others.
 """
 
 import argparse
@@ -117,7 +117,7 @@ def likeliest(calls: int, rng: Generator) -> Iterator[tuple[str, list[Match]]]:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Print a row for each tone."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.known.tones", description=__doc__)
-    parser.add_argument("--calls", type=int, default=20, help="of each tone")
+    parser.add_argument("--calls", type=int, default=20, help="calls of each tone")
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args(arguments)
     print("| tone | calls | told by a store | told as a repetition | the likeliest |")

@@ -1,4 +1,4 @@
-"""Prints how a simulated day went, as Markdown; ``--output`` also writes JSON."""
+"""Simulate a day of calls, and print how breakers did, as Markdown."""
 
 import argparse
 import json

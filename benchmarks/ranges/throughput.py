@@ -1,4 +1,4 @@
-"""Prints how many calls a second one core writes into a store, as Markdown."""
+"""Print how many calls a second one core writes into a store, as Markdown."""
 
 import argparse
 import os
@@ -45,8 +45,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.ranges.throughput", description=__doc__
     )
-    parser.add_argument("--calls", type=int, default=20_000, help="of a day, in each measurement")
-    parser.add_argument("--folder", type=Path, help="where the stores are made: a disk to measure")
+    parser.add_argument("--calls", type=int, default=20_000, help="calls in each measurement")
+    parser.add_argument("--folder", type=Path, help="folder of the stores, on the disk to measure")
     options = parser.parse_args(arguments)
     settings = Settings(calls=200_000, campaigns=5)
     day = simulate(settings)

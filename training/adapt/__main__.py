@@ -1,9 +1,9 @@
 """Adapt the shipped network to marked calls: ``python -m training.adapt --config my.toml``.
 
-Writes ``adapt.md`` and ``adapt.json`` to the run folder. Where the new network tells calls better
-that it has not learnt from, with confidence, and forgets little, it writes
-``checkpoint.safetensors`` and ``model.onnx`` too, with a rule tuned on those calls. Otherwise the
-old network stays.
+Writes ``adapt.md`` and ``adapt.json`` to the run folder. If the new network scores calls that it
+has not learnt from better, with confidence, and forgets little, it also writes
+``checkpoint.safetensors`` and ``model.onnx``, with a rule tuned on those calls. Otherwise the old
+network stays.
 
 Exit status: 0 a new model is written, 1 the old one stays, 2 an error.
 """
@@ -126,7 +126,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument(
         "--config", type=Path, required=True, help="TOML file, see docs/training.md"
     )
-    parser.add_argument("--run", type=Path, help="folder for what is made (default: runs/CONFIG)")
+    parser.add_argument("--run", type=Path, help="run folder (default: runs/CONFIG)")
     options = parser.parse_args(arguments)
     run: Path = options.run or Path("runs") / options.config.stem
     try:

@@ -1,9 +1,9 @@
 """Audit a run for shortcuts: ``python -m training.audit RUN --config FILE``.
 
-The network's kept answers to the clips that judge it are read, under rules that other corpora
-chose, and clips are heard again after one change each, by the rule that ships. Writes
-``audit.json`` and ``audit.md`` to the run, and names the bounds that are exceeded. Some minutes of
-one core.
+It reads the network's kept answers to the clips that judge it, under rules that other corpora
+chose. It also hears clips again after one change each, under the rule that ships. Writes
+``audit.json`` and ``audit.md`` to the run, and names the bounds that are exceeded. Takes some
+minutes of one core.
 """
 
 import json

@@ -121,11 +121,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         default=[name for name in BUILDERS if name not in GAMES],
         help=f"default: all but {', '.join(GAMES)}",
     )
-    parser.add_argument("--clips", type=_count, help="of each engine, instead of its own number")
+    parser.add_argument(
+        "--clips", type=_count, help="clips of each engine, instead of its own number"
+    )
     parser.add_argument(
         "--known",
         type=Path,
-        help="manifest whose prompts are not taken again, and whose live clips are copied",
+        help="manifest whose prompts are left out, and whose live clips are copied by hifigan",
     )
     options = parser.parse_args(arguments)
     try:

@@ -1,9 +1,9 @@
-"""Corpora from their public origins: ``python -m training.corpora.public --output DIR``.
+"""Fetch corpora from their public origins: ``python -m training.corpora.public --output DIR``.
 
-The table is ``public.toml`` beside this file: of each corpus a repository and commit, or addresses
-with their SHA-256, which files, and what the manifest says of them. Each file is cut as the corpora
-that the shipped weights learnt from were: from shortly before the first speech on, at most 6.5 s,
-8 kHz, mono, 16 bit, as FLAC, at the level that it has. A second run makes only what is missing.
+The table of corpora is ``public.toml`` beside this file. It gives for each a repository and commit,
+or addresses with their SHA-256, the files, and what the manifest says about them. Each file is cut
+like the corpora of the shipped weights: from shortly before the first speech, at most 6.5 s, 8 kHz,
+mono, 16 bit, as FLAC, at its own level. A second run makes only what is missing.
 """
 
 import argparse
@@ -250,9 +250,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Build the corpora and return the exit status, 2 after an error."""
     corpora = load()
     parser = argparse.ArgumentParser(prog="python -m training.corpora.public", description=__doc__)
-    parser.add_argument("--output", type=Path, default=Path("data/public"), metavar="DIR")
-    parser.add_argument("--corpus", nargs="+", choices=corpora, default=list(corpora), metavar="C")
-    parser.add_argument("--list", action="store_true", help="say what the table holds, and no more")
+    parser.add_argument(
+        "--output",
+        type=Path,
+        default=Path("data/public"),
+        metavar="DIR",
+        help="folder of the corpora (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--corpus",
+        nargs="+",
+        choices=corpora,
+        default=list(corpora),
+        metavar="C",
+        help="only these corpora (default: all)",
+    )
+    parser.add_argument("--list", action="store_true", help="list the table, and fetch nothing")
     options = parser.parse_args(arguments)
     if options.list:
         for name in options.corpus:

@@ -1,12 +1,12 @@
-"""``python -m training.corpora.sounds``: make the list of sounds that may recur in any call.
+"""Make the list of sounds that may recur in any call: ``python -m training.corpora.sounds``.
 
-It holds fingerprints of the music on hold that Asterisk brings, and of those of its prompts that a
-caller's line says before anybody speaks, in five languages: Debian packages with free licences,
-downloaded and not installed. ``audio-model known sounds STORE`` takes them into a store.
+The list holds fingerprints of Asterisk's music on hold and of the prompts that a caller's line says
+before anybody speaks, in five languages. They come from Debian packages with free licences, which
+are downloaded and not installed. ``audio-model known sounds STORE`` adds them to a store.
 
-Tones are not in it. Those of a network are known by their frequencies and cadences (ITU-T E.180),
-but a fingerprint leaves nothing of a steady tone, and noise about a tone is never twice alike:
-``python -m benchmarks.known.tones`` shows that calls that hold the same tone don't match.
+The list has no tones. A network's tones are known by their frequencies and cadences (ITU-T E.180),
+but a fingerprint leaves nothing of a steady tone, and noise around a tone is never the same twice.
+``python -m benchmarks.known.tones`` shows that calls with the same tone don't match.
 """
 
 import argparse

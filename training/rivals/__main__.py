@@ -1,8 +1,8 @@
-"""The rivals beside our network: ``python -m training.rivals RUN --config FILE``.
+"""Compare rivals with our network: ``python -m training.rivals RUN --config FILE``.
 
-Every rival learns from what the network learnt from (the training and dev splits) and hears the
+Every rival learns from the same clips as the network (the training and dev splits) and hears the
 first three seconds of the clips that judge it. Writes ``rivals.json`` and ``rivals.md`` to the run.
-Some minutes of one core.
+Takes some minutes of one core.
 """
 
 import json
