@@ -197,4 +197,4 @@ def _channels(file: RawIOBase, name: str, raw_format: RawFormat | None) -> list[
         case 2:
             return [Channel.LEFT, Channel.RIGHT]
         case count:
-            raise AudioError(name, f"has {count} channels; left and right are scored apart of two")
+            raise AudioError(name, f"has {count} channels; left and right need a recording of two")

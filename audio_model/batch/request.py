@@ -43,7 +43,7 @@ class RunRequest:
         ]
         if differences:
             raise UsageError(
-                f"{printable(folder)} holds a run that was begun with something else: "
+                f"{printable(folder)} holds a run that was begun with other settings: "
                 f"{'; '.join(differences)}. Give another folder, or the same as then"
             )
 

@@ -161,7 +161,7 @@ def open_run(folder: Path, asked: RunRequest, start: Path) -> Iterator[RunState]
     if RUN not in names and (others := names - {LOCK, _PARTIAL_RUN}):
         raise UsageError(
             f"{printable(folder)} holds {printable(min(others))} but no {RUN}: give a new "
-            "or an empty folder, or that of a run that is to go on"
+            "or an empty folder, or the folder of a run to resume"
         )
     with _locked(folder):
         run = _read_run(folder)

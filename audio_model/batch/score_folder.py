@@ -159,7 +159,7 @@ def _load_same(given: FolderRun, sha256: str) -> Detector:
     """Load a detector from the model file of that hash, in any process on any machine."""
     if _model_hash(given.model) != sha256:
         where = "the shipped model" if given.model is None else printable(given.model)
-        raise ModelError(f"{where} is not the same here as where the run was begun")
+        raise ModelError(f"{where} differs from the model that the run was begun with")
     keep_freed_memory()
     return load_detector(
         given.model, given.max_false_alarm, given.known, learn=given.learn, keep=given.keep

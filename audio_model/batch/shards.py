@@ -61,7 +61,7 @@ class Job:
             os.chdir(self.folder)
         except OSError as error:
             raise WorkerError(
-                f"{self.folder}, where the paths of the recordings start, cannot be entered: "
+                f"{self.folder}, where the recordings' paths start, cannot be entered: "
                 f"{error.strerror}"
             ) from error
         return self.load()
@@ -151,7 +151,7 @@ def _naming(output: Path) -> Iterator[None]:
             cause = cause.__cause__
         reason = cause.strerror if isinstance(cause, OSError) else str(cause)
         raise OutputError(
-            f"cannot write {output}: {reason}; the same command goes on when that is mended"
+            f"cannot write {output}: {reason}; mend that and give the same command again"
         ) from error
 
 

@@ -89,7 +89,7 @@ class LocalWorkers:
             raise WorkerError(
                 f"{self._failed_starts} processes in a row died before they had loaded the model "
                 f"(exit status {worker.process.exitcode}); is there memory for {self._count} of "
-                "them? --workers takes fewer"
+                "them? Give a smaller --workers"
             )
 
 

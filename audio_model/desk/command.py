@@ -197,16 +197,16 @@ def _import(args: argparse.Namespace) -> int:
                 print(f"audio-model: {problem}", file=sys.stderr)
             damaged += done.damaged
             print(
-                f"{printable(path)}: {done.new} new calls, {done.known} heard anew, "
+                f"{printable(path)}: {done.new} new calls, {done.known} calls updated, "
                 f"{done.damaged} damaged rows, {done.untimed} without a time, "
-                f"{done.drifted} put forward because scores have drifted",
+                f"{done.drifted} moved up in the queue because scores have drifted",
                 file=sys.stderr,
             )
             if done.missing:
                 print(
-                    f"audio-model: of the first {done.looked_for} recordings {done.missing} are "
-                    f"not there and can't be heard, as {printable(done.missing_path)}: relative "
-                    "paths of results start at the folder that score was run in",
+                    f"audio-model: {done.missing} of the first {done.looked_for} recordings are "
+                    f"missing and can't be heard, such as {printable(done.missing_path)}. Relative "
+                    "paths start at the folder in which score was run",
                     file=sys.stderr,
                 )
     return EXIT_SOME_DAMAGED if damaged else EXIT_DONE

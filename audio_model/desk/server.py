@@ -33,11 +33,11 @@ class Options:
         """Raise UsageError for options that would send tokens over a network that others read."""
         origin = urlsplit(self.origin)
         if self.origin and (origin.scheme not in ("http", "https") or origin.path or origin.query):
-            raise UsageError(f"--origin is a scheme and a host: {printable(self.origin)}")
+            raise UsageError(f"--origin must be a scheme and a host, not {printable(self.origin)}")
         if not _is_here(self.host) and origin.scheme != "https":
             raise UsageError(
-                f"{printable(self.host)} is not this machine alone: let a proxy with TLS stand "
-                "before the desk, and name it by --origin https://..."
+                f"--host {printable(self.host)} lets other machines in: put a proxy with TLS "
+                "before the desk, and give its address as --origin https://..."
             )
 
 

@@ -127,7 +127,7 @@ def _hear(args: argparse.Namespace, progress_path: str) -> _Archive:
         archive.errors.append(known.error)
         archive.grouping.take(known.call)
     if archive.entries:
-        print(f"goes on behind {len(archive.entries)} calls heard before", file=sys.stderr)
+        print(f"goes on after {len(archive.entries)} calls that were heard before", file=sys.stderr)
     for heard in fingerprint_entries(entries, max_seconds):
         error = escape(heard.error)
         with progress.writing():

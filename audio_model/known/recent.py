@@ -62,9 +62,11 @@ class Keep:
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.hours) and self.hours > 0 and self.calls > 1):
-            raise UsageError("calls are kept for some hours, and two of them at least")
+            raise UsageError("calls must be kept for more than 0 hours, and at least two calls")
         if not (math.isfinite(self.days) and self.days > 0 and self.recordings > 0):
-            raise UsageError("what is learnt is kept for some days, and one recording at least")
+            raise UsageError(
+                "learnt recordings must be kept for more than 0 days, and at least one"
+            )
 
     @property
     def half_seconds(self) -> int:

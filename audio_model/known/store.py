@@ -207,7 +207,9 @@ class Store(SqliteStore):
 
     def _add(self, name: str, codes: Codes, first: float, last: float) -> int:
         if not codes.any():
-            raise StoreError(f"{name}: nothing in it to know it by (too short, silent, or tones)")
+            raise StoreError(
+                f"{name}: too little to find it again by (too short, silent, or tones)"
+            )
         with self.writing():
             start = self.end()
             if start + len(codes) >= 1 << POSITION_BITS:

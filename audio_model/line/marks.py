@@ -140,7 +140,7 @@ def check(marks: Sequence[Mark], audio: Sequence[str] | None = None) -> None:
         if len({mark.source for mark in mine}) == 1 or len(groups) == 1:
             raise UsageError(
                 f"all calls marked {name} come from one source ({printable(mine[0].source)}): "
-                "what is learnt would be that source"
+                "the fit would learn that source"
             )
         if len(groups) < MIN_GROUPS:
             raise UsageError(

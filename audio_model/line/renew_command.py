@@ -50,7 +50,7 @@ def run(args: argparse.Namespace) -> int:
             raise UsageError("--roll-back takes no marks")
         kept = folder.roll_back()
         folder.log("rolled back")
-        print(f"{printable(folder.model)} is the model before; the other is {printable(kept)}")
+        print(f"{printable(folder.model)} is the former model; the other is now {printable(kept)}")
         return EXIT_REPLACED
     if not args.marks and not args.label:
         raise UsageError("give --marks, --label or both, or --roll-back")

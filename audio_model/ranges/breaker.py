@@ -51,9 +51,11 @@ class Policy:
     def __post_init__(self) -> None:
         """Raise UsageError for a policy that can't work."""
         if not 0 < self.openings <= self.warnings:
-            raise UsageError("the budget of openings must be above 0, and within that of warnings")
+            raise UsageError("the budget of openings must be above 0, and at most that of warnings")
         if not 0 < self.open_seconds <= self.max_open_seconds:
-            raise UsageError("a range must open for some seconds, and for no more than the most")
+            raise UsageError(
+                "a range must open for more than 0 s, and at most for the longest time"
+            )
         if not 0 < self.trial_error < 0.5 or self.quiet_seconds <= 0:
             raise UsageError("the chance of a wrong trial must be 0 to 0.5, the quiet above 0 s")
 

@@ -103,9 +103,9 @@ def _counted(given: int, before: int, after: int) -> str:
 def _warn_of_late(first: float, heard_until: float) -> None:
     """Warn of calls before the store's last: its breakers follow the time of calls."""
     print(
-        f"audio-model: the first call is of {iso(first, zone=None)}, and the store has heard calls "
-        f"until {iso(heard_until, zone=None)}: a range that was held later is let go. Files are "
-        "best given in the order of their times",
+        f"audio-model: the first call is of {iso(first, zone=None)}, but the store has calls until "
+        f"{iso(heard_until, zone=None)}: a range that was warned of or opened later is released. "
+        "Give files in the order of their times",
         file=sys.stderr,
     )
 

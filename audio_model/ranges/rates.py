@@ -77,7 +77,7 @@ class DetectorRates:
         )
         if any(min(pair) <= 0 or sum(pair) >= 1 for pair in pairs):
             raise UsageError(
-                "the detector's rates must be above 0, and each class's below 1 in sum"
+                "the detector's rates must be above 0, and sum to less than 1 in each class"
             )
         if self.recorded_said_recorded <= self.live_said_recorded:
             raise UsageError("a detector that flags live callers as often as recordings is no help")

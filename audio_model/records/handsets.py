@@ -67,7 +67,7 @@ def import_marks(
     if not source.strip() or len(source) > 64:
         raise UsageError("the source of marks has a name of 1 to 64 characters")
     if not 0.5 <= trust < 1:
-        raise UsageError("trust is a chance from 0.5, which is worth nothing, to below 1")
+        raise UsageError("trust must be from 0.5 (a mark proves nothing) to below 1")
     if suffix_of(file) not in TABLE_SUFFIXES:
         raise UsageError(f"marks must end in {', '.join(TABLE_SUFFIXES)}: {printable(file)}")
     taken = Taken()

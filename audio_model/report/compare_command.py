@@ -67,7 +67,7 @@ def run(args: argparse.Namespace) -> int:
     if args.max_flips is not None and not comparison.overall.joined:
         raise UsageError(
             f"{printable(args.old)} and {printable(args.new)} have no recording in common: rows "
-            f"are joined by path, as it was named ({comparison.only_old.count} and "
+            f"are joined by path, as it is in the results ({comparison.only_old.count} and "
             f"{comparison.only_new.count} rows)"
         )
     limit: float | None = args.max_flips
@@ -112,9 +112,7 @@ def _sides(args: argparse.Namespace) -> tuple[Iterable[Result], Iterable[Result]
     if any(models) != all(models):
         raise UsageError("OLD and NEW are two results or two models (.onnx), not one of each")
     if any(models) != bool(args.paths):
-        raise UsageError(
-            "two models need the recordings to hear as further arguments, results none"
-        )
+        raise UsageError("give recordings after two models, and none after two results")
     if not args.paths:
         return Results.open(args.old, args.columns), Results.open(args.new, args.columns)
     entries = expand(args.paths, columns=args.columns)

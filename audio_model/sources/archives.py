@@ -153,7 +153,7 @@ class _Tar:
     def open(self, name: str, place: int | None = None) -> io.RawIOBase:
         info = next(_Headers(self._file, self._place(name) if place is None else place), None)
         if info is None or info.name != name:
-            raise ArchiveError("the archive is another than the one that was listed")
+            raise ArchiveError("the archive has changed since it was listed")
         if problem := _problem_of_tar_member(info):
             raise ArchiveError(problem)
         return FilePart(self._file, info.offset_data, info.size)

@@ -36,7 +36,7 @@ def open_object(url: str) -> io.RawIOBase:
         if getattr(file, "details", {}).get("type") == "directory":
             raise AudioError(url, "is a folder, not a recording (to score all in it, end it in /)")
         if not file.seekable():
-            raise AudioError(url, "its server gives no parts of it, only the whole")
+            raise AudioError(url, "its server sends only whole files, and no parts")
         return _RemoteFile(file)
 
 

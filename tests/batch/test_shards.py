@@ -92,7 +92,8 @@ def test_two_that_score_one_shard_do_not_meet(shard: Shard) -> None:
 def test_where_nothing_can_be_written_is_said(shard: Shard) -> None:
     shard.attempts.touch()
     with pytest.raises(
-        OutputError, match=r"cannot write .*part\.csv: File exists; the same command goes on"
+        OutputError,
+        match=r"cannot write .*part\.csv: File exists; mend that and give the same command again",
     ):
         score(shard)
 

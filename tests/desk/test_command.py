@@ -36,7 +36,7 @@ def test_an_import_tells_what_could_not_be_read(
     capsys.readouterr()
     assert cli.main(["desk", "import", store, str(tmp_path / "r.csv")]) == 1
     said = capsys.readouterr().err
-    assert "2 heard anew" in said and "line 4" in said and "10/09/2025" in said
+    assert "2 calls updated" in said and "line 4" in said and "10/09/2025" in said
 
 
 def test_calls_under_an_open_range_are_blocked_in_the_figures_too(

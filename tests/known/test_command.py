@@ -95,7 +95,7 @@ def test_what_cannot_be_read_is_told_and_the_rest_is_done(
     beep = write(tmp_path / "beep.wav", tone(3, 440))
     assert known("add", store, broken, beep, one) == 1
     told = capsys.readouterr()
-    assert "broken.wav: " in told.err and "beep.wav: nothing in it to know it by" in told.err
+    assert "broken.wav: " in told.err and "beep.wav: too little to find it again" in told.err
     assert f"{one}: 1" in told.out
     assert known("match", store, broken, one) == 1
     first, second = table(capsys.readouterr().out)
@@ -278,7 +278,7 @@ def test_campaigns_go_on_where_they_were(
     rest = heard(100)
     assert campaigns(tmp_path / "calls", "--output", again) == 0
     assert (len(first), len(rest)) == (4, 2)
-    assert "goes on behind 4 calls" in capsys.readouterr().err
+    assert "goes on after 4 calls" in capsys.readouterr().err
     for ending in ("csv", "summary.csv", "svg"):
         one, two = once.with_suffix(f".{ending}"), again.with_suffix(f".{ending}")
         assert one.read_text() == two.read_text()

@@ -368,7 +368,7 @@ def test_of_too_many_those_heard_last_stay(path: Path) -> None:
 
 def test_nothing_to_know_it_by_is_refused(path: Path) -> None:
     with Store(path) as store:
-        with pytest.raises(StoreError, match=r"beep\.wav: nothing in it to know it by"):
+        with pytest.raises(StoreError, match=r"beep\.wav: too little to find it again"):
             store.add("beep.wav", np.zeros(100, np.uint64))
         with pytest.raises(StoreError, match="no recording 5"):
             store.remove(5)

@@ -284,7 +284,7 @@ def test_a_member_of_a_tar_is_found_at_its_place_at_once(format: int) -> None:
             assert file.read() == content[member.name]
         assert packed.count < 4000
     for place in (1, members[1].place, 1 << 40):
-        with pytest.raises(OSError, match="the archive is"):
+        with pytest.raises(OSError, match=r"the archive (is|has changed)"):
             archive.open(members[0].name, place)
 
 

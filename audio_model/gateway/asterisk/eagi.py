@@ -334,7 +334,7 @@ async def _receive(socket: "ClientWebSocketResponse") -> Answer:
             answer = Answer(verdict, event["score"], reason, float(event["seconds"]))
             final = event["event"] == "final"
         except (ValueError, TypeError, KeyError) as error:
-            raise AgiError(f"the server says what is no verdict: {error!r}") from error
+            raise AgiError(f"the server's answer is no verdict: {error!r}") from error
         if final or answer.verdict is not VerdictKind.UNKNOWN:
             return answer
     raise AgiError("the server ended without a final verdict")

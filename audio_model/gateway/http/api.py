@@ -160,7 +160,9 @@ class Api:
                 503, "no_answer", f"process {silent[0]} of this port does not answer, and may know"
             )
         if not records:
-            raise HttpError(404, "no_such_call", "no call is known by this id, or not any more")
+            raise HttpError(
+                404, "no_such_call", "no call has this id, or the server has forgotten it"
+            )
         return json_response(records[0].as_dict())
 
     async def _events(self, request: web.Request) -> web.StreamResponse:

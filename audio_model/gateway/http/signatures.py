@@ -142,7 +142,7 @@ def check_genesys(headers: Headers, url: str, secret: str, now: float | None = N
     for name in components:
         value = derived.get(name) if name.startswith("@") else fields.get(name)
         if value is None:
-            raise AuthError(f"the signature covers {name}, which the request hasn't")
+            raise AuthError(f"the signature covers {name}, which the request doesn't have")
         lines.append(f'"{name}": {value}')
     lines.append(f'"@signature-params": {signed}')
     try:
