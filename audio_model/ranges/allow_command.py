@@ -35,8 +35,8 @@ examples:
   audio-model ranges allow import other.db allowed.csv
   audio-model ranges allow import ranges.db 白名单.csv --columns prefix=号码,note=备注
 
-A file needs the column prefix, and may have note and who. Entries that are already on the list stay
-as they are.
+"add" and "import" make the store if there is none. A file needs the column prefix, and may have
+note and who. Entries that are already on the list stay as they are.
 
 exit status:
   0 done, 1 some rows could not be taken, 2 wrong usage, 3 the file cannot be written
@@ -51,6 +51,15 @@ def open_store(path: str) -> RangeStore:
     if not Path(path).is_file():
         raise UsageError(f"there is no store {printable(path)}")
     return RangeStore(path)
+
+
+def _make_store(path: str) -> RangeStore:
+    """Open a store; make it, and say so, if there is none. Raises RangeStoreError."""
+    is_new = not Path(path).exists()
+    store = RangeStore(path)
+    if is_new:
+        print(f"made the store {printable(path)}", file=sys.stderr)
+    return store
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -80,14 +89,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def _action(
     actions: Actions,
     name: str,
-    action: Callable[[RangeStore, argparse.Namespace], int],
+    action: Callable[[argparse.Namespace], int],
     about: str,
 ) -> argparse.ArgumentParser:
-    def run_on_store(args: argparse.Namespace) -> int:
-        with closing(open_store(args.store)) as store:
-            return action(store, args)
-
-    parser = add_action(actions, name, run_on_store, about)
+    parser = add_action(actions, name, action, about)
     parser.add_argument("store", metavar="STORE", help="the store of number ranges")
     return parser
 
@@ -98,29 +103,31 @@ def _add_person(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _list(store: RangeStore, args: argparse.Namespace) -> int:
+def _list(args: argparse.Namespace) -> int:
     rows = csv_files.Writer(sys.stdout)
-    rows.writerow(ALLOWED_COLUMNS)
-    rows.writerows(map(allowed_row, store.allowed()))
+    with closing(open_store(args.store)) as store:
+        rows.writerow(ALLOWED_COLUMNS)
+        rows.writerows(map(allowed_row, store.allowed()))
     return EXIT_DONE
 
 
-def _add(store: RangeStore, args: argparse.Namespace) -> int:
+def _add(args: argparse.Namespace) -> int:
     now = time.time()
     prefixes = [_range(text) for text in args.prefixes]
-    _put(store, [Allowed(prefix, args.note, now, args.who) for prefix in prefixes])
+    with closing(_make_store(args.store)) as store:
+        _put(store, [Allowed(prefix, args.note, now, args.who) for prefix in prefixes])
     return EXIT_DONE
 
 
-def _remove(store: RangeStore, args: argparse.Namespace) -> int:
-    for text in args.prefixes:
-        if not store.disallow(_range(text), args.note, who=args.who):
-            raise UsageError(f"{printable(text)} was not allowed")
+def _remove(args: argparse.Namespace) -> int:
+    with closing(open_store(args.store)) as store:
+        for text in args.prefixes:
+            if not store.disallow(_range(text), args.note, who=args.who):
+                raise UsageError(f"{printable(text)} was not allowed")
     return EXIT_DONE
 
 
-def _import(store: RangeStore, args: argparse.Namespace) -> int:
-    known = {entry.prefix for entry in store.allowed()}
+def _import(args: argparse.Namespace) -> int:
     now = time.time()
 
     def parse(values: Mapping[str, object], where: str) -> Allowed:
@@ -134,18 +141,22 @@ def _import(store: RangeStore, args: argparse.Namespace) -> int:
         if isinstance(entry, DamagedRow):
             damaged += 1
             print(f"audio-model: {entry}", file=sys.stderr)
-        elif entry.prefix not in known:
+        else:
             entries.setdefault(entry.prefix, entry)
-    _put(store, list(entries.values()))
-    there = n - damaged - len(entries)
-    print(f"{len(entries)} entries are new, {there} were there already", file=sys.stderr)
+    with closing(_make_store(args.store)) as store:
+        known = {entry.prefix for entry in store.allowed()}
+        new = [entry for entry in entries.values() if entry.prefix not in known]
+        _put(store, new)
+    there = n - damaged - len(new)
+    print(f"{len(new)} entries are new, {there} were there already", file=sys.stderr)
     return EXIT_SOME_DAMAGED if damaged else EXIT_DONE
 
 
-def _export(store: RangeStore, args: argparse.Namespace) -> int:
+def _export(args: argparse.Namespace) -> int:
     if Path(args.file).suffix != ".csv":
         raise UsageError(f"the file's name must end in .csv: {printable(args.file)}")
-    n = write_allowed(args.file, store.allowed())
+    with closing(open_store(args.store)) as store:
+        n = write_allowed(args.file, store.allowed())
     print(f"{n} entries are in {printable(args.file)}", file=sys.stderr)
     return EXIT_DONE
 

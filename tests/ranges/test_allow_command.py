@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from audio_model.errors import UsageError
+from audio_model.errors import ResultsError, UsageError
 from audio_model.ranges import allow_command
 from audio_model.ranges.breaker import Why
 from audio_model.ranges.store import RangeStore
@@ -114,10 +114,31 @@ def test_what_is_no_range_is_refused(store: str, text: str) -> None:
     assert allowed(store) == {}
 
 
-def test_there_must_be_a_store(tmp_path: Path) -> None:
+@pytest.mark.parametrize("action", [("list",), ("remove", "95588"), ("export", "allowed.csv")])
+def test_a_list_that_is_read_must_be_there(tmp_path: Path, action: tuple[str, ...]) -> None:
     with pytest.raises(UsageError, match="there is no store"):
-        run("list", str(tmp_path / "none.db"))
-    assert not (tmp_path / "none.db").exists()
+        run(action[0], str(tmp_path / "none.db"), *action[1:])
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_list_may_come_before_the_first_count(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    new, other, file = (str(tmp_path / name) for name in ("new.db", "other.db", "allowed.csv"))
+    with pytest.raises(UsageError, match="no range"):
+        run("add", new, "95588", "everybody")
+    assert not Path(new).exists()
+    assert run("add", new, "95588", "--note", "the bank", "--who", "Li") == 0
+    assert f"made the store {new}" in capsys.readouterr().err
+    assert run("add", new, "95213") == 0
+    assert "made the store" not in capsys.readouterr().err
+    assert run("export", new, file) == 0
+    with pytest.raises(ResultsError):
+        run("import", other, file, "--columns", "prefix=nothing")
+    assert not Path(other).exists()
+    assert run("import", other, file) == 0
+    assert f"made the store {other}" in capsys.readouterr().err
+    assert allowed(other) == allowed(new)
 
 
 def test_an_allowed_range_closes_and_stays_so(store: str) -> None:
