@@ -23,7 +23,7 @@ COOKIE = "desk"
 SESSION_SECONDS = 12 * 3600.0
 MAX_SESSIONS = 1000
 MAX_TRIES = 20
-"""Wrong tokens a minute from one address; then it waits."""
+"""Wrong tokens a minute from one address; further wrong ones are answered by 429."""
 MAX_FORM_BYTES = 64_000
 MAX_FIELDS = 20
 
@@ -75,18 +75,14 @@ class Access:
         self._tries: OrderedDict[str, tuple[float, int]] = OrderedDict()
 
     async def sign_in(self, request: web.Request, token: str) -> tuple[str, Session] | None:
-        """Begin a session; None if it is nobody's token. Raises HTTPTooManyRequests."""
-        address = request.remote or ""
-        begun, tries = self._tries.get(address, (0.0, 0))
-        if self._clock() - begun >= 60:
-            begun, tries = self._clock(), 0
-        if tries >= MAX_TRIES:
-            raise web.HTTPTooManyRequests(headers={"Retry-After": "60"})
+        """Begin a session; None if it is nobody's token.
+
+        Raises HTTPTooManyRequests for too many wrong tokens. A right one always gets in: behind a
+        proxy everybody has one address, and no token can be found by trying.
+        """
         person = await self._stores.read(lambda store: people.of_token(store, token))
         if person is None:
-            self._tries[address] = begun, tries + 1
-            while len(self._tries) > MAX_SESSIONS:
-                self._tries.popitem(last=False)
+            self._count_try(request.remote or "")
             return None
         key = secrets.token_urlsafe(32)
         session = Session(person, secrets.token_urlsafe(32), self._clock() + SESSION_SECONDS)
@@ -94,6 +90,17 @@ class Access:
         while len(self._sessions) > MAX_SESSIONS:
             self._sessions.popitem(last=False)
         return key, session
+
+    def _count_try(self, address: str) -> None:
+        """Count a wrong token. Raises HTTPTooManyRequests."""
+        begun, tries = self._tries.get(address, (0.0, 0))
+        if self._clock() - begun >= 60:
+            begun, tries = self._clock(), 0
+        if tries >= MAX_TRIES:
+            raise web.HTTPTooManyRequests(headers={"Retry-After": "60"})
+        self._tries[address] = begun, tries + 1
+        while len(self._tries) > MAX_SESSIONS:
+            self._tries.popitem(last=False)
 
     def sign_out(self, request: web.Request) -> None:
         """End a session."""

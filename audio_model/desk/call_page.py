@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from audio_model.desk import layout
-from audio_model.desk.layout import View, button, form, hidden, percent, text
+from audio_model.desk.layout import View, button, form, hidden, no_default, percent, text
 from audio_model.errors import printable
 from audio_model.pages.markup import Child, Element, element
 from audio_model.pages.texts import Text
@@ -293,6 +293,7 @@ def _decide(view: View, call: StoredCall, prefixes: Sequence[str]) -> Element:
         form(
             view,
             "/ranges",
+            no_default(),
             hidden("call", str(call.n)),
             element(
                 "label",

@@ -154,6 +154,15 @@ def button(key: str, *, hint: str = "", class_: str = "", **attributes: str) -> 
     )
 
 
+def no_default() -> Element:
+    """Return what goes before the buttons of a form that decides something.
+
+    In a field, Enter presses the first button of the form. This one can't be pressed, so whoever
+    decides presses the button that says what.
+    """
+    return element("button", type="submit", disabled="disabled", hidden="hidden")
+
+
 def field(key: str, name: str, **attributes: str | int) -> Element:
     """Return a field with its name."""
     return element("label", element("span", text(key)), element("input", name=name, **attributes))

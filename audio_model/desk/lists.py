@@ -5,7 +5,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from audio_model.desk import layout
-from audio_model.desk.layout import View, button, field, form, hidden, percent, section, text
+from audio_model.desk.layout import (
+    View,
+    button,
+    field,
+    form,
+    hidden,
+    no_default,
+    percent,
+    section,
+    text,
+)
 from audio_model.errors import printable
 from audio_model.pages.markup import Child, Element, element
 from audio_model.ranges.breaker import Change, Policy
@@ -140,6 +150,7 @@ def _act(view: View, prefix: str, *acts: str) -> Child:
         view,
         "/ranges",
         hidden("range", handle(view.session.secret, prefix)),
+        no_default(),
         field("why", "reason", required="required", maxlength=500),
         buttons,
         class_="row-form",
@@ -169,6 +180,7 @@ def _another(view: View) -> Element:
         form(
             view,
             "/ranges",
+            no_default(),
             field("what_range", "typed", required="required", maxlength=64, inputmode="tel"),
             field("why", "reason", required="required", maxlength=500),
             button("open_range", name="act", value="open"),
@@ -204,6 +216,7 @@ def campaigns_page(view: View, campaigns: Sequence[Campaign], done: Deed | None)
             acts = form(
                 view,
                 f"/campaigns/{each.n}/mark",
+                no_default(),
                 field("why", "reason", required="required", maxlength=500),
                 [
                     button(f"campaign_{mark or 'none'}", name="mark", value=mark)

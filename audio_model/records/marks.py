@@ -140,7 +140,7 @@ def give(store: CallStore, n: int, who: str, said: Said, now: float | None = Non
         if campaign is not None:
             _mark_campaign(store, campaign.n, call, said, who, now)
         _effect(store, n, who, said)
-        queue.release(store, n)
+        queue.release(store, n, who)
         line = deeds.note(store, who, What.MARKED, call=n, now=now, detail=state)
     return Deed(line, now, who, What.MARKED, n, "", state, False)
 

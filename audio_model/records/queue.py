@@ -58,16 +58,21 @@ def lease(store: CallStore, who: str, now: float | None = None) -> StoredCall | 
 
 
 def take(store: CallStore, call: int, who: str, now: float | None = None) -> bool:
-    """Give a call to one person for a while, and no other call; False if somebody else has it."""
+    """Give a call to one person for a while, in place of the one that they hold.
+
+    Returns False, and changes nothing, if somebody else has it.
+    """
     now = time.time() if now is None else now
     with store.writing():
-        store.do("DELETE FROM leases WHERE who = ? AND call != ?", (who, call))
         store.do(
             "INSERT INTO leases VALUES (?1, ?2, ?3) ON CONFLICT (call) DO UPDATE "
             "SET who = ?2, until = ?3 WHERE who = ?2 OR until < ?4",
             (call, who, now + LEASE_SECONDS, now),
         )
-        return holder(store, call, now) == who
+        if holder(store, call, now) != who:
+            return False
+        store.do("DELETE FROM leases WHERE who = ? AND call != ?", (who, call))
+    return True
 
 
 def holder(store: CallStore, call: int, now: float) -> str:
@@ -76,16 +81,16 @@ def holder(store: CallStore, call: int, now: float) -> str:
     return "" if row is None else str(row[0])
 
 
-def release(store: CallStore, call: int) -> None:
-    """Let others have a call."""
-    store.do("DELETE FROM leases WHERE call = ?", (call,))
+def release(store: CallStore, call: int, who: str) -> None:
+    """Let others have a call that a person holds. If somebody else holds it by now, it stays so."""
+    store.do("DELETE FROM leases WHERE call = ? AND who = ?", (call, who))
 
 
 def skip(store: CallStore, call: int, who: str) -> None:
     """Leave a call to others."""
     with store.writing():
         store.do("INSERT OR IGNORE INTO skips VALUES (?, ?)", (call, who))
-        release(store, call)
+        release(store, call, who)
 
 
 def progress(store: CallStore, who: str, since: float) -> Progress:

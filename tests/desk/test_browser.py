@@ -98,8 +98,8 @@ def test_every_page_fits_and_asks_only_its_own_server(opened: Opened, desk: Desk
         assert beyond == [], name
         assert page.locator("h1").count() == 1
         unnamed = page.evaluate(
-            "[...document.querySelectorAll('button, a, input:not([type=hidden]), select, audio, "
-            "[role=img], table')].filter(e => !(e.getAttribute('aria-label') || "
+            "[...document.querySelectorAll('button:not([hidden]), a, input:not([type=hidden]), "
+            "select, audio, [role=img], table')].filter(e => !(e.getAttribute('aria-label') || "
             "e.textContent.trim() || (e.labels && e.labels.length))).map(e => e.outerHTML)"
         )
         assert unnamed == [], name
@@ -200,6 +200,42 @@ def test_a_range_is_opened_from_the_call_that_was_heard(opened: Opened, desk: De
     page.wait_for_url("**/ranges")
     expect(page.locator("main")).to_contain_text("deciding: loans <b>again</b>")
     assert page.locator("main b").count() == 0 and opened.said == []
+
+
+def test_enter_in_a_field_decides_nothing(opened: Opened, desk: Desk) -> None:
+    page = opened.page
+    sign_in(page, desk, Role.DECIDING)
+    page.goto(f"{desk.url}/ranges")
+    page.locator("[name=typed]").fill("95213")
+    page.keyboard.press("Tab")
+    page.keyboard.type("loans")
+    page.keyboard.press("Enter")
+    page.wait_for_load_state("networkidle")
+    for name in ("calls/1", "campaigns"):
+        page.goto(f"{desk.url}/{name}")
+        if page.locator("summary").count():
+            page.locator("summary").click()
+        page.locator("[name=reason]").first.fill("loans")
+        page.keyboard.press("Enter")
+        page.wait_for_load_state("networkidle")
+        assert page.url == f"{desk.url}/{name}"
+    with CallStore(desk.store) as store:
+        assert {each.what.value for each in deeds.log(store, 100)} <= {"signed_in", "listened"}
+    # The keyboard goes on to the button that is meant.
+    page.goto(f"{desk.url}/ranges")
+    page.locator("[name=typed]").fill("95213")
+    page.keyboard.press("Tab")
+    page.keyboard.type("loans")
+    page.keyboard.press("Tab")
+    expect(page.locator(":focus")).to_have_accessible_name("Open the breaker")
+    page.keyboard.press("Enter")
+    expect(page.locator("[role=status]").first).to_contain_text("opened 95213")
+    for field in page.locator(".row-form [name=reason]").all():
+        field.fill("a mistake")
+        page.keyboard.press("Enter")
+    page.wait_for_load_state("networkidle")
+    with CallStore(desk.store) as store:
+        assert [each.what.value for each in deeds.log(store, 2)] == ["opened", "signed_in"]
 
 
 def test_reading_shows_no_answers(opened: Opened, desk: Desk) -> None:
