@@ -137,7 +137,9 @@ def _done(deed: Deed) -> Text:
         return text("last_skipped")
     campaign = deed.detail.get("campaign")
     name = text(str(deed.detail["said"]))
-    if isinstance(campaign, dict) and deed.detail["said"] == "recorded":
+    if stands := deed.detail.get("contradicts"):
+        return text("last_contradicts", said=name, stands=text(f"stands_{stands}"))
+    if deed.detail["said"] == deed.detail.get("campaign_mark") and isinstance(campaign, dict):
         return text("last_campaign", said=name, n=int(campaign["calls"]))
     return text("last_marked", said=name)
 
@@ -348,8 +350,8 @@ def _campaign(view: View, known: Known) -> Element | None:
         (text("first"), view.moment(campaign.first)),
         (text("last"), view.moment(campaign.last)),
     ]
-    if campaign.mark:
-        name = text(f"campaign_{campaign.mark}")
+    if campaign.mark or campaign.decided:
+        name = text(f"campaign_{campaign.mark or 'none'}")
         pairs.append((text("mark"), element("span", name, f" · {campaign.who}")))
     return element(
         "section",

@@ -28,7 +28,7 @@ from audio_model.records import deeds, exports, handsets, marks
 from audio_model.records.deeds import Deed, What
 from audio_model.records.handsets import Taken
 from audio_model.records.people import Person, Role
-from audio_model.records.store import CallStore
+from audio_model.records.store import ALLOWED, RECORDED, CallStore
 
 MAX_REASON = 500
 JUST_SECONDS = 30.0
@@ -157,7 +157,7 @@ class Deciding:
     async def _mark_campaign(self, request: web.Request) -> web.Response:
         session, fields = await self._access.form(request, Role.DECIDING)
         n, who, mark = int(request.match_info["n"]), session.person.name, fields.get("mark", "")
-        if mark not in ("", marks.RECORDED, marks.ALLOWED):
+        if mark not in ("", RECORDED, ALLOWED):
             raise web.HTTPBadRequest(text="mark must be recorded, allowed or empty")
         reason = _reason(fields)
 

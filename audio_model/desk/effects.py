@@ -17,9 +17,8 @@ from audio_model.known.matcher import match_whole
 from audio_model.known.recording import Mark as KnownMark
 from audio_model.ranges.rates import Mark
 from audio_model.ranges.store import RangeStore
-from audio_model.records import marks
-from audio_model.records.calls import KNOWN_PREFIX
-from audio_model.records.store import CallStore, StoredCall
+from audio_model.records.calls import KNOWN_PREFIX, known_campaign
+from audio_model.records.store import ALLOWED, RECORDED, CallStore, StoredCall
 from audio_model.sources.open import open_source
 from audio_model.tables.rows import unescape
 
@@ -29,6 +28,8 @@ BATCH = 200
 RETRY_SECONDS = 10.0
 LEARNT_SECONDS = 60.0
 """The most of a recording that is learnt."""
+_NEW = "new"
+"""What a recording was before that the desk has added."""
 
 
 class Effects:
@@ -100,7 +101,7 @@ def _do_call(
     if ranges is not None:
         _tell(calls, ranges, [call], mark)
     if recordings is not None:
-        if mark == marks.RECORDED:
+        if mark == RECORDED:
             _learn(calls, recordings, call)
         else:
             _unlearn(calls, recordings, n)
@@ -119,12 +120,12 @@ def _do_campaign(
     if ranges is not None:
         # A mark on the call itself goes before a mark on its campaign.
         unmarked = [call for call in found if not call.settled]
-        _tell(calls, ranges, unmarked, mark if mark == marks.RECORDED else "")
+        _tell(calls, ranges, unmarked, mark if mark == RECORDED else "")
     if found and ranges is not None:
         return found[-1].n
-    name = getattr(calls.campaign(campaign), "name", "")
-    if recordings is not None and name.startswith(KNOWN_PREFIX):
-        _mark_known(recordings, name.removeprefix(KNOWN_PREFIX), mark)
+    if recordings is not None:
+        for id in _recordings_of(calls, campaign):
+            _mark_known(calls, recordings, id)
     return None
 
 
@@ -137,17 +138,70 @@ def _tell(calls: CallStore, ranges: RangeStore, found: list[StoredCall], mark: s
     ranges.mark_calls([each for each in heard if each is not None], Mark(mark) if mark else None)
 
 
-def _mark_known(recordings: known.Store, id: str, mark: str) -> None:
-    if id.isdecimal() and recordings.recording(int(id)) is not None:
-        wanted = {marks.RECORDED: KnownMark.CAMPAIGN, marks.ALLOWED: KnownMark.ALLOWED}
-        recordings.mark(int(id), wanted.get(mark, KnownMark.NONE))
+def _recordings_of(calls: CallStore, campaign: int) -> set[int]:
+    """Return the known recording that a campaign plays, and those that its calls taught."""
+    rows = calls.rows(
+        "SELECT recording FROM learnt JOIN calls ON calls.n = learnt.call WHERE +campaign = ?",
+        (campaign,),
+    )
+    found = {int(id) for (id,) in rows}
+    name = getattr(calls.campaign(campaign), "name", "")
+    id = name.removeprefix(KNOWN_PREFIX)
+    return found | {int(id)} if id != name and id.isdecimal() else found
+
+
+def _mark_known(calls: CallStore, recordings: known.Store, id: int) -> None:
+    """Mark a recording as the desk says; as it was before, where the desk says nothing now."""
+    recording = recordings.recording(id)
+    if recording is None:
+        calls.do("DELETE FROM taught WHERE recording = ?", (id,))
+        return
+    row = calls.one("SELECT was, became FROM taught WHERE recording = ?", (id,))
+    # Whoever marked it elsewhere since then has the word.
+    was = recording.mark.value if row is None or row[1] != recording.mark.value else str(row[0])
+    wanted = _wanted(calls, id, was)
+    if wanted is not None:
+        calls.do("INSERT OR REPLACE INTO taught VALUES (?, ?, ?)", (id, was, wanted.value))
+        recordings.mark(id, wanted)
+        return
+    if was == _NEW:
+        recordings.remove(id)
+    else:
+        recordings.mark(id, KnownMark(was))
+    calls.do("DELETE FROM taught WHERE recording = ?", (id,))
+
+
+def _wanted(calls: CallStore, id: int, was: str) -> KnownMark | None:
+    """Return what the desk says of a recording; None if it says nothing.
+
+    Decisions on its campaigns come first, then what somebody allowed elsewhere, then marks.
+    """
+    row = calls.one("SELECT n FROM campaigns WHERE name = ?", (known_campaign(id),))
+    plays = None if row is None else calls.campaign(row[0])
+    taught = calls.rows(
+        "SELECT coalesce(mark, '') FROM learnt JOIN calls ON calls.n = learnt.call "
+        "LEFT JOIN campaigns ON campaigns.n = calls.campaign WHERE recording = ?",
+        (id,),
+    )
+    if (plays is not None and plays.mark == ALLOWED) or (ALLOWED,) in taught:
+        return KnownMark.ALLOWED
+    if plays is not None and plays.decided:
+        return KnownMark.CAMPAIGN if plays.mark == RECORDED else KnownMark.NONE
+    if was == KnownMark.ALLOWED.value:
+        return KnownMark.ALLOWED
+    if taught or (plays is not None and plays.mark == RECORDED):
+        return KnownMark.CAMPAIGN
+    return None
 
 
 def _learn(calls: CallStore, recordings: known.Store, call: StoredCall) -> None:
     """Learn the recording that a call plays, so that it is known when it comes again."""
+    campaign = None if call.campaign is None else calls.campaign(call.campaign)
+    if campaign is not None and campaign.mark == ALLOWED:
+        return
     if calls.one("SELECT 1 FROM learnt WHERE call = ?", (call.n,)) is not None:
         return
-    recording, was = None, "new"
+    recording = None
     if call.known.isdecimal():
         recording = recordings.recording(int(call.known))
     if recording is None:
@@ -169,21 +223,19 @@ def _learn(calls: CallStore, recordings: known.Store, call: StoredCall) -> None:
                     raise
                 logger.warning("call %d was marked and can't be learnt: %s", call.n, error)
                 return
-    if recording is not None:
-        id, was = recording.id, recording.mark.value
+    if recording is None:
+        mark = KnownMark.NONE.value
+        calls.do("INSERT OR REPLACE INTO taught VALUES (?, ?, ?)", (id, _NEW, mark))
+    else:
+        id = recording.id
         if recording.mark is KnownMark.ALLOWED:
             return
-    recordings.mark(id, KnownMark.CAMPAIGN)
-    calls.do("INSERT OR REPLACE INTO learnt VALUES (?, ?, ?)", (call.n, id, was))
+    calls.do("INSERT OR REPLACE INTO learnt VALUES (?, ?)", (call.n, id))
+    _mark_known(calls, recordings, id)
 
 
 def _unlearn(calls: CallStore, recordings: known.Store, n: int) -> None:
-    row = calls.one("SELECT recording, was FROM learnt WHERE call = ?", (n,))
-    if row is None:
-        return
-    if recordings.recording(row[0]) is not None:
-        if row[1] == "new":
-            recordings.remove(row[0])
-        else:
-            recordings.mark(row[0], KnownMark(row[1]))
-    calls.do("DELETE FROM learnt WHERE call = ?", (n,))
+    row = calls.one("SELECT recording FROM learnt WHERE call = ?", (n,))
+    if row is not None:
+        calls.do("DELETE FROM learnt WHERE call = ?", (n,))
+        _mark_known(calls, recordings, row[0])

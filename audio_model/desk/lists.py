@@ -221,7 +221,7 @@ def campaigns_page(view: View, campaigns: Sequence[Campaign], done: Deed | None)
                 [
                     button(f"campaign_{mark or 'none'}", name="mark", value=mark)
                     for mark in ("recorded", "allowed", "")
-                    if mark != each.mark
+                    if mark != each.mark or not each.decided
                 ],
                 class_="row-form",
             )
@@ -233,11 +233,11 @@ def campaigns_page(view: View, campaigns: Sequence[Campaign], done: Deed | None)
                 view.moment(each.last),
                 element(
                     "span",
-                    text(f"campaign_{each.mark}"),
+                    text(f"campaign_{each.mark or 'none'}"),
                     f" · {printable(each.who)}",
                     f": {view.path(each.note)}" if each.note else None,
                 )
-                if each.mark
+                if each.mark or each.decided
                 else "–",
                 element("a", text("hear"), href=f"/calls/{each.exemplar}"),
                 acts,
@@ -366,7 +366,13 @@ def _said(view: View, deed: Deed) -> Child:
     if said is None:
         return reason
     name = text(f"campaign_{said or 'none'}" if deed.what is What.CAMPAIGN else str(said))
-    return element("span", name, f": {reason}" if reason else None)
+    stands = deed.detail.get("contradicts")
+    return element(
+        "span",
+        name,
+        f": {reason}" if reason else None,
+        element("span", "; ", text(f"stands_{stands}")) if stands else None,
+    )
 
 
 def log_page(view: View, deeds: Sequence[Deed]) -> str:

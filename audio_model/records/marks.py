@@ -1,8 +1,8 @@
 """Marks of people on calls: at the desk, on handsets, and their effect.
 
-A mark of the desk counts for the call and, if it is *recorded*, for all calls of its campaign:
-nobody speaks the same samples twice. Marks of handsets are weighed: each source by the trust in it,
-and by how often the desk has agreed with it since.
+A mark of the desk counts for the call and, if it is *recorded*, for all calls of its campaign,
+unless somebody has decided or marked otherwise there: that is disputed. Marks of handsets are
+weighed: each source by the trust in it, and by how often the desk has agreed with it since.
 """
 
 import math
@@ -12,9 +12,9 @@ from dataclasses import asdict, dataclass
 from enum import StrEnum
 from hashlib import blake2b
 
-from audio_model.records import deeds, queue
+from audio_model.records import campaign_marks, deeds, queue
 from audio_model.records.deeds import Deed, What
-from audio_model.records.store import CallStore, StoredCall
+from audio_model.records.store import CallStore, Campaign, StoredCall
 from audio_model.records.worth import Why, Worth
 from audio_model.tables.results import Outcome
 
@@ -31,11 +31,6 @@ _TRUST_WEIGHT = 10.0
 """Calls that the trust a source is given counts for, beside those that the desk has heard, too."""
 _LEAST_CHANCE = 0.02
 """No score and no mark is taken to be surer than 1 less this."""
-
-
-RECORDED = "recorded"
-ALLOWED = "allowed"
-"""Marks of campaigns."""
 
 
 class Said(StrEnum):
@@ -138,7 +133,7 @@ def give(store: CallStore, n: int, who: str, said: Said, now: float | None = Non
         write(store, Mark(DESK, who, said, DESK_TRUST, now, n, call.number), now)
         settle(store, n)
         if campaign is not None:
-            _mark_campaign(store, campaign.n, call, said, who, now)
+            state |= _mark_campaign(store, campaign, n, said, who, now)
         _effect(store, n, who, said)
         queue.release(store, n, who)
         line = deeds.note(store, who, What.MARKED, call=n, now=now, detail=state)
@@ -283,48 +278,30 @@ def _is_hearable(call: StoredCall) -> bool:
 
 
 def _mark_campaign(
-    store: CallStore, n: int, call: StoredCall, said: Said, who: str, now: float
-) -> None:
-    """Apply a mark to the call's campaign: a recording that is played once is always played.
-
-    A live caller in it shows that calls were grouped or matched wrongly. It is then no longer
-    treated as a campaign.
-    """
-    campaign = store.campaign(n)
-    assert campaign is not None
-    outcome = said.outcome
-    if not outcome or campaign.mark == outcome or (outcome == "live" and not campaign.mark):
-        return
-    mark_campaign(store, n, outcome if outcome == "recorded" else "", who, now)
+    store: CallStore, campaign: Campaign, n: int, said: Said, who: str, now: float
+) -> dict[str, object]:
+    """Apply a mark to the call's campaign, or dispute it; returns what the log says of that."""
+    heard = campaign_marks.heard(store, campaign, n, said.outcome)
+    if heard.mark is not None:
+        mark_campaign(store, campaign.n, heard.mark, who, now)
+    call = store.call(n)
+    ears = sum(each.source == DESK for each in of_call(store, n))
+    if heard.contradicts and ears < MAX_LISTENERS and _is_hearable(call):
+        queue.put(store, n, Worth.of(Why.DISPUTED, 0.9))
+    after = campaign.mark if heard.mark is None else heard.mark
+    return {"contradicts": heard.contradicts, "campaign_mark": after}
 
 
 def mark_campaign(
     store: CallStore, n: int, mark: str, who: str, now: float, note: str = ""
 ) -> None:
-    """Mark all calls of a campaign.
+    """Mark all calls of a campaign, which ends disputes about it.
 
-    Args:
-        store: of the calls.
-        n: the campaign's number.
-        mark: RECORDED, or ALLOWED if the recording may recur without meaning; empty if it is no
-            campaign after all.
-        who: the person.
-        now: when.
-        note: why, in that person's words.
+    The arguments are those of :func:`audio_model.records.campaign_marks.put`.
     """
     with store.writing():
-        store.do(
-            "UPDATE campaigns SET mark = ?, who = ?, marked = ?, note = ? WHERE n = ?",
-            (mark, who if mark else "", now if mark else None, note if mark else "", n),
-        )
-        if mark:
-            store.do(
-                "UPDATE calls SET queue = NULL, why = '' WHERE why = ? AND n = "
-                "(SELECT exemplar FROM campaigns WHERE n = ?)",
-                (Why.CAMPAIGN.value, n),
-            )
-        store.do("DELETE FROM effects WHERE kind = 'campaign' AND campaign = ?", (n,))
-        store.do("INSERT INTO effects VALUES (NULL, 'campaign', NULL, ?, ?, ?, 0)", (n, mark, who))
+        for call in campaign_marks.put(store, n, mark, who, now, note):
+            settle(store, call)
 
 
 def _take_back(
@@ -344,10 +321,16 @@ def _take_back(
     campaign = detail["campaign"]
     if isinstance(campaign, Mapping):
         found = store.campaign(int(str(campaign["n"])))
-        # Marks that others gave since then stay.
-        if found is not None and found.who in (who, "") and found.mark != campaign["mark"]:
-            note = str(campaign.get("note", ""))
-            mark_campaign(store, found.n, str(campaign["mark"]), str(campaign["who"]), now, note)
+        mark = str(campaign["mark"])
+        # What others marked, and what anybody decided since then, stays.
+        if (
+            found is not None
+            and not found.decided
+            and found.who in (who, "")
+            and found.mark != mark
+            and (mark or not campaign_marks.is_said(store, found.n, found.mark))
+        ):
+            mark_campaign(store, found.n, mark, str(campaign["who"]), now)
     _effect(store, n, who, Said(said) if said else None)
 
 

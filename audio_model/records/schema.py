@@ -14,6 +14,12 @@ CREATE INDEX by_settled ON calls (time, settled) WHERE settled != '';
 _SAID = """
 CREATE INDEX by_said ON marks (time) WHERE source != '';
 """
+_SETTLED_IN = """
+CREATE INDEX settled_in ON calls (campaign, settled) WHERE settled != '';
+"""
+_TAUGHT = """
+CREATE TABLE taught (recording INTEGER PRIMARY KEY, was TEXT NOT NULL, became TEXT NOT NULL);
+"""
 _NOTE = "note TEXT NOT NULL DEFAULT ''"
 _QUARTERS = f"""
 CREATE TABLE quarters (quarter INTEGER PRIMARY KEY, calls BLOB NOT NULL);
@@ -47,6 +53,7 @@ CREATE INDEX queued ON calls (queue DESC, n, why) WHERE queue IS NOT NULL;
 CREATE INDEX by_campaign ON calls (campaign, n) WHERE campaign IS NOT NULL;
 CREATE INDEX by_number ON calls (number, time);
 {_SETTLED}
+{_SETTLED_IN}
 CREATE TABLE leases (call INTEGER PRIMARY KEY, who TEXT NOT NULL, until REAL NOT NULL);
 CREATE TABLE skips (call INTEGER, who TEXT, PRIMARY KEY (call, who)) WITHOUT ROWID;
 CREATE TABLE marks (n INTEGER PRIMARY KEY, call INTEGER, number TEXT NOT NULL, source TEXT NOT NULL,
@@ -62,9 +69,10 @@ CREATE TABLE deeds (n INTEGER PRIMARY KEY, time REAL NOT NULL, who TEXT NOT NULL
     what TEXT NOT NULL, call INTEGER, about TEXT NOT NULL, detail TEXT NOT NULL,
     undone INTEGER NOT NULL);
 CREATE INDEX by_person ON deeds (who, n);
-CREATE TABLE learnt (call INTEGER PRIMARY KEY, recording INTEGER NOT NULL, was TEXT NOT NULL);
+CREATE TABLE learnt (call INTEGER PRIMARY KEY, recording INTEGER NOT NULL);
 CREATE TABLE effects (n INTEGER PRIMARY KEY, kind TEXT NOT NULL, call INTEGER, campaign INTEGER,
     mark TEXT NOT NULL, who TEXT NOT NULL, behind INTEGER NOT NULL);
+{_TAUGHT}
 {_QUARTERS}
 """
 _UPGRADES = {
@@ -77,11 +85,22 @@ INSERT INTO stale SELECT DISTINCT CAST(time / {QUARTER_SECONDS} AS INT) FROM cal
 """,
     2: _SAID,
     3: f"ALTER TABLE campaigns ADD COLUMN {_NOTE};",
+    # The mark that a recording had before could be that of its campaign's own effect.
+    4: f"""
+{_SETTLED_IN}
+{_TAUGHT}
+INSERT OR IGNORE INTO taught SELECT recording, was, 'campaign' FROM learnt WHERE was = 'new';
+INSERT OR IGNORE INTO taught
+    SELECT CAST(substr(name, 7) AS INT), '', iif(mark = 'allowed', 'allowed', 'campaign')
+    FROM campaigns WHERE name GLOB 'known [0-9]*' AND mark != '';
+INSERT OR IGNORE INTO taught SELECT recording, was, 'campaign' FROM learnt;
+ALTER TABLE learnt DROP COLUMN was;
+""",
 }
 FORMAT = Format(
     kind="store of calls",
     application_id=0x414D434C,  # AMCL
-    version=4,
+    version=5,
     schema=_SCHEMA,
     upgrades=_UPGRADES,
 )

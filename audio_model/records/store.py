@@ -40,6 +40,10 @@ _GIVEN = (
 _COLUMNS = ("n", *_GIVEN, "settled", "queue", "why")
 _UPDATED = [name for name in _GIVEN if name != "id"]
 
+RECORDED = "recorded"
+ALLOWED = "allowed"
+"""Marks of campaigns."""
+
 
 @dataclass(frozen=True, slots=True)
 class StoredCall:
@@ -114,6 +118,12 @@ class Campaign:
     marked: float | None
     note: str = ""
     """Why, in that person's words; empty where the mark came of a call's."""
+
+    @property
+    def decided(self) -> bool:
+        """Return whether somebody decided on it, so that marks of its calls don't change it."""
+        # Older stores kept no reasons; only a decision allows.
+        return bool(self.note) or self.mark == ALLOWED
 
 
 class CallStore(SqliteStore):
@@ -313,9 +323,13 @@ class CallStore(SqliteStore):
             "WHERE n = ?",
             (size, stands, seconds, *(call.time,) * 4, campaign),
         )
-        self.do("UPDATE calls SET queue = NULL, why = '' WHERE n = ?", (n,))
-        if before.exemplar is not None and before.exemplar != stands:
-            self.do("UPDATE calls SET queue = NULL, why = '' WHERE n = ?", (before.exemplar,))
+        for each in {n} if before.exemplar == stands else {n, before.exemplar}:
+            # The place of a marked call is that of its marks.
+            self.do(
+                "UPDATE calls SET queue = NULL, why = '' WHERE n = ? "
+                "AND NOT EXISTS (SELECT 1 FROM marks WHERE call = calls.n)",
+                (each,),
+            )
         if not before.mark:
             self._stand(stands, size)
 

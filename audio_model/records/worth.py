@@ -21,7 +21,7 @@ class Why(StrEnum):
     """Why a call is in the queue."""
 
     DISPUTED = "disputed"
-    """Marks contradict each other, or the detector."""
+    """Marks contradict each other, the detector, or what is said of the campaign."""
     SECOND = "second"
     """One person was not sure, or it is one in so many that two people hear."""
     CAMPAIGN = "campaign"

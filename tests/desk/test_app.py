@@ -490,6 +490,21 @@ def test_a_campaign_is_marked_for_all_its_calls(at: Places, detector: Detector) 
     run(at, detector, Role.DECIDING, ask)
 
 
+def test_a_mark_against_a_decision_is_said_to_be_disputed(at: Places, detector: Detector) -> None:
+    with CallStore(at.calls) as store:
+        marks.mark_campaign(store, 1, "allowed", "zhao", made.NOON, "its greeting")
+
+    async def ask(client: Client) -> None:
+        await send(client, "/calls/1/mark", said="recorded")
+        stays = "its campaign stays “may recur”"
+        for page in ("/queue", "/log"):
+            assert stays in await (await client.get(page)).text()
+        campaigns = await (await client.get("/campaigns")).text()
+        assert "May recur · zhao" in re.sub("<[^>]*>", "", campaigns)
+
+    run(at, detector, Role.MARKING, ask)
+
+
 def test_marks_go_out_as_a_manifest(at: Places, detector: Detector) -> None:
     async def ask(client: Client) -> None:
         await send(client, "/calls/5/mark", said="live")

@@ -14,6 +14,22 @@ def _one_listener(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(marks, "SECOND_EARS", 10**9)
 
 
+def fill(store: CallStore, n: int) -> None:
+    calls = (call(str(each), campaign="loan", speech_seconds=each) for each in range(n))
+    store.add(calls, None, THRESHOLDS)
+
+
+def campaign_of(n: int) -> CallStore:
+    """A store with a campaign of so many calls; the last one stands for it."""
+    store = store_of()
+    fill(store, n)
+    return store
+
+
+def say(store: CallStore, id: str, who: str, said: Said) -> deeds.Deed:
+    return marks.give(store, number_of(store, id), who, said, NOON)
+
+
 def test_the_most_useful_calls_come_first() -> None:
     store = store_of(
         call("far", score=0.55),
@@ -46,17 +62,85 @@ def test_a_mark_settles_its_call_and_the_next_one_comes() -> None:
     assert following is not None and following.id == "b"
 
 
-def test_a_recorded_campaign_is_marked_as_a_whole_and_a_live_caller_takes_that_back() -> None:
-    store = store_of(*(call(str(n), campaign="loan", speech_seconds=n) for n in range(4)))
+def test_a_recorded_campaign_is_marked_as_a_whole() -> None:
+    store = campaign_of(4)
     assert queued(store) == ["3"]
-    marks.give(store, number_of(store, "3"), "wang", Said.RECORDED, NOON)
+    say(store, "3", "wang", Said.RECORDED)
     assert (store.campaigns(1)[0].mark, queued(store)) == ("recorded", [])
     assert store.rows("SELECT kind, mark FROM effects ORDER BY kind") == [
         ("call", "recorded"),
         ("campaign", "recorded"),
     ]
-    marks.give(store, number_of(store, "0"), "li", Said.LIVE, NOON)
+
+
+def test_a_live_caller_in_a_recorded_campaign_is_disputed_until_somebody_decides() -> None:
+    store = campaign_of(4)
+    say(store, "3", "wang", Said.RECORDED)
+    deed = say(store, "0", "li", Said.LIVE)
+    assert (store.campaigns(1)[0].mark, queued(store)) == ("recorded", ["0"])
+    assert store.call(number_of(store, "0")).why == Why.DISPUTED
+    assert deeds.log(store, 1)[0].detail["contradicts"] == deed.detail["contradicts"] == "recorded"
+    # The archive is imported again: the dispute waits on.
+    fill(store, 4)
+    assert queued(store) == ["0"]
+    marks.mark_campaign(store, 1, "", "zhao", NOON, "two recordings")
+    assert (store.campaigns(1)[0].mark, queued(store)) == ("", [])
+
+
+def test_a_recording_in_a_campaign_with_a_live_caller_is_disputed() -> None:
+    store = campaign_of(4)
+    say(store, "0", "li", Said.LIVE)
+    assert say(store, "3", "wang", Said.RECORDED).detail["contradicts"] == "live"
+    assert (store.campaigns(1)[0].mark, queued(store)) == ("", ["3"])
+
+
+@pytest.mark.parametrize(
+    ("decided", "said", "contradicts"),
+    [
+        ("allowed", Said.LIVE, ""),
+        ("allowed", Said.WRONG_NUMBER, ""),
+        ("allowed", Said.UNSURE, ""),
+        ("allowed", Said.RECORDED, "allowed"),
+        ("recorded", Said.RECORDED, ""),
+        ("recorded", Said.LIVE, "recorded"),
+        ("recorded", Said.WRONG_NUMBER, "recorded"),
+        ("", Said.RECORDED, ""),
+        ("", Said.LIVE, ""),
+    ],
+)
+def test_marks_of_its_calls_leave_a_campaign_as_somebody_decided(
+    decided: str, said: Said, contradicts: str
+) -> None:
+    store = campaign_of(2)
+    marks.mark_campaign(store, 1, decided, "zhao", NOON, "its greeting")
+    before = store.campaigns(1)[0]
+    deed = say(store, "0", "wang", said)
+    assert store.campaigns(1)[0] == before
+    assert deed.detail["contradicts"] == contradicts
+    assert ("0" in queued(store)) == (bool(contradicts) or said is Said.UNSURE)
+    marks.undo(store, "wang", NOON)
+    assert store.campaigns(1)[0] == before
+
+
+def test_a_campaign_is_recorded_while_a_call_of_it_says_so() -> None:
+    store = campaign_of(4)
+    say(store, "3", "wang", Said.RECORDED)
+    say(store, "2", "li", Said.RECORDED)
+    say(store, "3", "wang", Said.LIVE)
+    assert store.campaigns(1)[0].mark == "recorded"
+    marks.undo(store, "wang", NOON)
+    marks.undo(store, "wang", NOON)
+    assert store.campaigns(1)[0].mark == "recorded"
+    say(store, "2", "li", Said.LIVE)
     assert store.campaigns(1)[0].mark == ""
+
+
+def test_undo_leaves_what_its_own_person_decided_since() -> None:
+    store = campaign_of(2)
+    say(store, "1", "wang", Said.RECORDED)
+    marks.mark_campaign(store, 1, "allowed", "wang", NOON, "its greeting")
+    marks.undo(store, "wang", NOON)
+    assert store.campaigns(1)[0].mark == "allowed"
 
 
 def test_undo_gives_back_the_call_its_place_and_its_campaign() -> None:

@@ -165,11 +165,12 @@ def test_the_calls_of_an_older_store_are_counted(tmp_path: Path) -> None:
     with sqlite3.connect(path) as db:
         for name in ("call_came", "call_went", "call_changed"):
             db.execute(f"DROP TRIGGER {name}")
-        for name in ("quarters", "segments", "stale"):
+        for name in ("quarters", "segments", "stale", "taught"):
             db.execute(f"DROP TABLE {name}")
-        for name in ("by_settled", "by_said"):
+        for name in ("by_settled", "by_said", "settled_in"):
             db.execute(f"DROP INDEX {name}")
         db.execute("ALTER TABLE campaigns DROP COLUMN note")
+        db.execute("ALTER TABLE learnt ADD COLUMN was TEXT NOT NULL DEFAULT ''")
         db.execute("PRAGMA user_version = 1")
     with CallStore(path) as store:
         assert len(Quarters(store).between(NOON, NOON + 1)) == 1

@@ -1,0 +1,96 @@
+"""Marks of campaigns: what people decide on them, and what the marks of their calls say.
+
+A recording that is played once is always played: nobody speaks the same samples twice. So a call
+that is marked *recorded* says so of its whole campaign, and a live caller in a recorded campaign
+contradicts that. A decision that somebody gave a reason for is changed by another decision alone.
+"""
+
+from dataclasses import dataclass
+
+from audio_model.records.store import ALLOWED, RECORDED, CallStore, Campaign
+from audio_model.records.worth import Why
+
+_LIVE = "live"
+_OPPOSITES = ({_LIVE, RECORDED}, {RECORDED, ALLOWED})
+"""A live caller may meet an announcement that recurs; one that is recorded doesn't recur."""
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """What the mark of a call means for its campaign."""
+
+    mark: str | None = None
+    """The campaign's new mark; None if it stays."""
+    contradicts: str = ""
+    """What stands against the call's mark: the campaign's, or ``live`` for other calls' marks."""
+
+
+def heard(store: CallStore, campaign: Campaign, call: int, outcome: str) -> Heard:
+    """Return what the mark of a call means for its campaign.
+
+    Args:
+        store: of the calls. The call is settled by its marks already.
+        campaign: as it stands.
+        call: the call's number.
+        outcome: ``recorded``, ``live``, or empty for a person who isn't sure.
+    """
+    if not outcome:
+        return Heard()
+    if campaign.decided:
+        stands = campaign.mark if {outcome, campaign.mark} in _OPPOSITES else ""
+        return Heard(contradicts=stands)
+    agreed = store.call(call).settled == outcome
+    if outcome == RECORDED:
+        if campaign.mark or not agreed:
+            return Heard()
+        if is_said(store, campaign.n, _LIVE):
+            return Heard(contradicts=_LIVE)
+        return Heard(mark=RECORDED)
+    if not campaign.mark:
+        return Heard()
+    if agreed and not is_said(store, campaign.n, RECORDED):
+        return Heard(mark="")
+    return Heard(contradicts=RECORDED)
+
+
+def is_said(store: CallStore, campaign: int, settled: str) -> bool:
+    """Return whether the marks of a campaign's calls settle any of them so."""
+    return (
+        store.one(
+            "SELECT 1 FROM calls WHERE campaign = ? AND settled = ? AND settled != '' LIMIT 1",
+            (campaign, settled),
+        )
+        is not None
+    )
+
+
+def put(store: CallStore, n: int, mark: str, who: str, now: float, note: str = "") -> list[int]:
+    """Mark all calls of a campaign, and return those that were disputed.
+
+    Args:
+        store: of the calls.
+        n: the campaign's number.
+        mark: RECORDED, or ALLOWED if the recording may recur without meaning; empty if it is no
+            campaign after all.
+        who: the person.
+        now: when.
+        note: why, in that person's words; empty if it came of the mark of a call.
+    """
+    is_kept = bool(mark or note)
+    store.do(
+        "UPDATE campaigns SET mark = ?, who = ?, marked = ?, note = ? WHERE n = ?",
+        (mark, who if is_kept else "", now if is_kept else None, note, n),
+    )
+    if mark:
+        store.do(
+            "UPDATE calls SET queue = NULL, why = '' WHERE why = ? AND n = "
+            "(SELECT exemplar FROM campaigns WHERE n = ?)",
+            (Why.CAMPAIGN.value, n),
+        )
+    store.do("DELETE FROM effects WHERE kind = 'campaign' AND campaign = ?", (n,))
+    store.do("INSERT INTO effects VALUES (NULL, 'campaign', NULL, ?, ?, ?, 0)", (n, mark, who))
+    rows = store.rows(
+        "SELECT n FROM calls WHERE why = ? AND queue IS NOT NULL AND +campaign = ?",
+        (Why.DISPUTED.value, n),
+    )
+    return [int(call) for (call,) in rows]
