@@ -55,15 +55,12 @@ anruf
 
 _KEYPAD_WORDS = "anonymous unavailable restricted private withheld unknown blocked nocallerid"
 _KEYS = str.maketrans("abcdefghijklmnopqrstuvwxyz", "22233344455566677778889999")
-_COUNTED = frozenset(
-    (
-        *("123456", "1234567", "12345678", "123456789", "1234567890"),
-        *("0123456789", "0987654321", "9876543210"),
-    )
-)
+_COUNTED = (("1234567890", 6), ("0123456789", 10), ("0987654321", 10), ("9876543210", 9))
+"""The digits in their order, over and over, and how many of them nobody has by chance."""
 _SAME_DIGIT = 5
 """So many times in a row and nothing else is a stand-in, of any digit but 0, which always is."""
-_ONE_AND_ZEROS = re.compile(r"0?10{6,}")
+_DIGIT_AND_ZEROS = re.compile(r"0?(?:10{6,}|[235679]0{9,})")
+"""4000000000 and 8000000000 may be somebody's: they are numbers of shared cost and toll-free."""
 _LONG = 9
 """Digits of a stand-in behind a country's code. China's mobile numbers are never of one digit."""
 _SPREADSHEET_ERRORS = frozenset({"ref", "name", "value", "num", "div0", "nv"})
@@ -87,7 +84,7 @@ _FILLING_INSIDE = re.compile(
         )
     )
 )
-STAND_INS = frozenset(word.translate(_KEYS) for word in _KEYPAD_WORDS.split()) | _COUNTED
+STAND_INS = frozenset(word.translate(_KEYS) for word in _KEYPAD_WORDS.split())
 STAND_INS |= {"7378742883"}  # RESTRICTED with its last keys exchanged, as platforms send it.
 STAND_INS |= {  # -1 and -2, or the most, of a field; 53 bits are those of a data frame's.
     str((1 << bits) - n) for bits in (16, 31, 32, 53, 63, 64) for n in (1, 2)
@@ -129,6 +126,8 @@ def is_stand_in(digits: str) -> bool:
 
 
 def _stands_in(digits: str) -> bool:
-    if not digits.strip("0") or digits in STAND_INS or _ONE_AND_ZEROS.fullmatch(digits):
+    if not digits.strip("0") or digits in STAND_INS or _DIGIT_AND_ZEROS.fullmatch(digits):
+        return True
+    if any(len(digits) >= least and (row * 2).startswith(digits) for row, least in _COUNTED):
         return True
     return len(digits) >= _SAME_DIGIT and len(set(digits)) == 1

@@ -33,6 +33,7 @@ MAX_DIGITS = 20
 
 _ABROAD = "011"
 """The digits that North America dials before a country's code. No area of China's begins so."""
+_LENGTH_IS_ENOUGH = ("96", "959")
 _CACHED = 50_000
 SHORTEST_PREFIX = 3
 _ALWAYS_KEPT = 3
@@ -245,9 +246,10 @@ def _parts_its_area(key: str, groups: Sequence[str]) -> bool:
 
 
 def _is_whole(digits: str, kinds: Sequence[NumberKind] = ()) -> bool:
-    if len(digits) < written.FEWEST_DIGITS:
+    bare = written.read(digits)
+    if isinstance(bare, written.NoDigits):
         return False
-    number = _of_digits(digits)
+    number = _of_digits(bare)
     return number.flag is None and (not kinds or number.kind in kinds)
 
 
@@ -356,8 +358,8 @@ def _implausible(digits: str, flag: Flag) -> Number:
     Ranges of service numbers that the plan doesn't know are nobody's however wide they are. Behind
     a country's code, and among short and local numbers, real lines stand next to each other: there
     a breaker is as narrow as one owner's range, or the number alone. It is the number alone, too,
-    where the digits are a number of another country that was written without its ``+``. What is too
-    short has none.
+    where the digits can be a number of another country that was written without its ``+``: its
+    neighbours are other people's. What is too short has none.
     """
     key = f"{IMPLAUSIBLE}{digits}"[: MAX_DIGITS + 1]
     prefixes = prefixes_of(key, SHORTEST_PREFIX + 1)
@@ -373,12 +375,23 @@ def _implausible(digits: str, flag: Flag) -> Number:
 
 
 def _is_foreign_without_plus(digits: str) -> bool:
+    """Return whether digits can be a number of another country, behind ``+``.
+
+    Behind 96 (Saudi Arabia's +966 and its neighbours) and 959 (Myanmar's mobiles) its length is
+    enough: countries open series before the library knows them, and one number that it doesn't
+    know would open a range of honest neighbours. China's own numbers there are short, or none. Of
+    all others the library must know the series: forged numbers of 95 and China's mobiles with
+    digits too many have the lengths of some country, too.
+    """
     if digits.startswith("+"):
         return False
     try:
-        return bool(phonenumbers.is_valid_number(phonenumbers.parse(f"+{digits}")))
+        parsed = phonenumbers.parse(f"+{digits}")
     except phonenumbers.NumberParseException:
         return False
+    if digits.startswith(_LENGTH_IS_ENOUGH):
+        return bool(phonenumbers.is_possible_number(parsed))
+    return bool(phonenumbers.is_valid_number(parsed))
 
 
 def prefixes_of(key: str, shortest: int) -> tuple[str, ...]:

@@ -66,7 +66,8 @@ _FRACTION = re.compile(r"[^.,]*\d[.,]\d{1,2}")
 _GROUPED = re.compile(r"\+?[1-9]\d{0,2}(?:,\d{3})+|\+?[1-9]\d{0,2}(?:'\d{3})+")
 _TRUNK = re.compile(r"^(\+|00)(.*?)\(\s*0\s*\)")
 _AREA_AND_EXTENSION = re.compile(
-    r"((?:\(?0|\(?\+?86\)?[- ]?\(?0?)\d{2,3}\)?\s*[- ]\s*\d{7,8})\s*(?:-\s*\d{1,6}|\(\d{1,6}\))"
+    r"((?:\(?0|\(?(?:\+|0{1,2})?86\)?[- ]?\(?0?)\d{2,3}\)?\s*[- ]\s*\d{7,8})"
+    r"\s*(?:-\s*\d{1,6}|\(\d{1,6}\))"
 )
 """China's way to write a landline behind a switchboard: 010-88888888-8001."""
 _LOCAL_AND_EXTENSION = re.compile(r"[2-8]\d{6,7}\s*-\s*\d{1,5}")
@@ -86,6 +87,12 @@ _MOMENT = re.compile(
 No number of China's has 12, 14 or 17 digits and begins with 20, and none that calls has 13, 16 or
 19 and begins with 1. A moment in seconds has 10, too few for a mobile number.
 """
+_IDENTITY = re.compile(r"460(?:0\d|11|15|20)\d{10}|8986\d{15,16}")
+"""A SIM card's identity or its own number, which somebody has and nobody dials.
+
+The first is China's 460 and its networks' codes (IMSI: 3GPP TS 23.003, 2.2), the second 89 for
+telecommunications and 86 (ICCID: ITU-T E.118).
+"""
 _DASHES = "-\u2010\u2011\u2012\u2013\u2014\u2015\u2212\u30fc\u00b7\u2027\u30fb"
 _BRACKETS = "()[]{}\u3010\u3011\u3014\u3015"
 _PUNCTUATION = str.maketrans("", "", f"{_DASHES}{_BRACKETS}./")
@@ -103,12 +110,16 @@ _LONG_DISTANCE = re.compile(
     r"((?:\+?86)?)(?:179\d\d|12593)(?:0?(1[3-9]\d{9})|(0(?:10|2\d|[3-9]\d\d)\d{7,8}))"
 )
 """A number behind the code of the carrier that took it over a long distance (17951, 12593)."""
-_HOME_BEHIND_ZERO = re.compile(r"086(?=1[3-9]\d{9}$|0?(?:10|2\d|[3-9]\d\d)\d{7,8}$|[48]00\d{7}$)")
+_HOME_BEHIND_ZERO = re.compile(
+    r"^\+?086(?=1[3-9]\d{9}$|0?(?:10|2\d|[3-9]\d\d)\d{7,8}$|[48]00\d{7}$)"
+)
 """The country's code as China's forms have it, 086-10-88888888: no area's code begins with 086."""
 _FILLER = re.compile(r"(?<=\d{10})F+$", re.IGNORECASE)
 """The filler of a number's last byte, in switches' records of two digits a byte: 3GPP 24.008."""
 _GAP = re.compile(rf"\d\s*(?:[{_DASHES}./]\s*){{2,}}\d|[(\[{{]\s*[)\]}}]")
 """Where digits were left out: two signs in a row are no separator."""
+_HIDDEN = "\0"
+_HIDDEN_BETWEEN_DIGITS = re.compile(rf"(?<=\d){_HIDDEN}+(?=\d)")
 _PARAMETERS = re.compile(r";\s*[a-z][\w.-]*\s*(?:=.*|;.*)?$", re.IGNORECASE)
 _DIGITS = re.compile(r"\+?[0-9]+")
 _ANY_DIGITS = re.compile(r"[0-9]")
@@ -163,7 +174,10 @@ def same(text: str) -> str:
 
 
 def _plain(text: str) -> str:
-    """Return the text in plain characters: no escapes, no invisible ones, ASCII's digits."""
+    """Return the text in plain characters: no escapes, no invisible ones, ASCII's digits.
+
+    Between digits an invisible character is a space: what it parts need not be one number.
+    """
     if "&" in text:
         text = html.unescape(text)
     for _ in range(2):
@@ -172,8 +186,10 @@ def _plain(text: str) -> str:
             text = unquote(text)
     text = unicodedata.normalize("NFKC", text)
     text = "".join(
-        char for char in text if unicodedata.category(char) not in ("Cf", "Cc") or char in "\t\n"
+        _HIDDEN if unicodedata.category(char) in ("Cf", "Cc") and char not in "\t\n" else char
+        for char in text
     )
+    text = _HIDDEN_BETWEEN_DIGITS.sub(" ", text).replace(_HIDDEN, "")
     text = "".join(str(int(char)) if char.isdecimal() else char for char in text)
     return " ".join(text.split())
 
@@ -258,7 +274,7 @@ def _digits(text: str) -> str | None:
     if bare.startswith("+0") and bare.strip("+0"):
         # No country's code begins with 0.
         return None
-    return None if _MOMENT.fullmatch(bare) else bare
+    return None if _MOMENT.fullmatch(bare) or _IDENTITY.fullmatch(bare) else bare
 
 
 def _whole(text: str) -> str:

@@ -72,15 +72,18 @@ def segment_of(number: Number) -> str:
     """Return the segment in which statistics count a number.
 
     For a service number it is the first four digits (``9521``), for a mobile number the network's
-    code (``+86139``), for a number that nobody can own ``?`` and four digits, else its kind.
+    code (``+86139``), for a number that nobody can own ``?`` and four digits, and
+    ``?malformed`` for what can't be read, else its kind.
     """
     match number.kind:
         case NumberKind.SERVICE:
             return number.key[:_SERVICE_DIGITS]
         case NumberKind.MOBILE:
             return number.key[:_MOBILE_LENGTH]
-        case NumberKind.IMPLAUSIBLE:
+        case NumberKind.IMPLAUSIBLE if number.key != UNREADABLE:
             return number.key[:_IMPLAUSIBLE_LENGTH]
+        case NumberKind.IMPLAUSIBLE:
+            return UNREADABLE
         case kind:
             return kind.value
 

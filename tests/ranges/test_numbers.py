@@ -1,8 +1,10 @@
+import unicodedata
+
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from audio_model.ranges.numbers import MAX_DIGITS, UNREADABLE, Flag, NumberKind, normalise
+from audio_model.ranges.numbers import MAX_DIGITS, UNREADABLE, WITHHELD, Flag, NumberKind, normalise
 
 
 @pytest.mark.parametrize(
@@ -109,12 +111,72 @@ def test_withheld_numbers_have_no_breaker() -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["95588-0", "95588 0", "95588-8001", "13912345678-1", "17012345678-0001", "400-810-8888-1"],
+    [
+        "0086 10 8888 6666-8001",
+        "95588-0",
+        "95588 0",
+        "95588-8001",
+        "13912345678-1",
+        "17012345678-0001",
+        "400-810-8888-1",
+    ],
 )
 def test_an_extension_makes_no_other_owner_s_number(text: str) -> None:
     number = normalise(text)
     assert (number.key, number.flag) == (UNREADABLE, Flag.MALFORMED)
     assert number.prefixes[number.too_wide :] == ()
+
+
+def _parts_digits(char: str) -> bool:
+    return not char.isdecimal() and unicodedata.category(char)[0] not in "LMN"
+
+
+_SEPARATORS = st.text(
+    st.sampled_from(
+        "-()[]{}<>.,/\\*#~:_ \t\u00a0\u00ad\u200b\u2009\u3000\uff08\uff09\u2013\u00b7\u0000"
+    )
+    | st.characters(exclude_categories=["Cs", "Cn", "Co"]).filter(_parts_digits),
+    min_size=1,
+    max_size=4,
+)
+
+
+@given(
+    st.sampled_from(["95588", "955881", "95533", "96110", "10086", "12345", "+8695588", "95 588"]),
+    _SEPARATORS,
+    st.from_regex(r"[0-9]{1,5}", fullmatch=True),
+    st.sampled_from(["", ")", "]", " "]),
+)
+def test_a_whole_service_number_and_more_digits_is_nobody_s(
+    whole: str, separator: str, more: str, end: str
+) -> None:
+    number = normalise(f"{whole}{separator}{more}{end}")
+    assert number.key in (UNREADABLE, WITHHELD, normalise(whole).key)
+    assert number.flag is None or number.prefixes[number.too_wide :] == ()
+
+
+@given(
+    st.sampled_from(
+        [("95", "588"), ("955", "88"), ("400", "820", "8820"), ("139", "1234", "5678")]
+    ),
+    st.sampled_from(["", "+86", "+86 ", "0086 "]),
+    st.sampled_from(
+        ["-", " ", "\u00a0", "\u2013", "\u00b7", "\u3000", "  ", " - ", "\u200b", "\u00ad"]
+    ),
+)
+def test_groups_inside_a_number_are_one_number(
+    groups: tuple[str, ...], country: str, separator: str
+) -> None:
+    number = normalise(country + separator.join(groups))
+    assert number.flag is None
+    assert number == normalise("".join(groups))
+
+
+@pytest.mark.parametrize(
+    "before", ["0086-010-", "0086 10 ", "086-010-", "+86-10-", "86-010-", "010-"]
+)
+def test_a_landline_s_extension_is_left_out(before: str) -> None:
+    assert normalise(f"{before}88886666-8001").key == "+861088886666"
 
 
 @pytest.mark.parametrize(
@@ -194,10 +256,22 @@ def test_no_digits_are_taken_off_as_if_they_were_a_carrier_s_code(digits: str) -
 
 
 @pytest.mark.parametrize(
-    "text", ["08613912345678", "086-139-1234-5678", "086 13912345678", "+86 0 13912345678"]
+    "text",
+    [
+        "+08613912345678",
+        "08613912345678",
+        "086-139-1234-5678",
+        "086 13912345678",
+        "+86 0 13912345678",
+    ],
 )
 def test_the_country_s_code_behind_a_zero_is_read(text: str) -> None:
     assert normalise(text).key == "+8613912345678"
+
+
+@given(st.from_regex(r"(86|0|086|010|\+86 ?){0,3}[0-9]{9,13}", fullmatch=True))
+def test_a_plus_is_at_the_front_of_a_key(text: str) -> None:
+    assert "+" not in normalise(text).key.removeprefix("?").removeprefix("+")
 
 
 @given(st.from_regex(r"[1-9][0-9]{4,13}", fullmatch=True))
@@ -229,6 +303,20 @@ def test_a_foreign_number_without_its_plus_is_stopped_alone(text: str) -> None:
     number = normalise(text)
     assert number.kind is NumberKind.IMPLAUSIBLE
     assert number.prefixes[number.too_wide :] == (number.key,)
+
+
+@given(
+    st.from_regex(r"(966[15][0-9]{8}|9647[0-9]{9}|965[569][0-9]{7}|9599[0-9]{8})", fullmatch=True)
+)
+def test_no_foreign_number_without_its_plus_opens_a_range(text: str) -> None:
+    number = normalise(text)
+    assume(number.key != WITHHELD)
+    assert number.prefixes[number.too_wide :] == (number.key,)
+
+
+@pytest.mark.parametrize("text", ["9611012", "95588123", "9521300112233"])
+def test_a_forged_service_number_s_range_has_a_breaker(text: str) -> None:
+    assert normalise(text).too_wide == 0
 
 
 @pytest.mark.parametrize(

@@ -145,6 +145,7 @@ def test_what_is_no_result_is_refused_by_name(tmp_path: Path) -> None:
         ("+49 30 901820", "foreign"),
         ("匿名", "withheld"),
         ("95213742001122", "?9521"),
+        ("95588(1)", "?malformed"),
     ],
 )
 def test_segments(number: str, segment: str) -> None:
