@@ -33,7 +33,6 @@ MAX_DIGITS = 20
 
 _ABROAD = "011"
 """The digits that North America dials before a country's code. No area of China's begins so."""
-_LENGTH_IS_ENOUGH = ("96", "959")
 _CACHED = 50_000
 SHORTEST_PREFIX = 3
 _ALWAYS_KEPT = 3
@@ -161,7 +160,7 @@ class Number:
 
 _GROUPS = re.compile(r"\+?[0-9]+", re.ASCII)
 _EXTENSION = re.compile(
-    r"(?P<number>.*[0-9])(?:[^0-9]*[^0-9 ][^0-9]*[0-9]{1,5}| [0-9]{1,2})[^0-9]*", re.ASCII
+    r"(?P<number>.*[0-9])(?P<parted>[^0-9]+)(?P<more>[0-9]{1,5})[^0-9]*", re.ASCII
 )
 _BEFORE = re.compile(
     r"\+?0{0,2}(?:86)?(?:0?(?:10|2[0-9]|[3-9][0-9]{2})?|179[0-9]{2}|12593)", re.ASCII
@@ -196,7 +195,7 @@ def normalise(text: str) -> Number:
         case bare:
             number = _of_digits(bare)
             shown = written.shown(text)
-            if _has_an_extension(shown) or _is_of_two(number, _GROUPS.findall(shown)):
+            if _has_an_extension(number, shown) or _is_of_two(number, _GROUPS.findall(shown)):
                 return _unreadable()
             return number
 
@@ -210,13 +209,17 @@ def _unreadable() -> Number:
     return Number(UNREADABLE, NumberKind.IMPLAUSIBLE, Flag.MALFORMED, (UNREADABLE,), too_wide=1)
 
 
-def _has_an_extension(shown: str) -> bool:
+def _has_an_extension(number: Number, shown: str) -> bool:
     """Return whether a whole number stands in front of a few more digits, apart from them.
 
-    ``95588-0`` is no 955880, which has another owner, and whose it is can't be told for sure.
+    ``95588-0`` is no 955880, which has another owner, and whose it is can't be told for sure. Three
+    digits behind a space are a call centre's own, ``95013 123``.
     """
     parts = _EXTENSION.fullmatch(shown)
-    return parts is not None and _is_whole("".join(_GROUPS.findall(parts["number"])), _COMPLETE)
+    if parts is None:
+        return False
+    own = parts["parted"] == " " and len(parts["more"]) > 2 and number.kind is NumberKind.SERVICE
+    return not own and _is_whole("".join(_GROUPS.findall(parts["number"])), _COMPLETE)
 
 
 def _is_of_two(number: Number, groups: Sequence[str]) -> bool:
@@ -377,11 +380,9 @@ def _implausible(digits: str, flag: Flag) -> Number:
 def _is_foreign_without_plus(digits: str) -> bool:
     """Return whether digits can be a number of another country, behind ``+``.
 
-    Behind 96 (Saudi Arabia's +966 and its neighbours) and 959 (Myanmar's mobiles) its length is
-    enough: countries open series before the library knows them, and one number that it doesn't
-    know would open a range of honest neighbours. China's own numbers there are short, or none. Of
-    all others the library must know the series: forged numbers of 95 and China's mobiles with
-    digits too many have the lengths of some country, too.
+    Behind 96 (+966 is Saudi Arabia's) and 959 (Myanmar's mobiles) a country's length is enough: one
+    number of a series that the library doesn't know would open a range of honest neighbours. Of
+    all others it must know the series: forged numbers have some country's length, too.
     """
     if digits.startswith("+"):
         return False
@@ -389,7 +390,7 @@ def _is_foreign_without_plus(digits: str) -> bool:
         parsed = phonenumbers.parse(f"+{digits}")
     except phonenumbers.NumberParseException:
         return False
-    if digits.startswith(_LENGTH_IS_ENOUGH):
+    if digits.startswith(("96", "959")):
         return bool(phonenumbers.is_possible_number(parsed))
     return bool(phonenumbers.is_valid_number(parsed))
 

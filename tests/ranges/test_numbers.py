@@ -128,7 +128,8 @@ def test_an_extension_makes_no_other_owner_s_number(text: str) -> None:
 
 
 def _parts_digits(char: str) -> bool:
-    return not char.isdecimal() and unicodedata.category(char)[0] not in "LMN"
+    # Behind "%" and "&" the digits may be a character's code.
+    return char not in "%&" and not char.isdecimal() and unicodedata.category(char)[0] not in "LMN"
 
 
 _SEPARATORS = st.text(
