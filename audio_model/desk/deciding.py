@@ -2,7 +2,7 @@
 
 import tempfile
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 
 from aiohttp import BodyPartReader, web
@@ -242,14 +242,19 @@ class Deciding:
             file = Path(folder, f"marks{suffix}")
             file.write_bytes(content)
 
-            def take(store: CallStore) -> Taken:
-                taken = handsets.import_marks(store, str(file), source, chance)
-                counts = {"calls": taken.calls, "numbers": taken.numbers}
-                deeds.note(store, person.name, What.IMPORTED, about=source, detail=counts)
-                return taken
+            steps: Iterator[Taken] | None = None
 
+            def step(store: CallStore) -> Taken | None:
+                nonlocal steps
+                if steps is None:
+                    steps = handsets.importing(store, str(file), source, chance)
+                return next(steps, None)
+
+            taken = Taken()
             try:
-                return await self._stores.write(take)
+                # A batch is a job of its own: people's marks are written between two.
+                while (so_far := await self._stores.write(step)) is not None:
+                    taken = so_far
             except UsageError as error:
                 raise web.HTTPBadRequest(text=str(error)) from error
             except Exception as error:
@@ -258,6 +263,11 @@ class Deciding:
                     said = str(error).replace(str(file), "the file")
                     raise web.HTTPBadRequest(text=said) from error
                 raise
+        counts = {"calls": taken.calls, "numbers": taken.numbers}
+        await self._stores.write(
+            lambda store: deeds.note(store, person.name, What.IMPORTED, about=source, detail=counts)
+        )
+        return taken
 
     async def _export(self, request: web.Request) -> web.Response:
         session, _ = await self._access.form(request, Role.DECIDING)

@@ -2,18 +2,18 @@
 
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from itertools import islice
 
 from audio_model import times
 from audio_model.errors import UsageError, printable
 from audio_model.formats import suffix_of
 from audio_model.ranges.numbers import normalise
 from audio_model.records import marks
+from audio_model.records.batches import batches
 from audio_model.records.calls import has_number
 from audio_model.records.marks import Mark, Said
-from audio_model.records.store import BATCH, CallStore
+from audio_model.records.store import CallStore
 from audio_model.tables.readers import TABLE_SUFFIXES, DamagedRow, read_table
 
 COLUMNS = ("mark", "who", "time", "call", "number", "trust")
@@ -64,6 +64,23 @@ def import_marks(
 
     Raises UsageError, ResultsError and StoreError.
     """
+    taken = Taken()
+    for so_far in importing(store, file, source, trust, columns):
+        taken = so_far
+    return taken
+
+
+def importing(
+    store: CallStore,
+    file: str,
+    source: str,
+    trust: float,
+    columns: Mapping[str, str] | None = None,
+) -> Iterator[Taken]:
+    """Do as ``import_marks``, and yield what is taken so far after each batch.
+
+    Others may use the store between two batches.
+    """
     if not source.strip() or len(source) > 64:
         raise UsageError("the source of marks has a name of 1 to 64 characters")
     if not 0.5 <= trust < 1:
@@ -72,7 +89,7 @@ def import_marks(
         raise UsageError(f"marks must end in {', '.join(TABLE_SUFFIXES)}: {printable(file)}")
     taken = Taken()
     rows = read_table(file, ("mark", "who"), columns, COLUMNS)
-    while batch := list(islice(rows, BATCH)):
+    for batch in batches(rows):
         with store.writing():
             for where, values in batch:
                 problem = (
@@ -84,7 +101,7 @@ def import_marks(
                     taken.damaged += 1
                     if len(taken.problems) < MAX_KEPT:
                         taken.problems.append(DamagedRow(file, where, problem))
-    return taken
+        yield taken
 
 
 def _take(

@@ -4,11 +4,11 @@ import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import islice
 
 from audio_model.records import quarters, queue, statistics
+from audio_model.records.batches import batches
 from audio_model.records.calls import CallRecord, read_archive
-from audio_model.records.store import BATCH, CallStore
+from audio_model.records.store import CallStore
 from audio_model.records.worth import Thresholds
 from audio_model.sources.open import is_there
 from audio_model.tables.readers import DamagedRow
@@ -57,7 +57,7 @@ def import_archive(
     done = Imported()
     first = math.inf
     rows = _good(read_archive(path, columns), done)
-    while batch := list(islice(rows, BATCH)):
+    for batch in batches(rows):
         new, known = store.add(batch, archive, thresholds)
         done.new, done.known = done.new + new, done.known + known
         times = [call.time for call in batch if call.time is not None]

@@ -16,6 +16,7 @@ from hashlib import blake2b
 import numpy as np
 from numpy.typing import NDArray
 
+from audio_model.records.batches import batches
 from audio_model.records.schema import QUARTER_SECONDS
 from audio_model.records.store import CallStore
 from audio_model.tables.results import Outcome
@@ -32,6 +33,8 @@ _CALL = np.dtype(
         *(("campaign", "<i4"), ("segment", "<u2"), ("outcome", "u1"), ("blocked", "u1")),
     ]
 )
+_QUARTERS = 5
+"""Blobs that are made between two pauses for other writers."""
 _KEPT_SPANS = 2
 """Spans that stay in memory: a period and the one before it are counted three times."""
 
@@ -77,17 +80,18 @@ def refresh(store: CallStore) -> int:
     Each is a transaction of its own, so that others may write between two.
     """
     stale = [int(row[0]) for row in store.rows("SELECT quarter FROM stale ORDER BY quarter")]
-    for quarter in stale:
-        with store.writing():
-            rows = _rows(store, quarter)
-            store.do("DELETE FROM stale WHERE quarter = ?", (quarter,))
-            store.do("DELETE FROM quarters WHERE quarter = ?", (quarter,))
-            if rows:
-                names = sorted({(str(row[5]),) for row in rows})
-                for name in names:
-                    store.do("INSERT OR IGNORE INTO segments (name) VALUES (?)", name)
-                blob = _packed(rows, _segments(store)).tobytes()
-                store.do("INSERT INTO quarters VALUES (?, ?)", (quarter, blob))
+    for batch in batches(stale, _QUARTERS):
+        for quarter in batch:
+            with store.writing():
+                rows = _rows(store, quarter)
+                store.do("DELETE FROM stale WHERE quarter = ?", (quarter,))
+                store.do("DELETE FROM quarters WHERE quarter = ?", (quarter,))
+                if rows:
+                    names = sorted({(str(row[5]),) for row in rows})
+                    for name in names:
+                        store.do("INSERT OR IGNORE INTO segments (name) VALUES (?)", name)
+                    blob = _packed(rows, _segments(store)).tobytes()
+                    store.do("INSERT INTO quarters VALUES (?, ?)", (quarter, blob))
     return len(stale)
 
 

@@ -348,6 +348,30 @@ def test_an_old_page_lets_go_of_nobody_elses_call(at: Places, detector: Detector
     run(at, detector, Role.MARKING, ask)
 
 
+def test_a_person_does_not_wait_for_an_import_of_marks(at: Places, detector: Detector) -> None:
+    async def ask(client: Client) -> None:
+        rows = "".join(f"13900{n:06d},live,u{n}\n" for n in range(5000))
+        headers = {
+            "Authorization": f"Bearer {client.tokens[Role.DECIDING]}",  # type: ignore[attr-defined]
+            "Content-Type": "text/csv",
+        }
+        data = f"number,mark,who\n{rows}".encode()
+        importing = asyncio.create_task(
+            client.post("/v1/marks?source=app", data=data, headers=headers)
+        )
+        with CallStore(at.calls) as store:
+            while not store.one("SELECT count(*) FROM marks")[0]:
+                await asyncio.sleep(0.001)
+        assert (await send(client, "/calls/1/skip")).status == 303
+        assert not importing.done()
+        assert (await (await importing).json())["numbers"] == 5000
+
+    run(at, detector, Role.MARKING, ask)
+    with CallStore(at.calls) as store:
+        imported = [each for each in deeds.log(store, 10) if each.what == "imported"]
+        assert [each.detail for each in imported] == [{"calls": 0, "numbers": 5000}]
+
+
 def test_a_browser_is_told_what_went_wrong_on_a_page(at: Places, detector: Detector) -> None:
     async def ask(client: Client) -> None:
         headers = {"Accept": "text/html,*/*"}

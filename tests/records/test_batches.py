@@ -1,0 +1,12 @@
+import time
+
+from audio_model.records.batches import PAUSE_SECONDS, ROWS, batches
+
+
+def test_rows_come_in_their_order_with_a_pause_between_two_batches() -> None:
+    begun = time.perf_counter()
+    found = list(batches(range(2 * ROWS + 1)))
+    assert time.perf_counter() - begun >= 2 * PAUSE_SECONDS
+    assert [len(each) for each in found] == [ROWS, ROWS, 1]
+    assert [row for each in found for row in each] == list(range(2 * ROWS + 1))
+    assert list(batches(())) == []
