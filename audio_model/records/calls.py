@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from audio_model import times
@@ -11,7 +11,7 @@ from audio_model.ranges.numbers import UNREADABLE, WITHHELD, Number, NumberKind
 from audio_model.ranges.rates import Answer
 from audio_model.sources.open import from_folder
 from audio_model.tables import cells
-from audio_model.tables.readers import DamagedRow, parse_table
+from audio_model.tables.readers import DamagedRow, parse_table, read_table
 from audio_model.tables.results import REQUIRED_COLUMNS, Outcome, Results, parse_result
 from audio_model.tables.rows import escape, unescape
 
@@ -95,6 +95,8 @@ def read_archive(
 
     Paths of recordings become absolute. A campaign that is a bare number, as ``known
     campaigns`` gives, is one of this archive alone; the number of a known recording is one of all.
+    Where all calls of a bare number that play a known recording play the same, its others, such as
+    the first one that taught it, are calls of that recording, too.
 
     Args:
         path: results, as for ``audio-model report``.
@@ -106,11 +108,28 @@ def read_archive(
     archive = os.fspath(results.path.absolute())
     folder = results.start.absolute()
 
+    played = _played(results, columns)
+
     def parse(values: Mapping[str, object], where: str) -> CallRecord:
-        return parse_record(values, folder, archive)
+        call = parse_record(values, folder, archive)
+        known = played.get(_text(values, "campaign"))
+        return replace(call, campaign=known_campaign(known)) if known else call
 
     for part in results.parts:
         yield from parse_table(str(part), parse, REQUIRED_COLUMNS, columns, CALL_COLUMNS)
+
+
+def _played(results: Results, columns: Mapping[str, str] | None) -> dict[str, str]:
+    """Return the known recording of each campaign that has a bare number and one recording."""
+    found: dict[str, str] = {}
+    for part in results.parts:
+        for _, values in read_table(part, REQUIRED_COLUMNS, columns, CALL_COLUMNS):
+            if isinstance(values, str):
+                continue
+            name, known = _text(values, "campaign"), _text(values, "known")
+            if known and name.isdecimal():
+                found[name] = known if found.get(name, known) == known else ""
+    return found
 
 
 def parse_record(values: Mapping[str, object], folder: Path, archive: str) -> CallRecord:

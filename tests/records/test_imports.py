@@ -153,3 +153,23 @@ def test_segments(number: str, segment: str) -> None:
         assert segment_of(normalise(number)) in ("landline", "?+861")
         return
     assert segment_of(normalise(number)) == segment
+
+
+def test_the_call_that_taught_a_recording_is_of_its_campaign(tmp_path: Path) -> None:
+    header = HEADER.replace("campaign", "known,campaign")
+    path = results(
+        tmp_path,
+        "taught.wav,recorded,0.97,,,139,,,,1",
+        "again.wav,recorded,0.97,,,139,,,7,1",
+        "third.wav,recorded,0.97,,,139,,,7,1",
+        # Two recordings: nobody can tell which one the first call plays.
+        "any.wav,recorded,0.97,,,139,,,,2",
+        "this.wav,recorded,0.97,,,139,,,8,2",
+        "that.wav,recorded,0.97,,,139,,,9,2",
+        "alone.wav,live,0.1,,,139,,,,",
+        header=header,
+    )
+    with CallStore(":memory:") as store:
+        imports.import_archive(store, path, made.THRESHOLDS)
+        found = {each.name: each.calls for each in store.campaigns(9)}
+    assert found == {"known 7": 3, f"2 of {path}": 1, "known 8": 1, "known 9": 1}
