@@ -123,7 +123,8 @@ def _last(view: View, last: Last) -> Element | None:
         about = element(
             "a", text("call", n=str(last.undone.call)), href=f"/calls/{last.undone.call}"
         )
-        told: Child = element("span", said, " ", about, role="status")
+        whose = text("yours_again" if last.undone.detail["yours"] else "theirs_now")
+        told: Child = element("span", said, " ", whose, " ", about, role="status")
     else:
         assert last.undoable is not None
         told = element("span", _done(last.undoable), role="status")

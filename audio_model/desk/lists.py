@@ -114,7 +114,7 @@ def _held(view: View, now: RangesNow, why: Mapping[str, Change]) -> Element:
             [
                 view.number(node.prefix),
                 _state(node),
-                percent(float(values["share"] or 0)),
+                percent(float(values["share"] or 0) if node.calls else None),
                 f"{node.calls:,}",
                 f"{node.distinct_called:,}",
                 f"{node.blocked:,}",

@@ -3,7 +3,7 @@
 import json
 import time
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
@@ -102,14 +102,20 @@ def latest(store: CallStore, who: str, whats: Collection[What], since: float) ->
 
 
 def just_undone(store: CallStore, who: str) -> Deed | None:
-    """Return the deed that a person took back, if that is the last thing they did to a call."""
+    """Return the deed that a person took back, if that is the last thing they did to a call.
+
+    Its detail ``yours`` tells whether the call became the person's again.
+    """
     row = store.one(
         f"SELECT {_COLUMNS} FROM deeds WHERE who = ? AND what IN (?, ?, ?) ORDER BY n DESC LIMIT 1",
         (who, What.MARKED.value, What.SKIPPED.value, What.UNDONE.value),
     )
     if row is None or What(row[3]) is not What.UNDONE:
         return None
-    return of_number(store, int(_deed(row).detail["deed"]))
+    undo = _deed(row).detail
+    deed = of_number(store, int(undo["deed"]))
+    yours = {"yours": undo.get("yours", True)}
+    return None if deed is None else replace(deed, detail={**deed.detail, **yours})
 
 
 def _deed(row: tuple[Any, ...]) -> Deed:

@@ -143,7 +143,7 @@ def give(store: CallStore, n: int, who: str, said: Said, now: float | None = Non
 def undo(store: CallStore, who: str, now: float | None = None) -> Deed | None:
     """Take back a person's last mark or skip, and return it; None if there is none.
 
-    The call is that person's again.
+    The call is that person's again, unless somebody else hears it now.
     """
     now = time.time() if now is None else now
     with store.writing():
@@ -156,8 +156,8 @@ def undo(store: CallStore, who: str, now: float | None = None) -> Deed | None:
         else:
             _take_back(store, n, who, detail, now)
         store.do("UPDATE deeds SET undone = 1 WHERE n = ?", (deed.n,))
-        deeds.note(store, who, What.UNDONE, call=n, now=now, detail={"deed": deed.n})
-        queue.take(store, n, who, now)
+        detail = {"deed": deed.n, "yours": queue.take(store, n, who, now)}
+        deeds.note(store, who, What.UNDONE, call=n, now=now, detail=detail)
     return deed
 
 
