@@ -8,7 +8,7 @@ contradicts that. A decision that somebody gave a reason for is changed by anoth
 from dataclasses import dataclass
 
 from audio_model.records.store import ALLOWED, RECORDED, CallStore, Campaign
-from audio_model.records.worth import Why
+from audio_model.records.worth import Why, Worth
 
 _LIVE = "live"
 _OPPOSITES = ({_LIVE, RECORDED}, {RECORDED, ALLOWED})
@@ -90,7 +90,8 @@ def put(store: CallStore, n: int, mark: str, who: str, now: float, note: str = "
     store.do("DELETE FROM effects WHERE kind = 'campaign' AND campaign = ?", (n,))
     store.do("INSERT INTO effects VALUES (NULL, 'campaign', NULL, ?, ?, ?, 0)", (n, mark, who))
     rows = store.rows(
-        "SELECT n FROM calls WHERE why = ? AND queue IS NOT NULL AND +campaign = ?",
-        (Why.DISPUTED.value, n),
+        # They are the first in the queue, however long it and the campaign are.
+        "SELECT n FROM calls WHERE queue >= ? AND why = ? AND +campaign = ?",
+        (Worth.of(Why.DISPUTED, 0).value, Why.DISPUTED.value, n),
     )
     return [int(call) for (call,) in rows]
