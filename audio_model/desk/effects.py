@@ -141,7 +141,7 @@ def _tell(calls: CallStore, ranges: RangeStore, found: list[StoredCall], mark: s
 def _recordings_of(calls: CallStore, campaign: int) -> set[int]:
     """Return the known recording that a campaign plays, and those that its calls taught."""
     rows = calls.rows(
-        "SELECT recording FROM learnt JOIN calls ON calls.n = learnt.call WHERE +campaign = ?",
+        "SELECT recording FROM learnt JOIN calls ON calls.n = learnt.call WHERE campaign = ?",
         (campaign,),
     )
     found = {int(id) for (id,) in rows}
