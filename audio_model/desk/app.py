@@ -18,7 +18,7 @@ from audio_model.desk.effects import Effects
 from audio_model.desk.figures import Figures
 from audio_model.desk.layout import View, text
 from audio_model.desk.listening import Heard, Listening
-from audio_model.desk.lists import log_page
+from audio_model.desk.log_page import log_page
 from audio_model.desk.marking import Marking
 from audio_model.desk.stores import Stores
 from audio_model.detector import Detector
