@@ -11,6 +11,25 @@ CODES_PER_POSITION = 5
 
 POSITIONS_PER_SECOND = CODES_PER_SECOND / CODES_PER_POSITION
 
+SCHEMA = """
+CREATE TABLE recordings (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    name TEXT NOT NULL,
+    first_position INTEGER NOT NULL UNIQUE,
+    n_positions INTEGER NOT NULL,
+    codes BLOB NOT NULL,
+    first_heard REAL NOT NULL,
+    last_heard REAL NOT NULL,
+    times_heard INTEGER NOT NULL,
+    learnt INTEGER NOT NULL,
+    mark TEXT NOT NULL,
+    common INTEGER NOT NULL DEFAULT 0,
+    waiting INTEGER NOT NULL
+);
+"""
+EXPIRY_SCHEMA = """
+CREATE INDEX recordings_learnt ON recordings (last_heard) WHERE learnt AND mark = '';
+"""
 COLUMNS = (
     "id, name, first_position, n_positions, first_heard, last_heard, times_heard, learnt, mark, "
     "common"

@@ -22,11 +22,13 @@ from audio_model.known.index import UPGRADE_FROM_4 as INDEX_UPGRADE_FROM_4
 from audio_model.known.recording import (
     CODES_PER_POSITION,
     COLUMNS,
+    EXPIRY_SCHEMA,
     LearntBy,
     Mark,
     StoredRecording,
     recording_of,
 )
+from audio_model.known.recording import SCHEMA as RECORDINGS_SCHEMA
 from audio_model.sqlite import Durability, Format, SqliteStore
 
 _EXPIRED_AT_ONCE = 20
@@ -36,32 +38,13 @@ _MAPPED_BYTES = 1 << 40
 _CACHED_KIB = 1 << 16
 """Memory for the pages of a file that is not mapped."""
 
-_SCHEMA = """
-CREATE TABLE recordings (
-    id INTEGER PRIMARY KEY AUTOINCREMENT,
-    name TEXT NOT NULL,
-    first_position INTEGER NOT NULL UNIQUE,
-    n_positions INTEGER NOT NULL,
-    codes BLOB NOT NULL,
-    first_heard REAL NOT NULL,
-    last_heard REAL NOT NULL,
-    times_heard INTEGER NOT NULL,
-    learnt INTEGER NOT NULL,
-    mark TEXT NOT NULL,
-    common INTEGER NOT NULL DEFAULT 0,
-    waiting INTEGER NOT NULL
-);
-"""
-_EXPIRY_SCHEMA = """
-CREATE INDEX recordings_learnt ON recordings (last_heard) WHERE learnt AND mark = '';
-"""
-UPGRADE_FROM_4 = INDEX_UPGRADE_FROM_4 + _EXPIRY_SCHEMA
+UPGRADE_FROM_4 = INDEX_UPGRADE_FROM_4 + EXPIRY_SCHEMA
 """What makes a store of format 4 one of format 5, and so each kind of store that is built on it."""
 _FORMAT = Format(
     kind="store of known recordings",
     application_id=0x6B6E6F77,
     version=5,
-    schema=_SCHEMA + INDEX_SCHEMA + CALLS_SCHEMA + _EXPIRY_SCHEMA,
+    schema=RECORDINGS_SCHEMA + INDEX_SCHEMA + CALLS_SCHEMA + EXPIRY_SCHEMA,
     upgrades={4: UPGRADE_FROM_4},
 )
 
