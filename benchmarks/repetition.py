@@ -64,7 +64,7 @@ class Day:
     at_once: int = 1
     """Calls that are heard beside each other: all begin before the first of them ends."""
     minutes: float = math.inf
-    """Of the clock, after which no more calls are heard."""
+    """Minutes after which no more calls are heard."""
     hit: float = 0.5
     false_alarm: float = 0.01
     sure: float = 0.33

@@ -142,7 +142,7 @@ class Comparison:
     only_old: Missing = field(default_factory=Missing)
     only_new: Missing = field(default_factory=Missing)
     drift: Drift = field(default_factory=Drift)
-    """Of all rows, whether the other side has them or not."""
+    """What all rows of each side say, whether the other side has them or not."""
 
     def add(self, old: Result, new: Result) -> None:
         """Count one recording that both sides have."""

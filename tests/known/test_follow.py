@@ -203,7 +203,7 @@ def test_a_store_that_is_missing_is_an_error(tmp_path: Path) -> None:
 
 
 class TestFailures:
-    """Of a store beside calls, each of which is owed its answer."""
+    """A store beside calls owes each of them its answer."""
 
     @pytest.fixture
     def failures(self) -> list[None]:

@@ -48,7 +48,7 @@ def test_one_slip_hides_next_to_nothing(store: Store) -> None:
 
 
 def test_each_piece_has_its_place_and_offset(store: Store) -> None:
-    """Of thirty calls with two slips of 60 to 250 ms at least 90 % are sure, piece by piece."""
+    """At least 90 % of thirty calls with two slips of 60 to 250 ms are sure, piece by piece."""
     rng = np.random.default_rng(1)
     found = 0
     for seed in range(30):

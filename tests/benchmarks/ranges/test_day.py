@@ -129,7 +129,7 @@ def test_the_figures_are_written_as_json(
 
 
 def test_intervals_are_wilsons() -> None:
-    """Of 0 in 10 and 5 in 10; Newcombe, "Two-sided confidence intervals", 1998."""
+    """The intervals of 0 in 10 and 5 in 10; Newcombe, "Two-sided confidence intervals", 1998."""
     assert interval(0, 10) == pytest.approx((0.0, 0.2775), abs=1e-3)
     assert interval(5, 10) == pytest.approx((0.2366, 0.7634), abs=1e-3)
     assert interval(0, 0) == (0.0, 1.0)
