@@ -186,11 +186,12 @@ class Call:
         """Return whether every leg gave its final event; False before the first leg."""
         return bool(self._legs) and all(leg.finished for leg in self._legs)
 
-    def open_leg(self, name: str, raw_format: RawFormat) -> Leg:
+    def open_leg(self, name: str, raw_format: RawFormat, *, paced: bool = False) -> Leg:
         """Begin to hear a party's media.
 
         On a machine that is full, the leg is finished already. ``raw_format`` is of this party
-        alone: one channel.
+        alone: one channel. ``paced`` says that the audio comes as it is spoken, so that its pace
+        must be that of its rate.
         """
         calls, terms = self._calls, self.terms
         full = calls.full_for(terms)
@@ -215,6 +216,7 @@ class Call:
             wait_seconds=terms.wait_seconds,
             progress_seconds=calls.progress_seconds,
             keep=calls.keep is not None,
+            paced=paced,
             learn=calls.learn,
             again=partial(calls.hear_again, terms) if calls.again_seconds else None,
         )

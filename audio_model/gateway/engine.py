@@ -101,7 +101,12 @@ class Engine:
     @property
     def behind(self) -> bool:
         """Return whether audio may have come that was not read or not heard yet."""
-        return self.load() > BUSY or self._lag.peak > MAX_LAG / 2 or self.queue_age() > MAX_AGE / 2
+        return self.load() > BUSY or self.lags or self.queue_age() > MAX_AGE / 2
+
+    @property
+    def lags(self) -> bool:
+        """Return whether sockets were read late in the last second or so."""
+        return self._lag.peak > MAX_LAG / 2
 
     def ahead(self) -> float:
         """Return by how many seconds legs are to be concluded earlier than on an idle machine."""

@@ -12,6 +12,7 @@ from audio_model.formats import Encoding, RawFormat
 from audio_model.gateway.again import Again
 from audio_model.gateway.events import EventKind
 from audio_model.gateway.order import PacketOrder
+from audio_model.gateway.pace import CHECK_SECONDS, PaceCheck
 from audio_model.stream import StreamDetector
 
 logger = logging.getLogger(__name__)
@@ -60,6 +61,10 @@ class Engine(Protocol):
     def behind(self) -> bool:
         """Return whether audio may have come that was not read or not heard yet."""
 
+    @property
+    def lags(self) -> bool:
+        """Return whether sockets were read late in the last second or so."""
+
 
 class Leg:
     """One party's media in a live call. Made by :meth:`audio_model.gateway.calls.Call.open_leg`.
@@ -82,6 +87,8 @@ class Leg:
         "_learn",
         "_max_ahead",
         "_order",
+        "_pace",
+        "_pace_timer",
         "_progress_at",
         "_progress_seconds",
         "_report",
@@ -107,6 +114,7 @@ class Leg:
         wait_seconds: float,
         progress_seconds: float,
         keep: bool,
+        paced: bool = False,
         learn: Learn | None = None,
         again: HearAgain | None = None,
     ) -> None:
@@ -115,10 +123,11 @@ class Leg:
         Args:
             deadline_seconds: from the first voice to the final event, in wall-clock time.
             wait_seconds: how long the first voice is awaited. Without one, the final event comes
-            after
-                these or ``deadline_seconds``, whichever is more.
+                after these or ``deadline_seconds``, whichever is more.
             progress_seconds: audio between events of progress; 0 for none.
             keep: whether :attr:`kept` is to hold what was fed.
+            paced: whether the audio comes as it is spoken. At the pace of another rate than its
+                own it gets no verdict.
             learn: called with the stream after the final event.
             again: begins to hear the leg again, after its final event.
         """
@@ -148,6 +157,12 @@ class Leg:
         self._lead = min(LEAD_SECONDS, LEAD_SHARE * deadline_seconds)
         self._max_ahead = MAX_AHEAD_SHARE * deadline_seconds
         self._deadline = self._call_before_deadline()
+        self._pace = PaceCheck(raw_format.sample_rate)
+        self._pace_timer = (
+            asyncio.get_running_loop().call_later(CHECK_SECONDS / 2, self._check_pace)
+            if paced
+            else None
+        )
 
     @property
     def finished(self) -> bool:
@@ -269,6 +284,21 @@ class Leg:
         )
         self._finish(unknown, detail)
 
+    def _check_pace(self) -> None:
+        """Give the leg up if its audio comes at the pace of another rate than it is heard at."""
+        stream, pace = self.stream, self._pace
+        if stream is None:
+            return
+        if self._engine.lags:
+            # Then the pace is that of this machine.
+            pace = self._pace = PaceCheck(self.raw_format.sample_rate)
+        elif (rate := pace.look(monotonic(), stream.seconds_received)) is not None:
+            self.fail(f"the audio comes as at {rate} Hz, not at {self.raw_format.sample_rate} Hz")
+            return
+        if not pace.over:
+            loop = asyncio.get_running_loop()
+            self._pace_timer = loop.call_later(CHECK_SECONDS, self._check_pace)
+
     def _voice_began(self, stream: StreamDetector) -> None:
         """Let the deadline count from the first voice, if it came in time."""
         assert stream.voice_at is not None and self._wait_until is not None
@@ -327,6 +357,8 @@ class Leg:
     def _finish(self, verdict: Verdict, detail: str) -> None:
         self.stream = self._order = None
         self._deadline.cancel()
+        if self._pace_timer is not None:
+            self._pace_timer.cancel()
         self._report(self, EventKind.FINAL, verdict, detail)
         self._kept = None
         if self._again is not None and not isinstance(self._again, Again):

@@ -1,9 +1,12 @@
-"""The sample rate of unnamed 16-bit audio, by the length of its frames and by its pace.
+"""The sample rate of a call's audio, by the length of its frames and by its pace.
 
 Gateways send a call's audio as it is spoken, so bytes a second give its rate. A wrong rate would
-give a wrong verdict, so no rate is assumed where length and pace leave it open.
+give a wrong verdict: no rate is assumed where length and pace leave it open, and none is believed
+that the pace contradicts.
 """
 
+from collections.abc import Sequence
+from itertools import pairwise
 from math import log
 from time import monotonic
 
@@ -15,11 +18,17 @@ USUAL_BYTES = 320
 RATES = (8_000, 12_000, 16_000, 24_000, 32_000, 44_100, 48_000)
 FRAME_MS = (10, 20, 30, 40, 60)
 
+CALL_RATES = (8_000, 16_000, 24_000, 32_000, 48_000)
+"""Those that gateways mistake for each other."""
+
 PACE_SECONDS, GIVE_UP_SECONDS = 0.5, 2.0
 """For how long the pace is watched before it is believed, and until it is given up."""
 
 TOLERANCE = 1.25
 """Factor by which the pace may differ from a rate; the rates lie further apart than that."""
+
+CHECK_SECONDS, CHECKS = 0.25, 8
+"""How often the pace of a leg is checked, and how many times."""
 
 _LEAST_SECONDS = 0.3
 _AT_ONCE_SECONDS = 0.005
@@ -69,26 +78,67 @@ class Pace:
         samples = self._n_bytes / (2 * self._channels * seconds)
         return self._nearest(samples)
 
-    def contradicts(self) -> int | None:
-        """Return the rate that usual frames have by their pace, if it is not the usual one.
-
-        What comes much faster or slower than any rate, a file that is sent at once, tells nothing.
-        """
-        samples = self._n_bytes / (2 * self._channels * max(self._last - self._began, 1e-9))
-        rate = self._nearest(samples)
-        return None if rate == SAMPLE_RATE else rate
-
-    def watched(self, now: float) -> bool:
-        """Return whether the pace was watched for long enough to trust it."""
-        return now - self._began >= PACE_SECONDS
-
     def _nearest(self, samples: float) -> int | None:
         """Return the rate that frames of this length have at so many samples a second."""
-        if samples <= 0:
+        return _nearest(samples, _fitting(self.frame_bytes) or RATES)
+
+
+class PaceCheck:
+    """Compares the pace of a leg's audio with the rate at which it is heard.
+
+    It is told now and then how much has come. Half a second at the pace of a higher rate, or a
+    second at that of a lower one, contradicts. Both halves must agree: a jam that dissolves, or
+    audio from before the connection, comes faster for a moment alone.
+    """
+
+    __slots__ = ("_looks", "_others", "_sample_rate")
+
+    def __init__(self, sample_rate: int) -> None:
+        self._sample_rate = sample_rate
+        # Nearer ones can't be told from packets of 100 ms that fall into one look or the next.
+        self._others = [
+            rate for rate in CALL_RATES if rate >= 2 * sample_rate or 2 * rate <= sample_rate
+        ]
+        self._looks: list[tuple[float, float]] = []
+
+    @property
+    def over(self) -> bool:
+        """Return whether the audio was watched for long enough."""
+        return len(self._looks) > CHECKS
+
+    def look(self, now: float, seconds: float) -> int | None:
+        """Return the rate in Hz that the pace tells, if it is another one.
+
+        Args:
+            now: of :func:`time.monotonic`, some :data:`CHECK_SECONDS` after the last look.
+            seconds: audio that has come so far.
+        """
+        if seconds > 0 and (not self._looks or now > self._looks[-1][0]):
+            self._looks.append((now, seconds))
+        higher = self._told_by(1)
+        if higher is not None and higher > self._sample_rate:
+            return higher
+        lower = self._told_by(2)
+        return lower if lower is not None and lower < self._sample_rate else None
+
+    def _told_by(self, n_looks: int) -> int | None:
+        """Return the rate of the last so many looks and of as many before, if it is one."""
+        ends = self._looks[: -2 * n_looks - 2 : -n_looks]
+        if len(ends) < 3:
             return None
-        fitting = _fitting(self.frame_bytes) or RATES
-        nearest = min(fitting, key=lambda rate: abs(log(samples / rate)))
-        return nearest if abs(log(samples / nearest)) < log(TOLERANCE) else None
+        rates = {
+            _nearest(self._sample_rate * (last[1] - first[1]) / (last[0] - first[0]), self._others)
+            for last, first in pairwise(ends)
+        }
+        return rates.pop() if len(rates) == 1 else None
+
+
+def _nearest(samples: float, rates: Sequence[int]) -> int | None:
+    """Return the rate that so many samples a second are meant to be, or None."""
+    if samples <= 0 or not rates:
+        return None
+    nearest = min(rates, key=lambda rate: abs(log(samples / rate)))
+    return nearest if abs(log(samples / nearest)) < log(TOLERANCE) else None
 
 
 def _fitting(frame_bytes: int) -> list[int]:

@@ -31,6 +31,7 @@ def verdict(kind: VerdictKind = VerdictKind.RECORDED, score: float = 0.97) -> Ve
 class FakeLeg:
     name: str
     raw_format: RawFormat
+    paced: bool = False
     payloads: list[bytes] = field(default_factory=list)
     numbered: list[tuple[int, bytes]] = field(default_factory=list)
     finished: bool = False
@@ -58,8 +59,8 @@ class FakeCall:
     closed: int = 0
     failures: list[str] = field(default_factory=list)
 
-    def open_leg(self, name: str, raw_format: RawFormat) -> FakeLeg:
-        leg = FakeLeg(name, raw_format)
+    def open_leg(self, name: str, raw_format: RawFormat, *, paced: bool = False) -> FakeLeg:
+        leg = FakeLeg(name, raw_format, paced)
         self.legs.append(leg)
         return leg
 

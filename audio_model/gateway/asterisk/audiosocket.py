@@ -26,7 +26,7 @@ from audio_model.gateway.asterisk.guess import G711_PAYLOADS, GUESS_BYTES, guess
 from audio_model.gateway.calls import Call, Calls, Told
 from audio_model.gateway.events import CallInfo, Event
 from audio_model.gateway.legs import Leg
-from audio_model.gateway.pace import GIVE_UP_SECONDS, USUAL_BYTES, Pace, is_doubtful
+from audio_model.gateway.pace import GIVE_UP_SECONDS, Pace, is_doubtful
 from audio_model.gateway.tally import AUDIOSOCKETS
 
 logger = logging.getLogger(__name__)
@@ -73,7 +73,7 @@ class AudioSocketProtocol(asyncio.Protocol):
         self._leg_kind = 0
         self._guessing = bytearray()
         self._pace: Pace | None = None
-        """The pace of audio typed 8 kHz, for as long as it may be another rate's."""
+        """The pace of audio typed 8 kHz, for as long as its rate is not known."""
         self._ending = False
         self._hanging_up: asyncio.Task[None] | None = None
         self._bad_frames = 0
@@ -130,10 +130,7 @@ class AudioSocketProtocol(asyncio.Protocol):
                 break
             payloads.append(data[at + HEADER_BYTES : end])
             at = end
-        heard = payloads[0] if len(payloads) == 1 else b"".join(payloads)
-        self._leg.feed(heard)
-        if self._pace is not None:
-            self._watch_pace(self._pace, len(heard))
+        self._leg.feed(payloads[0] if len(payloads) == 1 else b"".join(payloads))
         return at
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -206,16 +203,12 @@ class AudioSocketProtocol(asyncio.Protocol):
                 self._after(GIVE_UP_SECONDS, self._no_audio)
                 return
             self._open_leg(RawFormat(Encoding.S16LE, SAMPLE_RATES[self._kind]))
-            if self._kind == 0x10 and self._length == USUAL_BYTES:
-                self._pace = Pace(self._length)
         elif self._kind != self._leg_kind:
             self._bad_frame(f"audio of type 0x{self._kind:02x} after 0x{self._leg_kind:02x}")
 
     def _hear(self, piece: bytes) -> None:
         if self._leg is not None:
             self._leg.feed(piece)
-            if self._pace is not None:
-                self._watch_pace(self._pace, len(piece))
             return
         self._guessing += piece
         if self._pace is not None:
@@ -224,18 +217,6 @@ class AudioSocketProtocol(asyncio.Protocol):
                 self._open_paced_leg(self._pace)
         elif len(self._guessing) >= GUESS_BYTES:
             self._open_guessed_leg()
-
-    def _watch_pace(self, pace: Pace, n_bytes: int) -> None:
-        """Give up a call whose frames look as usual, and come as fast as another rate's."""
-        pace.add(n_bytes)
-        if not pace.watched(monotonic()):
-            return
-        self._pace = None
-        if (rate := pace.contradicts()) is not None:
-            assert self._call is not None
-            self._call.fail(
-                f"frames of {pace.frame_bytes} bytes, typed 8 kHz, that come as at {rate} Hz"
-            )
 
     def _open_paced_leg(self, pace: Pace) -> None:
         rate = pace.sample_rate()
@@ -266,7 +247,7 @@ class AudioSocketProtocol(asyncio.Protocol):
 
     def _open_leg(self, raw_format: RawFormat) -> Leg:
         assert self._call is not None
-        self._leg = self._call.open_leg("caller", raw_format)
+        self._leg = self._call.open_leg("caller", raw_format, paced=True)
         self._after(self._server.idle_seconds, self._idle)
         return self._leg
 

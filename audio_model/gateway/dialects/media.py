@@ -134,7 +134,7 @@ class MediaDialect(Dialect, Generic[S]):
 
     def _open(self, info: CallInfo, raw_format: RawFormat) -> Call:
         self._call = self.calls.open(info, _keep_silent, self.connection.terms)
-        self._leg = self._call.open_leg(CALLER, raw_format)
+        self._leg = self._call.open_leg(CALLER, raw_format, paced=True)
         self._sample_bytes = 2 if raw_format.encoding is Encoding.S16LE else 1
         self._byte_ms = 1000 / (self._sample_bytes * raw_format.sample_rate)
         return self._call

@@ -27,6 +27,8 @@ class Plain(StreamDialect):
     """
 
     name = "stream"
+    paced = False
+    """Files are sent here as well, as fast as it goes."""
 
     def __init__(self, connection: Connection, calls: Calls) -> None:
         """Begin the call.

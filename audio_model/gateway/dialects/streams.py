@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import msgspec
 import numpy as np
@@ -54,6 +54,9 @@ class Interleaved:
 class StreamDialect(Dialect):
     """One call a connection, and every binary message is more of its audio."""
 
+    paced: ClassVar[bool] = True
+    """Whether the gateway sends audio as it is spoken."""
+
     def __init__(self, connection: Connection, calls: Calls) -> None:
         super().__init__(connection, calls)
         self._stream: Interleaved | None = None
@@ -73,7 +76,10 @@ class StreamDialect(Dialect):
             codec: that of the audio before it came to be ``raw_format``, if it is another one.
         """
         call = self._call = self.calls.open(info, self.tell, self.connection.terms)
-        opened = [None if name is None else call.open_leg(name, raw_format) for name in legs]
+        opened = [
+            None if name is None else call.open_leg(name, raw_format, paced=self.paced)
+            for name in legs
+        ]
         for leg in opened:
             if codec and leg is not None:
                 leg.came_in(codec)
