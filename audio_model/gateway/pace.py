@@ -24,8 +24,8 @@ CALL_RATES = (8_000, 16_000, 24_000, 32_000, 48_000)
 PACE_SECONDS, GIVE_UP_SECONDS = 0.5, 2.0
 """For how long the pace is watched before it is believed, and until it is given up."""
 
-TOLERANCE = 1.25
-"""Factor by which the pace may differ from a rate; the rates lie further apart than that."""
+TOLERANCE = 1.3
+"""Factor by which the pace may differ from a rate. Packets of 100 ms make it differ by 1.25."""
 
 CHECK_SECONDS, CHECKS = 0.25, 8
 """How often the pace of a leg is checked, and how many times."""
