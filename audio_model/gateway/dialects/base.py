@@ -7,8 +7,9 @@ from typing import Any, ClassVar, Protocol
 from uuid import uuid4
 
 from audio_model.errors import AudioModelError
+from audio_model.formats import Encoding, RawFormat
 from audio_model.gateway.calls import Call, Calls
-from audio_model.gateway.events import CallInfo
+from audio_model.gateway.events import CallInfo, Event
 from audio_model.gateway.terms import Terms
 
 EARLY_SECONDS = 3.0
@@ -65,6 +66,8 @@ class Dialect(ABC):
         self._early_bytes = 0
         self._early_since: float | None = None
         """When the first audio came that had to wait."""
+        self._unsaid = False
+        """Whether it has waited in vain, and was answered."""
 
     @property
     def answered(self) -> bool:
@@ -88,6 +91,8 @@ class Dialect(ABC):
 
     def hold(self, message: Any, n_bytes: int) -> None:
         """Keep audio that came before the message that says what it is."""
+        if self._unsaid:
+            return
         if self._early_since is None:
             self._early_since = monotonic()
         self._early_bytes += n_bytes + _EARLY_COST
@@ -107,13 +112,12 @@ class Dialect(ABC):
         A call whose audio came, and which was never begun, is answered: somebody may wait for it.
         """
         since = self._early_since
-        if self._call is None and since is not None and now - since >= EARLY_SECONDS:
+        if since is not None and now - since >= EARLY_SECONDS:
             self._refuse_unsaid()
 
     def lost(self) -> None:
         """Close the call, if one was begun: the connection is gone, cleanly or not."""
-        if self._call is None and self._early_since is not None:
-            self._refuse_unsaid()
+        self._refuse_unsaid()
         if self._call is not None:
             self._call.close()
 
@@ -122,14 +126,30 @@ class Dialect(ABC):
 
         Open legs end as unknown. A call that never began gets one unknown leg.
         """
+        if self._unsaid and self._call is None:
+            return
         if self._call is None:
             self.refuse(CallInfo(call_id(), self.name), detail)
         else:
             self._call.fail(detail)
 
     def _refuse_unsaid(self) -> None:
-        self.early()
-        self.refuse(CallInfo(call_id(), self.name), UNSAID)
+        """Answer a call whose audio came and which was never begun.
+
+        The message that says what it is may still come, and then begins the call.
+        """
+        if self._call is None and self._early_since is not None and not self._unsaid:
+            self._unsaid = True
+            self.early()
+            info = CallInfo(call_id(), self.name)
+            call = self.calls.open(info, _tell_nobody, self.connection.terms)
+            call.open_leg("caller", RawFormat(Encoding.MULAW))
+            call.fail(UNSAID)
+            call.close()
+
+
+def _tell_nobody(_: Event) -> None:
+    """Send nothing: the gateway does not know the call by this id."""
 
 
 def call_id(given: str = "") -> str:

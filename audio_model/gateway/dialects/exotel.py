@@ -28,10 +28,10 @@ from audio_model.gateway.events import CallInfo
 _ENCODINGS = {
     "audio/x-raw": Encoding.S16LE,
     "raw/slin": Encoding.S16LE,
+    "slin": Encoding.S16LE,
     "base64": Encoding.S16LE,
     "audio/l16": Encoding.S16LE,
     "audio/x-l16": Encoding.S16LE,
-    "audio/x-mulaw": Encoding.MULAW,
 }
 
 
@@ -41,12 +41,12 @@ class _Format(msgspec.Struct):
 
 
 class _Start(msgspec.Struct):
-    call_sid: str = ""
-    stream_sid: str | None = None
-    account_sid: str | None = None
-    caller: str | None = msgspec.field(default=None, name="from")
-    called: str | None = msgspec.field(default=None, name="to")
-    custom_parameters: dict[str, Any] | None = None
+    call_sid: Any = ""
+    stream_sid: Any = None
+    account_sid: Any = None
+    caller: Any = msgspec.field(default=None, name="from")
+    called: Any = msgspec.field(default=None, name="to")
+    custom_parameters: Any = None
     media_format: _Format = msgspec.field(default_factory=_Format)
 
 

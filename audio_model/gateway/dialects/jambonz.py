@@ -44,18 +44,28 @@ class Jambonz(StreamDialect):
         details = {key: value for key, value in scalars(values).items() if key not in _OWN}
         try:
             # Not strict: a number may come as a string, and a string as a number.
-            start = msgspec.convert(values | _texts(values), _Start, strict=False)
+            start = msgspec.convert(_plain(values) | _texts(values), _Start, strict=False)
             raw_format = pcm(start.sample_rate)
         except (msgspec.ValidationError, ProtocolError) as error:
             # Without these the audio would be taken for something that it is not.
-            call = scalars(values).get("callSid", "")
-            self.refuse(CallInfo(call_id(call), self.name, details=details), str(error))
+            said = _texts(values)
+            ids = call_id(said.get("callSid", "")), self.name
+            parties = said.get("from", ""), said.get("to", "")
+            self.refuse(CallInfo(*ids, *parties, details), str(error))
             raise ProtocolError(f"first text: {error}") from error
         self.begin(
             CallInfo(call_id(start.call_sid), self.name, start.caller, start.called, details),
             raw_format,
             (CALLER, None) if start.mix_type == "stereo" else (CALLER,),
         )
+
+
+def _plain(values: dict[str, Any]) -> dict[str, Any]:
+    """Return the values, texts without blanks around them and words in small letters."""
+    return {
+        key: value.strip().lower() if isinstance(value, str) else value
+        for key, value in values.items()
+    }
 
 
 def _texts(values: dict[str, Any]) -> dict[str, str]:

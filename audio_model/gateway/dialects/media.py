@@ -30,12 +30,21 @@ from audio_model.gateway.dialects.streams import CALLER, pcm, scalars, shown, wh
 from audio_model.gateway.events import CallInfo, Event
 from audio_model.gateway.legs import Leg
 
-INBOUND = "inbound"
+_HEARD = (None, "inbound", "inbound_track")
+"""Most send ``inbound``; where it is asked for, Twilio and Telnyx call it ``inbound_track``."""
 
 Count = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
 """A number in a message; a larger one means nothing here."""
 
 S = TypeVar("S")
+
+G711 = {
+    **dict.fromkeys(
+        ("audio/x-mulaw", "audio/mulaw", "audio/pcmu", "mulaw", "ulaw", "pcmu"), Encoding.MULAW
+    ),
+    **dict.fromkeys(("audio/x-alaw", "audio/alaw", "audio/pcma", "alaw", "pcma"), Encoding.ALAW),
+}
+"""Names of G.711 in lower case: each vendor documents one, and some send another's."""
 
 
 class Media(msgspec.Struct, gc=False):
@@ -54,9 +63,9 @@ class Message(msgspec.Struct, Generic[S], gc=False):
     event: str
     media: Media | None = None
     start: S | None = None
-    stream_id: str | None = None
+    stream_id: Any = None
     """Telnyx."""
-    extra_headers: str | None = None
+    extra_headers: Any = None
     """Plivo."""
 
 
@@ -153,7 +162,7 @@ class MediaDialect(Dialect, Generic[S]):
         if leg is None:
             self.hold(media, len(media.payload))
             return
-        if media.track not in (None, INBOUND):
+        if media.track not in _HEARD:
             self._numbers.other_track(media.chunk)
             return
         try:
@@ -177,7 +186,7 @@ def stream_in(
     """Return the stream of a vendor whose packets are samples as they stand.
 
     Args:
-        encodings: the vendor's names in lower case.
+        encodings: the vendor's names in lower case, beside those of :data:`G711`.
         encoding: what the vendor says, perhaps a media type with its parameters:
             ``audio/x-mulaw;rate=8000``.
         sample_rate: Hz; None where the vendor says none. Then the media type's ``rate`` holds, or
@@ -190,9 +199,10 @@ def stream_in(
     name, *parameters = (part.strip().lower() for part in encoding.split(";"))
     said = dict(parameter.partition("=")[::2] for parameter in parameters)
     check_mono(_agreed("channels", said, channels, 1))
-    known = encodings.get(name)
+    known = encodings.get(name) or G711.get(name)
     if known is None:
-        raise ProtocolError(f"encoding is {shown(encoding)}, not {' or '.join(encodings)}")
+        names = " or ".join([*encodings, "G.711"])
+        raise ProtocolError(f"encoding is {shown(encoding)}, not {names}")
     return Stream(pcm(_agreed("rate", said, sample_rate, SAMPLE_RATE), known))
 
 
@@ -206,6 +216,9 @@ def _agreed(name: str, said: Mapping[str, str], number: int | None, default: int
     return in_type
 
 
+_PARTIES = ("caller", "called")
+
+
 def check_mono(channels: int) -> None:
     """Raise ProtocolError for several channels in one packet.
 
@@ -217,30 +230,35 @@ def check_mono(channels: int) -> None:
 
 def call_info(
     gateway: str,
-    given_id: str,
-    ids: Mapping[str, str | None],
-    parameters: Mapping[str, Any] | None = None,
-    caller: str | None = None,
-    called: str | None = None,
+    given_id: Any,
+    ids: Mapping[str, Any],
+    parameters: Any = None,
+    caller: Any = None,
+    called: Any = None,
 ) -> CallInfo:
     """Return the facts about a call that a gateway sends.
+
+    No fact costs a call its verdict: one that is no text and no number is left out.
 
     Args:
         given_id: the gateway's own id of the call; empty if it has none.
         ids: its other ids, by their names there.
         parameters: the user's own. They go into the details, where they can't hide an id. Their
-            ``caller`` and ``called`` come first, their ``from`` and ``to`` last.
+            ``caller`` and ``called``, in small letters or capitals, come first, their ``from``
+            and ``to`` last. What is no object holds none.
         caller: the number that the gateway sends; ``called`` likewise.
     """
-    own = scalars(dict(parameters or {}))
+    own = scalars(parameters) if isinstance(parameters, dict) else {}
     # Of ?token=..., which Exotel repeats here with all of the URL's query: no detail of the call.
     own.pop("token", None)
+    sent = scalars({"id": given_id, "caller": caller, "called": called})
+    parties = {key.lower(): own.pop(key) for key in list(own) if key.lower() in _PARTIES}
     return CallInfo(
-        id=call_id(given_id),
+        id=call_id(sent.get("id", "")),
         gateway=gateway,
-        caller=own.pop("caller", "") or caller or own.get("from", ""),
-        called=own.pop("called", "") or called or own.get("to", ""),
-        details={**own, **{name: value for name, value in ids.items() if value}},
+        caller=parties.get("caller") or sent.get("caller") or own.get("from", ""),
+        called=parties.get("called") or sent.get("called") or own.get("to", ""),
+        details={**own, **{name: value for name, value in scalars(dict(ids)).items() if value}},
     )
 
 

@@ -6,12 +6,14 @@ doesn't document the byte order of ``audio/x-l16``; its own examples hand the by
 that want little-endian, so that it is. Its rate may stand in ``sampleRate`` or in the encoding, as
 ``audio/x-mulaw;rate=8000``. Numbers come as numbers. There is no ``stop``: the connection ends with
 the call. The user's extraHeaders come as one string of ``key=value``, apart by commas or
-semicolons, or as ``{X-PH-key=value}``, with braces and the prefix of Plivo's SIP headers.
+semicolons, or as ``{X-PH-key=value}``, with braces and the prefix of Plivo's SIP headers, or as an
+object.
 
 What Plivo takes (``playAudio``, ``checkpoint``, ``clearAudio``) is for the far end to hear.
 """
 
 import re
+from typing import Any
 
 import msgspec
 
@@ -24,6 +26,7 @@ from audio_model.gateway.dialects.media import (
     call_info,
     stream_in,
 )
+from audio_model.gateway.dialects.streams import scalars
 from audio_model.gateway.events import CallInfo
 
 _PAIR = re.compile(
@@ -31,8 +34,9 @@ _PAIR = re.compile(
     re.IGNORECASE | re.DOTALL,
 )
 """A parameter; also as JSON writes it."""
+_PREFIX = re.compile("X-PH-", re.IGNORECASE)
 
-_ENCODINGS = {"audio/x-mulaw": Encoding.MULAW, "audio/x-l16": Encoding.S16LE}
+_ENCODINGS = {"audio/x-l16": Encoding.S16LE, "audio/l16": Encoding.S16LE}
 
 
 class _Format(msgspec.Struct, rename="camel"):
@@ -42,9 +46,9 @@ class _Format(msgspec.Struct, rename="camel"):
 
 class _Start(msgspec.Struct, rename="camel"):
     media_format: _Format
-    call_id: str = ""
-    stream_id: str | None = None
-    account_id: str | None = None
+    call_id: Any = ""
+    stream_id: Any = None
+    account_id: Any = None
 
 
 class Plivo(MediaDialect[_Start]):
@@ -56,15 +60,19 @@ class Plivo(MediaDialect[_Start]):
     def info_of(self, start: _Start, message: Message[_Start]) -> CallInfo:
         """Return the facts about the call in ``start``."""
         ids = {"streamId": start.stream_id, "accountId": start.account_id}
-        return call_info(self.name, start.call_id, ids, _parameters(message.extra_headers or ""))
+        return call_info(self.name, start.call_id, ids, _parameters(message.extra_headers))
 
     def stream_of(self, start: _Start) -> Stream:
         """Return the format of the packets in ``start``."""
         return stream_in(_ENCODINGS, start.media_format.encoding, start.media_format.sample_rate)
 
 
-def _parameters(extra_headers: str) -> dict[str, str]:
+def _parameters(extra_headers: Any) -> dict[str, str]:
     """Return the user's parameters, by their names without Plivo's prefix."""
+    if isinstance(extra_headers, dict):
+        return {_PREFIX.sub("", name): value for name, value in scalars(extra_headers).items()}
+    if not isinstance(extra_headers, str):
+        return {}
     text = extra_headers.strip().removeprefix("{").removesuffix("}")
     pairs = (_PAIR.fullmatch(pair) for pair in re.split("[,;]", text))
     return {pair[1]: pair[2] for pair in pairs if pair is not None}

@@ -15,9 +15,11 @@ from typing import Any
 
 import msgspec
 
+from audio_model.formats import Encoding
 from audio_model.gateway import codecs
 from audio_model.gateway.dialects.base import ProtocolError
 from audio_model.gateway.dialects.media import (
+    G711,
     Count,
     MediaDialect,
     Message,
@@ -39,13 +41,13 @@ class _Format(msgspec.Struct):
 
 
 class _Start(msgspec.Struct):
-    call_control_id: str = ""
-    call_session_id: str | None = None
-    user_id: str | None = None
-    client_state: str | None = None
-    caller: str | None = msgspec.field(default=None, name="from")
-    called: str | None = msgspec.field(default=None, name="to")
-    custom_parameters: dict[str, Any] | None = None
+    call_control_id: Any = ""
+    call_session_id: Any = None
+    user_id: Any = None
+    client_state: Any = None
+    caller: Any = msgspec.field(default=None, name="from")
+    called: Any = msgspec.field(default=None, name="to")
+    custom_parameters: Any = None
     media_format: _Format = msgspec.field(default_factory=_Format)
 
 
@@ -72,6 +74,8 @@ class Telnyx(MediaDialect[_Start]):
         said = start.media_format
         check_mono(said.channels)
         name = said.encoding.upper()
+        if (law := G711.get(said.encoding.partition(";")[0].strip().lower())) is not None:
+            name = "PCMU" if law is Encoding.MULAW else "PCMA"
         if name in _PAYLOAD_TYPES:
             codec = codecs.by_payload_type(_PAYLOAD_TYPES[name])
         elif name == "OPUS":

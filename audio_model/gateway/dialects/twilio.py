@@ -14,7 +14,6 @@ from typing import Any
 
 import msgspec
 
-from audio_model.formats import Encoding
 from audio_model.gateway.dialects.media import (
     Count,
     MediaDialect,
@@ -25,8 +24,6 @@ from audio_model.gateway.dialects.media import (
 )
 from audio_model.gateway.events import CallInfo
 
-_ENCODINGS = {"audio/x-mulaw": Encoding.MULAW}
-
 
 class _Format(msgspec.Struct, rename="camel"):
     encoding: str = "audio/x-mulaw"
@@ -35,10 +32,10 @@ class _Format(msgspec.Struct, rename="camel"):
 
 
 class _Start(msgspec.Struct, rename="camel"):
-    call_sid: str = ""
-    stream_sid: str | None = None
-    account_sid: str | None = None
-    custom_parameters: dict[str, Any] | None = None
+    call_sid: Any = ""
+    stream_sid: Any = None
+    account_sid: Any = None
+    custom_parameters: Any = None
     media_format: _Format = msgspec.field(default_factory=_Format)
 
 
@@ -56,4 +53,4 @@ class Twilio(MediaDialect[_Start]):
     def stream_of(self, start: _Start) -> Stream:
         """Return the format of the packets in ``start``."""
         said = start.media_format
-        return stream_in(_ENCODINGS, said.encoding, said.sample_rate, said.channels)
+        return stream_in({}, said.encoding, said.sample_rate, said.channels)

@@ -21,8 +21,9 @@ from audio_model.gateway.dialects.base import ProtocolError
 from audio_model.gateway.dialects.media import call_info
 from audio_model.gateway.dialects.streams import StreamDialect, json_object, pcm, scalars, shown
 
+_MONO = r'(?:;\s*channels="?1"?\s*)?'
 _CONTENT_TYPE = re.compile(
-    r'audio/l16\s*;\s*rate="?([0-9]{1,9})"?\s*(?:;\s*channels="?1"?\s*)?', re.IGNORECASE
+    rf'audio/l16\s*{_MONO};\s*rate="?([0-9]{{1,9}})"?\s*{_MONO}', re.IGNORECASE
 )
 _OWN = ("event", "content-type")
 

@@ -91,7 +91,9 @@ def parse(text: str) -> Metadata:
                 session = session or _id(element, "session")
                 sip_session = sip_session or _child(element, "sipsessionid")
             case "participant":
-                participants[_id(element, "participant")] = _address(element)
+                # One without an id can't be said to send anything, and is a party all the same.
+                id = _id(element, "participant") or f"#{len(participants)}"
+                participants[id] = _address(element)
             case "stream":
                 labels[_id(element, "stream")] = _child(element, "label")
     for element in root:
@@ -121,8 +123,8 @@ def number(aor: str) -> str:
 def _address(participant: ElementTree.Element) -> str:
     for child in participant:
         if _name(child) == "nameid":
-            return child.get("aor", "") or _child(child, "aor")
-    return _child(participant, "aor") or participant.get("aor", "")
+            return _attribute(child, "aor") or _child(child, "aor")
+    return _child(participant, "aor") or _attribute(participant, "aor")
 
 
 def _name(element: ElementTree.Element) -> str:
@@ -132,8 +134,11 @@ def _name(element: ElementTree.Element) -> str:
 
 def _id(element: ElementTree.Element, kind: str) -> str:
     """Return the id of a session, participant or stream: ``participant_id``, in drafts ``id``."""
-    ids = {_plain(name): value for name, value in element.items()}
-    return (ids.get(f"{kind}id") or ids.get("id") or "").strip()
+    return _attribute(element, f"{kind}id") or _attribute(element, "id")
+
+
+def _attribute(element: ElementTree.Element, name: str) -> str:
+    return next((value.strip() for key, value in element.items() if _plain(key) == name), "")
 
 
 def _child(element: ElementTree.Element, name: str) -> str:

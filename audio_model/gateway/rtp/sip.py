@@ -26,7 +26,7 @@ _BRANCH = re.compile(r";\s*branch\s*=\s*([^\s;,]+)", re.IGNORECASE)
 _RPORT = re.compile(r";\s*rport(?=\s*(;|,|$))", re.IGNORECASE)
 _ANGLE = re.compile(r'(?:[^<"]|"(?:[^"\\]|\\.)*")*<([^<>]*)>')
 # Looks no further than the second colon: from each of many "sip:" to the end would take seconds.
-_USER = re.compile(r"(?:sips?:(?=[^;>:]*(?::[^;>:]*)?@)|tel:)([^@;>]+)", re.IGNORECASE)
+_USER = re.compile(r"(?:sips?:(?=[^>:@]*(?::[^>:@]*)?@)|tel:)([^@;:>]+)", re.IGNORECASE)
 
 REASONS = {
     100: "Trying",

@@ -79,17 +79,18 @@ def test_digits_and_marks_are_taken_in_silence() -> None:
 def test_a_start_that_cant_be_meant_gives_unknown(fields: dict[str, object]) -> None:
     dialect, calls, _ = connect()
     with pytest.raises(ProtocolError, match="first text"):
-        dialect.text(json.dumps({"callSid": "c", **fields}))
+        dialect.text(json.dumps({"callSid": "c", "from": 139, **fields}))
     dialect.binary(b"abcd")
     (call,) = calls.opened
-    assert call.info.id == "c" and call.finished and len(call.failures) == 1
+    assert (call.info.id, call.info.caller) == ("c", "139")
+    assert call.finished and len(call.failures) == 1
 
 
-@pytest.mark.parametrize("rate", ["16000", 16000, 16000.0])
+@pytest.mark.parametrize("rate", ["16000", " 16000 ", 16000, 16000.0])
 def test_numbers_may_be_texts_and_texts_numbers(rate: object) -> None:
     dialect, calls, _ = connect()
     said = {"callSid": 42, "sampleRate": rate, "from": 4930123, "to": "+49"}
-    dialect.text(json.dumps(said))
+    dialect.text(json.dumps(said | {"mixType": "Mono "}))
     (call,) = calls.opened
     assert call.legs[0].raw_format == RawFormat(Encoding.S16LE, 16000)
     assert (call.info.id, call.info.caller, call.info.called) == ("42", "4930123", "+49")

@@ -3,12 +3,13 @@
 import base64
 import json
 from collections.abc import Callable, Mapping
+from time import monotonic
 from typing import Any
 
 import pytest
 
 from audio_model.formats import Encoding, RawFormat
-from audio_model.gateway.dialects.base import UNSAID, ProtocolError
+from audio_model.gateway.dialects.base import EARLY_SECONDS, UNSAID, ProtocolError
 from audio_model.gateway.dialects.exotel import Exotel
 from audio_model.gateway.dialects.media import MediaDialect
 from audio_model.gateway.dialects.plivo import Plivo
@@ -166,6 +167,20 @@ def test_a_start_that_never_comes_is_answered(make: Make) -> None:
 
 
 @every
+def test_a_start_that_comes_after_its_answer_begins_the_call(make: Make) -> None:
+    session = Session(make)
+    session.dialect.text(media(b"early"))
+    session.dialect.look(monotonic() + EARLY_SECONDS)
+    session.dialect.text(media(b"dropped"))
+    session.dialect.text(start(make))
+    session.dialect.text(media(b"on"))
+    unsaid, call = session.calls.opened
+    assert unsaid.failures == [UNSAID] and unsaid.closed
+    assert call.info.id == "id-1" and not call.failures
+    assert [payload for _, payload in call.legs[0].numbered] == [b"on"]
+
+
+@every
 def test_binary_messages_are_refused(make: Make) -> None:
     session = Session(make)
     with pytest.raises(ProtocolError, match="not binary"):
@@ -207,6 +222,42 @@ def test_failing_before_start_still_gives_an_answer(make: Make) -> None:
     assert call.failures == ["nothing but garbage came"]
     assert call.info.gateway == make.name and call.info.id
     assert [leg.name for leg in call.legs] == ["caller"]
+
+
+@every
+@pytest.mark.parametrize(
+    "odd", ["", "text", 7, 7.5, True, [], ["a"], {"a": {}}, {"a": 1, "Caller": 13900001111}]
+)
+def test_no_fact_that_is_odd_costs_a_call_its_verdict(make: Make, odd: object) -> None:
+    message = json.loads(start(make))
+    own = {"from": odd, "to": odd, "custom_parameters": odd, "customParameters": odd}
+    message["start"] |= own | {"user_id": odd, "accountSid": odd, "accountId": odd}
+    message |= {"extra_headers": odd, "stream_id": odd}
+    call = Session(make)(json.dumps(message), media(b"on"))
+    assert call.info.id == "id-1" and not call.failures
+    assert [payload for _, payload in call.legs[0].numbered] == [b"on"]
+    if isinstance(odd, dict) and "Caller" in odd:
+        assert call.info.caller == "13900001111"
+    if odd == 7 and make in (Telnyx, Exotel):
+        assert (call.info.caller, call.info.called) == ("7", "7")
+
+
+@every
+@pytest.mark.parametrize(
+    ("name", "encoding"),
+    [("audio/x-mulaw", Encoding.MULAW), ("ULAW", Encoding.MULAW), ("audio/PCMA", Encoding.ALAW)],
+)
+@pytest.mark.parametrize("rate", ["", ";rate=8000"])
+def test_any_name_of_g711_is_known(make: Make, name: str, encoding: Encoding, rate: str) -> None:
+    call = Session(make)(formats(make, encoding=name + rate), media(b"on"))
+    assert call.legs[0].raw_format.encoding is encoding
+    assert [payload for _, payload in call.legs[0].numbered] == [b"on"]
+
+
+@every
+def test_the_inbound_track_has_two_names(make: Make) -> None:
+    call = Session(make)(start(make), media(b"on", track="inbound_track"), media(b"no", track="x"))
+    assert [payload for _, payload in call.legs[0].numbered] == [b"on"]
 
 
 def formats(make: Make, **changes: object) -> str:

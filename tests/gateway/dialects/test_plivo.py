@@ -86,6 +86,14 @@ def test_extra_headers_name_the_parties(headers: str) -> None:
     assert set(info.details) == {"streamId", "accountId"}
 
 
+def test_extra_headers_may_be_an_object_and_capitals() -> None:
+    said = json.loads(START)
+    for headers in ({"X-PH-Caller": "+1", "called": 2}, "{X-PH-Caller=+1, Called=2}"):
+        said["extra_headers"] = headers
+        info = Session(Plivo)(json.dumps(said)).info
+        assert (info.caller, info.called) == ("+1", "2")
+
+
 @pytest.mark.parametrize("rate", [8000, 16000])
 def test_linear_pcm_is_little_endian(rate: int) -> None:
     said = json.loads(START)

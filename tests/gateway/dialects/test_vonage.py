@@ -62,6 +62,21 @@ def test_rates(rate: int) -> None:
 
 
 @pytest.mark.parametrize(
+    "content_type",
+    [
+        'audio/L16; rate="16000"',
+        "audio/l16;rate=16000;channels=1",
+        'audio/l16; channels="1"; rate=16000',
+    ],
+)
+def test_parameters_of_the_content_type_come_in_any_order(content_type: str) -> None:
+    dialect, calls, _ = connect()
+    dialect.text(json.dumps({"content-type": content_type}))
+    (call,) = calls.opened
+    assert call.legs[0].raw_format.sample_rate == 16_000 and not call.failures
+
+
+@pytest.mark.parametrize(
     "content_type", ["audio/l16", "audio/opus;rate=16000", "audio/l16;rate=0", "", 16000, None]
 )
 def test_other_content_is_answered_at_once(content_type: object) -> None:

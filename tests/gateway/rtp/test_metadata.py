@@ -94,6 +94,10 @@ def test_where_nobody_is_said_to_send_the_first_is_the_caller() -> None:
         lambda text: text.replace("participant_id", "id").replace("session_id", "id"),
         lambda text: text.replace("participant_id", "participant-id"),
         lambda text: text.replace("nameID", "nameid").replace("participants", "participant-s"),
+        lambda text: text.replace("nameID aor", "NameId AOR").replace("participant_id", "ID"),
+        lambda text: text.replace("participant_id", "r:participant_id").replace(
+            "<recording ", "<recording xmlns:r='urn:r' "
+        ),
     ],
 )
 def test_other_makers_spellings_of_the_ids(change: Callable[[str], str]) -> None:
@@ -103,6 +107,13 @@ def test_other_makers_spellings_of_the_ids(change: Callable[[str], str]) -> None
         ("A", "sip:95213742@h"),
         ("B", "sip:13900001111@h"),
     ]
+
+
+def test_participants_without_ids_are_parties_all_the_same() -> None:
+    bare = NO_SEND.replace(' participant_id="A"', "").replace(' participant_id="B"', "")
+    about = metadata.parse(bare)
+    assert list(about.participants.values()) == ["sip:95213742@h", "sip:13900001111@h"]
+    assert about.participants[about.caller] == "sip:95213742@h"
 
 
 def test_metadata_of_the_drafts_tell_the_same() -> None:

@@ -104,8 +104,13 @@ def test_a_long_address_is_read_at_once(part: str) -> None:
     assert time.thread_time() - began < 0.1
 
 
+def test_a_user_may_have_parameters() -> None:
+    address = "sip:13900001111;phone-context=+86;isub=1@h;user=phone"
+    assert sip.user_of(address) == sip.user_of(f"<{address}>;tag=a@b") == "13900001111"
+
+
 def test_a_user_may_have_a_password() -> None:
-    assert sip.user_of("<sip:+49:secret@x>") == "+49:secret"
+    assert sip.user_of("<sip:+49:secret@x>") == "+49"
 
 
 def _changed(old: bytes, new: bytes) -> bytes:
