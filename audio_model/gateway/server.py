@@ -174,7 +174,7 @@ class Server:
         scheme = "http" if context is None else "https"
         self.addresses.append(f"{scheme}://{Address(listening.host, port)}")
         if listening.reuse_port:
-            answers = Answers(self._history, self.feed, self.metrics)
+            answers = Answers(self._history, self.feed, self.metrics, self.api.readiness)
             self.api.siblings = await Siblings.join(listening.host, port, answers, self.calls.tally)
         await self._start_others()
         self.api.parts = self._parts()

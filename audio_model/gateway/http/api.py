@@ -1,7 +1,7 @@
 """The HTTP side of the server: its routes and their answers."""
 
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Annotated
@@ -25,6 +25,7 @@ from audio_model.gateway.ranges import Ranges
 from audio_model.gateway.rtp.ng import RtpengineError
 from audio_model.gateway.rtp.receiver import NoPortError
 from audio_model.gateway.rtp.rtpengine import Rtpengine
+from audio_model.gateway.siblings.answers import Readiness
 from audio_model.gateway.siblings.follow import following
 from audio_model.gateway.siblings.siblings import Siblings
 
@@ -108,13 +109,17 @@ class Api:
     async def _health(self, _: web.Request) -> web.Response:
         return json_response({"status": "ok"})
 
-    async def _ready(self, _: web.Request) -> web.Response:
+    def readiness(self) -> Readiness:
+        """Return whether this process takes calls, and whether its parts work."""
         parts = {name: "up" if works() else "down" for name, works in self.parts.items()}
-        status = self.phase
-        if status is Phase.READY and "down" in parts.values():
-            status = Phase.IMPAIRED
-        answer = {"status": status, **({"parts": parts} if parts else {})}
-        return json_response(answer, 200 if status is Phase.READY else 503)
+        impaired = self.phase is Phase.READY and "down" in parts.values()
+        return Readiness(Phase.IMPAIRED if impaired else self.phase, parts)
+
+    async def _ready(self, _: web.Request) -> web.Response:
+        ready = self.readiness()
+        if self.siblings is not None:
+            ready = together(self.siblings.number, ready, await self.siblings.readiness())
+        return json_response(ready, 200 if ready.status == Phase.READY else 503)
 
     async def _metrics(self, request: web.Request) -> web.Response:
         self.access.check(request)
@@ -233,6 +238,23 @@ class Api:
     def _check_phase(self) -> None:
         if self.phase is not Phase.READY:
             raise HttpError(503, self.phase, f"the server is {self.phase}")
+
+
+def together(number: int, own: Readiness, others: Mapping[int, Readiness | None]) -> Readiness:
+    """Return the readiness of all processes of a port; ``number`` is whose ``own`` is.
+
+    One that starts or stops takes no calls, and those that do are asked.
+    """
+    processes = {number: own} | {
+        each: ready or Readiness("unanswered") for each, ready in others.items()
+    }
+    status, parts = own.status, dict(own.parts)
+    for ready in processes.values():
+        if ready.status not in (Phase.STARTING, Phase.STOPPING):
+            parts |= {name: state for name, state in ready.parts.items() if state == "down"}
+            if status == Phase.READY and ready.status != Phase.READY:
+                status = Phase.IMPAIRED
+    return Readiness(status, parts, {str(n): processes[n].status for n in sorted(processes)})
 
 
 def dialect_paths() -> dict[str, type[Dialect]]:

@@ -119,7 +119,17 @@ def schemas() -> Json:
     return {
         "Error": object_of({"error": object_of({"code": string(), "message": string()})}),
         "Known": object_of(known),
-        "Health": object_of({"status": {"enum": _PHASES}, "parts": {"type": "object"}}, ["status"]),
+        "Health": object_of(
+            {
+                "status": {"enum": _PHASES},
+                "parts": {"type": "object"},
+                "processes": {
+                    "type": "object",
+                    "description": "with --reuse-port, the status of each process by its number",
+                },
+            },
+            ["status"],
+        ),
         "Event": object_of(
             {**event, "tenant": string(), "evidence": object_of(evidence)}, required=list(event)
         ),

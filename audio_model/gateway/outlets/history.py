@@ -5,6 +5,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from itertools import islice
 from time import monotonic
+from typing import Protocol
 
 import msgspec
 
@@ -103,6 +104,13 @@ def merged(records: Iterable[CallRecord]) -> list[CallRecord]:
     return sorted(calls.values(), key=lambda call: call.heard_at, reverse=True)
 
 
+class Journal(Protocol):
+    """What outlives the process; see :mod:`audio_model.gateway.siblings.journal`."""
+
+    def write(self, record: CallRecord, /) -> None:
+        """Write what is new of a call."""
+
+
 class History:
     """Calls by their ids, the oldest forgotten first, within a number, a time and a size."""
 
@@ -118,6 +126,8 @@ class History:
         self._tenants: set[str] = set()
         self._max_calls, self._max_seconds, self._clock = max_calls, max_seconds, clock
         self._max_bytes, self._bytes = max_bytes, 0
+        self.journal: Journal | None = None
+        """Where what is new is written, for whoever goes on if this process is killed."""
 
     def __len__(self) -> int:
         self._forget()
@@ -129,14 +139,24 @@ class History:
         if event.kind is EventKind.FINAL:
             leg.final, leg.surest, leg.sureness = True, body, _sureness(event)
         self._add(event.call.tenant, event.call.id, event.leg, leg)
+        if self.journal is not None and event.kind is not EventKind.PROGRESS:
+            self.journal.write(CallRecord(event.call.tenant, event.call.id, {event.leg: leg}))
         self._calls.move_to_end((event.call.tenant, event.call.id))
         self._forget()
 
-    def take(self, records: Iterable[CallRecord]) -> None:
-        """Take over the calls of another process."""
+    def take(self, records: Iterable[CallRecord], *, written: bool = False) -> None:
+        """Take over the calls of another process.
+
+        ``written`` says that they are in a journal of this process already.
+        """
+        now = self._clock()
         for record in records:
+            if self.journal is not None and not written:
+                self.journal.write(record)
             for name, leg in record.legs.items():
-                self._add(record.tenant, record.id, name, leg)
+                # By the clock of a machine that has started anew, what came before was never.
+                if leg.heard_at <= now:
+                    self._add(record.tenant, record.id, name, leg)
         self._calls = OrderedDict(sorted(self._calls.items(), key=lambda item: item[1].heard_at))
         self._forget()
 

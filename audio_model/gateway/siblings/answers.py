@@ -21,11 +21,24 @@ def packed(records: list[CallRecord]) -> bytes:
     return msgspec.msgpack.encode(records)
 
 
-class Answers:
-    """The routes to a process's own calls, events and metrics."""
+class Readiness(msgspec.Struct, omit_defaults=True):
+    """What ``/readyz`` says, of one process or of all."""
 
-    def __init__(self, history: History, feed: Feed, metrics: Metrics) -> None:
-        self._history, self._feed, self._metrics = history, feed, metrics
+    status: str
+    parts: dict[str, str] = {}
+    """``up`` or ``down``."""
+    processes: dict[str, str] = {}
+    """The status of each, by its number."""
+
+
+class Answers:
+    """The routes to a process's own calls, events, metrics and readiness."""
+
+    def __init__(
+        self, history: History, feed: Feed, metrics: Metrics, ready: Callable[[], Readiness]
+    ) -> None:
+        self.history = history
+        self._feed, self._metrics, self._ready = feed, metrics, ready
 
     def application(self, look: Callable[[], None]) -> web.Application:
         """Return the application with all routes. ``look`` looks who is there."""
@@ -41,17 +54,18 @@ class Answers:
         router.add_get("/call", self._call)
         router.add_get("/events", self._events, allow_head=False)
         router.add_get("/metrics", self._text)
+        router.add_get("/ready", self._readiness)
         router.add_post("/history", self._take)
         return application
 
     async def _recent(self, request: web.Request) -> web.Response:
         query = request.query
         return web.Response(
-            body=packed(self._history.recent(int(query["limit"]), query.get("tenant")))
+            body=packed(self.history.recent(int(query["limit"]), query.get("tenant")))
         )
 
     async def _call(self, request: web.Request) -> web.Response:
-        found = self._history.find(request.query["id"], request.query.get("tenant"))
+        found = self.history.find(request.query["id"], request.query.get("tenant"))
         return web.Response(body=packed([] if found is None else [found]))
 
     async def _events(self, request: web.Request) -> web.StreamResponse:
@@ -63,8 +77,11 @@ class Answers:
     async def _text(self, _: web.Request) -> web.Response:
         return web.Response(body=self._metrics.text())
 
+    async def _readiness(self, _: web.Request) -> web.Response:
+        return web.Response(body=msgspec.json.encode(self._ready()))
+
     async def _take(self, request: web.Request) -> web.Response:
-        self._history.take(RECORDS.decode(await request.read()))
+        self.history.take(RECORDS.decode(await request.read()))
         return web.Response(status=204)
 
 

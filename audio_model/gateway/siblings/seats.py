@@ -98,7 +98,7 @@ class Seats:
 
     def __init__(self, folder: Path) -> None:
         """Take a seat. Raises UsageError if there is none, or the folder can't be used."""
-        self._folder = folder
+        self.folder = folder
         self._seats: dict[int, _Seat] = {}
         """All seats that there ever were, by their numbers."""
         self.others: tuple[int, ...] = ()
@@ -113,7 +113,7 @@ class Seats:
 
     def _take(self) -> int:
         for number in range(MAX_SEATS):
-            seat = self._seats[number] = _Seat(self._folder / str(number))
+            seat = self._seats[number] = _Seat(self.folder / str(number))
             if seat.lock():
                 return number
         raise UsageError(f"--reuse-port: {MAX_SEATS} processes share this port already")
@@ -125,7 +125,7 @@ class Seats:
 
     def socket_of(self, number: int) -> Path:
         """Return where a sibling answers."""
-        return self._folder / f"{number}.sock"
+        return self.folder / f"{number}.sock"
 
     @property
     def lost(self) -> bool:
@@ -140,11 +140,11 @@ class Seats:
                 seat.close()
                 seat = None
             if seat is None:
-                self._seats[number] = _Seat(self._folder / str(number))
+                self._seats[number] = _Seat(self.folder / str(number))
         self.others = tuple(number for number in sorted(self._seats) if self._seats[number].taken)
 
     def _numbers(self) -> Iterator[int]:
-        for entry in os.scandir(self._folder):
+        for entry in os.scandir(self.folder):
             name = entry.name
             if name.isascii() and name.isdigit() and int(name) != self.number:
                 yield int(name)

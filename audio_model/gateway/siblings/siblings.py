@@ -6,13 +6,15 @@ from collections.abc import Mapping
 from time import monotonic
 
 import aiohttp
+import msgspec
 from aiohttp import web
 
-from audio_model.errors import UsageError
+from audio_model.errors import UsageError, printable
 from audio_model.gateway.outlets.history import CallRecord
 from audio_model.gateway.outlets.metrics import Metrics
-from audio_model.gateway.siblings.answers import RECORDS, Answers, packed, query_of
+from audio_model.gateway.siblings.answers import RECORDS, Answers, Readiness, packed, query_of
 from audio_model.gateway.siblings.exposition import labelled
+from audio_model.gateway.siblings.journal import Journal
 from audio_model.gateway.siblings.seats import Seats, folder_of
 from audio_model.gateway.tally import Tally
 
@@ -41,6 +43,9 @@ class Siblings:
         self._answers, self._tally = answers, tally
         self._seats = Seats(folder_of(host, port))
         tally.share(self._seats)
+        self._journal = self._begin_journal()
+        self._handed_over = True
+        """Whether nobody has to find what this process knows."""
         self._clients: dict[int, aiohttp.ClientSession] = {}
         self._runner: web.AppRunner | None = None
         self._watch: asyncio.Task[None] | None = None
@@ -50,6 +55,7 @@ class Siblings:
     async def join(cls, host: str, port: int, answers: Answers, tally: Tally) -> "Siblings":
         """Take a seat among the processes of a port, and answer them. Raises UsageError."""
         siblings = cls(host, port, answers, tally)
+        await siblings._adopt()
         await siblings._answer()
         # They are to count what is open here from the first call on.
         await siblings._ask("/look", {})
@@ -96,9 +102,20 @@ class Siblings:
         texts[self.number] = own.text()
         return labelled({n: text.decode() for n, text in sorted(texts.items())}).encode()
 
+    async def readiness(self) -> dict[int, Readiness | None]:
+        """Return the readiness of each sibling, None for one that doesn't answer."""
+        answers = await self._ask("/ready", {})
+        return {
+            number: None if body is None else msgspec.json.decode(body, type=Readiness)
+            for number, body in answers.items()
+            # One that has just taken its seat takes no calls yet.
+            if body is not None or self._seats.socket_of(number).exists()
+        }
+
     async def hand_over(self, records: list[CallRecord]) -> None:
         """Leave the records of calls to a sibling that goes on."""
         self._look()
+        self._handed_over = not self.others
         for number in self.others:
             try:
                 for first in range(0, len(records), CALLS_A_PIECE):
@@ -108,6 +125,7 @@ class Siblings:
                         self.client(number).post("/history", data=piece) as response,
                     ):
                         response.raise_for_status()
+                self._handed_over = True
                 return
             except FAILURES as error:
                 self._warn(number, error)
@@ -120,7 +138,35 @@ class Siblings:
             await self._runner.cleanup()
         for client in self._clients.values():
             await client.close()
+        self._journal.close(keep=not self._handed_over)
         self._seats.leave()
+
+    def _begin_journal(self) -> Journal:
+        """Begin to write down calls. Raises UsageError if that can't be done."""
+        seats, history = self._seats, self._answers.history
+        try:
+            journal = history.journal = Journal(seats.folder, seats.number)
+        except OSError as error:
+            where = printable(seats.folder)
+            raise UsageError(f"--reuse-port: {where}: {error.strerror or error}") from error
+        for record in history.recent(None):
+            journal.write(record)
+        return journal
+
+    async def _adopt(self) -> None:
+        """Take over the calls of processes that were killed."""
+        try:
+            if not self._journal.orphans(self.others):
+                return
+            files = self._journal.adopt()
+            while (records := await asyncio.to_thread(next, files, None)) is not None:
+                logger.info("%d records of a process that was killed are kept here", len(records))
+                for first in range(0, len(records), CALLS_A_PIECE):
+                    piece = records[first : first + CALLS_A_PIECE]
+                    self._answers.history.take(piece, written=True)
+                    await asyncio.sleep(0)
+        except OSError as error:
+            self._warn_of(f"the calls of a process that was killed can't be read: {error}")
 
     async def _answer(self) -> None:
         path = self._seats.socket_path
@@ -145,6 +191,7 @@ class Siblings:
                 except (OSError, UsageError) as error:
                     self._warn_of(f"the processes of this port can't be found: {error}")
             self._look()
+            await self._adopt()
 
     def _look(self) -> None:
         try:
@@ -162,9 +209,11 @@ class Siblings:
         for client in self._clients.values():
             await client.close()
         self._clients = {}
+        self._journal.close(keep=False)
         self._seats.leave()
         self._seats = seats
         self._tally.share(seats)
+        self._journal = self._begin_journal()
         await self._answer()
 
     async def _records(

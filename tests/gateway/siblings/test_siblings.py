@@ -4,6 +4,7 @@ import asyncio
 import json
 import shutil
 import signal
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
@@ -20,6 +21,7 @@ from audio_model.formats import Encoding, RawFormat
 from audio_model.gateway.calls import Call
 from audio_model.gateway.engine import Engine
 from audio_model.gateway.events import CallInfo
+from audio_model.gateway.http.api import Phase
 from audio_model.gateway.server import Server
 from audio_model.gateway.siblings import follow, siblings
 from audio_model.gateway.siblings.seats import folder_of
@@ -263,6 +265,69 @@ def test_who_stops_leaves_what_it_knows_to_another_one() -> None:
             await until(lambda: not sees(first))
 
     uvloop.run(test())
+
+
+def test_readiness_is_that_of_all_servers() -> None:
+    async def test() -> None:
+        async with two() as (first, second):
+            url = first.url + "/readyz"
+            processes = {"0": "ready", "1": "ready"}
+            assert await everywhere(url) == (200, {"status": "ready", "processes": processes})
+            second.server.api.parts = {"ami": lambda: False, "ranges": lambda: True}
+            first.server.api.parts = {"ami": lambda: True, "ranges": lambda: True}
+            status, body = await everywhere(url)
+            assert (status, body["status"]) == (503, "impaired")
+            assert body["parts"] == {"ami": "down", "ranges": "up"}
+            assert body["processes"] == {"0": "ready", "1": "impaired"}
+            second.server.api.parts = {}
+            # One that starts or stops takes no calls, and nobody is to keep them from the others.
+            for phase in (Phase.STARTING, Phase.STOPPING):
+                second.server.api.phase = phase
+                answers = [await get(url) for _ in range(20)]
+                assert (200, processes | {"1": str(phase)}) in [
+                    (status, body["processes"]) for status, body in answers
+                ]
+            second.server.api.phase = Phase.READY
+
+    uvloop.run(test())
+
+
+def test_calls_of_one_that_is_killed_stay(serve: Any) -> None:
+    """Also of the last one, and of one that had taken over the calls of another."""
+    first: ServerProcess = serve("--reuse-port")
+
+    def known(server: ServerProcess) -> set[str]:
+        return {each["call"] for each in server.calls() if each["finished"]}
+
+    def call_at(server: ServerProcess, name: str) -> None:
+        async def call() -> None:
+            url = f"{server.ws_url}/v1/stream?encoding=mulaw&call={name}"
+            async with aiohttp.ClientSession() as client, client.ws_connect(url) as socket:
+                await socket.send_bytes(SPEECH)
+                await socket.send_str('{"event": "stop"}')
+                async for _ in socket:
+                    pass
+
+        asyncio.run(call())
+
+    call_at(first, "one")
+    second: ServerProcess = serve("--reuse-port", "--port", str(first.port))
+    # Some of them come to each.
+    names = {f"call-{n}" for n in range(12)}
+    for name in names:
+        call_at(first, name)
+    first.kill()
+    stop = time.monotonic() + 30
+    while known(second) != names | {"one"} and time.monotonic() < stop:
+        time.sleep(0.05)
+    assert known(second) == names | {"one"}
+    call_at(second, "last")
+    second.kill()
+    third: ServerProcess = serve("--reuse-port", "--port", str(first.port))
+    assert known(third) == names | {"one", "last"}
+    third.stop()
+    fourth: ServerProcess = serve("--reuse-port", "--port", str(first.port))
+    assert known(fourth) == set()
 
 
 def test_who_starts_takes_no_connection_before_it_is_ready(
