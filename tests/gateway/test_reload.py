@@ -27,7 +27,7 @@ from tests.gateway.serving import listening, settings_of
 SPEECH = mulaw_encode((sounds.voice(1, 2) * 32767).astype("int16")).tobytes()
 
 
-def until(condition: Callable[[], bool], within: float = 5) -> None:
+def until(condition: Callable[[], bool], within: float = 30) -> None:
     end = time.monotonic() + within
     while not condition():
         assert time.monotonic() < end, "it did not come true in time"
@@ -39,7 +39,7 @@ def status(server: ServerProcess, token: str, context: ssl.SSLContext | None = N
         server.url + "/v1/calls", headers={"Authorization": f"Bearer {token}"}
     )
     try:
-        with urllib.request.urlopen(request, timeout=5, context=context) as response:
+        with urllib.request.urlopen(request, timeout=30, context=context) as response:
             return int(response.status)
     except urllib.error.HTTPError as error:
         with error:
@@ -90,7 +90,7 @@ def test_hangup_reads_tokens_limits_and_stores_again(serve: Any, tmp_path: Path)
 
 def _ready(server: ServerProcess) -> Any:
     try:
-        with urllib.request.urlopen(server.url + "/readyz", timeout=5) as response:
+        with urllib.request.urlopen(server.url + "/readyz", timeout=30) as response:
             return json.load(response)
     except urllib.error.HTTPError as error:
         with error:
@@ -135,7 +135,7 @@ def test_hangup_shows_a_new_certificate_and_open_calls_go_on(serve: Any, tmp_pat
             assert b"after" in await asyncio.to_thread(shown)
             await call.send_bytes(SPEECH)
             await call.send_str('{"event": "stop"}')
-            assert (await call.receive_json(timeout=3))["event"] == "final"
+            assert (await call.receive_json(timeout=30))["event"] == "final"
 
     uvloop.run(test())
 
@@ -178,7 +178,7 @@ def test_calls_that_begin_during_a_restart_are_all_heard_and_no_event_is_lost(
             async with client.ws_connect(url) as call:
                 await call.send_bytes(SPEECH)
                 await call.send_str('{"event": "stop"}')
-                while (await call.receive_json(timeout=5))["event"] != "final":
+                while (await call.receive_json(timeout=30))["event"] != "final":
                     pass
 
         async def by_audiosocket(n: int) -> None:
@@ -201,7 +201,7 @@ def test_calls_that_begin_during_a_restart_are_all_heard_and_no_event_is_lost(
                 await asyncio.sleep(1)
                 new = await asyncio.to_thread(lambda: serve(*flags, "--port", str(port)))
                 old.process.send_signal(signal.SIGTERM)
-                assert await asyncio.to_thread(old.process.wait, 10) == 0
+                assert await asyncio.to_thread(old.process.wait, 60) == 0
                 old = new
 
         async with aiohttp.ClientSession(
@@ -216,7 +216,7 @@ def test_calls_that_begin_during_a_restart_are_all_heard_and_no_event_is_lost(
                 await asyncio.sleep(1 / 60)
             await restarting
             await asyncio.gather(*calls)
-        for _ in range(100):
+        for _ in range(600):
             if received >= sent:
                 break
             await asyncio.sleep(0.05)

@@ -97,7 +97,7 @@ class Callers:
             writer.transport.abort()
         else:
             writer.write(b"\x00\x00\x00")
-            await asyncio.wait_for(reader.read(), 5)
+            await asyncio.wait_for(reader.read(), 30)
         writer.close()
         await asyncio.gather(writer.wait_closed(), return_exceptions=True)
 

@@ -12,7 +12,7 @@ from audio_model.gateway.asterisk.alive import Alive
 
 def run(test: Callable[[], Awaitable[None]]) -> None:
     async def within() -> None:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             await test()
 
     asyncio.run(within())

@@ -96,7 +96,8 @@ async def connected(
     client = Ami("127.0.0.1", port, "audio-model", "change-me", action, advise, hears, transfer_to)
     try:
         await until(lambda: manager.connections > 0)
-        await asyncio.sleep(0.02)
+        if manager.greeting == GREETING and manager.answer == "Success":
+            await until(lambda: client.connected)
         yield client
     finally:
         await client.close()
@@ -134,7 +135,7 @@ def test_the_channel_that_the_dialplan_named_gets_the_variables() -> None:
         manager = Manager()
         async with connected(manager) as client:
             manager.tell(USER_EVENT)
-            await asyncio.sleep(0.02)
+            await until(lambda: CALL.id in client._channels)
             client.add(event(EventKind.PROGRESS))
             client.add(event())
             await client.told(CALL.id)
@@ -167,7 +168,7 @@ def test_only_a_recording_is_hung_up(kind: EventKind, said: VerdictKind, asked: 
         manager = Manager()
         async with connected(manager, Action.HANGUP) as client:
             manager.tell(USER_EVENT)
-            await asyncio.sleep(0.02)
+            await until(lambda: CALL.id in client._channels)
             client.add(event(kind, said))
             await client.told(CALL.id)
             assert [packet["Action"] for packet in manager.asked] == asked
@@ -262,7 +263,7 @@ def test_nothing_grows_while_asterisk_is_away(monkeypatch: pytest.MonkeyPatch) -
         async with connected(manager) as client:
             for n in range(50):
                 manager.tell(USER_EVENT.replace(CALL.id.encode(), b"call-%d" % n))
-            await asyncio.sleep(0.05)
+            await until(lambda: "call-49" in client._channels)
             for n in range(50):
                 client.add(event(call=CallInfo(f"call-{n}", "audiosocket")))
             await client.told("call-49")
@@ -328,6 +329,7 @@ def test_the_channel_to_the_server_lasts_while_its_call_is_heard() -> None:
             # Its channel has gone.
             manager.answer = "Error"
             n = len(manager.asked)
+            await until(lambda: len(manager.asked) > n)
             await asyncio.sleep(1.1)
             assert len(manager.asked) == n + 1
 
@@ -339,11 +341,11 @@ def test_it_is_connected_once_it_is_let_in() -> None:
         for answer in ("Success", "Error"):
             manager = Manager(answer=answer)
             async with connected(manager) as client:
-                await asyncio.sleep(0.05)
                 assert client.connected is (answer == "Success")
                 manager.drop()
-                await asyncio.sleep(0.05)
-                assert not client.connected
+                async with asyncio.timeout(30):
+                    while client.connected:
+                        await asyncio.sleep(0.005)
 
     run(test())
 
@@ -355,7 +357,7 @@ def test_a_recordings_channel_is_transferred_once_and_others_are_told_of() -> No
         manager = Manager()
         async with connected(manager, Action.TRANSFER, transfer_to="recorded@trunk") as client:
             manager.tell(USER_EVENT)
-            await asyncio.sleep(0.02)
+            await until(lambda: CALL.id in client._channels)
             for call in (CALL, snooped):
                 client.add(event(EventKind.VERDICT, call=call))
                 client.add(event(call=call))

@@ -177,6 +177,8 @@ def test_only_a_recording_is_hung_up(kind: EventKind, said: VerdictKind, ends: b
         pbx = Pbx()
         async with connected(pbx, Action.HANGUP) as client:
             client.add(event(await call(pbx), kind, said))
+            if ends:
+                await until(lambda: "channels/1795528793.1" in pbx.paths("DELETE"))
             await asyncio.sleep(0.05)
             assert ("channels/1795528793.1" in pbx.paths("DELETE")) is ends
             assert "asterisk/variable" not in pbx.paths("POST")

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from audio_model.gateway.dialects.base import Dialect, ProtocolError
+from audio_model.gateway.dialects.base import UNSAID, Dialect, ProtocolError
 
 RATES: tuple[object, ...] = (
     0,
@@ -93,7 +93,9 @@ def survives(
         dialect.lost()
         dialect.lost()
         opened = dialect.calls.opened  # type: ignore[attr-defined]
-        assert len(opened) <= 1
+        # One for audio that nobody announced in time, and the call that is announced later.
+        assert len([call for call in opened if call.failures != [UNSAID]]) <= 1
+        assert len(opened) <= 2
         assert all(call.finished for call in opened)
 
     send()

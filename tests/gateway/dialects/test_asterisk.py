@@ -16,6 +16,7 @@ from audio_model.gateway.dialects.base import (
 from audio_model.gateway.events import EventKind
 from tests.gateway.dialects.hostile import survives
 from tests.gateway.fakes import FakeCalls, FakeConnection, verdict
+from tests.gateway.waiting import until
 
 PLAIN = (
     "MEDIA_START connection_id:media_connection1 channel:WebSocket/media_connection1/0x5140001a0040"
@@ -241,6 +242,8 @@ def test_the_channel_ends_when_the_dialplan_wants_it_to(
         calls.opened[0].tell(kind, verdict(of))
         assert not connection.sent
         calls.opened[0].tell(kind, verdict(of))
+        if ends:
+            await until(lambda: bool(connection.sent))
         await asyncio.sleep(0.1)
 
     dialect, calls, connection = connect()

@@ -99,7 +99,7 @@ class Adapter:
         return Obedient.made[-1]
 
 
-async def until(condition: Any, seconds: float = 2.0) -> None:
+async def until(condition: Any, seconds: float = 30.0) -> None:
     async with asyncio.timeout(seconds):
         while not condition():
             await asyncio.sleep(0.005)
@@ -143,8 +143,8 @@ def test_messages_in_and_out_in_order() -> None:
         async with adapter() as here, here.connect("?call=7") as socket:
             await socket.send_bytes(b"\xff" * 160)
             await socket.send_str("echo")
-            assert (await socket.receive_str(timeout=2)) == "one"
-            assert (await socket.receive_bytes(timeout=2)) == b"two"
+            assert (await socket.receive_str(timeout=30)) == "one"
+            assert (await socket.receive_bytes(timeout=30)) == b"two"
             dialect = await here.dialect()
             assert dialect.heard == [b"\xff" * 160, "echo"]
             assert dialect.connection.query["call"] == "7"
@@ -158,7 +158,7 @@ def test_messages_of_any_length_are_sent(n_bytes: int) -> None:
     async def test() -> None:
         async with adapter() as here, here.connect() as socket:
             (await here.dialect()).connection.send_bytes(b"x" * n_bytes)
-            assert (await socket.receive_bytes(timeout=2)) == b"x" * n_bytes
+            assert (await socket.receive_bytes(timeout=30)) == b"x" * n_bytes
 
     run(test())
 
@@ -185,7 +185,7 @@ def test_what_is_sent_leaves_before_the_loop_does_anything_else() -> None:
 def test_what_is_said_before_the_handshake_follows_it() -> None:
     async def test() -> None:
         async with adapter() as here, here.connect("?hello") as socket:
-            assert (await socket.receive_str(timeout=2)) == "hello"
+            assert (await socket.receive_str(timeout=30)) == "hello"
 
     run(test())
 
@@ -194,8 +194,8 @@ def test_close_sends_what_was_said_before_and_nothing_after() -> None:
     async def test() -> None:
         async with adapter() as here, here.connect() as socket:
             await socket.send_str("close")
-            assert (await socket.receive_str(timeout=2)) == "last"
-            message = await socket.receive(timeout=2)
+            assert (await socket.receive_str(timeout=30)) == "last"
+            message = await socket.receive(timeout=30)
             assert (message.type, message.data, message.extra) == (WSMsgType.CLOSE, 1000, "done")
 
     run(test())
@@ -210,10 +210,9 @@ def test_the_end_is_told_once_however_it_comes() -> None:
                 if abrupt:
                     socket._response.connection.transport.abort()
                 await socket.close()
-                await until(lambda dialect=dialect: dialect.losses)
+                await until(lambda dialect=dialect: dialect.losses and not len(here.sockets))
                 await asyncio.sleep(0.05)
                 assert dialect.losses == 1
-                assert len(here.sockets) == 0
                 Obedient.made.clear()
 
     run(test())
@@ -226,16 +225,20 @@ def test_bad_messages_are_dropped_and_after_too_many_the_call_fails_but_stays_op
             for _ in range(MAX_BAD_MESSAGES - 1):
                 await socket.send_str("bad")
             await socket.send_str("echo")
-            assert (await socket.receive_str(timeout=2)) == "one"
+            assert (await socket.receive_str(timeout=30)) == "one"
             assert not dialect.failures
             await socket.send_str("bad")
             await until(lambda: dialect.failures)
             assert dialect.failures == ["too many bad messages, the last: a bad message"]
             heard = len(dialect.heard)
-            await socket.receive(timeout=2)
+            await socket.receive(timeout=30)
             for _ in range(100):
                 await socket.send_str("bad")
                 await socket.send_bytes(b"audio")
+            await socket.send_str("bad")
+            await until(lambda: len(dialect.failures) == 1)
+            await socket.send_str("bad")
+            await until(lambda: len(dialect.failures) == 1)
             await socket.ping()
             await asyncio.sleep(0.1)
             assert not socket.closed
@@ -256,7 +259,7 @@ def test_a_bug_ends_the_call_but_not_the_connection(caplog: pytest.LogCaptureFix
             await until(lambda: dialect.failures)
             await socket.send_str("echo")
             await other.send_str("echo")
-            assert (await other.receive_str(timeout=2)) == "one"
+            assert (await other.receive_str(timeout=30)) == "one"
             assert not socket.closed
             assert dialect.heard == ["bug"]
             assert dialect.failures == ["internal error: the log has its traceback"]
@@ -296,12 +299,12 @@ def test_a_message_that_is_too_large_ends_the_connection_and_no_other() -> None:
             dialect = Obedient.made[0]
             await socket.send_bytes(b"x" * 1023)
             await socket.send_bytes(b"x" * 5000)
-            message = await socket.receive(timeout=2)
+            message = await socket.receive(timeout=30)
             assert (message.type, message.data) == (WSMsgType.CLOSE, 1009)
             await until(lambda: dialect.losses)
             assert dialect.heard == [b"x" * 1023]
             await other.send_str("echo")
-            assert (await other.receive_str(timeout=2)) == "one"
+            assert (await other.receive_str(timeout=30)) == "one"
 
     run(test())
 
@@ -342,7 +345,7 @@ def test_idle_and_too_long_connections_are_closed() -> None:
         ]:
             async with adapter(limits) as here, here.connect() as socket:
                 dialect = await here.dialect()
-                message = await socket.receive(timeout=2)
+                message = await socket.receive(timeout=30)
                 assert (message.type, message.data) == (WSMsgType.CLOSE, 1008)
                 assert message.extra == reason
                 await until(lambda dialect=dialect: dialect.losses)
@@ -352,12 +355,12 @@ def test_idle_and_too_long_connections_are_closed() -> None:
 
 def test_a_connection_that_says_something_is_not_idle() -> None:
     async def test() -> None:
-        async with adapter(Limits(idle_seconds=0.3)) as here, here.connect() as socket:
-            for _ in range(8):
-                await asyncio.sleep(0.1)
+        async with adapter(Limits(idle_seconds=2)) as here, here.connect() as socket:
+            for _ in range(10):
+                await asyncio.sleep(0.3)
                 await socket.send_bytes(b"x")
             await socket.send_str("echo")
-            assert (await socket.receive_str(timeout=2)) == "one"
+            assert (await socket.receive_str(timeout=30)) == "one"
 
     run(test())
 
@@ -366,7 +369,7 @@ def test_quiet_connections_are_pinged(monkeypatch: pytest.MonkeyPatch) -> None:
     async def test() -> None:
         limits = Limits(idle_seconds=0.8)
         async with adapter(limits) as here, here.connect(autoping=False) as socket:
-            assert (await socket.receive(timeout=2)).type is WSMsgType.PING
+            assert (await socket.receive(timeout=30)).type is WSMsgType.PING
 
     monkeypatch.setattr(websockets, "PING_SECONDS", 0.1)
     run(test())
@@ -445,8 +448,8 @@ def test_the_end_of_the_server_sends_what_is_to_be_sent() -> None:
             dialect = await here.dialect()
             dialect.connection.send_text("final")
             closing = asyncio.create_task(here.sockets.close())
-            assert (await socket.receive_str(timeout=2)) == "final"
-            message = await socket.receive(timeout=2)
+            assert (await socket.receive_str(timeout=30)) == "final"
+            message = await socket.receive(timeout=30)
             assert (message.type, message.data) == (WSMsgType.CLOSE, 1001)
             await socket.close()
             await closing
@@ -461,12 +464,12 @@ def test_frames_that_are_none_end_only_their_connection() -> None:
             for junk in (b"\xff" * 64, b"\x81\xff" + b"\xff" * 8, b"GET / HTTP/1.1\r\n\r\n"):
                 reader, writer = await raw(here)
                 writer.write(junk)
-                await asyncio.wait_for(reader.read(), 2)
+                await asyncio.wait_for(reader.read(), 30)
                 writer.close()
                 await asyncio.gather(writer.wait_closed(), return_exceptions=True)
             await until(lambda: len(here.sockets) == 1)
             await other.send_str("echo")
-            assert (await other.receive_str(timeout=2)) == "one"
+            assert (await other.receive_str(timeout=30)) == "one"
 
     run(test())
 
@@ -480,7 +483,7 @@ async def raw(here: Adapter) -> tuple[asyncio.StreamReader, asyncio.StreamWriter
         b"GET /ws HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
         b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
     )
-    head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 2)
+    head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 30)
     assert head.startswith(b"HTTP/1.1 101")
     # RFC 6455, 1.3: the example's key and its answer.
     assert b"s3pPLMBiTxaQ9kYGzzhZRbK+xOo=" in head

@@ -113,7 +113,7 @@ def test_the_end_comes_after_what_is_unread() -> None:
         task = asyncio.create_task(waiting.read(60))
         await asyncio.sleep(0)
         feed.end()
-        assert await asyncio.wait_for(task, 1) == b""
+        assert await asyncio.wait_for(task, 30) == b""
 
     asyncio.run(test())
 

@@ -20,6 +20,7 @@ from audio_model.gateway.rtp.receiver import (
 )
 from tests.gateway.fakes import FakeLeg
 from tests.gateway.rtp.packets import free_even_port, rtp
+from tests.gateway.waiting import until
 
 LOCAL = "127.0.0.1"
 PCMU = by_payload_type(0)
@@ -83,7 +84,7 @@ def test_a_burst_is_read_whole() -> None:
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
             for index in range(n_packets):
                 sender.sendto(rtp(index, b"x"), (LOCAL, receiver.port))
-        await asyncio.sleep(0.05)
+        await until(lambda: len(leg.numbered) >= n_packets)
 
     assert len(_with_receiver(scenario).numbered) == n_packets
 

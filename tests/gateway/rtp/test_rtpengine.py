@@ -18,6 +18,7 @@ from audio_model.gateway.rtp.receiver import NoPortError, RtpPorts
 from audio_model.gateway.rtp.rtpengine import Rtpengine
 from tests.gateway.fakes import FakeCall, FakeCalls
 from tests.gateway.rtp.packets import free_even_port, rtp
+from tests.gateway.waiting import until
 
 LOCAL = "127.0.0.1"
 OFFER = """v=0
@@ -122,12 +123,9 @@ def test_whether_it_is_there_is_asked_again_and_again(monkeypatch: pytest.Monkey
 
     async def scenario(following: Rtpengine, calls: FakeCalls) -> None:
         following.watch()
-        await asyncio.sleep(0.1)
-        assert following.connected
-        assert fake.names().count("ping") >= 2
+        await until(lambda: following.connected and fake.names().count("ping") >= 2)
         fake.answers["ping"] = {"result": "error", "error-reason": "no"}
-        await asyncio.sleep(0.1)
-        assert not following.connected
+        await until(lambda: not following.connected)
 
     fake = FakeRtpengine()
     _run(fake, scenario)
@@ -142,7 +140,7 @@ def test_the_callers_audio_is_subscribed_to_and_heard() -> None:
         assert media.formats == ("0", "101")
         assert media.direction == "recvonly"
         fake.transport.sendto(rtp(1, b"voice"), (LOCAL, media.port))
-        await asyncio.sleep(0.01)
+        await until(lambda: bool(calls.opened[0].legs[0].numbered))
 
     (call,) = _run(fake, scenario)
     assert (call.info.id, call.info.gateway) == ("id@x", "rtpengine")
@@ -200,7 +198,7 @@ def test_the_subscription_ends_with_the_final_event() -> None:
     async def scenario(following: Rtpengine, calls: FakeCalls) -> None:
         await following.follow("id@x", "a")
         calls.opened[0].tell()
-        await asyncio.sleep(0.05)
+        await until(lambda: fake.names()[-1] == "unsubscribe")
         assert fake.names()[-1] == "unsubscribe"
         assert fake.commands[-1]["to-tag"] == "ours"
         # The call may be followed anew, such as after a transfer.
@@ -333,9 +331,7 @@ def test_one_who_asked_and_went_away_leaves_nothing_behind() -> None:
         with pytest.raises(asyncio.CancelledError):
             await asked
         calls.opened[0].tell()
-        await asyncio.sleep(0.02)
-        assert following._subscriptions == {}
-        assert following._beginning == set()
+        await until(lambda: not following._subscriptions and not following._beginning)
 
     (call,) = _run(fake, scenario)
     assert call.closed == 1
@@ -365,6 +361,7 @@ def test_garbage_from_rtpengine_does_no_harm() -> None:
         for garbage in (b"", b" ", b"cookie", b"cookie i1e", b"\xff" * 2000):
             client.datagram_received(garbage, None)
         waiting = asyncio.ensure_future(following.ping())
+        # One turn begins it, and its answer takes more.
         await asyncio.sleep(0)
         (cookie,) = client._waiting
         client.datagram_received(cookie + b" nonsense", None)

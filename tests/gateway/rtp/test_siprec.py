@@ -21,6 +21,7 @@ from tests.gateway.fakes import FakeCall, FakeCalls
 from tests.gateway.rtp.packets import free_even_port, rtp
 from tests.gateway.rtp.test_metadata import NO_SEND
 from tests.gateway.rtp.test_metadata import RFC as METADATA
+from tests.gateway.waiting import until
 
 LOCAL = "127.0.0.1"
 # Stream 97 is the callee's and stands first.
@@ -92,7 +93,7 @@ class Client:
 
     async def receive(self) -> bytes:
         receiving = asyncio.get_running_loop().sock_recv(self.socket, 65_536)
-        return await asyncio.wait_for(receiving, 2)
+        return await asyncio.wait_for(receiving, 30)
 
     async def ask(self, data: bytes) -> sip.Message:
         await self.send(data)
@@ -183,7 +184,7 @@ def test_the_streams_become_the_parties_legs(transport: str) -> None:
             sender.bind((LOCAL, 0))
             sender.sendto(rtp(1, b"caller"), (LOCAL, caller.port))
             sender.sendto(rtp(1, b"callee", payload_type=8), (LOCAL, callee.port))
-        await asyncio.sleep(0.02)
+        await until(lambda: all(leg.numbered for leg in _only(calls).legs))
         bye = await client.ask(client.request("BYE", 2))
         assert bye.status == 200
         assert _only(calls).closed == 1
@@ -213,7 +214,7 @@ def test_a_hosts_name_in_the_offer_is_heard_from_the_clients_own_address() -> No
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
             sender.bind((LOCAL, 0))
             sender.sendto(rtp(1, b"caller"), (LOCAL, caller.port))
-        await asyncio.sleep(0.05)
+        await until(lambda: any(leg.numbered for leg in _only(calls).legs))
 
     heard = {leg.name: leg.numbered for leg in _only(_run(scenario)).legs}
     assert [payload for _, payload in heard["caller"]] == [b"caller"]
@@ -273,6 +274,7 @@ def test_an_answer_is_sent_again_until_it_is_acknowledged(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(recording, "T1_SECONDS", 0.02)
+    monkeypatch.setattr(recording, "T2_SECONDS", 0.04)
 
     async def scenario(client: Client, calls: FakeCalls) -> None:
         await client.send(client.request(body=BODY))
@@ -280,9 +282,11 @@ def test_an_answer_is_sent_again_until_it_is_acknowledged(
         assert len(set(answers)) == 1
         client.to_tag = sip.parse(answers[0]).to_tag
         await client.send(client.request("ACK"))
-        await asyncio.sleep(0.02)
-        with pytest.raises(TimeoutError):
-            await asyncio.wait_for(client.receive(), 0.3)
+        # What was sent before it came is there still; then nothing more is.
+        async with asyncio.timeout(20):
+            with pytest.raises(TimeoutError):
+                while True:
+                    await asyncio.wait_for(client.receive(), 1)
 
     _run(scenario)
 
@@ -444,7 +448,7 @@ def test_a_leg_gives_its_port_back_at_its_final_event_and_the_next_call_hears_it
 
             await client.begin()
             await send(former, bytes(160))
-            assert len(calls.opened[0].legs[0].numbered) == 1
+            await until(lambda: len(calls.opened[0].legs[0].numbered) == 1)
             calls.opened[0].tell()
             # The session goes on, and so does its sender.
             other = client.request(body=BODY, call_id="call-2", to_tag="")
@@ -454,6 +458,7 @@ def test_a_leg_gives_its_port_back_at_its_final_event_and_the_next_call_hears_it
             (leg,) = calls.opened[1].legs
             assert leg.numbered == []
             await send(own, b"\1" * 160)
+            await until(lambda: bool(leg.numbered))
             assert [payload for _, payload in leg.numbered] == [b"\1" * 160]
             # A change of the first session does not touch the port any more.
             again = await client.ask(client.request(body=BODY, sequence=2))
@@ -523,7 +528,7 @@ def test_a_response_goes_to_the_port_that_the_via_names() -> None:
             )
             await client.send(request)
             receiving = asyncio.get_running_loop().sock_recv(other, 65_536)
-            assert sip.parse(await asyncio.wait_for(receiving, 2)).status == 200
+            assert sip.parse(await asyncio.wait_for(receiving, 30)).status == 200
 
     _run(scenario)
 

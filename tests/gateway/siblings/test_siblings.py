@@ -60,7 +60,7 @@ def sees(here: Running) -> bool:
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while not condition():
             await asyncio.sleep(0.01)
 
@@ -132,7 +132,7 @@ def test_a_tenant_sees_its_own_calls_of_all_servers(tenants: list[str]) -> None:
         async with two(*tenants) as (first, second), aiohttp.ClientSession() as client:
             url = first.url + "/v1/events?token=acme"
             readers = [await client.get(url) for _ in range(6)]
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(30):
                 for reader in readers:
                     # It follows both of them once its id says so.
                     await reader.content.readuntil(b",")
@@ -141,7 +141,7 @@ def test_a_tenant_sees_its_own_calls_of_all_servers(tenants: list[str]) -> None:
                 call(server, "same", said=VerdictKind.LIVE)
                 call(server, f"acme-{n}", tenant="acme", said=VerdictKind.LIVE)
             told = [b""] * len(readers)
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(30):
                 for n, reader in enumerate(readers):
                     while not (b"acme-0" in told[n] and b"acme-1" in told[n]):
                         told[n] += await reader.content.readany()
@@ -199,7 +199,7 @@ def test_events_of_all_servers_come_to_every_reader_and_from_where_one_was() -> 
         headers = {"Last-Event-ID": last_id} if last_id else {}
         calls: list[str] = []
         async with client.get(url + "/v1/events", headers=headers) as response:
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(30):
                 while len(calls) < n:
                     line = (await response.content.readline()).decode()
                     name, _, value = line.strip().partition(": ")
@@ -396,7 +396,7 @@ def test_one_that_is_killed_or_hangs_takes_nothing_from_the_others(serve: Any) -
         """Whether a call is answered ``overload`` at once; ends it."""
         async with client.ws_connect(f"{url}&call=probe-{n}") as socket:
             await socket.send_str('{"event": "stop"}')
-            event = await socket.receive_json(timeout=5)
+            event = await socket.receive_json(timeout=30)
             return bool(event["reason"] == "overload")
 
     async def open_legs() -> dict[str, float]:
@@ -418,7 +418,7 @@ def test_one_that_is_killed_or_hangs_takes_nothing_from_the_others(serve: Any) -
             second.process.send_signal(signal.SIGSTOP)
             # What the system gives to the one that hangs waits. The other one answers without it.
             asked = [asyncio.create_task(get(f"{first.url}/v1/calls")) for _ in range(16)]
-            done, waiting = await asyncio.wait(asked, timeout=3)
+            done, waiting = await asyncio.wait(asked, timeout=10)
             assert done and all(each.result()[1]["unanswered"] == [1] for each in done)
             second.process.send_signal(signal.SIGCONT)
             assert not any("unanswered" in body for _, body in await asyncio.gather(*waiting))
