@@ -48,6 +48,9 @@ HearAgain = Callable[["Leg", VerdictKind, Callable[[Verdict], None]], Again]
 class Engine(Protocol):
     """The engine that runs waiting steps; see :class:`audio_model.gateway.engine.Engine`."""
 
+    rest: float
+    """Seconds for which a connection may rest between two reads."""
+
     def queue(self, leg: "Leg", /) -> None:
         """Hear a leg, which has steps waiting, within the next round."""
 
@@ -304,7 +307,8 @@ class Leg:
         assert stream.voice_at is not None and self._wait_until is not None
         now, wait_until, self._wait_until = monotonic(), self._wait_until, None
         # Audio is heard a moment after it came, and may come faster than it was spoken.
-        began = max(self.started, now - (stream.seconds_received - stream.voice_at))
+        since = self._engine.rest + stream.seconds_received - stream.voice_at
+        began = max(self.started, now - since)
         if self._engine.behind:
             # It came before that, and was not read. Gateways send silence as well, most of them.
             began = min(began, self.started + stream.voice_at)

@@ -27,6 +27,7 @@ from audio_model.gateway.calls import Call, Calls, Told
 from audio_model.gateway.events import CallInfo, Event
 from audio_model.gateway.legs import Leg
 from audio_model.gateway.pace import GIVE_UP_SECONDS, Pace, is_doubtful
+from audio_model.gateway.pacer import Paced
 from audio_model.gateway.tally import AUDIOSOCKETS
 
 logger = logging.getLogger(__name__)
@@ -63,6 +64,7 @@ class AudioSocketProtocol(asyncio.Protocol):
         self._loop = asyncio.get_running_loop()
         self.gone: asyncio.Future[None] = self._loop.create_future()
         self._transport: asyncio.Transport | None = None
+        self._paced: Paced | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._last_data = self._loop.time()
         self._header = b""
@@ -91,6 +93,7 @@ class AudioSocketProtocol(asyncio.Protocol):
             return
         self._server.connections.add(self)
         tally.add(AUDIOSOCKETS, 1)
+        self._paced = self._server.calls.pacer.pace(self._transport, self.data_received)
         self._after(self._server.first_frame_seconds, self._no_uuid)
 
     def data_received(self, data: bytes) -> None:
@@ -112,9 +115,9 @@ class AudioSocketProtocol(asyncio.Protocol):
                 self._length = self._missing = int.from_bytes(self._header[1:], "big")
                 self._header = self._control = b""
                 self._begin_frame()
-        assert self._transport is not None
-        over = self._call is not None and self._call.finished
-        self._server.calls.pacer.has_read(self._transport, over=over)
+        # What a call is shows in its first frames, which no rest may keep.
+        if self._leg is not None and self._paced is not None:
+            self._paced.has_read(over=self._leg.finished)
 
     def _hear_whole_frames(self, data: bytes) -> int:
         """Hear whole frames of the leg's audio and return how many bytes they take.

@@ -11,6 +11,7 @@ import struct
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from time import monotonic
+from typing import cast
 
 import aiohttp
 from aiohttp import WSCloseCode, WSMsgType, web
@@ -230,11 +231,9 @@ class WebSockets:
     async def _listen(
         self, response: web.WebSocketResponse, socket: Socket, speaker: Dialect
     ) -> None:
-        receive, has_read, transport = (
-            response.receive,
-            self._calls.pacer.has_read,
-            socket.transport,
-        )
+        receive = response.receive
+        protocol = cast(asyncio.Protocol, socket.transport.get_protocol())
+        has_read = self._calls.pacer.pace(socket.transport, protocol.data_received).has_read
         text: Callable[[str], None] = speaker.text
         binary: Callable[[bytes], None] = speaker.binary
         bad, over = 0, False
@@ -244,7 +243,9 @@ class WebSockets:
             socket.received += 1
             if socket.received % LOOK_MESSAGES == 0:
                 over = speaker.answered
-            has_read(transport, over=over)
+            # What a call is shows in its first messages, which no rest may keep.
+            if socket.received >= LOOK_MESSAGES:
+                has_read(over=over)
             if socket.received % FAIR_MESSAGES == 0:
                 # Messages that are there already are received without a pause: a quarter of a
                 # megabyte of tiny ones would hold all others up.

@@ -23,6 +23,7 @@ from audio_model.gateway.http.websockets import (
     WebSockets,
 )
 from audio_model.gateway.outlets.metrics import Metrics
+from audio_model.gateway.pacer import Pacer
 from tests.gateway.fakes import FakeCalls
 
 
@@ -77,11 +78,11 @@ class Obedient(Dialect):
         self.failures.append(detail)
 
 
-class Calls(FakeCalls):
-    """With what is asked for at each read, as by a machine that is not busy."""
+@dataclass
+class Resting:
+    """An engine, as far as the pacer asks it."""
 
-    class pacer:
-        has_read = staticmethod(lambda transport, over: None)
+    rest: float
 
 
 @dataclass
@@ -106,10 +107,11 @@ async def until(condition: Any, seconds: float = 30.0) -> None:
 
 
 @asynccontextmanager
-async def adapter(limits: Limits | None = None) -> AsyncIterator[Adapter]:
+async def adapter(limits: Limits | None = None, rest: float = 0.0) -> AsyncIterator[Adapter]:
     Obedient.made.clear()
-    metrics = Metrics()
-    sockets = WebSockets(cast(Any, Calls()), metrics, limits or Limits())
+    metrics, calls = Metrics(), cast(Any, FakeCalls())
+    calls.pacer = Pacer(cast(Any, Resting(rest)))
+    sockets = WebSockets(calls, metrics, limits or Limits())
 
     async def handle(request: web.Request) -> web.StreamResponse:
         try:
@@ -438,6 +440,27 @@ def test_a_peer_that_does_not_read_is_cut_off() -> None:
             await socket.send_str("flood")
             await until(lambda: dialect.losses)
             assert len(here.sockets) == 0
+
+    run(test())
+
+
+def test_connections_that_rest_hear_every_message_in_order_and_their_end() -> None:
+    async def test() -> None:
+        async with adapter(rest=0.05) as here:
+            sent = [bytes([n]) * (n * 997 % 3000) for n in range(200)]
+            async with here.connect() as socket:
+                dialect = await here.dialect()
+                for n, message in enumerate(sent):
+                    await socket.send_bytes(message)
+                    if n % 40 == 0:
+                        await asyncio.sleep(0.02)
+                await until(lambda: len(dialect.heard) == len(sent))
+                assert dialect.heard == sent
+                assert not cast(Any, dialect.connection).transport.is_reading()
+                # What the server says does not wait.
+                dialect.connection.send_text("hello")
+                assert (await socket.receive_str(timeout=20)) == "hello"
+            await until(lambda: dialect.losses == 1)
 
     run(test())
 
