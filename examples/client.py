@@ -13,7 +13,11 @@ import sys
 import time
 from pathlib import Path
 
-import aiohttp
+try:
+    import aiohttp
+except ModuleNotFoundError:
+    print(__doc__)
+    sys.exit("aiohttp is missing: pip install aiohttp, or run this with .venv-gateway/bin/python")
 
 URL = "ws://127.0.0.1:8080/v1/stream"
 ENCODINGS = {(1, 16): "s16le", (6, 8): "alaw", (7, 8): "mulaw"}

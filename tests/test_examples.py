@@ -76,7 +76,7 @@ def run_client(*arguments: str) -> subprocess.CompletedProcess[str]:
         [sys.executable, str(EXAMPLES / "client.py"), *arguments],
         capture_output=True,
         text=True,
-        timeout=10,
+        timeout=60,
     )
 
 
@@ -100,6 +100,19 @@ def test_the_client_says_what_it_cant_send(server: ServerProcess) -> None:
     done = run_client(str(SAMPLES / "recorded-prompt-it.wav"), f"{server.ws_url}/v1/stream")
     assert done.returncode == 1
     assert "neither 16-bit PCM nor G.711" in done.stderr
+
+
+def test_the_client_says_what_it_needs() -> None:
+    for flags in (["--help"], ["call.wav"]):
+        # Isolated and without site-packages: a Python that has no aiohttp.
+        ran = subprocess.run(
+            [sys.executable, "-I", "-S", EXAMPLES / "client.py", *flags],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert (ran.returncode, "Send a recording" in ran.stdout) == (1, True)
+        assert ran.stderr.startswith("aiohttp is missing: ") and ran.stderr.count("\n") == 1
 
 
 @pytest.mark.parametrize("flag", ["--help", "-h"])
@@ -221,10 +234,14 @@ def told(verdict: str, gateway: str = "twilio") -> dict[str, Any]:
 def test_a_recordings_call_is_ended_and_others_are_not(twilio: Any) -> None:
     receiver = load("twilio/receiver.py")
     receiver.TWILIO = twilio.url
-    for event in (told("live"), told("unknown"), told("recorded", "telnyx")):
+    others = [told("live"), told("unknown"), told("recorded", "telnyx")]
+    # Music on hold, in the middle of a call; a change of a number range; an alarm.
+    others += [told("recorded") | {"event": "revised"}]
+    others += [{"event": kind, "time": 1796004363.8} for kind in ("range", "campaign")]
+    for event in (*others, {"event": "batch", "keys": ["k"] * len(others), "events": others}):
         receiver.act(event)
     assert twilio.seen == []
-    receiver.act(told("recorded"))
+    receiver.act({"event": "batch", "keys": ["k"], "events": [told("recorded")]})
     assert twilio.seen == [("/AC1/Calls/CA1.json", "Basic QUMxOnRva2Vu", b"Status=completed")]
 
 

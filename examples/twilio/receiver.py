@@ -49,8 +49,18 @@ def act(event: Mapping[str, Any]) -> None:
 
     An event may come twice, so it must be safe to act twice.
     """
+    if event["event"] == "batch":
+        for each in event["events"]:
+            act(each)
+        return
+    if event["event"] not in ("verdict", "final", "revised"):
+        # Of number ranges and campaigns.
+        print("{event} {time}".format(**event), flush=True)
+        return
     print("{event} {gateway} {call}: {verdict} {score} {reason}".format(**event), flush=True)
-    if event["verdict"] == "recorded" and event["gateway"] == "twilio":
+    # A verdict that is revised in the middle of a call is no reason: music on hold is recorded.
+    begins = event["event"] != "revised"
+    if begins and event["verdict"] == "recorded" and event["gateway"] == "twilio":
         update_call(str(event["call"]))
 
 

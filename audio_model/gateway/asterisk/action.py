@@ -43,20 +43,23 @@ class Action(StrEnum):
 
 
 def asks_to_hang_up(action: Action, event: Event) -> bool:
-    """Return whether the call is to end now.
+    """Return whether the call is to end now."""
+    return action is Action.HANGUP and _is_recording(event)
+
+
+def asks_to_transfer(action: Action, event: Event) -> bool:
+    """Return whether the channel is to go to the extension for recordings now."""
+    return action is Action.TRANSFER and _is_recording(event)
+
+
+def _is_recording(event: Event) -> bool:
+    """Return whether an event says that a call begins with a recording.
 
     A verdict counts before it is final, as its rates do. A verdict that is revised later doesn't
     count: by then people may speak, and music on hold is recorded.
     """
     recorded = event.verdict.verdict is VerdictKind.RECORDED
-    counts = event.kind in (EventKind.VERDICT, EventKind.FINAL)
-    return action is Action.HANGUP and recorded and counts
-
-
-def asks_to_transfer(action: Action, event: Event) -> bool:
-    """Return whether the channel is to go to the extension for recordings now."""
-    recorded = event.verdict.verdict is VerdictKind.RECORDED
-    return action is Action.TRANSFER and recorded and event.kind is not EventKind.PROGRESS
+    return recorded and event.kind in (EventKind.VERDICT, EventKind.FINAL)
 
 
 def variables_to_set(action: Action, event: Event) -> dict[str, str]:

@@ -368,6 +368,12 @@ def test_a_recordings_channel_is_transferred_once_and_others_are_told_of() -> No
             assert where == {("recorded", "trunk", "1")}
             assert manager.variables()["AMDSTATUS"] == "MACHINE"
             manager.asked.clear()
+            # Music on hold, in a call in which people speak: it is told, and goes on.
+            held = CallInfo("1.4", "asterisk")
+            client.add(event(EventKind.REVISED, call=held))
+            await client.told(held.id)
+            assert {p["Action"] for p in manager.asked} == {"Setvar"}
+            manager.asked.clear()
             live = CallInfo("1.5", "asterisk")
             client.add(event(said=VerdictKind.LIVE, call=live))
             await client.told(live.id)

@@ -21,7 +21,7 @@ SCENARIOS = Path(__file__).parent / "sipp"
 EXAMPLE = ROOT / "examples" / "kamailio-rtpengine"
 LOCAL = "127.0.0.1"
 PACKET_BYTES = 160
-START_SECONDS = 10
+START_SECONDS = 60
 
 
 def missing(*programs: str) -> str:
@@ -193,7 +193,7 @@ def call(
     ]
     # fmt: on
     return subprocess.run(
-        command, capture_output=True, text=True, timeout=seconds + 20, check=False, cwd=folder
+        command, capture_output=True, text=True, timeout=seconds + 60, check=False, cwd=folder
     )
 
 
@@ -204,7 +204,7 @@ def callee(port: int, media_port: int, codec: Codec, folder: Path) -> Iterator[N
     with running(command, folder / "callee.log") as process:
         time.sleep(0.2)
         yield
-        assert process.wait(5) == 0, (folder / "callee.log").read_text()
+        assert process.wait(60) == 0, (folder / "callee.log").read_text()
 
 
 def _sipp(scenario: Path, port: int, codec: Codec, media_port: int) -> list[str]:
