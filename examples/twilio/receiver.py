@@ -55,7 +55,7 @@ def act(event: Mapping[str, Any]) -> None:
         return
     if event["event"] not in ("verdict", "final", "revised"):
         # Of number ranges and campaigns.
-        print("{event} {time}".format(**event), flush=True)
+        print(event["event"], flush=True)
         return
     print("{event} {gateway} {call}: {verdict} {score} {reason}".format(**event), flush=True)
     # A verdict that is revised in the middle of a call is no reason: music on hold is recorded.
