@@ -104,7 +104,8 @@ class PaceCheck:
     @property
     def over(self) -> bool:
         """Return whether the audio was watched for long enough."""
-        return len(self._looks) > CHECKS
+        own = (self._sample_rate,)
+        return len(self._looks) > CHECKS or self._told_by(1, own) is not None
 
     def look(self, now: float, seconds: float) -> int | None:
         """Return the rate in Hz that the pace tells, if it is another one.
@@ -115,22 +116,22 @@ class PaceCheck:
         """
         if seconds > 0 and (not self._looks or now > self._looks[-1][0]):
             self._looks.append((now, seconds))
-        higher = self._told_by(1)
+        higher = self._told_by(1, self._others)
         if higher is not None and higher > self._sample_rate:
             return higher
-        lower = self._told_by(2)
+        lower = self._told_by(2, self._others)
         return lower if lower is not None and lower < self._sample_rate else None
 
-    def _told_by(self, n_looks: int) -> int | None:
-        """Return the rate of the last so many looks and of as many before, if it is one."""
+    def _told_by(self, n_looks: int, rates: Sequence[int]) -> int | None:
+        """Return the rate that so many looks tell and as many before; None if they differ."""
         ends = self._looks[: -2 * n_looks - 2 : -n_looks]
         if len(ends) < 3:
             return None
-        rates = {
-            _nearest(self._sample_rate * (last[1] - first[1]) / (last[0] - first[0]), self._others)
+        told = {
+            _nearest(self._sample_rate * (last[1] - first[1]) / (last[0] - first[0]), rates)
             for last, first in pairwise(ends)
         }
-        return rates.pop() if len(rates) == 1 else None
+        return told.pop() if len(told) == 1 else None
 
 
 def _nearest(samples: float, rates: Sequence[int]) -> int | None:

@@ -56,8 +56,10 @@ class FreeSwitch(StreamDialect):
         self._settings |= {key: number_in(query, key) for key in ("caller", "called")}
         self._check()
         self._pace: Pace | None = None
-        self._details: dict[str, str] | None = None
-        """Details from metadata without a rate, where the query has none either."""
+        self._details: dict[str, str] | None = {} if "call" in query else None
+        """Details from metadata without a rate, or of a call that the query names. None while
+        nobody has spoken of a call."""
+        self._opened_at = monotonic()
         self._text_at: float | None = None
 
     def text(self, message: str) -> None:
@@ -75,7 +77,7 @@ class FreeSwitch(StreamDialect):
             self._check()
             if "rate" in self._settings:
                 self._begin(details)
-            elif self._details is None:
+            elif first:
                 self._details = details
                 self.look(monotonic())
         except ProtocolError as error:
@@ -100,7 +102,8 @@ class FreeSwitch(StreamDialect):
         if self.begun:
             return
         if self._pace is None:
-            if self._details is not None and now - (self._text_at or now) >= EARLY_SECONDS:
+            since = self._text_at or self._opened_at
+            if self._details is not None and now - since >= EARLY_SECONDS:
                 self._begin(self._details)
             return
         told = self._text_at is not None

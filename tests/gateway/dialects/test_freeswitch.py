@@ -232,5 +232,23 @@ def test_a_call_without_audio_is_begun_when_none_comes(clock: Clock) -> None:
         assert calls.opened[0].info.id == "6f2b"
 
 
+@pytest.mark.parametrize("query", [{"call": "6f2b"}, {"call": "6f2b", "rate": "16000"}])
+def test_a_call_that_the_url_names_is_answered_though_nothing_comes(
+    clock: Clock, query: dict[str, str]
+) -> None:
+    for end in (lambda d: d.look(clock.now + 3), lambda d: d.lost()):
+        dialect, calls, _ = connect(**query)
+        dialect.look(clock.now + 2)
+        assert not calls.opened
+        end(dialect)
+        (call,) = calls.opened
+        assert call.info.id == "6f2b" and not call.failures and not call.legs[0].payloads
+    # A connection that names none and says nothing is no call: somebody looks who listens.
+    dialect, calls, _ = connect(rate="8000")
+    dialect.look(clock.now + 100)
+    dialect.lost()
+    assert not calls.opened
+
+
 def test_hostile_input() -> None:
     survives(lambda: connect()[0], ["rate", "channels", "call", "caller", "called"], [METADATA])
