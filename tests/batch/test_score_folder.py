@@ -140,7 +140,7 @@ def test_workers_do_not_outlive_the_run(tmp_path: Path) -> None:
     orphans = runs.workers(process)
     process.kill()
     process.communicate()
-    _, alive = psutil.wait_procs(orphans, timeout=5)
+    _, alive = psutil.wait_procs(orphans, timeout=60)
     assert alive == []
 
 

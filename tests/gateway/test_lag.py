@@ -13,15 +13,13 @@ from audio_model.gateway.lag import LoopLag, waited_for_a_core
 def test_a_loop_that_is_held_up_is_late_and_catches_up() -> None:
     async def scene() -> None:
         measured = LoopLag()
-        await asyncio.sleep(0.25)
-        before = measured.seconds
         for _ in range(4):
             time.sleep(0.5)
             # What is late now counts before the timer has fired.
             assert measured.seconds >= 0.15
             await asyncio.sleep(0)
-        assert measured.seconds > before + 0.1
-        for _ in range(200):
+        assert measured.seconds > 0.2
+        for _ in range(3_000):
             await asyncio.sleep(0.02)
             if measured.seconds < 0.1:
                 return

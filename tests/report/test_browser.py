@@ -204,7 +204,7 @@ def render_parts(parts: list[Child]) -> str:
 
 def wait_until(page: Page, expression: str) -> None:
     # Playwright's own way evaluates a string in the page, which the page does not allow.
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while not page.evaluate(expression):
         assert time.monotonic() < deadline, expression
         page.wait_for_timeout(20)

@@ -33,6 +33,7 @@ from audio_model.scoring import ScoreOptions, score_entry
 from audio_model.tables.rows import Columns, Entry, evidence_values
 from tests.gateway.fakes import verdict
 from tests.gateway.serving import Running, serving
+from tests.gateway.waiting import until
 
 SAMPLES = Path(__file__).parents[3] / "samples"
 PROMPT = SAMPLES / "recorded-prompt-en.wav"
@@ -230,10 +231,13 @@ def test_slow_uploads_block_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
             slow = [await asyncio.open_connection("127.0.0.1", here.port) for _ in range(9)]
             for _, writer in slow[:8]:
                 writer.write(head)
+            receiving = here.server._scoring._receiving
+            await until(lambda: [each.n_bytes for each in receiving] == [2] * 8)
             await asyncio.sleep(0.1)
             # Eight of them leave room, and of more than there is room for the slowest goes.
             assert (await score(here, body, "audio/wav"))[0] == 200
             slow[8][1].write(head + b"F" * 100)
+            await until(lambda: {each.n_bytes for each in receiving} == {2, 102})
             await asyncio.sleep(0.1)
             assert (await score(here, body, "audio/wav"))[0] == 200
             answers = [asyncio.create_task(reader.readline()) for reader, _ in slow]

@@ -104,7 +104,7 @@ def test_a_slow_disk_drops_audio_and_delays_nobody(
     monkeypatch.setattr(keep, "MAX_WAITING", 3)
     metrics, go_on = Metrics(), ThreadEvent()
     keeping = AudioKeeper(tmp_path, 1_000_000, metrics, NumberHasher())
-    monkeypatch.setattr(keep, "_wav", lambda *_: b"x" if go_on.wait(5) else b"")
+    monkeypatch.setattr(keep, "_wav", lambda *_: b"x" if go_on.wait(60) else b"")
     for n in range(10):
         keeping(event(str(n)), MULAW, b"")
     go_on.set()
