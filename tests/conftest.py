@@ -8,8 +8,13 @@ from audio_model.model import Model
 from tests import fixture
 
 # How long an example takes says more of the machine than of the code.
-settings.register_profile("tests", deadline=None)
-settings.load_profile("tests")
+settings.register_profile("all", deadline=None)
+settings.register_profile("quick", settings.get_profile("all"), max_examples=25)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Draw a quarter of the examples for the quick tests, and all of them for all tests."""
+    settings.load_profile("quick" if "not slow" in config.option.markexpr else "all")
 
 
 @pytest.fixture(scope="session")

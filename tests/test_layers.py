@@ -6,6 +6,7 @@ needs another's types knows it.
 
 import ast
 from collections.abc import Iterator
+from functools import cache
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -54,8 +55,13 @@ def modules() -> dict[str, Path]:
 MODULES = modules()
 
 
-def imported(path: Path) -> Iterator[str]:
+@cache
+def imports(module: str) -> frozenset[str]:
     """The names of the modules that a module imports, anywhere in it."""
+    return frozenset(_imported(MODULES[module]))
+
+
+def _imported(path: Path) -> Iterator[str]:
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
@@ -64,9 +70,6 @@ def imported(path: Path) -> Iterator[str]:
             for alias in node.names:
                 name = f"{node.module}.{alias.name}"
                 yield name if name in MODULES else node.module
-
-
-IMPORTS = {name: set(imported(path)) for name, path in MODULES.items()}
 
 
 def room_of(module: str) -> str:
@@ -84,7 +87,7 @@ def test_imports_point_down(module: str) -> None:
     own = room_of(module)
     up = {
         name
-        for name in IMPORTS[module] & MODULES.keys()
+        for name in imports(module) & MODULES.keys()
         if room_of(name) != own and height[room_of(name)] >= height[own]
     }
     assert not up, f"{module} imports what is above or beside it"
@@ -92,7 +95,7 @@ def test_imports_point_down(module: str) -> None:
 
 def test_no_modules_import_each_other_in_a_circle() -> None:
     # Raises CycleError, which names the circle.
-    TopologicalSorter({name: IMPORTS[name] & MODULES.keys() - {name} for name in MODULES}).prepare()
+    TopologicalSorter({name: imports(name) & MODULES.keys() - {name} for name in MODULES}).prepare()
 
 
 def test_only_its_own_room_imports_what_an_extra_brings() -> None:
@@ -101,9 +104,9 @@ def test_only_its_own_room_imports_what_an_extra_brings() -> None:
         inside = tuple(f"{each}." for each in allowed)
         elsewhere = {
             name
-            for name, found in IMPORTS.items()
+            for name in MODULES
             if name not in allowed
             and not name.startswith(inside)
-            and brought & {each.partition(".")[0] for each in found}
+            and brought & {each.partition(".")[0] for each in imports(name)}
         }
         assert not elsewhere, f"{brought} are imported"

@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 import time
+from importlib.util import find_spec
 from pathlib import Path
 
 import psutil
@@ -13,8 +14,11 @@ import pytest
 
 from tests.batch import runs
 
-pytest.importorskip("ray", reason="--engine ray is NOT TESTED: Ray is missing")
-pytestmark = [pytest.mark.slow, pytest.mark.peer]
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.peer,
+    pytest.mark.skipif(not find_spec("ray"), reason="--engine ray is NOT TESTED: Ray is missing"),
+]
 
 OPTIONS = ("--engine", "ray", "--workers", "3", "--shard-size", "10")
 

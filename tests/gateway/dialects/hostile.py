@@ -71,12 +71,7 @@ def survives(
     )
     messages = st.lists(texts | mutated | st.binary(max_size=700), max_size=8)
 
-    @settings(
-        max_examples=100,
-        deadline=None,
-        database=None,
-        suppress_health_check=list(HealthCheck),
-    )
+    @settings(database=None, suppress_health_check=list(HealthCheck))
     @given(messages)
     def send(sequence: list[str | bytes]) -> None:
         dialect = make()
