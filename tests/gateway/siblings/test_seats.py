@@ -5,7 +5,9 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -131,22 +133,29 @@ def test_a_folder_without_room_is_refused_at_the_start(
         Seats(tmp_path)
 
 
+@pytest.fixture
+def short_path() -> Iterator[Path]:
+    """A folder with a path as short as a socket's must be, which pytest's own are not."""
+    with tempfile.TemporaryDirectory(prefix="seats-") as made:
+        yield Path(made)
+
+
 def test_the_folder_is_of_the_address_and_of_nobody_else(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    short_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("RUNTIME_DIRECTORY", raising=False)
-    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(short_path))
     folder = folder_of("::1", 8080)
-    assert folder == tmp_path / "audio-model" / "::1-8080"
+    assert folder == short_path / "audio-model" / "::1-8080"
     assert folder.stat().st_mode & 0o777 == 0o700
     assert folder_of("127.0.0.1", 8080) != folder
-    monkeypatch.setenv("RUNTIME_DIRECTORY", f"{tmp_path}/service:{tmp_path}/other")
-    assert folder_of("::1", 8080) == tmp_path / "service" / "audio-model" / "::1-8080"
+    monkeypatch.setenv("RUNTIME_DIRECTORY", f"{short_path}/service:{short_path}/other")
+    assert folder_of("::1", 8080) == short_path / "service" / "audio-model" / "::1-8080"
     monkeypatch.delenv("RUNTIME_DIRECTORY")
-    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path / ("x" * 90)))
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(short_path / ("x" * 90)))
     with pytest.raises(UsageError, match="too long"):
         folder_of("::1", 8080)
-    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(short_path))
     monkeypatch.setattr(os, "geteuid", lambda: 12345)
     with pytest.raises(UsageError, match="another user's"):
         folder_of("::1", 8080)
