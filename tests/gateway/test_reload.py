@@ -6,10 +6,8 @@ import signal
 import socket
 import ssl
 import subprocess
-import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -23,15 +21,9 @@ from audio_model.gateway.reload import merged
 from tests import sounds
 from tests.gateway.process import ServerProcess
 from tests.gateway.serving import listening, settings_of
+from tests.gateway.waiting import hold_until, until
 
 SPEECH = mulaw_encode((sounds.voice(1, 2) * 32767).astype("int16")).tobytes()
-
-
-def until(condition: Callable[[], bool], within: float = 30) -> None:
-    end = time.monotonic() + within
-    while not condition():
-        assert time.monotonic() < end, "it did not come true in time"
-        time.sleep(0.02)
 
 
 def status(server: ServerProcess, token: str, context: ssl.SSLContext | None = None) -> int:
@@ -65,7 +57,7 @@ def test_hangup_reads_tokens_limits_and_stores_again(serve: Any, tmp_path: Path)
     def hang_up(says: str) -> None:
         n = server.log.count(says)
         server.process.send_signal(signal.SIGHUP)
-        until(lambda: server.log.count(says) > n)
+        hold_until(lambda: server.log.count(says) > n)
 
     token.write_text("second")
     config.write_text(config.read_text() + "deadline_seconds = 3\n")
@@ -80,7 +72,7 @@ def test_hangup_reads_tokens_limits_and_stores_again(serve: Any, tmp_path: Path)
     # A store that was deleted begins anew when somebody says so.
     config.write_text(f'token_file = "{token}"\nranges = "{store}"\n')
     store.unlink()
-    until(lambda: _ready(server)["parts"] == {"ranges": "down"})
+    hold_until(lambda: _ready(server)["parts"] == {"ranges": "down"})
     assert not store.exists()
     hang_up("settings were read again")
     assert _ready(server) == {"status": "ready", "parts": {"ranges": "up"}}
@@ -127,11 +119,11 @@ def test_hangup_shows_a_new_certificate_and_open_calls_go_on(serve: Any, tmp_pat
         ):
             await asyncio.to_thread(make, "after")
             server.process.send_signal(signal.SIGHUP)
-            await asyncio.to_thread(until, lambda: "were read again" in server.log)
+            await until(lambda: "were read again" in server.log)
             assert b"after" in await asyncio.to_thread(shown)
             certificate.write_text("no certificate")
             server.process.send_signal(signal.SIGHUP)
-            await asyncio.to_thread(until, lambda: "before holds" in server.log)
+            await until(lambda: "before holds" in server.log)
             assert b"after" in await asyncio.to_thread(shown)
             await call.send_bytes(SPEECH)
             await call.send_str('{"event": "stop"}')

@@ -1,15 +1,20 @@
-"""Tests that wait in the event loop, and not for ever."""
+"""Tests that wait for what they await, on a machine however busy, and not for ever."""
 
 import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any
 
 
-async def until(condition: Callable[[], bool]) -> None:
+async def until(condition: Callable[..., object]) -> None:
     """Wait until a condition holds; TimeoutError after half a minute."""
     async with asyncio.timeout(30):
         while not condition():
             await asyncio.sleep(0.005)
+
+
+def hold_until(condition: Callable[..., object]) -> None:
+    """Wait where no event loop runs, as :func:`until` does."""
+    asyncio.run(until(condition))
 
 
 def run(test: Coroutine[Any, Any, None]) -> None:

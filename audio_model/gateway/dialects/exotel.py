@@ -15,14 +15,7 @@ from typing import Any
 import msgspec
 
 from audio_model.formats import Encoding
-from audio_model.gateway.dialects.media import (
-    Count,
-    MediaDialect,
-    Message,
-    Stream,
-    call_info,
-    stream_in,
-)
+from audio_model.gateway.dialects.media import Count, MediaDialect, Message, Stream, call_info
 from audio_model.gateway.events import CallInfo
 
 _ENCODINGS = {
@@ -50,11 +43,10 @@ class _Start(msgspec.Struct):
     media_format: _Format = msgspec.field(default_factory=_Format)
 
 
-class Exotel(MediaDialect[_Start]):
-    """One stream a connection; the inbound track is heard, and nothing is sent."""
+class Exotel(MediaDialect[_Start], start=_Start):
+    """The messages of Exotel."""
 
     name = "exotel"
-    decoder = msgspec.json.Decoder(Message[_Start], strict=False)
 
     def info_of(self, start: _Start, message: Message[_Start]) -> CallInfo:
         """Return the facts about the call in ``start``."""
@@ -64,4 +56,4 @@ class Exotel(MediaDialect[_Start]):
 
     def stream_of(self, start: _Start) -> Stream:
         """Return the format of the packets in ``start``."""
-        return stream_in(_ENCODINGS, start.media_format.encoding, start.media_format.sample_rate)
+        return Stream.of(_ENCODINGS, start.media_format.encoding, start.media_format.sample_rate)

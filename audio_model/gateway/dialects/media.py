@@ -16,7 +16,7 @@ gateway's own ids to find the call by.
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar, Generic, TypeVar
+from typing import Annotated, Any, ClassVar, Generic, Self, TypeVar
 
 import msgspec
 
@@ -79,12 +79,49 @@ class Stream:
     codec: str = ""
     """That of the payload, if it is another one than ``raw_format``'s."""
 
+    @classmethod
+    def of(
+        cls,
+        encodings: Mapping[str, Encoding],
+        encoding: str,
+        sample_rate: int | None,
+        channels: int | None = None,
+    ) -> Self:
+        """Return the stream of a vendor whose packets are samples as they stand.
+
+        Args:
+            encodings: the vendor's names in lower case, beside those of :data:`G711`.
+            encoding: what the vendor says, perhaps a media type with its parameters:
+                ``audio/x-mulaw;rate=8000``.
+            sample_rate: Hz; None where the vendor says none. Then the media type's ``rate`` holds,
+                or 8000.
+            channels: the same, with the media type's ``channels``, or 1.
+
+        Raises ProtocolError for another name, an impossible rate, a rate that contradicts the media
+        type's, and several channels.
+        """
+        name, *parameters = (part.strip().lower() for part in encoding.split(";"))
+        said = dict(parameter.partition("=")[::2] for parameter in parameters)
+        check_mono(_agreed("channels", said, channels, 1))
+        known = encodings.get(name) or G711.get(name)
+        if known is None:
+            names = " or ".join([*encodings, "G.711"])
+            raise ProtocolError(f"encoding is {shown(encoding)}, not {names}")
+        return cls(pcm(_agreed("rate", said, sample_rate, SAMPLE_RATE), known))
+
 
 class MediaDialect(Dialect, Generic[S]):
-    """A dialect of this family. A vendor's own knows how it spells ``start``."""
+    """A dialect of this family. Each vendor has its own, which knows how it spells ``start``.
 
-    decoder: ClassVar[msgspec.json.Decoder[Any]]
-    """Decodes ``Message[S]``, with ``strict=False`` so that strings pass for numbers."""
+    A connection carries one stream. The inbound track is heard, and nothing is sent.
+    """
+
+    _decoder: ClassVar[msgspec.json.Decoder[Any]]
+
+    def __init_subclass__(cls, *, start: type[S]) -> None:
+        """Read messages whose ``start`` is of this type."""
+        # Not strict, so that strings pass for numbers.
+        cls._decoder = msgspec.json.Decoder(Message[start], strict=False)  # type: ignore[valid-type]
 
     def __init__(self, connection: Connection, calls: Calls) -> None:
         super().__init__(connection, calls)
@@ -104,7 +141,7 @@ class MediaDialect(Dialect, Generic[S]):
     def text(self, message: str) -> None:
         """Read a message: the start, a packet, or the stop."""
         try:
-            decoded: Message[S] = self.decoder.decode(message)
+            decoded: Message[S] = self._decoder.decode(message)
         except (ValueError, RecursionError) as error:
             raise ProtocolError(f"{self.name}: {error}: {shown(message)}") from error
         match decoded.event:
@@ -175,35 +212,6 @@ class MediaDialect(Dialect, Generic[S]):
         packet_ms = n_bytes * self._byte_ms
         number = self._numbers.number(media.chunk, media.timestamp, packet_ms)
         leg.feed_numbered(number, packet)
-
-
-def stream_in(
-    encodings: Mapping[str, Encoding],
-    encoding: str,
-    sample_rate: int | None,
-    channels: int | None = None,
-) -> Stream:
-    """Return the stream of a vendor whose packets are samples as they stand.
-
-    Args:
-        encodings: the vendor's names in lower case, beside those of :data:`G711`.
-        encoding: what the vendor says, perhaps a media type with its parameters:
-            ``audio/x-mulaw;rate=8000``.
-        sample_rate: Hz; None where the vendor says none. Then the media type's ``rate`` holds, or
-            8000.
-        channels: the same, with the media type's ``channels``, or 1.
-
-    Raises ProtocolError for another name, an impossible rate, a rate that contradicts the media
-    type's, and several channels.
-    """
-    name, *parameters = (part.strip().lower() for part in encoding.split(";"))
-    said = dict(parameter.partition("=")[::2] for parameter in parameters)
-    check_mono(_agreed("channels", said, channels, 1))
-    known = encodings.get(name) or G711.get(name)
-    if known is None:
-        names = " or ".join([*encodings, "G.711"])
-        raise ProtocolError(f"encoding is {shown(encoding)}, not {names}")
-    return Stream(pcm(_agreed("rate", said, sample_rate, SAMPLE_RATE), known))
 
 
 def _agreed(name: str, said: Mapping[str, str], number: int | None, default: int) -> int:

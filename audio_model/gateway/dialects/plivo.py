@@ -18,14 +18,7 @@ from typing import Any
 import msgspec
 
 from audio_model.formats import Encoding
-from audio_model.gateway.dialects.media import (
-    Count,
-    MediaDialect,
-    Message,
-    Stream,
-    call_info,
-    stream_in,
-)
+from audio_model.gateway.dialects.media import Count, MediaDialect, Message, Stream, call_info
 from audio_model.gateway.dialects.streams import scalars
 from audio_model.gateway.events import CallInfo
 
@@ -51,11 +44,10 @@ class _Start(msgspec.Struct, rename="camel"):
     account_id: Any = None
 
 
-class Plivo(MediaDialect[_Start]):
-    """One stream a connection; the inbound track is heard, and nothing is sent."""
+class Plivo(MediaDialect[_Start], start=_Start):
+    """The messages of Plivo."""
 
     name = "plivo"
-    decoder = msgspec.json.Decoder(Message[_Start], strict=False)
 
     def info_of(self, start: _Start, message: Message[_Start]) -> CallInfo:
         """Return the facts about the call in ``start``."""
@@ -64,7 +56,7 @@ class Plivo(MediaDialect[_Start]):
 
     def stream_of(self, start: _Start) -> Stream:
         """Return the format of the packets in ``start``."""
-        return stream_in(_ENCODINGS, start.media_format.encoding, start.media_format.sample_rate)
+        return Stream.of(_ENCODINGS, start.media_format.encoding, start.media_format.sample_rate)
 
 
 def _parameters(extra_headers: Any) -> dict[str, str]:

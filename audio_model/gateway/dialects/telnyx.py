@@ -51,11 +51,10 @@ class _Start(msgspec.Struct):
     media_format: _Format = msgspec.field(default_factory=_Format)
 
 
-class Telnyx(MediaDialect[_Start]):
-    """One stream a connection; the inbound track is heard, and nothing is sent."""
+class Telnyx(MediaDialect[_Start], start=_Start):
+    """The messages of Telnyx."""
 
     name = "telnyx"
-    decoder = msgspec.json.Decoder(Message[_Start], strict=False)
 
     def info_of(self, start: _Start, message: Message[_Start]) -> CallInfo:
         """Return the facts about the call in ``start``."""

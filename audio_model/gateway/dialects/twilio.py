@@ -14,14 +14,7 @@ from typing import Any
 
 import msgspec
 
-from audio_model.gateway.dialects.media import (
-    Count,
-    MediaDialect,
-    Message,
-    Stream,
-    call_info,
-    stream_in,
-)
+from audio_model.gateway.dialects.media import Count, MediaDialect, Message, Stream, call_info
 from audio_model.gateway.events import CallInfo
 
 
@@ -39,11 +32,10 @@ class _Start(msgspec.Struct, rename="camel"):
     media_format: _Format = msgspec.field(default_factory=_Format)
 
 
-class Twilio(MediaDialect[_Start]):
-    """One stream a connection; the inbound track is heard, and nothing is sent."""
+class Twilio(MediaDialect[_Start], start=_Start):
+    """The messages of Twilio."""
 
     name = "twilio"
-    decoder = msgspec.json.Decoder(Message[_Start], strict=False)
 
     def info_of(self, start: _Start, message: Message[_Start]) -> CallInfo:
         """Return the facts about the call in ``start``."""
@@ -53,4 +45,4 @@ class Twilio(MediaDialect[_Start]):
     def stream_of(self, start: _Start) -> Stream:
         """Return the format of the packets in ``start``."""
         said = start.media_format
-        return stream_in({}, said.encoding, said.sample_rate, said.channels)
+        return Stream.of({}, said.encoding, said.sample_rate, said.channels)

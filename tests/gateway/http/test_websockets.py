@@ -25,6 +25,7 @@ from audio_model.gateway.http.websockets import (
 from audio_model.gateway.outlets.metrics import Metrics
 from audio_model.gateway.pacer import Pacer
 from tests.gateway.fakes import FakeCalls
+from tests.gateway.waiting import until
 
 
 class Obedient(Dialect):
@@ -98,12 +99,6 @@ class Adapter:
     async def dialect(self) -> Obedient:
         await until(lambda: Obedient.made)
         return Obedient.made[-1]
-
-
-async def until(condition: Any, seconds: float = 30.0) -> None:
-    async with asyncio.timeout(seconds):
-        while not condition():
-            await asyncio.sleep(0.005)
 
 
 @asynccontextmanager
@@ -381,7 +376,7 @@ def test_a_half_open_connection_goes_after_the_idle_time(monkeypatch: pytest.Mon
         async with adapter(Limits(idle_seconds=0.2)) as here:
             _, writer = await raw(here)
             dialect = await here.dialect()
-            await until(lambda: dialect.losses, 5)
+            await until(lambda: dialect.losses)
             assert len(here.sockets) == 0
             writer.close()
             await asyncio.gather(writer.wait_closed(), return_exceptions=True)
@@ -403,7 +398,7 @@ def test_a_peer_that_can_not_be_told_to_go_is_cut_off(monkeypatch: pytest.Monkey
             for _ in range(2000):
                 if transport.get_write_buffer_size() < MAX_UNSENT_BYTES / 2:
                     dialect.connection.send_text("x" * 10_000)
-            await until(lambda: dialect.losses, 5)
+            await until(lambda: dialect.losses)
             writer.transport.abort()
             await asyncio.gather(writer.wait_closed(), return_exceptions=True)
 

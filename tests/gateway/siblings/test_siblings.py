@@ -5,7 +5,7 @@ import json
 import shutil
 import signal
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -29,6 +29,7 @@ from tests import sounds
 from tests.gateway.fakes import verdict
 from tests.gateway.process import ServerProcess
 from tests.gateway.serving import Running, serving
+from tests.gateway.waiting import until
 
 SPEECH = mulaw_encode((sounds.voice(1, 2) * 32767).astype("int16")).tobytes()
 MULAW = RawFormat(Encoding.MULAW)
@@ -57,12 +58,6 @@ async def two(*flags: str) -> AsyncIterator[tuple[Running, Running]]:
 
 def sees(here: Running) -> bool:
     return here.server.api.siblings is not None and bool(here.server.api.siblings.others)
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(30):
-        while not condition():
-            await asyncio.sleep(0.01)
 
 
 def call(here: Running, name: str, tenant: str = "", said: VerdictKind | None = None) -> Call:
