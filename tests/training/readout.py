@@ -7,6 +7,9 @@ and voices apart and its verdicts differ from call to call, with neither data no
 ``python -m tests.training.readout`` writes the model file that tests of the runtime read anew.
 """
 
+from copy import deepcopy
+from functools import cache
+
 import numpy as np
 import torch
 from torch import Tensor, nn
@@ -21,6 +24,11 @@ from training.network import CausalConv, Network, NetworkConfig
 
 def network(seed: int = 0) -> Network:
     """Random features whose readouts tell ``Heard`` and played from live voices."""
+    return deepcopy(_fitted(seed))
+
+
+@cache
+def _fitted(seed: int) -> Network:
     torch.manual_seed(seed)
     fitted = Network(NetworkConfig())
     calls = {

@@ -5,11 +5,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
 from tests import clips, sounds
 from tests.training import readout
 from training import config, evaluate
 from training.checkpoint import CHECKPOINT
 from training.data.corpus import Corpus
+from training.evaluation import report
 
 CONFIG = """
 [data]
@@ -38,7 +41,10 @@ workers = 1
 def write(folder: Path, *, voices: int = 5, seconds: float = 3.2) -> tuple[Path, Path]:
     """Write a run as :func:`unevaluated` does, and evaluate it. Returns the run and its config."""
     run, file_of_config = unevaluated(folder, voices=voices, seconds=seconds)
-    evaluate.evaluate_run(config.load(file_of_config), run, draws=10)
+    with pytest.MonkeyPatch.context() as patch:
+        # Plots take half of the time and have tests of their own.
+        patch.setattr(report, "draw", lambda *_: None)
+        evaluate.evaluate_run(config.load(file_of_config), run, draws=10)
     return run, file_of_config
 
 
