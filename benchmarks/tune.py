@@ -29,7 +29,15 @@ from audio_model.fitting.own import beliefs, group_weights, tune_rule
 from audio_model.fitting.rule import fit_rule
 from audio_model.fitting.student import rate_interval
 from audio_model.line.guard import conditions, without_contradicted
-from audio_model.line.judge import Judged, cross_judge, figures_of, judge, least_ece, log_loss
+from audio_model.line.judge import (
+    Judged,
+    balanced,
+    cross_judge,
+    ece_by_chance,
+    figures_of,
+    judge,
+    log_loss,
+)
 from audio_model.line.marks import MIN_GROUPS
 from audio_model.rule import DecisionRule, OperatingPoint
 from training import checkpoint, config
@@ -71,7 +79,8 @@ GUARDED = 5
 """Draws in which the guard is asked: it judges each tenth by the other nine."""
 MOST_DRAWN = 2 / 3
 """Share of a class's groups that may be marked, so that some are left to judge."""
-HIGHER_IS_WORSE = {"log_loss": True, "ece": True, "flagged": True, "caught": False}
+SQUARED = "squared_calibration_error"
+FIGURES = ("log_loss", "ece", SQUARED, "flagged", "caught")
 
 
 @dataclass(frozen=True)
@@ -80,8 +89,8 @@ class Draw:
 
     before: dict[str, float]
     after: dict[str, float]
-    least_ece: float
-    """Calibration error that a perfect score of the calls left over shows by chance."""
+    by_chance: float
+    """Calibration error that a perfect score of the calls left over shows."""
     fitted_ece: float
     """Calibration error of scores whose calibration was fitted to the very calls left over."""
     guard: bool | None
@@ -144,20 +153,18 @@ def weighted(takes: Sequence[HeardTake]) -> list[HeardTake]:
     return [replace(take, weight=weight) for take, weight in zip(takes, weights, strict=True)]
 
 
-def measured(takes: Sequence[HeardTake], judged: Judged) -> tuple[dict[str, float], float]:
-    """Return figures of held-out calls, and the calibration error of a perfect score of them."""
-    label = np.array([take.label for take in takes])
-    weight = np.array([take.weight for take in takes])
-    for each in (0, 1):
-        weight[label == each] /= weight[label == each].sum()
+def measured(takes: Sequence[HeardTake], judged: Judged) -> dict[str, float]:
+    """Return figures of held-out calls."""
+    label, weight = np.array([take.label for take in takes]), balanced(takes)
+    group = [take.group for take in takes]
     probability = 1 / (1 + np.exp(-judged.log_odds))
-    figures = {
+    return {
         "log_loss": log_loss(judged.log_odds, label, weight),
         "ece": metrics.ece(probability, label, weight),
+        SQUARED: metrics.squared_calibration_error(probability, label, group, weight),
         "flagged": float(np.average(judged.recorded[label == 0], weights=weight[label == 0])),
         "caught": float(np.average(judged.recorded[label == 1], weights=weight[label == 1])),
     }
-    return figures, least_ece(judged.log_odds, weight, draws=20)
 
 
 def tried(
@@ -175,13 +182,14 @@ def tried(
     marks = weighted(with_wrong(marks, wrong, rng) if wrong else marks)
     rest = weighted(rest)
     rule = tune_rule(marks, before)
-    old, _ = measured(rest, judge(rest, before, BUDGET))
-    new, least = measured(rest, judge(rest, rule, BUDGET))
+    after = judge(rest, rule, BUDGET)
+    old, new = measured(rest, judge(rest, before, BUDGET)), measured(rest, after)
+    by_chance = ece_by_chance(rest, after, draws=20).mean
     of_rest = replace(rule, calibration=fit_calibration(rest, before.calibration))
-    fitted, _ = measured(rest, judge(rest, of_rest, BUDGET))
+    fitted = measured(rest, judge(rest, of_rest, BUDGET))
     guard = guarded(marks, before) if seed < GUARDED else None
     callers = len({take.group for take in rest if take.label == 0})
-    return Draw(old, new, least, fitted["ece"], guard, len(marks), callers)
+    return Draw(old, new, by_chance, fitted["ece"], guard, len(marks), callers)
 
 
 def guarded(marks: Sequence[HeardTake], before: DecisionRule) -> bool:
@@ -203,7 +211,7 @@ def table(results: dict[str, list[Draw]]) -> str:
     """Return the means over draws as a table in Markdown."""
     head = [
         "line, marks", "log loss", "ECE", "a perfect score's",
-        "fitted to the judges", "live flagged (95 % of one draw)",
+        "fitted to the judges", "without chance (RMS)", "live flagged (95 % of one draw)",
         "recordings caught", "draws with a worse log loss", "guard lets through",
     ]  # fmt: skip
     rows = [head, ["---"] * len(head)]
@@ -213,7 +221,7 @@ def table(results: dict[str, list[Draw]]) -> str:
             continue
         mean = {
             key: [float(np.mean([getattr(d, side)[key] for d in draws])) for side in SIDES]
-            for key in HIGHER_IS_WORSE
+            for key in FIGURES
         }
         callers = round(float(np.mean([d.callers for d in draws])))
         low, high = rate_interval(mean["flagged"][1] * callers, callers)
@@ -224,8 +232,9 @@ def table(results: dict[str, list[Draw]]) -> str:
             name,
             f"{mean['log_loss'][0]:.3f} → {mean['log_loss'][1]:.3f} "
             f"({change.mean():+.3f} ± {1.96 * change.std(ddof=1) / len(draws) ** 0.5:.3f})",
-            _arrow(mean["ece"]), f"{100 * np.mean([d.least_ece for d in draws]):.1f} %",
+            _arrow(mean["ece"]), f"{100 * np.mean([d.by_chance for d in draws]):.1f} %",
             f"{100 * np.mean([d.fitted_ece for d in draws]):.1f} %",
+            _arrow([max(0.0, of) ** 0.5 for of in mean[SQUARED]]),
             f"{_arrow(mean['flagged'])} ({100 * low:.1f} to {100 * high:.1f} %)",
             _arrow(mean["caught"]), f"{worse} of {len(draws)}",
             f"{sum(asked)} of {len(asked)}",

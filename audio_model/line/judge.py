@@ -11,7 +11,7 @@ from hashlib import blake2b
 from typing import Self
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from audio_model.errors import UsageError
 from audio_model.fitting import metrics
@@ -105,9 +105,7 @@ def figures_of(
     Intervals are by bootstrap over groups; those of rates are exact for so many groups.
     """
     label = np.array([a.label for a in answers])
-    weight = np.array([a.weight for a in answers])
-    for each in (0, 1):
-        weight[label == each] /= weight[label == each].sum()
+    weight = balanced(answers)
     group = [a.group for a in answers]
     groups_of = [len({a.group for a in answers if a.label == each}) for each in (0, 1)]
 
@@ -139,6 +137,15 @@ def figures_of(
                 low, high = interval(more)
                 told[name][CHANGE] = {"value": more(weight), "low": low, "high": high}
     return told
+
+
+def balanced(answers: Sequence[Answer]) -> Array:
+    """Return the weights of calls, those of each class summing to 1. [shape=(n_calls,)]"""
+    label = np.array([each.label for each in answers])
+    weight = np.array([each.weight for each in answers])
+    for each in (0, 1):
+        weight[label == each] /= weight[label == each].sum()
+    return weight
 
 
 def _difference(measure: Measure, other: Measure) -> Measure:
@@ -173,17 +180,55 @@ def log_loss(log_odds: Array, label: NDArray[np.int_], weight: Array) -> float:
     return float(np.average(np.logaddexp(0, np.where(label, -log_odds, log_odds)), weights=weight))
 
 
-def least_ece(log_odds: Array, weight: Array, draws: int = 100, seed: int = 0) -> float:
-    """Return the calibration error that so few calls show of a perfectly calibrated score.
+@dataclass(frozen=True)
+class ByChance:
+    """The calibration error that so few calls show of a perfectly calibrated score."""
 
-    Labels are drawn from the scores themselves, so that all of the error is chance.
+    mean: float
+    high: float
+    """In 95 draws of a hundred the error is below this."""
+
+
+def ece_by_chance(
+    answers: Sequence[Answer], judged: Judged, draws: int = 100, seed: int = 0
+) -> ByChance:
+    """Return the calibration error that these calls would show if their scores were perfect.
+
+    Labels are drawn from the scores themselves, so that all of the error is chance. Calls of a
+    group share their chance, as they share their label.
     """
     rng = np.random.default_rng(seed)
-    probability = _probability(log_odds)
-    labels = rng.random((draws, len(probability))) < probability
+    names, group = np.unique(
+        [f"{each.label} {each.group}" for each in answers], return_inverse=True
+    )
+    probability = _probability(judged.log_odds)
     # Classes are weighed to count alike, which holds for drawn labels only as far as it can.
-    errors = [metrics.ece(probability, each.astype(int), weight) for each in labels]
-    return float(np.mean(errors))
+    weight = balanced(answers)
+    errors = [
+        metrics.ece(probability, (chance[group] < probability).astype(int), weight)
+        for chance in rng.random((draws, len(names)))
+    ]
+    return ByChance(float(np.mean(errors)), float(np.quantile(errors, 0.95)))
+
+
+def error_without_chance(answers: Sequence[Answer], judged: Judged, draws: int = DRAWS) -> Figure:
+    """Return the root of :func:`metrics.squared_calibration_error`, with its 95 % interval.
+
+    The root of what is below 0 is 0. A bootstrap adds chance once more, so only its deviation
+    counts, and the interval lies around the estimate itself.
+    """
+    group = [f"{each.label} {each.group}" for each in answers]
+    label = np.array([each.label for each in answers])
+    probability, weight = _probability(judged.log_odds), balanced(answers)
+
+    def squared(_: object, __: object, drawn: ArrayLike | None) -> float:
+        return metrics.squared_calibration_error(probability, label, group, drawn)
+
+    value = squared(None, None, weight)
+    low, high = metrics.bootstrap(squared, probability, label, group, weight, n=draws)
+    half = (high - low) / 2
+    told = {"value": value, "low": value - half, "high": value + half}
+    return {name: math.sqrt(max(0.0, of)) for name, of in told.items()}
 
 
 def _probability(log_odds: Array) -> Array:

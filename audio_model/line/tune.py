@@ -19,12 +19,15 @@ from audio_model.line.guard import (
 from audio_model.line.hear import HeardMarks
 from audio_model.line.judge import (
     CHANGE,
+    ByChance,
+    Figure,
     Judged,
     against_marks,
     cross_judge,
+    ece_by_chance,
+    error_without_chance,
     figures_of,
     judge,
-    least_ece,
     most_contradicted,
 )
 from audio_model.line.marks import CLASSES
@@ -54,8 +57,10 @@ class Tuning:
     """Groups of live calls, and of recordings."""
     figures: Figures
     """Before, after and their difference, on calls that were held out."""
-    least_ece: float
+    ece_by_chance: ByChance
     """The calibration error that so few calls show of a perfect score."""
+    error_without_chance: Mapping[str, Figure]
+    """The calibration error before and after, as a root mean square without what chance adds."""
     guard: Sequence[Condition]
     limits: Sequence[str]
     """The limits of what the marks show."""
@@ -111,7 +116,6 @@ def tune(
         "after": cross_judge(answers, before, budget),
     }
     figures = figures_of(answers, sides)
-    weight = np.array([each.weight for each in answers])
     rule = tune_rule(answers, before)
     wanted = model.rule.prevalence if prevalence is None else prevalence
     live, recorded = ({a.group for a in answers if a.label == label} for label in (0, 1))
@@ -124,7 +128,11 @@ def tune(
         budget,
         groups,
         figures,
-        least_ece(sides["after"].log_odds, weight),
+        ece_by_chance(answers, sides["after"]),
+        {
+            "before": error_without_chance(in_use.answers, sides["before"]),
+            "after": error_without_chance(answers, sides["after"]),
+        },
         conditions(figures, uncontradicted, budget, groups),
         limits(answers, budget),
         suspicious(answers, sides, every_contradicted=doubtful),

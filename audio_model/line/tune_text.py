@@ -27,9 +27,9 @@ def as_text(tuning: Tuning, marks: Marks, heard: HeardMarks, unlabelled: Prevale
     parts = [_counts(tuning, marks, heard), figures_text(tuning)]
     parts.append(
         "Before is the rule that was there; after is judged on calls that were held out, group by "
-        f"group.\nOf a perfect score, calls as few as these show a calibration error of "
-        f"{tuning.least_ece:.1%}."
+        "group."
     )
+    parts.append(calibration_text(tuning))
     parts.append(score_text(tuning, unlabelled))
     parts.append("\n".join(["What these marks can't tell:", *_listed(tuning.limits)]))
     if tuning.suspicious:
@@ -61,6 +61,18 @@ def figures_text(tuning: Tuning) -> str:
     return aligned([head, *rows])
 
 
+def calibration_text(tuning: Tuning) -> str:
+    """Return how much of the calibration error is chance."""
+    chance, real = tuning.ece_by_chance, tuning.error_without_chance
+    before, after = (_interval(real[side], _percent) for side in ("before", "after"))
+    return (
+        "The calibration error is mostly chance where calls are few. Of a perfect score calls as "
+        f"few as these\nshow {_percent(chance.mean, '')}, and up to {_percent(chance.high, '')} in "
+        "95 of 100 cases. Without chance, as a root mean square, the error is\n"
+        f"{before} before and {after} after."
+    )
+
+
 def score_text(tuning: Tuning, unlabelled: Prevalence | None) -> str:
     """Return what a score means, and where the share of recordings comes from."""
     text = (
@@ -83,7 +95,8 @@ def as_values(
         "marks": mark_values(tuning, marks, heard),
         "budget": tuning.budget,
         "figures": tuning.figures,
-        "least_ece": tuning.least_ece,
+        "ece_by_chance": {"mean": tuning.ece_by_chance.mean, "high": tuning.ece_by_chance.high},
+        "calibration_error_without_chance": tuning.error_without_chance,
         "prevalence": tuning.rule.prevalence,
         "unlabelled": unlabelled and {
             "share": unlabelled.share, "low": unlabelled.low, "high": unlabelled.high,

@@ -176,6 +176,49 @@ def test_ties_share_a_bin() -> None:
     assert bins.ece == pytest.approx(8 / 30 - 0.25)
 
 
+def test_the_squared_error_without_chance_is_that_of_theory_however_few_calls_there_are() -> None:
+    rng = np.random.default_rng(3)
+    for slope in (1.0, 2.0):
+        found, plain, truth = [], [], []
+        for _ in range(300):
+            log_odds = rng.normal(0, 2, 100)
+            said, true = 1 / (1 + np.exp(-log_odds)), 1 / (1 + np.exp(-log_odds / slope))
+            labels = (rng.random(100) < true).astype(int)
+            names = [str(n) for n in range(100)]
+            found.append(metrics.squared_calibration_error(said, labels, names))
+            plain.append(metrics.ece(said, labels))
+            truth.append(np.mean((said - true) ** 2))
+        assert np.mean(found) == pytest.approx(np.mean(truth), abs=0.0025)
+        # The plain error is far above it: of a perfect score it is a tenth.
+        assert np.mean(plain) > np.sqrt(np.mean(truth)) + 0.04
+
+
+def test_calls_of_one_group_are_one_draw_of_chance() -> None:
+    # A perfect score, each call five times: as clips they seem to prove an error.
+    rng = np.random.default_rng(4)
+    as_groups, as_clips = [], []
+    for _ in range(300):
+        said = np.repeat(rng.random(60), 5)
+        labels = np.repeat(rng.random(60) < said[::5], 5).astype(int)
+        names = [str(n // 5) for n in range(300)]
+        as_groups.append(metrics.squared_calibration_error(said, labels, names))
+        as_clips.append(
+            metrics.squared_calibration_error(said, labels, [str(n) for n in range(300)])
+        )
+    assert np.mean(as_groups) == pytest.approx(0, abs=0.004)
+    assert np.mean(as_clips) > 0.02
+
+
+def test_the_squared_error_of_bins_by_hand_and_by_weight() -> None:
+    said, labels = [0.5] * 4, [1, 1, 1, 0]
+    # The gap is 1/4; its variance that of a mean of four, (3 * 1/16 + 9/16) / 3 / 4.
+    assert metrics.squared_calibration_error(said, labels, list("abcd")) == pytest.approx(0)
+    assert metrics.squared_calibration_error([*said, 0.1], [*labels, 1], list("abcde"),
+        [2.0] * 4 + [0.0]) == pytest.approx(0)  # fmt: skip
+    # One group shows nothing of its variance.
+    assert metrics.squared_calibration_error(said, labels, ["a"] * 4) == 0
+
+
 def test_calibration_of_one_class_can_be_measured() -> None:
     assert metrics.brier([0.0, 0.5], [0, 0]) == pytest.approx(0.125)
     assert metrics.ece([0.25, 0.25], [0, 0]) == pytest.approx(0.25)

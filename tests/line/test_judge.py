@@ -16,9 +16,10 @@ from audio_model.line.judge import (
     Judged,
     cross_judge,
     deal,
+    ece_by_chance,
+    error_without_chance,
     figures_of,
     judge,
-    least_ece,
     log_loss,
     most_contradicted,
 )
@@ -77,10 +78,37 @@ def test_log_loss_is_of_the_right_side() -> None:
     assert log_loss(np.array([0.0, 0.0]), label, weight) == pytest.approx(np.log(2))
 
 
+def perfect(groups: int, calls: int) -> tuple[list[Answer], Judged]:
+    """Return calls of groups whose labels are drawn from their very scores."""
+    rng = np.random.default_rng(groups)
+    log_odds = rng.normal(0, 2, groups)
+    label = (rng.random(groups) < 1 / (1 + np.exp(-log_odds))).astype(int)
+    answers = [
+        answer([0.0], int(label[n]), str(n), weight=1 / calls)
+        for n in range(groups)
+        for _ in range(calls)
+    ]
+    said = np.repeat(log_odds, calls)
+    return answers, Judged(said, said > 0, said < 0)
+
+
 def test_few_calls_show_an_error_even_of_a_perfect_score() -> None:
-    rng = np.random.default_rng(0)
-    few, many = (least_ece(rng.normal(0, 2, n), np.ones(n)) for n in (60, 6000))
-    assert many < 0.02 < few
+    few, many = ece_by_chance(*perfect(60, 1)), ece_by_chance(*perfect(6000, 1), draws=20)
+    assert many.mean < 0.02 < few.mean < few.high
+    # Calls of the same callers add nothing to what is known.
+    again = ece_by_chance(*perfect(60, 20))
+    assert again.mean == pytest.approx(few.mean, abs=0.02)
+
+
+def test_the_error_without_chance_of_a_perfect_score_holds_0_and_that_of_a_false_one_does_not() -> (
+    None
+):
+    answers, judged = perfect(400, 1)
+    real = error_without_chance(answers, judged, 100)
+    assert real["low"] == 0 <= real["value"] < 0.06 < ece_by_chance(answers, judged).high
+    surer = replace(judged, log_odds=3 * judged.log_odds)
+    false = error_without_chance(answers, surer, 100)
+    assert 0.05 < false["low"] < false["value"] < false["high"]
 
 
 def test_the_guard_lets_a_line_of_its_own_through_and_nothing_else() -> None:
