@@ -102,6 +102,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _fail(error, EXIT_NO_OUTPUT)
     except AudioModelError as error:
         return _fail(error, EXIT_USAGE)
+    except KeyboardInterrupt:
+        # Commands that have something to keep catch it themselves.
+        print("audio-model: interrupted", file=sys.stderr)
+        return EXIT_INTERRUPTED
     except BrokenPipeError:
         # Python flushes standard output once more on its way out.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

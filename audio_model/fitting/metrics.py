@@ -22,6 +22,8 @@ Metric = Callable[[ArrayLike, ArrayLike, ArrayLike | None], float]
 """``metric(scores, labels, weights)``."""
 
 ECE_BINS = 15
+GROUPS_OF_A_BIN = 4
+"""Groups of a bin, on average, from which on they tell a variance."""
 CONFIDENCE = 0.95
 
 
@@ -201,8 +203,8 @@ def squared_calibration_error(
     The expectation of a squared gap is the square of the true gap, plus the variance of the gap.
     The variance is estimated from the groups in the bin and subtracted, so a perfect score has 0
     on average, and less than 0 half of the time. The root of the result is no smaller than the
-    expected calibration error without chance (Jensen). A bin with a single group shows no variance
-    and counts as 0.
+    expected calibration error without chance (Jensen). Bins are fewer where groups are few, for a
+    variance takes several groups. A bin with a single group counts as 0.
 
     Source: Kumar, Liang and Ma, "Verified uncertainty calibration", 2019, with the variance over
     groups in place of clips.
@@ -211,7 +213,9 @@ def squared_calibration_error(
     given = np.ones(group.size) if weights is None else np.asarray(weights, dtype=np.float64)
     probabilities, labels, weights = _checked_probabilities(probabilities, labels, weights)
     group = group[given > 0]
-    bins = _bins(probabilities, weights, ECE_BINS)
+    share = np.bincount(group, weights) / weights.sum()
+    effective = 1 / np.sum(share**2)
+    bins = _bins(probabilities, weights, max(1, min(ECE_BINS, int(effective / GROUPS_OF_A_BIN))))
     gap = labels - probabilities
     squared = 0.0
     for number in np.unique(bins):

@@ -18,7 +18,9 @@ from dataclasses import dataclass, field
 
 from audio_model.audio import Channel
 from audio_model.errors import UsageError, printable
+from audio_model.formats import suffix_of
 from audio_model.sources.manifests import is_manifest, read_manifest
+from audio_model.tables.readers import TABLE_SUFFIXES
 from audio_model.tables.rows import Entry
 
 LABELS = {"1": 1, "recorded": 1, "0": 0, "live": 0}
@@ -67,6 +69,8 @@ def read_marks(paths: Iterable[str]) -> Marks:
     found = Marks()
     seen: set[Mark] = set()
     for path in paths:
+        if suffix_of(path) in TABLE_SUFFIXES and not is_manifest(path):
+            raise UsageError(f"{printable(path)}: no such file")
         if not is_manifest(path):
             raise UsageError(
                 f"{printable(path)}: marks are a manifest (.csv, .jsonl or .parquet) with the "

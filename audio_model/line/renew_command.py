@@ -61,7 +61,8 @@ def run(args: argparse.Namespace) -> int:
 
 def _renew(args: argparse.Namespace, folder: LineFolder) -> int:
     base = DEFAULT_PATH if args.model is None else Path(args.model)
-    folder.begin(base)
+    # Another network has to prove itself like any other candidate.
+    folder.begin(DEFAULT_PATH)
     marks, said = list(args.marks), []
     if args.label:
         certain = str(folder.path / "certain.csv")

@@ -58,6 +58,11 @@ def test_a_recording_is_no_manifest(tmp_path: Path) -> None:
         read_marks([str(tmp_path / "call.wav")])
 
 
+def test_a_manifest_that_is_not_there_is_said_to_be_missing(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"marks\.csv: no such file"):
+        read_marks([str(tmp_path / "marks.csv")])
+
+
 def marks(live: int, recorded: int) -> list[Mark]:
     return [Mark(f"l{n}.wav", 0, f"l{n}", f"l{n}") for n in range(live)] + [
         Mark(f"r{n}.wav", 1, f"r{n}", f"r{n}") for n in range(recorded)

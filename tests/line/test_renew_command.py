@@ -8,7 +8,7 @@ import pytest
 from audio_model import cli
 from audio_model.line import renew_command
 from audio_model.line.guard import Condition
-from audio_model.model import Model
+from audio_model.model import DEFAULT_PATH, Model
 from tests.line.lines import write_calls, write_table
 
 
@@ -18,6 +18,10 @@ def rows(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, str]]:
 
 
 def renew(folder: Path, model: Path, *more: str) -> int:
+    """Renew a line that begins with a model in use."""
+    if not (folder / "model.onnx").exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "model.onnx").write_bytes(model.read_bytes())
     base = ["--model", str(model), "--max-false-alarm", "0.1"]
     return cli.main(["renew", str(folder), *base, *more])
 
@@ -64,6 +68,16 @@ def test_a_guard_that_does_not_hold_leaves_the_model(
     assert json.loads((folder / "log.jsonl").read_text())["failed"] == ["told"]
 
 
+def test_another_network_is_not_in_use_before_the_guard_lets_it_through(
+    rows: list[dict[str, str]], model_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, marks = tmp_path / "line", write_table(tmp_path / "m.csv", rows)
+    held(monkeypatch, False)
+    more = ["--marks", marks, "--model", str(model_path), "--max-false-alarm", "0.1"]
+    assert cli.main(["renew", str(folder), *more]) == renew_command.EXIT_KEPT
+    assert (folder / "model.onnx").read_bytes() == DEFAULT_PATH.read_bytes()
+
+
 def test_ten_marks_replace_nothing(
     rows: list[dict[str, str]], model_path: Path, tmp_path: Path
 ) -> None:
@@ -77,6 +91,24 @@ def test_marks_that_are_refused_leave_the_model(
     marks = write_table(tmp_path / "m.csv", [r for r in rows if r["label"] == "live"])
     assert renew(tmp_path / "line", model_path, "--marks", marks) == 2
     assert (tmp_path / "line" / "model.onnx").read_bytes() == model_path.read_bytes()
+
+
+def test_an_interrupt_leaves_the_model_and_says_so_without_a_traceback(
+    rows: list[dict[str, str]],
+    model_path: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("audio_model.line.tune_command.tune", interrupted)
+    folder, marks = tmp_path / "line", write_table(tmp_path / "m.csv", rows)
+    assert renew(folder, model_path, "--marks", marks) == 130
+    assert capsys.readouterr().err == "audio-model: interrupted\n"
+    assert (folder / "model.onnx").read_bytes() == model_path.read_bytes()
+    assert not (folder / "candidate.onnx").exists()
 
 
 def test_labels_join_the_marks_and_the_shadow_is_heard(

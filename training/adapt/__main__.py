@@ -5,7 +5,7 @@ has not learnt from better, with confidence, and forgets little, it also writes
 ``checkpoint.safetensors`` and ``model.onnx``, with a rule tuned on those calls. Otherwise the old
 network stays.
 
-Exit status: 0 a new model is written, 1 the old one stays, 2 an error.
+Exit status: 0 a new model is written, 1 the old one stays, 2 an error, 130 interrupted.
 """
 
 import argparse
@@ -17,7 +17,7 @@ from typing import Any
 
 import torch
 
-from audio_model.errors import AudioModelError, ModelError
+from audio_model.errors import AudioModelError, ModelError, OutputError
 from audio_model.fitting.own import tune_rule
 from audio_model.rule import DecisionRule
 from training import checkpoint
@@ -53,19 +53,23 @@ def adapt_run(given: Settings, run: Path) -> Adapted:
     check_enough(clips)
     network, seconds = base.build(), given.data.max_seconds
     calls = with_voice(Calls(network, raw([load_sound(clip, seconds) for clip in clips])), marks)
-    run.mkdir(parents=True, exist_ok=True)
-    for name in (CHECKPOINT, MODEL):
-        # What an earlier adaptation left here would pass for the outcome of this one.
-        (run / name).unlink(missing_ok=True)
+    try:
+        run.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"cannot make {run}: {error.strerror}") from error
     general = hear_unmet(network, unmet, seconds) if unmet else []
     came = adapt(calls, general, base.decision.calibration, how)
     measured = report.figures(came, calls, marks)
-    write_atomically(run / "adapt.json", (json.dumps(measured, indent=1) + "\n").encode())
-    write_atomically(run / "adapt.md", report.as_markdown(measured).encode())
     if came.is_new:
         new = checkpoint_of(came, base, given, marks.manifest, measured)
         new.save(run / CHECKPOINT)
         export_model(new, run / MODEL)
+    else:
+        # What an earlier adaptation left here would pass for the outcome of this one.
+        for name in (CHECKPOINT, MODEL):
+            (run / name).unlink(missing_ok=True)
+    write_atomically(run / "adapt.json", (json.dumps(measured, indent=1) + "\n").encode())
+    write_atomically(run / "adapt.md", report.as_markdown(measured).encode())
     return came
 
 
@@ -134,6 +138,9 @@ def main(arguments: list[str] | None = None) -> int:
     except AudioModelError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        print(f"interrupted: {run} is as it was", file=sys.stderr)
+        return 130
     print((run / "adapt.md").read_text(encoding="utf-8"))
     return 0 if came.is_new else STAYS
 

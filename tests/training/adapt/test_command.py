@@ -78,6 +78,30 @@ def test_where_the_old_model_stays_no_model_is_left(
     assert measured["calls"]["live"] == {"calls": 5, "groups": 5} and measured["objections"]
 
 
+def test_an_interrupt_leaves_the_model_of_an_earlier_run(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("training.adapt.__main__.adapt", interrupted)
+    arguments = line(tmp_path, live=3, recorded=3)
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run/model.onnx").write_bytes(b"of an earlier run")
+    assert main(list(arguments)) == 130
+    assert "interrupted" in capsys.readouterr().err
+    assert (tmp_path / "run/model.onnx").read_bytes() == b"of an earlier run"
+
+
+def test_a_run_folder_that_cannot_be_written_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = line(tmp_path, live=3, recorded=3)
+    (tmp_path / "run").write_text("a file where the folder should be")
+    assert main(list(arguments)) == 2
+    assert str(tmp_path / "run") in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("live", "recorded", "named"),
     [(6, 0, "recorded: no call"), (1, 6, "live: 1 group among"), (6, 2, "recorded: 2 groups")],
