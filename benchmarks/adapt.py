@@ -26,8 +26,9 @@ from audio_model.errors import AudioModelError, UsageError
 from training import checkpoint, config
 from training.adapt.calls import MIN_GROUPS, Calls
 from training.adapt.guard import error_rate
+from training.adapt.rehearsal import chosen_evenly
 from training.adapt.run import adapt
-from training.adapt.settings import AdaptConfig
+from training.adapt.settings import AdaptConfig, RehearsalConfig
 from training.augment import MatchedChannel
 from training.checkpoint import CHECKPOINT, Checkpoint
 from training.data import manifest as manifests
@@ -139,12 +140,17 @@ def marks_of(line: Line, case: str, draw: int) -> Calls:
 
 
 def measure(
-    line: Line, marks: Calls, unmet: Calls, trained: Checkpoint, settings: AdaptConfig
+    line: Line,
+    marks: Calls,
+    unmet: Calls,
+    trained: Checkpoint,
+    settings: AdaptConfig,
+    rehearsal: Calls | None = None,
 ) -> Any:
     """Adapt once, and measure on the groups that were kept."""
     assert trained.decision is not None
     cpu, wall = time.process_time(), time.perf_counter()
-    came = adapt(marks, [unmet], trained.decision.calibration, settings)
+    came = adapt(marks, [unmet], trained.decision.calibration, settings, rehearsal)
     before = error_rate(line.kept.old)
     after = error_rate(line.kept.heard_by(came.network, came.chosen.depth))
     general = came.general if came.is_new and came.general else None
@@ -211,6 +217,13 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--case", nargs="+", help="only cases whose names begin so")
     parser.add_argument("--depth", nargs="+", default=list(AdaptConfig().depths))
     parser.add_argument(
+        "--rehearse",
+        type=int,
+        default=RehearsalConfig().clips,
+        metavar="N",
+        help="rehearse N clips that RUN has learnt from; 0 for none",
+    )
+    parser.add_argument(
         "--output", type=Path, help="JSON lines; results that the file has are not made again"
     )
     options = parser.parse_args(arguments)
@@ -229,6 +242,10 @@ def main(arguments: list[str] | None = None) -> int:
     seconds = settings.data.max_seconds
     unmet = listen(trained, [clip for clip in unmet_clips if clip.label is not None], seconds)
     lines = {name: line_of(name, trained, clips, seconds) for name in options.line}
+    # What RUN has learnt from: its config leaves the lines out.
+    known = [clip for clip in clips if clip.corpus not in settings.data.leave_out]
+    rehearsed = chosen_evenly(known, options.rehearse)
+    rehearsal = listen(trained, rehearsed, seconds) if rehearsed else None
     results = read_results(options.output)
     done = {(of["line"], of["case"], of["draw"]) for of in results}
     for case, draw in cases(options.draws):
@@ -238,7 +255,7 @@ def main(arguments: list[str] | None = None) -> int:
             if (name, case, draw) in done:
                 continue
             result = {"line": name, "case": case, "draw": draw}
-            result |= measure(line, marks_of(line, case, draw), unmet, trained, how)
+            result |= measure(line, marks_of(line, case, draw), unmet, trained, how, rehearsal)
             results.append(result)
             print(json.dumps(result), file=sys.stderr, flush=True)
             if options.output:

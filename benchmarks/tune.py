@@ -91,8 +91,8 @@ class Draw:
     after: dict[str, float]
     by_chance: float
     """Calibration error that a perfect score of the calls left over shows."""
-    fitted_ece: float
-    """Calibration error of scores whose calibration was fitted to the very calls left over."""
+    fitted: dict[str, float]
+    """Figures of scores whose calibration was fitted to the very calls left over."""
     guard: bool | None
     """None where it was not asked."""
     marks: int
@@ -189,7 +189,7 @@ def tried(
     fitted = measured(rest, judge(rest, of_rest, BUDGET))
     guard = guarded(marks, before) if seed < GUARDED else None
     callers = len({take.group for take in rest if take.label == 0})
-    return Draw(old, new, by_chance, fitted["ece"], guard, len(marks), callers)
+    return Draw(old, new, by_chance, fitted, guard, len(marks), callers)
 
 
 def guarded(marks: Sequence[HeardTake], before: DecisionRule) -> bool:
@@ -211,7 +211,7 @@ def table(results: dict[str, list[Draw]]) -> str:
     """Return the means over draws as a table in Markdown."""
     head = [
         "line, marks", "log loss", "ECE", "a perfect score's",
-        "fitted to the judges", "without chance (RMS)", "live flagged (95 % of one draw)",
+        "fitted to the judges, ECE / RMS", "RMS without chance", "live flagged (95 % of one draw)",
         "recordings caught", "draws with a worse log loss", "guard lets through",
     ]  # fmt: skip
     rows = [head, ["---"] * len(head)]
@@ -233,7 +233,10 @@ def table(results: dict[str, list[Draw]]) -> str:
             f"{mean['log_loss'][0]:.3f} → {mean['log_loss'][1]:.3f} "
             f"({change.mean():+.3f} ± {1.96 * change.std(ddof=1) / len(draws) ** 0.5:.3f})",
             _arrow(mean["ece"]), f"{100 * np.mean([d.by_chance for d in draws]):.1f} %",
-            f"{100 * np.mean([d.fitted_ece for d in draws]):.1f} %",
+            " / ".join([
+                f"{100 * np.mean([d.fitted['ece'] for d in draws]):.1f}",
+                f"{100 * max(0.0, np.mean([d.fitted[SQUARED] for d in draws])) ** 0.5:.1f} %",
+            ]),
             _arrow([max(0.0, of) ** 0.5 for of in mean[SQUARED]]),
             f"{_arrow(mean['flagged'])} ({100 * low:.1f} to {100 * high:.1f} %)",
             _arrow(mean["caught"]), f"{worse} of {len(draws)}",

@@ -24,6 +24,7 @@ from training import checkpoint
 from training.adapt import report, settings
 from training.adapt.calls import Calls, Marks, check_enough
 from training.adapt.choose import weigh
+from training.adapt.rehearsal import rehearsal_of
 from training.adapt.run import Adapted, adapt
 from training.adapt.settings import Settings
 from training.augment import MatchedChannel
@@ -58,8 +59,10 @@ def adapt_run(given: Settings, run: Path) -> Adapted:
     except OSError as error:
         raise OutputError(f"cannot make {run}: {error.strerror}") from error
     general = hear_unmet(network, unmet, seconds) if unmet else []
-    came = adapt(calls, general, base.decision.calibration, how)
-    measured = report.figures(came, calls, marks)
+    apart = [marks.manifest, *([unmet] if unmet else [])]
+    rehearsal = rehearsal_of(network, given.rehearsal, apart, seconds)
+    came = adapt(calls, general, base.decision.calibration, how, rehearsal)
+    measured = report.figures(came, calls, marks, rehearsal)
     if came.is_new:
         new = checkpoint_of(came, base, given, marks.manifest, measured)
         new.save(run / CHECKPOINT)

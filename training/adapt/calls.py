@@ -95,6 +95,10 @@ class Calls:
             features = log_mel(take.samples[: n * STEP_SAMPLES])
             self.log_mel[number, :, : features.shape[1]] = torch.from_numpy(features)
             self.held[number, :n] = torch.from_numpy(heard.steps.heard.argmax(axis=1))
+        self.logit = torch.zeros(len(takes), size)
+        """The old network's logits. [shape=(n_calls, n_steps)]"""
+        for number, heard in enumerate(self.old):
+            self.logit[number, : len(heard.steps)] = torch.from_numpy(heard.steps.logit)
         self._features: dict[Depth, Tensor] = {}
         self._name()
 
@@ -110,6 +114,7 @@ class Calls:
         few = copy.copy(self)
         few.old = [self.old[number] for number in chosen]
         few.log_mel, few.held = self.log_mel[chosen], self.held[chosen]
+        few.logit = self.logit[chosen]
         few._features = {depth: of[chosen] for depth, of in self._features.items()}
         few._name()
         return few

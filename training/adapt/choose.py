@@ -64,7 +64,7 @@ def n_folds(calls: Calls, settings: AdaptConfig) -> int:
 
 
 def cross_validate(
-    calls: Calls, calibration: Calibration, settings: AdaptConfig
+    calls: Calls, calibration: Calibration, settings: AdaptConfig, rehearsal: Calls | None = None
 ) -> tuple[dict[Candidate, Trial], NDArray[np.int64]]:
     """Try every depth and share on every fold. Returns the trials, and the fold of each call.
 
@@ -78,7 +78,7 @@ def cross_validate(
             for number in range(fold.max() + 1):
                 others = np.flatnonzero(fold != number).tolist()
                 mine = np.flatnonzero(fold == number).tolist()
-                new = fine_tune(calls, depth, others, settings)
+                new = fine_tune(calls, depth, others, settings, rehearsal)
                 for share in settings.shares:
                     network = part_of_the_way(calls.network, new, share)
                     heard = calls.heard_by(network, depth, mine)

@@ -18,7 +18,7 @@ MEASURED = {name: EVERY_METRIC[name] for name in ("eer", "miss_at_1", "miss_at_5
 DRAWS = 200
 
 
-def figures(came: Adapted, calls: Calls, marks: Marks) -> Figures:
+def figures(came: Adapted, calls: Calls, marks: Marks, rehearsal: Calls | None = None) -> Figures:
     """Return all figures of the report, as plain data."""
     of_chosen = came.trials[came.chosen]
     return {
@@ -32,6 +32,7 @@ def figures(came: Adapted, calls: Calls, marks: Marks) -> Figures:
             for label, name in enumerate(NAMES)
         },
         "left_out": marks.left_out,
+        "rehearsed": 0 if rehearsal is None else len(rehearsal),
         "chosen": {"depth": came.chosen.depth.value, "share": came.chosen.share},
         "gain": {"mean": came.gain.mean, "low": came.gain.low},
         "held_out": {
@@ -84,6 +85,7 @@ def as_markdown(measured: Mapping[str, Any]) -> str:
         f"- The log loss of calls not learnt from changes by {-gain['mean']:+.3f} "
         f"(by {-gain['low']:+.3f} or less with 97.5 % confidence).",
         f"- {of_unmet(measured['unmet'])}",
+        f"- {of_rehearsal(measured['rehearsed'])}",
         "",
         "## Your calls, each heard by a network that has not learnt from its group",
         "",
@@ -121,6 +123,13 @@ def rows_of(held_out: Mapping[str, Any]) -> list[Sequence[str]]:
         )
         for old, new in pairs
     ]
+
+
+def of_rehearsal(n: int) -> str:
+    """Return a sentence on what was rehearsed."""
+    if n:
+        return f"Rehearsed: the old answers to {n:,} other clips."
+    return "Nothing was rehearsed: with `[rehearsal]` less of the general skill is lost."
 
 
 def of_unmet(rates: Mapping[str, float] | None) -> str:

@@ -44,7 +44,11 @@ class Adapted:
 
 
 def adapt(
-    calls: Calls, general: Sequence[Calls], calibration: Calibration, settings: AdaptConfig
+    calls: Calls,
+    general: Sequence[Calls],
+    calibration: Calibration,
+    settings: AdaptConfig,
+    rehearsal: Calls | None = None,
 ) -> Adapted:
     """Adapt the network that heard the calls, unless it serves as well as it is.
 
@@ -54,15 +58,17 @@ def adapt(
         calls: marked, of at least three groups a class.
         general: the unmet clips, in each condition in which they are heard.
         calibration: the old network's.
+        settings: how to adapt.
+        rehearsal: other clips, on which the answers are to stay as they are.
     """
-    trials, fold = cross_validate(calls, calibration, settings)
+    trials, fold = cross_validate(calls, calibration, settings, rehearsal)
     before = trials[OLD].loss
     gain = gain_of(before, chosen_by_others(trials, fold, calls), calls)
     chosen = best(trials, calls)
     against = [NOTHING_BETTER] if chosen == OLD else objections(gain, None, settings.max_lost)
     if against:
         return Adapted(calls.network, chosen, trials, gain, None, against)
-    learnt = fine_tune(calls, chosen.depth, range(len(calls)), settings)
+    learnt = fine_tune(calls, chosen.depth, range(len(calls)), settings, rehearsal)
     rate_before = _mean_error([of.old for of in general])
     for share in sorted((s for s in settings.shares if s <= chosen.share), reverse=True):
         tried = Candidate(chosen.depth, share)

@@ -20,6 +20,16 @@ class MarkedConfig:
 
 
 @dataclass(frozen=True)
+class RehearsalConfig:
+    """Speech that the network knows, so that it goes on answering there as it did."""
+
+    manifests: tuple[Path, ...] = ()
+    """Paths relative to the config file. Without them more of the general skill is lost."""
+    clips: int = 1400
+    """Most clips that are heard, half of each class."""
+
+
+@dataclass(frozen=True)
 class AdaptConfig:
     """How the network is adapted, and when the new one replaces the old one."""
 
@@ -61,6 +71,7 @@ class Settings:
     data: MarkedConfig
     unmet: UnmetConfig = field(default_factory=UnmetConfig)
     """Clips that no network learns from: they tell what is lost. Without them nobody knows."""
+    rehearsal: RehearsalConfig = field(default_factory=RehearsalConfig)
     adapt: AdaptConfig = field(default_factory=AdaptConfig)
 
 
@@ -68,9 +79,10 @@ def load(path: Path) -> Settings:
     """Read a config. Raises UsageError that names the file and the setting."""
     settings = read(Settings, path)
     data, unmet, adapt = settings.data, settings.unmet, settings.adapt
-    folder = path.parent
+    rehearsal, folder = settings.rehearsal, path.parent
     return Settings(
         replace(data, manifests=tuple((folder / of).resolve() for of in data.manifests)),
         replace(unmet, manifest=unmet.manifest and (folder / unmet.manifest).resolve()),
+        replace(rehearsal, manifests=tuple((folder / of).resolve() for of in rehearsal.manifests)),
         replace(adapt, base=(folder / adapt.base).resolve()),
     )

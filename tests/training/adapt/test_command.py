@@ -55,8 +55,19 @@ def test_a_new_model_scores_and_says_what_it_was_made_from(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     arguments = line(tmp_path, live=12, recorded=12)
+    known = tmp_path / "known"
+    known.mkdir()
+    rows = []
+    for number in range(6):
+        clips.write(known / f"{number}.wav", call(800 + number, bool(number % 2), False))
+        label = ("live", "recorded")[number % 2]
+        rows.append({"path": f"{number}.wav", "label": label, "source": f"known{number}"})
+    clips.write_manifest(known / "manifest.csv", rows)
+    with (tmp_path / "my.toml").open("a", encoding="utf-8") as config:
+        config.write('\n[rehearsal]\nmanifests = ["known/manifest.csv"]\n')
     assert main(list(arguments)) == 0
-    assert "a new model" in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert "a new model" in told and "the old answers to 6 other clips" in told
     new = checkpoint.load(tmp_path / "run/checkpoint.safetensors")
     assert new.config["adapted_from"] == old_checkpoint().weights_hash
     detector = Detector.load(tmp_path / "run/model.onnx", max_false_alarm=0.1)
