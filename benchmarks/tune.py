@@ -11,6 +11,7 @@ The run's answers are read where ``training.evaluate`` left them, so no network 
 
 import argparse
 import json
+import math
 import sys
 from collections import defaultdict
 from collections.abc import Sequence
@@ -235,9 +236,9 @@ def table(results: dict[str, list[Draw]]) -> str:
             _arrow(mean["ece"]), f"{100 * np.mean([d.by_chance for d in draws]):.1f} %",
             " / ".join([
                 f"{100 * np.mean([d.fitted['ece'] for d in draws]):.1f}",
-                f"{100 * max(0.0, np.mean([d.fitted[SQUARED] for d in draws])) ** 0.5:.1f} %",
+                f"{100 * _root(float(np.mean([d.fitted[SQUARED] for d in draws]))):.1f} %",
             ]),
-            _arrow([max(0.0, of) ** 0.5 for of in mean[SQUARED]]),
+            _arrow([_root(of) for of in mean[SQUARED]]),
             f"{_arrow(mean['flagged'])} ({100 * low:.1f} to {100 * high:.1f} %)",
             _arrow(mean["caught"]), f"{worse} of {len(draws)}",
             f"{sum(asked)} of {len(asked)}",
@@ -246,6 +247,11 @@ def table(results: dict[str, list[Draw]]) -> str:
 
 
 SIDES = ("before", "after")
+
+
+def _root(squared: float) -> float:
+    """Return the root of an estimate that may lie below 0."""
+    return math.sqrt(max(0.0, squared))
 
 
 def _arrow(pair: Sequence[float]) -> str:

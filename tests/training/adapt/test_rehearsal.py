@@ -43,7 +43,8 @@ def manifest_of(
 
 
 def test_marked_voices_are_not_rehearsed_and_a_class_must_be_left(tmp_path: Path) -> None:
-    (tmp_path / "known").mkdir(), (tmp_path / "marked").mkdir(), (tmp_path / "live").mkdir()
+    for name in ("known", "marked", "live"):
+        (tmp_path / name).mkdir()
     known = manifest_of(tmp_path / "known", range(4))
     marked = manifests.load(manifest_of(tmp_path / "marked", range(2)))
     heard = rehearsal_of(old_network(), RehearsalConfig((known,)), [marked], 4.0)
