@@ -66,9 +66,9 @@ def calibration_text(tuning: Tuning) -> str:
     chance, real = tuning.ece_by_chance, tuning.error_without_chance
     before, after = (_interval(real[side], _percent) for side in ("before", "after"))
     return (
-        "The calibration error is mostly chance where calls are few. Of a perfect score calls as "
-        f"few as these\nshow {_percent(chance.mean, '')}, and up to {_percent(chance.high, '')} in "
-        "95 of 100 cases. Without chance, as a root mean square, the error is\n"
+        "Some of the calibration error is chance. Of a perfect score calls as few as these show\n"
+        f"{_percent(chance.mean, '')}, and up to {_percent(chance.high, '')} in 95 of 100 cases. "
+        "Without chance, as a root mean square, the error is\n"
         f"{before} before and {after} after."
     )
 
