@@ -18,16 +18,23 @@ def settings_of(*flags: str, environ: Mapping[str, str] | None = None) -> settin
     return settings.load(parser.parse_args(flags), environ or {})
 
 
+@asynccontextmanager
 async def listening(
     hook: Callable[[aiohttp.web.Request], Awaitable[aiohttp.web.StreamResponse]],
-) -> aiohttp.web.AppRunner:
-    """Serve what webhooks are posted to; returns the runner, which has the address."""
+) -> AsyncIterator[aiohttp.web.AppRunner]:
+    """Serve what webhooks are posted to; gives the runner, which has the address.
+
+    It ends with a test that fails, too: uvloop may wait for ever for one that is left open.
+    """
     application = aiohttp.web.Application()
     application.router.add_post("/", hook)
     runner = aiohttp.web.AppRunner(application, access_log=None)
     await runner.setup()
-    await aiohttp.web.TCPSite(runner, "127.0.0.1", 0).start()
-    return runner
+    try:
+        await aiohttp.web.TCPSite(runner, "127.0.0.1", 0).start()
+        yield runner
+    finally:
+        await runner.cleanup()
 
 
 @dataclass

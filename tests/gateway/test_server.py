@@ -78,32 +78,31 @@ def test_a_signal_answers_open_legs_and_sends_webhooks(
             received.append(json.loads(await request.read()))
             return aiohttp.web.Response()
 
-        runner = await listening(hook)
-        secret = tmp_path / "secret"
-        secret.write_text("s")
-        flags = ["--webhook-url", f"http://127.0.0.1:{runner.addresses[0][1]}/"]
-        flags += ["--webhook-secret-file", str(secret), "--deadline-seconds", "3"]
-        server = await asyncio.to_thread(serve, *flags)
-        url = f"{server.ws_url}/v1/stream?encoding=mulaw&call=open"
-        async with aiohttp.ClientSession() as client, client.ws_connect(url) as call:
-            await call.send_bytes(AUDIO[:4000])
-            await has_one_leg(server)
-            server.process.send_signal(number)
-            # It is still there, and says that it takes no calls.
-            async with asyncio.timeout(30):
-                while (said := await ready(client, server.url)) == (200, {"status": "ready"}):
-                    await asyncio.sleep(0.01)
-            assert said == (503, {"status": "stopping"})
-            with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
-                await client.ws_connect(url)
-            assert refused.value.status == 503
-            final = json.loads(await call.receive_str(timeout=30))
-            assert (final["event"], final["call"]) == ("final", "open")
-            message = await call.receive(timeout=30)
-            assert (message.type, message.data) == (aiohttp.WSMsgType.CLOSE, 1001)
-        assert await asyncio.to_thread(server.process.wait, 30) == 0
-        assert received == [final]
-        await runner.cleanup()
+        async with listening(hook) as runner:
+            secret = tmp_path / "secret"
+            secret.write_text("s")
+            flags = ["--webhook-url", f"http://127.0.0.1:{runner.addresses[0][1]}/"]
+            flags += ["--webhook-secret-file", str(secret), "--deadline-seconds", "3"]
+            server = await asyncio.to_thread(serve, *flags)
+            url = f"{server.ws_url}/v1/stream?encoding=mulaw&call=open"
+            async with aiohttp.ClientSession() as client, client.ws_connect(url) as call:
+                await call.send_bytes(AUDIO[:4000])
+                await has_one_leg(server)
+                server.process.send_signal(number)
+                # It is still there, and says that it takes no calls.
+                async with asyncio.timeout(30):
+                    while (said := await ready(client, server.url)) == (200, {"status": "ready"}):
+                        await asyncio.sleep(0.01)
+                assert said == (503, {"status": "stopping"})
+                with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
+                    await client.ws_connect(url)
+                assert refused.value.status == 503
+                final = json.loads(await call.receive_str(timeout=30))
+                assert (final["event"], final["call"]) == ("final", "open")
+                message = await call.receive(timeout=30)
+                assert (message.type, message.data) == (aiohttp.WSMsgType.CLOSE, 1001)
+            assert await asyncio.to_thread(server.process.wait, 30) == 0
+            assert received == [final]
 
     uvloop.run(test())
 

@@ -13,8 +13,10 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+
+import psutil
 
 ROOT = Path(__file__).parents[3]
 FOLDER = ROOT / ".peers" / "asterisk"
@@ -220,6 +222,18 @@ class Asterisk:
         """AMDSTATUS, AMDCAUSE, verdict and score as the last call's dialplan found them."""
         found = re.findall(r'NoOp\("[^"]*", "([^"]*)"\)', self.said())
         return found[-1].split(" ") if found else []
+
+    def eagi_hears_signals(self) -> bool:
+        """Whether the program of EAGI is at work: it catches SIGHUP."""
+        assert self._process is not None
+        for child in psutil.Process(self._process.pid).children(recursive=True):
+            with suppress(psutil.Error, OSError):
+                if "eagi" in child.cmdline():
+                    status = Path(f"/proc/{child.pid}/status").read_text()
+                    (caught,) = re.findall(r"^SigCgt:\s*([0-9a-f]+)", status, re.MULTILINE)
+                    if int(caught, 16) >> (signal.SIGHUP - 1) & 1:
+                        return True
+        return False
 
     def forget(self) -> None:
         """What was said and recorded so far."""

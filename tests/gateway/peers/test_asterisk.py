@@ -207,8 +207,10 @@ def without_slips(pcm: Pcm, sent: Pcm) -> Pcm:
         if not len(differs):
             break
         frame = int(differs[0]) // FRAME * FRAME
-        # A-law has no zero: silence is 8.
-        assert np.abs(pcm[frame : frame + FRAME]).max() <= 8
+        # Silence that was put in where silence was sent shows later. A-law has no zero: it is 8.
+        while np.abs(pcm[frame : frame + FRAME]).max() > 8:
+            frame -= FRAME
+            assert frame >= 0, "the audio that arrived is not that which was sent"
         pcm = np.delete(pcm, np.s_[frame : frame + FRAME])
     return pcm
 
@@ -414,6 +416,8 @@ def test_eagi_of_a_caller_who_hangs_up(pbx: Asterisk) -> None:
         pbx.cli("agi set debug on")
         pbx.call(played.path, "eagi@audio-model")
         await until(lambda: pbx.eagi_heard.exists() and pbx.eagi_heard.stat().st_size > 8000, 3)
+        # Before it listens to signals, one would end it without a word.
+        await until(pbx.eagi_hears_signals, 3)
         (caller,) = [name for name in pbx.channels() if name.endswith(";1")]
         pbx.cli(f"channel request hangup {caller}")
         await until(lambda: 'SET VARIABLE AMDSTATUS "HANGUP"' in pbx.said(), 1)
