@@ -30,11 +30,21 @@ def add_actions(parser: argparse.ArgumentParser) -> Actions:
 
 
 def add_action(
-    actions: Actions, name: str, action: Callable[[argparse.Namespace], int], about: str
+    actions: Actions,
+    name: str,
+    action: Callable[[argparse.Namespace], int],
+    about: str,
+    *,
+    store: str = "",
 ) -> argparse.ArgumentParser:
-    """Add an action; return its parser. :func:`run_action` runs the action that was chosen."""
+    """Add an action; return its parser. :func:`run_action` runs the action that was chosen.
+
+    ``store`` says which store the action works on, if it works on one.
+    """
     parser = actions.add_parser(name, help=about, description=about, allow_abbrev=False)
     parser.set_defaults(action=action)
+    if store:
+        parser.add_argument("store", metavar="STORE", help=store)
     return parser
 
 

@@ -192,6 +192,18 @@ class SqliteStore:
         return int(self._db.execute(f"PRAGMA {name}").fetchone()[0])
 
     @contextmanager
+    def reading(self) -> Iterator[None]:
+        """Keep one state of the store for several look-ups, whatever others write meanwhile."""
+        with self._transaction("BEGIN"):
+            yield
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """Make several changes as one: all or, after an error, none. Nobody else writes then."""
+        with self._transaction("BEGIN IMMEDIATE"):
+            yield
+
+    @contextmanager
     def _transaction(self, begin: str) -> Iterator[None]:
         """Run one transaction: all of it or, after an error, nothing of it.
 

@@ -9,7 +9,6 @@ drawn from it. Everything is heard through the matched channel. Only the table i
 that learns here never ships.
 """
 
-import argparse
 import json
 import sys
 import time
@@ -23,6 +22,7 @@ import torch
 from numpy.random import Generator
 
 from audio_model.errors import AudioModelError, UsageError
+from benchmarks.command import parser_of
 from training import checkpoint, config
 from training.adapt.calls import MIN_GROUPS, Calls
 from training.adapt.guard import error_rate
@@ -209,7 +209,7 @@ def read_results(output: Path | None) -> list[dict[str, Any]]:
 
 def main(arguments: list[str] | None = None) -> int:
     """Measure the lines and print the figures as Markdown."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.adapt", description=__doc__)
+    parser = parser_of("adapt", __doc__)
     parser.add_argument("run", type=Path, help="folder that training.train made")
     parser.add_argument("--config", type=Path, default=Path("training/configs/lines.toml"))
     parser.add_argument("--line", nargs="+", choices=LINES, default=list(LINES))

@@ -4,7 +4,6 @@ Long calls are made of a manifest's clips: a human all the time, a recording all
 who hands over to a recording, and a recording from which a human takes over. Prints Markdown.
 """
 
-import argparse
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ from audio_model.formats import Encoding, RawFormat
 from audio_model.frontend import SAMPLE_RATE, Samples
 from audio_model.gateway.again import Again
 from audio_model.stream import hear_together
+from benchmarks.command import parser_of
 from training.data.manifest import load
 
 READ_SAMPLES = SAMPLE_RATE // 2
@@ -157,7 +157,7 @@ def voices_of(manifest: Path, every: int) -> dict[int, list[Samples]]:
 
 def main(arguments: list[str] | None = None) -> int:
     """Measure and print the figures as Markdown."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.again", description=__doc__)
+    parser = parser_of("again", __doc__)
     parser.add_argument("manifest", type=Path)
     parser.add_argument("--every", type=int, default=1, help="take only each N-th voice")
     parser.add_argument("--part-seconds", type=float, default=45.0)

@@ -8,9 +8,8 @@ most reliable.
 """
 
 import argparse
-import json
 import sys
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -24,6 +23,7 @@ from audio_model.detector import Detector
 from audio_model.frontend import FRAMES_PER_SECOND, SAMPLE_RATE, log_mel
 from audio_model.model import Model
 from audio_model.steps import STEP_SAMPLES, Steps, level_db
+from benchmarks.command import add_output, parser_of, tell
 from benchmarks.machine import Machine, machine
 from benchmarks.naive import NaivePipeline
 from benchmarks.startup import Start, fresh_processes
@@ -190,21 +190,15 @@ def as_markdown(costs: Costs) -> str:
 
 def main(arguments: list[str] | None = None) -> int:
     """Measure the core's costs, print them and return the exit status."""
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.cost",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = parser_of("cost", __doc__)
     parser.add_argument("--rounds", type=at_least_one, default=200, help="runs of every stage")
     parser.add_argument(
         "--starts", type=at_least_one, default=5, help="fresh processes of each kind"
     )
-    parser.add_argument("--output", type=Path, help="JSON file to write as well")
+    add_output(parser)
     options = parser.parse_args(arguments)
     costs = measure(options.rounds, options.starts)
-    print(as_markdown(costs))
-    if options.output:
-        options.output.write_text(json.dumps(asdict(costs), indent=1) + "\n", encoding="utf-8")
+    tell(as_markdown(costs), costs, options.output)
     return 0
 
 

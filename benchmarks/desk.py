@@ -4,7 +4,6 @@ Prints Markdown; ``--output`` also writes JSON. The desk is a process of its own
 loopback address by people who each mark, and then open the queue, as fast as ``--pause`` lets them.
 """
 
-import argparse
 import asyncio
 import json
 import random
@@ -27,6 +26,7 @@ from audio_model.records.people import Person, Role
 from audio_model.records.store import BATCH, CallStore
 from audio_model.records.worth import Thresholds
 from audio_model.tables.results import Outcome
+from benchmarks.command import parser_of
 from benchmarks.machine import machine
 
 _START = 1_780_000_000.0
@@ -183,7 +183,7 @@ async def measure(
 
 def main() -> None:
     """Measure one desk."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.desk", description=__doc__)
+    parser = parser_of("desk", __doc__)
     parser.add_argument("--calls", type=int, default=1_000_000, help="calls in the store")
     parser.add_argument("--people", type=int, default=20, help="people who mark at once")
     parser.add_argument("--seconds", type=float, default=60.0, help="seconds to measure")

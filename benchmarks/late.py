@@ -4,7 +4,6 @@ Each clip is heard as it is, and after seconds of silence, comfort noise and rin
 should change no verdict; the changes are counted. Prints Markdown.
 """
 
-import argparse
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from audio_model.detector import Detector
 from audio_model.errors import AudioError
 from audio_model.frontend import SAMPLE_RATE, Samples
 from audio_model.stream import DEFAULT_WAIT_SECONDS
+from benchmarks.command import parser_of
 
 ROOT = Path(__file__).parents[1]
 CLIP_SECONDS = 6.5
@@ -134,7 +134,7 @@ def as_markdown(outcomes: Sequence[Outcome]) -> str:
 
 def main(arguments: list[str] | None = None) -> int:
     """Measure late voices and print the figures."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.late", description=__doc__)
+    parser = parser_of("late", __doc__)
     parser.add_argument("clips", type=Path, nargs="?", default=ROOT / "samples")
     parser.add_argument(
         "--every", type=int, default=1, help="take only each N-th clip of a manifest"

@@ -9,7 +9,6 @@ between corpora.
 The run's answers are read where ``training.evaluate`` left them, so no network listens.
 """
 
-import argparse
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ from audio_model.fitting.calibration import Spread, fit_calibration
 from audio_model.fitting.own import change_of, reached
 from audio_model.fitting.rule import fit_rule
 from audio_model.rule import Calibration, DecisionRule
+from benchmarks.command import parser_of
 from benchmarks.tune import read_answers, weighted
 from training.evaluation.answers import MAIN_CONDITIONS
 from training.evaluation.infer import HeardTake
@@ -95,7 +95,7 @@ def deviations(values: Array) -> tuple[float, float]:
 
 def main(arguments: list[str] | None = None) -> int:
     """Measure and print; returns the exit status."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.priors", description=__doc__)
+    parser = parser_of("priors", __doc__)
     parser.add_argument("--config", type=Path, required=True, help="config of the run")
     parser.add_argument(
         "--run", type=Path, required=True, help="run folder, with checkpoint and answers"

@@ -14,7 +14,6 @@ day, and a repetition needs the odds of the whole day. The run ends with its sha
 after ``--minutes`` of the clock.
 """
 
-import argparse
 import math
 import os
 import sys
@@ -37,6 +36,7 @@ from audio_model.known.recording import LearntBy
 from audio_model.known.store import Store
 from audio_model.rule import OperatingPoint
 from audio_model.stream import PhoneCall
+from benchmarks.command import parser_of
 from benchmarks.known.slips import LONGEST_MS, SHORTEST_MS, slips
 from benchmarks.known.speech import CODECS, Clip, load, lose
 from training.augment import Codec, add_bed, coloured_noise, encode, level
@@ -93,7 +93,7 @@ class Told:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Play the day and print the figures as Markdown."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.repetition", description=__doc__)
+    parser = parser_of("repetition", __doc__)
     parser.add_argument("--data", type=Path, required=True, help="a folder with a manifest.csv")
     for name in ("campaigns", "campaign_calls", "live_calls"):
         flag = "--" + name.replace("_", "-")

@@ -16,15 +16,13 @@ are valid only on an idle machine, so the load is printed with them. A table giv
 for ``--planned`` recordings, by the formula of docs/cluster.md.
 """
 
-import argparse
-import json
 import os
 import shutil
 import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
 
@@ -36,6 +34,7 @@ from audio_model.scoring import ScoreOptions
 from audio_model.sources.inputs import expand, walk
 from audio_model.tables.readers import read_rows
 from audio_model.tables.rows import Columns
+from benchmarks.command import add_output, parser_of, tell
 from benchmarks.timing import Task, interleaved
 from benchmarks.watched import Watched, command, make_recordings, watch
 
@@ -249,11 +248,7 @@ def as_markdown(scale: Scale, planned: int, price: float) -> str:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure and print the figures."""
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.scale",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = parser_of("scale", __doc__)
     parser.add_argument(
         "--folder", type=Path, required=True, help="a new folder; takes some gigabytes of names"
     )
@@ -264,7 +259,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--planned", type=int, default=100_000_000, help="recordings to plan for")
     parser.add_argument("--price", type=float, default=0.045, help="price of a CPU for an hour")
-    parser.add_argument("--output", type=Path, help="JSON file to write as well")
+    add_output(parser)
     kinds = ("long", "overhead", "workers", "ray", "resume")
     parser.add_argument("--only", nargs="+", choices=kinds, default=kinds)
     args = parser.parse_args(arguments)
@@ -283,9 +278,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         scale.ray = measure_beside(folder, args.beside, args.rounds, engines)
     if "resume" in args.only:
         measure_resume(scale, folder, args.beside)
-    print(as_markdown(scale, args.planned, args.price))
-    if args.output is not None:
-        args.output.write_text(json.dumps(asdict(scale), indent=1) + "\n", encoding="utf-8")
+    tell(as_markdown(scale, args.planned, args.price), scale, args.output)
     shutil.rmtree(folder)
     return 0
 

@@ -41,13 +41,11 @@ pay:
 - FFmpeg for FLAC: no quicker. Of a file at 16 kHz libFLAC takes 40 % of the time, and soxr 20 %.
 """
 
-import argparse
-import json
 import os
 import sys
 import warnings
 from contextlib import closing
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -69,6 +67,7 @@ from audio_model.steps import Steps, level_db
 from audio_model.tables.rows import Columns, Entry, Row
 from audio_model.tables.writers import RowWriter, open_output
 from benchmarks import naive
+from benchmarks.command import add_output, parser_of, tell
 from benchmarks.cost import (
     CLIP_SECONDS,
     FILE_SECONDS,
@@ -308,18 +307,12 @@ def as_markdown(result: Throughput) -> str:
 
 def main(arguments: list[str] | None = None) -> int:
     """Measure scoring, print the figures and return the exit status."""
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.throughput",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = parser_of("throughput", __doc__)
     parser.add_argument("--rounds", type=at_least_one, default=20, help="runs of everything")
-    parser.add_argument("--output", type=Path, help="JSON file to write as well")
+    add_output(parser)
     options = parser.parse_args(arguments)
     result = measure(options.rounds)
-    print(as_markdown(result))
-    if options.output:
-        options.output.write_text(json.dumps(asdict(result), indent=1) + "\n", encoding="utf-8")
+    tell(as_markdown(result), result, options.output)
     return 0
 
 

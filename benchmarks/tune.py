@@ -9,7 +9,6 @@ means. The guard is tested in the first draws.
 The run's answers are read where ``training.evaluate`` left them, so no network listens.
 """
 
-import argparse
 import json
 import math
 import sys
@@ -41,6 +40,7 @@ from audio_model.line.judge import (
 )
 from audio_model.line.marks import MIN_GROUPS
 from audio_model.rule import DecisionRule, OperatingPoint
+from benchmarks.command import parser_of
 from training import checkpoint, config
 from training.checkpoint import CHECKPOINT
 from training.config import Config
@@ -275,7 +275,7 @@ def read_answers(path: Path, run: Path) -> tuple[Config, Answers]:
 
 def main(arguments: list[str] | None = None) -> int:
     """Measure and print; returns the exit status."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.tune", description=__doc__)
+    parser = parser_of("tune", __doc__)
     parser.add_argument("--config", type=Path, required=True, help="config of the run")
     parser.add_argument(
         "--run", type=Path, required=True, help="run folder, with checkpoint and answers"

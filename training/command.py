@@ -26,7 +26,11 @@ def run_command(
     parser.add_argument("run", type=Path, help="folder that training.train made")
     if needs_config:
         parser.add_argument("--config", type=Path, required=True, help="TOML file of the run")
-    options = parser.parse_args(arguments)
+    return status_of(action, parser.parse_args(arguments))
+
+
+def status_of(action: Callable[[Namespace], None], options: Namespace) -> int:
+    """Act, and return the exit status: 2 after an error, which is told in one line."""
     try:
         action(options)
     except AudioModelError as error:

@@ -3,13 +3,12 @@
 import argparse
 import asyncio
 import sys
-from collections.abc import Callable
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from audio_model.commands import (
-    Actions,
     add_action,
     add_actions,
     add_budget_argument,
@@ -56,6 +55,7 @@ exit status:
 
 
 run = run_action
+_action = partial(add_action, store="the desk's store")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -126,14 +126,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     _add_zone(counting)
     exporting = _action(actions, "export", _export, "write the settled calls as a manifest")
     exporting.add_argument("file", metavar="FILE", help="the manifest (.csv)")
-
-
-def _action(
-    actions: Actions, name: str, action: Callable[[argparse.Namespace], int], about: str
-) -> argparse.ArgumentParser:
-    parser = add_action(actions, name, action, about)
-    parser.add_argument("store", metavar="STORE", help="the desk's store")
-    return parser
 
 
 def _add_columns(parser: argparse.ArgumentParser) -> None:

@@ -3,11 +3,12 @@
 import argparse
 import math
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
+from functools import partial
 from pathlib import Path
 
 from audio_model.audio import check_seconds
-from audio_model.commands import Actions, add_action, add_actions, add_command, run_action
+from audio_model.commands import add_action, add_actions, add_command, run_action
 from audio_model.errors import StoreError, UsageError
 from audio_model.known import campaigns_command
 from audio_model.known.counts import DAY_SECONDS
@@ -80,6 +81,7 @@ _NO_MARK = "none"
 
 
 run = run_action
+_action = partial(add_action, store="the store's file")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -128,14 +130,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     merging = _action(actions, "merge", _merge, "add the recordings of other stores that are new")
     merging.add_argument("others", nargs="+", metavar="OTHER")
     add_command(actions, "campaigns", campaigns_command, "group calls that play the same recording")
-
-
-def _action(
-    actions: Actions, name: str, action: Callable[[argparse.Namespace], int], about: str
-) -> argparse.ArgumentParser:
-    parser = add_action(actions, name, action, about)
-    parser.add_argument("store", metavar="STORE", help="the store's file")
-    return parser
 
 
 def _add(args: argparse.Namespace) -> int:

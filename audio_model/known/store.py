@@ -6,7 +6,6 @@ All changes happen in transactions: a killed process leaves what was committed a
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -356,18 +355,6 @@ class Store(SqliteStore):
     def _all_codes(self) -> Iterator[tuple[int, bytes]]:
         with self._errors():
             yield from self._db.execute("SELECT id, codes FROM recordings")
-
-    @contextmanager
-    def reading(self) -> Iterator[None]:
-        """Keep one state of the store for several look-ups, whatever others write meanwhile."""
-        with self._transaction("BEGIN"):
-            yield
-
-    @contextmanager
-    def writing(self) -> Iterator[None]:
-        """Make several changes as one: all or, after an error, none. Nobody else writes then."""
-        with self._transaction("BEGIN IMMEDIATE"):
-            yield
 
     def search(self, codes: Codes, max_distance: int, since: int = 0) -> Hits:
         """Return where codes have the same key and 32 further bits that differ in few.

@@ -4,11 +4,12 @@ import argparse
 import getpass
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 
-from audio_model.commands import Actions, add_action, add_actions, run_action
+from audio_model.commands import add_action, add_actions, run_action
 from audio_model.errors import UsageError, printable
 from audio_model.ranges.named import holds_many_owners, range_of
 from audio_model.ranges.rows import Allowed
@@ -44,6 +45,7 @@ exit status:
 
 
 run = run_action
+_action = partial(add_action, store="the store of number ranges")
 
 
 def open_store(path: str) -> RangeStore:
@@ -84,17 +86,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     _add_person(importing)
     exporting = _action(actions, "export", _export, "write the list to a file")
     exporting.add_argument("file", metavar="FILE", help="the table (.csv)")
-
-
-def _action(
-    actions: Actions,
-    name: str,
-    action: Callable[[argparse.Namespace], int],
-    about: str,
-) -> argparse.ArgumentParser:
-    parser = add_action(actions, name, action, about)
-    parser.add_argument("store", metavar="STORE", help="the store of number ranges")
-    return parser
 
 
 def _add_person(parser: argparse.ArgumentParser) -> None:

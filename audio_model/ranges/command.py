@@ -5,6 +5,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from audio_model.commands import add_action, add_actions, add_command, run_action
@@ -34,29 +35,24 @@ exit status:
 """
 
 run = run_action
+_action = partial(add_action, store="the store of number ranges")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare what ``ranges`` takes."""
     actions = add_actions(parser)
     add_command(actions, "count", count_command, "tell which ranges call with recordings, as CSV")
-    marking = add_action(actions, "mark", _mark, "mark what a call really was")
-    _add_store(marking)
+    marking = _action(actions, "mark", _mark, "mark what a call really was")
     marking.add_argument(
         "call", metavar="CALL", help="the call's id, as in events and call records"
     )
     marking.add_argument("mark", choices=[*map(str, Mark)], help="what the call was")
-    exporting = add_action(actions, "export", _export, "write all marks as a manifest")
-    _add_store(exporting)
+    exporting = _action(actions, "export", _export, "write all marks as a manifest")
     exporting.add_argument("file", metavar="FILE", help="the manifest (.csv)")
     exporting.add_argument(
         "--audio", metavar="FOLDER", help="folder of serve --keep-audio, with the recordings"
     )
     add_command(actions, "allow", allow_command, "keep the list of ranges that always pass")
-
-
-def _add_store(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("store", metavar="STORE", help="the store of number ranges")
 
 
 def _mark(args: argparse.Namespace) -> int:

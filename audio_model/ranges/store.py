@@ -324,7 +324,7 @@ class RangeStore(SqliteStore):
     @contextmanager
     def _writing(self) -> Iterator[None]:
         """Run one transaction: everything in it is on the disk at its end, or nothing."""
-        with self._transaction("BEGIN IMMEDIATE"):
+        with self.writing():
             self._refresh()
             yield
             self._nodes.flush()

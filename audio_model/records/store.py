@@ -8,8 +8,7 @@ somewhere. Numbers stand in the file as they are; it is its owner's alone to rea
 import os
 import sqlite3
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -147,18 +146,6 @@ class CallStore(SqliteStore):
         self._db.execute(f"PRAGMA cache_size = -{_CACHED_KIB}")
         self._db.execute(f"PRAGMA wal_autocheckpoint = {_LOGGED_PAGES}")
         super()._prepare(busy_seconds)
-
-    @contextmanager
-    def writing(self) -> Iterator[None]:
-        """Make several changes as one: all or, after an error, none. Nobody else writes then."""
-        with self._transaction("BEGIN IMMEDIATE"):
-            yield
-
-    @contextmanager
-    def reading(self) -> Iterator[None]:
-        """Keep one state of the store for several look-ups, whatever others write meanwhile."""
-        with self._transaction("BEGIN"):
-            yield
 
     def rows(self, sql: str, values: Sequence[object] | Mapping[str, object] = ()) -> list[Any]:
         """Return all rows of a query. Raises StoreError."""

@@ -68,19 +68,22 @@ def _expand_name(
         yield from read_manifest(path, columns)
     elif _is_folder(Path(path)):
         yield from walk(path, left_out)
-    elif (kind := kind_of(path)) is not None:
-        yield from _expand_archive(kind, path, left_out)
     else:
-        yield Entry(path)
+        yield from _expand_file(path, left_out)
 
 
 def _expand_url(url: str, left_out: Counter[str]) -> Iterator[Entry]:
     if url.endswith("/") or "/" not in url.partition("://")[2]:
         yield from _walk_remote(url, left_out)
-    elif (kind := kind_of(url)) is not None:
-        yield from _expand_archive(kind, url, left_out)
     else:
-        yield Entry(url)
+        yield from _expand_file(url, left_out)
+
+
+def _expand_file(path: str, left_out: Counter[str]) -> Iterator[Entry]:
+    if (kind := kind_of(path)) is not None:
+        yield from _expand_archive(kind, path, left_out)
+    else:
+        yield Entry(path)
 
 
 def _walk_remote(url: str, left_out: Counter[str]) -> Iterator[Entry]:

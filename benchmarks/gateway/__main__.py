@@ -33,15 +33,15 @@ These were measured and left out:
   wake a task for each packet.
 """
 
-import argparse
 import json
 import os
 import sys
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
 
+from benchmarks.command import add_output, parser_of, tell
 from benchmarks.gateway import network
 from benchmarks.gateway.caller import FRAMES
 from benchmarks.gateway.load import Load, serving
@@ -198,22 +198,16 @@ def as_markdown(figures: Figures) -> str:
 
 def main(arguments: list[str] | None = None) -> int:
     """Measure live calls and print the figures."""
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.gateway",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = parser_of("gateway", __doc__)
     parser.add_argument("--rounds", type=int, default=300, help="runs of the network in each shape")
     parser.add_argument("--seconds", type=float, default=10, help="seconds to measure each crowd")
     parser.add_argument(
         "--legs", type=int, nargs="+", default=[500, 1000, 1500, 2500], help="sizes of crowds"
     )
-    parser.add_argument("--output", type=Path, help="JSON file to write as well")
+    add_output(parser)
     options = parser.parse_args(arguments)
     figures = measure(options.rounds, options.seconds, options.legs)
-    print(as_markdown(figures))
-    if options.output:
-        options.output.write_text(json.dumps(asdict(figures), indent=1) + "\n", encoding="utf-8")
+    tell(as_markdown(figures), figures, options.output)
     return 0
 
 

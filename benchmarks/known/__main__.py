@@ -13,7 +13,6 @@ Queries that slip or play at another speed go to the same store: a jitter buffer
 silences, squeezes or stretches 5 to 250 ms, one to four times in three seconds.
 """
 
-import argparse
 import hashlib
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -30,6 +29,7 @@ from audio_model.known.match import SURE, Match
 from audio_model.known.matcher import match_whole
 from audio_model.known.recording import LearntBy
 from audio_model.known.store import Store
+from benchmarks.command import parser_of
 from benchmarks.known import costs
 from benchmarks.known.calibration import Told, Twins, print_fit, print_reliability
 from benchmarks.known.peers import PEERS
@@ -70,7 +70,7 @@ class Learnt:
 
 def main() -> None:
     """Measure known recordings and print the figures as Markdown."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.known", description=__doc__)
+    parser = parser_of("known", __doc__)
     parser.add_argument("--data", type=Path, default=SAMPLES, help="a folder with a manifest.csv")
     parser.add_argument("--queries", type=int, default=400, help="queries of each kind")
     parser.add_argument("--sizes", type=int, nargs="*", default=[], help="stores to fill and time")

@@ -6,7 +6,6 @@ machines and keys. Each call begins elsewhere in the cadence and comes through a
 level, noise, codec, lost packets. Each call is matched against the tones of all others.
 """
 
-import argparse
 from collections.abc import Iterator, Sequence
 from itertools import cycle
 
@@ -18,6 +17,7 @@ from audio_model.known.fingerprint import fingerprint
 from audio_model.known.match import Match
 from audio_model.known.matcher import match_whole
 from audio_model.known.store import Store
+from benchmarks.command import parser_of
 from benchmarks.known.speech import CODECS, lose
 from training.augment import add_bed, coloured_noise, encode, level
 
@@ -116,7 +116,7 @@ def likeliest(calls: int, rng: Generator) -> Iterator[tuple[str, list[Match]]]:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Print a row for each tone."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.known.tones", description=__doc__)
+    parser = parser_of("known.tones", __doc__)
     parser.add_argument("--calls", type=int, default=20, help="calls of each tone")
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args(arguments)

@@ -1,14 +1,11 @@
 """Simulate a day of calls, and print how breakers did, as Markdown."""
 
-import argparse
-import json
 import math
 import os
 import sys
 import time
 from collections import Counter
-from dataclasses import asdict, dataclass, field
-from pathlib import Path
+from dataclasses import dataclass, field
 from statistics import median
 
 from audio_model.ranges.breaker import Change, Policy
@@ -17,6 +14,7 @@ from audio_model.ranges.monitor import Monitor
 from audio_model.ranges.named import holds_many_owners
 from audio_model.ranges.numbers import IMPLAUSIBLE, normalise
 from audio_model.ranges.tree import Node, RangeCall, State
+from benchmarks.command import add_output, parser_of, tell
 from benchmarks.ranges import settings as options
 from benchmarks.ranges.settings import Settings
 from benchmarks.ranges.world import HONEST, OUTCOMES, Day, simulate
@@ -235,14 +233,12 @@ def as_markdown(figures: Figures) -> str:
 
 def main(arguments: list[str] | None = None) -> int:
     """Simulate a day, print its figures and return the exit status."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.ranges", description=__doc__)
+    parser = parser_of("ranges", __doc__)
     options.add_arguments(parser)
-    parser.add_argument("--output", type=Path, help="JSON file to write as well")
+    add_output(parser)
     args = parser.parse_args(arguments)
     figures = run(options.load(args))
-    print(as_markdown(figures))
-    if args.output:
-        args.output.write_text(json.dumps(asdict(figures), indent=1) + "\n", encoding="utf-8")
+    tell(as_markdown(figures), figures, args.output)
     return 0
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from audio_model.errors import AudioModelError
+from training.command import status_of
 from training.corpora.debian import Espeak, Festival, Flite
 from training.corpora.draw import draw
 from training.corpora.engine import Engine
@@ -129,13 +129,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         type=Path,
         help="manifest whose prompts are left out, and whose live clips are copied by hifigan",
     )
-    options = parser.parse_args(arguments)
-    try:
-        _build_all(options)
-    except AudioModelError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    return 0
+    return status_of(_build_all, parser.parse_args(arguments))
 
 
 def _build_all(options: argparse.Namespace) -> None:
