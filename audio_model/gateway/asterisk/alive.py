@@ -34,7 +34,7 @@ class _Channel:
 
 
 class Alive:
-    """Keeps channels; used in the event loop's thread alone."""
+    """Keeps channels open while their calls are heard. Used in the event loop's thread alone."""
 
     def __init__(self, hears: Hears, send: Send) -> None:
         self._hears, self._send = hears, send

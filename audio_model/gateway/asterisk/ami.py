@@ -57,7 +57,7 @@ Advise = Callable[[str], Awaitable[Mapping[str, object] | None]]
 
 
 class AmiError(AudioModelError):
-    """Asterisk does not let us in, or does not speak as the Manager Interface does."""
+    """Asterisk refused the login, or what answered is no Manager Interface."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ class _Unanswered:
 
 
 class Ami:
-    """Follows the calls' events; a connection that breaks is made again.
+    """Tells Asterisk of the calls' events, and connects again when the connection breaks.
 
     Made and used in the event loop's thread. :meth:`add` is a listener of
     :class:`audio_model.gateway.calls.Calls`.
@@ -165,9 +165,9 @@ class Ami:
         if call.gateway == "asterisk":
             channel: str | None = call.id
         else:
-            # ARI tells the channel that it snoops on; of others the dialplan does.
+            # ARI knows the channel that it snoops on. The dialplan names the others.
             channel = self._channels.get(call.id, call.details.get("channel"))
-        # A line break would begin another header, or another action.
+        # A line break would smuggle in another header, or another action.
         return channel if channel is not None and channel.isprintable() else None
 
     def _set(self, call_id: str, channel: str, variables: Mapping[str, str]) -> None:
@@ -178,7 +178,7 @@ class Ami:
     def _transfer(self, call_id: str, channel: str) -> None:
         """Transfer a call once.
 
-        The final event repeats the verdict, and would begin it again.
+        The final event repeats the verdict, and would transfer the call again.
         """
         if call_id in self._transferred:
             return
@@ -235,7 +235,7 @@ class Ami:
             except (AmiError, OSError, TimeoutError, asyncio.LimitOverrunError) as error:
                 told = str(error) or "timed out"
                 logger.warning("AMI at %s:%d: %s", self._host, self._port, told)
-            # Many servers must not come back to an Asterisk at the same moment.
+            # Many servers must not reconnect to one Asterisk at the same moment.
             await asyncio.sleep(wait * random.uniform(0.5, 1))
             wait = min(2 * wait, MAX_WAIT_SECONDS)
 

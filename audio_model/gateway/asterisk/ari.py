@@ -170,7 +170,7 @@ class Ari:
                 logger.warning("ARI at %s: %s", self._where, str(error) or "timed out")
             finally:
                 self.connected = False
-            # Many servers must not come back to an Asterisk at the same moment.
+            # Many servers must not reconnect to one Asterisk at the same moment.
             await asyncio.sleep(wait * random.uniform(0.5, 1))
             wait = min(2 * wait, MAX_WAIT_SECONDS)
 
@@ -178,7 +178,7 @@ class Ari:
         try:
             message = msgspec.json.decode(text, type=_Message)
         except msgspec.DecodeError as error:
-            logger.warning("ARI at %s: an event that is none: %s", self._where, error)
+            logger.warning("ARI at %s: not an event: %s", self._where, error)
             return
         channel = message.channel
         if channel is None:

@@ -84,7 +84,7 @@ class AudioSocketProtocol(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin a connection, or refuse it if there are too many."""
-        # uvloop's transports are none of asyncio's by class.
+        # uvloop's transports do not inherit from asyncio's.
         self._transport = cast(asyncio.Transport, transport)
         tally = self._server.calls.tally
         if (n_open := tally.total(AUDIOSOCKETS)) >= self._server.max_connections:
@@ -115,7 +115,7 @@ class AudioSocketProtocol(asyncio.Protocol):
                 self._length = self._missing = int.from_bytes(self._header[1:], "big")
                 self._header = self._control = b""
                 self._begin_frame()
-        # What a call is shows in its first frames, which no rest may keep.
+        # The first frames tell what the call is, so reading rests only once a leg is open.
         if self._leg is not None and self._paced is not None:
             self._paced.has_read(over=self._leg.finished)
 
@@ -153,11 +153,11 @@ class AudioSocketProtocol(asyncio.Protocol):
         if self._ending or self._transport is None or self._transport.is_closing():
             return
         self._ending = True
-        # Closing with audio unread would reset the connection, which Asterisk takes for a failure:
-        # it is told, and closes from its side.
+        # Closing a connection with unread audio would reset it, and Asterisk takes that for a
+        # failure. So Asterisk is told, and closes its side.
         self._transport.write(HANGUP_FRAME)
         with suppress(OSError):
-            # Asterisk may have reset the connection by now.
+            # Asterisk may have reset the connection in the meantime.
             self._transport.write_eof()
         self._after(LINGER_SECONDS, self.abort)
 
@@ -201,7 +201,7 @@ class AudioSocketProtocol(asyncio.Protocol):
             if self._kind == 0x10 and self._length in G711_PAYLOADS:
                 return
             if self._kind == 0x10 and is_doubtful(self._length):
-                # Asterisk before it had types for other rates sent them all as this one.
+                # An Asterisk without types for other rates sends all of them as this type.
                 self._pace = Pace(self._length)
                 self._after(GIVE_UP_SECONDS, self._no_audio)
                 return
@@ -300,8 +300,8 @@ class AudioSocketProtocol(asyncio.Protocol):
 
     def _on_event(self, event: Event) -> None:
         if self._hanging_up is None and self._server.hang_up.asks(event):
-            # A task, because the leg that tells may be in the middle of a frame, and others are
-            # still to be told.
+            # In a task of its own: the leg may be in the middle of a frame, and other listeners
+            # have not had the event yet.
             self._hanging_up = self._loop.create_task(self._hang_up(event.call.id))
 
     async def _hang_up(self, call_id: str) -> None:
@@ -316,11 +316,11 @@ class AudioSocketProtocol(asyncio.Protocol):
         if self._call is None:
             return
         if self._leg is None:
-            # A call that ends before its audio could be known is answered, too.
+            # A call that ends before the format of its audio was known gets a verdict, too.
             self._no_audio()
         self._call.close()
 
-    # One timer: what it waits for follows the connection's state.
+    # One timer serves every wait. The connection's state says what it waits for.
 
     def _after(self, seconds: float, action: Callable[[], None]) -> None:
         self._stop_timer()

@@ -110,7 +110,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Hear the caller and set the dialplan's variables. Always returns 0."""
     until = time.monotonic() + args.deadline
-    # Asterisk sends it when the caller hangs up; what was heard is told all the same.
+    # Asterisk sends it when the caller hangs up. The verdict on what was heard is still told.
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     agi = Agi()
     answer, hung_up = Answer(), False
@@ -120,7 +120,7 @@ def run(args: argparse.Namespace) -> int:
     except (AudioModelError, OSError) as error:
         logger.warning("%s", error)
     except Exception:
-        # The call goes on whatever broke.
+        # The call must go on, whatever failed here.
         logger.exception("the caller could not be heard")
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     variables = channel_variables(
@@ -250,7 +250,7 @@ async def _hear_here(args: argparse.Namespace, audio: CallerAudio) -> Answer:
 async def _hear_at_server(
     args: argparse.Namespace, call: dict[str, str], audio: CallerAudio
 ) -> Answer:
-    # Here, because it takes as long as loading the model.
+    # Imported here: it takes as long as loading the model, and only this way of hearing needs it.
     import aiohttp
 
     query = {
@@ -294,7 +294,7 @@ async def _ask_of_ranges(session: "ClientSession", server: str, caller: str) -> 
     import aiohttp
     from yarl import URL
 
-    # A number may hold what would end a path.
+    # A number may hold characters that end the path of a URL.
     where = URL(f"{server}/v1/ranges/{quote(caller, safe='')}", encoded=True)
     url = where.with_scheme("https" if where.scheme in ("https", "wss") else "http")
     try:

@@ -14,7 +14,7 @@ GUESS_BYTES = 3_200
 
 
 def guess_encoding(audio: bytes) -> Encoding:
-    """Return the real encoding of audio typed as 16-bit: that, µ-law or A-law.
+    """Return the real encoding of audio typed as 16-bit PCM: PCM, µ-law or A-law.
 
     ``Dial(AudioSocket/...)`` without ``/c(slin)`` sends the caller's codec and types it 0x10. Bytes
     read in the wrong encoding are louder and rougher, which gives it away. The guess is right for

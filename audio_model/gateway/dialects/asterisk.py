@@ -52,7 +52,7 @@ class _MediaStart(msgspec.Struct):
 
 
 class Asterisk(StreamDialect):
-    """``MEDIA_START``, then audio. Heard is whoever the WebSocket channel is bridged with.
+    """``MEDIA_START``, then audio. The party that the WebSocket channel is bridged with is heard.
 
     A call has the WebSocket channel's id, or its name where the id isn't told. In JSON the
     channel's variables come along: ``call``, ``caller`` and ``called`` say whose call it is,
@@ -98,7 +98,7 @@ class Asterisk(StreamDialect):
     def tell(self, event: Event) -> None:
         """Hang up after the event that asks for it."""
         if self._hanging_up is None and self._hang_up.asks(event):
-            # A task, because others are still to be told, who set the channel's variables.
+            # In a task of its own: the channel's variables are set by listeners that come later.
             self._hanging_up = asyncio.create_task(self._end(event.call.id))
 
     async def _end(self, call_id: str) -> None:

@@ -101,7 +101,7 @@ class AudioHook(StreamDialect):
         """Read a message of the session and answer it."""
         parsed = self._parse(message)
         if self._ended:
-            # Numbers may have gone astray; all that is left is to let the client go.
+            # Its numbers may be wrong by now: all that is left is to close the session.
             if parsed.type == "close" and not self._closed:
                 self._close()
             return
@@ -208,7 +208,7 @@ class AudioHook(StreamDialect):
         self._ended = self._closed = True
 
     def _broken(self, detail: str) -> ProtocolError:
-        """End the session for a message that can't be; returns the error to raise."""
+        """End the session because of a message that is not allowed; return the error to raise."""
         if self.begun:
             super().fail(detail)
         self._disconnect("error", detail)
@@ -239,7 +239,7 @@ class AudioHook(StreamDialect):
 
 
 def _choose(offered: list[_Media]) -> _Media | None:
-    """Return the leanest offered media with the external channel in a known format, or None."""
+    """Return the offered media with the fewest bytes that holds the external channel, or None."""
     fit = [
         media
         for media in offered

@@ -24,7 +24,7 @@ _EARLY_COST = 64
 
 
 class ProtocolError(AudioModelError):
-    """A message that its dialect does not allow; says which and why in one line."""
+    """A message breaks its dialect's rules. The error says which message and why, in one line."""
 
 
 class Connection(Protocol):
@@ -84,13 +84,10 @@ class Dialect(ABC):
 
     @abstractmethod
     def refuse(self, info: CallInfo, detail: str) -> None:
-        """Begin a call that can't be heard and end it at once.
-
-        So nobody waits for its verdict.
-        """
+        """Begin a call that can't be heard, and end it at once so that nobody waits for it."""
 
     def hold(self, message: Any, n_bytes: int) -> None:
-        """Keep audio that came before the message that says what it is."""
+        """Keep audio that came before the message that describes it."""
         if self._unsaid:
             return
         if self._early_since is None:
@@ -107,9 +104,9 @@ class Dialect(ABC):
         return kept
 
     def look(self, now: float) -> None:
-        """Look after the call, every second or so; ``now`` is of :func:`time.monotonic`.
+        """Look after the call, once a second or so. ``now`` is the time of :func:`time.monotonic`.
 
-        A call whose audio came, and which was never begun, is answered: somebody may wait for it.
+        If audio came but the call never began, it is answered: somebody may wait for its verdict.
         """
         since = self._early_since
         if since is not None and now - since >= EARLY_SECONDS:
@@ -134,9 +131,9 @@ class Dialect(ABC):
             self._call.fail(detail)
 
     def _refuse_unsaid(self) -> None:
-        """Answer a call whose audio came and which was never begun.
+        """Answer a call whose audio came but which never began.
 
-        The message that says what it is may still come, and then begins the call.
+        The message that describes it may still come, and begins the call then.
         """
         if self._call is None and self._early_since is not None and not self._unsaid:
             self._unsaid = True

@@ -49,7 +49,7 @@ class FreeSwitch(StreamDialect):
     subprotocols = ("audio.drachtio.org",)
 
     def __init__(self, connection: Connection, calls: Calls) -> None:
-        """Read the query. Raises ProtocolError for one that makes no sense."""
+        """Read the query. Raises ProtocolError for a value that is not allowed."""
         super().__init__(connection, calls)
         query = connection.query
         self._settings = {key: query[key] for key in _SETTINGS if key in query}
@@ -81,7 +81,7 @@ class FreeSwitch(StreamDialect):
                 self._details = details
                 self.look(monotonic())
         except ProtocolError as error:
-            # Without its settings the audio would be taken for something that it is not.
+            # Without its settings the audio would be decoded in the wrong format.
             self.refuse(self._info(details), str(error))
             raise
 
@@ -149,7 +149,7 @@ class FreeSwitch(StreamDialect):
         self._begin(details)
 
     def _check_late(self, message: str) -> None:
-        """Give the call up if its metadata, which came late, say that it was heard wrongly."""
+        """Fail the call if its late metadata say that its audio was decoded in the wrong format."""
         if not message.lstrip().startswith("{"):
             return
         heard = self._check()
@@ -157,7 +157,7 @@ class FreeSwitch(StreamDialect):
             self._read(scalars(json_object(message)))
             said = self._check()
         except ProtocolError:
-            # A text of the user's, then.
+            # It is a text of the user's own.
             return
         if said != heard:
             self.fail(

@@ -30,7 +30,7 @@ class _Start(msgspec.Struct, rename="camel"):
 
 
 class Jambonz(StreamDialect):
-    """One text, then audio. The caller is heard; of ``mixed``, everybody together."""
+    """One text, then audio. The caller is heard, or everybody if ``mixed`` is asked for."""
 
     name = "jambonz"
     subprotocols = ("audio.jambonz.org",)
@@ -47,7 +47,7 @@ class Jambonz(StreamDialect):
             start = msgspec.convert(_plain(values) | _texts(values), _Start, strict=False)
             raw_format = pcm(start.sample_rate)
         except (msgspec.ValidationError, ProtocolError) as error:
-            # Without these the audio would be taken for something that it is not.
+            # Without these the audio would be decoded in the wrong format.
             said = _texts(values)
             ids = call_id(said.get("callSid", "")), self.name
             parties = said.get("from", ""), said.get("to", "")
@@ -61,7 +61,7 @@ class Jambonz(StreamDialect):
 
 
 def _plain(values: dict[str, Any]) -> dict[str, Any]:
-    """Return the values, texts without blanks around them and words in small letters."""
+    """Return the values: texts without surrounding blanks, keywords in lower case."""
     return {
         key: value.strip().lower() if isinstance(value, str) else value
         for key, value in values.items()
@@ -69,5 +69,5 @@ def _plain(values: dict[str, Any]) -> dict[str, Any]:
 
 
 def _texts(values: dict[str, Any]) -> dict[str, str]:
-    """Return the fields that are texts, also those that were sent as numbers."""
+    """Return the fields that are texts, including those that were sent as numbers."""
     return {key: value for key, value in scalars(values).items() if key in _TEXTS}

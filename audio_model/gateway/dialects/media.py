@@ -152,7 +152,7 @@ class MediaDialect(Dialect, Generic[S]):
             case "stop":
                 self.lost()
             case _:
-                # connected, dtmf, mark, and what a vendor may add: no audio is in them.
+                # connected, dtmf, mark, and what a vendor may add hold no audio.
                 pass
 
     def binary(self, message: bytes) -> None:
@@ -168,7 +168,7 @@ class MediaDialect(Dialect, Generic[S]):
         try:
             stream = self.stream_of(message.start)
         except ProtocolError as error:
-            # Whoever waits for this call's verdict is told so at once.
+            # Somebody may wait for this call's verdict, and is answered at once.
             self.refuse(info, str(error))
             raise
         self._decode = stream.decode
@@ -215,7 +215,7 @@ class MediaDialect(Dialect, Generic[S]):
 
 
 def _agreed(name: str, said: Mapping[str, str], number: int | None, default: int) -> int:
-    """Return a number that stands in a media type, in a field of its own, or in neither."""
+    """Return a number that a media type, a field of its own, or neither of them gives."""
     if name not in said:
         return default if number is None else number
     in_type = whole_number(name, said[name].strip().strip('"'))
@@ -257,7 +257,7 @@ def call_info(
         caller: the number that the gateway sends; ``called`` likewise.
     """
     own = scalars(parameters) if isinstance(parameters, dict) else {}
-    # Of ?token=..., which Exotel repeats here with all of the URL's query: no detail of the call.
+    # Exotel repeats the URL's whole query here. Its ?token=... is no detail of the call.
     own.pop("token", None)
     sent = scalars({"id": given_id, "caller": caller, "called": called})
     parties = {key.lower(): own.pop(key) for key in list(own) if key.lower() in _PARTIES}

@@ -49,7 +49,7 @@ class PacketNumbers:
         """
         self._ours += 1
         due_ms = self._due_ms
-        # The usual case made cheap: the next of its count, too early for others to be missing.
+        # A short cut for the usual case: the next packet of its count, too early for a loss.
         if (
             chunk == (None if self._chunk is None else self._chunk + 1)
             and timestamp_ms is not None
@@ -85,7 +85,7 @@ class PacketNumbers:
             return 0
         self._due_ms += (step - 1) * packet_ms
         missing = max(0.0, (timestamp_ms - self._due_ms + _TRUNCATED_MS) / packet_ms)
-        # Before it is made whole: a nonsensical timestamp can make it infinite.
+        # Checked before rounding, because a nonsensical timestamp can make it infinite.
         if self._lost + missing > _MAX_LOST_SHARE * (self._ours + _HEAD_START) + 1:
             self._believed = False
             return 0

@@ -61,7 +61,7 @@ class Plain(StreamDialect):
         self.begin(info, raw_format, _LEGS[channels])
 
     def text(self, message: str) -> None:
-        """Read the only text there is: ``{"event": "stop"}``."""
+        """Read the only text that is allowed: ``{"event": "stop"}``."""
         if json_object(message).get("event") != "stop":
             raise ProtocolError(f'the only text is {{"event": "stop"}}, not {shown(message)}')
         if not self._stopped:

@@ -52,7 +52,7 @@ class Interleaved:
 
 
 class StreamDialect(Dialect):
-    """One call a connection, and every binary message is more of its audio."""
+    """One call a connection, whose binary messages are its audio."""
 
     paced: ClassVar[bool] = True
     """Whether the gateway sends audio as it is spoken."""
@@ -146,7 +146,7 @@ def json_object(message: str) -> dict[str, Any]:
 
 
 def scalars(values: dict[str, Any]) -> dict[str, str]:
-    """Return the values that are one word each: strings, numbers, true and false."""
+    """Return the values that are scalars: strings, numbers, true and false."""
     return {
         key: value if isinstance(value, str) else json.dumps(value)
         for key, value in values.items()

@@ -37,7 +37,7 @@ class Vonage(StreamDialect):
         """Begin the call with its attributes."""
         values = json_object(message)
         if values.get("event", "websocket:connected") != "websocket:connected":
-            # Digits, and answers to commands that others may send.
+            # Digits, or answers to commands that another program sent.
             return
         if self.begun:
             raise ProtocolError("vonage: connected a second time")

@@ -33,8 +33,8 @@ class Metadata:
     def caller(self) -> str:
         """Return the id of the participant who called.
 
-        The metadata don't tell. Clients list the caller first, so it is the first participant who
-        sends, or the first of all if nobody does.
+        Metadata do not say who called, but clients list the caller first. So it is the first
+        participant who sends, or the first of all if nobody does.
         """
         sending = set(self.senders.values()) & set(self.participants) or set(self.participants)
         return next((id for id in self.participants if id in sending), "")
@@ -74,7 +74,7 @@ def parts(content_type: str, body: bytes) -> tuple[str | None, str | None]:
 def parse(text: str) -> Metadata:
     """Read metadata. Raises ProtocolError."""
     if "<!" in text.replace("<!--", ""):
-        # A document type could define entities that blow up. Nobody needs one here.
+        # A document type could define entities that expand without end, and no client needs one.
         raise ProtocolError("recording metadata with a document type")
     try:
         root = ElementTree.fromstring(text.strip())
@@ -91,7 +91,7 @@ def parse(text: str) -> Metadata:
                 session = session or _id(element, "session")
                 sip_session = sip_session or _child(element, "sipsessionid")
             case "participant":
-                # One without an id can't be said to send anything, and is a party all the same.
+                # One without an id is a party, too, although no stream can name it as its sender.
                 id = _id(element, "participant") or f"#{len(participants)}"
                 participants[id] = _address(element)
             case "stream":
@@ -128,7 +128,7 @@ def _address(participant: ElementTree.Element) -> str:
 
 
 def _name(element: ElementTree.Element) -> str:
-    """Return a name without the parts in which products differ: namespace, case, ``-``, ``_``."""
+    """Return a name without what differs between products: namespace, case, ``-``, ``_``."""
     return _plain(element.tag)
 
 

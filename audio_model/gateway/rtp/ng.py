@@ -101,7 +101,7 @@ class NgClient(asyncio.DatagramProtocol):
 
     def error_received(self, exc: Exception) -> None:
         """Log the error."""
-        # Nobody listens there; the next sending may find someone.
+        # Nothing listens there now. The next command may be answered.
         logger.debug("rtpengine: %s", exc)
 
 

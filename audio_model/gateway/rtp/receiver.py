@@ -62,7 +62,7 @@ class RtpPorts:
 
     def open(self) -> socket.socket:
         """Return a bound socket. Raises NoPortError."""
-        # Each time from another port on, so that a call does not hear its predecessor's packets.
+        # Start at another port each time, so that no call hears packets of the call before it.
         for _ in self._ports:
             port = self._ports[self._next]
             self._next = (self._next + 1) % len(self._ports)
@@ -89,7 +89,7 @@ class RtpReceiver:
     which could not do so.
     """
 
-    # One for all: what is read into it is copied out before anything else happens.
+    # All receivers share one buffer: what is read is copied before anything else happens.
     _buffer: ClassVar = memoryview(bytearray(MAX_DATAGRAM_BYTES))
 
     def __init__(
@@ -146,7 +146,7 @@ class RtpReceiver:
         except BlockingIOError:
             return
         except OSError as error:
-            # An ICMP message about what someone else sent; the next read goes on.
+            # An ICMP error about an earlier datagram. The next read goes on.
             logger.debug("RTP port %d: %s", self.port, error)
             return
         if address[0] not in self._hosts or n_bytes == MAX_DATAGRAM_BYTES:

@@ -78,7 +78,7 @@ class RecordingSession:
             else:
                 receiver.update(codecs, hosts)
             accepted[index] = sdp.Accepted(receiver.port, (payload_type, *media.voiceless()))
-        # On a machine that is full, a leg is finished before it has begun.
+        # On a machine that takes no more legs, a leg is finished as soon as it is opened.
         self.release()
         self._answers += 1
         self.description = sdp.answer(offer, accepted, self._ports.host, self._answers)
@@ -91,7 +91,7 @@ class RecordingSession:
                 receiver.close()
                 self._released.append(receiver.port)
                 if receiver.sender is not None:
-                    # It goes on sending, and the next call at this port is not to hear it.
+                    # The sender may go on, and the next call at this port must not hear it.
                     self._ports.abandoned[receiver.port] = receiver.sender
 
     def end(self) -> None:

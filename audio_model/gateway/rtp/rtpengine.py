@@ -150,7 +150,7 @@ class Rtpengine:
     ) -> tuple[Reply, tuple[sdp.Media, ...], dict[int, dict[int, Codec]]]:
         """Return the reply, the media offered in it, and the codecs by index and payload type."""
         which = {"from_tag": from_tag} if from_tag else {"flags": ["all"]}
-        # The offer holds what is spoken in the call; where we don't understand it, rtpengine may.
+        # The offer names the call's codecs. rtpengine may decode those that we can't.
         for codec in ({}, {"codec": {"transcode": ["PCMU"]}}):
             reply = await self._client.command(
                 "subscribe request", call_id=call_id, **which, **codec
@@ -218,7 +218,7 @@ class Rtpengine:
         try:
             await self._client.command("unsubscribe", call_id=call_id, to_tag=to_tag)
         except RtpengineError as error:
-            # A call that is over takes its subscriptions with it.
+            # The subscriptions of a call that is over are gone with it.
             logger.debug("%s", error)
 
 

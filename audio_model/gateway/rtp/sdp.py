@@ -97,7 +97,7 @@ def parse(text: str) -> tuple[Media, ...]:
     for line in lines[1:]:
         key, equals, value = line.strip().partition("=")
         if not equals or len(key) != 1:
-            raise ProtocolError(f"an SDP line that is none: {line[:40]!r}")
+            raise ProtocolError(f"not an SDP line: {line[:40]!r}")
         if key == "m":
             sections.append([])
         sections[-1].append((key, value))
@@ -111,7 +111,7 @@ def parse(text: str) -> tuple[Media, ...]:
 def _media(section: Sequence[tuple[str, str]], host: str, direction: str) -> Media:
     fields = section[0][1].split()
     if not 4 <= len(fields) <= MAX_FORMATS + 3:
-        raise ProtocolError(f"an SDP media line that is none: m={section[0][1][:40]!r}")
+        raise ProtocolError(f"not an SDP media line: m={section[0][1][:40]!r}")
     attributes = _attributes(section)
     return Media(
         kind=fields[0],
@@ -127,7 +127,7 @@ def _media(section: Sequence[tuple[str, str]], host: str, direction: str) -> Med
 
 
 def _rtpmaps(attributes: Sequence[tuple[str, str]]) -> dict[int, tuple[str, int, int]]:
-    """Return the readable mappings. An odd one costs its own format, not the call."""
+    """Return the readable mappings. An odd mapping loses its own format, not the call."""
     matches = (_RTPMAP.fullmatch(value) for key, value in attributes if key == "rtpmap")
     return {
         int(match[1]): (match[2].upper(), int(match[3]), int(match[4] or 1))
@@ -162,7 +162,7 @@ def _host(section: Sequence[tuple[str, str]]) -> str:
                     if _HOST.fullmatch(address):
                         return ""
                     raise ProtocolError(f"no host in SDP: {address[:40]!r}") from None
-            raise ProtocolError(f"an SDP connection line that is none: {value[:40]!r}")
+            raise ProtocolError(f"not an SDP connection line: {value[:40]!r}")
     return ""
 
 

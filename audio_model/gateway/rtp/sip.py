@@ -25,7 +25,7 @@ _TAG = re.compile(r";\s*tag\s*=\s*([^\s;,]+)", re.IGNORECASE)
 _BRANCH = re.compile(r";\s*branch\s*=\s*([^\s;,]+)", re.IGNORECASE)
 _RPORT = re.compile(r";\s*rport(?=\s*(;|,|$))", re.IGNORECASE)
 _ANGLE = re.compile(r'(?:[^<"]|"(?:[^"\\]|\\.)*")*<([^<>]*)>')
-# Looks no further than the second colon: from each of many "sip:" to the end would take seconds.
+# It stops at the second colon: searching from each "sip:" to the end would take seconds.
 _USER = re.compile(r"(?:sips?:(?=[^>:@]*(?::[^>:@]*)?@)|tel:)([^@;:>]+)", re.IGNORECASE)
 
 REASONS = {
@@ -212,7 +212,7 @@ def _headers(lines: list[str]) -> tuple[tuple[str, str], ...]:
             continue
         name, colon, value = line.partition(":")
         name = name.strip().lower()
-        # Text that is copied into a response must not become a header of its own there.
+        # Text that is copied into a response must not add a header there.
         if not colon or not name or _CONTROL.search(line):
             raise ProtocolError(f"not a SIP header: {line[:40]!r}")
         headers.append((_COMPACT.get(name, name), value.strip()))

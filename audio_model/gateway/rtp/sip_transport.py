@@ -120,7 +120,7 @@ class _Connection(asyncio.Protocol):
         try:
             taken = self._take()
         except ProtocolError as error:
-            # Where the next message begins can't be told any more.
+            # Nobody can tell any more where the next message begins.
             logger.debug("SIP from %s:%d: %s", *self._peer.source, error)
             self._buffer = b""
             self.close()
@@ -165,7 +165,7 @@ def bind(host: str, port: int, *, reuse_port: bool = False) -> tuple[socket.sock
 
     ``port`` 0 takes what the system gives. ``reuse_port`` lets other processes have the port, too.
     """
-    # The number that the system gives for one may be taken for the other.
+    # The port that the system gives for UDP may be taken for TCP, or the other way round.
     for _ in range(_TRIES if port == 0 else 1):
         opened: list[socket.socket] = []
         try:

@@ -116,7 +116,7 @@ class SiprecServer:
 
     def _handle(self, message: sip.Message, peer: Peer) -> None:
         if not message.method:
-            # To a BYE of ours; there is nothing to do about it.
+            # A response to our BYE needs no answer.
             return
         key = message.call_id, message.from_tag
         session = self._sessions.get(key)
@@ -318,7 +318,7 @@ def _read(message: sip.Message) -> tuple[tuple[sdp.Media, ...] | None, Metadata 
     try:
         return offer, metadata.parse(described)
     except ProtocolError as error:
-        # Better to hear a call without knowing who is who than not to hear it.
+        # A call that is heard without its parties' names is better than one that is not heard.
         logger.info("SIPREC: %s", error)
         return offer, Metadata()
 
