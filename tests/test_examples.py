@@ -30,6 +30,7 @@ from audio_model.detector import Detector
 from audio_model.formats import Encoding
 from audio_model.gateway import command as serve
 from audio_model.gateway.asterisk import eagi
+from audio_model.gateway.config import texts
 from audio_model.gateway.config.values import Secret
 from audio_model.gateway.dialects import DIALECTS
 from audio_model.gateway.dialects.freeswitch import FreeSwitch
@@ -531,6 +532,7 @@ def test_its_links_lead_somewhere() -> None:
 def test_every_gateway_has_its_path_there() -> None:
     for name in DIALECTS:
         assert ("`/v1/stream`" if name == "stream" else f"`/{name}`") in PAGE
+        assert re.search(rf"\b{name}\b", texts.DESCRIPTION)
 
 
 def test_every_option_that_is_named_is_one() -> None:
