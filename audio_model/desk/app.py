@@ -36,7 +36,7 @@ from audio_model.ranges.numbers import normalise
 from audio_model.ranges.store import RangeStore
 from audio_model.records import deeds, imports, marks, queue
 from audio_model.records.calls import has_number
-from audio_model.records.deeds import What
+from audio_model.records.deeds import DeedKind
 from audio_model.records.people import Role
 from audio_model.records.queue import Progress
 from audio_model.records.store import CallStore, StoredCall
@@ -171,7 +171,7 @@ class Desk:
             return _html(_sign_in_page(text("wrong_token")), 403)
         key, session = found
         name = session.person.name
-        await self._stores.write(lambda store: deeds.note(store, name, What.SIGNED_IN))
+        await self._stores.write(lambda store: deeds.note(store, name, DeedKind.SIGNED_IN))
         response = web.Response(status=303, headers={"Location": "/queue"})
         self._access.set_cookie(response, request, key)
         return response
@@ -262,7 +262,7 @@ class Desk:
             return
         fresh = {key: at for key, at in self._listened.items() if now - at < LISTENED_SECONDS}
         self._listened = fresh | {(who, call): now}
-        await self._stores.write(lambda store: deeds.note(store, who, What.LISTENED, call=call))
+        await self._stores.write(lambda store: deeds.note(store, who, DeedKind.LISTENED, call=call))
 
     async def _counted(self, who: str) -> tuple[Progress, _Counts]:
         """Return a person's progress now, and the counts over all of the store."""

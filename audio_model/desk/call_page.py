@@ -10,7 +10,7 @@ from audio_model.pages.markup import Child, Element, element
 from audio_model.pages.texts import Text
 from audio_model.ranges.monitor import Advice
 from audio_model.ranges.numbers import normalise
-from audio_model.records.deeds import Deed, What
+from audio_model.records.deeds import Deed, DeedKind
 from audio_model.records.marks import Mark, Said, probability
 from audio_model.records.people import Role
 from audio_model.records.queue import Progress
@@ -119,7 +119,7 @@ def _last(view: View, last: Last) -> Element | None:
     if last.undoable is None and last.undone is None:
         return None
     if last.undone is not None:
-        said = text("undone_skip" if last.undone.what is What.SKIPPED else "undone_mark")
+        said = text("undone_skip" if last.undone.what is DeedKind.SKIPPED else "undone_mark")
         about = element(
             "a", text("call", n=str(last.undone.call)), href=f"/calls/{last.undone.call}"
         )
@@ -134,7 +134,7 @@ def _last(view: View, last: Last) -> Element | None:
 
 def _done(deed: Deed) -> Text:
     """Return a person's deed in words."""
-    if deed.what is What.SKIPPED:
+    if deed.what is DeedKind.SKIPPED:
         return text("last_skipped")
     campaign = deed.detail.get("campaign")
     name = text(str(deed.detail["said"]))

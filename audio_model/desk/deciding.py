@@ -25,7 +25,7 @@ from audio_model.ranges.numbers import normalise
 from audio_model.ranges.store import RangeStore
 from audio_model.ranges.tree import State
 from audio_model.records import deeds, exports, handsets, marks
-from audio_model.records.deeds import Deed, What
+from audio_model.records.deeds import Deed, DeedKind
 from audio_model.records.handsets import Taken
 from audio_model.records.people import Person, Role
 from audio_model.records.store import ALLOWED, RECORDED, CallStore
@@ -38,10 +38,10 @@ _CAMPAIGNS = 200
 _CHANGES = 200
 
 _ACTS = {
-    "open": What.OPENED,
-    "close": What.CLOSED,
-    "allow": What.ALLOWED,
-    "disallow": What.DISALLOWED,
+    "open": DeedKind.OPENED,
+    "close": DeedKind.CLOSED,
+    "allow": DeedKind.ALLOWED,
+    "disallow": DeedKind.DISALLOWED,
 }
 
 
@@ -74,7 +74,7 @@ class Deciding:
         done = await self._just_done(session, _ACTS.values())
         return _html(ranges_page(self._view(session), now, done))
 
-    async def _just_done(self, session: Session, whats: Collection[What]) -> Deed | None:
+    async def _just_done(self, session: Session, whats: Collection[DeedKind]) -> Deed | None:
         name, since = session.person.name, time.time() - JUST_SECONDS
         return await self._stores.read(lambda store: deeds.latest(store, name, whats, since))
 
@@ -151,7 +151,7 @@ class Deciding:
     async def _campaigns(self, request: web.Request) -> web.Response:
         session = await self._access.session(request)
         found = await self._stores.read(lambda store: store.campaigns(_CAMPAIGNS))
-        done = await self._just_done(session, (What.CAMPAIGN,))
+        done = await self._just_done(session, (DeedKind.CAMPAIGN,))
         return _html(campaigns_page(self._view(session), found, done))
 
     async def _mark_campaign(self, request: web.Request) -> web.Response:
@@ -168,7 +168,7 @@ class Deciding:
             with store.writing():
                 marks.mark_campaign(store, n, mark, who, time.time(), reason)
                 detail = {"said": mark, "reason": reason}
-                deeds.note(store, who, What.CAMPAIGN, about=campaign.name, detail=detail)
+                deeds.note(store, who, DeedKind.CAMPAIGN, about=campaign.name, detail=detail)
             return True
 
         if not await self._stores.write(change):
@@ -265,7 +265,9 @@ class Deciding:
                 raise
         counts = {"calls": taken.calls, "numbers": taken.numbers}
         await self._stores.write(
-            lambda store: deeds.note(store, person.name, What.IMPORTED, about=source, detail=counts)
+            lambda store: deeds.note(
+                store, person.name, DeedKind.IMPORTED, about=source, detail=counts
+            )
         )
         return taken
 
@@ -280,7 +282,7 @@ class Deciding:
         detail = {"calls": n, "left_out": left_out}
         name = session.person.name
         await self._stores.write(
-            lambda store: deeds.note(store, name, What.EXPORTED, detail=detail)
+            lambda store: deeds.note(store, name, DeedKind.EXPORTED, detail=detail)
         )
         return web.Response(
             body=content,

@@ -23,7 +23,7 @@ from audio_model.ranges.describe import range_values
 from audio_model.ranges.named import holds_many_owners, is_too_wide
 from audio_model.ranges.rows import Allowed
 from audio_model.ranges.tree import Node, State
-from audio_model.records.deeds import Deed, What
+from audio_model.records.deeds import Deed, DeedKind
 from audio_model.records.handsets import Taken
 from audio_model.records.marks import Agreement, Trust
 from audio_model.records.people import Role
@@ -69,7 +69,7 @@ def _done(view: View, deed: Deed | None) -> Element | None:
     """Return a message of what a person has just decided."""
     if deed is None:
         return None
-    name = view.path if deed.what is What.CAMPAIGN else view.number
+    name = view.path if deed.what is DeedKind.CAMPAIGN else view.number
     said = text("just_done", what=text(f"did_{deed.what}"), about=name(deed.about))
     return element("p", said, class_="message", role="status")
 

@@ -6,7 +6,7 @@ from audio_model.desk import layout
 from audio_model.desk.layout import View, text
 from audio_model.errors import printable
 from audio_model.pages.markup import Child, element
-from audio_model.records.deeds import Deed, What
+from audio_model.records.deeds import Deed, DeedKind
 
 
 def _said(view: View, deed: Deed) -> Child:
@@ -14,7 +14,7 @@ def _said(view: View, deed: Deed) -> Child:
     said, reason = deed.detail.get("said"), view.path(str(deed.detail.get("reason", "")))
     if said is None:
         return reason
-    name = text(f"campaign_{said or 'none'}" if deed.what is What.CAMPAIGN else str(said))
+    name = text(f"campaign_{said or 'none'}" if deed.what is DeedKind.CAMPAIGN else str(said))
     stands = deed.detail.get("contradicts")
     return element(
         "span",

@@ -6,7 +6,7 @@ from audio_model.desk.access import Access
 from audio_model.desk.effects import Effects
 from audio_model.desk.stores import Stores
 from audio_model.records import deeds, marks, queue
-from audio_model.records.deeds import What
+from audio_model.records.deeds import DeedKind
 from audio_model.records.marks import Said
 from audio_model.records.people import Role
 from audio_model.records.store import CallStore
@@ -63,7 +63,7 @@ class Marking:
             store.call(n)
             with store.writing():
                 queue.skip(store, n, who)
-                deeds.note(store, who, What.SKIPPED, call=n)
+                deeds.note(store, who, DeedKind.SKIPPED, call=n)
 
         await self._stores.write(skip)
         raise web.HTTPSeeOther("/queue")

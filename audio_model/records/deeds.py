@@ -10,7 +10,7 @@ from typing import Any
 from audio_model.records.store import CallStore
 
 
-class What(StrEnum):
+class DeedKind(StrEnum):
     """A kind of deed at the desk."""
 
     SIGNED_IN = "signed_in"
@@ -35,7 +35,7 @@ class Deed:
     n: int
     time: float
     who: str
-    what: What
+    what: DeedKind
     call: int | None
     about: str
     """A range, a campaign or a file; empty where the call tells."""
@@ -49,7 +49,7 @@ _COLUMNS = "n, time, who, what, call, about, detail, undone"
 def note(
     store: CallStore,
     who: str,
-    what: What,
+    what: DeedKind,
     *,
     call: int | None = None,
     about: str = "",
@@ -80,7 +80,7 @@ def to_undo(store: CallStore, who: str) -> Deed | None:
     row = store.one(
         f"SELECT {_COLUMNS} FROM deeds WHERE who = ? AND undone = 0 AND what IN (?, ?) "
         "ORDER BY n DESC LIMIT 1",
-        (who, What.MARKED.value, What.SKIPPED.value),
+        (who, DeedKind.MARKED.value, DeedKind.SKIPPED.value),
     )
     return None if row is None else _deed(row)
 
@@ -91,7 +91,7 @@ def of_number(store: CallStore, n: int) -> Deed | None:
     return None if row is None else _deed(row)
 
 
-def latest(store: CallStore, who: str, whats: Collection[What], since: float) -> Deed | None:
+def latest(store: CallStore, who: str, whats: Collection[DeedKind], since: float) -> Deed | None:
     """Return the last of some kinds of things that a person did, if it was since a moment."""
     row = store.one(
         f"SELECT {_COLUMNS} FROM deeds WHERE who = ? AND time >= ? "
@@ -108,9 +108,9 @@ def just_undone(store: CallStore, who: str) -> Deed | None:
     """
     row = store.one(
         f"SELECT {_COLUMNS} FROM deeds WHERE who = ? AND what IN (?, ?, ?) ORDER BY n DESC LIMIT 1",
-        (who, What.MARKED.value, What.SKIPPED.value, What.UNDONE.value),
+        (who, DeedKind.MARKED.value, DeedKind.SKIPPED.value, DeedKind.UNDONE.value),
     )
-    if row is None or What(row[3]) is not What.UNDONE:
+    if row is None or DeedKind(row[3]) is not DeedKind.UNDONE:
         return None
     undo = _deed(row).detail
     deed = of_number(store, int(undo["deed"]))
@@ -120,4 +120,4 @@ def just_undone(store: CallStore, who: str) -> Deed | None:
 
 def _deed(row: tuple[Any, ...]) -> Deed:
     n, moment, who, what, call, about, detail, undone = row
-    return Deed(n, moment, who, What(what), call, about, json.loads(detail), bool(undone))
+    return Deed(n, moment, who, DeedKind(what), call, about, json.loads(detail), bool(undone))

@@ -13,7 +13,7 @@ from enum import StrEnum
 from hashlib import blake2b
 
 from audio_model.records import campaign_marks, deeds, queue
-from audio_model.records.deeds import Deed, What
+from audio_model.records.deeds import Deed, DeedKind
 from audio_model.records.store import CallStore, Campaign, StoredCall
 from audio_model.records.worth import Why, Worth
 from audio_model.tables.results import Outcome
@@ -136,8 +136,8 @@ def give(store: CallStore, n: int, who: str, said: Said, now: float | None = Non
             state |= _mark_campaign(store, campaign, n, said, who, now)
         _effect(store, n, who, said)
         queue.release(store, n, who)
-        line = deeds.note(store, who, What.MARKED, call=n, now=now, detail=state)
-    return Deed(line, now, who, What.MARKED, n, "", state, False)
+        line = deeds.note(store, who, DeedKind.MARKED, call=n, now=now, detail=state)
+    return Deed(line, now, who, DeedKind.MARKED, n, "", state, False)
 
 
 def undo(store: CallStore, who: str, now: float | None = None) -> Deed | None:
@@ -151,13 +151,13 @@ def undo(store: CallStore, who: str, now: float | None = None) -> Deed | None:
         if deed is None or deed.call is None:
             return None
         n, detail = deed.call, deed.detail
-        if deed.what is What.SKIPPED:
+        if deed.what is DeedKind.SKIPPED:
             store.do("DELETE FROM skips WHERE call = ? AND who = ?", (n, who))
         else:
             _take_back(store, n, who, detail, now)
         store.do("UPDATE deeds SET undone = 1 WHERE n = ?", (deed.n,))
         detail = {"deed": deed.n, "yours": queue.take(store, n, who, now)}
-        deeds.note(store, who, What.UNDONE, call=n, now=now, detail=detail)
+        deeds.note(store, who, DeedKind.UNDONE, call=n, now=now, detail=detail)
     return deed
 
 

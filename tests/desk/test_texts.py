@@ -6,7 +6,7 @@ from audio_model.ranges.breaker import Why
 from audio_model.ranges.numbers import Flag, NumberKind
 from audio_model.ranges.tree import State
 from audio_model.records import mark_statistics, statistics, worth
-from audio_model.records.deeds import What
+from audio_model.records.deeds import DeedKind
 from audio_model.records.marks import Said
 from audio_model.records.periods import Unit
 from audio_model.tables.results import Outcome
@@ -17,7 +17,7 @@ DESK = Path(__file__).parents[2] / "audio_model" / "desk"
 def test_every_name_of_a_closed_set_has_its_text() -> None:
     names = {
         *(each.value for kind in (State, Said, Unit, Outcome) for each in kind),
-        *(f"did_{each}" for each in What),
+        *(f"did_{each}" for each in DeedKind),
         *(f"why_{each}" for each in (*Why, *worth.Why)),
         *(f"kind_{each}" for each in NumberKind),
         *(f"flag_{each}" for each in Flag),

@@ -170,7 +170,7 @@ def test_a_skipped_call_is_left_to_others_and_comes_back_when_that_is_undone() -
     store = store_of(call("a"))
     queue.lease(store, "wang", NOON)
     queue.skip(store, 1, "wang")
-    deeds.note(store, "wang", deeds.What.SKIPPED, call=1)
+    deeds.note(store, "wang", deeds.DeedKind.SKIPPED, call=1)
     assert queue.lease(store, "wang", NOON) is None
     marks.undo(store, "wang", NOON)
     assert queue.lease(store, "wang", NOON) is not None
