@@ -84,3 +84,14 @@ def add_budget_argument(
         metavar="RATE",
         help=f"{about} (default: %(default)s)",
     )
+
+
+def add_seconds_argument(parser: argparse.ArgumentParser, default: float) -> None:
+    """Add ``--max-seconds``, the audio that is heard of each recording."""
+    parser.add_argument(
+        "--max-seconds",
+        type=float,
+        default=default,
+        metavar="S",
+        help="hear the first S seconds of each recording (default: %(default)g)",
+    )

@@ -8,6 +8,7 @@ from itertools import chain
 from pathlib import Path
 
 from audio_model.audio import check_seconds
+from audio_model.commands import add_seconds_argument
 from audio_model.errors import UsageError
 from audio_model.files import write_whole
 from audio_model.formats import suffix_of
@@ -148,13 +149,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "for a list on standard input",
     )
     parser.add_argument("--output", required=True, metavar="FILE", help="the table (.csv)")
-    parser.add_argument(
-        "--max-seconds",
-        type=float,
-        default=DEFAULT_SECONDS,
-        metavar="S",
-        help="hear the first S seconds of each call (default: %(default)g)",
-    )
+    add_seconds_argument(parser, DEFAULT_SECONDS)
     add_columns_argument(parser, "manifests", "path=FILE,time=START")
 
 

@@ -8,7 +8,13 @@ from functools import partial
 from pathlib import Path
 
 from audio_model.audio import check_seconds
-from audio_model.commands import add_action, add_actions, add_command, run_action
+from audio_model.commands import (
+    add_action,
+    add_actions,
+    add_command,
+    add_seconds_argument,
+    run_action,
+)
 from audio_model.errors import StoreError, UsageError
 from audio_model.known import campaigns_command
 from audio_model.known.counts import DAY_SECONDS
@@ -93,13 +99,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     ):
         chosen = _action(actions, name, action, about)
         chosen.add_argument("paths", nargs="+", metavar="PATH")
-        chosen.add_argument(
-            "--max-seconds",
-            type=float,
-            default=DEFAULT_SECONDS,
-            metavar="S",
-            help="hear the first S seconds of each (default: %(default)g)",
-        )
+        add_seconds_argument(chosen, DEFAULT_SECONDS)
         add_columns_argument(chosen, "manifests", "path=FILE,time=START")
     _action(actions, "list", _list, "list the known recordings, as CSV")
     removing = _action(actions, "remove", _remove, "remove recordings")

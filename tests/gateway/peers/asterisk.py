@@ -17,6 +17,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psutil
+import pytest
 
 ROOT = Path(__file__).parents[3]
 FOLDER = ROOT / ".peers" / "asterisk"
@@ -93,6 +94,14 @@ BUSY_SECONDS = 0.2
 
 def is_there() -> bool:
     return (FOLDER / "usr/sbin/asterisk").exists()
+
+
+NEEDS_ASTERISK = [
+    pytest.mark.peer,
+    pytest.mark.slow,
+    pytest.mark.skipif(not is_there(), reason=MISSING),
+    pytest.mark.usefixtures("no_calls_left"),
+]
 
 
 def free_ports(n: int) -> list[int]:

@@ -26,12 +26,7 @@ from tests.gateway.peers import asterisk
 from tests.gateway.peers.asterisk import ROOT, Asterisk
 from tests.gateway.serving import serving
 
-pytestmark = [
-    pytest.mark.peer,
-    pytest.mark.slow,
-    pytest.mark.skipif(not asterisk.is_there(), reason=asterisk.MISSING),
-    pytest.mark.usefixtures("no_calls_left"),
-]
+pytestmark = asterisk.NEEDS_ASTERISK
 
 Pcm = NDArray[np.int16]
 

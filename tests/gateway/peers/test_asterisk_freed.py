@@ -27,12 +27,7 @@ from tests.gateway.peers.test_asterisk import (
 )
 from tests.gateway.process import ServerProcess
 
-pytestmark = [
-    pytest.mark.peer,
-    pytest.mark.slow,
-    pytest.mark.skipif(not asterisk.is_there(), reason=asterisk.MISSING),
-    pytest.mark.usefixtures("no_calls_left"),
-]
+pytestmark = asterisk.NEEDS_ASTERISK
 
 FREE_SECONDS = 3.0
 """Within which every caller goes on, whatever has become of the server."""

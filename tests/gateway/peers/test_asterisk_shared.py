@@ -13,12 +13,7 @@ from tests.gateway.peers.test_asterisk import recording, run, until
 from tests.gateway.peers.test_asterisk_freed import start
 from tests.gateway.process import ServerProcess
 
-pytestmark = [
-    pytest.mark.peer,
-    pytest.mark.slow,
-    pytest.mark.skipif(not asterisk.is_there(), reason=asterisk.MISSING),
-    pytest.mark.usefixtures("no_calls_left"),
-]
+pytestmark = asterisk.NEEDS_ASTERISK
 
 N_CALLS = 8
 
