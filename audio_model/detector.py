@@ -276,17 +276,21 @@ class Hearing:
 
 
 def hear_beside(hearings: Iterable[Hearing]) -> None:
-    """Hear the beginnings of several recordings, those of one length in one run of the network.
+    """Hear what was read of several recordings, those with as many steps in one run of the network.
 
     The verdicts are the same as for recordings heard alone. A run costs less for each recording
     the more there are.
     """
-    alike: dict[int, list[StreamDetector]] = {}
-    for hearing in hearings:
-        alike.setdefault(hearing.stream.n_ready, []).append(hearing.stream)
-    for n_steps, streams in alike.items():
-        if n_steps and len(streams) > 1:
+    waiting = [hearing.stream for hearing in hearings]
+    while waiting:
+        alike: dict[int, list[StreamDetector]] = {}
+        for stream in waiting:
+            if n_steps := stream.n_ready:
+                alike.setdefault(n_steps, []).append(stream)
+        for n_steps, streams in alike.items():
             run_together(streams, n_steps)
+        # Those whose first voice was found, or is not yet, have more to hear.
+        waiting = [stream for streams in alike.values() for stream in streams]
 
 
 def _conclude(stream: StreamDetector) -> Verdict:

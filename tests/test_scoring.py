@@ -10,6 +10,7 @@ from audio_model.audio import Channel, Encoding, RawFormat
 from audio_model.decision import Verdict
 from audio_model.detector import Detector
 from audio_model.errors import ModelError
+from audio_model.model import Model
 from audio_model.scoring import ScoreOptions, score_entries, score_entry
 from audio_model.tables.rows import Entry, Row
 from tests import sounds
@@ -99,7 +100,7 @@ def mixed(tmp_path: Path) -> list[Entry]:
     return entries
 
 
-@pytest.mark.parametrize("together", [1, 2, 5, 8, 100])
+@pytest.mark.parametrize("together", [1, 2, 5, 16, 100])
 def test_recordings_heard_together_have_the_rows_of_each_alone(
     detector: Detector, mixed: list[Entry], together: int
 ) -> None:
@@ -114,6 +115,28 @@ def test_recordings_heard_together_have_the_rows_of_each_alone(
         assert (row.verdict is None) == (expected.verdict is None)
         if row.verdict is not None and expected.verdict is not None:
             assert_same(row.verdict, expected.verdict)
+
+
+def test_recordings_whose_first_voice_is_awaited_are_heard_together_to_their_end(
+    detector: Detector, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    entries = []
+    for number in range(3):
+        samples = np.concatenate([sounds.silence(1.5), sounds.voice(2.5)])
+        soundfile.write(tmp_path / f"{number}.wav", samples, 8000)
+        entries.append(Entry(str(tmp_path / f"{number}.wav")))
+    recordings_a_run: list[int] = []
+    run = Model.run
+
+    def counted(model: Model, samples: Any, state: Any) -> Any:
+        recordings_a_run.append(len(samples))
+        return run(model, samples, state)
+
+    monkeypatch.setattr(Model, "run", counted)
+    found = list(score_entries(entries, detector, ScoreOptions(max_seconds=4)))
+    assert len(found) == 3
+    assert len(recordings_a_run) > 1
+    assert set(recordings_a_run) == {3}
 
 
 def test_where_hearing_together_fails_each_is_heard_alone(

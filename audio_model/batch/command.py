@@ -33,7 +33,7 @@ from audio_model.known.recent import (
     Keep,
 )
 from audio_model.processes import usable_cpus
-from audio_model.scoring import ScoreOptions, load_detector, score_entry
+from audio_model.scoring import TOGETHER, ScoreOptions, load_detector, score_entries
 from audio_model.sources.survey import left_out_text, survey
 from audio_model.stream import DEFAULT_WAIT_SECONDS
 from audio_model.tables.columns import add_columns_argument
@@ -114,7 +114,7 @@ def run(args: argparse.Namespace) -> int:
         output_format(args.output)
     with StopSignals() as stop:
         try:
-            score = _score_into_folder if into_folder else _score_one_by_one
+            score = _score_into_folder if into_folder else _score_in_this_process
             return score(args, options, stop)
         except Stopped:
             rest = "" if args.output is None else f"; what was scored is beside {args.output}"
@@ -122,7 +122,9 @@ def run(args: argparse.Namespace) -> int:
             return stop.exit_code
 
 
-def _score_one_by_one(args: argparse.Namespace, options: ScoreOptions, stop: StopSignals) -> int:
+def _score_in_this_process(
+    args: argparse.Namespace, options: ScoreOptions, stop: StopSignals
+) -> int:
     keep_freed_memory()
     with stop.raising():
         detector = load_detector(
@@ -144,9 +146,11 @@ def _score_one_by_one(args: argparse.Namespace, options: ScoreOptions, stop: Sto
         # Where the table is on a terminal, its own rows show how far it is.
         disable=not sys.stderr.isatty() or (args.output is None and sys.stdout.isatty()),
     )
+    # Who looks at a table sees each row as it comes; paths on standard input may come slowly.
+    together = 1 if args.output is None or found.total is None else TOGETHER
     with closing(writer), progress:
-        for entry in stop.until_stopped(found):
-            for row in score_entry(entry, detector, options):
+        for rows in score_entries(stop.until_stopped(found), detector, options, together):
+            for row in rows:
                 writer.write(row)
                 tally.add(row)
             tally.recordings += 1

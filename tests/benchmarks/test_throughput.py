@@ -12,7 +12,7 @@ from audio_model.tables.rows import Columns
 from audio_model.tables.writers import open_output
 from benchmarks import cost, throughput
 from benchmarks.machine import Machine
-from benchmarks.throughput import DEFAULT, FAIR, FORMATS, LOG_MEL, MODEL, OURS, SGEMM
+from benchmarks.throughput import BESIDE, DEFAULT, FAIR, FORMATS, LOG_MEL, MODEL, OURS, SGEMM
 from benchmarks.timing import Timing, interleaved
 
 STAGES = {
@@ -40,8 +40,10 @@ def recordings(tmp_path: Path) -> Path:
 def test_every_stage_and_format_of_ours_runs(recordings: Path) -> None:
     model = Model.load()
     whole = throughput.whole_way(model, recordings)
-    assert set(whole) == {(name, kind) for name in FORMATS for kind in (OURS, FAIR, DEFAULT)}
-    ours = {name: task for (name, kind), task in whole.items() if kind == OURS}
+    pipelines = (OURS, BESIDE, FAIR, DEFAULT)
+    assert set(whole) == {(name, pipeline) for name in FORMATS for pipeline in pipelines}
+    ours = {name: task for (name, pipeline), task in whole.items() if pipeline == OURS}
+    ours[BESIDE] = whole["WAV, µ-law", BESIDE]
     with closing(open_output(str(recordings / "rows.jsonl"), Columns(each_channel=False))) as rows:
         stages = throughput.stages_of(model, recordings, rows)
         assert set(stages) == STAGES
@@ -65,6 +67,7 @@ def figures() -> throughput.Throughput:
         {
             name: {
                 OURS: Timing(1000, 1100, 7),
+                BESIDE: Timing(800, 820, 7),
                 FAIR: Timing(5000, 5100, 7),
                 DEFAULT: Timing(12_000, 12_100, 7),
             }
@@ -78,19 +81,20 @@ def test_ratios() -> None:
     result = figures()
     assert result.ratio("WAV, µ-law", FAIR) == 5
     assert result.ratio("WAV, µ-law", DEFAULT) == 12
+    assert result.ratio("WAV, µ-law", DEFAULT, BESIDE) == 15
     assert result.sgemm_gflops == pytest.approx(100)
     assert result.share_of_sgemm(MODEL) == pytest.approx(0.73)
 
 
 def test_markdown_holds_every_figure() -> None:
     text = throughput.as_markdown(figures())
-    row = "| WAV, µ-law | 1,000 | 1,100 | 1,000 | 5,000 | 12,000 | 5.0 | 5 | 12.0 |"
-    assert row in text.splitlines()
+    row = "| WAV, µ-law | 1,000 | 1,100 | 1,000 | 5,000 | 12,000 | 5.0 | 5 | 12.0"
+    assert f"{row} | 800 | 6.2 | 15.0 |" in text.splitlines()
     assert f"| {MODEL} | 900.0 | 90% |" in text
     assert f"| {throughput.SILERO} | 10.0 |  |" in text
     assert "reaches 73%" in text
     tables = [line for line in text.splitlines() if line.startswith("|")]
-    assert {line.count("|") for line in tables} == {4, 10}
+    assert {line.count("|") for line in tables} == {4, 13}
 
 
 @pytest.mark.slow
