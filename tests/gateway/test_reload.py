@@ -26,6 +26,15 @@ from tests.gateway.waiting import hold_until, until
 SPEECH = mulaw_encode((sounds.voice(1, 2) * 32767).astype("int16")).tobytes()
 
 
+async def speak(client: aiohttp.ClientSession, at: str, number: int) -> None:
+    """Speak in a call, and wait for its final event."""
+    async with client.ws_connect(f"{at}/v1/stream?encoding=mulaw&call=call-{number}") as call:
+        await call.send_bytes(SPEECH)
+        await call.send_str('{"event": "stop"}')
+        while (await call.receive_json(timeout=30))["event"] != "final":
+            pass
+
+
 def status(server: ServerProcess, token: str, context: ssl.SSLContext | None = None) -> int:
     request = urllib.request.Request(
         server.url + "/v1/calls", headers={"Authorization": f"Bearer {token}"}
@@ -166,12 +175,7 @@ def test_calls_that_begin_during_a_restart_are_all_heard_and_no_event_is_lost(
             port, sent, failed = server.port, set(), []
 
             async def by_websocket(client: aiohttp.ClientSession, n: int) -> None:
-                url = f"ws://127.0.0.1:{port}/v1/stream?encoding=mulaw&call=call-{n}"
-                async with client.ws_connect(url) as call:
-                    await call.send_bytes(SPEECH)
-                    await call.send_str('{"event": "stop"}')
-                    while (await call.receive_json(timeout=30))["event"] != "final":
-                        pass
+                await speak(client, f"ws://127.0.0.1:{port}", n)
 
             async def by_audiosocket(n: int) -> None:
                 reader, writer = await asyncio.open_connection("127.0.0.1", audiosocket)
@@ -239,12 +243,7 @@ def test_a_server_that_is_killed_loses_no_event_that_is_spooled(serve: Any, tmp_
             server = await asyncio.to_thread(lambda: serve(*flags, "--webhook-retries", "0"))
             async with aiohttp.ClientSession() as client:
                 for n in range(5):
-                    url = f"{server.ws_url}/v1/stream?encoding=mulaw&call=call-{n}"
-                    async with client.ws_connect(url) as call:
-                        await call.send_bytes(SPEECH)
-                        await call.send_str('{"event": "stop"}')
-                        while (await call.receive_json(timeout=20))["event"] != "final":
-                            pass
+                    await speak(client, server.ws_url, n)
             await asyncio.sleep(0.1)
             server.kill()
             answer = 204
