@@ -13,7 +13,6 @@ from audio_model.records.store import CallStore
 T = TypeVar("T")
 
 _READERS = 2
-_CLOSING_SECONDS = 5.0
 
 
 @dataclass(frozen=True)

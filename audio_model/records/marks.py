@@ -96,8 +96,6 @@ class Agreement:
 
     compared: int
     same: int
-    kappa: float | None = None
-    """Cohen's: what is above the agreement of chance; None where there is too little to tell."""
 
 
 def of_call(store: CallStore, call: int) -> list[Mark]:
@@ -231,17 +229,7 @@ def with_detector(store: CallStore) -> Agreement:
 
 
 def _agreement(pairs: Sequence[tuple[str, str, int]]) -> Agreement:
-    total = sum(n for _, _, n in pairs)
-    same = sum(n for a, b, n in pairs if a == b)
-    if not total:
-        return Agreement(0, 0)
-    chance = 0.0
-    for kind in ("recorded", "live"):
-        chance += sum(n for a, _, n in pairs if a == kind) * sum(
-            n for _, b, n in pairs if b == kind
-        )
-    chance /= total * total
-    return Agreement(total, same, (same / total - chance) / (1 - chance) if chance < 1 else None)
+    return Agreement(sum(n for _, _, n in pairs), sum(n for a, b, n in pairs if a == b))
 
 
 def _worth(call: StoredCall, marks: Sequence[Mark], heard: Sequence[str]) -> Worth | None:
