@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from audio_model.errors import ModelError, UsageError
+from audio_model.errors import ModelError, OutputError, UsageError
 from tests import clips
 from tests.training import readout
 from training import checkpoint
@@ -166,6 +166,6 @@ def test_a_full_disk_leaves_the_old_file(saved: Path, monkeypatch: pytest.Monkey
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("os.fsync", full)
-    with pytest.raises(OSError, match="No space left"):
+    with pytest.raises(OutputError, match="No space left"):
         write_atomically(saved, b"half")
     assert checkpoint.load(saved)
