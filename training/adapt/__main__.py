@@ -58,9 +58,9 @@ def adapt_run(given: Settings, run: Path) -> Adapted:
         run.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise OutputError(f"cannot make {run}: {error.strerror}") from error
-    general = hear_unmet(network, unmet, seconds) if unmet else []
     apart = [marks.manifest, *([unmet] if unmet else [])]
     rehearsal = rehearsal_of(network, given.rehearsal, apart, seconds)
+    general = hear_unmet(network, unmet, seconds) if unmet else []
     came = adapt(calls, general, base.decision.calibration, how, rehearsal)
     measured = report.figures(came, calls, marks, rehearsal)
     if came.is_new:
