@@ -252,27 +252,7 @@ class Band:
         nearest = np.minimum(np.searchsorted(rows, everywhere), len(rows) - 1)
         overlap = int(self._telling[everywhere, columns[nearest]].sum())
         pieces = list(self._pieces(rows, columns))
-        least = LEAST_ALIKE * max(piece.agreement for piece in pieces)
-        for piece in pieces:
-            if piece.agreement < least:
-                n_codes = (piece.end - piece.begin + CODES_PER_POSITION - 1) // CODES_PER_POSITION
-                evidence -= max(0.0, piece.agreement * n_codes / POSITIONS_PER_SECOND)
-        alike = tuple(piece for piece in pieces if piece.agreement >= least)
-        kept = max(0.0, evidence) if wander <= self._most_wander(pieces) else 0.0
-        return Stretch(kept, alike, self._speed, overlap, wander)
-
-    def _most_wander(self, pieces: Sequence[Piece]) -> float:
-        n_codes = [piece.end - piece.begin for piece in pieces]
-        agreement = np.average([piece.agreement for piece in pieces], weights=n_codes)
-        if agreement >= SAME:
-            return MAX_WANDER_SAME
-        if self._speed == 1 and len(pieces) == 1:
-            return MAX_WANDER
-        if agreement >= PLAIN:
-            return STEADY_PLAIN
-        if self._speed != 1:
-            return STEADY_FAST if abs(self._speed - 1) > FAST else STEADY_SPEED
-        return STEADY_PIECES
+        return stretch_of(evidence, pieces, self._speed, overlap, wander)
 
     def _path(self, max_step: int, price: float) -> tuple[float, Rows, Rows]:
         """Return the evidence in seconds, and the rows and columns of the path."""
@@ -325,37 +305,87 @@ class Band:
         ours = grid.heard[np.clip(around, 0, len(grid.heard) - 1)]
         telling = within & (theirs[:, 0] != NOTHING) & (ours != NOTHING).all(axis=1)
         wrong = np.bitwise_count(ours ^ theirs) / N_BITS
-        before = wrong[:, :WANDER_STEPS].mean(axis=1)
-        here = wrong[:, WANDER_STEPS]
-        behind = wrong[:, WANDER_STEPS + 1 :].mean(axis=1)
-        aside = behind - before
-        if self._speed != 1:
-            # Rounding moves the codes about their time: what goes along with it is no wander.
-            rest = self._rest[rows]
-            rest = rest - rest[telling].mean() if telling.any() else rest
-            moved = float(rest[telling] @ aside[telling])
-            aside = aside - rest * moved / max(float(rest[telling] @ rest[telling]), 1e-9)
-        window = np.full(WANDER_CODES, 1 / WANDER_CODES)
-        squares, rises = [], []
+        parts = []
         for part in _runs(rows, columns):
             # Codes at a step have heard both sides of it, and tell nothing of either one's time.
             begin = part.start + STEP_CODES * (part.start > 0)
             end = part.stop - STEP_CODES * (part.stop < len(rows))
-            chosen = begin + np.flatnonzero(telling[begin:end])
-            if len(chosen) < WANDER_CODES:
-                continue
-            # A name spoken into a template agrees nowhere, and says nothing of time.
-            agreeing = np.convolve(here[chosen], window, "valid") <= MAX_WRONG
-            if not agreeing.any():
-                continue
-            means = np.convolve(aside[chosen], window, "valid")[agreeing]
-            squares.append((means - means.mean()) ** 2)
-            rises.append(((before + behind) / 2 - here)[chosen])
-        if not squares:
-            return 0.0
-        # Wrong bits rise alike on both sides of the true time, so that their difference tells it.
-        rise = max(float(np.concatenate(rises).mean()), LEAST_RISE)
-        return float(np.sqrt(np.concatenate(squares).mean())) / (2 * rise)
+            parts.append(slice(begin, end))
+        return wander_of(wrong, telling, parts, self._rest[rows] if self._speed != 1 else None)
+
+
+def stretch_of(
+    evidence: float, pieces: Sequence[Piece], speed: float, overlap: int, wander: float
+) -> Stretch:
+    """Return a stretch of pieces: what doesn't agree as the best one does has no evidence."""
+    least = LEAST_ALIKE * max(piece.agreement for piece in pieces)
+    for piece in pieces:
+        if piece.agreement < least:
+            n_codes = (piece.end - piece.begin + CODES_PER_POSITION - 1) // CODES_PER_POSITION
+            evidence -= max(0.0, piece.agreement * n_codes / POSITIONS_PER_SECOND)
+    alike = tuple(piece for piece in pieces if piece.agreement >= least)
+    kept = max(0.0, evidence) if wander <= _most_wander(pieces, speed) else 0.0
+    return Stretch(kept, alike, speed, overlap, wander)
+
+
+def _most_wander(pieces: Sequence[Piece], speed: float) -> float:
+    n_codes = [piece.end - piece.begin for piece in pieces]
+    agreement = np.average([piece.agreement for piece in pieces], weights=n_codes)
+    if agreement >= SAME:
+        return MAX_WANDER_SAME
+    if speed == 1 and len(pieces) == 1:
+        return MAX_WANDER
+    if agreement >= PLAIN:
+        return STEADY_PLAIN
+    if speed != 1:
+        return STEADY_FAST if abs(speed - 1) > FAST else STEADY_SPEED
+    return STEADY_PIECES
+
+
+def wander_of(
+    wrong: NDArray[np.float64],
+    telling: NDArray[np.bool_],
+    parts: Sequence[slice],
+    rest: NDArray[np.float64] | None = None,
+    untold: float = 0.0,
+) -> float:
+    """Return how far a stretch wanders about its alignment.
+
+    Args:
+        wrong: share of wrong bits, some codes before and behind each position.
+            [shape=(n_positions, 2 * WANDER_STEPS + 1)]
+        telling: which positions have evidence for all of that.
+        parts: positions of each piece that tell its time.
+        rest: what rounding left of a drift at each position, in codes.
+        untold: returned if no piece is long enough to tell.
+    """
+    before = wrong[:, :WANDER_STEPS].mean(axis=1)
+    here = wrong[:, WANDER_STEPS]
+    behind = wrong[:, WANDER_STEPS + 1 :].mean(axis=1)
+    aside = behind - before
+    if rest is not None:
+        # Rounding moves the codes about their time: what goes along with it is no wander.
+        rest = rest - rest[telling].mean() if telling.any() else rest
+        moved = float(rest[telling] @ aside[telling])
+        aside = aside - rest * moved / max(float(rest[telling] @ rest[telling]), 1e-9)
+    window = np.full(WANDER_CODES, 1 / WANDER_CODES)
+    squares, rises = [], []
+    for part in parts:
+        chosen = part.start + np.flatnonzero(telling[part])
+        if len(chosen) < WANDER_CODES:
+            continue
+        # A name spoken into a template agrees nowhere, and says nothing of time.
+        agreeing = np.convolve(here[chosen], window, "valid") <= MAX_WRONG
+        if not agreeing.any():
+            continue
+        means = np.convolve(aside[chosen], window, "valid")[agreeing]
+        squares.append((means - means.mean()) ** 2)
+        rises.append(((before + behind) / 2 - here)[chosen])
+    if not squares:
+        return untold
+    # Wrong bits rise alike on both sides of the true time, so that their difference tells it.
+    rise = max(float(np.concatenate(rises).mean()), LEAST_RISE)
+    return float(np.sqrt(np.concatenate(squares).mean())) / (2 * rise)
 
 
 def _runs(rows: Rows, columns: Rows) -> Sequence[slice]:

@@ -11,6 +11,7 @@ survive telephone codecs better. ``python -m benchmarks.known --peers`` compares
 and Chromaprint.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -62,19 +63,27 @@ Codes = NDArray[np.uint64]
 
 @dataclass(frozen=True)
 class Fingerprint:
-    """Codes of consecutive hops, and how sure the bits of their keys are."""
+    """Codes of consecutive hops, how sure the bits of their keys are, and what they were made of.
+
+    A store keeps codes alone.
+    """
 
     codes: Codes
     """[shape=(n_codes,)]"""
     margins: NDArray[np.float32]
     """Size of each key bit's coefficient, in mean ones of the key: noise turns the small ones.
     [shape=(n_codes, N_KEY_BITS)]"""
+    cepstra: NDArray[np.float16]
+    """Cepstral coefficients of each frame that the codes have heard; none if there is no code.
+    [shape=(n_codes + PATCH_FRAMES - 1, N_CEPSTRAL)]"""
 
     def __len__(self) -> int:
         return len(self.codes)
 
     def __getitem__(self, part: slice) -> Self:
-        return type(self)(self.codes[part], self.margins[part])
+        begin, end, _ = part.indices(len(self))
+        frames = slice(begin, end + PATCH_FRAMES - 1) if end > begin else slice(0, 0)
+        return type(self)(self.codes[part], self.margins[part], self.cepstra[frames])
 
 
 class Fingerprinter:
@@ -114,6 +123,39 @@ def fingerprint(samples: Samples) -> Fingerprint:
     return Fingerprinter().feed(samples)
 
 
+def joined(parts: Sequence[Fingerprint]) -> Fingerprint:
+    """Return one fingerprint of several, each of which follows the one before."""
+    parts = [part for part in parts if len(part)]
+    if not parts:
+        return NO_FINGERPRINT
+    # Each part's first code has heard the last frames of the part before.
+    cepstra = [parts[0].cepstra, *(part.cepstra[PATCH_FRAMES - 1 :] for part in parts[1:])]
+    return Fingerprint(
+        np.concatenate([part.codes for part in parts]),
+        np.concatenate([part.margins for part in parts]),
+        np.concatenate(cepstra),
+    )
+
+
+def codes_of(cepstra: NDArray[np.float32]) -> Codes:
+    """Return the codes of patches.
+
+    Args:
+        cepstra: coefficients of each patch's frames. [shape=(N_CEPSTRAL, n_codes, PATCH_FRAMES)]
+
+    Returns:
+        the codes, whether or not they tell anything. [shape=(n_codes,)]
+    """
+    n = cepstra.shape[1]
+    moving = (cepstra.reshape(-1, PATCH_FRAMES) @ TEMPORAL).reshape(N_CEPSTRAL, n, N_TEMPORAL)
+    return _bits(moving.transpose(1, 0, 2).reshape(n, N_BITS)[:, ORDER])
+
+
+def _bits(coefficients: NDArray[np.float32]) -> Codes:
+    signs = np.ascontiguousarray(coefficients > 0)
+    return np.packbits(signs, axis=1, bitorder="little").view("<u8")[:, 0]
+
+
 def _power(frames: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return the power of each band in each frame. [shape=(n_frames, N_BANDS)]"""
     spectrum = np.fft.rfft(frames * _WINDOW)
@@ -122,20 +164,19 @@ def _power(frames: NDArray[np.float32]) -> NDArray[np.float32]:
 
 def _codes(bands: NDArray[np.float32]) -> Fingerprint:
     if len(bands) < PATCH_FRAMES:
-        return Fingerprint(np.zeros(0, np.uint64), np.zeros((0, N_KEY_BITS), np.float32))
+        return NO_FINGERPRINT
     patches = np.lib.stride_tricks.sliding_window_view(bands, PATCH_FRAMES, axis=0)
-    moving = patches @ _TEMPORAL
+    moving = patches @ TEMPORAL
     squares = moving[:, :, 0] ** 2 + moving[:, :, 1] ** 2
     modulation = np.sqrt(squares).sum(axis=1)
     n_bands = modulation**2 / np.maximum(squares.sum(axis=1), 1e-30)
     telling = (modulation >= MIN_MODULATION) & (n_bands >= MIN_BANDS)
     # Slow movements of the whole shape first: their signs are the steadiest.
-    coefficients = (_CEPSTRAL @ moving).reshape(len(moving), N_BITS)[:, _ORDER]
-    signs = np.ascontiguousarray(coefficients > 0)
-    bits = np.packbits(signs, axis=1, bitorder="little").view("<u8")[:, 0]
+    coefficients = (_CEPSTRAL @ moving).reshape(len(moving), N_BITS)[:, ORDER]
     sizes = np.abs(coefficients[:, :N_KEY_BITS])
     margins = sizes / np.maximum(sizes.mean(axis=1, keepdims=True), 1e-30)
-    return Fingerprint(np.where(telling, bits, NOTHING).astype(np.uint64), margins)
+    codes = np.where(telling, _bits(coefficients), NOTHING).astype(np.uint64)
+    return Fingerprint(codes, margins, (bands @ _CEPSTRAL.T).astype(np.float16))
 
 
 def _band_centres() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -169,9 +210,15 @@ _FILTERS, _CENTRES = _band_centres()
 _FILTERBANK = _FILTERS.astype(np.float32)
 _EMPHASIS = ((_CENTRES / 1000) ** EMPHASIS).astype(np.float32)
 _WINDOW = np.hanning(WIN_LENGTH).astype(np.float32)
-_TEMPORAL = _temporal().astype(np.float32)
+TEMPORAL = _temporal().astype(np.float32)
 _CEPSTRAL = np.cos(
     np.pi * np.outer(np.arange(N_CEPSTRAL), np.arange(N_BANDS) + 0.5) / N_BANDS
 ).astype(np.float32)
-_ORDER = np.arange(N_BITS).reshape(N_CEPSTRAL, 2, 2).transpose(1, 0, 2).reshape(-1)
+ORDER = np.arange(N_BITS).reshape(N_CEPSTRAL, 2, 2).transpose(1, 0, 2).reshape(-1)
 """All coefficients of one cycle before those of two."""
+
+NO_FINGERPRINT = Fingerprint(
+    np.zeros(0, np.uint64),
+    np.zeros((0, N_KEY_BITS), np.float32),
+    np.zeros((0, N_CEPSTRAL), np.float16),
+)

@@ -13,16 +13,18 @@ from audio_model.known.band import Stretch
 from audio_model.known.fingerprint import (
     CODES_PER_SECOND,
     KEY_MASK,
-    N_KEY_BITS,
+    NO_FINGERPRINT,
     NOTHING,
     Codes,
     Fingerprint,
     Fingerprinter,
+    joined,
 )
 from audio_model.known.index import Hits
 from audio_model.known.match import LEAST_PIECE, PATCH_SECONDS, Match, MatchedPiece
 from audio_model.known.recording import CODES_PER_POSITION, POSITIONS_PER_SECOND, StoredRecording
-from audio_model.known.stretch import MAX_STEP, best_stretch
+from audio_model.known.seams import MAX_STEP
+from audio_model.known.stretch import best_stretch
 
 LOOK_UP_EVERY = 2
 """Codes: one each 32 ms is looked up, and each may be up to 16 ms off a stored one."""
@@ -97,7 +99,9 @@ class Matcher:
         self._n_looked_up = 0
         self.codes: Codes = np.zeros(0, np.uint64)
         """The codes of everything heard."""
-        self._margins: list[NDArray[np.float32]] = []
+        self._fingerprint = NO_FINGERPRINT
+        self._parts: list[Fingerprint] = []
+        """Fingerprints that follow it."""
         self._hits = np.zeros(0, np.int64)
         """Alignment of each hit, and in the lowest bits the code of the call, sorted."""
         self._refuted: set[tuple[tuple[int, int], int]] = set()
@@ -129,8 +133,10 @@ class Matcher:
     @property
     def fingerprint(self) -> Fingerprint:
         """Return the fingerprint of everything heard."""
-        margins = [np.zeros((0, N_KEY_BITS), np.float32), *self._margins]
-        return Fingerprint(self.codes, np.concatenate(margins))
+        if self._parts:
+            self._fingerprint = joined([self._fingerprint, *self._parts])
+            self._parts.clear()
+        return self._fingerprint
 
     @property
     def sure(self) -> bool:
@@ -178,7 +184,7 @@ class Matcher:
     def append(self, fingerprint: Fingerprint) -> None:
         """Hear codes that follow those before, and look nothing up yet."""
         self.codes = np.concatenate([self.codes, fingerprint.codes])
-        self._margins.append(fingerprint.margins)
+        self._parts.append(fingerprint)
 
     def _look_up(self, over: bool) -> None:
         n_before = self._n_looked_up
@@ -210,7 +216,9 @@ class Matcher:
             recording, codes = known
             if recording.learnt and recording.name == self._own:
                 continue
-            stretch = best_stretch(self.codes, recording, codes, alignments)
+            stretch = best_stretch(
+                self.codes, self.fingerprint.cepstra, recording, codes, alignments
+            )
             if stretch.evidence > 0 and stretch.pieces:
                 found.setdefault(recording.id, (recording, []))[1].append(stretch)
             else:

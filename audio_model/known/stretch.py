@@ -2,14 +2,17 @@
 
 Codes are compared one each 80 ms, at all alignments of a band. Samples that are played agree at one
 alignment. Where a jitter buffer drops or inserts audio, the alignment *steps*: the stretch goes on
-in another piece. The best path over alignments is found as a sequence model finds it (Viterbi,
-1967), at a price for each step, so that chance and another reading of the same words, which agree
-here and there, gain nothing by stepping. A player of another speed makes the alignment drift.
+in another piece, and what was heard between them is put right; see :mod:`audio_model.known.seams`.
+Steps of a few codes, which leave most codes alike, are found as the best path over alignments
+(Viterbi, 1967). Each step has a price, so that chance and another reading of the same words, which
+agree here and there, gain nothing by stepping. A player of another speed makes the alignment drift.
 """
+
+import numpy as np
+from numpy.typing import NDArray
 
 from audio_model.known.band import (
     NO_STRETCH,
-    SPEED_PRICE,
     STEADY,
     STEADY_PIECES,
     STEP_PRICE,
@@ -18,6 +21,7 @@ from audio_model.known.band import (
 )
 from audio_model.known.fingerprint import Codes
 from audio_model.known.recording import StoredRecording
+from audio_model.known.seams import LEAST_GAIN, MAX_STEP, SEAM_PRICE, Mender
 
 LEAST_EVIDENCE = 0.06
 """Seconds of evidence, about half of what gives even odds; what can't have so much isn't sought."""
@@ -27,8 +31,8 @@ BESIDE = 1
 most hits are chance, and agree nowhere else."""
 
 NEAR = 6
-"""Codes about the alignments with hits within which another speed is tried: three seconds drift by
-half of it at most on either side of their middle."""
+"""Codes about the alignments with hits within which small steps and another speed are tried: three
+seconds drift by half of it at most on either side of their middle."""
 
 DRIFT_STEP = 2
 """Codes between pieces at most at another speed, where steps take up what the speed leaves over."""
@@ -40,61 +44,79 @@ percent off at most, a code in three seconds; steps take up the rest of a longer
 EXPLAINED = 0.85
 """Share of what overlaps that one alignment must hold if neither steps nor speeds are tried."""
 
+LEAST_LINE = 0.07
+"""Seconds of evidence at one alignment from which slips are undone about it. Of live calls a
+thirtieth have so much somewhere, and nearly all calls that slip four times in three seconds."""
+
 MOST_SOUGHT = 4
-"""Pieces at most of a path that is sought at a lower price, since the first one wanders."""
+"""Pieces at most of a path that is sought at a lower price, since one alignment wanders."""
 
-MAX_STEP = 17
-"""Codes between neighbouring pieces at most: 0.27 s."""
+CLEARLY = 0.04
+"""Evidence by which undoing slips must be ahead of a steady speed that explains as much."""
 
-REACH = 2 * MAX_STEP
-"""Codes beyond the alignments with hits within which pieces are sought: two steps."""
+REACH = 64
+"""Codes about such an alignment that a call may move by all its slips: a second."""
 
 MAX_BAND = 128
 """Alignments that are compared at most."""
 
 
 def best_stretch(
-    heard: Codes, recording: StoredRecording, codes: Codes, alignments: tuple[int, int]
+    heard: Codes,
+    cepstra: NDArray[np.float16],
+    recording: StoredRecording,
+    codes: Codes,
+    alignments: tuple[int, int],
 ) -> Stretch:
-    """Return the stretch that agrees best in a band of alignments and within two steps of it.
+    """Return the stretch that agrees best about a band of alignments.
 
     Args:
         heard: all codes of the call. [shape=(n_codes,)]
+        cepstra: of all its frames. [shape=(n_frames, N_CEPSTRAL)]
         codes: the recording's, one each 80 ms. [shape=(recording.n_positions,)]
         alignments: the lowest and the highest at which there were hits.
     """
-    at_hits = Grid(heard, recording, codes, alignments[0] - BESIDE, alignments[1] + BESIDE)
+
+    def grid(lowest: int, highest: int) -> Grid:
+        return Grid(heard, recording, codes, lowest, highest)
+
+    at_hits = grid(alignments[0] - BESIDE, alignments[1] + BESIDE)
     if not len(at_hits.positions) or at_hits.at_speed(1.0).most_evidence < LEAST_EVIDENCE:
         return NO_STRETCH
-    low, high = alignments[0] - REACH, alignments[1] + REACH
+    low, high = alignments[0] - NEAR, alignments[1] + NEAR
     if high - low > MAX_BAND:
         middle = (low + high) // 2
         low, high = middle - MAX_BAND // 2, middle + MAX_BAND // 2
-        alignments = low + REACH, high - REACH
-    grid = Grid(heard, recording, codes, low, high)
-    if not len(grid.positions):
+    near = grid(low, high)
+    if not len(near.positions):
         return NO_STRETCH
-    band = grid.at_speed(1.0)
-    most = band.most_evidence
-    if most < LEAST_EVIDENCE:
-        return NO_STRETCH
+    band = near.at_speed(1.0)
     line = band.best_line()
     best = band.along(line)
-    # Steps and another speed have a price, so such a stretch can't be worth more than this.
-    if best.worth >= most - min(SPEED_PRICE, STEP_PRICE):
-        return best
     explains = band.n_telling(line) >= EXPLAINED * band.most_telling
     if explains and best.wander <= STEADY:
         return best
-    candidates = [best, path := band.best_path(MAX_STEP)]
-    if path.wander > STEADY_PIECES:
-        stepping = band.best_path(MAX_STEP, STEP_PRICE / 3)
-        candidates += [stepping] * (len(stepping.pieces) <= MOST_SOUGHT)
-    narrow = Grid(heard, recording, codes, alignments[0] - NEAR, alignments[1] + NEAR)
-    if len(narrow.positions):
-        bands = [narrow.at_speed(speed) for speed in SPEEDS]
-        lines = [other.best_line() for other in bands]
-        n = max(range(len(SPEEDS)), key=lambda n: lines[n][0])
-        if lines[n][0] > line[0]:
-            candidates.append(bands[n].best_path(DRIFT_STEP))
-    return max(candidates, key=lambda stretch: stretch.worth)
+    candidates = [best]
+    if best.wander > STEADY_PIECES:
+        path = band.best_path(MAX_STEP, STEP_PRICE / 3)
+        candidates += [path] * (len(path.pieces) <= MOST_SOUGHT)
+    evidence, rows, column = line
+    bands = [near.at_speed(speed) for speed in SPEEDS]
+    lines = [other.best_line() for other in bands]
+    n = max(range(len(SPEEDS)), key=lambda n: lines[n][0])
+    if lines[n][0] > evidence:
+        candidates.append(bands[n].best_path(DRIFT_STEP))
+    best = max(candidates, key=lambda stretch: stretch.worth)
+    if evidence >= LEAST_LINE:
+        alignment = near.low + column
+        mender = Mender(around := grid(alignment - REACH, alignment + REACH), cepstra)
+        first = int(near.positions[0] - around.positions[0])
+        # A line that wanders holds a slip, which codes that agree on both sides of it hide.
+        gain = SEAM_PRICE if candidates[0].wander > STEADY_PIECES else LEAST_GAIN
+        mended = mender.mend(REACH, rows.start + first, rows.stop + first, gain)
+        if mended.seams:
+            stretch = mender.stretch(mended)
+            steady = best.speed != 1 and best.n_codes >= EXPLAINED * stretch.n_codes
+            if stretch.worth > best.worth + CLEARLY * steady:
+                return stretch
+    return best

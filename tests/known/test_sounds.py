@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from audio_model.known.fingerprint import N_KEY_BITS, NOTHING, Fingerprint
+from audio_model.known.fingerprint import N_CEPSTRAL, N_KEY_BITS, NOTHING, PATCH_FRAMES, Fingerprint
 from audio_model.known.matcher import Matcher
 from audio_model.known.recording import CODES_PER_POSITION, Mark
 from audio_model.known.sounds import allow_sounds, sounds
@@ -38,6 +38,8 @@ def test_a_call_that_holds_one_is_heard_as_if_it_did_not() -> None:
         for sound in sounds()[::20]:
             call = np.repeat(sound.codes[:60], CODES_PER_POSITION)
             matcher = Matcher(store)
-            matcher.add(Fingerprint(call, np.ones((len(call), N_KEY_BITS), np.float32)))
+            margins = np.ones((len(call), N_KEY_BITS), np.float32)
+            cepstra = np.zeros((len(call) + PATCH_FRAMES - 1, N_CEPSTRAL), np.float16)
+            matcher.add(Fingerprint(call, margins, cepstra))
             assert sound.name in [match.recording.name for match in matcher.allowed]
             assert matcher.match is None
