@@ -275,7 +275,8 @@ class Mender:
         codes, told = self._codes(frames, rows)
         wrong = np.bitwise_count(codes ^ self._grid.theirs[rows]) * np.float32(1 / N_BITS)
         agreement = np.minimum(TOLERATED - wrong, MOST_SOUGHT) * (told & self._telling[rows])
-        return agreement.astype(np.float32)
+        found: Agreement = agreement.astype(np.float32)
+        return found
 
     def _codes(self, frames: Frames, rows: Frames) -> tuple[Codes, NDArray[np.bool_]]:
         """Return the call's codes at positions, and whether it has any there that tells anything.
@@ -323,4 +324,5 @@ def _undone(
     past = np.arange(len(frames)) - np.tile(places, len(slips))[:, None]
     share = np.where(evens, np.clip(past / (RAMP * np.abs(sizes)) + 0.5, 0, 1), past >= 0)
     # What was mended before keeps its place.
-    return frames - np.rint(sizes * (share if later else share - 1)).astype(np.int64)
+    undone: Frames = frames - np.rint(sizes * (share if later else share - 1)).astype(np.int64)
+    return undone
