@@ -32,6 +32,7 @@ from audio_model.known.band import (
 from audio_model.known.fingerprint import (
     N_BITS,
     N_CEPSTRAL,
+    N_TEMPORAL,
     NOTHING,
     ORDER,
     PATCH_FRAMES,
@@ -76,7 +77,8 @@ about the place of the best of these."""
 N_LIKELY = 5
 
 N_SCREENED = 8
-"""Cepstral coefficients by which slips are compared, in every second frame."""
+N_SCREENED_BITS = N_SCREENED * N_TEMPORAL
+"""Cepstral coefficients by which slips are compared, in every second frame, and their bits."""
 
 MOST_SOUGHT = 0.22
 """The most that one code counts in the search: more than in the result, since a slip of a few
@@ -160,7 +162,7 @@ class Mender:
         octets = np.ascontiguousarray(grid.theirs.astype("<u8")).view(np.uint8).reshape(-1, 8)
         bits = np.empty((len(octets), N_BITS), np.bool_)
         bits[:, ORDER] = np.unpackbits(octets, axis=1, bitorder="little")
-        self._signs = bits.reshape(len(octets), N_CEPSTRAL, -1)[:, :N_SCREENED].transpose(1, 0, 2)
+        self._screened_bits = _packed(bits[:, :N_SCREENED_BITS])
         self._telling = grid.theirs != NOTHING
 
     def mend(self, alignment: int, begin: int, end: int, gain: float) -> Mended:
@@ -265,7 +267,9 @@ class Mender:
         there = (at[..., _EARLY // 2] >= 0) & (at[..., _LATE // 2] < self._n)
         heard = self._halves[:, self._within(at)]
         moving = (heard.reshape(-1, _HALF) @ _TEMPORAL_OF_HALF).reshape(*heard.shape[:-1], -1)
-        wrong = ((moving > 0) != self._signs[:, None, rows]).mean(axis=(0, 3))
+        bits = _packed(np.moveaxis(moving > 0, 0, -2).reshape(-1, N_SCREENED_BITS))
+        wrong = np.bitwise_count(bits.reshape(there.shape) ^ self._screened_bits[rows])
+        wrong = wrong * (1 / N_SCREENED_BITS)
         agreement = np.minimum(TOLERATED - wrong, MOST_SOUGHT) * (there & self._telling[rows])
         best: NDArray[np.float64] = agreement.cumsum(axis=1).max(axis=1)
         return best.reshape(len(slips), len(places))
@@ -308,6 +312,11 @@ class Mender:
         telling = there & self._telling[rows] & (ours != NOTHING).all(axis=1)
         untold = math.inf if len(rows) >= TOLD_FROM else 0.0
         return wander_of(np.bitwise_count(ours ^ theirs) / N_BITS, telling, parts, untold=untold)
+
+
+def _packed(bits: NDArray[np.bool_]) -> NDArray[np.uint32]:
+    """Return the bits of each row as one number."""
+    return np.packbits(bits, axis=1).view(np.uint32)[:, 0]
 
 
 def _is_whole(at: Frames) -> NDArray[np.bool_]:

@@ -44,6 +44,10 @@ percent off at most, a code in three seconds; steps take up the rest of a longer
 EXPLAINED = 0.85
 """Share of what overlaps that one alignment must hold if neither steps nor speeds are tried."""
 
+SETTLED, MOST_UNDECIDED = 0.25, 10
+"""Evidence of one alignment from which nothing else is tried, if so many positions at most don't
+agree: the match is sure, and they don't contradict it."""
+
 LEAST_LINE = 0.07
 """Seconds of evidence at one alignment from which slips are undone about it. Of live calls a
 thirtieth have so much somewhere, and nearly all calls that slip four times in three seconds."""
@@ -93,8 +97,10 @@ def best_stretch(
     band = near.at_speed(1.0)
     line = band.best_line()
     best = band.along(line)
-    explains = band.n_telling(line) >= EXPLAINED * band.most_telling
-    if explains and best.wander <= STEADY:
+    n_more = band.most_telling - band.n_telling(line)
+    explains = n_more <= (1 - EXPLAINED) * band.most_telling
+    settled = n_more <= MOST_UNDECIDED and best.worth >= SETTLED
+    if settled or (explains and best.wander <= STEADY):
         return best
     candidates = [best]
     if best.wander > STEADY_PIECES:
