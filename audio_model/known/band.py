@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from audio_model.known.fingerprint import N_BITS, NOTHING, Codes
 from audio_model.known.recording import CODES_PER_POSITION, POSITIONS_PER_SECOND, StoredRecording
+from audio_model.known.wander import WANDER_STEPS, wander_of
 
 TOLERATED = 0.33
 """Share of wrong bits at which a code speaks neither for nor against a match."""
@@ -66,19 +67,8 @@ voice that says the same in another rhythm steps with every syllable."""
 SPEED_PRICE = 0.03
 """Evidence that a speed other than the recording's own costs, in seconds."""
 
-WANDER_STEPS = 5
-WANDER_CODES = 9
-LEAST_RISE = 0.03
 MAX_WANDER = 0.18
-MAX_WRONG = 0.25
-"""How far a piece wanders about its alignment is told from the bits that are wrong up to so many
-steps of 16 ms before and behind it, in means over so many codes (0.7 s).
-
-Samples that are played keep their time. A voice that says the same again wanders, if ever so
-little, and a synthetic one that was made from other text before and behind does, too. Beyond the
-maximum, within which 99.5 % of noisy true matches stay, there is no match. Pieces with a larger
-share of wrong bits, such as a name in a template, say nothing of time.
-"""
+"""Within which 99.5 % of noisy true matches in one piece stay."""
 
 
 @dataclass(frozen=True)
@@ -350,52 +340,6 @@ def _most_wander(pieces: Sequence[Piece], speed: float) -> float:
     if speed != 1:
         return STEADY_FAST if abs(speed - 1) > FAST else STEADY_SPEED
     return STEADY_PIECES
-
-
-def wander_of(
-    wrong: NDArray[np.float64],
-    telling: NDArray[np.bool_],
-    parts: Sequence[slice],
-    rest: NDArray[np.float64] | None = None,
-    untold: float = 0.0,
-) -> float:
-    """Return how far a stretch wanders about its alignment.
-
-    Args:
-        wrong: share of wrong bits, some codes before and behind each position.
-            [shape=(n_positions, 2 * WANDER_STEPS + 1)]
-        telling: which positions have evidence for all of that.
-        parts: positions of each piece that tell its time.
-        rest: what rounding left of a drift at each position, in codes.
-        untold: returned if no piece is long enough to tell.
-    """
-    before = wrong[:, :WANDER_STEPS].mean(axis=1)
-    here = wrong[:, WANDER_STEPS]
-    behind = wrong[:, WANDER_STEPS + 1 :].mean(axis=1)
-    aside = behind - before
-    if rest is not None:
-        # Rounding moves the codes about their time: what goes along with it is no wander.
-        rest = rest - rest[telling].mean() if telling.any() else rest
-        moved = float(rest[telling] @ aside[telling])
-        aside = aside - rest * moved / max(float(rest[telling] @ rest[telling]), 1e-9)
-    window = np.full(WANDER_CODES, 1 / WANDER_CODES)
-    squares, rises = [], []
-    for part in parts:
-        chosen = part.start + np.flatnonzero(telling[part])
-        if len(chosen) < WANDER_CODES:
-            continue
-        # A name spoken into a template agrees nowhere, and says nothing of time.
-        agreeing = np.convolve(here[chosen], window, "valid") <= MAX_WRONG
-        if not agreeing.any():
-            continue
-        means = np.convolve(aside[chosen], window, "valid")[agreeing]
-        squares.append((means - means.mean()) ** 2)
-        rises.append(((before + behind) / 2 - here)[chosen])
-    if not squares:
-        return untold
-    # Wrong bits rise alike on both sides of the true time, so that their difference tells it.
-    rise = max(float(np.concatenate(rises).mean()), LEAST_RISE)
-    return float(np.sqrt(np.concatenate(squares).mean())) / (2 * rise)
 
 
 def _runs(rows: Rows, columns: Rows) -> Sequence[slice]:

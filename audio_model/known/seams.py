@@ -22,12 +22,10 @@ from numpy.typing import NDArray
 from audio_model.known.band import (
     MOST_AGREEMENT,
     TOLERATED,
-    WANDER_STEPS,
     Grid,
     Piece,
     Stretch,
     stretch_of,
-    wander_of,
 )
 from audio_model.known.fingerprint import (
     N_BITS,
@@ -41,6 +39,7 @@ from audio_model.known.fingerprint import (
     codes_of,
 )
 from audio_model.known.recording import CODES_PER_POSITION, POSITIONS_PER_SECOND
+from audio_model.known.wander import WANDER_STEPS, wander_of
 
 MAX_STEP = 17
 """Frames that a slip moves at most: 0.27 s."""
