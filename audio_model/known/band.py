@@ -310,21 +310,15 @@ def stretch_of(
     speed: float,
     overlap: int,
     wander: float,
-    most_wander: float | None = None,
 ) -> Stretch:
-    """Return a stretch of pieces: what doesn't agree as the best one does has no evidence.
-
-    Args:
-        most_wander: the most that it may wander; by default what its pieces and speed allow.
-    """
+    """Return a stretch of pieces: what doesn't agree as the best one does has no evidence."""
     least = LEAST_ALIKE * max(piece.agreement for piece in pieces)
     for piece in pieces:
         if piece.agreement < least:
             n_codes = (piece.end - piece.begin + CODES_PER_POSITION - 1) // CODES_PER_POSITION
             evidence -= max(0.0, piece.agreement * n_codes / POSITIONS_PER_SECOND)
     alike = tuple(piece for piece in pieces if piece.agreement >= least)
-    most = _most_wander(pieces, speed) if most_wander is None else most_wander
-    kept = max(0.0, evidence) if wander <= most else 0.0
+    kept = max(0.0, evidence) if wander <= _most_wander(pieces, speed) else 0.0
     return Stretch(kept, alike, speed, overlap, wander)
 
 

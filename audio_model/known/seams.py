@@ -51,10 +51,6 @@ LEAST_GAIN = 0.035
 """Evidence that undoing a slip must gain, in seconds: of hundreds that are tried one gains some by
 chance."""
 
-MOST_WANDER = 0.26
-"""The most that a mended stretch may wander about its pieces: a slip of two or three frames that is
-not found leaves so much."""
-
 MOST_SEAMS = 4
 """Slips that are undone at most. What more of them would join is a reading in another rhythm."""
 
@@ -216,8 +212,7 @@ class Mender:
             )
         _, told = self._codes(mended.frames, np.arange(len(mended.agreement)))
         overlap = int((told & self._telling).sum())
-        wander = self._wander(mended, rows, parts)
-        return stretch_of(evidence, pieces, 1.0, overlap, wander, MOST_WANDER)
+        return stretch_of(evidence, pieces, 1.0, overlap, self._wander(mended, rows, parts))
 
     def _undo_next(self, mended: Mended, least: float, *, later: bool) -> bool:
         """Undo the slip at the end of what agrees, if that gains more than the least."""
