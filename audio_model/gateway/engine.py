@@ -32,7 +32,7 @@ below the kernel's buffers, which hold seconds."""
 BUSY, FULL = 0.85, 0.95
 """Share of one core in use at which pause and rest begin to grow, and at which they are longest."""
 
-RESTS = 0.4, 0.6
+RESTS = 0.8, 0.9
 """Share of one core in use at which connections begin to rest, and at which the rest is the usual
 one. Two steps of 80 ms are heard at once then, which takes half to two thirds of the time."""
 
