@@ -234,6 +234,24 @@ async def has_ended(pbx: Asterisk, within: float) -> float:
     return await until(lambda: not pbx.channels(), within)
 
 
+async def snooped(pbx: Asterisk, heard: Heard, played: Recording, codec: str = "slin") -> None:
+    """Place a call that is heard through a snoop channel; wait until it is with the agent.
+
+    Now and then Asterisk takes longer than the dialplan's two seconds to make a snoop's channels.
+    Such a call goes on unheard, as it should, and another one is placed.
+    """
+    for _ in range(3):
+        pbx.call(played.path, "snoop@audio-model", codec)
+        await has_agent(pbx, 3)
+        if "Executing [T@audio-model:1]" not in pbx.said():
+            return
+        await asyncio.to_thread(pbx.hang_up_all)
+        pbx.forget()
+        heard.events.clear()
+        heard.answered.clear()
+    raise AssertionError("of three calls none was heard")
+
+
 def assert_agent_heard(pbx: Asterisk, played: Recording) -> None:
     """Every sample from the moment at which the agent was there."""
     heard = np.fromfile(pbx.agent_hears, np.int16)
@@ -278,8 +296,7 @@ def test_a_snooped_call_is_heard_by_both_the_server_and_the_agent(
 
     async def test() -> None:
         async with listening(pbx, through="ari") as heard:
-            pbx.call(played.path, "snoop@audio-model", codec)
-            await has_agent(pbx, 2)
+            await snooped(pbx, heard, played, codec)
             final = await heard.final()
             # The verdict comes early, and ends the snooping.
             assert_same_audio(without_slips(heard.pcm(), played.pcm), played.pcm, least=4000)
@@ -352,8 +369,7 @@ def test_ari_hangs_up_a_recording_in_the_middle_of_its_call(pbx: Asterisk) -> No
 
     async def test() -> None:
         async with listening(pbx, through="ari", action=Action.HANGUP) as heard:
-            pbx.call(played.path, "snoop@audio-model")
-            await has_agent(pbx, 2)
+            await snooped(pbx, heard, played)
             final = await heard.final()
             assert final.verdict.verdict is VerdictKind.RECORDED
             await has_ended(pbx, 1)
