@@ -12,11 +12,7 @@ from tqdm import tqdm
 
 from audio_model.audio import Channel, Encoding, RawFormat, check_seconds, check_wait
 from audio_model.batch.malloc import keep_freed_memory
-from audio_model.batch.score_folder import (
-    PROGRESS_AFTER_SECONDS,
-    FolderRun,
-    score_folder,
-)
+from audio_model.batch.score_folder import PROGRESS_AFTER_SECONDS, FolderRun, score_folder
 from audio_model.batch.shards import Job, Workers
 from audio_model.batch.stopping import Stopped, StopSignals
 from audio_model.batch.tally import Tally

@@ -18,7 +18,7 @@ Where the CPU time goes with 1,500 legs that talk (samples of py-spy):
 | order, and to the leg | 8 % | 4 % | 8 % |
 
 Connections rest between reads from 80 % load on, and are read directly after it. Beside a server
-that lets the event loop read each packet that carries 1.13 times the legs over AudioSocket, and as
+that lets the event loop read each packet that carries 1.1 times the legs over AudioSocket, and as
 many over binary WebSockets (2,000 legs, one run in turn). Rests from 40 % load on carry 1.4 times
 the legs where a core is half full (800 legs), no more where it is full, and they double the time
 from packet to event: its 99th percentile rose from 4.8 to 9.4 ms.
