@@ -40,7 +40,11 @@ MAX_SNOOPS = 10_000
 _OURS = "audio-model-"
 """Ids of the channels that are made here begin so."""
 
-_GONE = 404
+_GONE = (404, 409)
+"""Answers about a channel or a bridge that has ended, or has left ``Stasis()`` by itself."""
+
+_ATTEMPTS = 3
+"""How often a request is made that frees something in Asterisk: a caller, a channel or a bridge."""
 
 
 class _CallerId(msgspec.Struct):
@@ -125,7 +129,7 @@ class Ari:
         if snoop is None:
             return
         if asks_to_hang_up(self._action, event):
-            self._start(self._delete(f"channels/{snoop.channel.id}"))
+            self._start(self._free("DELETE", f"channels/{snoop.channel.id}"))
         if variables := variables_to_set(self._action, event):
             self._start(self._share(snoop.channel, variables))
         if event.kind is EventKind.FINAL:
@@ -212,7 +216,7 @@ class Ari:
             raise
         finally:
             # Heard or not, the call goes on.
-            await self._post(f"channels/{channel.id}/continue", {})
+            await self._free("POST", f"channels/{channel.id}/continue")
 
     async def _set_up(self, snoop: _Snoop) -> None:
         await self._post("bridges", {"type": "mixing", "bridgeId": snoop.bridge_id})
@@ -249,7 +253,7 @@ class Ari:
             f"channels/{snoop.media_id}",
             f"bridges/{snoop.bridge_id}",
         ):
-            self._start(self._delete(path))
+            self._start(self._free("DELETE", path))
 
     async def _share(self, channel: _Channel, variables: Mapping[str, str]) -> None:
         for name, value in variables.items():
@@ -262,8 +266,19 @@ class Ari:
         async with self._session.post(f"/ari/{path}", params=params) as response:
             response.raise_for_status()
 
-    async def _delete(self, path: str) -> None:
-        """Delete a resource, unless it has ended by itself."""
-        async with self._session.delete(f"/ari/{path}") as response:
-            if response.status != _GONE:
-                response.raise_for_status()
+    async def _free(self, method: str, path: str) -> None:
+        """End a resource or let a caller go on, unless that has happened by itself.
+
+        A request that Asterisk leaves without an answer, or answers with an error of its own, is
+        made again: nothing else would ever free the caller or end the channel.
+        """
+        for attempt in range(1, _ATTEMPTS + 1):
+            try:
+                async with self._session.request(method, f"/ari/{path}") as response:
+                    if response.status not in _GONE:
+                        response.raise_for_status()
+                    return
+            except (aiohttp.ClientError, TimeoutError) as error:
+                refused = isinstance(error, aiohttp.ClientResponseError) and error.status < 500
+                if refused or attempt == _ATTEMPTS:
+                    raise

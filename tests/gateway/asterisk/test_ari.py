@@ -35,6 +35,9 @@ class Pbx:
 
     asked: list[tuple[str, str, dict[str, str]]] = field(default_factory=list)
     refuses: str = "nothing"
+    refusals: int = 10**9
+    """How many requests whose path holds ``refuses`` are refused, one after the other."""
+    status: int = 500
     enters: bool = True
     sockets: list[web.WebSocketResponse] = field(default_factory=list)
 
@@ -51,8 +54,9 @@ class Pbx:
     async def other(self, request: web.Request) -> web.Response:
         path = request.path.removeprefix("/ari/")
         self.asked.append((request.method, path, dict(request.query)))
-        if self.refuses in path:
-            return web.json_response({"message": "refused"}, status=500)
+        if self.refuses in path and self.refusals:
+            self.refusals -= 1
+            return web.json_response({"message": "refused"}, status=self.status)
         made = request.query.get("channelId") or request.query.get("snoopId")
         if made and self.enters:
             await self.tell("StasisStart", {"id": made})
@@ -131,16 +135,45 @@ def test_a_caller_is_copied_to_audiosocket_and_goes_on() -> None:
 def test_a_caller_goes_on_whatever_fails(
     refuses: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(ari, "REQUEST_SECONDS", 0.2)
-
     async def test() -> None:
         pbx = Pbx(refuses=refuses, enters=refuses != "nothing")
         async with connected(pbx) as client:
+            # The client's requests keep their time; the channels get little of it to enter.
+            monkeypatch.setattr(ari, "REQUEST_SECONDS", 0.2 if refuses == "nothing" else 2.0)
             await pbx.tell("StasisStart", CALLER)
             await until(lambda: "channels/1795528793.1/continue" in pbx.paths("POST"))
             await until(lambda: not client._snoops)
             await until(lambda: any("bridges" in path for path in pbx.paths("DELETE")))
             assert "ARI at 127.0.0.1" in caplog.text
+
+    run(test())
+
+
+def test_a_request_that_frees_something_is_made_again() -> None:
+    async def test() -> None:
+        pbx = Pbx(refuses="continue", refusals=2)
+        async with connected(pbx) as client:
+            call_id = await call(pbx)
+            await until(lambda: pbx.paths("POST").count("channels/1795528793.1/continue") == 3)
+            pbx.refuses, pbx.refusals = f"snoop-{call_id}", 1
+            client.add(event(call_id))
+            await until(lambda: len(pbx.paths("DELETE")) == 4)
+            assert pbx.paths("DELETE").count(f"channels/audio-model-snoop-{call_id}") == 2
+
+    run(test())
+
+
+@pytest.mark.parametrize(("status", "told"), [(403, True), (404, False), (409, False)])
+def test_a_caller_who_is_gone_is_not_asked_for_again(
+    status: int, told: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def test() -> None:
+        pbx = Pbx(refuses="continue", status=status)
+        async with connected(pbx) as client:
+            await call(pbx)
+            await until(lambda: not client._tasks)
+        assert pbx.paths("POST").count("channels/1795528793.1/continue") == 1
+        assert ("ARI at 127.0.0.1" in caplog.text) is told
 
     run(test())
 
