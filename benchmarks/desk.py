@@ -20,11 +20,11 @@ from statistics import median, quantiles
 import aiohttp
 import psutil
 
-from audio_model.records import people, quarters
+from audio_model.records import call_columns, people
 from audio_model.records.calls import CallRecord
 from audio_model.records.people import Person, Role
+from audio_model.records.priority import Thresholds
 from audio_model.records.store import BATCH, CallStore
-from audio_model.records.worth import Thresholds
 from audio_model.tables.results import Outcome
 from benchmarks.command import parser_of
 from benchmarks.machine import machine
@@ -65,7 +65,7 @@ def fill(path: str, n: int, n_people: int) -> tuple[float, list[str]]:
     with CallStore(path) as store:
         while batch := list(islice(source, _CHUNK)):
             store.add(batch, None, thresholds)
-        quarters.refresh(store)
+        call_columns.refresh(store)
         seconds = time.perf_counter() - begun
         tokens = [
             people.add(store, Person(f"person-{number}", Role.MARKING))

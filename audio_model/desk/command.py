@@ -21,8 +21,8 @@ from audio_model.ranges.store import RangeStore
 from audio_model.records import exports, handsets, imports, people, statistics
 from audio_model.records.people import Person, Role
 from audio_model.records.periods import Unit, periods
+from audio_model.records.priority import Thresholds
 from audio_model.records.store import CallStore
-from audio_model.records.worth import Thresholds
 from audio_model.tables.columns import column_names
 
 EXIT_DONE = 0

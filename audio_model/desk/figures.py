@@ -11,7 +11,7 @@ from audio_model.desk.layout import View
 from audio_model.desk.masks import mask_text
 from audio_model.desk.statistics_page import Asked, statistics_page
 from audio_model.desk.stores import Stores
-from audio_model.records import quarters, statistics
+from audio_model.records import call_columns, statistics
 from audio_model.records.periods import Unit, periods
 from audio_model.records.store import CallStore
 from audio_model.times import utc
@@ -73,7 +73,7 @@ class Figures:
         opened = await self._stores.ranges(statistics.openings_of) or []
 
         def count(store: CallStore) -> statistics.Figures:
-            quarters.refresh(store)
+            call_columns.refresh(store)
             with store.reading():
                 return statistics.count_all(store, all_periods, opened, unit, self._zone)
 

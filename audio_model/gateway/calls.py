@@ -9,12 +9,12 @@ from time import monotonic, time
 from audio_model.decision import Reason, Verdict, VerdictKind
 from audio_model.detector import Detector
 from audio_model.formats import RawFormat
-from audio_model.gateway.again import Again
 from audio_model.gateway.config.tenants import Tenant
 from audio_model.gateway.engine import Engine
 from audio_model.gateway.events import CallInfo, Event, EventKind
 from audio_model.gateway.legs import Learn, Leg
 from audio_model.gateway.pacer import Pacer
+from audio_model.gateway.relisten import Relistener
 from audio_model.gateway.tally import LEGS, Tally, legs_of
 from audio_model.gateway.terms import Terms
 from audio_model.stream import DEFAULT_WAIT_SECONDS, PhoneCall, StreamDetector
@@ -143,7 +143,7 @@ class Calls:
 
     def hear_again(
         self, terms: Terms, leg: Leg, said: VerdictKind, revise: Callable[[Verdict], None]
-    ) -> Again:
+    ) -> Relistener:
         """Hear a leg again after its final verdict."""
         strict, raw_format = self._strict, leg.raw_format
         assert strict is not None
@@ -158,7 +158,7 @@ class Calls:
             stream.codec = leg.codec
             return stream
 
-        return Again(raw_format, said, self.again_seconds, listen, self.engine, revise)
+        return Relistener(raw_format, said, self.again_seconds, listen, self.engine, revise)
 
     def count_leg(self, tenant: str, number: int) -> None:
         """Count a leg that begins, or, with -1, one that is over."""

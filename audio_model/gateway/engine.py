@@ -12,9 +12,9 @@ from collections.abc import Iterable
 from itertools import islice
 from time import monotonic, thread_time
 
-from audio_model.gateway.again import Again
 from audio_model.gateway.lag import LoopLag, waited_for_a_core
 from audio_model.gateway.legs import INTERNAL_ERROR, Leg
+from audio_model.gateway.relisten import Relistener
 from audio_model.stream import hear_together
 
 logger = logging.getLogger(__name__)
@@ -63,8 +63,8 @@ class Engine:
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
-        self._waiting: deque[tuple[Leg | Again, float]] = deque()
-        self._turn: deque[tuple[Leg | Again, float]] = deque()
+        self._waiting: deque[tuple[Leg | Relistener, float]] = deque()
+        self._turn: deque[tuple[Leg | Relistener, float]] = deque()
         """Whom the round that goes on has yet to hear."""
         self._scheduled = False
         """Whether a round is to come or goes on."""
@@ -81,7 +81,7 @@ class Engine:
         Plain, for it is asked at each read.
         """
 
-    def queue(self, leg: Leg | Again) -> None:
+    def queue(self, leg: Leg | Relistener) -> None:
         """Queue a leg with steps waiting. It is heard within the next round."""
         leg.queued = True
         self._waiting.append((leg, monotonic()))
@@ -198,9 +198,9 @@ class Engine:
         if self._waiting:
             self._schedule()
 
-    def _next(self, n_legs: int) -> list[Leg | Again]:
+    def _next(self, n_legs: int) -> list[Leg | Relistener]:
         """Take the next legs of the round; one that was concluded meanwhile waits no more."""
-        legs: list[Leg | Again] = []
+        legs: list[Leg | Relistener] = []
         for _ in range(min(n_legs, len(self._turn))):
             leg, _since = self._turn.popleft()
             if leg.queued:
@@ -208,8 +208,8 @@ class Engine:
                 legs.append(leg)
         return legs
 
-    def _hear(self, legs: Iterable[Leg | Again]) -> None:
-        by_steps: dict[int, list[Leg | Again]] = {}
+    def _hear(self, legs: Iterable[Leg | Relistener]) -> None:
+        by_steps: dict[int, list[Leg | Relistener]] = {}
         for leg in legs:
             leg.queued = False
             if n_steps := _decode(leg):
@@ -222,7 +222,7 @@ class Engine:
             while together := list(islice(rest, LEGS_A_RUN)):
                 self._run(together, n_steps)
 
-    def _run(self, legs: list[Leg | Again], n_steps: int) -> None:
+    def _run(self, legs: list[Leg | Relistener], n_steps: int) -> None:
         streams = [leg.stream for leg in legs if leg.stream is not None]
         try:
             verdicts = hear_together(streams, n_steps)
@@ -243,7 +243,7 @@ def _share(value: float, low: float, high: float) -> float:
     return min(1.0, max(0.0, (value - low) / (high - low)))
 
 
-def _decode(leg: Leg | Again) -> int:
+def _decode(leg: Leg | Relistener) -> int:
     """Return how many steps of the leg are ready.
 
     A leg that can't be decoded has none and is answered.

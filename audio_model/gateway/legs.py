@@ -9,10 +9,10 @@ from typing import Protocol
 
 from audio_model.decision import Reason, Verdict, VerdictKind
 from audio_model.formats import Encoding, RawFormat
-from audio_model.gateway.again import Again
 from audio_model.gateway.events import EventKind
 from audio_model.gateway.order import PacketOrder
 from audio_model.gateway.pace import CHECK_SECONDS, PaceCheck
+from audio_model.gateway.relisten import Relistener
 from audio_model.stream import StreamDetector
 
 logger = logging.getLogger(__name__)
@@ -41,7 +41,7 @@ Learn = Callable[[StreamDetector], None]
 """Is given what followed a leg that was heard to its end."""
 
 
-HearAgain = Callable[["Leg", VerdictKind, Callable[[Verdict], None]], Again]
+HearAgain = Callable[["Leg", VerdictKind, Callable[[Verdict], None]], Relistener]
 """Is given a leg, its final verdict, and what to call with another one."""
 
 
@@ -138,7 +138,7 @@ class Leg:
         self.stream: StreamDetector | None = stream
         """None once the final event was given, so that a long call holds no memory for it."""
         self._engine, self._report, self._learn = engine, report, learn
-        self._again: HearAgain | Again | None = again
+        self._again: HearAgain | Relistener | None = again
         """How it is heard again, and once it is, by whom."""
         self._order: PacketOrder | None = None
         self._kept: bytearray | None = bytearray() if keep else None
@@ -194,7 +194,7 @@ class Leg:
     def feed(self, payload: bytes) -> None:
         """Take bytes of a stream, cut anywhere."""
         if self.stream is None:
-            if isinstance(self._again, Again):
+            if isinstance(self._again, Relistener):
                 self._again.feed(payload)
             return
         if self._kept is not None:
@@ -365,7 +365,7 @@ class Leg:
             self._pace_timer.cancel()
         self._report(self, EventKind.FINAL, verdict, detail)
         self._kept = None
-        if self._again is not None and not isinstance(self._again, Again):
+        if self._again is not None and not isinstance(self._again, Relistener):
             self._again = self._again(self, verdict.verdict, self._revise)
 
     def _revise(self, verdict: Verdict) -> None:

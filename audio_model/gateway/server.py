@@ -43,7 +43,7 @@ from audio_model.gateway.siblings.answers import Answers
 from audio_model.gateway.siblings.siblings import Siblings
 from audio_model.gateway.tls import load_certificate, tls_context
 from audio_model.ranges.rates import DetectorRates
-from audio_model.records.worth import Thresholds
+from audio_model.records.priority import Thresholds
 
 logger = logging.getLogger(__name__)
 

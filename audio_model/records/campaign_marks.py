@@ -7,8 +7,8 @@ contradicts that. A decision that somebody gave a reason for is changed by anoth
 
 from dataclasses import dataclass
 
+from audio_model.records.priority import Priority, Why
 from audio_model.records.store import ALLOWED, RECORDED, CallStore, Campaign
-from audio_model.records.worth import Why, Worth
 
 _LIVE = "live"
 _OPPOSITES = ({_LIVE, RECORDED}, {RECORDED, ALLOWED})
@@ -92,6 +92,6 @@ def put(store: CallStore, n: int, mark: str, who: str, now: float, note: str = "
     rows = store.rows(
         # They are the first in the queue, however long it and the campaign are.
         "SELECT n FROM calls WHERE queue >= ? AND why = ? AND +campaign = ?",
-        (Worth.of(Why.DISPUTED, 0).value, Why.DISPUTED.value, n),
+        (Priority.of(Why.DISPUTED, 0).value, Why.DISPUTED.value, n),
     )
     return [int(call) for (call,) in rows]

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from audio_model.records.quarters import NOBODY, OUTCOMES, Columns, code_of
+from audio_model.records.call_columns import NOBODY, OUTCOMES, Columns, code_of
 from audio_model.records.store import CallStore
 from audio_model.tables.results import Outcome
 

@@ -5,11 +5,11 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from audio_model.records import quarters, queue, statistics
+from audio_model.records import call_columns, queue, statistics
 from audio_model.records.batches import batches
 from audio_model.records.calls import CallRecord, read_archive
+from audio_model.records.priority import Thresholds
 from audio_model.records.store import CallStore
-from audio_model.records.worth import Thresholds
 from audio_model.sources.open import is_there
 from audio_model.tables.readers import DamagedRow
 from audio_model.tables.results import Results
@@ -78,7 +78,7 @@ def keep_up(store: CallStore, since: float = math.nan) -> int:
         since: when the first of them was; nan for the latest day of the store, where calls come
             while they are made.
     """
-    quarters.refresh(store)
+    call_columns.refresh(store)
     span = statistics.span(store)
     if span is None:
         return 0

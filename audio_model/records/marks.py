@@ -14,8 +14,8 @@ from hashlib import blake2b
 
 from audio_model.records import campaign_marks, deeds, queue
 from audio_model.records.deeds import Deed, DeedKind
+from audio_model.records.priority import Priority, Why
 from audio_model.records.store import CallStore, Campaign, StoredCall
-from audio_model.records.worth import Why, Worth
 from audio_model.tables.results import Outcome
 
 DESK = ""
@@ -167,7 +167,7 @@ def settle(store: CallStore, n: int) -> None:
     recorded, live = heard.count(Said.RECORDED.value), heard.count(Said.LIVE.value)
     settled = "" if recorded == live else ("recorded" if recorded > live else "live")
     store.do("UPDATE calls SET settled = ? WHERE n = ?", (settled, n))
-    queue.put(store, n, _worth(call, marks, heard))
+    queue.put(store, n, _priority(call, marks, heard))
 
 
 def settle_handsets(store: CallStore, n: int) -> None:
@@ -175,9 +175,9 @@ def settle_handsets(store: CallStore, n: int) -> None:
     call = store.call(n)
     marks = of_call(store, n)
     if not any(each.source == DESK for each in marks) and _is_hearable(call):
-        worth = _disputed(call, marks)
-        if worth is not None:
-            queue.put(store, n, worth)
+        priority = _disputed(call, marks)
+        if priority is not None:
+            queue.put(store, n, priority)
 
 
 def probability(call: StoredCall, marks: Sequence[Mark], trusts: Mapping[str, float]) -> float:
@@ -232,7 +232,7 @@ def _agreement(pairs: Sequence[tuple[str, str, int]]) -> Agreement:
     return Agreement(sum(n for _, _, n in pairs), sum(n for a, b, n in pairs if a == b))
 
 
-def _worth(call: StoredCall, marks: Sequence[Mark], heard: Sequence[str]) -> Worth | None:
+def _priority(call: StoredCall, marks: Sequence[Mark], heard: Sequence[str]) -> Priority | None:
     """Return the place in the queue of a marked call; None if it was heard enough."""
     decided = {each for each in heard if each}
     if not heard:
@@ -240,19 +240,19 @@ def _worth(call: StoredCall, marks: Sequence[Mark], heard: Sequence[str]) -> Wor
     if len(heard) >= MAX_LISTENERS or not _is_hearable(call):
         return None
     if len(decided) > 1:
-        return Worth.of(Why.DISPUTED, 0.9)
+        return Priority.of(Why.DISPUTED, 0.9)
     if len(heard) == 1 and (not decided or _has_second_ears(call)):
-        return Worth.of(Why.SECOND, 0.5 if decided else 0.8)
+        return Priority.of(Why.SECOND, 0.5 if decided else 0.8)
     return None
 
 
-def _disputed(call: StoredCall, marks: Sequence[Mark]) -> Worth | None:
+def _disputed(call: StoredCall, marks: Sequence[Mark]) -> Priority | None:
     """Return a place for a call on which handsets contradict each other, or the detector."""
     outcomes = {each.said.outcome for each in marks} - {""}
     told = call.outcome in (Outcome.RECORDED, Outcome.LIVE)
     if len(outcomes) > 1 or (told and outcomes and outcomes != {call.outcome.value}):
         said = probability(call, marks, {})
-        return Worth.of(Why.DISPUTED, 0.8 * (1 - abs(2 * said - 1)))
+        return Priority.of(Why.DISPUTED, 0.8 * (1 - abs(2 * said - 1)))
     return None
 
 
@@ -275,7 +275,7 @@ def _mark_campaign(
     call = store.call(n)
     ears = sum(each.source == DESK for each in of_call(store, n))
     if heard.contradicts and ears < MAX_LISTENERS and _is_hearable(call):
-        queue.put(store, n, Worth.of(Why.DISPUTED, 0.9))
+        queue.put(store, n, Priority.of(Why.DISPUTED, 0.9))
     after = campaign.mark if heard.mark is None else heard.mark
     return {"contradicts": heard.contradicts, "campaign_mark": after}
 

@@ -4,8 +4,8 @@ import math
 import time
 from dataclasses import dataclass
 
+from audio_model.records.priority import Priority, Why
 from audio_model.records.store import CallStore, StoredCall
-from audio_model.records.worth import Why, Worth
 
 LEASE_SECONDS = 600.0
 """For which a call is one person's, from when it was last shown."""
@@ -108,9 +108,9 @@ def marked_since(store: CallStore, who: str, since: float) -> tuple[int, int]:
     return int(all_of_them), int(own)
 
 
-def put(store: CallStore, call: int, worth: Worth | None) -> None:
+def put(store: CallStore, call: int, priority: Priority | None) -> None:
     """Put a call into the queue, or take it out."""
-    value, why = (None, "") if worth is None else (worth.value, worth.why.value)
+    value, why = (None, "") if priority is None else (priority.value, priority.why.value)
     store.do("UPDATE calls SET queue = ?, why = ? WHERE n = ?", (value, why, call))
 
 
@@ -151,7 +151,7 @@ def _ratio(n: int, of: int, usual: int, of_usual: int) -> float:
 
 
 def _put_forward(store: CallStore, day: int, bin: int, ratio: float) -> int:
-    worth = Worth.of(Why.DRIFT, math.log10(ratio) / 3)
+    priority = Priority.of(Why.DRIFT, math.log10(ratio) / 3)
     high = (bin + 1) / _BINS if bin < _BINS - 1 else 2.0
     within = (day * _DAY, (day + 1) * _DAY, bin / _BINS, high)
     with store.writing():
@@ -164,5 +164,11 @@ def _put_forward(store: CallStore, day: int, bin: int, ratio: float) -> int:
             "UPDATE calls SET queue = ?, why = ? WHERE n IN (SELECT n FROM calls WHERE why = ? "
             "AND queue IS NOT NULL AND time >= ? AND time < ? AND score >= ? AND score < ? "
             "ORDER BY time DESC LIMIT ?)",
-            (worth.value, worth.why.value, Why.NEAR.value, *within, max(0, _DRIFT_CALLS - there)),
+            (
+                priority.value,
+                priority.why.value,
+                Why.NEAR.value,
+                *within,
+                max(0, _DRIFT_CALLS - there),
+            ),
         ).rowcount

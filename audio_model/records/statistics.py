@@ -14,10 +14,10 @@ import numpy as np
 from audio_model.ranges.breaker import Change
 from audio_model.ranges.store import RangeStore
 from audio_model.ranges.tree import State
+from audio_model.records.call_columns import ColumnReader
 from audio_model.records.counting import Counts, Opening, Openings, count, count_segments, distinct
 from audio_model.records.mark_statistics import by_mark, by_source
 from audio_model.records.periods import Period, Unit, before
-from audio_model.records.quarters import Quarters
 from audio_model.records.store import CallStore
 from audio_model.records.tables import Cell, Table
 
@@ -36,7 +36,7 @@ CAMPAIGN_COLUMNS = (*("campaign", "calls", "numbers", "people", "first", "last",
 
 
 def by_period(
-    quarters: Quarters,
+    columns: ColumnReader,
     periods: Sequence[Period],
     openings: Iterable[Opening],
     unit: Unit,
@@ -45,7 +45,7 @@ def by_period(
     """Return a row for each period: calls, outcomes, numbers, and growth on the period before.
 
     Args:
-        quarters: of the store of calls.
+        columns: reads the calls of the store.
         periods: in their order, without a gap.
         openings: when ranges were open. A call that came under one counts as blocked, and so does
             one whose own row says ``block``.
@@ -54,10 +54,10 @@ def by_period(
     """
     rows: list[tuple[Cell, ...]] = []
     last: Counts | None = None
-    under = Openings(quarters.store, openings)
+    under = Openings(columns.store, openings)
     all_periods = [before(periods[0], unit, zone), *periods] if periods else []
     for period in all_periods:
-        calls = quarters.between(period.start, period.end)
+        calls = columns.between(period.start, period.end)
         now = count(calls)
         if last is not None:
             outcomes = (now.recorded, now.live, now.unknown, now.error)
@@ -73,13 +73,13 @@ def by_period(
     return Table("by_period", PERIOD_COLUMNS, rows)
 
 
-def by_segment(quarters: Quarters, period: Period, last: Period) -> Table:
+def by_segment(columns: ColumnReader, period: Period, last: Period) -> Table:
     """Return a row for each segment of numbers that called in a period.
 
     Wide segments stand above their parts. Service numbers have rows 95, 952 and 9521: each wider
     one has the sum of its parts, except for people, whom several of its parts have called.
     """
-    now, then = (count_segments(quarters.between(each.start, each.end)) for each in (period, last))
+    now, then = (count_segments(columns.between(each.start, each.end)) for each in (period, last))
     rows: list[tuple[Cell, ...]] = []
     for segment in sorted(now, key=_by_family(now)):
         found, earlier = now[segment], then.get(segment, Counts())
@@ -94,18 +94,18 @@ def by_segment(quarters: Quarters, period: Period, last: Period) -> Table:
     return Table("by_segment", SEGMENT_COLUMNS, rows)
 
 
-def by_campaign(quarters: Quarters, period: Period, last: Period) -> Table:
+def by_campaign(columns: ColumnReader, period: Period, last: Period) -> Table:
     """Return the largest campaigns of a period."""
-    calls = quarters.between(period.start, period.end)
+    calls = columns.between(period.start, period.end)
     sizes = np.bincount(calls.campaign)
-    earlier = np.bincount(quarters.between(last.start, last.end).campaign, minlength=len(sizes))
+    earlier = np.bincount(columns.between(last.start, last.end).campaign, minlength=len(sizes))
     sizes[:1] = 0  # Calls of no campaign.
     largest = [int(n) for n in np.argsort(-sizes, kind="stable")[:MAX_CAMPAIGNS] if sizes[n]]
     order = np.argsort(calls.campaign, kind="stable")
     of_campaign = calls.campaign[order]
     rows: list[tuple[Cell, ...]] = []
     for n in largest:
-        found = quarters.store.campaign(n)
+        found = columns.store.campaign(n)
         if found is None:
             continue
         part = order[slice(*np.searchsorted(of_campaign, (n, n + 1)))]
@@ -145,7 +145,7 @@ def count_all(
 
     The store must not change meanwhile: call it within ``store.reading()``. Raises StoreError.
     """
-    calls = Quarters(store)
+    calls = ColumnReader(store)
     over_time = by_period(calls, periods, openings, unit, zone)
     place = over_time.columns.index("calls")
     heard = [each for each, row in zip(periods, over_time.rows, strict=True) if row[place]]

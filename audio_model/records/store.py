@@ -1,6 +1,6 @@
 """The store of calls: one SQLite file that a desk, ``serve`` and imports share.
 
-A call is worth a place in the queue by what :mod:`audio_model.records.queue` says. Of a campaign
+A call has a place in the queue by what :mod:`audio_model.records.queue` says. Of a campaign
 one call stands in it for all: the one that was heard longest of those whose recording lies
 somewhere. Numbers stand in the file as they are; it is its owner's alone to read.
 """
@@ -17,8 +17,8 @@ from audio_model.files import target_of
 from audio_model.ranges.numbers import normalise
 from audio_model.ranges.tree import RangeCall
 from audio_model.records.calls import CallRecord, answer_of, segment_of
+from audio_model.records.priority import Priority, Thresholds, priority_of
 from audio_model.records.schema import FORMAT
-from audio_model.records.worth import Thresholds, Worth, worth_of
 from audio_model.sqlite import Durability, SqliteStore
 from audio_model.tables.results import Outcome
 from audio_model.tables.rows import unescape
@@ -75,7 +75,7 @@ class StoredCall:
     settled: str
     """The decision of people at the desk: ``recorded``, ``live`` or nothing yet."""
     queue: float | None
-    """Its worth in the queue; None if it is not in it."""
+    """Its value in the queue (:class:`.Priority`); None if it is not in it."""
     why: str
     """Why it is in the queue."""
 
@@ -188,13 +188,13 @@ class CallStore(SqliteStore):
                     "SELECT n, campaign, settled FROM calls WHERE id = ?", (_text(call.id),)
                 )
                 values = _values(call, archive, campaign)
-                worth = worth_of(call, thresholds)
+                priority = priority_of(call, thresholds)
                 if before is None:
-                    n = self._insert(values, worth)
+                    n = self._insert(values, priority)
                     n_new += 1
                 else:
                     n = int(before[0])
-                    self._update(n, values, worth, settled=bool(before[2]))
+                    self._update(n, values, priority, settled=bool(before[2]))
                     n_known += 1
                 if before is not None and before[1] not in (None, campaign):
                     self._leave(int(before[1]), n)
@@ -242,9 +242,9 @@ class CallStore(SqliteStore):
         )
         return int(self.one("SELECT n FROM campaigns WHERE name = ?", (name,))[0])
 
-    def _insert(self, values: Sequence[object], worth: Worth | None) -> int:
+    def _insert(self, values: Sequence[object], priority: Priority | None) -> int:
         places = ", ".join("?" * len(values))
-        queue, why = (None, "") if worth is None else (worth.value, worth.why)
+        queue, why = (None, "") if priority is None else (priority.value, priority.why)
         cursor = self.do(
             f"INSERT INTO calls VALUES (NULL, {places}, '', ?, ?)", (*values, queue, why)
         )
@@ -252,18 +252,18 @@ class CallStore(SqliteStore):
         return cursor.lastrowid
 
     def _update(
-        self, n: int, values: Sequence[object], worth: Worth | None, *, settled: bool
+        self, n: int, values: Sequence[object], priority: Priority | None, *, settled: bool
     ) -> None:
         pairs = ", ".join(f"{name} = ?" for name in _UPDATED)
         self.do(f"UPDATE calls SET {pairs} WHERE n = ?", (*values[1:], n))
-        if worth is None:
+        if priority is None:
             # There is nothing to hear of it any more.
             self.do("UPDATE calls SET queue = NULL, why = '' WHERE n = ?", (n,))
         elif not settled:
             self.do(
                 "UPDATE calls SET queue = ?, why = ? WHERE n = ? "
                 "AND NOT EXISTS (SELECT 1 FROM marks WHERE call = calls.n)",
-                (worth.value, worth.why, n),
+                (priority.value, priority.why, n),
             )
 
     def _leave(self, campaign: int, n: int) -> None:
@@ -291,11 +291,11 @@ class CallStore(SqliteStore):
 
     def _stand(self, n: int, calls: int) -> None:
         """Let a call stand in the queue for a campaign of so many, if it wants to be heard."""
-        worth = Worth.of_campaign(calls)
+        priority = Priority.of_campaign(calls)
         self.do(
             "UPDATE calls SET queue = ?, why = ? WHERE n = ? AND settled = '' AND path != '' "
             "AND error = '' AND NOT EXISTS (SELECT 1 FROM marks WHERE call = calls.n)",
-            (worth.value, worth.why, n),
+            (priority.value, priority.why, n),
         )
 
     def _join(self, campaign: int, n: int, call: CallRecord, *, joined: bool) -> None:

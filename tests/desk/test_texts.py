@@ -5,7 +5,7 @@ from audio_model.desk.layout import text
 from audio_model.ranges.breaker import Why
 from audio_model.ranges.numbers import Flag, NumberKind
 from audio_model.ranges.tree import State
-from audio_model.records import mark_statistics, statistics, worth
+from audio_model.records import mark_statistics, priority, statistics
 from audio_model.records.deeds import DeedKind
 from audio_model.records.marks import Said
 from audio_model.records.periods import Unit
@@ -18,7 +18,7 @@ def test_every_name_of_a_closed_set_has_its_text() -> None:
     names = {
         *(each.value for kind in (State, Said, Unit, Outcome) for each in kind),
         *(f"did_{each}" for each in DeedKind),
-        *(f"why_{each}" for each in (*Why, *worth.Why)),
+        *(f"why_{each}" for each in (*Why, *priority.Why)),
         *(f"kind_{each}" for each in NumberKind),
         *(f"flag_{each}" for each in Flag),
         *(

@@ -4,8 +4,8 @@ from pathlib import Path
 from typing import Any
 
 from audio_model.records.calls import CallRecord
+from audio_model.records.priority import Thresholds
 from audio_model.records.store import CallStore
-from audio_model.records.worth import Thresholds
 from audio_model.tables.results import Outcome
 
 THRESHOLDS = Thresholds(recorded_at=0.9, live_at=0.2)

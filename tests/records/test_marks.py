@@ -3,8 +3,8 @@ import pytest
 from audio_model.errors import UnknownCallError
 from audio_model.records import deeds, imports, marks, queue
 from audio_model.records.marks import Mark, Said
+from audio_model.records.priority import Why
 from audio_model.records.store import CallStore
-from audio_model.records.worth import Why
 from tests.records.made import NOON, THRESHOLDS, call, number_of, store_of
 from tests.records.made import queue as queued
 

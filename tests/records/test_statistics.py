@@ -5,11 +5,11 @@ from zoneinfo import ZoneInfo
 from audio_model.ranges.breaker import Change, Why
 from audio_model.ranges.tree import State
 from audio_model.records import marks, statistics
+from audio_model.records.call_columns import ColumnReader
 from audio_model.records.counting import Opening
 from audio_model.records.mark_statistics import by_mark, by_source
 from audio_model.records.marks import Mark, Said
 from audio_model.records.periods import Unit, before, period_of, periods
-from audio_model.records.quarters import Quarters
 from audio_model.records.store import CallStore
 from audio_model.records.tables import Table
 from audio_model.times import parse
@@ -65,7 +65,7 @@ def test_calls_are_counted_in_the_zones_months_with_their_growth() -> None:
     span = statistics.span(store)
     assert span is not None
     found = periods(span.first, span.end, Unit.MONTH, SHANGHAI)
-    may, june = table(statistics.by_period(Quarters(store), found, [], Unit.MONTH, SHANGHAI))
+    may, june = table(statistics.by_period(ColumnReader(store), found, [], Unit.MONTH, SHANGHAI))
     assert (may["period"], may["calls"], may["recorded"], may["growth"]) == ("2026-05", 2, 1, None)
     assert (june["calls"], june["recorded"], june["live"], june["unknown"]) == (6, 4, 1, 1)
     assert (june["numbers"], june["people"]) == (4, 4)
@@ -78,7 +78,7 @@ def test_what_people_say_goes_before_the_detector() -> None:
     store = month()
     marks.give(store, number_of(store, "j4"), "wang", Said.RECORDED)
     june = period_of(parse("2026-06-02T00:00:00Z"), Unit.MONTH, SHANGHAI)
-    (row,) = table(statistics.by_period(Quarters(store), [june], [], Unit.MONTH, SHANGHAI))
+    (row,) = table(statistics.by_period(ColumnReader(store), [june], [], Unit.MONTH, SHANGHAI))
     assert (row["recorded"], row["live"]) == (5, 0)
 
 
@@ -88,10 +88,10 @@ def test_a_campaigns_mark_counts_for_all_its_calls() -> None:
     moment = store.call(1).time
     assert moment is not None
     today = period_of(moment, Unit.DAY, SHANGHAI)
-    (row,) = table(statistics.by_period(Quarters(store), [today], [], Unit.DAY, SHANGHAI))
+    (row,) = table(statistics.by_period(ColumnReader(store), [today], [], Unit.DAY, SHANGHAI))
     assert row["recorded"] == 5
     (campaign,) = table(
-        statistics.by_campaign(Quarters(store), today, before(today, Unit.DAY, SHANGHAI))
+        statistics.by_campaign(ColumnReader(store), today, before(today, Unit.DAY, SHANGHAI))
     )
     assert (campaign["campaign"], campaign["calls"], campaign["mark"]) == ("loan", 5, "recorded")
     assert "2026-09-21T22:13:20+08:00" in Table(
@@ -104,7 +104,9 @@ def test_a_campaigns_mark_counts_for_all_its_calls() -> None:
 def test_segments_stand_under_their_families() -> None:
     store = month()
     june = period_of(parse("2026-06-02T00:00:00Z"), Unit.MONTH, SHANGHAI)
-    rows = table(statistics.by_segment(Quarters(store), june, before(june, Unit.MONTH, SHANGHAI)))
+    rows = table(
+        statistics.by_segment(ColumnReader(store), june, before(june, Unit.MONTH, SHANGHAI))
+    )
     assert [(row["segment"], row["calls"]) for row in rows] == [
         *(("95", 5), ("952", 5), ("9521", 4), ("9522", 1), ("+86139", 1)),
     ]
@@ -118,7 +120,7 @@ def test_calls_under_an_open_range_are_blocked_once() -> None:
     june = period_of(parse("2026-06-02T00:00:00Z"), Unit.MONTH, SHANGHAI)
     start = june.start
     both = [Opening("9521", start, start + 3603), Opening("952130", start, start + 3602)]
-    (row,) = table(statistics.by_period(Quarters(store), [june], both, Unit.MONTH, SHANGHAI))
+    (row,) = table(statistics.by_period(ColumnReader(store), [june], both, Unit.MONTH, SHANGHAI))
     assert row["blocked"] == 4
 
 

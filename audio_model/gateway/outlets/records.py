@@ -17,8 +17,8 @@ from audio_model.gateway.events import Event, EventKind
 from audio_model.gateway.outlets.keep import stem_of
 from audio_model.gateway.ranges import CALLER
 from audio_model.records.calls import CallRecord, known_campaign
+from audio_model.records.priority import Thresholds
 from audio_model.records.store import BATCH, CallStore
-from audio_model.records.worth import Thresholds
 from audio_model.tables.results import Outcome
 from audio_model.tables.rows import escape
 

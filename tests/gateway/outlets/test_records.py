@@ -7,8 +7,8 @@ from audio_model.decision import Reason, VerdictKind
 from audio_model.gateway.events import CallInfo, Event, EventKind
 from audio_model.gateway.outlets import records
 from audio_model.gateway.outlets.records import CallRecorder, record_of
+from audio_model.records.priority import Thresholds
 from audio_model.records.store import CallStore
-from audio_model.records.worth import Thresholds
 from tests.gateway.fakes import verdict
 
 NEAR = Thresholds(0.9, 0.2)

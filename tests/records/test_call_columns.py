@@ -9,11 +9,11 @@ from zoneinfo import ZoneInfo
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from audio_model.records import marks, quarters, statistics
+from audio_model.records import call_columns, marks, statistics
+from audio_model.records.call_columns import ColumnReader
 from audio_model.records.counting import Opening
 from audio_model.records.marks import Said
 from audio_model.records.periods import Unit, before, periods
-from audio_model.records.quarters import Quarters
 from audio_model.records.schema import _SCHEMA as SCHEMA
 from audio_model.records.store import CallStore
 from tests.records.made import NOON, THRESHOLDS, call, number_of, store_of
@@ -64,7 +64,7 @@ def do(store: CallStore, deed: tuple[Any, ...]) -> None:
         case ("campaign", mark, n) if store.campaign(n) is not None:
             marks.mark_campaign(store, n, mark, "li", NOON)
         case ("refresh",):
-            quarters.refresh(store)
+            call_columns.refresh(store)
         case ("remove", n) if store.one("SELECT 1 FROM deeds WHERE call = ?", (n,)) is None:
             store.do("DELETE FROM calls WHERE n = ?", (n,))
 
@@ -106,7 +106,7 @@ def test_figures_are_those_of_a_recount(done: list[tuple[Any, ...]], opened: lis
         do(store, deed)
     days = periods(TIMES[0], TIMES[-1], Unit.DAY, KATHMANDU)
     with store.reading():
-        columns = Quarters(store)
+        columns = ColumnReader(store)
         by_day = statistics.by_period(columns, days, opened, Unit.DAY, KATHMANDU)
         for day, row in zip(days, by_day.rows, strict=True):
             told = dict(zip(by_day.columns, row, strict=True))
@@ -149,14 +149,14 @@ def test_figures_are_those_of_a_recount(done: list[tuple[Any, ...]], opened: lis
 
 def test_a_mark_makes_no_quarter_anew_and_a_call_its_own_alone() -> None:
     store = store_of(*(call(str(n), time=NOON + 900 * n, campaign="loan") for n in range(5)))
-    assert quarters.refresh(store) == 5
+    assert call_columns.refresh(store) == 5
     marks.give(store, 1, "wang", Said.RECORDED)
-    assert quarters.refresh(store) == 0
+    assert call_columns.refresh(store) == 0
     store.add([call("3", "live", time=NOON + 900 * 3, campaign="loan")], None, THRESHOLDS)
     store.add([call("4", time=NOON + 900 * 4, campaign="loan")], None, THRESHOLDS)
-    assert quarters.refresh(store) == 1
-    columns = Quarters(store).between(NOON, NOON + 9000)
-    assert [quarters.OUTCOMES[code] for code in columns.outcome] == ["recorded"] * 5
+    assert call_columns.refresh(store) == 1
+    columns = ColumnReader(store).between(NOON, NOON + 9000)
+    assert [call_columns.OUTCOMES[code] for code in columns.outcome] == ["recorded"] * 5
 
 
 def test_the_calls_of_an_older_store_are_counted(tmp_path: Path) -> None:
@@ -173,9 +173,9 @@ def test_the_calls_of_an_older_store_are_counted(tmp_path: Path) -> None:
         db.execute("ALTER TABLE learnt ADD COLUMN was TEXT NOT NULL DEFAULT ''")
         db.execute("PRAGMA user_version = 1")
     with CallStore(path) as store:
-        assert len(Quarters(store).between(NOON, NOON + 1)) == 1
-        assert quarters.refresh(store) == 1
-        assert len(Quarters(store).between(NOON, NOON + 1)) == 1
+        assert len(ColumnReader(store).between(NOON, NOON + 1)) == 1
+        assert call_columns.refresh(store) == 1
+        assert len(ColumnReader(store).between(NOON, NOON + 1)) == 1
         assert number_of(store, "b") == 2
         assert (
             SCHEMA.count("CREATE")

@@ -17,11 +17,11 @@ logger = logging.getLogger(__name__)
 class Engine(Protocol):
     """The engine that runs waiting steps; see :class:`audio_model.gateway.engine.Engine`."""
 
-    def queue(self, leg: "Again", /) -> None:
+    def queue(self, leg: "Relistener", /) -> None:
         """Hear the waiting steps within the next round."""
 
 
-class Again:
+class Relistener:
     """Looks at a leg every so many seconds of audio, each time as if the call began there.
 
     The engine hears it as it hears legs. Nobody waits for a look, so it has no deadline.

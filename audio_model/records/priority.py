@@ -1,4 +1,4 @@
-"""The worth of a call to a person who listens: the order of the queue.
+"""How soon a person should listen to a call: the order of the queue.
 
 First come calls on which marks contradict each other or the detector, then one call for each
 campaign, the largest first, then calls whose scores have become more frequent than they were, and
@@ -14,7 +14,7 @@ from audio_model.records.calls import CallRecord
 from audio_model.tables.results import Outcome
 
 _BY_SIZE = 0.1
-"""How much more a campaign is worth for each tenfold of its calls."""
+"""What a campaign's value rises by for each tenfold of its calls."""
 
 
 class Why(StrEnum):
@@ -48,16 +48,16 @@ class Thresholds:
 
 
 @dataclass(frozen=True)
-class Worth:
+class Priority:
     """A place in the queue."""
 
     value: float
-    """Calls of a greater one come first."""
+    """Calls of a greater value come first."""
     why: Why
 
     @classmethod
     def of(cls, why: Why, within: float) -> Self:
-        """Return a place among those of one reason. ``within`` is 0 to 1."""
+        """Return a place among the calls of one reason: last at ``within`` 0, first at 1."""
         return cls(_BASES[why] + min(max(within, 0.0), 0.999), why)
 
     @classmethod
@@ -66,8 +66,8 @@ class Worth:
         return cls.of(Why.CAMPAIGN, _BY_SIZE * math.log10(max(calls, 1)))
 
 
-def worth_of(call: CallRecord, thresholds: Thresholds) -> Worth | None:
-    """Return the worth of a call alone; None where there is nothing to hear."""
+def priority_of(call: CallRecord, thresholds: Thresholds) -> Priority | None:
+    """Return a call's place by its score alone; None if it has no audio or no score."""
     if not call.path or call.outcome is Outcome.ERROR or call.score is None:
         return None
-    return Worth.of(Why.NEAR, thresholds.nearness(call.score))
+    return Priority.of(Why.NEAR, thresholds.nearness(call.score))

@@ -1,4 +1,4 @@
-"""Measure what hearing legs again finds and costs: ``python -m benchmarks.again MANIFEST``.
+"""Measure what hearing legs again finds and costs: ``python -m benchmarks.relisten MANIFEST``.
 
 Long calls are made of a manifest's clips: a human all the time, a recording all the time, a human
 who hands over to a recording, and a recording from which a human takes over. Prints Markdown.
@@ -18,7 +18,7 @@ from audio_model.decision import Verdict, VerdictKind
 from audio_model.detector import Detector
 from audio_model.formats import Encoding, RawFormat
 from audio_model.frontend import SAMPLE_RATE, Samples
-from audio_model.gateway.again import Again
+from audio_model.gateway.relisten import Relistener
 from audio_model.stream import hear_together
 from benchmarks.command import parser_of
 from training.data.manifest import load
@@ -54,7 +54,7 @@ class Found:
 class Alone:
     """An engine of one leg: what waits is heard at once."""
 
-    def queue(self, leg: Again) -> None:
+    def queue(self, leg: Relistener) -> None:
         """Hear the leg at once, without others."""
         stream = leg.stream
         while stream is not None and (n_steps := stream.decode()):
@@ -107,7 +107,7 @@ def _hear_again(
     def note(verdict: Verdict) -> None:
         revised.append((at / SAMPLE_RATE, verdict.verdict))
 
-    again = Again(
+    again = Relistener(
         RawFormat(Encoding.S16LE),
         said,
         every,

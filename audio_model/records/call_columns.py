@@ -1,11 +1,11 @@
-"""The calls of a store in columns, a quarter hour in one blob: figures are counted from them.
+"""The calls of a store as columns of numbers, one blob for each quarter hour.
 
-Counting a million rows takes SQLite minutes, and NumPy a fraction of a second. Triggers of the
-schema note each quarter hour of which a call came, went or changed, whoever changed it.
-:func:`refresh` makes those blobs anew, and what it has not come to is read from the calls
-themselves. What people said of calls and campaigns is not in the blobs but looked up, so a mark
-makes none anew. Quarters are of UTC; the moments in them are exact, so days and months of any zone
-can be cut from them.
+Figures are counted from these columns. Counting a million rows takes SQLite minutes, and NumPy a
+fraction of a second. Triggers of the schema note each quarter hour of which a call came, went or
+changed, whoever changed it. :func:`refresh` makes those blobs anew, and what it has not come to is
+read from the calls themselves. What people said of calls and campaigns is not in the blobs but
+looked up, so a mark makes none anew. Quarters are of UTC; the moments in them are exact, so days
+and months of any zone can be cut from them.
 """
 
 from collections.abc import Sequence
@@ -95,8 +95,8 @@ def refresh(store: CallStore) -> int:
     return len(stale)
 
 
-class Quarters:
-    """The calls of a store by spans, while it does not change: within ``store.reading()``."""
+class ColumnReader:
+    """Reads the calls of a span as columns. Use it within ``store.reading()``."""
 
     def __init__(self, store: CallStore) -> None:
         """Look up what is the same for all spans. Raises StoreError."""
