@@ -10,11 +10,12 @@ seconds depends on those ``t`` seconds alone.
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
 from audio_model.rule import DecisionRule, OperatingPoint
-from audio_model.steps import STEPS_PER_SECOND, Steps
+from audio_model.steps import STEPS_PER_SECOND, StepRow, Steps
 from audio_model.times import iso
 
 
@@ -218,30 +219,24 @@ class Decider:
         """Return the verdict, and the second at which the score crossed into it."""
         return self._kind, self._decided_at
 
-    def add(self, steps: Steps) -> None:
+    def add(self, steps: Sequence[StepRow]) -> None:
         """Take the network's answers to the next steps."""
-        if len(steps) == 0:
-            return
         by_voice = self._rule.by_voice
         n_voice = self._voice_steps
         by_voice.reach(n_voice + len(steps))
         slopes, offsets = by_voice.slope, by_voice.offset
         cautions, live_cautions = by_voice.caution, by_voice.live_caution
-        logits, heard = steps.logit.tolist(), steps.heard.tolist()
-        levels_db = steps.level_db.tolist()
-        self._loudest_db = max(self._loudest_db, *levels_db)
-        self._levels_db += levels_db
-        self._logit = logits[-1]
         # Looked up once: each step passes here.
-        every_log_odds, voices, voice_levels_db = self._log_odds, self._voice, self._voice_levels_db
+        every_log_odds, voices, levels_db = self._log_odds, self._voice, self._levels_db
         near_recorded, near_live = self._near_recorded, self._near_live
-        # In the order of Heard.
-        for logit, (background, tone, voice), level_db in zip(
-            logits, heard, levels_db, strict=True
-        ):
+        for logit, background, tone, voice, level_db in steps:
+            self._logit = logit
+            levels_db.append(level_db)
+            if level_db > self._loudest_db:
+                self._loudest_db = level_db
             if voice >= tone and voice >= background:
                 n_voice += 1
-                voice_levels_db.append(level_db)
+                self._voice_levels_db.append(level_db)
             if tone >= voice and tone >= background:
                 self._tone_steps += 1
             log_odds = slopes[n_voice] * logit + offsets[n_voice]
@@ -337,5 +332,5 @@ def _log_odds_within(probability: float) -> float:
 def decide(steps: Steps, rule: DecisionRule, point: OperatingPoint, seconds: float) -> Verdict:
     """Return the verdict on one stretch of audio from its start."""
     decider = Decider(rule, point)
-    decider.add(steps)
+    decider.add(steps.rows())
     return decider.verdict(seconds)

@@ -5,11 +5,13 @@ of at most 1.2 s, and a longer one moves its answers. So the network begins anew
 voice that is late, and the seconds without voice before it change nothing.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
 from audio_model.frontend import Samples
-from audio_model.steps import STEP_SAMPLES
+from audio_model.steps import STEP_SAMPLES, StepRow
 
 VOICED_STEPS, WITHIN_STEPS = 3, 4
 """Voice has begun once so many of so many steps in a row hold it: a click or a ring's edge does
@@ -59,20 +61,19 @@ class VoiceSearch:
         """Return how many steps it took to find the voice, or were seen without finding it."""
         return self._n_found or self._n_steps
 
-    def add(self, samples: Samples, heard: NDArray[np.float32]) -> int | None:
+    def add(self, samples: Samples, steps: Sequence[StepRow]) -> int | None:
         """Hear the next steps.
 
         Args:
-            samples: at 8 kHz. [shape=(STEP_SAMPLES * n_steps,)]
-            heard: probability of each :class:`audio_model.steps.Heard`. [shape=(n_steps, 3)]
+            samples: at 8 kHz. [shape=(STEP_SAMPLES * len(steps),)]
+            steps: the network's answers to them.
 
         Returns:
             The sample from which the leg is to be heard, counted from the first one ever added,
             once it is known: 0, unless the voice is late. None before; what follows is not to be
             added then.
         """
-        # In the order of Heard; quicker than arrays for the few steps that come at once.
-        for n, (background, tone, voice) in enumerate(heard.tolist()):
+        for n, (_, background, tone, voice, _) in enumerate(steps):
             voiced = voice >= tone and voice >= background
             self._voiced = [*self._voiced[1 - WITHIN_STEPS :], voiced]
             if sum(self._voiced) >= VOICED_STEPS:
@@ -81,7 +82,7 @@ class VoiceSearch:
                 begins = self._begin(samples, first, last)
                 self._n_found = last + 1
                 return 0 if begins < LATE_SAMPLES else begins - RUN_IN_SAMPLES
-        self._n_steps += len(heard)
+        self._n_steps += len(steps)
         self._kept = np.concatenate([self._kept, samples])[-_KEPT:]
         return None
 

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +27,29 @@ class Heard(IntEnum):
     VOICE = 2
 
 
+StepRow = list[float]
+"""A step's answers as plain numbers: its logit, the probability of each :class:`Heard`, its level.
+
+To take arrays apart for each leg and step would cost more than to decide does.
+"""
+
+
+def step_rows(
+    logit: NDArray[np.float32], heard: NDArray[np.float32], level_db: NDArray[np.float32]
+) -> list[list[StepRow]]:
+    """Return the rows of several legs' steps.
+
+    Args:
+        logit: as in :class:`Steps`. [shape=(legs, n_steps)]
+        heard: the same. [shape=(legs, n_steps, len(Heard))]
+        level_db: the same. [shape=(legs, n_steps)]
+    """
+    rows: list[list[StepRow]] = np.concatenate(
+        [logit[..., None], heard, level_db[..., None]], axis=-1
+    ).tolist()
+    return rows
+
+
 @dataclass(frozen=True)
 class Steps:
     """Answers for consecutive steps of one call."""
@@ -42,9 +64,9 @@ class Steps:
     def __len__(self) -> int:
         return len(self.logit)
 
-    def until(self, n_steps: int) -> Self:
-        """Return the first ``n_steps``."""
-        return type(self)(self.logit[:n_steps], self.heard[:n_steps], self.level_db[:n_steps])
+    def rows(self) -> list[StepRow]:
+        """Return the steps as plain numbers."""
+        return step_rows(self.logit[None], self.heard[None], self.level_db[None])[0]
 
 
 def level_db(samples: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from threading import local
 from typing import Protocol
 
 import numpy as np
@@ -17,7 +18,7 @@ from audio_model.frontend import SAMPLE_RATE, Samples
 from audio_model.model import Model
 from audio_model.onset import LATE_SAMPLES, VoiceSearch
 from audio_model.rule import OperatingPoint
-from audio_model.steps import STEP_SAMPLES, STEP_SECONDS, Steps, level_db
+from audio_model.steps import STEP_SAMPLES, STEP_SECONDS, StepRow, level_db, step_rows
 
 Packet = bytes | bytearray | memoryview | NDArray[np.floating]
 
@@ -168,7 +169,7 @@ class StreamDetector:
     def n_ready(self) -> int:
         """Return how many whole steps are decoded and ready for one run of the network."""
         n_steps = min(self._n_steps(), MAX_STEPS_A_RUN)
-        if self._search is None or n_steps <= SEARCH_STEPS_A_RUN:
+        if n_steps <= SEARCH_STEPS_A_RUN or self._search is None:
             return n_steps
         if self._n_heard == 0 and _begins_at_once(self._waiting[0]):
             # All there is to hear of the leg, for a run costs less a step the longer it is.
@@ -177,8 +178,8 @@ class StreamDetector:
 
     def _n_steps(self) -> int:
         """Return how many whole steps are decoded, unheard, and count as far as is known now."""
-        beyond = max(0, self._n_received - self._end)
-        return (self._n_waiting - beyond) // STEP_SAMPLES
+        beyond = self._n_received - self._end
+        return (self._n_waiting - beyond if beyond > 0 else self._n_waiting) // STEP_SAMPLES
 
     def feed(self, packet: Packet) -> Verdict | None:
         """Hear a packet.
@@ -214,7 +215,9 @@ class StreamDetector:
 
     def put(self, samples: Samples) -> None:
         """Put samples at 8 kHz aside, to be heard by :meth:`flush`. [shape=(n_samples,)]"""
-        samples = samples[: max(0, self._room - self._n_received)]
+        room = self._room - self._n_received
+        if len(samples) > room:
+            samples = samples[: max(0, room)]
         self._n_received += len(samples)
         self._waiting.append(samples)
         self._n_waiting += len(samples)
@@ -244,7 +247,8 @@ class StreamDetector:
         whole = len(self._bytes) // self._sample_bytes * self._sample_bytes
         if whole == 0:
             return
-        packet, self._bytes = self._bytes[:whole], self._bytes[whole:]
+        packet, self._bytes = self._bytes, self._bytes[whole:]
+        del packet[whole:]
         samples = to_samples(packet, self._format.encoding)
         # Decoded bytes need neither the check nor, at the model's rate, the filter of a resampler.
         if self._format.sample_rate != SAMPLE_RATE:
@@ -261,11 +265,14 @@ class StreamDetector:
             raise ValueError(f"{n_steps} steps are not there yet")
         waiting = self._waiting[0] if len(self._waiting) == 1 else np.concatenate(self._waiting)
         self._n_waiting -= n_samples
+        if not self._n_waiting:
+            self._waiting = []
+            return waiting, self._state
         # A copy: a view of the rest, however short, would keep what was heard.
-        self._waiting = [waiting[n_samples:].copy()] if self._n_waiting else []
+        self._waiting = [waiting[n_samples:].copy()]
         return waiting[:n_samples], self._state
 
-    def hear(self, samples: Samples, steps: Steps, state: State) -> None:
+    def hear(self, samples: Samples, steps: Sequence[StepRow], state: State) -> None:
         """Hear what the network says of the steps that were taken.
 
         Args:
@@ -273,20 +280,21 @@ class StreamDetector:
             steps: the network's answers to them.
             state: the network's after them, of this leg alone.
         """
-        self._tell_follower(samples)
+        if self.follower is not None:
+            self._tell(self.follower, samples)
         self._n_heard += len(samples)
         if self._search is not None:
             seen = self._search.steps_seen
-            begins = self._search.add(samples, steps.heard)
+            begins = self._search.add(samples, steps)
             if begins == 0:
                 # It may have taken longer to find the voice than was to be heard.
                 found = self._search.steps_seen
                 self.voice_at = 0.0
                 self._end = max(self._max_samples, found * STEP_SAMPLES)
-                steps = steps.until(self._end // STEP_SAMPLES - seen)
+                steps = steps[: self._end // STEP_SAMPLES - seen]
                 self._settle()
             elif begins is not None:
-                self._decider.add(steps.until(self._search.steps_seen - seen))
+                self._decider.add(steps[: self._search.steps_seen - seen])
                 self._begin_anew(begins, self._search.since(begins, samples))
                 return
         self._state = state
@@ -314,7 +322,7 @@ class StreamDetector:
             self._n_waiting -= beyond
             self._n_received -= beyond
 
-    def _tell_follower(self, samples: Samples) -> None:
+    def _tell(self, follower: Follower, samples: Samples) -> None:
         """Let the follower hear what it has not heard yet.
 
         The network hears a beginning twice, and the follower once.
@@ -322,8 +330,7 @@ class StreamDetector:
         fresh = self._n_heard + len(samples) - self._n_told
         if fresh > 0:
             self._n_told += fresh
-            if self.follower is not None:
-                self.follower.hear(samples[-fresh:])
+            follower.hear(samples[-fresh:])
 
     def changed(self) -> Verdict | None:
         """Return the verdict if it is another one than was told last, or else None."""
@@ -363,13 +370,14 @@ def run_together(streams: Sequence[StreamDetector], n_steps: int) -> None:
     """Do what :func:`hear_together` does, without asking what has changed."""
     taken = [stream.take(n_steps) for stream in streams]
     samples = _as_batch([samples for samples, _ in taken])
-    state = _as_batch([state for _, state in taken])
+    state = _ROOM.join([state for _, state in taken])
     logit, heard, next_state = streams[0].model.run(samples, state)
     levels = level_db(samples.reshape(-1)).reshape(len(streams), n_steps)
-    for row, stream in enumerate(streams):
+    for stream, heard_samples, steps, after in zip(
+        streams, samples, step_rows(logit, heard, levels), next_state, strict=True
+    ):
         # A copy: a view would keep the states of all the others.
-        steps = Steps(logit[row], heard[row], levels[row])
-        stream.hear(samples[row], steps, next_state[row].copy())
+        stream.hear(heard_samples, steps, after.copy())
 
 
 def _begins_at_once(samples: Samples) -> bool:
@@ -379,6 +387,28 @@ def _begins_at_once(samples: Samples) -> bool:
     """
     levels = level_db(samples[:LATE_SAMPLES])
     return bool(len(levels) and levels.max() > LOUD_DB)
+
+
+class _Room(local):
+    """Memory for the states of one thread's runs, the same for each run.
+
+    New memory for each would cost as much again as the copy.
+    """
+
+    def __init__(self) -> None:
+        self._values = np.empty(0, np.float32)
+
+    def join(self, states: Sequence[State]) -> State:
+        """Return the states as one array, which holds until the next call."""
+        if len(states) == 1:
+            return states[0][None]
+        n_values = len(states) * len(states[0])
+        if n_values > len(self._values):
+            self._values = np.empty(n_values, np.float32)
+        return np.concatenate(states, out=self._values[:n_values]).reshape(len(states), -1)
+
+
+_ROOM = _Room()
 
 
 def _as_batch(legs: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:

@@ -4,14 +4,14 @@ import numpy as np
 import pytest
 
 from audio_model.onset import RUN_IN_SAMPLES, VoiceSearch
-from audio_model.steps import STEP_SAMPLES, Heard
+from audio_model.steps import STEP_SAMPLES, Heard, StepRow
 from tests import sounds
 
 VOICE = sounds.voice(2, 9, played=True)
 
 
-def heard(kinds: list[Heard]) -> np.ndarray:
-    return np.eye(len(Heard), dtype=np.float32)[kinds]
+def heard(kinds: list[Heard]) -> list[StepRow]:
+    return [[0.0, *(float(kind is each) for each in Heard), -20.0] for kind in kinds]
 
 
 def kinds(samples: sounds.Samples, begins: int) -> list[Heard]:

@@ -143,7 +143,7 @@ class Leg:
         self._order: PacketOrder | None = None
         self._kept: bytearray | None = bytearray() if keep else None
         self._progress_seconds = progress_seconds
-        self._progress_at = progress_seconds or float("inf")
+        self._progress_at = progress_seconds
         self.started = monotonic()
         self.queued = False
         """Whether the engine has it in its queue."""
@@ -231,7 +231,7 @@ class Leg:
             self._report(self, EventKind.VERDICT, verdict, "")
         if stream.finished and not stream.n_ready:
             self.close()
-        elif stream.seconds_received >= self._progress_at:
+        elif self._progress_at and stream.seconds_received >= self._progress_at:
             self._progress_at += self._progress_seconds
             self._report(self, EventKind.PROGRESS, stream.verdict(), "")
 
