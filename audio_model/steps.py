@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -63,6 +64,10 @@ class Steps:
 
     def __len__(self) -> int:
         return len(self.logit)
+
+    def until(self, n_steps: int) -> Self:
+        """Return the first ``n_steps``."""
+        return type(self)(self.logit[:n_steps], self.heard[:n_steps], self.level_db[:n_steps])
 
     def rows(self) -> list[StepRow]:
         """Return the steps as plain numbers."""

@@ -3,7 +3,6 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from threading import local
 from typing import Protocol
 
 import numpy as np
@@ -15,15 +14,12 @@ from audio_model.decoders.headerless import to_samples
 from audio_model.errors import UsageError
 from audio_model.formats import SAMPLE_BYTES
 from audio_model.frontend import SAMPLE_RATE, Samples
-from audio_model.model import Model
+from audio_model.model import Model, State, join_states
 from audio_model.onset import LATE_SAMPLES, VoiceSearch
 from audio_model.rule import OperatingPoint
 from audio_model.steps import STEP_SAMPLES, STEP_SECONDS, StepRow, level_db, step_rows
 
 Packet = bytes | bytearray | memoryview | NDArray[np.floating]
-
-State = NDArray[np.float32]
-"""The network's memory of one leg. [shape=(n_values,)]"""
 
 MAX_STEPS_A_RUN = 125
 """10 s: a longer stretch is heard in parts, so memory does not follow its length."""
@@ -370,7 +366,7 @@ def run_together(streams: Sequence[StreamDetector], n_steps: int) -> None:
     """Do what :func:`hear_together` does, without asking what has changed."""
     taken = [stream.take(n_steps) for stream in streams]
     samples = _as_batch([samples for samples, _ in taken])
-    state = _ROOM.join([state for _, state in taken])
+    state = join_states([state for _, state in taken])
     logit, heard, next_state = streams[0].model.run(samples, state)
     levels = level_db(samples.reshape(-1)).reshape(len(streams), n_steps)
     for stream, heard_samples, steps, after in zip(
@@ -387,28 +383,6 @@ def _begins_at_once(samples: Samples) -> bool:
     """
     levels = level_db(samples[:LATE_SAMPLES])
     return bool(len(levels) and levels.max() > LOUD_DB)
-
-
-class _Room(local):
-    """Memory for the states of one thread's runs, the same for each run.
-
-    New memory for each would cost as much again as the copy.
-    """
-
-    def __init__(self) -> None:
-        self._values = np.empty(0, np.float32)
-
-    def join(self, states: Sequence[State]) -> State:
-        """Return the states as one array, which holds until the next call."""
-        if len(states) == 1:
-            return states[0][None]
-        n_values = len(states) * len(states[0])
-        if n_values > len(self._values):
-            self._values = np.empty(n_values, np.float32)
-        return np.concatenate(states, out=self._values[:n_values]).reshape(len(states), -1)
-
-
-_ROOM = _Room()
 
 
 def _as_batch(legs: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:

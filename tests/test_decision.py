@@ -51,13 +51,8 @@ def judged(given_steps: Steps, rule: DecisionRule = RULE) -> Verdict:
     return decide(given_steps, rule, rule.operating_points[0], len(given_steps) * STEP_SECONDS)
 
 
-def part(given_steps: Steps, start: int, end: int) -> Steps:
-    arrays = (given_steps.logit, given_steps.heard, given_steps.level_db)
-    return Steps(*(array[start:end] for array in arrays))
-
-
 def kind_after_each(given_steps: Steps) -> list[VerdictKind]:
-    return [judged(part(given_steps, 0, n)).verdict for n in range(1, len(given_steps) + 1)]
+    return [judged(given_steps.until(n)).verdict for n in range(1, len(given_steps) + 1)]
 
 
 @st.composite
@@ -252,11 +247,11 @@ def test_a_call_that_was_clear_at_once_is_strongest_at_its_start() -> None:
 
 @given(any_steps(), st.integers(0, 40))
 def test_a_verdict_depends_on_what_was_heard_alone(answers: Steps, n: int) -> None:
-    before, whole = judged(part(answers, 0, n)), judged(answers)
+    before, whole = judged(answers.until(n)), judged(answers)
     heard = len(before.evidence.scores)
     assert before.evidence.scores == whole.evidence.scores[:heard]
     decider = Decider(RULE, POINT)
-    decider.add(part(answers, 0, n).rows())
+    decider.add(answers.until(n).rows())
     # NaN differs from itself; the representation of a whole verdict tells everything apart.
     assert repr(decider.verdict(heard * STEP_SECONDS)) == repr(before)
 
@@ -267,7 +262,7 @@ def test_steps_may_come_in_any_portions(answers: Steps, sizes: list[int]) -> Non
     start = 0
     for size in sizes:
         end = start + size
-        decider.add(part(answers, start, end).rows())
+        decider.add(answers.rows()[start:end])
         start = end
     assert repr(decider.verdict(len(answers) * STEP_SECONDS)) == repr(judged(answers))
 
@@ -367,7 +362,7 @@ def test_changes_are_what_was_seen_after_each_step(answers: Steps, rule: Decisio
     """Asked after every step, the verdict becomes another one at just these moments."""
     expected, before = [], VerdictKind.UNKNOWN
     for n in range(1, len(answers) + 1):
-        now = judged(part(answers, 0, n), rule)
+        now = judged(answers.until(n), rule)
         if now.verdict is not before:
             expected.append(Change(now.evidence.times[-1], now.verdict))
             before = now.verdict
@@ -398,7 +393,7 @@ def test_it_is_decided_as_the_rule_is_defined(
             ):
                 kind = VerdictKind.UNKNOWN
         kinds.append(kind)
-        verdict = judged(part(answers, 0, len(kinds)), rule)
+        verdict = judged(answers.until(len(kinds)), rule)
         assert verdict.verdict is kind
         assert verdict.score == sigmoid(log_odds)
         assert verdict.speech_seconds == seconds
@@ -406,7 +401,7 @@ def test_it_is_decided_as_the_rule_is_defined(
 
 @given(any_steps(), st.integers(0, 40), any_rule())
 def test_what_was_said_is_never_unsaid(answers: Steps, n: int, rule: DecisionRule) -> None:
-    before, whole = judged(part(answers, 0, n), rule), judged(answers, rule)
+    before, whole = judged(answers.until(n), rule), judged(answers, rule)
     said = before.evidence.changes
     assert whole.evidence.changes[: len(said)] == said
 

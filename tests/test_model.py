@@ -1,6 +1,7 @@
 """The model file: what it tells, how it runs, and that nothing else is taken for it."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 
 from audio_model import model as model_module
 from audio_model.errors import ModelError
-from audio_model.model import INPUTS, OUTPUTS, Model
+from audio_model.model import INPUTS, OUTPUTS, Model, join_states
 from audio_model.model_file import seal
 from audio_model.steps import STEP_SAMPLES, Heard
 from tests import fixture, sounds
@@ -76,6 +77,16 @@ def test_a_call_may_come_in_any_chunks(model: Model, chunks: list[int]) -> None:
     np.testing.assert_allclose(np.concatenate([p[0] for p in parts], 1), logit, atol=1e-5)
     np.testing.assert_allclose(np.concatenate([p[1] for p in parts], 1), heard, atol=1e-5)
     np.testing.assert_allclose(state, last, rtol=1e-5, atol=1e-5)
+
+
+def test_joined_states_are_the_calls_and_each_thread_has_its_own() -> None:
+    states = [np.full(5, n, np.float32) for n in range(3)]
+    joined = join_states(states)
+    with ThreadPoolExecutor(1) as other:
+        other.submit(join_states, [state + 7 for state in states]).result()
+    np.testing.assert_array_equal(joined, np.stack(states))
+    np.testing.assert_array_equal(join_states(states[:2]), np.stack(states[:2]))
+    np.testing.assert_array_equal(join_states(states[2:]), states[2][None])
 
 
 def test_running_leaves_the_state_that_came_in_alone(model: Model) -> None:

@@ -38,6 +38,15 @@ def test_only_whole_steps_have_a_level() -> None:
     )
 
 
+def test_until_keeps_the_first_steps() -> None:
+    logit, heard = np.arange(5, dtype=np.float32), np.eye(3, dtype=np.float32)[[0, 1, 2, 2, 0]]
+    first = Steps(logit, heard, -logit).until(2)
+    assert len(first) == 2
+    np.testing.assert_array_equal(first.logit, [0, 1])
+    np.testing.assert_array_equal(first.heard.argmax(1), [Heard.BACKGROUND, Heard.TONE])
+    np.testing.assert_array_equal(first.level_db, [0, -1])
+
+
 def test_rows_hold_a_step_each() -> None:
     logit, heard = np.arange(2, dtype=np.float32), np.eye(3, dtype=np.float32)[[Heard.TONE] * 2]
     steps = Steps(logit, heard, -logit)

@@ -146,11 +146,8 @@ def test_the_rates_are_those_of_the_decision_itself(seed: int) -> None:
         said = {label: [0.0, 0.0] for label in (0, 1)}
         for take in takes:
             decider, flagged = Decider(AS_IS, point), False
-            for n in range(len(take.steps)):
-                decider.add(replace(take.steps, **{
-                    name: getattr(take.steps, name)[n : n + 1]
-                    for name in ("logit", "heard", "level_db")
-                }))  # fmt: skip
+            for row in take.steps.rows():
+                decider.add([row])
                 flagged |= decider.decided[0] is VerdictKind.RECORDED
             said[take.label][0] += take.weight * flagged
             said[take.label][1] += take.weight
