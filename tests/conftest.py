@@ -1,4 +1,9 @@
+import os
 from pathlib import Path
+
+# Before NumPy and PyTorch are imported. Tests are small and two processes run them: threads of BLAS
+# that wait for each other cost a third of the time.
+os.environ["OMP_NUM_THREADS"] = "1"
 
 import pytest
 from hypothesis import settings
