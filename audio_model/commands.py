@@ -1,8 +1,19 @@
-"""Actions below a command of the command line: ``known add``, ``ranges count`` and their like."""
+"""What the commands of the command line share: actions, options, exit statuses, messages."""
 
 import argparse
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterable
 from typing import Protocol, TypeAlias
+
+from audio_model.errors import UsageError, printable
+from audio_model.formats import suffix_of
+
+EXIT_DONE = 0
+EXIT_SOME = 1
+"""Done, but some rows or recordings could not be taken."""
+
+MAX_TOLD = 10
+"""Problems of a command's input that are told one by one."""
 
 # Quoted: at run time the class takes no parameter.
 Actions: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
@@ -69,6 +80,28 @@ def run_action(args: argparse.Namespace) -> int:
     """Run the action that was chosen; return the exit status. Raises AudioModelError."""
     action: Callable[[argparse.Namespace], int] = args.action
     return action(args)
+
+
+def check_ending(path: str, *endings: str, what: str = "the output") -> None:
+    """Raise UsageError unless a file's name ends in one of some endings."""
+    if suffix_of(path) not in endings:
+        raise UsageError(f"{what}'s name must end in {' or '.join(endings)}: {printable(path)}")
+
+
+def tell(message: object) -> None:
+    """Print a line for the user on standard error, beside the command's output."""
+    print(f"audio-model: {printable(str(message))}", file=sys.stderr)
+
+
+def tell_problems(problems: Iterable[object]) -> int:
+    """Tell the first problems, then how many more there are; return how many there are."""
+    n = 0
+    for n, problem in enumerate(problems, 1):
+        if n <= MAX_TOLD:
+            tell(problem)
+    if n > MAX_TOLD:
+        tell(f"and {n - MAX_TOLD} more rows")
+    return n
 
 
 def add_budget_argument(

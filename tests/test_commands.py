@@ -6,7 +6,15 @@ import re
 import pytest
 
 from audio_model import cli
-from audio_model.commands import add_action, add_actions, run_action
+from audio_model.commands import (
+    MAX_TOLD,
+    add_action,
+    add_actions,
+    check_ending,
+    run_action,
+    tell_problems,
+)
+from audio_model.errors import UsageError
 
 ACTIONS = {
     "known": ["add", "match", "list", "remove", "mark", "merge", "campaigns"],
@@ -51,3 +59,22 @@ def test_the_action_that_was_chosen_runs() -> None:
     add_action(actions, "one", lambda args: int(args.more) + 1, "first").add_argument("more")
     add_action(actions, "two", lambda args: int(args.more) + 2, "second").add_argument("more")
     assert run_action(parser.parse_args(["two", "40"])) == 42
+
+
+def test_the_first_problems_are_told_and_all_are_counted(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert tell_problems([]) == 0
+    assert tell_problems(["白名单\n, row 2"]) == 1
+    assert capsys.readouterr().err == "audio-model: 白名单\\n, row 2\n"
+    assert tell_problems(f"row {n}" for n in range(MAX_TOLD + 2)) == MAX_TOLD + 2
+    told = capsys.readouterr().err.splitlines()
+    assert told[MAX_TOLD - 1].endswith(f"row {MAX_TOLD - 1}")
+    assert told[MAX_TOLD:] == ["audio-model: and 2 more rows"]
+
+
+@pytest.mark.parametrize("path", ["a", "a.csvs", "a.csv/b", "表\n.txt"])
+def test_an_ending_that_is_none_of_those_wanted_is_refused(path: str) -> None:
+    with pytest.raises(UsageError, match=r"^the page's name must end in \.csv or \.html: [^\n]+$"):
+        check_ending(path, ".csv", ".html", what="the page")
+    check_ending("a.CSV", ".csv", ".html")

@@ -16,9 +16,9 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = "audio_model"
 
 LAYERS = (
-    {"commands", "errors", "frontend", "companding", "processes", "times"},
+    {"errors", "frontend", "companding", "processes", "times"},
     {"files", "formats", "model_file", "sqlite", "steps", "pages"},
-    {"decoders", "rule", "onset"},
+    {"commands", "decoders", "rule", "onset"},
     {"decision"},
     {"audio", "model", "fitting"},
     {"stream"},

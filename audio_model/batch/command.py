@@ -17,7 +17,7 @@ from audio_model.batch.shards import Job, Workers
 from audio_model.batch.stopping import Stopped, StopSignals
 from audio_model.batch.tally import Tally
 from audio_model.batch.workers import LocalWorkers
-from audio_model.commands import add_budget_argument
+from audio_model.commands import EXIT_DONE, EXIT_SOME, add_budget_argument, tell
 from audio_model.detector import DEFAULT_MAX_FALSE_ALARM
 from audio_model.errors import UsageError
 from audio_model.formats import suffix_of
@@ -36,9 +36,6 @@ from audio_model.tables.columns import add_columns_argument
 from audio_model.tables.rows import Columns
 from audio_model.tables.screen import TableWriter
 from audio_model.tables.writers import OutputFormat, RowWriter, open_output, output_format
-
-EXIT_SCORED = 0
-EXIT_SOME_ERRORS = 1
 
 DEFAULT_SHARD_SIZE = 2000
 """Two or three seconds of work: what a signal waits for, and what a dying process loses at most."""
@@ -114,7 +111,7 @@ def run(args: argparse.Namespace) -> int:
             return score(args, options, stop)
         except Stopped:
             rest = "" if args.output is None else f"; what was scored is beside {args.output}"
-            _say(f"stopped at once{_GOES_ON if into_folder else rest}")
+            tell(f"stopped at once{_GOES_ON if into_folder else rest}")
             return stop.exit_code
 
 
@@ -154,13 +151,13 @@ def _score_in_this_process(
         writer.finish()
     print(tally, file=sys.stdout if args.output is None else sys.stderr, flush=True)
     if rest := left_out_text(found.left_out):
-        _say(rest)
+        tell(rest)
     if stop.received is not None:
         total = "" if found.total is None else f" of {found.total}"
         where = "were scored" if args.output is None else f"are in {args.output}"
-        _say(f"interrupted: {tally.recordings}{total} recordings {where}")
+        tell(f"interrupted: {tally.recordings}{total} recordings {where}")
         return stop.exit_code
-    return EXIT_SOME_ERRORS if tally.errors else EXIT_SCORED
+    return EXIT_SOME if tally.errors else EXIT_DONE
 
 
 def _score_into_folder(args: argparse.Namespace, options: ScoreOptions, stop: StopSignals) -> int:
@@ -187,11 +184,11 @@ def _score_into_folder(args: argparse.Namespace, options: ScoreOptions, stop: St
             print(f"now: {outcome.now}", file=sys.stderr)
         print(f"in {args.output}: {outcome.all.summary}", file=sys.stderr)
     if rest := left_out_text(outcome.left_out):
-        _say(rest)
+        tell(rest)
     if outcome.all.recordings < outcome.planned:
-        _say(f"interrupted: {outcome.all.recordings} of {outcome.planned} recordings{_GOES_ON}")
+        tell(f"interrupted: {outcome.all.recordings} of {outcome.planned} recordings{_GOES_ON}")
         return stop.exit_code
-    return EXIT_SOME_ERRORS if outcome.all.errors else EXIT_SCORED
+    return EXIT_SOME if outcome.all.errors else EXIT_DONE
 
 
 def _engine(args: argparse.Namespace, job: Job) -> Workers:
@@ -235,10 +232,6 @@ def _check_engine(args: argparse.Namespace) -> None:
             raise UsageError('--engine ray needs Ray: pip install "audio-model[cluster]"')
     elif args.ray_address is not None:
         raise UsageError("--ray-address needs --engine ray")
-
-
-def _say(message: str) -> None:
-    print(f"audio-model: {message}", file=sys.stderr)
 
 
 def _score_options(args: argparse.Namespace) -> ScoreOptions:

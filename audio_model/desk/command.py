@@ -9,10 +9,14 @@ from pathlib import Path
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from audio_model.commands import (
+    EXIT_DONE,
+    EXIT_SOME,
     add_action,
     add_actions,
     add_budget_argument,
+    check_ending,
     run_action,
+    tell,
 )
 from audio_model.detector import DEFAULT_MAX_FALSE_ALARM, Detector
 from audio_model.errors import UsageError, printable
@@ -25,8 +29,6 @@ from audio_model.records.priority import Thresholds
 from audio_model.records.store import CallStore
 from audio_model.tables.columns import column_names
 
-EXIT_DONE = 0
-EXIT_SOME_DAMAGED = 1
 DEFAULT_PORT = 8950
 
 DESCRIPTION = """\
@@ -186,7 +188,7 @@ def _import(args: argparse.Namespace) -> int:
         for path in args.results:
             done = imports.import_archive(store, path, thresholds, args.columns)
             for problem in done.problems:
-                print(f"audio-model: {problem}", file=sys.stderr)
+                tell(problem)
             damaged += done.damaged
             print(
                 f"{printable(path)}: {done.new} new calls, {done.known} calls updated, "
@@ -195,13 +197,12 @@ def _import(args: argparse.Namespace) -> int:
                 file=sys.stderr,
             )
             if done.missing:
-                print(
-                    f"audio-model: {done.missing} of the first {done.looked_for} recordings are "
+                tell(
+                    f"{done.missing} of the first {done.looked_for} recordings are "
                     f"missing and can't be heard, such as {printable(done.missing_path)}. Relative "
-                    "paths start at the folder in which score was run",
-                    file=sys.stderr,
+                    "paths start at the folder in which score was run"
                 )
-    return EXIT_SOME_DAMAGED if damaged else EXIT_DONE
+    return EXIT_SOME if damaged else EXIT_DONE
 
 
 def _person(args: argparse.Namespace) -> int:
@@ -220,13 +221,13 @@ def _marks(args: argparse.Namespace) -> int:
     with CallStore(args.store) as store:
         taken = handsets.import_marks(store, args.file, args.source, args.trust, args.columns)
     for problem in taken.problems:
-        print(f"audio-model: {problem}", file=sys.stderr)
+        tell(problem)
     print(
         f"{taken.calls} marks of calls, {taken.numbers} of numbers, {taken.unmatched} of calls "
         f"that are not in the store, {taken.damaged} damaged rows",
         file=sys.stderr,
     )
-    return EXIT_SOME_DAMAGED if taken.damaged else EXIT_DONE
+    return EXIT_SOME if taken.damaged else EXIT_DONE
 
 
 def _statistics(args: argparse.Namespace) -> int:
@@ -258,8 +259,7 @@ def _statistics(args: argparse.Namespace) -> int:
 
 def _export(args: argparse.Namespace) -> int:
     _check_there(args.store)
-    if Path(args.file).suffix != ".csv":
-        raise UsageError(f"the manifest's name must end in .csv: {printable(args.file)}")
+    check_ending(args.file, ".csv", what="the manifest")
     with CallStore(args.store) as store:
         n, left_out = exports.export(store, args.file)
     rest = f"; of {left_out} more no recording is found" if left_out else ""

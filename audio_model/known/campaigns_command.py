@@ -8,10 +8,8 @@ from itertools import chain
 from pathlib import Path
 
 from audio_model.audio import check_seconds
-from audio_model.commands import add_seconds_argument
-from audio_model.errors import UsageError
+from audio_model.commands import EXIT_DONE, EXIT_SOME, add_seconds_argument, check_ending
 from audio_model.files import write_whole
-from audio_model.formats import suffix_of
 from audio_model.known.campaigns import Campaign, CampaignCall, Grouping
 from audio_model.known.fingerprint_files import fingerprint_entries
 from audio_model.known.picture import picture
@@ -21,9 +19,6 @@ from audio_model.tables import csv_files
 from audio_model.tables.columns import add_columns_argument
 from audio_model.tables.rows import Entry, escape, free_names, json_value, text_value
 from audio_model.times import iso
-
-EXIT_DONE = 0
-EXIT_SOME_ERRORS = 1
 
 DEFAULT_SECONDS = 60.0
 
@@ -71,8 +66,7 @@ _SUMMARY_COLUMNS = (
 
 def run(args: argparse.Namespace) -> int:
     """Group the calls and return the exit status. Raises AudioModelError."""
-    if suffix_of(args.output) != ".csv":
-        raise UsageError(f"the output's name must end in .csv: {args.output}")
+    check_ending(args.output, ".csv")
     check_seconds(args.max_seconds)
     stem = str(Path(args.output).with_suffix(""))
     archive = _hear(args, f"{stem}{SUFFIX}")
@@ -97,7 +91,7 @@ def run(args: argparse.Namespace) -> int:
         f"{len(paths) - grouped - n_errors} alone, {n_errors} errors",
         file=sys.stderr,
     )
-    return EXIT_SOME_ERRORS if n_errors else EXIT_DONE
+    return EXIT_SOME if n_errors else EXIT_DONE
 
 
 @dataclass

@@ -9,6 +9,8 @@ from pathlib import Path
 
 from audio_model.audio import check_seconds
 from audio_model.commands import (
+    EXIT_DONE,
+    EXIT_SOME,
     add_action,
     add_actions,
     add_command,
@@ -28,9 +30,6 @@ from audio_model.tables import csv_files
 from audio_model.tables.columns import add_columns_argument
 from audio_model.tables.rows import escape
 from audio_model.times import iso
-
-EXIT_DONE = 0
-EXIT_SOME_ERRORS = 1
 
 DEFAULT_SECONDS = 600.0
 
@@ -152,7 +151,7 @@ def _add(args: argparse.Namespace) -> int:
             except StoreError as error:
                 errors += 1
                 print(error, file=sys.stderr)
-    return EXIT_SOME_ERRORS if errors else EXIT_DONE
+    return EXIT_SOME if errors else EXIT_DONE
 
 
 def _match(args: argparse.Namespace) -> int:
@@ -168,7 +167,7 @@ def _match(args: argparse.Namespace) -> int:
             elif (match := match_whole(store, heard.fingerprint)) is not None and match.repeats:
                 cells = _matched(match)
             rows.writerow([escape(heard.entry.path), *cells, escape(heard.error)])
-    return EXIT_SOME_ERRORS if errors else EXIT_DONE
+    return EXIT_SOME if errors else EXIT_DONE
 
 
 def _list(args: argparse.Namespace) -> int:

@@ -5,19 +5,17 @@ import sys
 from collections import Counter
 from pathlib import Path
 
-from audio_model.errors import UsageError, printable
+from audio_model.commands import EXIT_DONE, EXIT_SOME, check_ending, tell_problems
+from audio_model.errors import printable
 from audio_model.files import write_whole
-from audio_model.formats import suffix_of
 from audio_model.line.labels import Labels, label
 from audio_model.line.marks import CLASSES
 from audio_model.tables import csv_files
 from audio_model.tables.rows import escape
 
-EXIT_DONE, EXIT_SOME_ERRORS = 0, 1
 COLUMNS = ("path", "label", "source", "group", "channel", "confidence", "why", "corpus")
 CONFLICT_COLUMNS = ("path", "channel", "recorded", "live")
 CORPUS = "certain"
-_SHOWN_PROBLEMS = 10
 
 DESCRIPTION = """\
 Make a manifest of the calls whose class is certain without listening. Repetition or a known
@@ -50,13 +48,10 @@ exit status:
 
 def run(args: argparse.Namespace) -> int:
     """Write labels and return the exit status. Raises AudioModelError."""
-    if suffix_of(args.output) != ".csv":
-        raise UsageError(f"the output's name must end in .csv: {args.output}")
+    check_ending(args.output, ".csv")
     labels = label(args.results)
     print(write_labels(labels, args.output), file=sys.stderr)
-    for problem in labels.problems[:_SHOWN_PROBLEMS]:
-        print(problem, file=sys.stderr)
-    return EXIT_SOME_ERRORS if labels.problems else EXIT_DONE
+    return EXIT_SOME if tell_problems(labels.problems) else EXIT_DONE
 
 
 def write_labels(labels: Labels, output: str) -> str:

@@ -1,9 +1,9 @@
 """``audio-model renew``: label, tune, guard and replace a line's model, by one command."""
 
 import argparse
-import sys
 from pathlib import Path
 
+from audio_model.commands import tell_problems
 from audio_model.errors import UsageError, printable
 from audio_model.files import write_bytes
 from audio_model.line.folder import LineFolder
@@ -106,8 +106,7 @@ def _renew(args: argparse.Namespace, folder: LineFolder) -> int:
     failed = [each.text for each in guard if not each.holds]
     folder.log("replaced" if holds else "kept", failed=failed, marks=values["marks"])
     print(text)
-    for problem in made.problems:
-        print(printable(problem), file=sys.stderr)
+    tell_problems(made.problems)
     return EXIT_REPLACED if holds else EXIT_KEPT
 
 

@@ -2,25 +2,28 @@
 
 import argparse
 import json
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from audio_model.commands import add_budget_argument
+from audio_model.commands import (
+    EXIT_DONE,
+    EXIT_SOME,
+    add_budget_argument,
+    check_ending,
+    tell_problems,
+)
 from audio_model.detector import DEFAULT_MAX_FALSE_ALARM
 from audio_model.errors import UsageError
 from audio_model.files import write_bytes, write_whole
 from audio_model.fitting.own import tune_rule
-from audio_model.formats import suffix_of
 from audio_model.line.hear import HeardMarks, hear_marks
 from audio_model.line.marks import Marks, check, read_marks
 from audio_model.line.prevalence import Prevalence, prevalence_in
 from audio_model.line.tune import InUse, Tuning, tune, tuned_file, untuned_rule
-from audio_model.line.tune_text import as_text, as_values, mark_values, problems_text
+from audio_model.line.tune_text import as_text, as_values, mark_values
 from audio_model.model import DEFAULT_PATH, Model
 
-EXIT_DONE, EXIT_SOME_ERRORS = 0, 1
 _SUFFIX = ".onnx"
 
 DESCRIPTION = """\
@@ -123,19 +126,16 @@ def tuned(
 
 def run(args: argparse.Namespace) -> int:
     """Tune and return the exit status. Raises AudioModelError."""
-    if suffix_of(args.output) != _SUFFIX:
-        raise UsageError(f"the output's name must end in {_SUFFIX}: {args.output}")
-    if args.report is not None and suffix_of(args.report) != ".json":
-        raise UsageError(f"the report's name must end in .json: {args.report}")
+    check_ending(args.output, _SUFFIX)
+    if args.report is not None:
+        check_ending(args.report, ".json", what="the report")
     model = DEFAULT_PATH if args.model is None else Path(args.model)
     made = tuned(model, args.marks, args.max_false_alarm, args.prevalence, args.unlabelled)
     write_bytes(args.output, made.file())
     if args.report is not None:
         write_whole(args.report, json.dumps(made.values(), ensure_ascii=False, indent=2) + "\n")
     print(made.text())
-    if made.problems:
-        print(problems_text(made.problems), file=sys.stderr)
-    return EXIT_SOME_ERRORS if made.problems else EXIT_DONE
+    return EXIT_SOME if tell_problems(made.problems) else EXIT_DONE
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Sequence
 
-from audio_model.errors import printable
 from audio_model.line.hear import HeardMarks
 from audio_model.line.judge import CHANGE, Figure
 from audio_model.line.marks import CLASSES, Marks
@@ -19,7 +18,7 @@ NAMES = {
     "live_told": "live callers told",
     "recordings_passed": "recordings told live",
 }
-_SHOWN_PROBLEMS, _SHOWN_SUSPICIOUS = 10, 10
+_SHOWN_SUSPICIOUS = 10
 
 
 def as_text(tuning: Tuning, marks: Marks, heard: HeardMarks, unlabelled: Prevalence | None) -> str:
@@ -128,11 +127,6 @@ def mark_values(tuning: Tuning, marks: Marks, heard: HeardMarks) -> dict[str, in
         "unmarked": marks.unmarked,
         "problems": len(marks.problems) + len(heard.problems),
     }
-
-
-def problems_text(problems: list[str]) -> str:
-    """Return the first rows that can't be used, a line each."""
-    return "\n".join(_first([printable(each) for each in problems], _SHOWN_PROBLEMS))
 
 
 def _counts(tuning: Tuning, marks: Marks, heard: HeardMarks) -> str:

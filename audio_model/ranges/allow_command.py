@@ -9,7 +9,16 @@ from contextlib import closing
 from functools import partial
 from pathlib import Path
 
-from audio_model.commands import add_action, add_actions, run_action
+from audio_model.commands import (
+    EXIT_DONE,
+    EXIT_SOME,
+    add_action,
+    add_actions,
+    check_ending,
+    run_action,
+    tell,
+    tell_problems,
+)
 from audio_model.errors import UsageError, printable
 from audio_model.ranges.named import holds_many_owners, range_of
 from audio_model.ranges.rows import Allowed
@@ -18,9 +27,6 @@ from audio_model.ranges.tables import ALLOWED_COLUMNS, allowed_row, write_allowe
 from audio_model.tables import cells, csv_files
 from audio_model.tables.columns import add_columns_argument
 from audio_model.tables.readers import DamagedRow, parse_table
-
-EXIT_DONE = 0
-EXIT_SOME_DAMAGED = 1
 
 DESCRIPTION = """\
 Keep the list of allowed ranges and numbers. They are never warned of and never opened, whatever is
@@ -126,26 +132,22 @@ def _import(args: argparse.Namespace) -> int:
         return Allowed(range_of(cells.text(values, "prefix")), note, now, who or args.who)
 
     entries: dict[str, Allowed] = {}
-    n = damaged = 0
-    for entry in parse_table(args.file, parse, ("prefix",), args.columns, ("note", "who")):
-        n += 1
-        if isinstance(entry, DamagedRow):
-            damaged += 1
-            print(f"audio-model: {entry}", file=sys.stderr)
-        else:
+    rows = list(parse_table(args.file, parse, ("prefix",), args.columns, ("note", "who")))
+    damaged = tell_problems(row for row in rows if isinstance(row, DamagedRow))
+    for entry in rows:
+        if isinstance(entry, Allowed):
             entries.setdefault(entry.prefix, entry)
     with closing(_make_store(args.store)) as store:
         known = {entry.prefix for entry in store.allowed()}
         new = [entry for entry in entries.values() if entry.prefix not in known]
         _put(store, new)
-    there = n - damaged - len(new)
+    there = len(rows) - damaged - len(new)
     print(f"{len(new)} entries are new, {there} were there already", file=sys.stderr)
-    return EXIT_SOME_DAMAGED if damaged else EXIT_DONE
+    return EXIT_SOME if damaged else EXIT_DONE
 
 
 def _export(args: argparse.Namespace) -> int:
-    if Path(args.file).suffix != ".csv":
-        raise UsageError(f"the file's name must end in .csv: {printable(args.file)}")
+    check_ending(args.file, ".csv", what="the file")
     with closing(open_store(args.store)) as store:
         n = write_allowed(args.file, store.allowed())
     print(f"{n} entries are in {printable(args.file)}", file=sys.stderr)
@@ -159,10 +161,9 @@ def _put(store: RangeStore, entries: list[Allowed]) -> None:
             print(f"{change.prefix}: {change.before} -> {change.after} ({change.why})")
     for entry in entries:
         if holds_many_owners(entry.prefix):
-            print(
-                f"audio-model: {entry.prefix} is wide: it holds the numbers of many owners, and "
-                "none of them will be warned of or opened",
-                file=sys.stderr,
+            tell(
+                f"{entry.prefix} is wide: it holds the numbers of many owners, and none of them "
+                "will be warned of or opened"
             )
 
 

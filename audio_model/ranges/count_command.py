@@ -7,9 +7,8 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing
 from itertools import islice
-from pathlib import Path
 
-from audio_model.errors import UsageError, printable
+from audio_model.commands import EXIT_DONE, EXIT_SOME, check_ending, tell, tell_problems
 from audio_model.files import write_whole
 from audio_model.ranges.breaker import CLOCK_SECONDS, Policy
 from audio_model.ranges.calls import read_calls
@@ -23,9 +22,6 @@ from audio_model.tables.columns import add_columns_argument
 from audio_model.tables.readers import DamagedRow
 from audio_model.times import Form, iso
 
-EXIT_DONE = 0
-EXIT_SOME_DAMAGED = 1
-MAX_DAMAGED_SHOWN = 10
 DEFAULT_MIN_CALLS = 10
 _BATCH = 2000
 
@@ -60,10 +56,9 @@ def run(args: argparse.Namespace) -> int:
     """Count calls and return the exit status. Raises AudioModelError."""
     policy = _policy(args)
     for output in filter(None, (args.output, args.history, args.campaigns)):
-        if Path(output).suffix != ".csv":
-            raise UsageError(f"the output's name must end in .csv: {printable(output)}")
+        check_ending(output, ".csv")
     with closing(RangeStore(args.store, policy)) as store, closing(_Calls()) as calls:
-        damaged = _load(args.calls, calls, args.columns)
+        damaged = tell_problems(_load(args.calls, calls, args.columns))
         before = store.n_calls()
         heard_until = store.last_time()
         n_changes = 0
@@ -90,7 +85,7 @@ def run(args: argparse.Namespace) -> int:
             "at the end",
             file=sys.stderr,
         )
-    return EXIT_SOME_DAMAGED if damaged else EXIT_DONE
+    return EXIT_SOME if damaged else EXIT_DONE
 
 
 def _counted(given: int, before: int, after: int) -> str:
@@ -102,34 +97,26 @@ def _counted(given: int, before: int, after: int) -> str:
 
 def _warn_of_late(first: float, heard_until: float) -> None:
     """Warn of calls before the store's last: its breakers follow the time of calls."""
-    print(
-        f"audio-model: the first call is of {iso(first, zone=None)}, but the store has calls until "
+    tell(
+        f"the first call is of {iso(first, zone=None)}, but the store has calls until "
         f"{iso(heard_until, zone=None)}: a range that was warned of or opened later is released. "
-        "Give files in the order of their times",
-        file=sys.stderr,
+        "Give files in the order of their times"
     )
 
 
-def _load(files: list[str], calls: "_Calls", columns: dict[str, str] | None) -> int:
-    """Read all files, report how times were read, and return how many rows were damaged."""
-    damaged = 0
+def _load(
+    files: list[str], calls: "_Calls", columns: dict[str, str] | None
+) -> Iterator[DamagedRow]:
+    """Read all files, tell how times were read, and yield the damaged rows."""
     for file in files:
         forms: Counter[Form] = Counter()
         for each in read_calls(file, columns, forms):
-            if not isinstance(each, DamagedRow):
+            if isinstance(each, DamagedRow):
+                yield each
+            else:
                 calls.add(each)
-                continue
-            damaged += 1
-            if damaged <= MAX_DAMAGED_SHOWN:
-                print(f"audio-model: {each}", file=sys.stderr)
         for form in forms.keys() - {Form.DATE, Form.SECONDS}:
-            print(
-                f"audio-model: {printable(file)}: {forms[form]} times are read as {form}",
-                file=sys.stderr,
-            )
-    if damaged > MAX_DAMAGED_SHOWN:
-        print(f"audio-model: and {damaged - MAX_DAMAGED_SHOWN} more rows", file=sys.stderr)
-    return damaged
+            tell(f"{file}: {forms[form]} times are read as {form}")
 
 
 class _Calls:

@@ -5,10 +5,9 @@ import hashlib
 import sys
 from pathlib import Path
 
+from audio_model.commands import check_ending
 from audio_model.detector import Detector
-from audio_model.errors import UsageError
 from audio_model.files import write_whole
-from audio_model.formats import suffix_of
 from audio_model.model import DEFAULT_PATH
 from audio_model.report.exhibits import Exhibit, Exhibitor
 from audio_model.report.page.run_page import Exhibits, Gallery, run_page
@@ -36,8 +35,7 @@ manifest carried: days, numbers, and columns of few values.
 
 def run(args: argparse.Namespace) -> int:
     """Make the page and return 0. Raises AudioModelError."""
-    if suffix_of(args.output) != ".html":
-        raise UsageError(f"the page's name must end in .html: {args.output}")
+    check_ending(args.output, ".html", what="the page")
     results = Results.open(args.results, args.columns)
     detector = Detector.load(args.model)
     summary = summarise(results)

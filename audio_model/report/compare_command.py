@@ -2,12 +2,11 @@
 
 import argparse
 import json
-import sys
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import tee
 from pathlib import Path
 
-from audio_model.commands import add_budget_argument
+from audio_model.commands import add_budget_argument, check_ending, tell
 from audio_model.detector import DEFAULT_MAX_FALSE_ALARM, Detector
 from audio_model.errors import UsageError, printable
 from audio_model.files import write_whole
@@ -53,8 +52,8 @@ exit status:
 
 def run(args: argparse.Namespace) -> int:
     """Compare and return the exit status. Raises AudioModelError."""
-    if args.output is not None and suffix_of(args.output) not in _OUTPUTS:
-        raise UsageError(f"the output's name must end in .html or .json: {args.output}")
+    if args.output is not None:
+        check_ending(args.output, *_OUTPUTS)
     for option, value in (("--max-flips", args.max_flips), ("--max-drift", args.max_drift)):
         if value is not None and not 0 <= value <= 1:
             raise UsageError(f"{option} is a share from 0 to 1, not {value:g}")
@@ -77,7 +76,7 @@ def run(args: argparse.Namespace) -> int:
     print(as_text(comparison))
     beyond = [*_flips_beyond(comparison, limit), *_drift_beyond(drift, args.max_drift)]
     for said in beyond:
-        print(f"audio-model: {said}", file=sys.stderr)
+        tell(said)
     return EXIT_BEYOND if beyond else EXIT_WITHIN
 
 

@@ -8,9 +8,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 
+from audio_model.commands import EXIT_DONE, EXIT_SOME, check_ending, tell_problems
 from audio_model.errors import ResultsError, UsageError, printable
 from audio_model.files import FOR_SPREADSHEETS, replacing
-from audio_model.formats import suffix_of
 from audio_model.report.join import (
     NEEDED,
     Joined,
@@ -27,10 +27,7 @@ from audio_model.tables.readers import read_table
 from audio_model.tables.results import REQUIRED_COLUMNS, Results
 from audio_model.tables.rows import EVIDENCE_KEYS
 
-EXIT_ALL = 0
-EXIT_SOME = 1
 DEFAULT_SECONDS = 5.0
-MAX_SHOWN = 10
 JOIN_COLUMNS = ("join", "join_problem")
 RECORD_COLUMNS = ("path", "call", "caller", "called", "time", "duration", "trunk", "attestation")
 """Columns of call records that have a meaning here; all others are kept, too."""
@@ -69,23 +66,23 @@ Row = dict[str, object]
 
 def run(args: argparse.Namespace) -> int:
     """Join and return the exit status. Raises AudioModelError."""
-    if suffix_of(args.output) != ".csv":
-        raise UsageError(f"the output's name must end in .csv: {printable(args.output)}")
+    check_ending(args.output, ".csv")
     if not args.seconds >= 0:
         raise UsageError(f"--seconds is a time of zero or more, not {args.seconds:g}")
     results = Results.open(args.results)
     ours = _columns(results)
     with closing(Records(args.seconds)) as records, closing(Records(0.0)) as campaigns:
-        theirs, damaged = _load(records, args.records, args.columns)
-        key = _key(args.by, theirs, ours)
+        theirs: dict[str, None] = {}
+        damaged = tell_problems(_load(records, args.records, args.columns, theirs))
+        key = _key(args.by, list(theirs), ours)
         if args.campaigns is not None:
-            columns, _ = _load(campaigns, [args.campaigns], None, required=("path", "campaign"))
-            theirs = list(dict.fromkeys([*theirs, *(set(columns) & {CAMPAIGN_COLUMN})]))
+            tell_problems(_load(campaigns, [args.campaigns], None, {}, ("path", CAMPAIGN_COLUMN)))
+            theirs[CAMPAIGN_COLUMN] = None
         for row in _rows(results):
             _take(records, row, key)
             if args.campaigns is not None:
                 _take(campaigns, row, Key.PATH)
-        names = _names(theirs, ours, key)
+        names = _names(list(theirs), ours, key)
         counts: Counter[Joined] = Counter()
         with replacing(args.output, errors="surrogateescape", encoding=FOR_SPREADSHEETS) as file:
             writer = csv_files.Writer(file)
@@ -107,7 +104,7 @@ def run(args: argparse.Namespace) -> int:
             file=sys.stderr,
         )
     whole = counts[Joined.FOUND] == counts.total() and not damaged
-    return EXIT_ALL if whole else EXIT_SOME
+    return EXIT_DONE if whole else EXIT_SOME
 
 
 def _key(asked: str | None, records: Sequence[str], results: Sequence[str]) -> Key:
@@ -129,14 +126,13 @@ def _load(
     records: Records,
     files: Sequence[str],
     columns: Mapping[str, str] | None,
+    names: dict[str, None],
     required: Sequence[str] = (),
-) -> tuple[list[str], int]:
-    """Read call records, and return their columns and how many rows could not be read.
+) -> Iterator[str]:
+    """Read call records, add their columns to ``names``, and yield what is wrong with rows.
 
     Raises ResultsError for a file that can't be read as a whole.
     """
-    names: dict[str, None] = {}
-    damaged = 0
     for file in files:
         for where, values in read_table(file, required, columns, RECORD_COLUMNS):
             problem = values if isinstance(values, str) else ""
@@ -147,13 +143,7 @@ def _load(
                 except ValueError as error:
                     problem = str(error)
             if problem:
-                damaged += 1
-                if damaged <= MAX_SHOWN:
-                    said = f"audio-model: {printable(file)}: {where}: {problem}"
-                    print(said, file=sys.stderr)
-    if damaged > MAX_SHOWN:
-        print(f"audio-model: and {damaged - MAX_SHOWN} more rows", file=sys.stderr)
-    return list(names), damaged
+                yield f"{file}: {where}: {problem}"
 
 
 def _columns(results: Results) -> list[str]:
