@@ -4,7 +4,8 @@ Random convolutions stay random, as in an echo state network; only the two linea
 fitted, by ridge regression on sounds from :mod:`tests.sounds`. So the model hears silence, tones
 and voices apart and its verdicts differ from call to call, with neither data nor training.
 
-``python -m tests.training.readout`` writes the model file that tests of the runtime read anew.
+``OMP_NUM_THREADS=1 python -m tests.training.readout`` writes the model file that tests of the
+runtime read. Other threads than those of the tests make other bits.
 """
 
 from copy import deepcopy

@@ -47,7 +47,7 @@ def of_torch(
 def test_the_model_of_the_runtimes_tests_is_what_is_made_here(
     trained: Checkpoint, tmp_path: Path
 ) -> None:
-    """``python -m tests.training.readout`` makes it anew."""
+    """``OMP_NUM_THREADS=1 python -m tests.training.readout`` makes it anew."""
     export.export_model(trained, tmp_path / "made.onnx")
     kept, made = Model.load(fixture.MODEL), Model.load(tmp_path / "made.onnx")
     assert kept.about == made.about
