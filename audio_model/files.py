@@ -60,7 +60,7 @@ def write_bytes(path: str | os.PathLike[str], content: bytes) -> None:
     try:
         file.append(content)
         file.rename()
-    except OutputError:
+    except BaseException:
         file.remove()
         raise
 

@@ -12,10 +12,10 @@ from safetensors.torch import save
 from torch import Tensor
 
 from audio_model.errors import ModelError, UsageError
+from audio_model.files import write_bytes
 from audio_model.rule import DecisionRule
 from training.config import from_dict
 from training.data.manifest import Manifest
-from training.files import write_atomically
 from training.network import Network, NetworkConfig
 
 FORMAT = "audio-model checkpoint 1"
@@ -72,7 +72,7 @@ class Checkpoint:
             "metrics": self.metrics,
         }
         tensors = {name: tensor.contiguous() for name, tensor in self.weights.items()}
-        write_atomically(path, save(tensors, {"about": json.dumps(about, sort_keys=True)}))
+        write_bytes(path, save(tensors, {"about": json.dumps(about, sort_keys=True)}))
 
 
 def load(path: Path) -> Checkpoint:

@@ -12,10 +12,10 @@ import torch
 from tqdm import tqdm
 
 from audio_model.errors import UsageError
+from audio_model.files import write_bytes, write_whole
 from training.checkpoint import CHECKPOINT, Checkpoint
 from training.config import Config, plain
 from training.data.pool import Pool
-from training.files import write_atomically
 from training.learning import Trainer
 from training.network import Network
 
@@ -46,7 +46,7 @@ class RunLog:
         writer.writeheader()
         # Read back by a resumed run, the cells must give the same text again.
         writer.writerows({k: f"{v:.10g}" for k, v in row.items()} for row in self.rows)
-        write_atomically(self._path, text.getvalue().encode())
+        write_whole(self._path, text.getvalue())
 
 
 @dataclass(frozen=True)
@@ -94,7 +94,7 @@ class Learning:
             tqdm.write(" ".join(f"{k} {v:.4g}" for k, v in row.items()), file=sys.stderr)
             content = io.BytesIO()
             torch.save({"trainer": trainer.state(), "identity": self.identity}, content)
-            write_atomically(self.folder / STATE, content.getvalue())
+            write_bytes(self.folder / STATE, content.getvalue())
         checkpoint = Checkpoint(
             network=self.settings.network,
             weights=trainer.averaged().state_dict(),

@@ -7,7 +7,6 @@ Writes ``metrics.json``, ``report.md`` and plots to the run, and rule and figure
 checkpoint. The run keeps the answers, so a second call does not listen again.
 """
 
-import json
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
@@ -15,6 +14,7 @@ from pathlib import Path
 
 import torch
 
+from audio_model.files import write_whole
 from audio_model.fitting import metrics
 from training import checkpoint, config
 from training.checkpoint import CHECKPOINT
@@ -25,7 +25,7 @@ from training.evaluation import figures, report
 from training.evaluation.answers import answers_of
 from training.evaluation.crossfit import Judgement, cross_fit
 from training.evaluation.infer import Take, hear
-from training.files import write_atomically
+from training.files import write_figures
 from training.network import Network
 
 
@@ -63,8 +63,8 @@ def evaluate_run(settings: Config, run: Path, draws: int = 200) -> None:
     judgement = judgement_of(settings, run)
     measured = figures.of_judgement(judgement, settings.unmet.groups, draws)
     text = report.as_markdown(measured)
-    write_atomically(run / "metrics.json", (json.dumps(measured, indent=1) + "\n").encode())
-    write_atomically(run / "report.md", text.encode())
+    write_figures(run / "metrics.json", measured)
+    write_whole(run / "report.md", text)
     report.draw(judgement.takes, measured, run)
     trained = checkpoint.load(run / CHECKPOINT)
     replace(trained, decision=judgement.final, metrics=figures.summary(measured)).save(

@@ -29,13 +29,13 @@ import torch
 
 from audio_model import frontend, model
 from audio_model.errors import UsageError
+from audio_model.files import write_bytes
 from audio_model.model_file import ABOUT, seal
 from audio_model.steps import STEP_SAMPLES, Heard
 from training import checkpoint
 from training.call_graph import CallGraph
 from training.checkpoint import CHECKPOINT, Checkpoint
 from training.command import run_command
-from training.files import write_atomically
 
 MODEL = "model.onnx"
 """Its name in the folder of its network."""
@@ -97,7 +97,7 @@ def export_model(trained: Checkpoint, path: Path) -> None:
     proto = to_onnx(graph)
     entry = proto.metadata_props.add()
     entry.key, entry.value = ABOUT, json.dumps(described, sort_keys=True)
-    write_atomically(path, seal(proto.SerializeToString(deterministic=True)))
+    write_bytes(path, seal(proto.SerializeToString(deterministic=True)))
 
 
 def export_run(run: Path) -> None:

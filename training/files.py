@@ -1,24 +1,12 @@
-"""Write files whole or not at all."""
+"""The files in which a run's figures lie."""
 
-import os
+import json
+from collections.abc import Mapping
 from pathlib import Path
 
-from audio_model.errors import OutputError
+from audio_model.files import write_whole
 
 
-def write_atomically(path: Path, content: bytes) -> None:
-    """Write beside ``path``, then rename: an interruption leaves the old file as it was.
-
-    Raises OutputError where the system refuses to write.
-    """
-    temporary = path.with_name(path.name + ".partial")
-    try:
-        with temporary.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except OSError as error:
-        raise OutputError(f"cannot write {path}: {error.strerror}") from error
-    finally:
-        temporary.unlink(missing_ok=True)
+def write_figures(path: Path, figures: Mapping[str, object]) -> None:
+    """Write figures as JSON, complete or not at all. Raises OutputError."""
+    write_whole(path, json.dumps(figures, indent=1) + "\n")

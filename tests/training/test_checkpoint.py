@@ -10,12 +10,12 @@ import pytest
 import torch
 
 from audio_model.errors import ModelError, OutputError, UsageError
+from audio_model.files import write_bytes
 from tests import clips
 from tests.training import readout
 from training import checkpoint
 from training.checkpoint import Checkpoint
 from training.data import manifest
-from training.files import write_atomically
 
 
 @pytest.fixture(scope="module")
@@ -167,5 +167,5 @@ def test_a_full_disk_leaves_the_old_file(saved: Path, monkeypatch: pytest.Monkey
 
     monkeypatch.setattr("os.fsync", full)
     with pytest.raises(OutputError, match="No space left"):
-        write_atomically(saved, b"half")
+        write_bytes(saved, b"half")
     assert checkpoint.load(saved)

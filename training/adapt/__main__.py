@@ -18,6 +18,7 @@ from typing import Any
 import torch
 
 from audio_model.errors import AudioModelError, ModelError, OutputError
+from audio_model.files import write_whole
 from audio_model.fitting.own import tune_rule
 from audio_model.rule import DecisionRule
 from training import checkpoint
@@ -34,7 +35,7 @@ from training.data.manifest import Manifest
 from training.data.scenes import load_sound
 from training.evaluation.infer import matched, raw
 from training.export import MODEL, export_model
-from training.files import write_atomically
+from training.files import write_figures
 from training.network import Network
 
 STAYS = 1
@@ -71,8 +72,8 @@ def adapt_run(given: Settings, run: Path) -> Adapted:
         # What an earlier adaptation left here would pass for the outcome of this one.
         for name in (CHECKPOINT, MODEL):
             (run / name).unlink(missing_ok=True)
-    write_atomically(run / "adapt.json", (json.dumps(measured, indent=1) + "\n").encode())
-    write_atomically(run / "adapt.md", report.as_markdown(measured).encode())
+    write_figures(run / "adapt.json", measured)
+    write_whole(run / "adapt.md", report.as_markdown(measured))
     return came
 
 

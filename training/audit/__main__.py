@@ -6,7 +6,6 @@ chose. It also hears clips again after one change each, under the rule that ship
 minutes of one core.
 """
 
-import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from audio_model.files import write_whole
 from audio_model.frontend import SAMPLE_RATE
 from training import config
 from training.audit.bounds import exceeded
@@ -34,7 +34,7 @@ from training.evaluate import judgement_of
 from training.evaluation.crossfit import Judgement
 from training.evaluation.figures import SLICE_SECONDS, by_language
 from training.evaluation.infer import Take, matched, raw
-from training.files import write_atomically
+from training.files import write_figures
 from training.rivals.compare import by_condition
 from training.rivals.ours import Ours
 from training.rivals.rival import takes_of
@@ -61,8 +61,8 @@ def audit_run(settings: Config, run: Path, takes_each: int = TAKES_EACH, draws: 
     }
     report["exceeded"] = exceeded(report)
     text = as_markdown(report)
-    write_atomically(run / "audit.json", (json.dumps(report, indent=1) + "\n").encode())
-    write_atomically(run / "audit.md", text.encode())
+    write_figures(run / "audit.json", report)
+    write_whole(run / "audit.md", text)
     print(text, file=sys.stderr)
 
 

@@ -19,7 +19,7 @@ from torch.utils.data import DataLoader
 from tqdm import tqdm
 
 from training.data.scenes import Scene, Scenes
-from training.files import write_atomically
+from audio_model.files import write_whole
 
 BATCH_SIZE = 32
 IDENTITY = "pool.json"
@@ -83,7 +83,7 @@ def prepare(scenes: Scenes, n_scenes: int, workers: int, folder: Path, identity:
     if not stamp.exists() or stamp.read_text(encoding="utf-8") != wanted:
         stamp.unlink(missing_ok=True)
         _draw(scenes, n_scenes, workers, folder)
-        write_atomically(stamp, wanted.encode())
+        write_whole(stamp, wanted)
     return open_pool(folder)
 
 

@@ -27,6 +27,7 @@ from zipfile import BadZipFile
 import numpy as np
 
 from audio_model.errors import ModelError
+from audio_model.files import write_bytes
 from audio_model.steps import Steps
 from training.augment import Codec, MatchedChannel, Surroundings
 from training.checkpoint import Checkpoint
@@ -36,7 +37,6 @@ from training.data.manifest import Clip
 from training.data.scenes import Sound
 from training.data.split import SplitName
 from training.evaluation.infer import HeardTake, Take, hear, listen, matched, raw, through_lines
-from training.files import write_atomically
 from training.network import Network
 
 T = TypeVar("T")
@@ -166,7 +166,7 @@ def save(answers: Answers, path: Path) -> None:
         heard=np.concatenate([nothing.heard, *(steps.heard for steps in every)]),
         level_db=np.concatenate([nothing.level_db, *(steps.level_db for steps in every)]),
     )
-    write_atomically(path, file.getvalue())
+    write_bytes(path, file.getvalue())
 
 
 def load(path: Path, clips: Sequence[Clip]) -> Answers:

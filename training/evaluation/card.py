@@ -15,6 +15,7 @@ from string import Template
 from typing import Any
 
 from audio_model.errors import UsageError
+from audio_model.files import write_whole
 from audio_model.fitting.rule import point_of
 from audio_model.frontend import FRAMES_PER_SECOND
 from audio_model.rule import PREVALENCE, DecisionRule
@@ -30,7 +31,6 @@ from training.data.split import CLASS_NAMES, SplitName
 from training.evaluation import report
 from training.evaluation.figures import CLASSES, SLICE_SECONDS
 from training.evaluation.report import percent, table
-from training.files import write_atomically
 from training.network import count_flops
 from training.rivals.compare import ALL
 from training.rivals.rival import SECONDS as RIVAL_SECONDS
@@ -215,7 +215,7 @@ def learnt(corpus: Corpus) -> str:
 
 def write_card(options: Namespace) -> None:
     """Write ``MODEL_CARD.md`` to the working folder. Raises AudioModelError."""
-    write_atomically(OUTPUT, make(config.load(options.config), options.run).encode())
+    write_whole(OUTPUT, make(config.load(options.config), options.run))
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -5,19 +5,19 @@ first three seconds of the clips that judge it. Writes ``rivals.json`` and ``riv
 Takes some minutes of one core.
 """
 
-import json
 import sys
 from pathlib import Path
 
 import numpy as np
 import torch
 
+from audio_model.files import write_whole
 from training import config
 from training.command import run_command
 from training.config import Config
 from training.data.corpus import Corpus
 from training.data.split import SplitName
-from training.files import write_atomically
+from training.files import write_figures
 from training.rivals.compare import Figures, all_rivals, as_markdown, by_condition, compare
 from training.rivals.compare import figures_by_group as by_group
 from training.rivals.ours import NAME, Ours
@@ -39,8 +39,8 @@ def compare_run(settings: Config, run: Path, draws: int = 200) -> None:
         own[condition] = by_group(takes, scores, groups, draws)
     figures = {NAME: own} | compare(all_rivals(), train, judged, groups, seed=seed, draws=draws)
     text = as_markdown(figures)
-    write_atomically(run / "rivals.json", (json.dumps(figures, indent=1) + "\n").encode())
-    write_atomically(run / "rivals.md", text.encode())
+    write_figures(run / "rivals.json", figures)
+    write_whole(run / "rivals.md", text)
     print(text, file=sys.stderr)
 
 
