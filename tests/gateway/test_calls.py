@@ -22,6 +22,7 @@ from audio_model.gateway.lag import LoopLag
 from audio_model.gateway.legs import Leg
 from audio_model.stream import StreamDetector, hear_together
 from tests import sounds
+from tests.gateway.clock import Clock, run_by_clock
 from tests.gateway.waiting import until
 
 MULAW = RawFormat(Encoding.MULAW)
@@ -58,16 +59,31 @@ class Told:
         return final
 
 
+def made(detector: Detector, **options: Any) -> Calls:
+    """Calls whose legs have half a minute, unless ``options`` say otherwise."""
+    return Calls(
+        detector, **{"deadline_seconds": 30, "wait_seconds": 0, "max_legs": 100, **options}
+    )
+
+
 def run(
     detector: Detector, scene: Callable[[Calls], Coroutine[Any, Any, None]], **options: Any
 ) -> None:
     async def main() -> None:
-        calls = Calls(
-            detector, **{"deadline_seconds": 30, "wait_seconds": 0, "max_legs": 100, **options}
-        )
-        await scene(calls)
+        await scene(made(detector, **options))
 
     asyncio.run(main())
+
+
+def by_clock(
+    detector: Detector, scene: Callable[[Calls, Clock], Coroutine[Any, Any, None]], **options: Any
+) -> None:
+    """Run a scene that is about time by a clock of its own."""
+
+    async def main(clock: Clock) -> None:
+        await scene(made(detector, **options), clock)
+
+    run_by_clock(main)
 
 
 async def heard(*legs: Leg) -> None:
@@ -165,32 +181,20 @@ def test_the_final_comes_when_enough_was_heard_and_packets_are_free_then(
     run(detector, scene, listen_seconds=2)
 
 
-def long_before(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Conclude legs a tenth of a second after they began, and long before a deadline of 5 s.
-
-    However busy this machine is, there is time to hear them.
-    """
-    monkeypatch.setattr(legs_module, "LEAD_SECONDS", 10)
-    monkeypatch.setattr(legs_module, "LEAD_SHARE", 0.98)
-
-
 @pytest.mark.parametrize("audio, reason", [(b"", Reason.NO_AUDIO), (LIVE[:900], Reason.TOO_SHORT)])
-def test_the_deadline_brings_the_final(
-    detector: Detector, monkeypatch: pytest.MonkeyPatch, audio: bytes, reason: Reason
-) -> None:
-    long_before(monkeypatch)
-
-    async def scene(calls: Calls) -> None:
+def test_the_deadline_brings_the_final(detector: Detector, audio: bytes, reason: Reason) -> None:
+    async def scene(calls: Calls, _: Clock) -> None:
         told = Told(calls)
         leg = told.call.open_leg("caller", MULAW)
         leg.feed(audio)
         await until(lambda: leg.finished)
         assert told.final.verdict.verdict is VerdictKind.UNKNOWN
         assert told.final.verdict.reason is reason
-        assert told.final.waited_seconds >= 0.06
+        lead = legs_module.LEAD_SECONDS
+        assert told.final.waited_seconds == pytest.approx(5 - lead, abs=0.02)
         assert leg.finished
 
-    run(detector, scene, deadline_seconds=5)
+    by_clock(detector, scene, deadline_seconds=5)
 
 
 def test_the_deadline_does_not_wait_for_the_engine(
@@ -198,14 +202,13 @@ def test_the_deadline_does_not_wait_for_the_engine(
 ) -> None:
     monkeypatch.setattr(engine, "SHORTEST_PAUSE", 30.0)
 
-    async def scene(calls: Calls) -> None:
+    async def scene(calls: Calls, _: Clock) -> None:
         told = Told(calls)
         told.call.open_leg("caller", MULAW).feed(RECORDED)
         await until(lambda: bool(told.finals))
         assert told.final.verdict.verdict is VerdictKind.RECORDED
 
-    long_before(monkeypatch)
-    run(detector, scene, deadline_seconds=5)
+    by_clock(detector, scene, deadline_seconds=5)
 
 
 def test_deadlines_of_one_moment_let_others_in_and_each_leg_has_one_final(
@@ -272,16 +275,15 @@ def test_a_machine_that_is_full_takes_no_leg(
     detector: Detector, monkeypatch: pytest.MonkeyPatch, sign: str
 ) -> None:
     monkeypatch.setattr(engine, "MAX_LOAD" if sign == "load" else "MAX_AGE", 0.05)
-    monkeypatch.setattr(engine, "LOAD_SECONDS", 0.05)
     monkeypatch.setattr(engine, "SHORTEST_PAUSE", 0.1)
 
-    async def scene(calls: Calls) -> None:
+    async def scene(calls: Calls, clock: Clock) -> None:
         before = Told(calls)
         leg = before.call.open_leg("caller", MULAW)
         assert not leg.finished
         if sign == "load":
-            while not calls.engine.full:
-                sum(range(1000))
+            monkeypatch.setattr(engine, "thread_time", lambda: 0.2 * clock.time())
+            await asyncio.sleep(2 * engine.LOAD_SECONDS)
         else:
             leg.feed(RECORDED)
             await asyncio.sleep(0.08)
@@ -290,7 +292,7 @@ def test_a_machine_that_is_full_takes_no_leg(
         assert after.final.verdict.reason is Reason.OVERLOAD
         before.call.close()
 
-    run(detector, scene)
+    by_clock(detector, scene)
 
 
 def test_a_leg_that_closes_without_audio_says_so(detector: Detector) -> None:
@@ -478,7 +480,7 @@ def test_legs_whose_time_is_up_together_are_heard_together(
 
     monkeypatch.setattr(engine, "hear_together", counted)
 
-    async def scene(calls: Calls) -> None:
+    async def scene(calls: Calls, _: Clock) -> None:
         told = [Told(calls, str(n)) for n in range(20)]
         for call in told:
             call.call.open_leg("caller", MULAW).feed(RECORDED)
@@ -487,33 +489,28 @@ def test_legs_whose_time_is_up_together_are_heard_together(
         # The first voice is looked for in shorter runs.
         assert sum(runs) % 20 == 0 and len(runs) <= 2 * sum(runs) // 20
 
-    long_before(monkeypatch)
-    run(detector, scene, deadline_seconds=5)
+    by_clock(detector, scene, deadline_seconds=5)
 
 
 def test_a_machine_that_is_behind_concludes_earlier_and_takes_no_leg(
     detector: Detector, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def scene(calls: Calls) -> None:
+    async def scene(calls: Calls, _: Clock) -> None:
         async def waited() -> float:
-            """The least of some: what else the machine does isn't ours."""
-            told = []
-            for n in range(12):
-                told.append(Told(calls, str(n)))
-                told[-1].call.open_leg("caller", MULAW).feed(RECORDED)
-                await asyncio.sleep(0.1)
-            await until(lambda: all(each.finals for each in told))
-            return min(each.final.waited_seconds for each in told)
+            told = Told(calls)
+            told.call.open_leg("caller", MULAW).feed(RECORDED)
+            await until(lambda: told.finals)
+            return told.final.waited_seconds
 
-        assert 0.85 <= await waited() <= 1.0
+        assert await waited() == pytest.approx(0.9, abs=0.011)
         monkeypatch.setattr(LoopLag, "peak", property(lambda _: 0.05))
-        assert 0.75 <= await waited() <= 0.85
+        assert await waited() == pytest.approx(0.8, abs=0.011)
         monkeypatch.setattr(LoopLag, "seconds", property(lambda _: 2 * engine.MAX_LAG))
         refused = Told(calls, "3")
         assert refused.call.open_leg("caller", MULAW).finished
         assert refused.final.verdict.reason is Reason.OVERLOAD
 
-    run(detector, scene, deadline_seconds=1.0)
+    by_clock(detector, scene, deadline_seconds=1.0)
 
 
 def test_a_leg_is_heard_again_if_that_is_asked_for(detector: Detector) -> None:
@@ -549,46 +546,38 @@ def test_the_deadline_counts_from_the_first_voice(
     monkeypatch.setattr(engine, "SHORTEST_PAUSE", pause)
     silence, voice = mulaw(sounds.silence(0.02)), cut(mulaw(sounds.voice(4, 11, played=True)))
 
-    async def scene(calls: Calls) -> None:
-        told, fed = Told(calls), 0
+    async def scene(calls: Calls, _: Clock) -> None:
+        told = Told(calls)
         leg = told.call.open_leg("caller", MULAW)
-        for _ in range(3_000):
+        for packet in [silence] * 75 + voice:
             await asyncio.sleep(0.02)
-            # What was spoken by now, however late this thread wakes.
-            packets = int((time.monotonic() - leg.started) / 0.02)
             if told.finals:
                 break
-            while fed < packets:
-                at = fed - 75
-                leg.feed(silence if at < 0 else voice[at])
-                fed += 1
+            leg.feed(packet)
         verdict = told.final.verdict
         assert verdict.speech_seconds > 0.3
         assert verdict.evidence.times[0] == pytest.approx(1.5 - 0.2 + 0.08, abs=0.1)
-        # Without a first voice it would be answered after the wait.
-        assert 1.5 + 0.4 < told.final.waited_seconds < 15
+        assert told.final.waited_seconds == pytest.approx(1.5 - 0.2 + 0.9, abs=0.03)
 
-    run(detector, scene, deadline_seconds=1.0, wait_seconds=20)
+    by_clock(detector, scene, deadline_seconds=1.0, wait_seconds=20)
 
 
 def test_a_leg_without_voice_is_answered_after_the_wait(detector: Detector) -> None:
     silence = mulaw(sounds.silence(0.02))
 
-    async def scene(calls: Calls) -> None:
+    async def scene(calls: Calls, _: Clock) -> None:
         silent, nothing = Told(calls, "1"), Told(calls, "2")
         leg = silent.call.open_leg("caller", MULAW)
         nothing.call.open_leg("caller", MULAW)
-        for _ in range(3_000):
-            if silent.finals and nothing.finals:
-                break
+        while not (silent.finals and nothing.finals):
             leg.feed(silence)
-            await asyncio.sleep(0.01)
+            await asyncio.sleep(0.02)
         assert silent.final.verdict.reason is Reason.SILENCE
         assert nothing.final.verdict.reason is Reason.NO_AUDIO
         for told in (silent, nothing):
-            assert 0.55 < told.final.waited_seconds < 20
+            assert told.final.waited_seconds == pytest.approx(0.78, abs=0.02)
 
-    run(detector, scene, deadline_seconds=0.2, wait_seconds=0.8)
+    by_clock(detector, scene, deadline_seconds=0.2, wait_seconds=0.8)
 
 
 def test_a_final_that_is_due_is_given_whatever_is_unheard(
@@ -599,40 +588,30 @@ def test_a_final_that_is_due_is_given_whatever_is_unheard(
     def too_slow(*_: object) -> None:
         raise AssertionError("there is no time to hear it")
 
-    async def scene(calls: Calls) -> None:
+    async def scene(calls: Calls, clock: Clock) -> None:
         told = [Told(calls, str(n)) for n in range(40)]
         for call in told:
             call.call.open_leg("caller", MULAW).feed(RECORDED)
         monkeypatch.setattr(engine, "hear_together", too_slow)
-        time.sleep(0.6)
+        clock.hold_up(0.6)
         began = time.thread_time()
         await until(lambda: all(call.finals for call in told))
         assert time.thread_time() - began < 0.5
         assert {call.final.verdict.reason for call in told} == {Reason.OVERLOAD}
 
-    run(detector, scene, deadline_seconds=0.5)
+    by_clock(detector, scene, deadline_seconds=0.5)
 
 
 def test_a_starved_thread_is_not_idle(detector: Detector, monkeypatch: pytest.MonkeyPatch) -> None:
-    waited = 0.0
-
-    def starved() -> float:
-        return waited
-
-    monkeypatch.setattr(engine, "waited_for_a_core", starved)
-    monkeypatch.setattr(engine, "LOAD_SECONDS", 0.05)
-
-    async def scene(calls: Calls) -> None:
-        nonlocal waited
+    async def scene(calls: Calls, clock: Clock) -> None:
+        monkeypatch.setattr(engine, "waited_for_a_core", lambda: 1.5 * clock.time())
         for _ in range(8):
-            began = time.monotonic()
-            await asyncio.sleep(0.06)
-            waited += 1.5 * (time.monotonic() - began)
+            await asyncio.sleep(engine.LOAD_SECONDS)
             calls.engine.load()
         assert calls.engine.full
         assert Told(calls).call.open_leg("caller", MULAW).finished
 
-    run(detector, scene)
+    by_clock(detector, scene)
 
 
 def test_no_leg_is_forgotten_whenever_it_queues(
