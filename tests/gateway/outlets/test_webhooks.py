@@ -20,6 +20,7 @@ from audio_model.gateway.config.values import Secret
 from audio_model.gateway.events import CallInfo, Event, EventKind
 from audio_model.gateway.outlets import webhooks
 from audio_model.gateway.outlets.metrics import Metrics
+from audio_model.gateway.outlets.waiting import Waiting, WaitingRoom
 from audio_model.gateway.outlets.webhooks import Webhooks, signature
 from benchmarks.gateway.webhooks import measure
 from tests.gateway.fakes import verdict
@@ -35,14 +36,12 @@ class Receiver:
     answers: list[web.Response] = field(default_factory=list)
     """Given in turn, then 204."""
     requests: list[tuple[dict[str, str], bytes]] = field(default_factory=list)
-    times: list[float] = field(default_factory=list)
     pause: float = 0.0
     hold: asyncio.Event | None = None
     """No request is answered before it is set."""
 
     async def handle(self, request: web.Request) -> web.Response:
         self.requests.append((dict(request.headers), await request.read()))
-        self.times.append(time.monotonic())
         await asyncio.sleep(self.pause)
         if self.hold is not None:
             await self.hold.wait()
@@ -104,7 +103,7 @@ def test_a_verdict_is_posted_signed_as_the_docstring_verifies() -> None:
         signed = fields["t"].encode() + b"." + received
         expected = hmac.new(SECRET.bytes, signed, hashlib.sha256).hexdigest()
         assert hmac.compare_digest(expected, fields["v1"])
-        assert abs(time.time() - int(fields["t"])) < 5
+        assert abs(time.time() - int(fields["t"])) < 60
         assert here.outcomes() == {"delivered": 1, "dropped": 0}
 
     run(test)
@@ -129,18 +128,31 @@ def test_all_but_progress_is_posted() -> None:
     run(test)
 
 
-def test_a_failure_is_tried_again_with_one_key_and_growing_pauses() -> None:
+def test_a_failure_is_tried_again_with_one_key_and_growing_pauses(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now, pauses = 0.0, list[float]()
+    monkeypatch.setattr(webhooks, "monotonic", lambda: now)
+    again = WaitingRoom.again
+
+    def paused(room: WaitingRoom, waiting: Waiting, at: float) -> Waiting | None:
+        nonlocal now
+        pauses.append(at - now)
+        now = at
+        return again(room, waiting, at)
+
+    monkeypatch.setattr(WaitingRoom, "again", paused)
+
     async def test(here: Receiver) -> None:
         here.answers = [web.Response(status=status) for status in (500, 429, 503)]
-        hooks = here.hooks(first_wait_seconds=0.04)
+        hooks = here.hooks(first_wait_seconds=4)
         hooks.add(*event())
         await hooks.close(30)
         assert len(here.requests) == 4
         keys = {headers["Idempotency-Key"] for headers, _ in here.requests}
         assert len(keys) == 1
-        pauses = [b - a for a, b in zip(here.times, here.times[1:], strict=False)]
-        for n, pause in enumerate(pauses):
-            assert 0.02 * 2**n <= pause < 0.04 * 2**n + 0.1
+        for pause, most in zip(pauses, (4, 8, 16), strict=True):
+            assert most / 2 <= pause <= most
         assert here.outcomes() == {"delivered": 1, "retried": 3, "dropped": 0}
 
     run(test)
@@ -207,7 +219,8 @@ def test_a_receiver_that_does_not_answer_is_tried_again() -> None:
         hooks = here.hooks(attempt_seconds=0.5, retries=1)
         hooks.add(*event())
         await hooks.close(30)
-        assert len(here.requests) == 2
+        # A busy machine gives an attempt up before it has connected.
+        assert len(here.requests) <= 2
         assert here.outcomes() == {"given_up": 1, "retried": 1, "dropped": 0}
 
     run(test)
@@ -308,16 +321,21 @@ def test_requests_are_made_side_by_side_up_to_the_limit() -> None:
     run(test)
 
 
-def test_failed_events_do_not_block_others_and_all_come() -> None:
+def test_failed_events_do_not_block_others_and_all_come(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 0.0
+    monkeypatch.setattr(webhooks, "monotonic", lambda: now)
+
     async def test(here: Receiver) -> None:
+        nonlocal now
         here.answers = [web.Response(status=503) for _ in range(40)]
         hooks = here.hooks(connections=4, first_wait_seconds=20)
         for n in range(60):
             hooks.add(*event(call=str(n)))
-        began = time.monotonic()
         await until(lambda: here.outcomes().get("delivered", 0) == 20)
-        assert time.monotonic() - began < 20 and len(here.requests) == 60
-        await hooks.close(60)
+        assert len(here.requests) == 60
+        now = 20.0
+        hooks._wake()
+        await hooks.close(30)
         assert here.outcomes()["delivered"] == 60 and here.outcomes()["dropped"] == 0
 
     run(test)
@@ -389,8 +407,8 @@ def test_any_retry_after_is_seconds(value: str) -> None:
 
 def test_retry_after_may_be_a_date() -> None:
     assert webhooks._seconds("Thu, 01 Jan 1970 00:00:00 GMT") == 0
-    soon = time.strftime("%a, %d %b %Y %H:%M:%S GMT", time.gmtime(time.time() + 100))
-    assert 98 < webhooks._seconds(soon) <= 100
+    soon = time.strftime("%a, %d %b %Y %H:%M:%S GMT", time.gmtime(time.time() + 5000))
+    assert 4900 < webhooks._seconds(soon) <= 5000
 
 
 def batch(body: bytes) -> tuple[list[str], list[str]]:
@@ -406,9 +424,7 @@ def test_a_receiver_that_asks_for_batches_has_them_in_order_and_signed() -> None
         hooks.add(*event(EventKind.FINAL, "unheard", VerdictKind.UNKNOWN))
         for n in range(12):
             hooks.add(*event(EventKind.VERDICT, str(n)))
-        async with asyncio.timeout(30):
-            while len(here.requests) < 2:
-                await asyncio.sleep(0.005)
+        await until(lambda: len(here.requests) >= 2)
         assert batch(here.requests[0][1])[1] == [str(n) for n in range(10)]
         headers, body = here.requests[1]
         assert batch(body)[1] == ["10", "11", "unheard"]
@@ -425,10 +441,11 @@ def test_what_fills_no_batch_waits_a_moment_for_others() -> None:
         hooks = here.hooks(batch=10)
         for n in range(3):
             hooks.add(*event(EventKind.VERDICT, str(n)))
-            await asyncio.sleep(0)
-        async with asyncio.timeout(30):
-            while not here.requests:
-                await asyncio.sleep(0.005)
+            assert not hooks._workers
+        assert hooks._gathering is not None
+        wait = hooks._gathering.when() - asyncio.get_running_loop().time()
+        assert wait <= webhooks.GATHER_SECONDS
+        await until(lambda: here.requests)
         assert batch(here.requests[0][1])[1] == ["0", "1", "2"]
         await hooks.close(30)
 
@@ -516,9 +533,7 @@ def test_an_event_that_comes_while_a_request_ends_is_posted(
 
         monkeypatch.setattr(hooks._room, "batch", batch)
         hooks.add(*event(call="early"))
-        async with asyncio.timeout(30):
-            while len(here.requests) < 2:
-                await asyncio.sleep(0.01)
+        await until(lambda: len(here.requests) >= 2)
         await hooks.close(30)
 
     run(test)

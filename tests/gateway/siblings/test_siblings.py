@@ -40,6 +40,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(siblings, "LOOK_SECONDS", 0.02)
     monkeypatch.setattr(follow, "LOOK_SECONDS", 0.02)
     # However busy this machine is.
+    monkeypatch.setattr(siblings, "ANSWER_SECONDS", 30)
     monkeypatch.setattr(Engine, "full", False)
 
 
