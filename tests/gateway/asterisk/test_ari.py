@@ -69,12 +69,6 @@ class Pbx:
         return [path for m, path, _ in self.asked if m == method]
 
 
-@pytest.fixture(autouse=True)
-def in_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Have requests answered in time, however busy this machine is."""
-    monkeypatch.setattr(ari, "REQUEST_SECONDS", 30)
-
-
 @asynccontextmanager
 async def connected(pbx: Pbx, action: Action = Action.VARIABLE) -> AsyncIterator[Ari]:
     application = web.Application()

@@ -331,38 +331,66 @@ def test_a_query_that_can_not_be_meant_is_refused_before_the_handshake() -> None
     run(test())
 
 
-def test_idle_and_too_long_connections_are_closed() -> None:
+class Clock:
+    """What connections take for the time; it stands still unless it is put forward."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.mark.parametrize(
+    ("limits", "reason"),
+    [
+        (Limits(idle_seconds=0.2), "idle for 0.2 s"),
+        (Limits(max_call_seconds=0.2, idle_seconds=0.4), "open for 0.2 s"),
+    ],
+)
+def test_idle_and_too_long_connections_are_closed(
+    limits: Limits, reason: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async def test() -> None:
-        for limits, reason in [
-            (Limits(idle_seconds=0.2), "idle for 0.2 s"),
-            (Limits(max_call_seconds=0.2, idle_seconds=0.4), "open for 0.2 s"),
-        ]:
-            async with adapter(limits) as here, here.connect() as socket:
-                dialect = await here.dialect()
-                message = await socket.receive(timeout=30)
-                assert (message.type, message.data) == (WSMsgType.CLOSE, 1008)
-                assert message.extra == reason
-                await until(lambda dialect=dialect: dialect.losses)
+        async with adapter(limits) as here:
+            with monkeypatch.context() as patch:
+                patch.setattr(websockets, "monotonic", clock := Clock())
+                async with here.connect() as socket:
+                    dialect = await here.dialect()
+                    clock.now = 0.3
+                    message = await socket.receive(timeout=30)
+                    assert (message.type, message.data) == (WSMsgType.CLOSE, 1008)
+                    assert message.extra == reason
+                    await until(lambda: dialect.losses)
 
     run(test())
 
 
-def test_a_connection_that_says_something_is_not_idle() -> None:
+def test_a_connection_that_says_something_is_not_idle(monkeypatch: pytest.MonkeyPatch) -> None:
     async def test() -> None:
-        async with adapter(Limits(idle_seconds=2)) as here, here.connect() as socket:
-            for _ in range(10):
-                await asyncio.sleep(0.3)
-                await socket.send_bytes(b"x")
-            await socket.send_str("echo")
-            assert (await socket.receive_str(timeout=30)) == "one"
+        async with adapter(Limits(idle_seconds=0.02)) as here:
+            with monkeypatch.context() as patch:
+                patch.setattr(websockets, "monotonic", clock := Clock())
+                async with here.connect() as socket:
+                    dialect = await here.dialect()
+                    for n in range(10):
+                        clock.now += 0.015
+                        # Each is looked at four times in its idle time.
+                        await asyncio.sleep(0.02)
+                        await socket.send_bytes(b"x")
+                        await until(lambda n=n: len(dialect.heard) > n)
+                    end = asyncio.create_task(socket.receive(timeout=30))
+                    while not end.done():
+                        clock.now += 0.021
+                        await asyncio.sleep(0.02)
+                    assert end.result().extra == "idle for 0.02 s"
 
     run(test())
 
 
 def test_quiet_connections_are_pinged(monkeypatch: pytest.MonkeyPatch) -> None:
     async def test() -> None:
-        limits = Limits(idle_seconds=0.8)
-        async with adapter(limits) as here, here.connect(autoping=False) as socket:
+        async with adapter() as here, here.connect(autoping=False) as socket:
             assert (await socket.receive(timeout=30)).type is WSMsgType.PING
 
     monkeypatch.setattr(websockets, "PING_SECONDS", 0.1)
