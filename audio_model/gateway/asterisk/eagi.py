@@ -181,7 +181,10 @@ class Agi:
 
 
 class CallerAudio:
-    """Pieces of the caller's audio as they come, until the deadline or until the caller is gone."""
+    """Pieces of the caller's audio as they come, until the deadline or until the caller is gone.
+
+    What has come by the deadline is among them, however late this process is in reading it.
+    """
 
     def __init__(self, until: float) -> None:
         """Open the caller's audio.
@@ -205,7 +208,7 @@ class CallerAudio:
             async with asyncio.timeout(self._until - time.monotonic()):
                 piece = await self._pieces.get()
         except TimeoutError:
-            raise StopAsyncIteration from None
+            piece = self._rest()
         if not piece:
             raise StopAsyncIteration
         return piece
@@ -216,6 +219,14 @@ class CallerAudio:
             self._pieces.put_nowait(piece)
         else:
             self._hang_up()
+
+    def _rest(self) -> bytes:
+        """Return the next piece that came by the deadline; empty if there is none."""
+        if self._pieces.empty() and self._loop.remove_reader(AUDIO_FD):
+            # What a pipe holds is read at once.
+            if select.select([AUDIO_FD], [], [], 0)[0]:
+                self._read()
+        return b"" if self._pieces.empty() else self._pieces.get_nowait()
 
     def _hang_up(self) -> None:
         if not self.hung_up:
