@@ -26,6 +26,8 @@ class _Idle(selectors.DefaultSelector):
         if not ready:
             assert timeout is not None, "no timer is to fire any more"
             self.now += max(timeout, 0.0)
+        # As of every clock, or a timer that rounding sets anew at once would be set for ever.
+        self.now += 1e-6
         return ready
 
 

@@ -9,11 +9,10 @@ import pytest
 from audio_model.decision import Reason
 from audio_model.detector import Detector
 from audio_model.formats import Encoding, RawFormat
-from audio_model.gateway import legs
 from audio_model.gateway.calls import Calls
 from audio_model.gateway.pace import CHECK_SECONDS, PaceCheck
+from tests.gateway.clock import Clock, run_by_clock
 from tests.gateway.test_calls import Told
-from tests.gateway.waiting import run, until
 
 
 def told(declared: int, pace: Iterable[float]) -> int | None:
@@ -61,34 +60,21 @@ def test_what_the_pace_tells(declared: int, pace: list[float], rate: int | None)
     [(640, True, True), (640, False, False), (320, True, False)],
 )
 def test_a_leg_at_the_pace_of_another_rate_gets_no_verdict(
-    detector: Detector,
-    monkeypatch: pytest.MonkeyPatch,
-    packet_bytes: int,
-    paced: bool,
-    refused: bool,
+    detector: Detector, packet_bytes: int, paced: bool, refused: bool
 ) -> None:
     """16 kHz that is called 8 kHz: a voice at half its speed, and the prompt was called live."""
-    now = 0.0
-    monkeypatch.setattr(legs, "monotonic", lambda: now)
-    monkeypatch.setattr(legs, "CHECK_SECONDS", 0.005)
 
-    async def scene() -> None:
-        nonlocal now
+    async def scene(_: Clock) -> None:
         calls = Calls(detector, deadline_seconds=30, max_legs=10)
         call = Told(calls)
         leg = call.call.open_leg("caller", RawFormat(Encoding.S16LE), paced=paced)
         for _ in range(100):
             leg.feed(b"\1\0" * (packet_bytes // 2))
-            now += 0.02
-            await asyncio.sleep(0.001)
-            if leg.finished:
-                break
+            await asyncio.sleep(0.02)
+        assert leg.finished is refused
         if refused:
-            await until(lambda: leg.finished)
             assert call.final.verdict.reason is Reason.ERROR
             assert call.final.detail == "the audio comes as at 16000 Hz, not at 8000 Hz"
-        else:
-            assert not leg.finished
-            call.call.close()
+        call.call.close()
 
-    run(scene())
+    run_by_clock(scene)

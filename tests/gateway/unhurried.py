@@ -13,21 +13,24 @@ from audio_model.gateway import engine, ranges
 from audio_model.gateway.asterisk import ari, audiosocket
 from audio_model.gateway.dialects import asterisk
 from audio_model.gateway.lag import LoopLag
+from audio_model.gateway.rtp import ng
 
+_PATIENT = 30.0
 _LIMITS = (
-    (ari, "REQUEST_SECONDS"),
-    (asterisk, "TOLD_SECONDS"),
-    (audiosocket, "TOLD_SECONDS"),
-    (ranges, "ADVICE_SECONDS"),
-    (ranges, "READ_SECONDS"),
+    (ari, "REQUEST_SECONDS", _PATIENT),
+    (asterisk, "TOLD_SECONDS", _PATIENT),
+    (audiosocket, "TOLD_SECONDS", _PATIENT),
+    (ng, "TIMEOUTS_SECONDS", (_PATIENT,)),
+    (ranges, "ADVICE_SECONDS", _PATIENT),
+    (ranges, "READ_SECONDS", _PATIENT),
 )
-"""For which a call waits for others, on a machine that answers at once."""
+"""For how long a call waits for others, who answer at once on a machine with time to spare."""
 
 
 def unhurried(change: Callable[[object, str, Any], None]) -> None:
     """Change what an engine measures of this machine, and have others answer in time."""
-    for module, limit in _LIMITS:
-        change(module, limit, 30.0)
+    for limit in _LIMITS:
+        change(*limit)
     change(engine, "waited_for_a_core", lambda: 0.0)
     for name in ("seconds", "peak"):
         change(LoopLag, name, property(lambda _: 0.0))

@@ -222,10 +222,13 @@ class CallerAudio:
 
     def _rest(self) -> bytes:
         """Return the next piece that came by the deadline; empty if there is none."""
-        if self._pieces.empty() and self._loop.remove_reader(AUDIO_FD):
-            # What a pipe holds is read at once.
-            if select.select([AUDIO_FD], [], [], 0)[0]:
-                self._read()
+        if (
+            self._pieces.empty()
+            and self._loop.remove_reader(AUDIO_FD)
+            and select.select([AUDIO_FD], [], [], 0)[0]
+        ):
+            # All that a pipe holds.
+            self._read()
         return b"" if self._pieces.empty() else self._pieces.get_nowait()
 
     def _hang_up(self) -> None:

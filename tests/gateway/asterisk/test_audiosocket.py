@@ -31,6 +31,7 @@ from audio_model.gateway.asterisk.guess import GUESS_BYTES, guess_encoding
 from audio_model.gateway.calls import Calls
 from audio_model.gateway.events import CallInfo, Event, EventKind
 from tests import sounds
+from tests.gateway.clock import Clock, run_by_clock
 from tests.gateway.fakes import FakeCall, FakeCalls, verdict
 from tests.gateway.waiting import until
 
@@ -444,6 +445,23 @@ def test_what_else_is_known_of_the_call_goes_with_it() -> None:
     alone(test)
 
 
+def test_a_quiet_connection_ends_and_one_that_trickles_does_not() -> None:
+    async def test(_: Clock) -> None:
+        caller = Caller(idle_seconds=2)
+        caller.send(ID_FRAME)
+        for byte in frame(0x10, bytes(320))[:8]:
+            caller.send(bytes([byte]))
+            await asyncio.sleep(0.3)
+        await asyncio.sleep(1.6)
+        assert not caller.call.closed and not caller.transport.sent
+        await asyncio.sleep(0.2)
+        assert caller.call.closed
+        assert caller.transport.sent == HANGUP_FRAME and caller.transport.eof
+        caller.protocol.connection_lost(None)
+
+    run_by_clock(test)
+
+
 # Over a real socket
 
 
@@ -480,23 +498,6 @@ def test_without_audio_the_leg_begins_all_the_same() -> None:
             writer.write(frame(0x10, bytes(320)))
             await until(lambda: bool(leg.payloads))
             assert leg.payloads == [bytes(320)]
-
-    run(test)
-
-
-@pytest.mark.slow
-def test_a_quiet_connection_ends_and_one_that_trickles_does_not() -> None:
-    async def test() -> None:
-        calls = FakeCalls()
-        async with served(calls, idle_seconds=2) as (_, reader, writer):
-            writer.write(ID_FRAME)
-            for byte in frame(0x10, bytes(320))[:8]:
-                writer.write(bytes([byte]))
-                await asyncio.sleep(0.3)
-            assert not calls.opened[0].closed
-            assert await reader.readexactly(3) == HANGUP_FRAME
-            assert await reader.read() == b""
-            assert calls.opened[0].closed
 
     run(test)
 

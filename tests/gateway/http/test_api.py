@@ -200,16 +200,16 @@ def test_bodies_are_not_unpacked() -> None:
 
 
 def test_a_body_that_comes_too_slowly_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(scoring, "RECEIVE_SECONDS", 0.1)
-
     async def test() -> None:
         async with serving() as here:
             reader, writer = await asyncio.open_connection("127.0.0.1", here.port)
-            writer.write(
-                b"POST /v1/score HTTP/1.1\r\nHost: x\r\nContent-Type: audio/wav\r\n"
-                b"Content-Length: 1000\r\n\r\nRI"
-            )
-            assert b" 408 " in await asyncio.wait_for(reader.readline(), 30)
+            with monkeypatch.context() as patch:
+                patch.setattr(scoring, "RECEIVE_SECONDS", 0.1)
+                writer.write(
+                    b"POST /v1/score HTTP/1.1\r\nHost: x\r\nContent-Type: audio/wav\r\n"
+                    b"Content-Length: 1000\r\n\r\nRI"
+                )
+                assert b" 408 " in await asyncio.wait_for(reader.readline(), 30)
             writer.close()
             await writer.wait_closed()
             assert (await score(here, PROMPT.read_bytes(), "audio/wav"))[0] == 200

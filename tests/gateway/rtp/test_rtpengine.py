@@ -219,7 +219,10 @@ def test_a_call_is_followed_once() -> None:
     assert len(_run(fake, scenario)) == 1
 
 
-def test_lost_messages_are_sent_again_with_the_same_cookie() -> None:
+def test_lost_messages_are_sent_again_with_the_same_cookie(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(ng, "TIMEOUTS_SECONDS", (0.01, 0.01, 30))
     fake = FakeRtpengine(to_lose=2)
 
     async def scenario(following: Rtpengine, calls: FakeCalls) -> None:
@@ -239,6 +242,7 @@ def test_an_rtpengine_that_does_not_answer_is_named(monkeypatch: pytest.MonkeyPa
             await following.follow("id@x", "a")
         # It may be tried again.
         fake.to_lose = 0
+        monkeypatch.setattr(ng, "TIMEOUTS_SECONDS", (30,))
         assert await following.follow("id@x", "a")
 
     _run(fake, scenario)

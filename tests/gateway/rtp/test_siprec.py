@@ -4,6 +4,7 @@ import asyncio
 import errno
 import socket
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from typing import cast
 
 import pytest
@@ -564,10 +565,12 @@ def test_a_slow_connection_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sip_transport, "SLOW_SECONDS", 0.1)
 
     async def scenario(client: Client, calls: FakeCalls) -> None:
-        for letter in b"OPTION":
-            await client.send(bytes([letter]))
-            await asyncio.sleep(0.005)
-        assert await client.receive() == b""
+        # A letter that comes after the server has closed is answered with a reset.
+        with suppress(ConnectionError):
+            for letter in b"OPTION":
+                await client.send(bytes([letter]))
+                await asyncio.sleep(0.005)
+            assert await client.receive() == b""
 
     _run(scenario, "TCP")
 
