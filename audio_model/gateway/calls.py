@@ -180,11 +180,12 @@ class Call:
         self.info, self.terms = info, terms
         self._calls, self._on_event = calls, on_event
         self._legs: list[Leg] = []
+        self._over = False
 
     @property
     def finished(self) -> bool:
         """Return whether every leg gave its final event; False before the first leg."""
-        return bool(self._legs) and all(leg.finished for leg in self._legs)
+        return self._over or (bool(self._legs) and all(leg.finished for leg in self._legs))
 
     def open_leg(self, name: str, raw_format: RawFormat, *, paced: bool = False) -> Leg:
         """Begin to hear a party's media.
@@ -231,6 +232,12 @@ class Call:
         for leg in self._legs:
             leg.close()
         self._calls.forget(self)
+        if not any(leg.hears for leg in self._legs):
+            # Legs and whoever is told hold the call in turn. In a circle all of it would stay, and
+            # be gone through again and again, until the collector of circles finds it.
+            self._over = self._over or bool(self._legs)
+            self._legs.clear()
+            self._on_event = _tell_nobody
 
     def fail(self, detail: str) -> None:
         """End every open leg as unknown, for an error. ``detail`` describes the error."""
@@ -252,6 +259,10 @@ class Call:
         keep = self._calls.keep
         if keep is not None:
             _tell(lambda final: keep(final, leg.raw_format, leg.kept), event)
+
+
+def _tell_nobody(event: Event) -> None:
+    """Ignore an event: the call is over."""
 
 
 def _tell(listener: Listener, event: Event) -> None:

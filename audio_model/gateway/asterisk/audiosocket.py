@@ -145,6 +145,8 @@ class AudioSocketProtocol(asyncio.Protocol):
         self._stop_timer()
         if self._hanging_up is not None:
             self._hanging_up.cancel()
+        # Both hold the connection in turn: without a circle it is freed at once.
+        self._transport = self._paced = None
         self.gone.set_result(None)
 
     def end(self) -> None:

@@ -209,6 +209,7 @@ class WebSockets:
             gauge.dec()
             self._end_call(speaker)
             await socket.end()
+            _forget_traceback(response.exception())
         return response
 
     async def watch(self) -> None:
@@ -291,6 +292,13 @@ class WebSockets:
         # The first tells what is wrong; the others would fill the log.
         if bad == 1:
             logger.warning("%s: a message was dropped: %s", speaker.name, error)
+
+
+def _forget_traceback(error: BaseException | None) -> None:
+    """Free what an error's traceback holds: the connection, which holds the error in turn."""
+    while error is not None:
+        error.__traceback__ = None
+        error = error.__context__
 
 
 def _ignore(_: str | bytes) -> None:
