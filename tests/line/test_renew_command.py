@@ -11,6 +11,8 @@ from audio_model.line.guard import Condition
 from audio_model.model import DEFAULT_PATH, Model
 from tests.line.lines import write_calls, write_table
 
+pytestmark = pytest.mark.usefixtures("few_draws")
+
 
 @pytest.fixture(scope="module")
 def rows(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, str]]:

@@ -11,6 +11,8 @@ from audio_model.line.tune import TUNED, untuned_rule
 from audio_model.model import Model
 from tests.line.lines import write_calls, write_table
 
+pytestmark = pytest.mark.usefixtures("few_draws")
+
 BUDGET = ["--max-false-alarm", "0.1"]
 
 Rows = list[dict[str, str]]
