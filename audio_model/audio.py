@@ -87,7 +87,7 @@ def read(
 
     No more is decoded than the beginning needs, so a long file costs no more than a short one. The
     samples of the first t seconds are the same, up to float rounding, for every ``max_seconds`` of
-    t or more. Of a truncated or damaged file, what can be decoded is read.
+    t or more. What can be decoded of a truncated or damaged file is read.
 
     Args:
         recording: the path of any file that libsndfile or FFmpeg decodes, or of a headerless one;

@@ -2,7 +2,8 @@
 
 import argparse
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable, Iterator
+from contextlib import contextmanager
 from typing import Protocol, TypeAlias
 
 from audio_model.errors import UsageError, printable
@@ -80,6 +81,20 @@ def run_action(args: argparse.Namespace) -> int:
     """Run the action that was chosen; return the exit status. Raises AudioModelError."""
     action: Callable[[argparse.Namespace], int] = args.action
     return action(args)
+
+
+@contextmanager
+def needing_extra(command: str, extra: str, packages: Collection[str]) -> Iterator[None]:
+    """Turn the lack of a package that an extra brings into a UsageError that says what to do."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] not in packages:
+            raise
+        raise UsageError(
+            f"{command} needs {error.name}, which is not installed: "
+            f'pip install "audio-model[{extra}]"'
+        ) from error
 
 
 def check_ending(path: str, *endings: str, what: str = "the output") -> None:

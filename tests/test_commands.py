@@ -11,6 +11,7 @@ from audio_model.commands import (
     add_action,
     add_actions,
     check_ending,
+    needing_extra,
     run_action,
     tell_problems,
 )
@@ -78,3 +79,17 @@ def test_an_ending_that_is_none_of_those_wanted_is_refused(path: str) -> None:
     with pytest.raises(UsageError, match=r"^the page's name must end in \.csv or \.html: [^\n]+$"):
         check_ending(path, ".csv", ".html", what="the page")
     check_ending("a.CSV", ".csv", ".html")
+
+
+@pytest.mark.parametrize(
+    ("missing", "error", "told"),
+    [
+        ("aiohttp.web", UsageError, r'serve needs aiohttp\.web, .*"audio-model\[gateway\]"'),
+        ("numpy", ModuleNotFoundError, "^$"),
+    ],
+)
+def test_a_package_that_an_extra_brings_is_named_with_its_extra(
+    missing: str, error: type[Exception], told: str
+) -> None:
+    with pytest.raises(error, match=told), needing_extra("serve", "gateway", {"aiohttp"}):
+        raise ModuleNotFoundError(name=missing)

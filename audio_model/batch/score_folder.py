@@ -71,10 +71,7 @@ class FolderRun:
         )
 
     def start(self) -> Path:
-        """Return the folder that a process has to be in for the paths to hold.
-
-        It is the root if any folder will do.
-        """
+        """Return the folder from which relative paths start; the root if no path is relative."""
         absolute = all(is_remote(path) or Path(path).is_absolute() for path in self.paths)
         return Path("/") if absolute else Path.cwd()
 

@@ -109,8 +109,8 @@ class Access:
     async def session(self, request: web.Request, needed: Role = Role.READING) -> Session:
         """Return the session of a request.
 
-        Raises HTTPSeeOther to the page for signing in, or HTTPForbidden. A person who is removed,
-        or gets another role, loses or has it at once.
+        The person's role is read anew, so that a removal or another role holds at once. Raises
+        HTTPSeeOther to the page for signing in, or HTTPForbidden.
         """
         found = self._sessions.get(request.cookies.get(COOKIE, ""))
         if found is None or found.until < self._clock():

@@ -15,6 +15,7 @@ from audio_model.commands import (
     add_actions,
     add_budget_argument,
     check_ending,
+    needing_extra,
     run_action,
     tell,
 )
@@ -156,14 +157,8 @@ def _add_zone(parser: argparse.ArgumentParser) -> None:
 
 
 def _serve(args: argparse.Namespace) -> int:
-    try:
+    with needing_extra("desk serve", "desk", {"aiohttp"}):
         from audio_model.desk import server
-    except ModuleNotFoundError as error:
-        if error.name != "aiohttp":
-            raise
-        raise UsageError(
-            'desk serve needs aiohttp, which is not installed: pip install "audio-model[desk]"'
-        ) from error
     _check_there(args.store)
     zone, name = _zone(args.zone)
     options = server.Options(

@@ -42,7 +42,7 @@ class Stores:
         self._upkeep = ThreadPoolExecutor(1, thread_name_prefix="desk-upkeep")
 
     async def write(self, job: Callable[[CallStore], T]) -> T:
-        """Change the store of calls; jobs are done in their order. Raises what the job does."""
+        """Change the store of calls. One job runs after the other. Raises what the job raises."""
         return await self._run(self._writer, lambda: job(self._calls()))
 
     async def read(self, job: Callable[[CallStore], T]) -> T:

@@ -2,7 +2,7 @@
 
 import argparse
 
-from audio_model.errors import UsageError
+from audio_model.commands import needing_extra
 from audio_model.gateway.config.settings import add_arguments
 from audio_model.gateway.config.texts import DESCRIPTION, EPILOG
 
@@ -13,12 +13,6 @@ _EXTRA = ("aiohttp", "uvloop", "msgspec", "prometheus_client")
 
 def run(arguments: argparse.Namespace) -> int:
     """Serve and return the exit status. Raises AudioModelError for settings that can't work."""
-    try:
+    with needing_extra("serve", "gateway", _EXTRA):
         from audio_model.gateway.main import main
-    except ModuleNotFoundError as error:
-        if error.name is None or error.name.partition(".")[0] not in _EXTRA:
-            raise
-        raise UsageError(
-            f'serve needs {error.name}, which is not installed: pip install "audio-model[gateway]"'
-        ) from error
     return main(arguments)

@@ -16,7 +16,7 @@ def tls_context(listening: Listening) -> ssl.SSLContext | None:
 
 
 def load_certificate(context: ssl.SSLContext, listening: Listening) -> None:
-    """Have new connections shown a certificate. Raises UsageError for one that can't be used."""
+    """Load the certificate to show to new connections. Raises UsageError if it can't be used."""
     if listening.tls_certificate is None:
         return
     try:

@@ -210,7 +210,7 @@ class Node:
                 self.marked_live += n
 
     def fade(self, now: float) -> None:
-        """Let the recent counts age to a moment; one before the last call changes nothing."""
+        """Age the recent counts to a moment. A moment before the last call changes nothing."""
         if now > self.last:
             kept = math.exp((self.last - now) / RECENT_SECONDS)
             self.recent_recorded *= kept

@@ -66,7 +66,7 @@ class Columns:
 def code_of(number: str) -> int:
     """Return 64 bits that stand for a number; NOBODY of none.
 
-    Two of a million numbers have the same by a chance of 1 in 37 million.
+    The chance that any two of a million numbers have the same code is 1 in 37 million.
     """
     if not number:
         return NOBODY
@@ -75,9 +75,9 @@ def code_of(number: str) -> int:
 
 
 def refresh(store: CallStore) -> int:
-    """Make the blobs of all quarters anew that changed, and return how many. Raises StoreError.
+    """Make the blobs of changed quarters anew, and return how many. Raises StoreError.
 
-    Each is a transaction of its own, so that others may write between two.
+    Each is a transaction of its own, so that others may write in between.
     """
     stale = [int(row[0]) for row in store.rows("SELECT quarter FROM stale ORDER BY quarter")]
     for batch in batches(stale, _QUARTERS):

@@ -71,9 +71,9 @@ def answer_of(outcome: Outcome, reason: str) -> Answer:
 def segment_of(number: Number) -> str:
     """Return the segment in which statistics count a number.
 
-    For a service number it is the first four digits (``9521``), for a mobile number the network's
-    code (``+86139``), for a number that nobody can own ``?`` and four digits, and
-    ``?malformed`` for what can't be read, else its kind.
+    A service number's segment is its first four digits (``9521``), a mobile number's the code of
+    its network (``+86139``). A number that nobody can own has ``?`` and four digits, a text that
+    can't be read ``?malformed``. Any other number has the name of its kind.
     """
     match number.kind:
         case NumberKind.SERVICE:

@@ -70,11 +70,11 @@ def put(store: CallStore, n: int, mark: str, who: str, now: float, note: str = "
     Args:
         store: of the calls.
         n: the campaign's number.
-        mark: RECORDED, or ALLOWED if the recording may recur without meaning; empty if it is no
-            campaign after all.
+        mark: RECORDED; ALLOWED for a recording that says nothing of its calls, such as music on
+            hold; empty if it is no campaign after all.
         who: the person.
         now: when.
-        note: why, in that person's words; empty if it came of the mark of a call.
+        note: why, in that person's words; empty if a mark of a single call marks its campaign.
     """
     is_kept = bool(mark or note)
     store.do(

@@ -64,12 +64,6 @@ def remove(store: CallStore, name: str) -> bool:
     return store.do("DELETE FROM people WHERE name = ?", (name,)).rowcount > 0
 
 
-def everybody(store: CallStore) -> list[Person]:
-    """Return everybody who may sign in, by name."""
-    rows = store.rows("SELECT name, role, masked FROM people ORDER BY name")
-    return [Person(name, Role(role), bool(masked)) for name, role, masked in rows]
-
-
 def of_token(store: CallStore, token: str) -> Person | None:
     """Return the person with a token; None if it is nobody's."""
     row = store.one("SELECT name, role, masked FROM people WHERE digest = ?", (_digest(token),))

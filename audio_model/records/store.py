@@ -1,8 +1,8 @@
 """The store of calls: one SQLite file that a desk, ``serve`` and imports share.
 
-A call has a place in the queue by what :mod:`audio_model.records.queue` says. Of a campaign
-one call stands in it for all: the one that was heard longest of those whose recording lies
-somewhere. Numbers stand in the file as they are; it is its owner's alone to read.
+A call has a place in the queue by what :mod:`audio_model.records.queue` says. One call
+of a campaign stands in the queue for all of them: the one heard longest among those whose recording
+was kept. The file holds numbers as they are, so only its owner can read it.
 """
 
 import os

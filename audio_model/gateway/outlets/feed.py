@@ -112,7 +112,7 @@ class Reader:
 
     @property
     def crowded(self) -> bool:
-        """Return whether a writer that can wait should put nothing more for now."""
+        """Return whether so much is unread that a writer who can wait should wait."""
         return len(self._unread) >= MAX_UNREAD // 2
 
     def end(self) -> None:

@@ -110,8 +110,9 @@ class RecordingSession:
     ) -> None:
         """Send the answer to an INVITE again and again, until :meth:`acknowledged`.
 
-        After half a minute the client has gone, and ``given_up`` is called: it is to end the
-        session, or ports would be lost to whoever only sends INVITEs (RFC 3261, 13.3.1.4).
+        After half a minute without an ACK the client counts as gone (RFC 3261, 13.3.1.4), and
+        ``given_up`` is called. It must end the session: otherwise a client that sends nothing but
+        INVITEs would take all ports.
         """
         self.acknowledged()
         loop = asyncio.get_running_loop()

@@ -22,7 +22,6 @@ _COMPACT = {
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 _METHOD = re.compile(r"[A-Z]{1,32}")
 _TAG = re.compile(r";\s*tag\s*=\s*([^\s;,]+)", re.IGNORECASE)
-_BRANCH = re.compile(r";\s*branch\s*=\s*([^\s;,]+)", re.IGNORECASE)
 _RPORT = re.compile(r";\s*rport(?=\s*(;|,|$))", re.IGNORECASE)
 _ANGLE = re.compile(r'(?:[^<"]|"(?:[^"\\]|\\.)*")*<([^<>]*)>')
 # It stops at the second colon: searching from each "sip:" to the end would take seconds.
@@ -85,11 +84,6 @@ class Message:
     def to_tag(self) -> str:
         """Return the tag of To; empty if there is none."""
         return _found(_TAG, self.header("to").rpartition(">")[2])
-
-    @property
-    def branch(self) -> str:
-        """Return the branch of the topmost Via, which names the transaction."""
-        return _found(_BRANCH, self.header("via"))
 
     @property
     def sequence(self) -> int:

@@ -40,7 +40,7 @@ _Key = tuple[str, str]
 
 
 class SiprecServer:
-    """Takes recording sessions by SIP over UDP and TCP. Made by :meth:`start`."""
+    """Takes recording sessions by SIP over UDP and TCP. :meth:`start` makes one."""
 
     def __init__(self, calls: Calls, ports: RtpPorts, host: str, port: int) -> None:
         self._calls, self._ports = calls, ports

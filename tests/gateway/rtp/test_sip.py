@@ -31,7 +31,7 @@ def test_a_request_in_compact_form() -> None:
     message = sip.parse(INVITE)
     assert (message.method, message.uri) == ("INVITE", "sip:srs@127.0.0.1:5080")
     assert (message.call_id, message.from_tag, message.to_tag) == ("call-1@src", "abc", "")
-    assert (message.sequence, message.branch) == (7, "z9hG4bKa1")
+    assert message.sequence == 7
     assert message.header("subject") == "folded over two lines"
     assert message.options("require") == ["siprec", "replaces"]
     assert message.header("content-type") == "application/sdp"
