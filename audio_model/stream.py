@@ -107,7 +107,7 @@ class StreamDetector:
             raise UsageError("a stream is one leg: feed each channel to its own detector")
         self.model, self._point, self._format = model, point, raw_format
         self.codec = raw_format.codec
-        """What the verdict says that the audio came in; whoever knows better sets it."""
+        """The codec that the verdict names. A caller who knows a better name sets it."""
         self._known, self._call = known, call or PhoneCall()
         self._max_samples = round(max_seconds * SAMPLE_RATE)
         self._wait_samples = round(wait_seconds * SAMPLE_RATE)

@@ -44,12 +44,12 @@ from audio_model.records.store import CallStore, StoredCall
 logger = logging.getLogger(__name__)
 
 PROGRESS_SECONDS = 15.0
-"""For which the counts over the queue are good enough."""
+"""How old the counts over the queue may be."""
 HISTORY = 8
 KEEP_UP_SECONDS = 1800.0
-"""Between two looks at whether the scores of live calls have drifted."""
+"""The time between two looks at whether the scores of live calls have drifted."""
 LISTENED_SECONDS = 60.0
-"""A browser asks for a sound in pieces: what it asks for within this is one listening."""
+"""Requests within so long are one listening: a browser asks for a sound in pieces."""
 MAX_REQUEST_BYTES = 16 * 1024 * 1024
 LOG_LINES = 200
 

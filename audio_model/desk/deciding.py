@@ -32,7 +32,7 @@ from audio_model.records.store import ALLOWED, RECORDED, CallStore
 
 MAX_REASON = 500
 JUST_SECONDS = 30.0
-"""For which a page says what a person has just decided on it."""
+"""How long a page shows what a person has just decided on it."""
 MAX_UPLOAD_BYTES = 16 * 1024 * 1024
 _CAMPAIGNS = 200
 _CHANGES = 200

@@ -29,7 +29,7 @@ RETRY_SECONDS = 10.0
 LEARNT_SECONDS = 60.0
 """The most of a recording that is learnt."""
 _NEW = "new"
-"""What a recording was before that the desk has added."""
+"""The former mark of a recording that the desk has added."""
 
 
 class Effects:

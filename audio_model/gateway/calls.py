@@ -68,7 +68,7 @@ class Calls:
             listen_seconds,
             detector.operating_point.max_false_alarm,
         )
-        """Those of a call that has none of its own."""
+        """The terms of a call that has none of its own."""
         self.again_seconds = again_seconds
         # Hearing a leg often gives more false alarms, so the budget is the strictest there is.
         self._strict = detector.within_smallest_budget() if again_seconds else None

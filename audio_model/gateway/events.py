@@ -43,7 +43,7 @@ class CallInfo:
     details: Mapping[str, str] = field(default_factory=dict)
     """Other ids, and the parameters that the user sent along."""
     tenant: str = ""
-    """Whose the call is; empty without tenants."""
+    """The tenant of the call; empty without tenants."""
 
     def cut(self) -> "CallInfo":
         """Return the facts within ``MAX_TEXT`` a text and ``MAX_DETAILS`` details."""

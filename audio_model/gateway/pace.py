@@ -19,7 +19,7 @@ RATES = (8_000, 12_000, 16_000, 24_000, 32_000, 44_100, 48_000)
 FRAME_MS = (10, 20, 30, 40, 60)
 
 CALL_RATES = (8_000, 16_000, 24_000, 32_000, 48_000)
-"""Those that gateways mistake for each other."""
+"""Sample rates that gateways mistake for each other."""
 
 PACE_SECONDS, GIVE_UP_SECONDS = 0.5, 2.0
 """For how long the pace is watched before it is believed, and until it is given up."""

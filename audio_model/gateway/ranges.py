@@ -39,9 +39,9 @@ MAX_BATCH = 1000
 TICK_SECONDS = 30.0
 RETRY_SECONDS = 1.0
 WRITE_SECONDS, READ_SECONDS = 5.0, 1.0
-"""For which a job waits for another process."""
+"""How long a job waits for another process."""
 ADVICE_SECONDS = 0.2
-"""For which a call's variables wait for advice."""
+"""How long a call's variables wait for advice."""
 MAX_NUMBER = 64
 CALLER = "caller"
 """The name of a caller's leg in every dialect that tells the legs apart."""

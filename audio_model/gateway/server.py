@@ -369,7 +369,7 @@ class Server:
 
 
 class _Refusal(asyncio.Protocol):
-    """For whom there is no room."""
+    """Refuses a connection for which there is no room."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         # uvloop's is one without being its subclass.

@@ -24,7 +24,7 @@ class Terms:
     deadline_seconds: float
     """Wall-clock time from a leg's first voice to its final event."""
     wait_seconds: float
-    """For which the first voice is awaited."""
+    """How long the first voice is awaited."""
     listen_seconds: float | None
     """Audio of a leg that is heard from its first voice on; None: as the model is made for."""
     max_false_alarm: float

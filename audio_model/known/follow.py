@@ -31,12 +31,12 @@ LEARN_FROM_SECONDS = 1.6
 """Seconds of the call that carry enough energy to identify it."""
 
 RETRY_SECONDS = 5.0
-"""After which a store that failed is tried again."""
+"""How long a store that failed is left alone."""
 EXPIRY_SECONDS = 60.0
-"""After which a store that learns forgets what it should again."""
+"""The time between two rounds in which a store that learns forgets what is old."""
 PATIENT_SECONDS = 30.0
 HURRIED_SECONDS = 0.05
-"""For which a store that another process has locked is waited for: with time, and beside calls."""
+"""How long a locked store is waited for: patiently after calls, hurriedly beside them."""
 
 Spread = Callable[[Callable[[], None]], None]
 """Takes a job to another thread, and never waits for it."""

@@ -33,7 +33,7 @@ from audio_model.stream import PhoneCall
 DEFAULT_HOURS, DEFAULT_CALLS = 24.0, 1_000_000
 DEFAULT_DAYS, DEFAULT_RECORDINGS = 180.0, 100_000
 _LOOK_SECONDS = 1.0
-"""After which a process looks for files that others have made or removed."""
+"""The time between two looks for files that other processes have made or removed."""
 _SLOT_BITS = 34
 """Positions of a file are told from those of others by the bits above these."""
 _SUFFIX = ".heard."

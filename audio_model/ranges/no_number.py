@@ -58,7 +58,7 @@ _KEYS = str.maketrans("abcdefghijklmnopqrstuvwxyz", "22233344455566677778889999"
 _COUNTED = (("1234567890", 6), ("0123456789", 10), ("0987654321", 10), ("9876543210", 9))
 """The digits in their order, over and over, and how many of them nobody has by chance."""
 _SAME_DIGIT = 5
-"""So many times in a row and nothing else is a stand-in, of any digit but 0, which always is."""
+"""A text of one digit, repeated so often, stands for no number. A text of zeros always does."""
 _DIGIT_AND_ZEROS = re.compile(r"0?(?:10{6,}|[235679]0{9,})")
 """4000000000 and 8000000000 may be somebody's: they are numbers of shared cost and toll-free."""
 _LONG = 9

@@ -22,9 +22,9 @@ SHORT_SECONDS = 10.0
 MAX_CAMPAIGNS = 16
 """Campaigns that a node remembers by name; of more, the rarest is forgotten."""
 IDLE_SECONDS = 2 * 86_400.0
-"""After which a narrow node that holds no evidence is let go."""
+"""How long a narrow node without evidence is kept after its last call."""
 FORGOTTEN_SECONDS = 30 * 86_400.0
-"""After which it is, even if it holds some."""
+"""How long a narrow node with evidence is kept after its last call."""
 WIDE_LENGTH = 8
 """Characters of a prefix up to which a node is never let go: there are few of them."""
 

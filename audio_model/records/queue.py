@@ -8,7 +8,7 @@ from audio_model.records.priority import Priority, Why
 from audio_model.records.store import CallStore, StoredCall
 
 LEASE_SECONDS = 600.0
-"""For which a call is one person's, from when it was last shown."""
+"""How long a call belongs to one person after it was last shown."""
 
 _DAY = 86_400
 _BINS = 10

@@ -29,7 +29,7 @@ BUSY_SECONDS = 30.0
 _CACHED_KIB = 1 << 16
 """Memory for pages: calls come into indexes of numbers and names, which have no order in time."""
 _LOGGED_PAGES = 1 << 14
-"""After which the log goes into the file. An import changes a page for each call, all over it."""
+"""Pages in the log before it goes into the file: an import changes pages all over the file."""
 
 _GIVEN = (
     *("id", "archive", "path", "channel", "caller", "number", "segment", "called", "time"),
@@ -49,7 +49,7 @@ class StoredCall:
     """A call in the store."""
 
     n: int
-    """Its number in the store: what addresses of pages name it by."""
+    """Its number in the store, as in the addresses of its pages."""
     id: str
     archive: int | None
     path: str

@@ -77,7 +77,7 @@ _ENCODINGS = (
     *("cp1251", "koi8_r", "cp866", "cp1252", "cp1250", "cp1253", "cp1254", "cp1255", "cp1256"),
     *("cp1257", "cp1258", "cp874"),
 )
-"""In which the names of columns that are asked for are looked for, where they aren't ASCII."""
+"""Encodings that are tried for a header whose wanted names are not ASCII."""
 _HIGH = re.compile(rb"[\x80-\xff]+")
 _HANZI = re.compile(rb"(?:[\xa1-\xf7][\xa1-\xfe])+")
 _MOSTLY = 0.9

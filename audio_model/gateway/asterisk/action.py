@@ -8,7 +8,7 @@ from audio_model.gateway.asterisk.amd import channel_variables
 from audio_model.gateway.events import Event, EventKind
 
 TOLD_SECONDS = 1.0
-"""For which a connection's end waits until the channel's variables are set."""
+"""How long a connection stays open for the channel's variables to be set."""
 
 
 class HangUp(StrEnum):

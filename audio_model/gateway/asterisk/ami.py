@@ -42,7 +42,7 @@ MAX_WAITING = 5_000
 """Actions that wait for the connection; the oldest is dropped first."""
 
 MAX_AGE_SECONDS = 10.0
-"""After which an action is of no use to the call that it was for."""
+"""The age at which an action is of no more use to its call."""
 
 LOGIN_SECONDS = 5.0
 FIRST_WAIT_SECONDS, MAX_WAIT_SECONDS = 0.5, 30.0

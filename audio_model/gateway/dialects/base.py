@@ -13,7 +13,7 @@ from audio_model.gateway.events import CallInfo, Event
 from audio_model.gateway.terms import Terms
 
 EARLY_SECONDS = 3.0
-"""For which audio waits for the message that says what it is; then its call is answered."""
+"""How long audio waits for the message that describes it. After that its call is answered."""
 MAX_EARLY_BYTES = 262_144
 """The most bytes of a call that may wait. Beyond them the oldest are dropped."""
 
@@ -33,7 +33,7 @@ class Connection(Protocol):
     query: Mapping[str, str]
     headers: Mapping[str, str]
     terms: Terms | None
-    """Those of its call; None: the server's."""
+    """The terms of its call; None for the server's."""
 
     def send_text(self, message: str) -> None:
         """Send a text message."""

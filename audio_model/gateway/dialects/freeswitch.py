@@ -30,7 +30,7 @@ from audio_model.gateway.events import CallInfo, Event, EventKind
 from audio_model.gateway.pace import Pace
 
 METADATA_SECONDS = 0.2
-"""For which audio waits for metadata that it may have overtaken."""
+"""How long audio waits for metadata that it may have overtaken."""
 
 _NO_RATE = "nobody said the sample rate, and the audio does not tell it: put rate into the URL"
 

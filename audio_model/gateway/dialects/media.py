@@ -77,7 +77,7 @@ class Stream:
     decode: Callable[[bytes], bytes] = bytes
     """A packet's payload to bytes in ``raw_format``. It may raise DecodeError."""
     codec: str = ""
-    """That of the payload, if it is another one than ``raw_format``'s."""
+    """The payload's codec, if it is not that of ``raw_format``."""
 
     @classmethod
     def of(

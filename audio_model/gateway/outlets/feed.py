@@ -27,7 +27,7 @@ class Filter:
     kind: str = ""
     gateway: str = ""
     tenant: str | None = None
-    """Whose events are told alone; None: everybody's."""
+    """The tenant whose events are told; None for all tenants."""
 
     def admits(self, event: Event) -> bool:
         """Return whether a reader wants an event."""

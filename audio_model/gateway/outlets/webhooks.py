@@ -56,7 +56,7 @@ FIRST_WAIT_SECONDS = 0.5
 MAX_WAIT_SECONDS = 60.0
 MAX_DOUBLINGS = 10
 SPOOLED_SECONDS = 86_400.0
-"""For which an event that is kept on disk is tried again."""
+"""How long an event that is kept on disk is tried again."""
 
 _RETRIED = frozenset({408, 425, 429})
 

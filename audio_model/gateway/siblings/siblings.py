@@ -35,7 +35,7 @@ FAILURES = (aiohttp.ClientError, OSError, TimeoutError)
 
 
 class Siblings:
-    """Who else serves this port. Made by :meth:`join`; used in the event loop's thread alone."""
+    """The other processes of this port. :meth:`join` makes it; only the loop's thread uses it."""
 
     def __init__(self, host: str, port: int, answers: Answers, tally: Tally) -> None:
         """Take a seat. Raises UsageError if there is none, or no place to meet."""

@@ -45,7 +45,7 @@ class Exhibits:
 
     readable: Sequence[Exhibit] = ()
     unreadable: Sequence[Exhibit] = ()
-    """Those that would have been shown, were their files where the results say."""
+    """Recordings to show whose files are not where the results say."""
 
 
 @dataclass(frozen=True)
