@@ -75,7 +75,7 @@ class BoundedFile:
     def descriptor(self) -> int | None:
         """Return the descriptor of a local file within the budget, or None for any other file.
 
-        A library that reads it by itself costs a third of one that calls back into Python for each
+        A library that reads the file by itself costs a third of one that calls Python for each
         piece.
         """
         if not isinstance(self._file, FileIO):

@@ -1,4 +1,4 @@
-"""Who asks, what they may do, and what no browser may be talked into.
+"""Access to the desk: who asks, what they may do, and which requests are forged.
 
 A person signs in with a token and has a session, whose cookie no script reads and no other site's
 request carries. Every form has the session's own secret in it, and where a browser tells the page
@@ -67,7 +67,8 @@ class Access:
 
         Args:
             stores: the stores, one of which has the people.
-            origin: scheme, host and port under which browsers see the desk; empty: as they ask.
+            origin: scheme, host and port under which browsers see the desk; if empty, the request
+                tells.
             clock: seconds.
         """
         self._stores, self._origin, self._clock = stores, origin, clock

@@ -155,10 +155,10 @@ def button(key: str, *, hint: str = "", class_: str = "", **attributes: str) -> 
 
 
 def no_default() -> Element:
-    """Return what goes before the buttons of a form that decides something.
+    """Return a disabled button to put before the buttons of a form that decides something.
 
-    In a field, Enter presses the first button of the form. This one can't be pressed, so whoever
-    decides presses the button that says what.
+    Enter in a field presses the first button of its form. With this one nothing is decided by
+    accident: a person has to press the button that says what it does.
     """
     return element("button", type="submit", disabled="disabled", hidden="hidden")
 

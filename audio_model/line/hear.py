@@ -33,8 +33,8 @@ class HeardMarks:
 def hear_marks(model: Model, marks: Iterable[Mark]) -> HeardMarks:
     """Hear calls one after the other. A call that can't be heard becomes a problem.
 
-    Groups of which two marks have the same samples are one group, lest a rule be judged by what it
-    was fitted to.
+    Two groups that share a recording's samples become one group. Otherwise a rule would be judged
+    by what it was fitted to.
     """
     heard = HeardMarks()
     seen: dict[tuple[str, int], str] = {}

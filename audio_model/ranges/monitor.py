@@ -148,7 +148,7 @@ class Monitor:
         return [change for node in found for change in self._expire(node, now)]
 
     def allow(self, prefix: str, held: Collection[str], now: float) -> list[Change]:
-        """Close what is held in a range because a person allowed it; ``held`` are the prefixes.
+        """Close the breakers of ``held``, the prefixes held in a range that a person allowed.
 
         The range itself is always among the changes. A wider one stays as it is: the allowed
         numbers in it pass all the same.
@@ -213,9 +213,9 @@ class Monitor:
         return advice
 
     def _settle(self, number: Number, now: float) -> tuple[list[Change], Node | None]:
-        """Let a number's ranges expire; the one that its calls belong to, if any is held.
+        """Let a number's ranges expire, and return the held one that its calls belong to, if any.
 
-        That is the widest one that has been opened, or else the narrowest that is warned of.
+        It is the widest one that is open, or else the narrowest one that is warned of.
         """
         changes: list[Change] = []
         held: Node | None = None
@@ -281,8 +281,8 @@ class Monitor:
     ) -> Iterator[Change]:
         """Warn of the range above, or open it, if most of what is in it is held one by one.
 
-        So it goes when a caller moves through a range from one end to the other. One of many owners
-        is only warned of.
+        A caller who moves through a range from one end to the other has it held piece by piece. A
+        range of many owners is only warned of.
         """
         found = [depth for depth, node in enumerate(path) if node.prefix == last.prefix[:-1]]
         if not found or len(number.wide) <= found[0] < number.too_wide:

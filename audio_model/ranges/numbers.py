@@ -212,8 +212,8 @@ def _unreadable() -> Number:
 def _has_an_extension(number: Number, shown: str) -> bool:
     """Return whether a whole number stands in front of a few more digits, apart from them.
 
-    ``95588-0`` is no 955880, which has another owner, and whose it is can't be told for sure. Three
-    digits behind a space are a call centre's own, ``95013 123``.
+    ``95588-0`` is not 955880, which has another owner, so nobody can say for sure whose it is.
+    Three digits after a space are an extension within a call centre: ``95013 123``.
     """
     parts = _EXTENSION.fullmatch(shown)
     if parts is None:

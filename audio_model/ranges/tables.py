@@ -55,12 +55,12 @@ def allowed_row(entry: Allowed) -> tuple[str, str, str, str]:
 
 
 def write_manifest(path: str, marked: Iterable[MarkedCall]) -> int:
-    """Write marked calls whose recordings are known as a manifest for ``training``; how many.
+    """Write the marked calls with a recording as a manifest for ``training``; return how many.
 
     A recording's source is its campaign, if it is known, or its caller: a message that is played
-    twice must not cross a split, and neither must a voice. Who was heard live and with recordings
-    is two sources. What lies in a remote store or an archive keeps its notation; what is not there
-    any more is left out. Raises OutputError.
+    twice must not cross a split, and neither must a voice. A caller who was heard live and with
+    recordings is two sources. Paths in a remote store or an archive are written as they are.
+    Recordings that are gone are left out. Raises OutputError.
     """
     rows = (
         (

@@ -111,8 +111,10 @@ def of_number(store: CallStore, number: str) -> list[Mark]:
 def give(store: CallStore, n: int, who: str, said: Said, now: float | None = None) -> Deed:
     """Mark a call at the desk. A second mark of a person takes the place of the first.
 
-    Its consequences for ranges and known recordings are noted as effects, for whoever does them.
-    Returns the line of the log. Raises UnknownCallError.
+    Its consequences for number ranges and known recordings are noted as effects, which
+    :mod:`audio_model.desk.effects` carries out. Returns its line of the log.
+
+    Raises UnknownCallError.
     """
     now = time.time() if now is None else now
     with store.writing():

@@ -176,7 +176,7 @@ class CallStore(SqliteStore):
     def add(
         self, calls: Iterable[CallRecord], archive: int | None, thresholds: Thresholds
     ) -> tuple[int, int]:
-        """Take calls; those whose id is known already are heard anew, and keep their marks.
+        """Add calls; a call whose id is known replaces the one before and keeps its marks.
 
         Returns how many are new, and how many are not.
         """

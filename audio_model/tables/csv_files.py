@@ -146,10 +146,10 @@ def table(
     optional: Sequence[str],
     columns: Mapping[str, str] | None,
 ) -> Iterator[tuple["Reader", list[str | None]]]:
-    """Open a CSV file: a reader of the rows behind the header, and our names of its columns.
+    """Open a CSV file; return a reader of the rows after the header, and our names of its columns.
 
-    Encoding, separator and line of the header are those by which it has all required columns and
-    those that are asked for; of several separators, the one by which it has the most columns.
+    The encoding, the separator and the header's line are tried until all required columns and those
+    asked for are found. If several separators fit, the one that makes the most columns is taken.
 
     Raises:
         OSError: it can't be opened or read.

@@ -43,7 +43,7 @@ class Told:
     """The fate of the events."""
 
     legs: int
-    """Whose final verdict came, by whatever event."""
+    """Legs whose final verdict came, by whatever event."""
     lost: int
     """Verdicts and finals that neither came nor were merged into one that did."""
     requests: int

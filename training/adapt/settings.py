@@ -36,9 +36,9 @@ class AdaptConfig:
     base: Path = SHIPPED
     """The checkpoint that is adapted."""
     depths: tuple[str, ...] = tuple(Depth)
-    """Those that are tried; see :class:`training.adapt.depth.Depth`."""
+    """The depths that are tried; see :class:`training.adapt.depth.Depth`."""
     shares: tuple[float, ...] = (0.25, 0.5, 0.75, 1.0)
-    """How far to go from the old weights to the learnt ones; those that are tried."""
+    """Shares of the way from the old weights to the learnt ones that are tried."""
     folds: int = 5
     passes: int = 20
     """How many times as many calls are drawn to learn from as there are."""

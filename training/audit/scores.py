@@ -19,7 +19,7 @@ Figures = dict[str, Any]
 CELLS = {"speech_share": 0.05, "level_db": 3.0}
 """Takes match that lie in one cell of this size."""
 HIGH_PITCH_HZ = 160.0
-"""Between the means of men and of women who speak, about 120 and 200 Hz.
+"""A pitch between the means of men's and women's speech, about 120 and 200 Hz.
 
 Source: Titze, "Principles of Voice Production", 1994.
 """

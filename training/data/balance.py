@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 EDGES_HZ = (115.0, 140.0, 165.0, 195.0, 220.0)
-"""Between the bins of pitch, each with about as many clips of all corpora."""
+"""The edges of the bins of pitch. Each bin has about as many clips of all corpora."""
 MOST = 6.0
 """The most that a scene comes in place of once: a few voices would be learnt by heart."""
 

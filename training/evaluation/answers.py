@@ -41,7 +41,7 @@ from training.network import Network
 
 T = TypeVar("T")
 MAIN_CONDITIONS = ("raw", "matched", "line")
-"""Those that thresholds are chosen on and every prefix is reported for."""
+"""The conditions that choose thresholds; figures of every prefix are reported for them."""
 TANDEM = "amr_nb+mulaw"
 """A mobile caller who reaches a landline."""
 SNRS_DB = (20.0, 10.0, 5.0)

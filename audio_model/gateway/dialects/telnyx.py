@@ -31,7 +31,7 @@ from audio_model.gateway.dialects.streams import shown
 from audio_model.gateway.events import CallInfo
 
 _PAYLOAD_TYPES = {"PCMU": 0, "PCMA": 8, "G722": 9}
-"""Those whose audio has one rate, whatever ``sample_rate`` says."""
+"""Encodings whose audio has one rate, whatever ``sample_rate`` says."""
 
 
 class _Format(msgspec.Struct):
