@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from audio_model.frontend import SAMPLE_RATE, Samples
 from audio_model.known.band import Stretch
+from audio_model.known.course import MAX_STEP
 from audio_model.known.fingerprint import (
     CODES_PER_SECOND,
     KEY_MASK,
@@ -23,7 +24,6 @@ from audio_model.known.fingerprint import (
 from audio_model.known.index import Hits
 from audio_model.known.match import LEAST_PIECE, PATCH_SECONDS, Match, MatchedPiece
 from audio_model.known.recording import CODES_PER_POSITION, POSITIONS_PER_SECOND, StoredRecording
-from audio_model.known.seams import MAX_STEP
 from audio_model.known.stretch import best_stretch
 
 LOOK_UP_EVERY = 2

@@ -19,9 +19,10 @@ from audio_model.known.band import (
     Grid,
     Stretch,
 )
+from audio_model.known.course import MAX_STEP, SEARCHES
 from audio_model.known.fingerprint import Codes
-from audio_model.known.recording import StoredRecording
-from audio_model.known.seams import LEAST_GAIN, MAX_STEP, SEAM_PRICE, Mender
+from audio_model.known.recording import CODES_PER_POSITION, StoredRecording
+from audio_model.known.seams import Mender
 
 LEAST_EVIDENCE = 0.06
 """Seconds of evidence, about half of what gives even odds; what can't have so much isn't sought."""
@@ -48,14 +49,13 @@ SETTLED, MOST_UNDECIDED = 0.25, 10
 """Evidence of one alignment from which nothing else is tried, if so many positions at most don't
 agree: the match is sure, and they don't contradict it."""
 
-LEAST_LINE = 0.07
-"""Seconds of evidence at one alignment from which slips are undone about it. Of live calls a
-thirtieth have so much somewhere, and nearly all calls that slip four times in three seconds."""
+LEAST_LINE = 0.05
+"""Seconds of evidence at one alignment from which slips are undone about it."""
 
 MOST_SOUGHT = 4
 """Pieces at most of a path that is sought at a lower price, since one alignment wanders."""
 
-CLEARLY = 0.04
+CLEARLY = 0.07
 """Evidence by which undoing slips must be ahead of a steady speed that explains as much."""
 
 REACH = 64
@@ -106,7 +106,7 @@ def best_stretch(
     if best.wander > STEADY_PIECES:
         path = band.best_path(MAX_STEP, STEP_PRICE / 3)
         candidates += [path] * (len(path.pieces) <= MOST_SOUGHT)
-    evidence, rows, column = line
+    evidence, _, column = line
     bands = [near.at_speed(speed) for speed in SPEEDS]
     lines = [other.best_line() for other in bands]
     n = max(range(len(SPEEDS)), key=lambda n: lines[n][0])
@@ -115,14 +115,23 @@ def best_stretch(
     best = max(candidates, key=lambda stretch: stretch.worth)
     if evidence >= LEAST_LINE:
         alignment = near.low + column
-        mender = Mender(around := grid(alignment - REACH, alignment + REACH), cepstra)
-        first = int(near.positions[0] - around.positions[0])
-        # A line that wanders holds a slip, which codes that agree on both sides of it hide.
-        gain = SEAM_PRICE if candidates[0].wander > STEADY_PIECES else LEAST_GAIN
-        mended = mender.mend(REACH, rows.start + first, rows.stop + first, gain)
-        if mended.seams:
-            stretch = mender.stretch(mended)
-            steady = best.speed != 1 and best.n_codes >= EXPLAINED * stretch.n_codes
-            if stretch.worth > best.worth + CLEARLY * steady:
-                return stretch
+        around = grid(alignment - REACH, alignment + REACH)
+        mended = _mended(around, cepstra)
+        steady = best.speed != 1 and best.n_codes >= EXPLAINED * mended.n_codes
+        if mended.worth > best.worth + CLEARLY * steady:
+            return mended
+    return best
+
+
+def _mended(around: Grid, cepstra: NDArray[np.float16]) -> Stretch:
+    """Return the best stretch with slips undone; one without evidence if nothing slips."""
+    mender, best = Mender(around, cepstra), NO_STRETCH
+    for search in SEARCHES:
+        mended = mender.mend(search)
+        if mended is None or not mended.seams:
+            continue
+        best = max(best, mender.stretch(mended), key=lambda stretch: stretch.worth)
+        n_codes = EXPLAINED * CODES_PER_POSITION * best.overlap
+        if best.evidence > 0 and best.n_codes >= n_codes and best.wander <= STEADY_PIECES:
+            break
     return best
