@@ -155,6 +155,20 @@ class Grid:
         self.times = first + CODES_PER_POSITION * self.positions - low
         """Code of the call at each position, at the lowest alignment."""
 
+    def most_evidence(self) -> float:
+        """Return an upper bound for the evidence of any path through the band.
+
+        It is the sum of each position's best.
+        """
+        telling = self.theirs != NOTHING
+        times = self.times[telling, None] - np.arange(self.n)
+        ours = self.heard.take(times, mode="clip")
+        wrong = np.bitwise_count(ours ^ self.theirs[telling, None])
+        there = (times >= 0) & (times < len(self.heard)) & (ours != NOTHING)
+        fewest = wrong.min(axis=1, initial=N_BITS, where=there) / N_BITS
+        best = np.clip(TOLERATED - fewest, 0, MOST_AGREEMENT)
+        return float(best.sum()) / POSITIONS_PER_SECOND
+
     def at_speed(self, speed: float) -> "Band":
         """Return the band for a recording played at this speed."""
         middle = (self.positions[0] + self.positions[-1]) / 2
@@ -183,15 +197,6 @@ class Band:
     def most_telling(self) -> int:
         """Return the number of positions with evidence, at the alignment that has most of them."""
         return int(self._telling.sum(axis=0).max())
-
-    @property
-    def most_evidence(self) -> float:
-        """Return an upper bound for the evidence of any path through the band, at any speed.
-
-        It is the sum of each position's best.
-        """
-        best = np.maximum(self._agreement.max(axis=1, initial=0.0), 0)
-        return float(best.sum()) / POSITIONS_PER_SECOND
 
     def n_telling(self, line: Line) -> int:
         """Return the number of positions of a line that have evidence."""

@@ -24,7 +24,7 @@ from audio_model.known.fingerprint import (
 from audio_model.known.index import Hits
 from audio_model.known.match import LEAST_PIECE, PATCH_SECONDS, Match, MatchedPiece
 from audio_model.known.recording import CODES_PER_POSITION, POSITIONS_PER_SECOND, StoredRecording
-from audio_model.known.stretch import best_stretch
+from audio_model.known.stretch import best_stretch, settles
 
 LOOK_UP_EVERY = 2
 """Codes: one each 32 ms is looked up, and each may be up to 16 ms off a stored one."""
@@ -207,6 +207,7 @@ class Matcher:
 
     def _compare(self, over: bool) -> None:
         found: dict[int, tuple[StoredRecording, list[Stretch]]] = {}
+        settled = False
         for position, alignments, n_hits in self._likely_alignments():
             if not over and (alignments, n_hits) in self._refuted:
                 continue
@@ -217,8 +218,15 @@ class Matcher:
             if recording.learnt and recording.name == self._own:
                 continue
             stretch = best_stretch(
-                self.codes, self.fingerprint.cepstra, recording, codes, alignments
+                self.codes,
+                self.fingerprint.cepstra,
+                recording,
+                codes,
+                alignments,
+                n_hits,
+                plain=settled,
             )
+            settled = settled or settles(stretch)
             if stretch.evidence > 0 and stretch.pieces:
                 found.setdefault(recording.id, (recording, []))[1].append(stretch)
             else:

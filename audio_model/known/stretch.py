@@ -49,8 +49,9 @@ SETTLED, MOST_UNDECIDED = 0.25, 10
 """Evidence of one alignment from which nothing else is tried, if so many positions at most don't
 agree: the match is sure, and they don't contradict it."""
 
-LEAST_LINE = 0.05
-"""Seconds of evidence at one alignment from which slips are undone about it."""
+LEAST_LINE, LEAST_WITH_HITS, MANY_HITS = 0.07, 0.05, 4
+"""Seconds of evidence at one alignment from which slips are undone about it, and what is enough
+where there were many hits: chance has two or three."""
 
 MOST_SOUGHT = 4
 """Pieces at most of a path that is sought at a lower price, since one alignment wanders."""
@@ -71,6 +72,9 @@ def best_stretch(
     recording: StoredRecording,
     codes: Codes,
     alignments: tuple[int, int],
+    n_hits: int,
+    *,
+    plain: bool = False,
 ) -> Stretch:
     """Return the stretch that agrees best about a band of alignments.
 
@@ -79,13 +83,15 @@ def best_stretch(
         cepstra: of all its frames. [shape=(n_frames, N_CEPSTRAL)]
         codes: the recording's, one each 80 ms. [shape=(recording.n_positions,)]
         alignments: the lowest and the highest at which there were hits.
+        n_hits: how many those were.
+        plain: whether neither slips nor another speed are sought.
     """
 
     def grid(lowest: int, highest: int) -> Grid:
         return Grid(heard, recording, codes, lowest, highest)
 
     at_hits = grid(alignments[0] - BESIDE, alignments[1] + BESIDE)
-    if not len(at_hits.positions) or at_hits.at_speed(1.0).most_evidence < LEAST_EVIDENCE:
+    if at_hits.most_evidence() < LEAST_EVIDENCE:
         return NO_STRETCH
     low, high = alignments[0] - NEAR, alignments[1] + NEAR
     if high - low > MAX_BAND:
@@ -100,7 +106,7 @@ def best_stretch(
     n_more = band.most_telling - band.n_telling(line)
     explains = n_more <= (1 - EXPLAINED) * band.most_telling
     settled = n_more <= MOST_UNDECIDED and best.worth >= SETTLED
-    if settled or (explains and best.wander <= STEADY):
+    if plain or settled or (explains and best.wander <= STEADY):
         return best
     candidates = [best]
     if best.wander > STEADY_PIECES:
@@ -113,7 +119,7 @@ def best_stretch(
     if lines[n][0] > evidence:
         candidates.append(bands[n].best_path(DRIFT_STEP))
     best = max(candidates, key=lambda stretch: stretch.worth)
-    if evidence >= LEAST_LINE:
+    if evidence >= (LEAST_WITH_HITS if n_hits >= MANY_HITS else LEAST_LINE):
         alignment = near.low + column
         around = grid(alignment - REACH, alignment + REACH)
         mended = _mended(around, cepstra)
@@ -121,6 +127,12 @@ def best_stretch(
         if mended.worth > best.worth + CLEARLY * steady:
             return mended
     return best
+
+
+def settles(stretch: Stretch) -> bool:
+    """Return whether a stretch is sure and leaves so little of a call that nothing else counts."""
+    n_codes = stretch.n_codes + CODES_PER_POSITION * MOST_UNDECIDED if stretch.pieces else 0
+    return stretch.worth >= SETTLED and n_codes >= CODES_PER_POSITION * stretch.overlap
 
 
 def _mended(around: Grid, cepstra: NDArray[np.float16]) -> Stretch:
