@@ -46,7 +46,7 @@ def start(folder: Path, *arguments: str | bytes, seconds: float = 0.0) -> subpro
 
 
 def wait_for_rows(path: Path, count: int) -> None:
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 120
     while not path.exists() or path.read_bytes().count(b"\n") <= count:
         assert time.monotonic() < deadline, "no rows came"
         time.sleep(0.01)
@@ -165,7 +165,7 @@ def test_a_signal_keeps_what_was_scored(
     process = start(tmp_path, ".", "--output", f"o{suffix}", seconds=0.01)
     wait_for_rows(tmp_path / f"o{suffix}{partial}", 5)
     process.send_signal(number)
-    _, error = process.communicate(timeout=30)
+    _, error = process.communicate(timeout=120)
     assert process.returncode == 128 + number
     summary, interrupted = error.splitlines()
     scored = int(summary.split()[0])
@@ -181,7 +181,7 @@ def test_a_signal_ends_the_wait_for_a_list(tmp_path: Path) -> None:
     process = start(tmp_path, "-", "--output", "o.csv")
     wait_for_rows(tmp_path / "o.csv.partial", 0)
     process.send_signal(signal.SIGINT)
-    assert process.wait(timeout=30) == 130
+    assert process.wait(timeout=120) == 130
     _, error = process.communicate()
     assert error.splitlines()[-1] == "audio-model: interrupted: 0 recordings are in o.csv"
 
@@ -190,7 +190,7 @@ def test_a_list_with_nuls_comes_through_standard_input(tmp_path: Path) -> None:
     for name in ("n\nl.wav", "中.wav"):
         (tmp_path / name).touch()
     process = start(tmp_path, "-", "--output", "o.csv")
-    process.communicate("\0".join(["n\nl.wav", "中.wav"]), timeout=30)
+    process.communicate("\0".join(["n\nl.wav", "中.wav"]), timeout=120)
     assert process.returncode == 0
     assert [row["path"] for row in read_rows(tmp_path / "o.csv")] == ["n\nl.wav", "中.wav"]
 
@@ -203,7 +203,7 @@ def test_a_reader_that_goes_away_is_no_error(tmp_path: Path) -> None:
     assert process.stdout.readline().startswith("path")
     process.stdout.close()
     process.stdout = None
-    _, error = process.communicate(timeout=30)
+    _, error = process.communicate(timeout=120)
     assert (process.returncode, error) == (141, "")
 
 
@@ -220,7 +220,7 @@ def test_the_shipped_model_scores_from_the_command_line(tmp_path: Path) -> None:
         env=os.environ | {"PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=120,
         check=False,
     )
     assert (done.returncode, done.stdout) == (1, "")
@@ -257,7 +257,7 @@ def test_a_terminal_without_chinese_still_shows_the_table(tmp_path: Path) -> Non
         cwd=tmp_path,
         env=environment,
         capture_output=True,
-        timeout=30,
+        timeout=120,
         check=False,
     )
     assert (done.returncode, done.stderr) == (0, b"")

@@ -77,7 +77,7 @@ def run_client(*arguments: str) -> subprocess.CompletedProcess[str]:
         [sys.executable, str(EXAMPLES / "client.py"), *arguments],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=120,
     )
 
 

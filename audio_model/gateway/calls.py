@@ -166,6 +166,15 @@ class Calls:
         if tenant:
             self.tally.add(legs_of(tenant), number)
 
+    def describe(self, call: "Call", info: CallInfo) -> None:
+        """Have a call's later events carry other facts, as they came from its gateway."""
+        is_open = call in self._calls
+        self.forget(call)
+        call.info = replace(info.cut(), tenant=call.info.tenant)
+        if is_open:
+            self._calls.add(call)
+            self._by_id[call.info.id] = call
+
     def forget(self, call: "Call") -> None:
         """Remove a call that is over."""
         self._calls.discard(call)
@@ -181,6 +190,8 @@ class Call:
         self._calls, self._on_event = calls, on_event
         self._legs: list[Leg] = []
         self._over = False
+        self._told = False
+        """Whether an event was told, so that others know the call by its id."""
 
     @property
     def finished(self) -> bool:
@@ -227,6 +238,15 @@ class Call:
             leg.fail("", Reason.OVERLOAD)
         return leg
 
+    def learn_of(self, info: CallInfo) -> None:
+        """Take facts that came after the call began. The events from now on carry them.
+
+        An id that an event has told stays, and the one that came later is the detail ``call``.
+        """
+        if self._told and info.id != self.info.id:
+            info = replace(info, id=self.info.id, details={**info.details, "call": info.id})
+        self._calls.describe(self, info)
+
     def close(self) -> None:
         """End the call: every open leg gives its final event."""
         for leg in self._legs:
@@ -248,6 +268,7 @@ class Call:
         calls = self._calls
         waited = monotonic() - leg.started
         event = Event(kind, self.info, leg.name, verdict, detail, waited)
+        self._told = True
         if kind is EventKind.FINAL:
             calls.count_leg(self.terms.tenant, -1)
         for listener in (self._on_event, *calls.listeners):

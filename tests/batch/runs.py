@@ -49,7 +49,7 @@ def start(
 
 def finish(process: subprocess.Popen[str]) -> tuple[int, str]:
     """The exit status and what was said on standard error."""
-    out, error = process.communicate(timeout=120)
+    out, error = process.communicate(timeout=300)
     assert "audio-model" not in out and "Traceback" not in out + error
     return process.returncode, error
 
@@ -58,7 +58,7 @@ def score(folder: Path, *options: str) -> tuple[int, str]:
     return finish(start(folder, *options))
 
 
-def until(condition: Callable[[], object], seconds: float = 30) -> None:
+def until(condition: Callable[[], object], seconds: float = 120) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "waited in vain"

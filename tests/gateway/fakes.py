@@ -68,6 +68,9 @@ class FakeCall:
     def finished(self) -> bool:
         return bool(self.legs) and all(leg.finished for leg in self.legs)
 
+    def learn_of(self, info: CallInfo) -> None:
+        self.info = info
+
     def close(self) -> None:
         self.closed += 1
         self._finish()

@@ -451,6 +451,29 @@ def test_an_event_as_a_dict_is_plain_data(detector: Detector) -> None:
     run(detector, scene)
 
 
+def test_facts_that_come_late_are_in_the_final(detector: Detector) -> None:
+    async def scene(calls: Calls) -> None:
+        told = Told(calls, "first")
+        leg = told.call.open_leg("caller", MULAW)
+        told.call.learn_of(CallInfo("second", "test", "+49"))
+        assert calls.hears("second") and not calls.hears("first")
+        for packet in cut(RECORDED):
+            leg.feed(packet)
+        await heard(leg)
+        assert [event.call.id for event in told.events] == ["second"]
+        # It was told: whoever follows the call knows it by this id.
+        told.call.learn_of(CallInfo("third", "test", "+49", "110", {"campaign": "may"}))
+        told.call.close()
+        assert not calls.hears("second") and not calls.hears("third")
+        final = told.final.call
+        assert (final.id, final.caller, final.called) == ("second", "+49", "110")
+        assert final.details == {"campaign": "may", "call": "third"}
+        told.call.learn_of(CallInfo("fourth", "test"))
+        assert not calls.hears("fourth") and not calls._by_id
+
+    run(detector, scene)
+
+
 def test_what_a_gateway_tells_is_cut_to_size(detector: Detector) -> None:
     async def scene(calls: Calls) -> None:
         long = "9" * 10_000

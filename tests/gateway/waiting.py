@@ -6,8 +6,8 @@ from typing import Any
 
 
 async def until(condition: Callable[..., object]) -> None:
-    """Wait until a condition holds; TimeoutError after half a minute."""
-    async with asyncio.timeout(30):
+    """Wait until a condition holds; TimeoutError after a minute."""
+    async with asyncio.timeout(60):
         while not condition():
             await asyncio.sleep(0.005)
 
@@ -18,10 +18,10 @@ def hold_until(condition: Callable[..., object]) -> None:
 
 
 def run(test: Coroutine[Any, Any, None]) -> None:
-    """Run a test that is a coroutine; TimeoutError after a minute."""
+    """Run a test that is a coroutine; TimeoutError after two minutes."""
 
     async def within() -> None:
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(120):
             await test
 
     asyncio.run(within())

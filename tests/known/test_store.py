@@ -412,7 +412,7 @@ with Store(sys.argv[1], create=False, busy_seconds=1) as store:
         [sys.executable, "-c", program, str(path)],
         cwd=ROOT,
         check=True,
-        timeout=60,
+        timeout=120,
         capture_output=True,
         text=True,
     )

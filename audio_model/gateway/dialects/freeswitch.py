@@ -68,7 +68,7 @@ class FreeSwitch(StreamDialect):
         self._text_at = self._text_at or monotonic()
         if self.begun:
             if first:
-                self._check_late(message)
+                self._read_late(message)
             return
         details = {"metadata": message}
         try:
@@ -148,17 +148,25 @@ class FreeSwitch(StreamDialect):
             self._settings["rate"] = str(rate)
         self._begin(details)
 
-    def _check_late(self, message: str) -> None:
-        """Fail the call if its late metadata say that its audio was decoded in the wrong format."""
+    def _read_late(self, message: str) -> None:
+        """Take the ids and details of metadata that came after the call began.
+
+        The call fails if they say that its audio was decoded in the wrong format.
+        """
         if not message.lstrip().startswith("{"):
             return
-        heard = self._check()
+        heard, before = self._check(), self._settings.copy()
         try:
-            self._read(scalars(json_object(message)))
+            details = self._read(scalars(json_object(message)))
             said = self._check()
         except ProtocolError:
             # It is a text of the user's own.
+            self._settings = before
             return
+        assert self._call is not None
+        known = self._call.info
+        self._settings.setdefault("call", known.id)
+        self._call.learn_of(self._info({**known.details, **details}))
         if said != heard:
             self.fail(
                 f"metadata came after audio was heard as {heard[0]} Hz of {heard[1]} channels, "

@@ -223,6 +223,31 @@ def test_metadata_that_come_too_late_end_a_verdict_at_a_wrong_rate(clock: Clock)
     assert "8000 Hz" in failure and "16000 Hz" in failure
 
 
+def test_metadata_that_come_late_tell_whose_the_call_is(clock: Clock) -> None:
+    dialect, calls, _ = connect(rate="8000", called="110")
+    for _ in range(100):
+        dialect.binary(PACKET)
+        clock.now += 0.02
+    (call,) = calls.opened
+    first = call.info.id
+    dialect.text('{"rate": 8000, "caller": "+49", "campaign": "may"}')
+    assert (call.info.id, call.info.caller, call.info.called) == (first, "+49", "110")
+    assert call.info.details == {"campaign": "may"} and not call.failures
+
+    dialect, calls, _ = connect(rate="8000")
+    dialect.binary(PACKET)
+    clock.now += 1
+    dialect.look(clock.now)
+    dialect.text('{"rate": "fast", "call": "6f2b"}')
+    assert calls.opened[0].info.id != "6f2b"
+    dialect, calls, _ = connect(rate="8000")
+    dialect.binary(PACKET)
+    clock.now += 1
+    dialect.look(clock.now)
+    dialect.text('{"call": "6f2b"}')
+    assert calls.opened[0].info.id == "6f2b"
+
+
 def test_a_call_without_audio_is_begun_when_none_comes(clock: Clock) -> None:
     for end in (lambda d: d.look(clock.now + 3), lambda d: d.lost()):
         dialect, calls, _ = connect(call="6f2b")

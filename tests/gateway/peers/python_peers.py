@@ -28,7 +28,7 @@ def ask(script: Path, asked: Mapping[str, Any]) -> Any:
         input=json.dumps(asked),
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=120,
         check=False,
     )
     assert done.returncode == 0, done.stderr
