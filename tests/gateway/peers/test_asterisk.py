@@ -240,7 +240,7 @@ async def snooped(pbx: Asterisk, heard: Heard, played: Recording, codec: str = "
     Now and then Asterisk takes longer than the dialplan's two seconds to make a snoop's channels.
     Such a call goes on unheard, as it should, and another one is placed.
     """
-    for _ in range(3):
+    for _ in range(6):
         pbx.call(played.path, "snoop@audio-model", codec)
         await has_agent(pbx, 3)
         if "Executing [T@audio-model:1]" not in pbx.said():
@@ -249,7 +249,7 @@ async def snooped(pbx: Asterisk, heard: Heard, played: Recording, codec: str = "
         pbx.forget()
         heard.events.clear()
         heard.answered.clear()
-    raise AssertionError("of three calls none was heard")
+    raise AssertionError("of six calls none was heard")
 
 
 def assert_agent_heard(pbx: Asterisk, played: Recording) -> None:
