@@ -41,7 +41,7 @@ SECONDS = 4.0
 """Audio that the network's cost is told for."""
 MAX_LINES = 150
 MOST_LANGUAGES = 8
-"""Languages in the card, those with most takes."""
+"""Languages in the card, those with most clips."""
 MOST_CORPORA = 8
 """Corpora of a class with a row of their own, those with most clips; the others share a row."""
 MOST_BOUNDS = 6

@@ -167,6 +167,7 @@ def of_slice(takes: Sequence[JudgedTake], others: Sequence[JudgedTake], draws: i
     against = [take for take in others if take.heard.label not in present]
     return {
         "takes": len(takes),
+        "clips": len({take.heard.clip.name for take in takes}),
         "groups": len({take.heard.clip.group for take in takes}),
         "decision": decisions(takes),
         "errors": after([*takes, *against], SLICE_SECONDS, draws),

@@ -14,7 +14,7 @@ CONDITIONS = {
     "matched": "matched channel",
     "line": "random lines",
 }
-MIN_TAKES = 10
+MIN_CLIPS = 10
 """Smaller slices are in ``metrics.json`` alone: their shares say little."""
 ERRORS = {"eer": "EER", "miss_at_1": "miss at 1 %", "miss_at_5": "at 5 %"}
 NOTE = (
@@ -95,7 +95,7 @@ def by_group(conditions: Mapping[str, Any]) -> list[str]:
 def by_language(conditions: Mapping[str, Any], most: int | None = None) -> list[str]:
     """Return one row a language that both classes speak.
 
-    There are at ``most`` so many: those with most takes.
+    There are at ``most`` so many: those with most clips.
     """
     return _each_slice(conditions, "by_language", most)
 
@@ -108,11 +108,11 @@ def _each_slice(conditions: Mapping[str, Any], key: str, most: int | None = None
         for name, row in raw.items()
         if row["errors"] and name in matched and matched[name]["errors"]
     ]
-    shown = sorted(measured, key=lambda pair: -pair[0]["takes"])[:most]
+    shown = sorted(measured, key=lambda pair: -pair[0]["clips"])[:most]
     rows = [
         [
             pair[0]["slice"] or "not noted",
-            str(pair[0]["takes"]),
+            str(pair[0]["clips"]),
             *(interval(of["errors"], error) for of in pair for error in ("eer", "miss_at_1")),
         ]
         for pair in measured
@@ -178,16 +178,16 @@ def by_corpus(condition: Mapping[str, Any]) -> list[str]:
     """Return one row a corpus: its verdicts, and its errors against the whole other class."""
     rows = []
     for row in condition["by_corpus"]:
-        if row["takes"] < MIN_TAKES:
+        if row["clips"] < MIN_CLIPS:
             continue
         name = CLASSES[row["label"]]
         said = row["decision"][name]
         rows.append([
-            name, row["slice"], str(row["takes"]),
+            name, row["slice"], str(row["clips"]),
             *(percent(said[kind]) for kind in ("recorded", "live", "unknown")),
             *(interval(row["errors"], error) for error in ("eer", "miss_at_1")),
         ])  # fmt: skip
-    head = ["class", "corpus", "takes", "recorded", "live", "unknown", "EER", "miss at 1 %"]
+    head = ["class", "corpus", "clips", "recorded", "live", "unknown", "EER", "miss at 1 %"]
     return table(head, rows)
 
 

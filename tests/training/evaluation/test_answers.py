@@ -18,7 +18,8 @@ from training.config import CalibrationConfig, Config, DataConfig
 from training.data.corpus import Corpus
 from training.data.split import SplitName
 from training.evaluation import answers
-from training.evaluation.answers import Answers, answers_of, conditions, thinned
+from training.evaluation.answers import Answers, answers_of, at_beginnings, conditions, thinned
+from training.evaluation.infer import Take
 
 SETTINGS = Config(DataConfig((Path("m.csv"),)), calibration=CalibrationConfig(lines=2))
 
@@ -96,6 +97,19 @@ def test_every_condition_comes_with_the_same_clips() -> None:
     )
 
 
+def test_a_take_that_chooses_thresholds_is_heard_wherever_in_a_step_it_begins() -> None:
+    clip, voice = made.clip("a", 0), sounds.voice(1.0, 1)
+    begun = at_beginnings([Take(clip, voice, "raw"), Take(clip, voice, "codec gsm")])
+    *main, one_of_many = begun
+    assert [len(take.samples) - len(voice) for take in main] == [0, 160, 320, 480]
+    assert {(take.clip.name, take.condition) for take in main} == {("a", "raw")}
+    for take in main:
+        silence = len(take.samples) - len(voice)
+        assert not take.samples[:silence].any()
+        np.testing.assert_array_equal(take.samples[silence:], voice)
+    assert one_of_many.condition == "codec gsm" and len(one_of_many.samples) == len(voice)
+
+
 def test_thinning_spreads_over_a_corpus() -> None:
     x = np.zeros(640, np.float32)
     many = [made.sound(x, made.clip(f"{n:03}", 1, corpus="many")) for n in range(160)]
@@ -153,6 +167,7 @@ def test_the_clips_that_judge_are_listened_to_once(
     monkeypatch.setattr(answers, "listen_to", counted)
     first = answers_of(trained, corpus, settings, tmp_path)
     assert {take.clip for take in first.of("raw")} == set(corpus.judged)
+    assert len(first.of("raw")) == len(answers.BEGINNINGS) * len(corpus.judged)
     assert len(first.tones) == sum(c.label is None for c in corpus.clips(SplitName.DEV))
     assert equal(answers_of(trained, corpus, settings, tmp_path), first)
     assert len(listened) == 1

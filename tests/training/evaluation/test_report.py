@@ -60,7 +60,7 @@ def test_a_slice_without_figures_has_dashes(measured: Figures) -> None:
 
 def test_small_slices_are_left_to_the_json(measured: Figures) -> None:
     raw = measured["conditions"]["raw"]
-    rows = [row | {"takes": report.MIN_TAKES - 1} for row in raw["by_corpus"]]
+    rows = [row | {"clips": report.MIN_CLIPS - 1} for row in raw["by_corpus"]]
     assert len(report.by_corpus(raw | {"by_corpus": rows})) == 2
 
 
@@ -87,7 +87,7 @@ def test_few_languages_are_those_of_most_takes_in_their_order(measured: Figures)
     changed = copy.deepcopy(measured["conditions"])
     for of in changed.values():
         of["by_language"] = [
-            of["by_language"][0] | {"slice": name, "takes": number}
+            of["by_language"][0] | {"slice": name, "clips": number}
             for name, number in (("de", 30), ("en", 10), ("fr", 40), ("zh", 20))
         ]
     assert [row.split(" | ")[0] for row in report.by_language(changed, 2)[2:]] == ["| de", "| fr"]
