@@ -285,7 +285,7 @@ def main(arguments: list[str] | None = None) -> int:
     args = parser.parse_args(arguments)
     settings, answers = read_answers(args.config, args.run)
     main_takes = [take for take in answers.of(*MAIN_CONDITIONS) if len(take.steps)]
-    matched = [take for take in answers.of("matched") if len(take.steps)]
+    matched = [take for take in answers.calls("matched") if len(take.steps)]
     results: dict[str, list[Draw]] = {}
     for line, corpora in LINES.items():
         others = [take for take in main_takes if take.clip.corpus not in corpora]

@@ -74,6 +74,10 @@ class Answers:
         """Return the takes of these conditions."""
         return [take for take in self.heard if take.condition in conditions]
 
+    def calls(self, condition: str) -> list[HeardTake]:
+        """Return one take of each clip in a condition, at its first beginning."""
+        return list({take.clip.name: take for take in reversed(self.of(condition))}.values())[::-1]
+
 
 def conditions(
     sounds: Sequence[Sound], around: Surroundings, settings: Config, seed: int

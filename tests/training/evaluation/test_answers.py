@@ -168,6 +168,9 @@ def test_the_clips_that_judge_are_listened_to_once(
     first = answers_of(trained, corpus, settings, tmp_path)
     assert {take.clip for take in first.of("raw")} == set(corpus.judged)
     assert len(first.of("raw")) == len(answers.BEGINNINGS) * len(corpus.judged)
+    calls = first.calls("raw")
+    assert calls == first.of("raw")[:: len(answers.BEGINNINGS)]
+    assert [take.seconds for take in calls] == [0.8] * len(corpus.judged)
     assert len(first.tones) == sum(c.label is None for c in corpus.clips(SplitName.DEV))
     assert equal(answers_of(trained, corpus, settings, tmp_path), first)
     assert len(listened) == 1
