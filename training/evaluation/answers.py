@@ -48,7 +48,7 @@ MAIN_CONDITIONS = ("raw", "matched", "line")
 BEGINNINGS = (0, 160, 320, 480)
 """Samples of silence before a take: it begins 0, 20, 40 and 60 ms after a step of the network does.
 
-At one beginning alone the rule follows chance: where the same clips begin 20 to 60 ms later, the EER
+At one beginning alone the rule follows chance: with the same clips 20 to 60 ms later, the EER
 changes by up to 2.8 points and the misses at 1 % by up to 11 (EXPERIMENTS, 93).
 """
 TANDEM = "amr_nb+mulaw"
