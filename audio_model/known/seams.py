@@ -61,6 +61,9 @@ TOLD_FROM = 50
 may leave none in three seconds; two voices that read one text leave none in six."""
 
 
+WORTH_FITTING = 0.05
+"""Seconds of evidence from which the slips that a search finds are fitted; most chance has less."""
+
 LEAST_FRAMES = 12
 """Frames between two slips: fewer agree by chance with the call at some alignment or other."""
 
@@ -156,6 +159,8 @@ class Mender:
             best = self._best([best.course, course._replace(even=tuple(even))])
         if len(best.seams) < len(best.course.seams):
             best = self._best([best.inner])
+        if best.evidence < WORTH_FITTING:
+            return None
         while variants := list(best.course.variants()):
             other = self._best(variants)
             if other.evidence <= best.evidence:
