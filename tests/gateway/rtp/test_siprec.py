@@ -506,7 +506,9 @@ def test_closing_says_goodbye_and_answers_the_legs() -> None:
         await client.connect()
         await client.begin(headers=["Record-Route: <sip:proxy;lr>"])
         await server.close()
-        goodbye = sip.parse(await client.receive())
+        # An answer that was sent again may come before it.
+        while (goodbye := sip.parse(await client.receive())).method != "BYE":
+            assert goodbye.status == 200
         client.socket.close()
         assert goodbye.to_tag == "them"
         assert goodbye.from_tag == client.to_tag
