@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audio_model.frontend import SAMPLE_RATE, Samples
+from audio_model.known.products import product
 
 HOP_SAMPLES = 128
 CODES_PER_SECOND = SAMPLE_RATE / HOP_SAMPLES
@@ -147,7 +148,8 @@ def codes_of(cepstra: NDArray[np.float32]) -> Codes:
         the codes, whether or not they tell anything. [shape=(n_codes,)]
     """
     n = cepstra.shape[1]
-    moving = (cepstra.reshape(-1, PATCH_FRAMES) @ TEMPORAL).reshape(N_CEPSTRAL, n, N_TEMPORAL)
+    moving = product(cepstra.reshape(-1, PATCH_FRAMES), TEMPORAL)
+    moving = moving.reshape(N_CEPSTRAL, n, N_TEMPORAL)
     return _bits(moving.transpose(1, 0, 2).reshape(n, N_BITS)[:, ORDER])
 
 
@@ -159,7 +161,7 @@ def _bits(coefficients: NDArray[np.float32]) -> Codes:
 def _power(frames: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return the power of each band in each frame. [shape=(n_frames, N_BANDS)]"""
     spectrum = np.fft.rfft(frames * _WINDOW)
-    return np.asarray((spectrum.real**2 + spectrum.imag**2).astype(np.float32) @ _FILTERBANK)
+    return product((spectrum.real**2 + spectrum.imag**2).astype(np.float32), _FILTERBANK)
 
 
 def _codes(bands: NDArray[np.float32]) -> Fingerprint:
@@ -176,7 +178,7 @@ def _codes(bands: NDArray[np.float32]) -> Fingerprint:
     sizes = np.abs(coefficients[:, :N_KEY_BITS])
     margins = sizes / np.maximum(sizes.mean(axis=1, keepdims=True), 1e-30)
     codes = np.where(telling, _bits(coefficients), NOTHING).astype(np.uint64)
-    return Fingerprint(codes, margins, (bands @ _CEPSTRAL.T).astype(np.float16))
+    return Fingerprint(codes, margins, product(bands, _CEPSTRAL.T).astype(np.float16))
 
 
 def _band_centres() -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -43,6 +43,7 @@ from audio_model.known.fingerprint import (
     Codes,
     codes_of,
 )
+from audio_model.known.products import product
 from audio_model.known.recording import CODES_PER_POSITION, POSITIONS_PER_SECOND
 from audio_model.known.wander import WANDER_STEPS, wander_of
 
@@ -211,7 +212,7 @@ class Mender:
         signs = np.empty((len(octets), N_BITS), np.float32)
         signs[:, ORDER] = np.unpackbits(octets, axis=1, bitorder="little")
         signs = (2 * signs - 1) * self._telling[:, None]
-        waves = signs.reshape(-1, N_TEMPORAL) @ _WAVES
+        waves = product(signs.reshape(-1, N_TEMPORAL), _WAVES)
         waves = waves.reshape(len(octets), N_CEPSTRAL, _PER_PATCH, CODES_PER_POSITION)
         theirs = np.zeros(
             (len(octets) + _PER_PATCH - 1, N_CEPSTRAL, CODES_PER_POSITION), np.float32
@@ -230,7 +231,7 @@ class Mender:
         before = max(0, -first)
         width = max(n_steps * FRAMES_A_STEP + first + before + grid.n, before + self._n)
         alike = np.zeros((n_steps * FRAMES_A_STEP, width), np.float32)
-        alike[: len(flat), before : before + self._n] = flat @ ours - LEAST_LIKENESS
+        alike[: len(flat), before : before + self._n] = product(flat, ours) - LEAST_LIKENESS
         rows, columns = alike.strides
         # Of each of the recording's frames, those of the call at all alignments, the last first.
         skewed = np.lib.stride_tricks.as_strided(
