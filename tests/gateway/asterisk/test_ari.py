@@ -145,7 +145,7 @@ def test_a_caller_goes_on_whatever_fails(
             await until(lambda: "channels/1795528793.1/continue" in pbx.paths("POST"))
             await until(lambda: not client._snoops)
             await until(lambda: any("bridges" in path for path in pbx.paths("DELETE")))
-            assert "ARI at 127.0.0.1" in caplog.text
+            await until(lambda: "ARI at 127.0.0.1" in caplog.text)
 
     run(test())
 
