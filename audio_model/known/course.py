@@ -28,7 +28,7 @@ class Search(NamedTuple):
 
     slip: float
     small_slip: float
-    """Of one of at most ``SMALL_STEP`` frames."""
+    """The price of a slip of at most ``SMALL_STEP`` frames."""
 
 
 SEARCHES = (Search(5.0, 5.0), Search(4.0, 3.0))
@@ -44,7 +44,7 @@ class Course(NamedTuple):
     """The way of a call through a recording, or what a search takes for it."""
 
     alignments: tuple[int, ...]
-    """Of each piece, below the grid's lowest."""
+    """The alignment of each piece, counted from the lowest of the grid."""
     seams: tuple[int, ...] = ()
     """The frames of the recording behind which the next pieces come, rising."""
     even: tuple[bool, ...] = ()
