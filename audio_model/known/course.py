@@ -13,12 +13,6 @@ MAX_STEP = 17
 SMALL_STEP = 3
 """Frames that a small slip moves at most. It leaves most codes alike, and changes their timing."""
 
-LEAST_LIKENESS = 0.05
-"""Likeness beyond which a frame speaks for a path; one that is the recording's has 0.3 to 1."""
-
-SMALL_STEP = 3
-"""Frames that a small slip moves at most. It leaves most codes alike, and changes their timing."""
-
 FRAMES_A_STEP = 3
 """Frames that a path takes at once: 48 ms."""
 
