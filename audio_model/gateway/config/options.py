@@ -1,17 +1,17 @@
 """Options that are flags, environment variables and lines of a TOML file alike.
 
-A group of options is a frozen dataclass, each field annotated with a :class:`Given`. The groups are
-the fields of another dataclass, each annotated with a :class:`Titled`. The field is the one place
-where an option is defined: its name, its type, its parser, its default and its help.
+A group of options is a frozen dataclass whose fields are each an :func:`option`. The groups are the
+fields of another dataclass, each a :func:`group`. The field is the one place where an option is
+defined: its name, its type, its default, its parser and its help.
 """
 
 import argparse
 import tomllib
 from collections.abc import Iterator, Mapping
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
 from textwrap import fill
-from typing import Any, TypeVar, get_args, get_type_hints
+from typing import Any, TypeVar
 
 from audio_model.errors import UsageError, printable
 from audio_model.gateway.config import values
@@ -20,35 +20,38 @@ from audio_model.gateway.config.values import Parse, Secret
 T = TypeVar("T")
 
 _HELP_WIDTH = 90
+_KEY = "option"
+"""Key of what the metadata of a field tell of it."""
 
 
-@dataclass(frozen=True)
-class Given:
-    """The parser and the help text of an option."""
-
-    parse: Parse
-    metavar: str
-    help: str
+def option(default: object, parse: Parse, metavar: str, help: str) -> Any:
+    """Declare a field of a group as an option. Its default is MISSING if it must be given."""
+    return field(default=default, metadata={_KEY: (parse, metavar, help)})
 
 
-@dataclass(frozen=True)
-class Titled:
-    """A group's heading in the help; the names of its options begin with ``prefix``."""
+def group(make: type[T], title: str, prefix: str = "") -> T:
+    """Declare a field as a group of options.
 
-    title: str
-    prefix: str = ""
+    Args:
+        make: the group's dataclass.
+        title: its heading in the help.
+        prefix: what the names of its options begin with.
+    """
+    return field(default_factory=make, metadata={_KEY: (make, title, prefix)})
 
 
 @dataclass(frozen=True)
 class Option:
-    """An option: its name, its parser, its help text."""
+    """An option: its name, its default, its parser, its help text."""
 
     name: str
     """The name in the TOML file: ``max_legs``."""
     field: str
     """The field of its group's dataclass."""
-    given: Given
     default: object
+    parse: Parse
+    metavar: str
+    help: str
 
     @property
     def flag(self) -> str:
@@ -58,12 +61,12 @@ class Option:
     @property
     def is_switch(self) -> bool:
         """Return whether the option is a switch."""
-        return self.given.parse is values.switch
+        return self.parse is values.switch
 
     @property
     def is_secret(self) -> bool:
         """Return whether the option is a secret."""
-        return self.given.parse is values.secret_file
+        return self.parse is values.secret_file
 
 
 @dataclass(frozen=True)
@@ -80,19 +83,18 @@ class Group:
 
 def groups(settings: type[Any]) -> Iterator[Group]:
     """Yield the groups of a dataclass of groups, in order."""
-    for name, (make, titled) in _annotations(settings):
-        defaults = {each.name: each.default for each in fields(make)}
-        options = tuple(
-            Option(_name(titled.prefix + name, given), name, given, defaults[name])
-            for name, (_, given) in _annotations(make)
-        )
+    for each in fields(settings):
+        make, title, prefix = each.metadata[_KEY]
         description = fill(" ".join((make.__doc__ or "").split()), _HELP_WIDTH)
-        yield Group(name, titled.title, description, make, options)
+        yield Group(each.name, title, description, make, tuple(_options(make, prefix)))
 
 
-def _annotations(dataclass: type[Any]) -> Iterator[tuple[str, tuple[Any, Any]]]:
-    for name, hint in get_type_hints(dataclass, include_extras=True).items():
-        yield name, get_args(hint)
+def _options(make: type[Any], prefix: str = "") -> Iterator[Option]:
+    for each in fields(make):
+        if _KEY in each.metadata:
+            parse, metavar, help = each.metadata[_KEY]
+            name = prefix + each.name + ("_file" if parse is values.secret_file else "")
+            yield Option(name, each.name, each.default, parse, metavar, help)
 
 
 def add_arguments(parser: argparse.ArgumentParser, settings: type[Any]) -> None:
@@ -101,14 +103,14 @@ def add_arguments(parser: argparse.ArgumentParser, settings: type[Any]) -> None:
         arguments = parser.add_argument_group(each.title, each.description)
         for one in each.options:
             shown = _shown(one.default)
-            text = one.given.help if shown is None else f"{one.given.help} (default: {shown})"
+            text = one.help if shown is None else f"{one.help} (default: {shown})"
             text = text.replace("%", "%%")
             if one.is_switch:
                 arguments.add_argument(
                     one.flag, action=argparse.BooleanOptionalAction, default=None, help=text
                 )
             else:
-                arguments.add_argument(one.flag, metavar=one.given.metavar, default=None, help=text)
+                arguments.add_argument(one.flag, metavar=one.metavar, default=None, help=text)
 
 
 def load(
@@ -146,7 +148,7 @@ def load(
                 continue
             origin, text = given
             try:
-                chosen[one.field] = one.given.parse(text)
+                chosen[one.field] = one.parse(text)
             except ValueError as error:
                 raise UsageError(f"{origin}: {error}") from error
         made[each.field] = each.make(**chosen)
@@ -154,17 +156,12 @@ def load(
 
 
 def read_table(make: type[Any], lines: Mapping[str, object], where: str) -> dict[str, Any]:
-    """Read the fields of a dataclass that are :class:`Given` from a table of a TOML file.
+    """Read the fields of a dataclass that are options from a table of a TOML file.
 
     Raises UsageError for a line that is no option, a value that is none, or a line that is missing
     and has no default. ``where`` names the file and the table.
     """
-    defaults = {each.name: each.default for each in fields(make)}
-    known = {
-        _name(name, notes[-1]): Option(_name(name, notes[-1]), name, notes[-1], defaults[name])
-        for name, notes in _annotations(make)
-        if notes
-    }
+    known = {one.name: one for one in _options(make)}
     for key in lines:
         if key not in known:
             raise UsageError(f"{where}: there is no option {key!r}{_nearest(key, set(known))}")
@@ -173,7 +170,7 @@ def read_table(make: type[Any], lines: Mapping[str, object], where: str) -> dict
         if key in lines:
             origin = f"{where}: {key}"
             try:
-                chosen[one.field] = one.given.parse(_toml_text(origin, one, lines[key]))
+                chosen[one.field] = one.parse(_toml_text(origin, one, lines[key]))
             except ValueError as error:
                 raise UsageError(f"{origin}: {error}") from error
         elif one.default is MISSING:
@@ -228,7 +225,7 @@ def _given(
 def _toml_text(origin: str, one: Option, value: object) -> str:
     if isinstance(value, bool):
         if not one.is_switch:
-            raise UsageError(f"{origin}: must be {one.given.metavar}, not true or false")
+            raise UsageError(f"{origin}: must be {one.metavar}, not true or false")
         return str(value).lower()
     if one.is_switch:
         raise UsageError(f"{origin}: must be true or false, without quotes")
@@ -260,10 +257,6 @@ def _nearest(key: str, known: set[str], prefix: str = "") -> str:
     near = get_close_matches(key.replace("-", "_"), known, n=1)
     name = prefix + near[0].upper() if prefix and near else "".join(near)
     return f"; {name} is meant?" if near else ""
-
-
-def _name(name: str, given: Given) -> str:
-    return f"{name}_file" if given.parse is values.secret_file else name
 
 
 def _shown(default: object) -> str | None:

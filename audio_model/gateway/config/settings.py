@@ -3,15 +3,14 @@
 import argparse
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
 
 from audio_model.detector import DEFAULT_MAX_FALSE_ALARM
 from audio_model.errors import UsageError
 from audio_model.gateway.asterisk.action import Action
 from audio_model.gateway.config import options, values
-from audio_model.gateway.config.options import Given, Titled
+from audio_model.gateway.config.options import group, option
 from audio_model.gateway.config.telephony import Ami, Ari, Protocols
 from audio_model.gateway.config.tenants import Tenant, read_tenants, same_secret
 from audio_model.gateway.config.values import LogFormat, LogLevel, Secret
@@ -32,119 +31,100 @@ _BUDGET = values.number(1e-9, 1e6)
 class Listening:
     """Only this machine can reach the server unless --host says otherwise."""
 
-    host: Annotated[
-        str, Given(values.text, "ADDRESS", "address of the HTTP and WebSocket server")
-    ] = "127.0.0.1"
-    port: Annotated[
-        int,
-        Given(
-            values.integer(0, 65535),
-            "PORT",
-            "port of the HTTP and WebSocket server; 0: any free port",
-        ),
-    ] = 8080
-    reuse_port: Annotated[
-        bool,
-        Given(
-            values.switch,
-            "",
-            "let several processes listen on the same ports as one server, with shared limits, "
-            "calls, events and metrics, and restart without a gap",
-        ),
-    ] = False
-    tls_certificate: Annotated[
-        Path | None,
-        Given(values.file, "FILE", "PEM file of the certificate and its chain: https and wss"),
-    ] = None
-    tls_key: Annotated[
-        Path | None, Given(values.file, "FILE", "PEM file of the certificate's key")
-    ] = None
-    public_url: Annotated[
-        str,
-        Given(
-            values.url,
-            "URL",
-            "address of the server behind a proxy; Twilio and Plivo sign it",
-        ),
-    ] = ""
+    host: str = option(
+        "127.0.0.1", values.text, "ADDRESS", "address of the HTTP and WebSocket server"
+    )
+    port: int = option(
+        8080,
+        values.integer(0, 65535),
+        "PORT",
+        "port of the HTTP and WebSocket server; 0: any free port",
+    )
+    reuse_port: bool = option(
+        False,
+        values.switch,
+        "",
+        "let several processes listen on the same ports as one server, with shared limits, "
+        "calls, events and metrics, and restart without a gap",
+    )
+    tls_certificate: Path | None = option(
+        None, values.file, "FILE", "PEM file of the certificate and its chain: https and wss"
+    )
+    tls_key: Path | None = option(None, values.file, "FILE", "PEM file of the certificate's key")
+    public_url: str = option(
+        "", values.url, "URL", "address of the server behind a proxy; Twilio and Plivo sign it"
+    )
 
 
 @dataclass(frozen=True)
 class Detection:
     """Set when a verdict is given, and how sure it must be."""
 
-    max_false_alarm: Annotated[
-        float,
-        Given(values.number(0, 1), "RATE", "share of live callers who may be called recorded"),
-    ] = DEFAULT_MAX_FALSE_ALARM
-    deadline_seconds: Annotated[
-        float,
-        Given(
-            values.number(0.1, 3600),
-            "S",
-            "wall-clock time from a leg's first voice to its final verdict",
-        ),
-    ] = 4.0
-    wait_seconds: Annotated[
-        float,
-        Given(
-            values.number(0, 3600),
-            "S",
-            "wait S seconds for the first voice; a verdict takes these and the deadline at most",
-        ),
-    ] = DEFAULT_WAIT_SECONDS
-    again_seconds: Annotated[
-        float,
-        Given(
-            values.number(0, 3600),
-            "S",
-            "hear a leg again every S seconds after its final verdict; an event revised says that "
-            "a recording began or a human took over; 0: never",
-        ),
-    ] = 0.0
-    listen_seconds: Annotated[
-        float | None,
-        Given(
-            values.number(0.1, 3600),
-            "S",
-            "seconds of a leg to hear from its first voice on; by default as the model says",
-        ),
-    ] = None
-    progress_seconds: Annotated[
-        float,
-        Given(values.number(0, 3600), "S", "seconds of audio between progress events; 0: none"),
-    ] = 0.0
-    model: Annotated[
-        Path | None, Given(values.file, "FILE", "another model than the one shipped")
-    ] = None
-    known: Annotated[
-        Path | None,
-        Given(values.store, "STORE", "find calls that repeat a recording of this store"),
-    ] = None
-    known_learn: Annotated[
-        bool,
-        Given(
-            values.switch, "", "learn what two calls hold, and calls of which the network is sure"
-        ),
-    ] = False
-    known_keep_hours: Annotated[
-        float,
-        Given(values.number(0.01, 8760), "H", "keep the codes of calls for H hours, to learn from"),
-    ] = DEFAULT_HOURS
-    known_keep_calls: Annotated[
-        int, Given(values.integer(2, 1_000_000_000), "N", "keep N calls at most")
-    ] = DEFAULT_CALLS
-    known_keep_days: Annotated[
-        float,
-        Given(
-            values.number(0.01, 36_500),
-            "D",
-            "forget learnt recordings that were not heard for D days",
-        ),
-    ] = DEFAULT_DAYS
-    known_keep_recordings: Annotated[
-        int, Given(values.integer(1, 1_000_000_000), "N", "keep N learnt recordings at most")
-    ] = DEFAULT_RECORDINGS
+    max_false_alarm: float = option(
+        DEFAULT_MAX_FALSE_ALARM,
+        values.number(0, 1),
+        "RATE",
+        "share of live callers who may be called recorded",
+    )
+    deadline_seconds: float = option(
+        4.0,
+        values.number(0.1, 3600),
+        "S",
+        "wall-clock time from a leg's first voice to its final verdict",
+    )
+    wait_seconds: float = option(
+        DEFAULT_WAIT_SECONDS,
+        values.number(0, 3600),
+        "S",
+        "wait S seconds for the first voice; a verdict takes these and the deadline at most",
+    )
+    again_seconds: float = option(
+        0.0,
+        values.number(0, 3600),
+        "S",
+        "hear a leg again every S seconds after its final verdict; an event revised says that "
+        "a recording began or a human took over; 0: never",
+    )
+    listen_seconds: float | None = option(
+        None,
+        values.number(0.1, 3600),
+        "S",
+        "seconds of a leg to hear from its first voice on; by default as the model says",
+    )
+    progress_seconds: float = option(
+        0.0, values.number(0, 3600), "S", "seconds of audio between progress events; 0: none"
+    )
+    model: Path | None = option(None, values.file, "FILE", "another model than the one shipped")
+    known: Path | None = option(
+        None, values.store, "STORE", "find calls that repeat a recording of this store"
+    )
+    known_learn: bool = option(
+        False,
+        values.switch,
+        "",
+        "learn what two calls hold, and calls of which the network is sure",
+    )
+    known_keep_hours: float = option(
+        DEFAULT_HOURS,
+        values.number(0.01, 8760),
+        "H",
+        "keep the codes of calls for H hours, to learn from",
+    )
+    known_keep_calls: int = option(
+        DEFAULT_CALLS, values.integer(2, 1_000_000_000), "N", "keep N calls at most"
+    )
+    known_keep_days: float = option(
+        DEFAULT_DAYS,
+        values.number(0.01, 36_500),
+        "D",
+        "forget learnt recordings that were not heard for D days",
+    )
+    known_keep_recordings: int = option(
+        DEFAULT_RECORDINGS,
+        values.integer(1, 1_000_000_000),
+        "N",
+        "keep N learnt recordings at most",
+    )
 
 
 @dataclass(frozen=True)
@@ -153,100 +133,81 @@ class Access:
     requests need "Authorization: Bearer TOKEN"; gateways that can't send it use ?token=TOKEN.
     """
 
-    token: Annotated[
-        Secret | None, Given(values.secret_file, "FILE", "file of the bearer token")
-    ] = None
-    tenants: Annotated[
-        tuple[Tenant, ...],
-        Given(
-            read_tenants,
-            "FILE",
-            "TOML file with a table for each tenant: its token, terms and webhook",
-        ),
-    ] = ()
-    twilio_auth_token: Annotated[
-        Secret | None,
-        Given(
-            values.secret_file,
-            "FILE",
-            "file of Twilio's auth token: /twilio needs X-Twilio-Signature",
-        ),
-    ] = None
-    plivo_auth_token: Annotated[
-        Secret | None,
-        Given(
-            values.secret_file, "FILE", "file of Plivo's auth token: /plivo needs its V3 signature"
-        ),
-    ] = None
-    genesys_api_key: Annotated[
-        Secret | None,
-        Given(values.secret_file, "FILE", "file of the API key: /audiohook needs it as X-API-KEY"),
-    ] = None
-    genesys_client_secret: Annotated[
-        Secret | None,
-        Given(
-            values.secret_file,
-            "FILE",
-            "file of the client secret: /audiohook needs its signature, too",
-        ),
-    ] = None
+    token: Secret | None = option(None, values.secret_file, "FILE", "file of the bearer token")
+    tenants: tuple[Tenant, ...] = option(
+        (),
+        read_tenants,
+        "FILE",
+        "TOML file with a table for each tenant: its token, terms and webhook",
+    )
+    twilio_auth_token: Secret | None = option(
+        None,
+        values.secret_file,
+        "FILE",
+        "file of Twilio's auth token: /twilio needs X-Twilio-Signature",
+    )
+    plivo_auth_token: Secret | None = option(
+        None,
+        values.secret_file,
+        "FILE",
+        "file of Plivo's auth token: /plivo needs its V3 signature",
+    )
+    genesys_api_key: Secret | None = option(
+        None, values.secret_file, "FILE", "file of the API key: /audiohook needs it as X-API-KEY"
+    )
+    genesys_client_secret: Secret | None = option(
+        None,
+        values.secret_file,
+        "FILE",
+        "file of the client secret: /audiohook needs its signature, too",
+    )
 
 
 @dataclass(frozen=True)
 class Limits:
     """A machine that is full answers new legs at once with "unknown: overload"."""
 
-    max_legs: Annotated[int, Given(values.integer(1, 1_000_000), "N", "legs heard at once")] = 2000
-    max_connections: Annotated[
-        int, Given(values.integer(1, 1_000_000), "N", "WebSocket connections at once")
-    ] = 5000
-    max_message_bytes: Annotated[
-        int,
-        Given(
-            values.integer(1024, 1 << 30),
-            "N",
-            "largest WebSocket message; a larger one ends the connection",
-        ),
-    ] = 262_144
-    idle_seconds: Annotated[
-        float,
-        Given(values.number(1, 86_400), "S", "close a WebSocket after S seconds without a message"),
-    ] = 300.0
-    max_call_seconds: Annotated[
-        float, Given(values.number(1, 604_800), "S", "close a WebSocket after S seconds")
-    ] = 14_400.0
+    max_legs: int = option(2000, values.integer(1, 1_000_000), "N", "legs heard at once")
+    max_connections: int = option(
+        5000, values.integer(1, 1_000_000), "N", "WebSocket connections at once"
+    )
+    max_message_bytes: int = option(
+        262_144,
+        values.integer(1024, 1 << 30),
+        "N",
+        "largest WebSocket message; a larger one ends the connection",
+    )
+    idle_seconds: float = option(
+        300.0, values.number(1, 86_400), "S", "close a WebSocket after S seconds without a message"
+    )
+    max_call_seconds: float = option(
+        14_400.0, values.number(1, 604_800), "S", "close a WebSocket after S seconds"
+    )
 
 
 @dataclass(frozen=True)
 class Webhook:
     """Verdicts and final verdicts are POSTed as JSON, signed and retried."""
 
-    url: Annotated[str, Given(values.url, "URL", "address that receives the events")] = ""
-    secret: Annotated[
-        Secret | None,
-        Given(values.secret_file, "FILE", "file of the key that signs (X-Audio-Model-Signature)"),
-    ] = None
-    retries: Annotated[
-        int, Given(values.integer(0, 20), "N", "further attempts after a failed request")
-    ] = 5
-    connections: Annotated[int, Given(values.integer(1, 10_000), "N", "open requests at most")] = 64
-    batch: Annotated[
-        int,
-        Given(
-            values.integer(1, 1000),
-            "N",
-            "events in one request at most, for receivers that accept several",
-        ),
-    ] = 1
-    spool: Annotated[
-        Path | None,
-        Given(
-            values.folder,
-            "DIR",
-            "keep events in DIR until they are delivered, for a day; if the server is killed, the "
-            "next one posts them",
-        ),
-    ] = None
+    url: str = option("", values.url, "URL", "address that receives the events")
+    secret: Secret | None = option(
+        None, values.secret_file, "FILE", "file of the key that signs (X-Audio-Model-Signature)"
+    )
+    retries: int = option(5, values.integer(0, 20), "N", "further attempts after a failed request")
+    connections: int = option(64, values.integer(1, 10_000), "N", "open requests at most")
+    batch: int = option(
+        1,
+        values.integer(1, 1000),
+        "N",
+        "events in one request at most, for receivers that accept several",
+    )
+    spool: Path | None = option(
+        None,
+        values.folder,
+        "DIR",
+        "keep events in DIR until they are delivered, for a day; if the server is killed, the "
+        "next one posts them",
+    )
 
 
 @dataclass(frozen=True)
@@ -256,23 +217,21 @@ class NumberRanges:
     blocked here.
     """
 
-    ranges: Annotated[
-        Path | None,
-        Given(values.store, "STORE", "store of the counts; several servers may share it"),
-    ] = None
-    ranges_honest_share: Annotated[
-        float,
-        Given(_SHARE, "X", "share of recordings that an honest range may play"),
-    ] = ChangeTest.honest
-    ranges_campaign_share: Annotated[
-        float, Given(_SHARE, "X", "share of recordings that a campaign plays in its range")
-    ] = ChangeTest.bad
-    ranges_warnings: Annotated[
-        float, Given(_BUDGET, "X", "error budget: warnings a month of an honest range")
-    ] = Policy.warnings
-    ranges_openings: Annotated[
-        float, Given(_BUDGET, "X", "error budget: chance a month that an honest range is opened")
-    ] = Policy.openings
+    ranges: Path | None = option(
+        None, values.store, "STORE", "store of the counts; several servers may share it"
+    )
+    ranges_honest_share: float = option(
+        ChangeTest.honest, _SHARE, "X", "share of recordings that an honest range may play"
+    )
+    ranges_campaign_share: float = option(
+        ChangeTest.bad, _SHARE, "X", "share of recordings that a campaign plays in its range"
+    )
+    ranges_warnings: float = option(
+        Policy.warnings, _BUDGET, "X", "error budget: warnings a month of an honest range"
+    )
+    ranges_openings: float = option(
+        Policy.openings, _BUDGET, "X", "error budget: chance a month that an honest range is opened"
+    )
 
     def policy(self, rates: DetectorRates) -> Policy:
         """Return when breakers move, for a detector with these rates. Raises UsageError."""
@@ -284,40 +243,32 @@ class NumberRanges:
 class Records:
     """No audio is stored unless --keep-audio asks for it."""
 
-    keep_audio: Annotated[
-        Path | None,
-        Given(
-            values.folder, "DIR", "keep the audio of legs that end as unknown in DIR, for review"
-        ),
-    ] = None
-    keep_audio_megabytes: Annotated[
-        int,
-        Given(
-            values.integer(1, 10_000_000),
-            "N",
-            "megabytes of kept audio, beyond which the oldest is deleted",
-        ),
-    ] = 1000
-    calls: Annotated[
-        Path | None,
-        Given(values.store, "STORE", "write every call to this store, for audio-model desk"),
-    ] = None
-    hash_numbers: Annotated[
-        bool, Given(values.switch, "", "write phone numbers as hashes to the log and to DIR")
-    ] = True
-    hash_salt: Annotated[
-        Secret | None,
-        Given(
-            values.secret_file,
-            "FILE",
-            "file of the hashes' key, which keeps a number's hash over restarts",
-        ),
-    ] = None
-    log_level: Annotated[
-        LogLevel, Given(values.choice(LogLevel), "LEVEL", "debug, info, warning or error")
-    ] = LogLevel.INFO
-    log_format: Annotated[LogFormat, Given(values.choice(LogFormat), "FORMAT", "text or json")] = (
-        LogFormat.TEXT
+    keep_audio: Path | None = option(
+        None, values.folder, "DIR", "keep the audio of legs that end as unknown in DIR, for review"
+    )
+    keep_audio_megabytes: int = option(
+        1000,
+        values.integer(1, 10_000_000),
+        "N",
+        "megabytes of kept audio, beyond which the oldest is deleted",
+    )
+    calls: Path | None = option(
+        None, values.store, "STORE", "write every call to this store, for audio-model desk"
+    )
+    hash_numbers: bool = option(
+        True, values.switch, "", "write phone numbers as hashes to the log and to DIR"
+    )
+    hash_salt: Secret | None = option(
+        None,
+        values.secret_file,
+        "FILE",
+        "file of the hashes' key, which keeps a number's hash over restarts",
+    )
+    log_level: LogLevel = option(
+        LogLevel.INFO, values.choice(LogLevel), "LEVEL", "debug, info, warning or error"
+    )
+    log_format: LogFormat = option(
+        LogFormat.TEXT, values.choice(LogFormat), "FORMAT", "text or json"
     )
 
 
@@ -325,20 +276,16 @@ class Records:
 class Settings:
     """All settings of ``serve``."""
 
-    listening: Annotated[Listening, Titled("where to listen")] = field(default_factory=Listening)
-    protocols: Annotated[Protocols, Titled("other protocols")] = field(default_factory=Protocols)
-    detection: Annotated[Detection, Titled("the verdict")] = field(default_factory=Detection)
-    access: Annotated[Access, Titled("access")] = field(default_factory=Access)
-    limits: Annotated[Limits, Titled("limits")] = field(default_factory=Limits)
-    webhook: Annotated[Webhook, Titled("webhook", prefix="webhook_")] = field(
-        default_factory=Webhook
-    )
-    ami: Annotated[Ami, Titled("Asterisk AMI", prefix="ami_")] = field(default_factory=Ami)
-    ari: Annotated[Ari, Titled("Asterisk ARI", prefix="ari_")] = field(default_factory=Ari)
-    number_ranges: Annotated[NumberRanges, Titled("number ranges")] = field(
-        default_factory=NumberRanges
-    )
-    records: Annotated[Records, Titled("logs and kept audio")] = field(default_factory=Records)
+    listening: Listening = group(Listening, "where to listen")
+    protocols: Protocols = group(Protocols, "other protocols")
+    detection: Detection = group(Detection, "the verdict")
+    access: Access = group(Access, "access")
+    limits: Limits = group(Limits, "limits")
+    webhook: Webhook = group(Webhook, "webhook", prefix="webhook_")
+    ami: Ami = group(Ami, "Asterisk AMI", prefix="ami_")
+    ari: Ari = group(Ari, "Asterisk ARI", prefix="ari_")
+    number_ranges: NumberRanges = group(NumberRanges, "number ranges")
+    records: Records = group(Records, "logs and kept audio")
 
     def __post_init__(self) -> None:
         """Raise UsageError for settings that contradict each other."""

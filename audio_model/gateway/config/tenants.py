@@ -1,13 +1,12 @@
 """Tenants that share one server, each with a token, terms and a webhook of its own."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import MISSING, dataclass
 from pathlib import Path
-from typing import Annotated
 
 from audio_model.errors import UsageError
 from audio_model.gateway.config import options, values
-from audio_model.gateway.config.options import Given
+from audio_model.gateway.config.options import option
 from audio_model.gateway.config.values import Secret
 
 TELLING_SECRETS = ("token", "twilio_auth_token", "plivo_auth_token", "genesys_api_key")
@@ -21,40 +20,36 @@ class Tenant:
     """A table of the file. A setting that it leaves out is the server's."""
 
     name: str
-    token: Annotated[Secret, Given(values.secret_file, "FILE", "file of its bearer token")]
-    deadline_seconds: Annotated[
-        float | None, Given(values.number(0.1, 3600), "S", "see --deadline-seconds")
-    ] = None
-    wait_seconds: Annotated[
-        float | None, Given(values.number(0, 3600), "S", "see --wait-seconds")
-    ] = None
-    listen_seconds: Annotated[
-        float | None, Given(values.number(0.1, 3600), "S", "see --listen-seconds")
-    ] = None
-    max_false_alarm: Annotated[
-        float | None, Given(values.number(0, 1), "RATE", "see --max-false-alarm")
-    ] = None
-    max_legs: Annotated[
-        int | None, Given(values.integer(1, 1_000_000), "N", "of its legs heard at once")
-    ] = None
-    twilio_auth_token: Annotated[
-        Secret | None,
-        Given(values.secret_file, "FILE", "file of the auth token of its account or subaccount"),
-    ] = None
-    plivo_auth_token: Annotated[
-        Secret | None,
-        Given(values.secret_file, "FILE", "file of the auth token of its account or subaccount"),
-    ] = None
-    genesys_api_key: Annotated[
-        Secret | None, Given(values.secret_file, "FILE", "file of its integration's API key")
-    ] = None
-    genesys_client_secret: Annotated[
-        Secret | None, Given(values.secret_file, "FILE", "file of its integration's client secret")
-    ] = None
-    webhook_url: Annotated[str, Given(values.url, "URL", "where its events are posted")] = ""
-    webhook_secret: Annotated[
-        Secret | None, Given(values.secret_file, "FILE", "file of the key that signs them")
-    ] = None
+    token: Secret = option(MISSING, values.secret_file, "FILE", "file of its bearer token")
+    deadline_seconds: float | None = option(
+        None, values.number(0.1, 3600), "S", "see --deadline-seconds"
+    )
+    wait_seconds: float | None = option(None, values.number(0, 3600), "S", "see --wait-seconds")
+    listen_seconds: float | None = option(
+        None, values.number(0.1, 3600), "S", "see --listen-seconds"
+    )
+    max_false_alarm: float | None = option(
+        None, values.number(0, 1), "RATE", "see --max-false-alarm"
+    )
+    max_legs: int | None = option(
+        None, values.integer(1, 1_000_000), "N", "of its legs heard at once"
+    )
+    twilio_auth_token: Secret | None = option(
+        None, values.secret_file, "FILE", "file of the auth token of its account or subaccount"
+    )
+    plivo_auth_token: Secret | None = option(
+        None, values.secret_file, "FILE", "file of the auth token of its account or subaccount"
+    )
+    genesys_api_key: Secret | None = option(
+        None, values.secret_file, "FILE", "file of its integration's API key"
+    )
+    genesys_client_secret: Secret | None = option(
+        None, values.secret_file, "FILE", "file of its integration's client secret"
+    )
+    webhook_url: str = option("", values.url, "URL", "where its events are posted")
+    webhook_secret: Secret | None = option(
+        None, values.secret_file, "FILE", "file of the key that signs them"
+    )
 
 
 def read_tenants(path_text: str) -> tuple[Tenant, ...]:

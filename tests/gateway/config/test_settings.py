@@ -207,7 +207,7 @@ def test_the_help_shows_every_option_with_its_default(capsys: pytest.CaptureFixt
     for group in options.groups(Settings):
         for one in group.options:
             assert one.flag in text
-            assert one.given.help and one.given.help in text.replace("- ", "-")
+            assert one.help and one.help in text.replace("- ", "-")
     assert "(default: 2000)" in text
     assert "AUDIO_MODEL_SERVE_MAX_LEGS=500" in text
     assert "max_legs = 500" in text
@@ -223,7 +223,7 @@ def test_any_text_is_a_value_or_a_usage_error(value: str) -> None:
     for group in options.groups(Settings):
         for one in group.options:
             try:
-                one.given.parse(value)
+                one.parse(value)
             except ValueError as error:
                 assert "\n" not in str(error) or "\n" in value
 
