@@ -12,6 +12,7 @@ from aiohttp import web
 
 from audio_model.desk import access, layout
 from audio_model.desk.access import Access, Session
+from audio_model.desk.answers import html
 from audio_model.desk.call_page import Known, Last, RangeView, call_page, queue_page
 from audio_model.desk.deciding import Deciding
 from audio_model.desk.effects import Effects
@@ -161,14 +162,14 @@ class Desk:
         )
 
     async def _sign_in_page(self, request: web.Request) -> web.Response:
-        return _html(_sign_in_page(None))
+        return html(_sign_in_page(None))
 
     async def _sign_in(self, request: web.Request) -> web.Response:
         self._access.check_origin(request)
         fields = await access.read_form(request)
         found = await self._access.sign_in(request, fields.get("token", "").strip())
         if found is None:
-            return _html(_sign_in_page(text("wrong_token")), 403)
+            return html(_sign_in_page(text("wrong_token")), 403)
         key, session = found
         name = session.person.name
         await self._stores.write(lambda store: deeds.note(store, name, DeedKind.SIGNED_IN))
@@ -208,14 +209,14 @@ class Desk:
         page = queue_page(
             self._view(session), known, ranges, progress, Last(last, undone), counts.agreement
         )
-        return _html(page)
+        return html(page)
 
     async def _call(self, request: web.Request) -> web.Response:
         session = await self._access.session(request)
         call = await self._found(request)
         _, counts = await self._counted(session.person.name)
         known = await self._stores.read(_about(call, counts.trusts))
-        return _html(call_page(self._view(session), known, await self._ranges_of(call)))
+        return html(call_page(self._view(session), known, await self._ranges_of(call)))
 
     async def _audio(self, request: web.Request) -> web.Response:
         session = await self._access.session(request)
@@ -242,7 +243,7 @@ class Desk:
         digits = request.query.get("before", "")
         before = int(digits) if digits.isascii() and digits.isdigit() and len(digits) < 16 else None
         lines = await self._stores.read(lambda store: deeds.log(store, LOG_LINES, before))
-        return _html(log_page(self._view(session), lines))
+        return html(log_page(self._view(session), lines))
 
     async def _found(self, request: web.Request) -> StoredCall:
         n = int(request.match_info["n"])
@@ -344,10 +345,6 @@ def _error_page(message: str) -> str:
     )
 
 
-def _html(page: str, status: int = 200) -> web.Response:
-    return web.Response(text=page, status=status, content_type="text/html", charset="utf-8")
-
-
 def _ranged(request: web.Request, content: bytes, kind: str) -> web.Response:
     """Return an answer of which a browser may ask a part, to go to the middle of a sound.
 
@@ -379,7 +376,7 @@ async def _errors(
         if error.status < 400 or "text/html" not in request.headers.get("Accept", ""):
             raise
         kept = {name: error.headers[name] for name in _KEPT if name in error.headers}
-        response = _html(_error_page(error.text or error.reason), error.status)
+        response = html(_error_page(error.text or error.reason), error.status)
         response.headers.update(kept)
         return response
 

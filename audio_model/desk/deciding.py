@@ -8,6 +8,7 @@ from pathlib import Path
 from aiohttp import BodyPartReader, web
 
 from audio_model.desk.access import Access, Session
+from audio_model.desk.answers import csv_file, html
 from audio_model.desk.effects import Effects
 from audio_model.desk.layout import View
 from audio_model.desk.lists import (
@@ -19,7 +20,7 @@ from audio_model.desk.lists import (
     wide_page,
 )
 from audio_model.desk.stores import Stores
-from audio_model.errors import UsageError, printable
+from audio_model.errors import ResultsError, UsageError, printable
 from audio_model.ranges.named import has_no_owner, holds_many_owners, range_of
 from audio_model.ranges.numbers import normalise
 from audio_model.ranges.store import RangeStore
@@ -72,7 +73,7 @@ class Deciding:
         session = await self._access.session(request)
         now = await self._stores.ranges(_ranges_now)
         done = await self._just_done(session, _ACTS.values())
-        return _html(ranges_page(self._view(session), now, done))
+        return html(ranges_page(self._view(session), now, done))
 
     async def _just_done(self, session: Session, whats: Collection[DeedKind]) -> Deed | None:
         name, since = session.person.name, time.time() - JUST_SECONDS
@@ -96,7 +97,7 @@ class Deciding:
                 text=f"{view.number(prefix)} holds numbers of many owners: open a narrower range"
             )
         if act == "allow" and holds_many_owners(prefix) and fields.get("sure") != "yes":
-            return _html(wide_page(view, prefix, fields), 409)
+            return html(wide_page(view, prefix, fields), 409)
         who = session.person.name
 
         def decide(store: RangeStore) -> int:
@@ -152,7 +153,7 @@ class Deciding:
         session = await self._access.session(request)
         found = await self._stores.read(lambda store: store.campaigns(_CAMPAIGNS))
         done = await self._just_done(session, (DeedKind.CAMPAIGN,))
-        return _html(campaigns_page(self._view(session), found, done))
+        return html(campaigns_page(self._view(session), found, done))
 
     async def _mark_campaign(self, request: web.Request) -> web.Response:
         session, fields = await self._access.form(request, Role.DECIDING)
@@ -178,7 +179,7 @@ class Deciding:
 
     async def _marks(self, request: web.Request) -> web.Response:
         session = await self._access.session(request)
-        return _html(await self._marks_page(session, None))
+        return html(await self._marks_page(session, None))
 
     async def _marks_page(self, session: Session, taken: Taken | None) -> str:
         def ask(store: CallStore) -> str:
@@ -204,7 +205,7 @@ class Deciding:
         taken = await self._take(
             session.person, content, suffix, fields.get("source", ""), fields.get("trust", "")
         )
-        return _html(await self._marks_page(session, taken))
+        return html(await self._marks_page(session, taken))
 
     async def _import_by_program(self, request: web.Request) -> web.Response:
         person = await self._access.program(request, Role.DECIDING)
@@ -257,12 +258,10 @@ class Deciding:
                     taken = so_far
             except UsageError as error:
                 raise web.HTTPBadRequest(text=str(error)) from error
-            except Exception as error:
-                # The message would name a file of the server's.
-                if type(error).__name__ == "ResultsError":
-                    said = str(error).replace(str(file), "the file")
-                    raise web.HTTPBadRequest(text=said) from error
-                raise
+            except ResultsError as error:
+                # The message names a file of the server's.
+                said = str(error).replace(str(file), "the file")
+                raise web.HTTPBadRequest(text=said) from error
         counts = {"calls": taken.calls, "numbers": taken.numbers}
         await self._stores.write(
             lambda store: deeds.note(
@@ -284,12 +283,7 @@ class Deciding:
         await self._stores.write(
             lambda store: deeds.note(store, name, DeedKind.EXPORTED, detail=detail)
         )
-        return web.Response(
-            body=content,
-            content_type="text/csv",
-            charset="utf-8",
-            headers={"Content-Disposition": 'attachment; filename="marks.csv"'},
-        )
+        return csv_file("marks.csv", content)
 
 
 def _reason(fields: Mapping[str, str]) -> str:
@@ -336,7 +330,3 @@ async def _upload(request: web.Request) -> tuple[dict[str, str], bytes, str]:
     except (ValueError, AssertionError) as error:
         raise web.HTTPBadRequest(text="the form can't be read") from error
     return fields, bytes(content), suffix
-
-
-def _html(page: str, status: int = 200) -> web.Response:
-    return web.Response(text=page, status=status, content_type="text/html", charset="utf-8")

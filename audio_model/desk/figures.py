@@ -7,6 +7,7 @@ from datetime import date, datetime, timedelta, tzinfo
 from aiohttp import web
 
 from audio_model.desk.access import Access, Session
+from audio_model.desk.answers import csv_file, html
 from audio_model.desk.layout import View
 from audio_model.desk.masks import mask_text
 from audio_model.desk.statistics_page import Asked, statistics_page
@@ -42,8 +43,7 @@ class Figures:
     async def _page(self, request: web.Request) -> web.Response:
         session = await self._access.session(request)
         asked, figures = await self._count(request)
-        page = statistics_page(self._view(session), asked, figures, self._zone_name)
-        return web.Response(text=page, content_type="text/html", charset="utf-8")
+        return html(statistics_page(self._view(session), asked, figures, self._zone_name))
 
     async def _csv(self, request: web.Request) -> web.Response:
         session = await self._access.session(request)
@@ -52,13 +52,9 @@ class Figures:
             raise web.HTTPNotFound
         _, figures = await self._count(request)
         text = figures.tables[_TABLES.index(name)].csv(self._zone)
-        return web.Response(
-            # With a mark, so that spreadsheets read Chinese.
-            body=("\ufeff" + (mask_text(text) if session.hides else text)).encode(),
-            content_type="text/csv",
-            charset="utf-8",
-            headers={"Content-Disposition": f'attachment; filename="{name}.csv"'},
-        )
+        # With a mark, so that spreadsheets read Chinese.
+        shown = "\ufeff" + (mask_text(text) if session.hides else text)
+        return csv_file(f"{name}.csv", shown.encode())
 
     async def _count(self, request: web.Request) -> tuple[Asked, statistics.Figures]:
         query = request.query

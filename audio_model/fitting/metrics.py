@@ -148,17 +148,6 @@ def rates_at_false_alarm(
     )
 
 
-def miss_at_false_alarm(
-    scores: ArrayLike,
-    labels: ArrayLike,
-    weights: ArrayLike | None = None,
-    *,
-    max_false_alarm: float = 0.01,
-) -> float:
-    """Return the share of recordings passed at :func:`rates_at_false_alarm`."""
-    return rates_at_false_alarm(scores, labels, weights, max_false_alarm=max_false_alarm).miss
-
-
 def brier(probabilities: ArrayLike, labels: ArrayLike, weights: ArrayLike | None = None) -> float:
     """Return the mean squared gap between probability and label, by weight."""
     probabilities, labels, weights = _checked_probabilities(probabilities, labels, weights)

@@ -24,6 +24,7 @@ from audio_model.errors import printable
 from audio_model.line.groups import Groups
 from audio_model.line.marks import CLASSES
 from audio_model.sources.open import from_folder
+from audio_model.tables import cells
 from audio_model.tables.readers import read_table
 from audio_model.tables.results import Results
 
@@ -144,8 +145,11 @@ def _read(
         del labels.evidence[call]
     if channel in (Channel.LEFT, Channel.RIGHT):
         of = legs[path]
-        of.talk[channel] = max(of.talk.get(channel, 0.0), _number(values, "speech_seconds"))
-        of.seconds = max(of.seconds, _number(values, "seconds"), _number(values, "duration"))
+        talk, seconds, duration = (
+            cells.number(values, name) or 0.0 for name in ("speech_seconds", "seconds", "duration")
+        )
+        of.talk[channel] = max(of.talk.get(channel, 0.0), talk)
+        of.seconds = max(of.seconds, seconds, duration)
         of.caller = of.caller or caller
 
 
@@ -155,7 +159,7 @@ def _evidence(values: Mapping[str, object], caller: str) -> Iterator[Evidence]:
         why = _text(values, "known_repeated") or f"repeats the known recording {name}"
         yield Evidence(1, f"{CLASSES[1]} {name}", KNOWN_CONFIDENCE, why)
     if campaign := _text(values, "campaign"):
-        matched = _number(values, "matched_seconds")
+        matched = cells.number(values, "matched_seconds") or 0.0
         if matched >= LEAST_MATCHED_SECONDS:
             why = f"{matched:.1f} s are in other calls of campaign {campaign}, too"
             source = f"{CLASSES[1]} campaign {campaign}"
@@ -163,22 +167,13 @@ def _evidence(values: Mapping[str, object], caller: str) -> Iterator[Evidence]:
     if mark := _text(values, "mark").lower():
         if mark not in _SAID:
             return
-        trust = _number(values, "trust") if _text(values, "trust") else MARK_CONFIDENCE
+        trust = cells.number(values, "trust")
+        if trust is None:
+            trust = MARK_CONFIDENCE
         if not 0 <= trust <= 1:
             raise ValueError(f"trust is {trust:g}, not a share from 0 to 1")
         yield Evidence(_SAID[mark], f"{CLASSES[_SAID[mark]]} {caller}", trust, f"marked {mark}")
 
 
 def _text(values: Mapping[str, object], name: str) -> str:
-    value = values.get(name)
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)
-    return "" if value is None else str(value).strip()
-
-
-def _number(values: Mapping[str, object], name: str) -> float:
-    text = _text(values, name)
-    try:
-        return float(text) if text else 0.0
-    except ValueError:
-        raise ValueError(f"{name} is {text!r}") from None
+    return cells.text(values, name).strip()

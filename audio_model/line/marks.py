@@ -20,6 +20,7 @@ from audio_model.audio import Channel
 from audio_model.errors import UsageError, printable
 from audio_model.formats import suffix_of
 from audio_model.sources.manifests import is_manifest, read_manifest
+from audio_model.tables import cells
 from audio_model.tables.readers import TABLE_SUFFIXES
 from audio_model.tables.rows import Entry
 
@@ -112,11 +113,7 @@ def _mark(entry: Entry) -> Mark | None:
 
 
 def _text(entry: Entry, column: str) -> str:
-    value = entry.carried.get(column)
-    if isinstance(value, float) and value.is_integer():
-        # Parquet and spreadsheets write 1.0 for a label.
-        value = int(value)
-    return "" if value is None else str(value).strip()
+    return cells.text(entry.carried, column).strip()
 
 
 def check(marks: Sequence[Mark], audio: Sequence[str] | None = None) -> None:

@@ -1,6 +1,5 @@
 """Import marks in bulk: a table of what people marked on their handsets."""
 
-import math
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -14,6 +13,7 @@ from audio_model.records.batches import batches
 from audio_model.records.calls import has_number
 from audio_model.records.marks import Mark, Said
 from audio_model.records.store import CallStore
+from audio_model.tables import cells
 from audio_model.tables.readers import TABLE_SUFFIXES, DamagedRow, read_table
 
 COLUMNS = ("mark", "who", "time", "call", "number", "trust")
@@ -116,10 +116,12 @@ def _take(
         return "who marked it is not told" if not who else "who is longer than 200 characters"
     try:
         moment = times.parse(values["time"]) if values.get("time") not in (None, "") else None
-        own = float(_text(values, "trust") or trust)
+        own = cells.number(values, "trust")
     except ValueError as error:
         return str(error)
-    if not (math.isfinite(own) and 0.5 <= own < 1):
+    if own is None:
+        own = trust
+    if not 0.5 <= own < 1:
         return f"trust is {own:g}: it must be 0.5 to below 1"
     number = normalise(_text(values, "number"))
     call = _find(store, _text(values, "call"), number.key, moment)
@@ -155,7 +157,4 @@ def _find(store: CallStore, id: str, number: str, moment: float | None) -> int |
 
 
 def _text(values: Mapping[str, object], name: str) -> str:
-    value = values.get(name)
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)
-    return "" if value is None else str(value).encode("utf-8", "replace").decode()
+    return cells.text(values, name).encode("utf-8", "replace").decode()

@@ -12,6 +12,10 @@ _PLAIN = re.compile(r"[+-]?(?:\d+(?:\.\d+)?(?:[eE][+-]?\d+)?)?", re.ASCII)
 """Numbers of both kinds, and a dash: they stay as they are, for all who read them."""
 
 
+_SHOWN = 40
+"""Characters of a bad cell in a message."""
+
+
 def guarded(cell: object) -> object:
     """Return a cell as it stands in CSV: behind an apostrophe if a spreadsheet might run it."""
     if not isinstance(cell, str) or (cell[:1] not in _FORMULA_STARTS and cell[:1] != "'"):
@@ -38,12 +42,14 @@ def text(values: Mapping[str, object], name: str) -> str:
 def number(values: Mapping[str, object], name: str) -> float | None:
     """Return a cell as a finite number; None if it is empty. Raises ValueError that names it."""
     value = values.get(name)
-    if value is None or value == "":
+    if value is None or not str(value).strip():
         return None
     try:
         found = float(str(value))
     except ValueError:
         found = math.nan
     if not math.isfinite(found):
-        raise ValueError(f"{name} is {json.dumps(value, default=str)}")
+        # JSON has no word for nan and inf.
+        said = f"{value:g}" if isinstance(value, float) else json.dumps(value, default=str)
+        raise ValueError(f"{name} is {said[:_SHOWN]}")
     return found

@@ -1,7 +1,6 @@
 """Read results: a file of any format, or a run folder with its shards."""
 
 import json
-import math
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -13,6 +12,7 @@ from typing import Any, Self
 from audio_model.decision import VerdictKind
 from audio_model.errors import ResultsError, printable
 from audio_model.formats import suffix_of
+from audio_model.tables import cells
 from audio_model.tables.readers import TABLE_SUFFIXES, read_table
 from audio_model.tables.rows import EVIDENCE_KEYS, KNOWN_COLUMNS, RESULT_COLUMNS
 
@@ -160,44 +160,24 @@ def parse_result(values: Mapping[str, object]) -> Result:
         raise ValueError(f"path is {json.dumps(path, default=str)}")
     if verdict not in list(VerdictKind):
         raise ValueError(f"verdict is {json.dumps(verdict, default=str)}")
-    error, reason = _text(values, "error"), _text(values, "reason")
-    score = _number(values, "score")
+    error, reason = cells.text(values, "error"), cells.text(values, "reason")
+    score = cells.number(values, "score")
     if score is not None and not 0 <= score <= 1:
         raise ValueError(f"score is {score:g}")
     return Result(
         path=path,
         outcome=Outcome.ERROR if error or reason == "error" else Outcome(str(verdict)),
-        channel=_text(values, "channel"),
+        channel=cells.text(values, "channel"),
         score=score,
-        seconds=_number(values, "seconds"),
-        speech_seconds=_number(values, "speech_seconds"),
-        decided_at=_number(values, "decided_at"),
-        noise_db=_number(values, "noise_db"),
-        snr_db=_number(values, "snr_db"),
-        codec=_text(values, "codec"),
+        seconds=cells.number(values, "seconds"),
+        speech_seconds=cells.number(values, "speech_seconds"),
+        decided_at=cells.number(values, "decided_at"),
+        noise_db=cells.number(values, "noise_db"),
+        snr_db=cells.number(values, "snr_db"),
+        codec=cells.text(values, "codec"),
         reason=reason,
         error=error,
         carried={name: value for name, value in values.items() if name not in _NOT_CARRIED},
         curve=values.get("curve"),
         strongest=values.get("strongest"),
     )
-
-
-def _text(values: Mapping[str, object], name: str) -> str:
-    value = values.get(name)
-    return "" if value is None else str(value)
-
-
-def _number(values: Mapping[str, object], name: str) -> float | None:
-    value = values.get(name)
-    if value is None or value == "":
-        return None
-    if isinstance(value, bool) or not isinstance(value, str | int | float):
-        raise ValueError(f"{name} is {json.dumps(value, default=str)}")
-    try:
-        number = float(value)
-    except (ValueError, OverflowError):
-        raise ValueError(f"{name} is {json.dumps(value)[:40]}") from None
-    if not math.isfinite(number):
-        raise ValueError(f"{name} is {number:g}")
-    return number

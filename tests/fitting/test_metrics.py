@@ -110,7 +110,6 @@ def test_false_alarms_stay_within_the_budget_and_no_lower_threshold_does(
 
 
 def test_miss_at_a_false_alarm_rate_by_hand() -> None:
-    assert metrics.miss_at_false_alarm(SCORES, LABELS, max_false_alarm=0.2) == pytest.approx(0.4)
     rates = metrics.rates_at_false_alarm(SCORES, LABELS, max_false_alarm=0.2)
     assert (rates.threshold, rates.miss) == (0.7, 0.4)
     assert rates.false_alarm == pytest.approx(0.2)
@@ -118,7 +117,7 @@ def test_miss_at_a_false_alarm_rate_by_hand() -> None:
     assert metrics.rates_at_false_alarm(SCORES, LABELS).threshold == 0.8
     # One of a hundred is within 1 %, in spite of floating point.
     scores, labels = np.append(np.arange(100.0), 98.5), np.append(np.zeros(100), 1)
-    assert metrics.miss_at_false_alarm(scores, labels, np.full(101, 0.1)) == 0
+    assert metrics.rates_at_false_alarm(scores, labels, np.full(101, 0.1)).miss == 0
     # A live clip above all recordings leaves only the threshold that flags nothing.
     assert metrics.rates_at_false_alarm([1, 2], [1, 0]) == metrics.Rates(np.inf, 0, 1)
 
@@ -128,7 +127,7 @@ def test_sources_weigh_alike() -> None:
     np.testing.assert_allclose(metrics.source_weights(sources), [1 / 3, 1, 1 / 3, 1 / 3, 1])
     # Voice a, with three clips, all missed, is one of two voices.
     weights = metrics.source_weights(["live", "a", "a", "a", "b"])
-    miss = metrics.miss_at_false_alarm([2, 1, 1, 1, 3], [0, 1, 1, 1, 1], weights)
+    miss = metrics.rates_at_false_alarm([2, 1, 1, 1, 3], [0, 1, 1, 1, 1], weights).miss
     assert miss == pytest.approx(0.5)
 
 

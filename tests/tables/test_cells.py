@@ -16,7 +16,7 @@ def test_text(value: object, said: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "number"), [(None, None), ("", None), ("0", 0.0), ("2.5", 2.5), (3, 3.0)]
+    ("value", "number"), [(None, None), ("", None), (" ", None), ("0", 0.0), ("2.5", 2.5), (3, 3.0)]
 )
 def test_number(value: object, number: float | None) -> None:
     assert cells.number({"duration": value}, "duration") == number

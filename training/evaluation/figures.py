@@ -31,7 +31,7 @@ MIN_SOURCES = 2
 
 def miss_at(budget: float) -> metrics.Metric:
     """Return the metric of misses at a budget of false alarms."""
-    return lambda s, c, w: metrics.miss_at_false_alarm(s, c, w, max_false_alarm=budget)
+    return lambda s, c, w: metrics.rates_at_false_alarm(s, c, w, max_false_alarm=budget).miss
 
 
 EVERY_METRIC: Mapping[str, metrics.Metric] = {

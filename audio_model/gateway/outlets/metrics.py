@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Protocol
 
 from prometheus_client import (
@@ -52,138 +53,109 @@ class Metrics:
 
     def __init__(self) -> None:
         self._registry = registry = CollectorRegistry()
+        counter = partial(Counter, registry=registry)
+        gauge = partial(Gauge, registry=registry)
+        histogram = partial(Histogram, registry=registry)
         ProcessCollector(registry=registry)
-        self._verdicts = Counter(
+        self._verdicts = counter(
             "audio_model_verdicts",
             "Final verdicts; reason tells why one is unknown (overload, error, no_audio ...).",
             ("gateway", "verdict", "reason"),
-            registry=registry,
         )
-        self._decision = Histogram(
+        self._decision = histogram(
             "audio_model_decision_seconds",
             "Seconds into a leg's audio at which its final verdict was decided.",
             ("verdict",),
             buckets=_AUDIO_BUCKETS,
-            registry=registry,
         )
-        self._score = Histogram(
+        self._score = histogram(
             "audio_model_score",
             "Scores of final verdicts: they drift with callers, codecs and campaigns.",
             ("gateway",),
             buckets=_SCORE_BUCKETS,
-            registry=registry,
         )
-        self._snr = Histogram(
+        self._snr = histogram(
             "audio_model_snr_db",
             "How far legs' voice lies above their noise: it drifts with callers and the line.",
             ("gateway",),
             buckets=_SNR_BUCKETS,
-            registry=registry,
         )
-        self._codecs = Counter(
+        self._codecs = counter(
             "audio_model_codecs",
             "Legs by the codec that the gateway says their audio came in.",
             ("gateway", "codec"),
-            registry=registry,
         )
-        self._answer = Histogram(
+        self._answer = histogram(
             "audio_model_answer_seconds",
             "Wall-clock seconds from a leg's first moment to its final event.",
             ("gateway",),
             buckets=_WALL_BUCKETS,
-            registry=registry,
         )
-        self._lag = Histogram(
+        self._lag = histogram(
             "audio_model_lag_seconds",
             "How far an event's wall clock is behind the audio that it was made from.",
             buckets=_LAG_BUCKETS,
-            registry=registry,
         )
-        self.connections = Gauge(
-            "audio_model_connections",
-            "WebSocket connections that are open.",
-            ("gateway",),
-            registry=registry,
+        self.connections = gauge(
+            "audio_model_connections", "WebSocket connections that are open.", ("gateway",)
         )
-        self.refused = Counter(
-            "audio_model_refused",
-            "Requests and connections that were refused.",
-            ("reason",),
-            registry=registry,
+        self.refused = counter(
+            "audio_model_refused", "Requests and connections that were refused.", ("reason",)
         )
-        self.protocol_errors = Counter(
+        self.protocol_errors = counter(
             "audio_model_protocol_errors",
             "Messages that a gateway's protocol does not allow; they were dropped.",
             ("gateway",),
-            registry=registry,
         )
-        self.internal_errors = Counter(
-            "audio_model_internal_errors",
-            "Failures of this program; the log has their tracebacks.",
-            registry=registry,
+        self.internal_errors = counter(
+            "audio_model_internal_errors", "Failures of this program; the log has their tracebacks."
         )
-        self.webhooks = Counter(
-            "audio_model_webhooks",
-            "Webhook events by what became of them.",
-            ("outcome",),
-            registry=registry,
+        self.webhooks = counter(
+            "audio_model_webhooks", "Webhook events by what became of them.", ("outcome",)
         )
-        self.webhook_age = Histogram(
+        self.webhook_age = histogram(
             "audio_model_webhook_age_seconds",
             "Seconds from an event to its delivery; urgent: verdicts that nothing before has told.",
             ("kind",),
             buckets=_AGE_BUCKETS,
-            registry=registry,
         )
-        self.slow_readers = Counter(
+        self.slow_readers = counter(
             "audio_model_slow_readers",
             "Readers of /v1/events that were dropped for reading too slowly.",
-            registry=registry,
         )
-        self.kept = Counter(
+        self.kept = counter(
             "audio_model_kept_audio",
             "Legs whose audio was to be kept, by what became of it.",
             ("outcome",),
-            registry=registry,
         )
-        self.range_calls = Counter(
+        self.range_calls = counter(
             "audio_model_range_calls",
             "Calls for number ranges: kept in the store, or lost because it could not be written.",
             ("outcome",),
-            registry=registry,
         )
-        self.range_changes = Counter(
+        self.range_changes = counter(
             "audio_model_range_changes",
             "Changes of number ranges' breakers by what they changed to.",
             ("state",),
-            registry=registry,
         )
-        self.campaign_alarms = Counter(
+        self.campaign_alarms = counter(
             "audio_model_campaign_alarms",
             "Campaigns that began or ended, by which of the two.",
             ("state",),
-            registry=registry,
         )
-        self.range_errors = Counter(
-            "audio_model_range_errors",
-            "Attempts to use the store of number ranges that failed.",
-            registry=registry,
+        self.range_errors = counter(
+            "audio_model_range_errors", "Attempts to use the store of number ranges that failed."
         )
-        self.known_legs = Counter(
-            "audio_model_known_legs",
-            "Legs that repeat a known recording.",
-            ("verdict",),
-            registry=registry,
+        self.known_legs = counter(
+            "audio_model_known_legs", "Legs that repeat a known recording.", ("verdict",)
         )
-        self.known_errors = Counter(
+        self.known_errors = counter(
             "audio_model_known_errors",
             "Failures of the store of known recordings; calls pass on the network alone meanwhile.",
-            registry=registry,
         )
-        self.known_left_out = Counter(
+        self.known_left_out = counter(
             "audio_model_known_left_out",
             "Look-ups and legs that were not learnt from, because too many waited.",
-            registry=registry,
         )
         self._finals = 0
         self._webhooks: list[_Webhooks] = []
