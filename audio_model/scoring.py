@@ -14,6 +14,7 @@ from audio_model.detector import Detector, Hearing, hear_beside
 from audio_model.errors import AudioError, AudioModelError
 from audio_model.sources.open import MemberPath, is_remote, name_of, open_source
 from audio_model.stream import DEFAULT_WAIT_SECONDS, PhoneCall
+from audio_model.tables import cells
 from audio_model.tables.rows import Entry, Row, escape
 
 if TYPE_CHECKING:
@@ -169,14 +170,13 @@ def phone_call(entry: Entry) -> PhoneCall:
     """
     if not entry.carried:
         return PhoneCall(escape(entry.path))
-    values = {name: entry.carried.get(name) for name in ("call", "caller", "called")}
-    texts = {name: "" if value is None else str(value) for name, value in values.items()}
+    values = entry.carried
     try:
-        moment = times.parse(entry.carried.get("time"))
+        moment = times.parse(values.get("time"))
     except ValueError:
         moment = math.nan
-    name = escape(texts["call"] or entry.path)
-    return PhoneCall(name, moment, texts["caller"], texts["called"])
+    name = escape(cells.text(values, "call") or entry.path)
+    return PhoneCall(name, moment, cells.text(values, "caller"), cells.text(values, "called"))
 
 
 def error_row(entry: Entry, channel: Channel | None, error: Exception) -> Row:

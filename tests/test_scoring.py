@@ -11,7 +11,8 @@ from audio_model.decision import Verdict
 from audio_model.detector import Detector
 from audio_model.errors import ModelError
 from audio_model.model import Model
-from audio_model.scoring import ScoreOptions, score_entries, score_entry
+from audio_model.scoring import ScoreOptions, phone_call, score_entries, score_entry
+from audio_model.stream import PhoneCall
 from audio_model.tables.rows import Entry, Row
 from tests import sounds
 from tests.fake_detector import VERDICT, FakeDetector
@@ -165,3 +166,9 @@ def test_recordings_that_may_tell_of_each_other_are_scored_one_by_one(tmp_path: 
     for _ in score_entries(entries, Learning(), ScoreOptions()):
         order.append("row")
     assert order == ["score", "row"] * 2
+
+
+def test_a_call_of_a_manifest_has_its_numbers_as_they_were_dialled() -> None:
+    # Parquet and spreadsheets hold them as quantities.
+    values = {"call": 7.0, "time": 1764331200.0, "caller": 95213.0, "called": "0571-1234"}
+    assert phone_call(Entry("a.wav", values)) == PhoneCall("7", 1764331200.0, "95213", "0571-1234")

@@ -131,14 +131,14 @@ def label(paths: Iterable[str]) -> Labels:
 def _read(
     values: Mapping[str, object], start: Path, labels: Labels, legs: Mapping[str, _Legs]
 ) -> None:
-    path = _text(values, "path")
+    path = cells.word(values, "path")
     if not path:
         raise ValueError("it has no path")
     path = from_folder(start.absolute(), path)
-    channel = _text(values, "channel")
+    channel = cells.word(values, "channel")
     if channel and channel not in list(Channel):
         raise ValueError(f"channel is {channel!r}, neither left, right nor mix")
-    caller = _text(values, "caller")
+    caller = cells.word(values, "caller")
     call = path, channel or Channel.MIX.value
     labels.evidence[call] += _evidence(values, caller or path)
     if not labels.evidence[call]:
@@ -154,17 +154,17 @@ def _read(
 
 
 def _evidence(values: Mapping[str, object], caller: str) -> Iterator[Evidence]:
-    if known := _text(values, "known"):
-        name = _text(values, "known_name") or known
-        why = _text(values, "known_repeated") or f"repeats the known recording {name}"
+    if known := cells.word(values, "known"):
+        name = cells.word(values, "known_name") or known
+        why = cells.word(values, "known_repeated") or f"repeats the known recording {name}"
         yield Evidence(1, f"{CLASSES[1]} {name}", KNOWN_CONFIDENCE, why)
-    if campaign := _text(values, "campaign"):
+    if campaign := cells.word(values, "campaign"):
         matched = cells.number(values, "matched_seconds") or 0.0
         if matched >= LEAST_MATCHED_SECONDS:
             why = f"{matched:.1f} s are in other calls of campaign {campaign}, too"
             source = f"{CLASSES[1]} campaign {campaign}"
             yield Evidence(1, source, CAMPAIGN_CONFIDENCE, why)
-    if mark := _text(values, "mark").lower():
+    if mark := cells.word(values, "mark").lower():
         if mark not in _SAID:
             return
         trust = cells.number(values, "trust")
@@ -173,7 +173,3 @@ def _evidence(values: Mapping[str, object], caller: str) -> Iterator[Evidence]:
         if not 0 <= trust <= 1:
             raise ValueError(f"trust is {trust:g}, not a share from 0 to 1")
         yield Evidence(_SAID[mark], f"{CLASSES[_SAID[mark]]} {caller}", trust, f"marked {mark}")
-
-
-def _text(values: Mapping[str, object], name: str) -> str:
-    return cells.text(values, name).strip()

@@ -97,23 +97,19 @@ def read_marks(paths: Iterable[str]) -> Marks:
 
 
 def _mark(entry: Entry) -> Mark | None:
-    text = _text(entry, "label").lower()
+    text = cells.word(entry.carried, "label").lower()
     if not text:
         return None
     if text not in LABELS:
         raise ValueError(f"label is {text!r}, neither recorded nor live")
-    source = _text(entry, "source")
+    source = cells.word(entry.carried, "source")
     if not source:
         raise ValueError("it has no source: name the voice, campaign or caller")
-    channel = _text(entry, "channel").lower() or Channel.MIX
+    channel = cells.word(entry.carried, "channel").lower() or Channel.MIX
     if channel not in list(Channel):
         raise ValueError(f"channel is {channel!r}, neither left, right nor mix")
-    group = _text(entry, "group") or source
+    group = cells.word(entry.carried, "group") or source
     return Mark(entry.path, LABELS[text], source, group, Channel(channel), entry.place)
-
-
-def _text(entry: Entry, column: str) -> str:
-    return cells.text(entry.carried, column).strip()
 
 
 def check(marks: Sequence[Mark], audio: Sequence[str] | None = None) -> None:

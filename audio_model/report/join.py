@@ -6,7 +6,6 @@ is chosen. Everything waits in a temporary database, so memory does not grow wit
 """
 
 import json
-import math
 import posixpath
 import re
 import sqlite3
@@ -20,6 +19,7 @@ from urllib.parse import unquote, urlsplit
 from audio_model.ranges import written
 from audio_model.ranges.numbers import UNREADABLE, WITHHELD, normalise
 from audio_model.sources.open import MemberPath
+from audio_model.tables.cells import word
 from audio_model.times import read
 
 _MOST_TOKENS = 16
@@ -100,8 +100,8 @@ class Records:
 
         Raises ValueError for one whose time is none.
         """
-        path, called = text_of(values, "path"), text_of(values, "called")
-        time = read(values["time"])[0] if text_of(values, "time") else None
+        path, called = word(values, "path"), word(values, "called")
+        time = read(values["time"])[0] if word(values, "time") else None
         cells = json.dumps(values, default=str)
         self._db.execute(
             "INSERT OR IGNORE INTO records VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -109,7 +109,7 @@ class Records:
                 place,
                 _storable(path) or None,
                 _storable(_name_of(path)) or None,
-                _storable(text_of(values, "call")) or None,
+                _storable(word(values, "call")) or None,
                 caller_of(values),
                 written.same(called) if called else None,
                 time,
@@ -129,7 +129,7 @@ class Records:
         exact = True
         match key:
             case Key.PATH:
-                path = text_of(values, "path")
+                path = word(values, "path")
                 found = self._find("path = ?", [_storable(path)])
                 exact = bool(found)
                 found = found or self._by_name(path)
@@ -138,7 +138,7 @@ class Records:
             case Key.NUMBER:
                 if caller_of(values) is None:
                     return Match(Joined.NONE, problem="the caller's number is not known")
-                if not text_of(values, "time"):
+                if not word(values, "time"):
                     return Match(Joined.NONE, problem="the time is not known")
                 found = self._by_number(values)
         if not found:
@@ -187,15 +187,15 @@ class Records:
         return [(n, place) for (n, place, _), k in zip(rows, shared, strict=True) if k == most]
 
     def _by_call(self, values: Mapping[str, object]) -> list[tuple[int, str]]:
-        if call := text_of(values, "call"):
+        if call := word(values, "call"):
             return self._find("id = ?", [_storable(call)])
         found: dict[int, str] = {}
-        for part in _parts(posixpath.basename(_plain(text_of(values, "path")))):
+        for part in _parts(posixpath.basename(_plain(word(values, "path")))):
             found.update(self._find("id = ?", [_storable(part)]))
         return list(found.items())
 
     def _by_number(self, values: Mapping[str, object]) -> list[tuple[int, str]]:
-        time, called = read(values["time"])[0], text_of(values, "called")
+        time, called = read(values["time"])[0], word(values, "called")
         where = "caller = ? AND time BETWEEN ? AND ?"
         bounds: list[object] = [caller_of(values), time - self._seconds, time + self._seconds]
         if called:
@@ -235,16 +235,8 @@ def merged(
 
 def caller_of(values: Mapping[str, object]) -> str | None:
     """Return the caller's number, made comparable; None if it can't be read."""
-    key = normalise(text_of(values, "caller")).key
+    key = normalise(word(values, "caller")).key
     return None if key in (WITHHELD, UNREADABLE) else key
-
-
-def text_of(values: Mapping[str, object], name: str) -> str:
-    """Return a cell as text; a number that a table took for a quantity loses its ``.0``."""
-    value = values.get(name)
-    if isinstance(value, float) and math.isfinite(value) and value.is_integer():
-        value = int(value)
-    return "" if value is None else str(value).strip()
 
 
 def _parts(name: str) -> Iterator[str]:

@@ -19,9 +19,9 @@ from audio_model.report.join import (
     Records,
     choose_key,
     merged,
-    text_of,
 )
 from audio_model.tables import csv_files
+from audio_model.tables.cells import word
 from audio_model.tables.columns import add_columns_argument
 from audio_model.tables.readers import read_table
 from audio_model.tables.results import REQUIRED_COLUMNS, Results
@@ -171,7 +171,7 @@ def _match(records: Records, row: Row, key: Key) -> Match:
 def _take(records: Records, row: Row, key: Key) -> None:
     match = _match(records, row, key)
     if match.joined is Joined.FOUND:
-        records.take(match, text_of(row, "path"))
+        records.take(match, word(row, "path"))
 
 
 def _campaign(campaigns: Records, row: Row) -> object:

@@ -14,6 +14,7 @@ from enum import StrEnum
 from statistics import fmean
 
 from audio_model.ranges.numbers import UNREADABLE, WITHHELD, Number, normalise
+from audio_model.tables import cells
 from audio_model.tables.results import Outcome, Result
 from audio_model.times import local, parse
 
@@ -171,10 +172,8 @@ def day_of(value: object) -> date | None:
 
 
 def _number(value: object) -> Number:
-    """Return the number that a cell means; a quantity that a table made of it loses its ``.0``."""
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)
-    return normalise(str(value))
+    """Return the number that a cell means."""
+    return normalise(cells.as_text(value))
 
 
 def folder_of(path: str) -> str:

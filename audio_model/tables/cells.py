@@ -30,13 +30,22 @@ def unguarded(cell: str) -> str:
     return cell[1:] if cell[:1] == "'" and guarded(cell[1:]) == cell else cell
 
 
-def text(values: Mapping[str, object], name: str) -> str:
-    """Return a cell as text; empty if it is not there."""
-    value = values.get(name)
+def as_text(value: object) -> str:
+    """Return a cell's value as text; empty for None."""
     if isinstance(value, float) and value.is_integer():
         # A number that a spreadsheet or Parquet took for a quantity.
         value = int(value)
     return "" if value is None else str(value)
+
+
+def text(values: Mapping[str, object], name: str) -> str:
+    """Return a cell as text; empty if it is not there."""
+    return as_text(values.get(name))
+
+
+def word(values: Mapping[str, object], name: str) -> str:
+    """Return a cell as text, without the spaces around it."""
+    return text(values, name).strip()
 
 
 def number(values: Mapping[str, object], name: str) -> float | None:
