@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from types import TracebackType
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
 from audio_model.errors import StoreError, printable
 
@@ -240,6 +240,13 @@ class SqliteStore:
 
     def _error(self, message: str, *, passing: bool = False) -> StoreError:
         return self.error(f"{printable(self.path)}: {message}", passing=passing)
+
+
+def storable(value: object) -> Any:
+    """Return a value that SQLite takes: without lone surrogates, which JSON may hold."""
+    if isinstance(value, str) and not value.isascii():
+        return value.encode("utf-8", "replace").decode()
+    return value
 
 
 def _make_private(path: str) -> None:

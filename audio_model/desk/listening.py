@@ -1,6 +1,5 @@
 """A call's sound and its picture: decoded once, and kept for a while."""
 
-import base64
 import json
 import threading
 from collections import OrderedDict
@@ -16,7 +15,7 @@ from audio_model.frontend import SAMPLE_RATE, Samples, log_mel
 from audio_model.pages.markup import Element, element
 from audio_model.records.store import StoredCall
 from audio_model.report.exhibits import parse_raw_format
-from audio_model.report.page.media import spectrogram_uri, wav_uri
+from audio_model.report.page.media import curve_path, spectrogram_uri, wav
 from audio_model.sources.open import open_source
 from audio_model.tables.rows import unescape
 
@@ -34,11 +33,6 @@ class Heard:
     """8 kHz µ-law."""
     picture: bytes
     """SVG: the spectrogram, and the score over it."""
-    seconds: float
-    score: float
-    """The score by the desk's model."""
-    strongest: tuple[float, float] | None
-    """Seconds of what spoke most for the verdict."""
 
 
 class Listening:
@@ -92,13 +86,9 @@ class Listening:
         verdict = self._detector.score_samples(samples, SAMPLE_RATE)
         evidence = verdict.evidence
         curve = list(zip(evidence.times, evidence.scores, strict=True))
-        uri = wav_uri(samples)
         return Heard(
-            wav=base64.b64decode(uri.partition(",")[2]),
+            wav=wav(samples),
             picture=_picture(samples, curve, evidence.strongest, verdict.decided_at),
-            seconds=len(samples) / SAMPLE_RATE,
-            score=verdict.score,
-            strongest=evidence.strongest,
         )
 
 
@@ -131,7 +121,7 @@ def _picture(
     if curve:
         # A call begins at even odds.
         points = [(0.0, 0.5), *curve]
-        path = "M" + "L".join(f"{at:.2f} {_height(score):.2f}" for at, score in points)
+        path = curve_path(points)
         layers += [_line(path, 5, 0.75, colour="#0d0f1e"), _line(path, 2, 1.0)]
     if decided_at is not None:
         layers.append(_line(f"M{decided_at:.2f} 0V100", 1.5, 0.9, dashes="6 3"))
@@ -159,8 +149,3 @@ def _line(
         opacity=opacity,
         vector_effect="non-scaling-stroke",
     )
-
-
-def _height(score: float) -> float:
-    """Return a score's height as percent from the top, with a little room above and below."""
-    return 4 + 92 * (1 - score)

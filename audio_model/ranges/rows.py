@@ -9,6 +9,7 @@ from audio_model.ranges.breaker import Change, Policy, Why
 from audio_model.ranges.change import ChangeTest
 from audio_model.ranges.rates import Answer, DetectorRates, Mark
 from audio_model.ranges.tree import Node, RangeCall, State
+from audio_model.sqlite import storable
 
 NODE_COLUMNS = tuple(each.name for each in fields(Node))
 CALL_COLUMNS = tuple(each.name for each in fields(RangeCall))
@@ -78,14 +79,6 @@ def node_of(row: Sequence[Any]) -> Node:
 def call_row(call: RangeCall) -> list[object]:
     """Return a call as values of CALL_COLUMNS. Characters that no text can hold are replaced."""
     return [storable(getattr(call, name)) for name in CALL_COLUMNS]
-
-
-def storable(value: object) -> object:
-    """Return a value that a database can hold. Characters that no text can hold are replaced."""
-    if isinstance(value, str) and not value.isascii():
-        # Lone surrogates come out of JSON, and no database takes them.
-        return value.encode("utf-8", "replace").decode()
-    return value
 
 
 def call_of(row: Sequence[Any]) -> RangeCall:

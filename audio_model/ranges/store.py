@@ -32,7 +32,6 @@ from audio_model.ranges.rows import (
     node_of,
     policy_of,
     policy_row,
-    storable,
 )
 from audio_model.ranges.schema import FORMAT
 from audio_model.ranges.stored_nodes import StoredNodes
@@ -44,7 +43,7 @@ from audio_model.ranges.tree import (
     RangeCall,
     State,
 )
-from audio_model.sqlite import MEMORY, Durability, SqliteStore
+from audio_model.sqlite import MEMORY, Durability, SqliteStore, storable
 
 MAX_CALLS = 1_000_000
 """Calls that are remembered one by one, for marks and against counting twice."""

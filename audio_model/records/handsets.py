@@ -13,6 +13,7 @@ from audio_model.records.batches import batches
 from audio_model.records.calls import has_number
 from audio_model.records.marks import Mark, Said
 from audio_model.records.store import CallStore
+from audio_model.sqlite import storable
 from audio_model.tables import cells
 from audio_model.tables.readers import TABLE_SUFFIXES, DamagedRow, read_table
 
@@ -157,4 +158,4 @@ def _find(store: CallStore, id: str, number: str, moment: float | None) -> int |
 
 
 def _text(values: Mapping[str, object], name: str) -> str:
-    return cells.text(values, name).encode("utf-8", "replace").decode()
+    return str(storable(cells.text(values, name)))

@@ -19,7 +19,7 @@ from audio_model.ranges.tree import RangeCall
 from audio_model.records.calls import CallRecord, answer_of, segment_of
 from audio_model.records.priority import Priority, Thresholds, priority_of
 from audio_model.records.schema import FORMAT
-from audio_model.sqlite import Durability, SqliteStore
+from audio_model.sqlite import Durability, SqliteStore, storable
 from audio_model.tables.results import Outcome
 from audio_model.tables.rows import unescape
 
@@ -169,9 +169,9 @@ class CallStore(SqliteStore):
             self.do(
                 "INSERT INTO archives VALUES (NULL, ?, ?, ?) ON CONFLICT (path) DO UPDATE "
                 "SET asked = excluded.asked, imported = excluded.imported",
-                (_text(path), asked, time.time()),
+                (storable(path), asked, time.time()),
             )
-            return int(self.one("SELECT n FROM archives WHERE path = ?", (_text(path),))[0])
+            return int(self.one("SELECT n FROM archives WHERE path = ?", (storable(path),))[0])
 
     def add(
         self, calls: Iterable[CallRecord], archive: int | None, thresholds: Thresholds
@@ -185,7 +185,7 @@ class CallStore(SqliteStore):
             for call in calls:
                 campaign = self._campaign(call) if call.campaign else None
                 before = self.one(
-                    "SELECT n, campaign, settled FROM calls WHERE id = ?", (_text(call.id),)
+                    "SELECT n, campaign, settled FROM calls WHERE id = ?", (storable(call.id),)
                 )
                 values = _values(call, archive, campaign)
                 priority = priority_of(call, thresholds)
@@ -234,7 +234,7 @@ class CallStore(SqliteStore):
         return "{}" if row is None else str(row[0])
 
     def _campaign(self, call: CallRecord) -> int:
-        name = _text(call.campaign)
+        name = storable(call.campaign)
         self.do(
             "INSERT OR IGNORE INTO campaigns "
             "VALUES (NULL, ?, 0, NULL, NULL, NULL, -2, '', '', NULL, '')",
@@ -331,17 +331,10 @@ def _values(call: CallRecord, archive: int | None, campaign: int | None) -> list
         "outcome": call.outcome.value,
         "campaign": campaign,
     }
-    return [_text(others[name] if name in others else getattr(call, name)) for name in _GIVEN]
+    return [storable(others[name] if name in others else getattr(call, name)) for name in _GIVEN]
 
 
 def _stored(row: Sequence[Any]) -> StoredCall:
     values = dict(zip(_COLUMNS, row, strict=True))
     values["outcome"] = Outcome(values["outcome"])
     return StoredCall(**values)
-
-
-def _text(value: object) -> Any:
-    """Return a value that SQLite takes: without lone surrogates, which JSON may hold."""
-    if isinstance(value, str) and not value.isascii():
-        return value.encode("utf-8", "replace").decode()
-    return value

@@ -9,7 +9,7 @@ from audio_model.pages.tables import breakable
 from audio_model.pages.texts import Text
 from audio_model.report.exhibits import Exhibit
 from audio_model.report.page.drawing import named
-from audio_model.report.page.media import spectrogram_uri, wav_uri
+from audio_model.report.page.media import curve_path, height_of, spectrogram_uri, wav_uri
 from audio_model.report.page.texts import text
 from audio_model.tables.results import Result
 
@@ -90,7 +90,7 @@ def _label(exhibit: Exhibit, seconds: float) -> Text:
 def _curve(exhibit: Exhibit, seconds: float) -> list[Element]:
     # A call begins at even odds.
     points = [(0.0, 0.5), *exhibit.curve]
-    path = "M" + "L".join(f"{at:.2f} {_height(score):.2f}" for at, score in points)
+    path = curve_path(points)
     stretched = element(
         "svg",
         element("path", d=path, class_="curve-under"),
@@ -118,14 +118,9 @@ def _curve(exhibit: Exhibit, seconds: float) -> list[Element]:
     at = exhibit.result.decided_at
     if at is not None:
         score = min(points, key=lambda point: abs(point[0] - at))[1]
-        x, y = f"{100 * at / seconds:.2f}%", f"{_height(score):.2f}%"
+        x, y = f"{100 * at / seconds:.2f}%", f"{height_of(score):.2f}%"
         marks.append(element("circle", class_="moment", cx=x, cy=y, r=5))
     return [element("svg", marks[0]), stretched, element("svg", *marks[1:])]
-
-
-def _height(score: float) -> float:
-    """Return a score's height as percent from the top, with a little room above and below."""
-    return 4 + 92 * (1 - score)
 
 
 def _second_marks(seconds: float) -> Element:

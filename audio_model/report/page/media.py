@@ -3,6 +3,7 @@
 import base64
 import struct
 import zlib
+from collections.abc import Iterable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,6 +35,11 @@ _STOPS = np.array(
 
 
 def wav_uri(samples: Samples) -> str:
+    """Return 8 kHz audio as :func:`wav` does, as a data URI. [shape=(n_samples,)]"""
+    return _data_uri("audio/wav", wav(samples))
+
+
+def wav(samples: Samples) -> bytes:
     """Return 8 kHz audio as a WAV file of µ-law, 8 kB a second. [shape=(n_samples,)]"""
     codes = mulaw_encode(np.round(np.clip(samples, -1, 1) * 32767).astype(np.int16)).tobytes()
     # Blocks of one byte; no extra format bytes. A chunk of odd size is padded.
@@ -43,7 +49,7 @@ def wav_uri(samples: Samples) -> str:
         struct.pack("<4sI", name, len(content)) + content + b"\0" * (len(content) % 2)
         for name, content in ((b"fmt ", fmt), (b"fact", fact), (b"data", codes))
     )
-    return _data_uri("audio/wav", struct.pack("<4sI4s", b"RIFF", 4 + len(chunks), b"WAVE") + chunks)
+    return struct.pack("<4sI4s", b"RIFF", 4 + len(chunks), b"WAVE") + chunks
 
 
 def spectrogram_uri(log_mel: LogMel) -> str:
@@ -56,6 +62,16 @@ def spectrogram_uri(log_mel: LogMel) -> str:
         [np.interp(positions, range(len(_STOPS)), colour) for colour in _STOPS.T], axis=1
     )
     return _data_uri("image/png", _png(np.round(shades[::-1]).astype(np.uint8), np.round(palette)))
+
+
+def height_of(score: float) -> float:
+    """Return a score's height as percent from the top, with a little room above and below."""
+    return 4 + 92 * (1 - score)
+
+
+def curve_path(points: Iterable[tuple[float, float]]) -> str:
+    """Return a curve of (seconds, score) as the path of an SVG that is a second a unit wide."""
+    return "M" + "L".join(f"{at:.2f} {height_of(score):.2f}" for at, score in points)
 
 
 def _png(pixels: NDArray[np.uint8], palette: NDArray[np.floating]) -> bytes:
