@@ -37,7 +37,7 @@ class Command(Protocol):
 
 
 def add_actions(parser: argparse.ArgumentParser) -> Actions:
-    """Say that a command needs one of its actions; return what they are added to."""
+    """Make a command require one of its actions; return what :func:`add_action` adds to."""
     return parser.add_subparsers(required=True, metavar="ACTION")
 
 

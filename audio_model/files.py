@@ -147,7 +147,7 @@ class PartialFile:
 
 
 def target_of(path: str | os.PathLike[str]) -> Path:
-    """Return the file that writing to a path replaces: through a link, what it leads to."""
+    """Return the file that a write to this path replaces; a symbolic link is followed."""
     return Path(os.path.realpath(path))
 
 

@@ -76,7 +76,7 @@ class Access:
         self._tries: OrderedDict[str, tuple[float, int]] = OrderedDict()
 
     async def sign_in(self, request: web.Request, token: str) -> tuple[str, Session] | None:
-        """Begin a session; None if it is nobody's token.
+        """Begin a session; return its key and the session, or None if the token is nobody's.
 
         Raises HTTPTooManyRequests for too many wrong tokens. A right one always gets in: behind a
         proxy everybody has one address, and no token can be found by trying.

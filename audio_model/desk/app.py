@@ -84,7 +84,7 @@ class Desk:
         """Make a desk.
 
         Args:
-            stores: of calls, and maybe of ranges and known recordings.
+            stores: the store of calls, and those of ranges and known recordings if it has them.
             detector: draws the score over time.
             zone: the zone of the days and hours that people see.
             zone_name: the zone's name.

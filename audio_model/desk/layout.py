@@ -136,7 +136,7 @@ def form(view: View, action: str, *content: Child | Iterable[Child], class_: str
 
 
 def hidden(name: str, value: str) -> Element:
-    """Return a field that is sent along."""
+    """Return a hidden field, which a form sends along."""
     return element("input", type="hidden", name=name, value=value)
 
 
@@ -164,7 +164,7 @@ def no_default() -> Element:
 
 
 def field(key: str, name: str, **attributes: str | int) -> Element:
-    """Return a field with its name."""
+    """Return an input field with its label."""
     return element("label", element("span", text(key)), element("input", name=name, **attributes))
 
 
@@ -181,7 +181,7 @@ def section(title: Text, *content: Child | Iterable[Child], about: Text | None =
 def table(
     caption: Text, head: Sequence[Child], rows: Sequence[Sequence[Child]], *, words: bool = False
 ) -> Element:
-    """Return a table with a name.
+    """Return a table with a caption for screen readers.
 
     On a narrow screen each row is a card whose cells have their columns' names.
     """

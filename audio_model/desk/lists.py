@@ -44,7 +44,7 @@ class RangesNow:
 
 
 def handle(secret: str, prefix: str) -> str:
-    """Return a range's name in forms, which shows no number to a reader of the page."""
+    """Return the name of a range in forms, so that the page's source shows no number."""
     digest = hmac.new(secret.encode(), prefix.encode(), "sha256")
     return digest.hexdigest()[:_HANDLE_LENGTH]
 
@@ -80,7 +80,7 @@ def wide_page(view: View, prefix: str, fields: Mapping[str, str]) -> str:
     Args:
         view: for whom.
         prefix: the range.
-        fields: of the form that asked for it.
+        fields: the fields of the form that asked for it.
     """
     sent = ("typed", "range", "call", "length", "reason")
     return layout.page(

@@ -10,7 +10,7 @@ _STAR = "*"
 def mask(number: str) -> str:
     """Return a number or a range with its middle hidden.
 
-    One as short as a segment stays.
+    A number no longer than a segment is returned as it is.
     """
     sign = number[: len(number) - len(number.lstrip("+?"))]
     digits = number.removeprefix(sign)

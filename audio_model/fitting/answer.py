@@ -53,10 +53,11 @@ class Answer:
         return log_odds
 
     def extreme_scores(self, rule: DecisionRule) -> tuple[float, float]:
-        """Return the lowest raised and the highest lowered score of steps that may decide.
+        """Return the lowest and the highest cautious score of the steps that may decide.
 
-        They are 1 and 0 if no step may. The verdict is *recorded* at some moment if the highest
-        reaches ``recorded_at``, and *live* if the lowest reaches ``live_at``.
+        Caution raises the scores that might say *live* and lowers those that might say *recorded*.
+        The verdict is *live* at some moment if the lowest reaches ``live_at``, and *recorded* if
+        the highest reaches ``recorded_at``. If no step may decide they are 1 and 0.
         """
         may = self.voice_seconds >= rule.min_voice_seconds
         if not may.any():

@@ -46,7 +46,7 @@ def fit_calibration(
     claim more than so few sources can show.
 
     Args:
-        answers: of both classes.
+        answers: answers to calls of both classes.
         start: the calibration to begin from; its knots are kept.
         spread: how far from the start a fit is expected.
         wrong: share of labels that are expected to be wrong.
@@ -86,7 +86,7 @@ class Loss:
             self._pull = 1 / (effective_groups(answers) * len(knots) * spreads**2)
 
     def calibration(self, values: Array) -> Calibration:
-        """Return the calibration that lies so far from the start: log slopes, then offsets."""
+        """Return the calibration at these offsets from the start: log slopes, then offsets."""
         log_ratio, shift = np.split(values, 2)
         slope = np.array(self.start.slope) * np.exp(log_ratio)
         offset = np.array(self.start.offset) + shift

@@ -88,7 +88,7 @@ def corpus_weights(corpora: Sequence[str], sources: Sequence[str]) -> Array:
 def det_curve(scores: ArrayLike, labels: ArrayLike, weights: ArrayLike | None = None) -> DetCurve:
     """Return the trade-off between false alarms and misses.
 
-    It also is the ROC, as 1 - miss over false alarm.
+    The same points make the ROC curve: 1 - miss over false alarm.
     """
     scores, labels, weights = _checked(scores, labels, weights)
     if not (labels == 0).any() or not (labels == 1).any():

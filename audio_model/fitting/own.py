@@ -45,7 +45,7 @@ def tune_rule(
     """Fit a rule to a line's own calls, beginning at one that others chose.
 
     Args:
-        answers: of both classes, with weights that :func:`group_weights` gives.
+        answers: answers to calls of both classes, with weights that :func:`group_weights` gives.
         before: at even prevalence; its budgets, knots and cautions are kept.
         settings: what share of recordings may pass.
     """
@@ -104,7 +104,7 @@ def group_weights(labels: Sequence[int], groups: Sequence[str]) -> list[float]:
 
 
 def at_prevalence(rule: DecisionRule, prevalence: float) -> DecisionRule:
-    """Return the rule whose scores are probabilities where so large a share are recordings.
+    """Return the rule whose scores are probabilities where this share of calls are recordings.
 
     Odds are multiplied by the ratio of the two prior odds (Bayes), scores and thresholds alike, so
     verdicts stay as they are, except that none contradicts its score: where recordings are rare,
@@ -139,7 +139,7 @@ def _shifted(probability: float, shift: float) -> float:
 
 
 def change_of(before: Calibration, after: Calibration) -> tuple[float, float]:
-    """Return slope and offset from calibrated log odds to those after, in the mean over knots."""
+    """Return the mean slope and offset, over the knots, from the old log odds to the new."""
     slope = float(np.mean(np.array(after.slope) / np.array(before.slope)))
     return slope, float(np.mean(np.array(after.offset) - slope * np.array(before.offset)))
 

@@ -59,7 +59,7 @@ def student_quantile(share: float, freedom: float) -> float:
 
 
 def rate_interval(events: float, n: float, confidence: float = 0.95) -> tuple[float, float]:
-    """Return the exact interval of a rate of which so many events in ``n`` trials were seen.
+    """Return the exact interval of a rate, given the number of events in ``n`` trials.
 
     Source: Clopper and Pearson, "The use of confidence or fiducial limits", 1934.
     """

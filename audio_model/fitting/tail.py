@@ -43,7 +43,7 @@ class Tail:
 
     @classmethod
     def through(cls, log_odds: Sequence[float], above: Sequence[float], spread: float) -> Self:
-        """Return the belief of a rule: shares of callers who lie above some log odds.
+        """Return the belief that these shares of callers lie above these log odds.
 
         Args:
             log_odds: thresholds.
@@ -79,7 +79,7 @@ class Tail:
         )
 
     def share_above(self, log_odds: float) -> float:
-        """Return how likely the next caller lies above."""
+        """Return the probability that the next caller's log odds lie above a value."""
         return beyond((log_odds - self.mean) / self._scale, self.for_variance)
 
     def exceeded_by(self, share: float) -> float:

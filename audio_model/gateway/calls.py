@@ -167,7 +167,7 @@ class Calls:
             self.tally.add(legs_of(tenant), number)
 
     def describe(self, call: "Call", info: CallInfo) -> None:
-        """Have a call's later events carry other facts, as they came from its gateway."""
+        """Replace the facts that a call's later events carry by others from its gateway."""
         is_open = call in self._calls
         self.forget(call)
         call.info = replace(info.cut(), tenant=call.info.tenant)

@@ -58,7 +58,7 @@ class Codec:
                 return bytes
 
     def ticks(self, n_bytes: int) -> int:
-        """Return how far RTP's clock goes in ``n_bytes`` of the raw format."""
+        """Return how many ticks of RTP's clock ``n_bytes`` of the raw format last."""
         samples = n_bytes if self.raw_format.encoding is not Encoding.S16LE else n_bytes // 2
         return samples * self.clock_rate // self.raw_format.sample_rate
 

@@ -32,7 +32,7 @@ class PacketOrder:
         self.dropped = 0
 
     def passes(self, number: int) -> bool:
-        """Return whether a packet goes on at once, and is not to be put.
+        """Return whether a packet is the next one, so that it need not be :meth:`put` in order.
 
         This makes the usual case cheap.
         """

@@ -34,7 +34,7 @@ class Terms:
     """The tenant's legs that are heard at once; None: as many as the server hears."""
 
     def of(self, tenant: Tenant | None) -> "Terms":
-        """Return the terms of a tenant, who leaves unsaid what is as for everybody."""
+        """Return a tenant's terms. What the tenant leaves out is as it is for everybody."""
         if tenant is None:
             return self
         said = {

@@ -316,7 +316,7 @@ def stretch_of(
     overlap: int,
     wander: float,
 ) -> Stretch:
-    """Return a stretch of pieces: what doesn't agree as the best one does has no evidence."""
+    """Return pieces as a stretch, without those that agree far less than the best one."""
     least = LEAST_ALIKE * max(piece.agreement for piece in pieces)
     for piece in pieces:
         if piece.agreement < least:

@@ -112,14 +112,14 @@ class Mended:
 
     @property
     def seams(self) -> tuple[int, ...]:
-        """Return the seams within what agrees."""
+        """Return the seams that lie between positions that agree."""
         first = CODES_PER_POSITION * self.begin + _HALF
         last = CODES_PER_POSITION * (self.end - 1) + _HALF
         return tuple(seam for seam in self.course.seams if first < seam <= last)
 
     @property
     def inner(self) -> Course:
-        """Return the course without seams beyond what agrees, where the search met chance."""
+        """Return the course with these seams alone: the search met chance beyond them."""
         middle = CODES_PER_POSITION * (self.begin + self.end) // 2 + _HALF
         seams = self.seams or (middle,)
         begin = sum(seam < seams[0] for seam in self.course.seams)

@@ -42,7 +42,7 @@ def sounds() -> list[Sound]:
 
 
 def allow_sounds(store: Store) -> int:
-    """Add the sounds that a store has no recording of by name, each as one that may recur.
+    """Add each sound that a store has no recording of by its name, as one that may recur.
 
     Returns how many are new. Raises StoreError.
     """

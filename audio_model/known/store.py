@@ -207,7 +207,7 @@ class Store(SqliteStore):
         return id
 
     def lengthen(self, id: int, kept: Codes) -> None:
-        """Put more codes, of positions, in the place of a recording's own, which are part of them.
+        """Replace a recording's codes by a longer row of codes that contains them.
 
         Raises StoreError if there is no such recording.
         """

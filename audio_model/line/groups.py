@@ -1,4 +1,4 @@
-"""Groups that turn out to be one: what one call is in two of, none may keep apart."""
+"""Groups of calls that turn out to be one: a call that is in two of them joins the two."""
 
 from collections.abc import Iterable
 
@@ -11,14 +11,14 @@ class Groups:
         """A group to one that was met before it."""
 
     def join(self, names: Iterable[str]) -> None:
-        """Say that these are one group: one name or more."""
+        """Make one group of these, which may be one already."""
         first, *others = map(self.name, names)
         for other in others:
             if other != first:
                 self._first[other] = first
 
     def name(self, group: str) -> str:
-        """Return what a group is called: the name that was met first of all that are the same."""
+        """Return the name of the group that this one is part of: the name that was met first."""
         while (before := self._first.get(group, group)) != group:
             group = before
         return group

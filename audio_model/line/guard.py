@@ -51,7 +51,7 @@ def conditions(
     lost, unless the old rule caught them outside its budget.
 
     Args:
-        figures: of calls that were held out.
+        figures: the figures of calls that were held out.
         uncontradicted: what :func:`without_contradicted` gives.
         budget: share of live callers who may be called recorded.
         groups: how many of live callers and of recordings there are.

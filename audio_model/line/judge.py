@@ -67,7 +67,10 @@ def cross_judge(answers: Sequence[Answer], before: DecisionRule, budget: float) 
 
 
 def deal(answers: Sequence[Answer]) -> dict[str, int]:
-    """Return the part of each group: no more parts than a class has groups, all of a class."""
+    """Deal groups to parts, and return the part of each group.
+
+    Each part has groups of both classes. Raises UsageError if a class has fewer than two.
+    """
     groups = [sorted({a.group for a in answers if a.label == label}, key=_hash) for label in (0, 1)]
     parts = min(MOST_PARTS, *map(len, groups))
     if parts < 2:
@@ -78,8 +81,9 @@ def deal(answers: Sequence[Answer]) -> dict[str, int]:
 def most_contradicted(answers: Sequence[Answer], sides: Mapping[str, Judged]) -> NDArray[np.int_]:
     """Return the calls of the groups whose marks the scores contradict most.
 
-    Scores of all sides are asked alike, and groups of both classes. What is better for the rest,
-    too, is not better for the sake of marks that are wrong. [shape=(n_contradicted,)]
+    The scores of all sides count alike, and so do the groups of both classes. A rule that is better
+    without these calls, too, is not better only because it learnt wrong marks.
+    [shape=(n_contradicted,)]
     """
     against = np.mean([against_marks(answers, judged) for judged in sides.values()], axis=0)
     _, group = np.unique([f"{each.label} {each.group}" for each in answers], return_inverse=True)

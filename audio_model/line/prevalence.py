@@ -55,7 +55,7 @@ def estimate(log_odds: Array, weight: Array) -> Prevalence:
     """Estimate the share from log odds at even prevalence.
 
     Args:
-        log_odds: of recorded. [shape=(n,)]
+        log_odds: the log odds of recorded. [shape=(n,)]
         weight: how many calls have them. [shape=(n,)]
 
     The interval is by the information that the calls hold, as if the scores were true.

@@ -175,9 +175,10 @@ def suspicious(
 ) -> list[int]:
     """Return the calls to listen to again, the worst first.
 
-    They are those whose mark a score without it contradicts 20 to 1. The score before is asked,
-    too: marks that are wrong teach the one after to doubt. With ``every_contradicted`` the whole
-    share that the guard leaves out is among them.
+    A call is among them if a score contradicts its mark by more than 20 to 1. The new score was
+    chosen without the call. The score before the tuning counts, too, because wrong marks teach the
+    new one to doubt. With ``every_contradicted`` all calls that the guard leaves out are among
+    them.
     """
     against = np.max([against_marks(answers, judged) for judged in sides.values()], axis=0)
     listed = against > SUSPICIOUS

@@ -23,8 +23,8 @@ def table_of(
     A table that is wider than its page moves sideways under its first column, by keys, too.
 
     Args:
-        head: of the columns.
-        rows: of cells.
+        head: the names of the columns.
+        rows: the cells of each row.
         label: the table's name for those who do not see it.
         wide: indices of the columns that a narrow page leaves out.
     """

@@ -52,7 +52,7 @@ def smallest_ranges(nodes: Nodes, alarmed: Node, test: ChangeTest, now: float) -
 
 
 def comes_from_all_over(nodes: Nodes, alarmed: Node, test: ChangeTest, now: float) -> bool:
-    """Return whether recent recordings come from several parts of a range, and none explains it."""
+    """Return whether recordings come from several parts of a range and no part explains them."""
     heard = [node.recent(now)[Answer.RECORDED] for node in children(nodes, alarmed.prefix)]
     if sum(n >= _ONE for n in heard) < SEVERAL:
         return False

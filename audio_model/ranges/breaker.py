@@ -162,7 +162,7 @@ def expired(node: Node, now: float) -> State | None:
 
 
 def state_at(node: Node, now: float, policy: Policy) -> State:
-    """Return the state of a node at a moment, by the time alone: opened long ago it is closed."""
+    """Return the state of a node at a moment: what was opened long ago is closed by then."""
     after = expired(node, now)
     if after is State.HALF_OPEN and now >= node.until + policy.quiet_seconds:
         return State.CLOSED

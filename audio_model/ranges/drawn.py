@@ -62,7 +62,7 @@ def tree(
         nodes: all ranges.
         values: what is known of those that may be shown.
         changed: ranges whose breaker has moved.
-        min_calls: of a range that is shown though its breaker never moved.
+        min_calls: the fewest calls of a range that is shown though its breaker never moved.
     """
     return _branches(_chosen(nodes, values, changed, min_calls), values)
 

@@ -49,7 +49,10 @@ def range_of(text: str) -> str:
 
 
 def holds_many_owners(prefix: str) -> bool:
-    """Return whether a range, as the tree names it, is wider than what one owner can have."""
+    """Return whether a range is wider than what one owner can have.
+
+    ``prefix`` is the range's name in the tree.
+    """
     digits = prefix.removeprefix(IMPLAUSIBLE)
     number = normalise(digits)
     if number.flag is None and number.key == digits:
@@ -63,12 +66,18 @@ def holds_many_owners(prefix: str) -> bool:
 
 
 def is_too_wide(prefix: str) -> bool:
-    """Return whether a range, as the tree names it, is warned of at most, as it has many owners."""
+    """Return whether a range has many owners, so that it is warned of and never opened.
+
+    ``prefix`` is the range's name in the tree.
+    """
     return not prefix.startswith(IMPLAUSIBLE) and holds_many_owners(prefix)
 
 
 def has_no_owner(prefix: str) -> bool:
-    """Return whether a range, as the tree names it, is of calls of which nobody knows whose."""
+    """Return whether nobody can tell whose calls a range holds.
+
+    ``prefix`` is the range's name in the tree.
+    """
     if prefix in (WITHHELD, UNREADABLE):
         return True
     number = normalise(prefix.removeprefix(IMPLAUSIBLE))

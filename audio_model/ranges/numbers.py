@@ -257,7 +257,10 @@ def _is_whole(digits: str, kinds: Sequence[NumberKind] = ()) -> bool:
 
 
 def country_of(digits: str) -> str:
-    """Return the country's code of digits that begin with ``+``; three of no known one."""
+    """Return the country's code of digits that begin with ``+``, and the ``+``.
+
+    If no country has such a code, it is the first three digits.
+    """
     codes = phonenumbers.COUNTRY_CODE_TO_REGION_CODE
     lengths = (n for n in (2, 3, 4) if int(digits[1:n] or 0) in codes)
     return digits[: next(lengths, 4)]

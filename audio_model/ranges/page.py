@@ -39,7 +39,7 @@ def page(store: RangeStore, now: float, min_calls: int = 1) -> str:
         store: what it is about.
         now: when the states are as they are shown, and the time line ends: of an archive, its last
             call. In seconds since 1970.
-        min_calls: of a range that is shown though its breaker never moved.
+        min_calls: the fewest calls of a range that is shown though its breaker never moved.
     """
     nodes = {node.prefix: node for node in store.ranges()}
     history = list(store.history(MAX_CHANGES))

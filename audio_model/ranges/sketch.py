@@ -61,7 +61,7 @@ def _register(registers: bytearray, value: int) -> None:
 
 
 def estimate(counter: bytes | bytearray) -> int:
-    """Return how many different values were added, exactly so for EXACT at most."""
+    """Return how many different values were added: exact up to EXACT, then an estimate."""
     if len(counter) != REGISTERS:
         return len(counter) // _VALUE_BYTES
     registers = counter

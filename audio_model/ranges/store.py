@@ -209,7 +209,7 @@ class RangeStore(SqliteStore):
             return self._monitor.advise(number, now)
 
     def chain(self, number: str) -> list[Node]:
-        """Return the nodes of a number, the widest first. They are not to be changed."""
+        """Return the nodes of a number, the widest first. Do not change them."""
         with self._reading():
             found = map(self._nodes.get, normalise(number).prefixes)
             return [node for node in found if node is not None]
@@ -260,7 +260,7 @@ class RangeStore(SqliteStore):
                 yield PastChange(change_of(row), blocked)
 
     def moves(self) -> dict[str, Counter[State]]:
-        """Return how often the breaker of each range entered each state; of those that moved."""
+        """Return how often each range's breaker entered each state, for those that moved."""
         moves: dict[str, Counter[State]] = {}
         with self._errors():
             for prefix, after, n in self._db.execute(

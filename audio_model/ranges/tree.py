@@ -68,7 +68,7 @@ class RangeCall:
         return normalise(self.caller)
 
     def surer_than(self, other: "RangeCall") -> bool:
-        """Return whether this final verdict of a call is the one of the two to count.
+        """Return whether this final verdict counts, and not another one of the same call.
 
         A call has several if its stream broke and another one took its place.
         """
@@ -202,7 +202,7 @@ class Node:
         self.kinds[said] = max(0, self.kinds.get(said, 0) - 1)
 
     def count_mark(self, mark: Mark | None, before: Mark | None) -> None:
-        """Count a person's mark on a call, in the place of the mark ``before``."""
+        """Count a person's mark on a call. It replaces the mark ``before``."""
         for each, n in ((mark, 1), (before, -1)):
             if each is Mark.RECORDED:
                 self.marked_recorded += n
@@ -255,7 +255,7 @@ class Node:
         self.heard_since += said is not Answer.UNHEARD
 
     def drop_evidence(self, much: float = math.inf) -> None:
-        """Take evidence back that something else explains; the calls of it are not usual."""
+        """Take back evidence that something else explains. Its calls are not the usual ones."""
         self.evidence = max(0.0, self.evidence - much)
         if self.evidence == 0:
             self.recorded_since = self.heard_since = self.marked_since = 0

@@ -156,13 +156,13 @@ def read(text: str) -> str | NoDigits:
 
 
 def shown(text: str) -> str:
-    """Return the number that a text shows as it is written there: without what is around it."""
+    """Return the number in a text as it is written there, without what is around it."""
     address, _ = _address(_plain(text[:_LONGEST].strip()))
     return _EXTENSION.sub("", _whole(_LABEL.sub("", address).rstrip(" ,;|")))
 
 
 def same(text: str) -> str:
-    """Return one text for all ways to write a number, to tell numbers apart; others as they are."""
+    """Return one text for all ways to write a number. Other texts stay as they are."""
     digits = read(text)
     if isinstance(digits, NoDigits):
         return text

@@ -14,7 +14,7 @@ PAUSE_SECONDS = 0.005
 
 
 def batches(rows: Iterable[T], n: int = ROWS) -> Iterator[list[T]]:
-    """Yield the rows ``n`` at a time, and sleep between two."""
+    """Yield the rows ``n`` at a time, and sleep between two batches."""
     rest = iter(rows)
     batch = list(islice(rest, n))
     while batch:

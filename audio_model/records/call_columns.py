@@ -64,7 +64,7 @@ class Columns:
 
 @lru_cache(1 << 16)
 def code_of(number: str) -> int:
-    """Return 64 bits that stand for a number; NOBODY of none.
+    """Return 64 bits that stand for a number; NOBODY for an empty one.
 
     The chance that any two of a million numbers have the same code is 1 in 37 million.
     """
@@ -111,7 +111,7 @@ class ColumnReader:
         self._recorded = np.array([row[0] for row in recorded], dtype=np.int32)
 
     def between(self, start: float, end: float) -> Columns:
-        """Return the calls from one moment to another, which is not in it. Raises StoreError."""
+        """Return the calls from ``start`` on and before ``end``. Raises StoreError."""
         found = self._spans.pop((start, end), None)
         if found is None:
             found = self._read(start, end)

@@ -29,7 +29,7 @@ def heard(store: CallStore, campaign: Campaign, call: int, outcome: str) -> Hear
     """Return what the mark of a call means for its campaign.
 
     Args:
-        store: of the calls. The call is settled by its marks already.
+        store: the store of calls, where the call is settled by its marks already.
         campaign: as it stands.
         call: the call's number.
         outcome: ``recorded``, ``live``, or empty for a person who isn't sure.
@@ -54,7 +54,7 @@ def heard(store: CallStore, campaign: Campaign, call: int, outcome: str) -> Hear
 
 
 def is_said(store: CallStore, campaign: int, settled: str) -> bool:
-    """Return whether the marks of a campaign's calls settle any of them so."""
+    """Return whether people's marks settle any call of a campaign as ``settled``."""
     return (
         store.one(
             "SELECT 1 FROM calls WHERE campaign = ? AND settled = ? AND settled != '' LIMIT 1",
@@ -68,7 +68,7 @@ def put(store: CallStore, n: int, mark: str, who: str, now: float, note: str = "
     """Mark all calls of a campaign, and return those that were disputed.
 
     Args:
-        store: of the calls.
+        store: the store of calls.
         n: the campaign's number.
         mark: RECORDED; ALLOWED for a recording that says nothing of its calls, such as music on
             hold; empty if it is no campaign after all.

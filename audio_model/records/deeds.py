@@ -92,7 +92,7 @@ def of_number(store: CallStore, n: int) -> Deed | None:
 
 
 def latest(store: CallStore, who: str, whats: Collection[DeedKind], since: float) -> Deed | None:
-    """Return the last of some kinds of things that a person did, if it was since a moment."""
+    """Return a person's latest deed of these kinds since a moment; None without one."""
     row = store.one(
         f"SELECT {_COLUMNS} FROM deeds WHERE who = ? AND time >= ? "
         f"AND what IN ({', '.join('?' * len(whats))}) ORDER BY n DESC LIMIT 1",

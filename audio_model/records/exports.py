@@ -13,9 +13,10 @@ _AT_ONCE = 1000
 
 
 def settled(store: CallStore) -> Iterator[MarkedCall]:
-    """Yield every call that people settled, or whose campaign they did, in the store's order.
+    """Yield every call that people settled, by a mark on it or on its campaign.
 
-    Its source, which never crosses a split, is its campaign or its caller.
+    They come in the store's order. A call's source, which never crosses a split, is its campaign or
+    its caller.
     """
     last = 0
     while True:

@@ -57,7 +57,7 @@ def import_marks(
     A second mark on a call or a number replaces the first: the person has changed their mind.
 
     Args:
-        store: of the calls.
+        store: the store of calls.
         file: CSV, JSON lines or Parquet with COLUMNS.
         source: the origin of the marks: an app, a call centre.
         trust: chance that such a mark is right, where a row has none of its own.

@@ -69,12 +69,12 @@ def import_archive(
 
 
 def keep_up(store: CallStore, since: float = math.nan) -> int:
-    """Do what calls that came want done: figures made, and drift of scores put forward.
+    """Make the figures of new calls, and put calls forward whose scores have drifted.
 
     Returns how many calls were put forward. Raises StoreError.
 
     Args:
-        store: of the calls.
+        store: the store of calls.
         since: when the first of them was; nan for the latest day of the store, where calls come
             while they are made.
     """

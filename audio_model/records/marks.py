@@ -335,7 +335,7 @@ def _effect(store: CallStore, n: int, who: str, said: Said | None) -> None:
 
 
 def write(store: CallStore, mark: Mark, marked: float) -> None:
-    """Keep a mark in the place of its giver's one before; ``marked`` is when it came."""
+    """Keep a mark in the place of the same person's earlier one; ``marked`` is when it came."""
     where = "call = ?" if mark.call is not None else "call IS NULL AND number = ?"
     store.do(
         f"DELETE FROM marks WHERE {where} AND source = ? AND who = ?",

@@ -37,7 +37,7 @@ def period_of(moment: float, unit: Unit, zone: tzinfo) -> Period:
 
 
 def before(period: Period, unit: Unit, zone: tzinfo) -> Period:
-    """Return the period before one."""
+    """Return the period before another."""
     return _period(period.day - timedelta(days=1), unit, zone)
 
 

@@ -62,7 +62,7 @@ class Priority:
 
     @classmethod
     def of_campaign(cls, calls: int) -> Self:
-        """Return the place of the call that stands for a campaign of so many."""
+        """Return the place of the call that stands for a campaign of so many calls."""
         return cls.of(Why.CAMPAIGN, _BY_SIZE * math.log10(max(calls, 1)))
 
 

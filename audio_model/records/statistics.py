@@ -49,7 +49,7 @@ def by_period(
         periods: in their order, without a gap.
         openings: when ranges were open. A call that came under one counts as blocked, and so does
             one whose own row says ``block``.
-        unit: of the periods.
+        unit: the unit of the periods.
         zone: the zone of the days.
     """
     rows: list[tuple[Cell, ...]] = []

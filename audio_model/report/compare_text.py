@@ -98,7 +98,7 @@ def _drift(drift: Drift) -> list[str]:
 
 
 def gap_sides(gap: Gap) -> list[str]:
-    """Return both sides of a gap: a number's tenths and middle, or a kind's share."""
+    """Return both sides of a gap: a number's median and outer tenths, or a kind's share."""
     of = gap.of
     if isinstance(of, Spread):
         return [

@@ -155,7 +155,8 @@ class Records:
     def settled(self, match: Match) -> Match:
         """Return a match as it stands when all were noted: a record is of one recording alone.
 
-        One whose whole path is a recording's own is not another's of the same name.
+        A record that has a recording's whole path does not match other recordings of the same file
+        name.
         """
         if match.joined is not Joined.FOUND:
             return match

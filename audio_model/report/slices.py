@@ -211,7 +211,7 @@ class Slice:
 
 
 def group_folders(folders: Collection[str], max_groups: int) -> dict[str, str]:
-    """Return for each folder one above it, or itself, so that few enough remain to show.
+    """Map each folder to itself or to one above it, so that few enough remain to show.
 
     The level is the deepest with at most ``max_groups`` folders, or else the first level at which
     folders differ.

@@ -35,7 +35,7 @@ Item = TypeVar("Item")
 
 
 class Smallest(Generic[Item]):
-    """The few items of the smallest keys among many; of equal keys the first."""
+    """Keeps the few items with the smallest keys; of equal keys, the first."""
 
     def __init__(self, size: int, key: Callable[[Item], float]) -> None:
         self._size, self._key = size, key

@@ -36,7 +36,7 @@ def read_manifest(path: str, columns: Mapping[str, str] | None = None) -> Iterat
     these are manifests too; an exemplar, also from the working folder, as campaigns wrote it.
 
     Args:
-        path: of the manifest.
+        path: the path of the manifest.
         columns: names of columns in it, by ours.
     """
     empty = True

@@ -18,7 +18,7 @@ def add_columns_argument(parser: argparse.ArgumentParser, table: str, example: s
     """Declare the option ``--columns`` of a command that reads a table.
 
     Args:
-        parser: of the command.
+        parser: the parser of the command.
         table: what help calls the table.
         example: a mapping that makes sense there.
     """

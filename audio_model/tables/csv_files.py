@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class Writer:
-    """Rows as CSV that a spreadsheet opens and runs nothing of; our readers give them back."""
+    """Writes CSV of which a spreadsheet runs nothing, and which our readers read back."""
 
     def __init__(self, file: "SupportsWrite[str]", lineterminator: str = "\n") -> None:
         """Write to a file that is open for text."""

@@ -100,7 +100,7 @@ class Results:
         """Find the files of results. Raises ResultsError if there are none.
 
         Args:
-            path: of a run folder or a file.
+            path: a run folder or a file.
             columns: names of columns in the files, by ours.
         """
         found = Path(path)

@@ -44,7 +44,10 @@ class Alive:
         return len(self._timers)
 
     def keep(self, call_id: str, channel: str, seconds: str) -> None:
-        """Keep a channel while its call is heard; ``seconds`` as the dialplan wrote it."""
+        """Keep a channel open while its call is heard.
+
+        ``seconds`` is the dialplan's text: for so long the channel lives without this server.
+        """
         try:
             wanted = float(seconds)
         except ValueError:
@@ -56,12 +59,12 @@ class Alive:
             self._later(call_id, _Channel(channel, wanted))
 
     def stop(self, call_id: str) -> None:
-        """Let a call's channel go: it is gone, or nobody needs it."""
+        """Stop keeping a call's channel open: it is gone, or nobody needs it."""
         if (timer := self._timers.pop(call_id, None)) is not None:
             timer.cancel()
 
     def close(self) -> None:
-        """Let all channels go."""
+        """Stop keeping any channel open."""
         for call_id in list(self._timers):
             self.stop(call_id)
 

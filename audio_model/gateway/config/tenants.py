@@ -81,9 +81,9 @@ def read_tenants(path_text: str) -> tuple[Tenant, ...]:
 
 
 def same_secret(one: object, other: object) -> str:
-    """Return the option by which a call could be both ones', or nothing.
+    """Return the name of a secret that both have; empty if there is none.
 
-    Either is a tenant, or what has secrets by the same names.
+    Each is a tenant, or the server's settings, which have secrets by the same names.
     """
     for name in TELLING_SECRETS:
         secret = getattr(one, name)

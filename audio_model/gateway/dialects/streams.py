@@ -71,7 +71,7 @@ class StreamDialect(Dialect):
         """Open the call and its legs, and hear the messages that came before.
 
         Args:
-            raw_format: of one channel.
+            raw_format: the format of one channel.
             legs: names by channel; None for a channel that is not to be heard.
             codec: that of the audio before it came to be ``raw_format``, if it is another one.
         """

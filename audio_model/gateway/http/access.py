@@ -34,9 +34,10 @@ _TELNYX_HEADER = "x-telnyx-streaming-auth-token"
 
 
 class AccessControl:
-    """Raises HttpError 401 for requests that may not be.
+    """Checks who may connect, and raises HttpError 401 for everybody else.
 
-    With no secret at all everyone may; with any, a path without one of its own needs the token.
+    Without any secret everybody may connect. With one, each path needs the token, unless the path
+    has a secret of its own.
     """
 
     def __init__(self, access: Access, public_url: str, metrics: Metrics) -> None:
@@ -45,7 +46,7 @@ class AccessControl:
         self._quiet_until = 0.0
 
     def change(self, access: Access, public_url: str) -> None:
-        """Check by these from now on."""
+        """Use these settings from now on."""
         self._token, self._public_url = access.token, public_url
         self._tenants = access.tenants
         self._gateways: dict[str, list[_Signer]] = {}
@@ -60,9 +61,9 @@ class AccessControl:
             raise HttpError(403, "not_for_tenants", "this concerns more than one tenant")
 
     def check_reader(self, request: web.Request, *, in_query: bool = False) -> Tenant | None:
-        """Check an HTTP request that a tenant may make, too, and return who that is.
+        """Check an HTTP request that tenants may make, too, and return the tenant, if it is one.
 
-        ``in_query``: for clients that can't send headers.
+        ``in_query`` accepts the token in the query, for clients that can't send headers.
         """
         if self._open or self._has_token(request, in_query):
             return None
@@ -71,10 +72,10 @@ class AccessControl:
         raise self._denied(request, "a token is needed: Authorization: Bearer ...")
 
     def check_gateway(self, request: web.Request, gateway: str) -> Tenant | None:
-        """Check a WebSocket's handshake, and return whose the call is.
+        """Check a WebSocket's handshake, and return the tenant of its call; None for the server's.
 
-        The server's token does for every gateway, and so does a tenant's. A handshake that is
-        signed is theirs whose secret signed it.
+        The server's token and a tenant's are accepted from every gateway. A signed handshake
+        belongs to the one whose secret signed it.
         """
         if self._open or self._has_token(request, in_query=True):
             return None

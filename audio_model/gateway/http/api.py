@@ -241,9 +241,11 @@ class Api:
 
 
 def together(number: int, own: Readiness, others: Mapping[int, Readiness | None]) -> Readiness:
-    """Return the readiness of all processes of a port; ``number`` is whose ``own`` is.
+    """Return the readiness of all processes of a port.
 
-    One that starts or stops takes no calls, and those that do are asked.
+    A part that is down in any process that takes calls is down for the port. A process that starts
+    or stops takes none, so its parts don't count. ``own`` is the readiness of this process,
+    ``number``.
     """
     processes = {number: own} | {
         each: ready or Readiness("unanswered") for each, ready in others.items()

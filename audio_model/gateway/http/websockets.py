@@ -213,7 +213,7 @@ class WebSockets:
         return response
 
     async def watch(self) -> None:
-        """Hold all connections to the limits of time. Runs until it is cancelled."""
+        """Enforce the time limits of all connections. Runs until it is cancelled."""
         while True:
             await asyncio.sleep(min(1.0, self.limits.idle_seconds / 4))
             now = monotonic()

@@ -38,7 +38,7 @@ class Hooks:
             self._own.post(body)
 
     def change(self, webhook: Webhook, tenants: Sequence[Tenant]) -> None:
-        """Post by these from now on. Raises UsageError for a spool that can't be used."""
+        """Use these webhooks from now on. Raises UsageError for a spool that can't be used."""
         self._webhook = webhook
         if self._own is not None and webhook.secret is not None:
             self._own.change(webhook.url, webhook.secret, webhook.retries)

@@ -13,7 +13,7 @@ _KEY_BYTES = 32
 def same(given: str, secret: Secret) -> bool:
     """Return whether a text is the secret.
 
-    The comparison takes the same time wherever it differs.
+    The comparison takes the same time wherever the two differ.
     """
     return hmac.compare_digest(given.encode("utf-8", "surrogateescape"), secret.bytes)
 

@@ -67,7 +67,7 @@ class WaitingRoom:
         return self._n - self._n_later
 
     def add(self, event: Event, key: str, body: bytes) -> Waiting | None:
-        """Take an event; returns one that is lost for it, if there is no room for both.
+        """Take an event. If there is no room for it, return the event that is dropped for it.
 
         A final event that only repeats its verdict takes the verdict's place while that waits.
         """

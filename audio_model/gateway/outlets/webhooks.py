@@ -128,7 +128,7 @@ class Webhooks:
             self._added(self._room.put(Waiting(left.key, left.body.encode(), left.urgent)))
 
     def change(self, url: str, secret: Secret, retries: int) -> None:
-        """Post there, so signed, from now on; also what waits already."""
+        """Use this address and key from now on, for events that wait already, too."""
         self._url, self._secret, self._retries = url, secret, retries
 
     def __len__(self) -> int:

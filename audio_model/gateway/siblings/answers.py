@@ -41,7 +41,7 @@ class Answers:
         self._feed, self._metrics, self._ready = feed, metrics, ready
 
     def application(self, look: Callable[[], None]) -> web.Application:
-        """Return the application with all routes. ``look`` looks who is there."""
+        """Return the application with all routes. ``look`` finds out which processes live."""
 
         async def looked(_: web.Request) -> web.Response:
             look()
@@ -86,5 +86,5 @@ class Answers:
 
 
 def query_of(tenant: str | None, **values: str) -> Mapping[str, str]:
-    """Return a query, with the tenant unless everybody's are asked for."""
+    """Return a query that asks for the calls of a tenant, or of everybody for None."""
     return values if tenant is None else {**values, "tenant": tenant}

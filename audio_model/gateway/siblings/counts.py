@@ -44,7 +44,7 @@ class Counts:
         """Where the number of each hash is. Hashes keep their places, whoever writes the file."""
 
     def begin(self) -> None:
-        """Forget the numbers of who had the file before."""
+        """Forget the numbers of the process that had the file before."""
         self._find_all()
         for place in self._places.values():
             self._words[place] = 0

@@ -69,7 +69,7 @@ class _Seat:
             return True
 
     def lock(self) -> bool:
-        """Take the lock unless another process has it. Return whether it was to be had."""
+        """Take the lock unless another process has it, and return whether it was taken."""
         try:
             fcntl.flock(self.file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

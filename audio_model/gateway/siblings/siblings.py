@@ -73,7 +73,7 @@ class Siblings:
         return self._seats.others
 
     def client(self, number: int) -> aiohttp.ClientSession:
-        """Return what asks a sibling."""
+        """Return the client of a sibling's routes."""
         if number not in self._clients:
             path = str(self._seats.socket_of(number))
             # Another process may have the seat by the next time.

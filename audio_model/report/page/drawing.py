@@ -60,7 +60,7 @@ def named(outcome: Outcome) -> Element:
 
 
 def stacked_bar(counts: Mapping[Outcome, int], *, class_: str = "bar") -> Element:
-    """Return one bar, divided as the counts are, always in one order."""
+    """Return one bar, divided by the counts, with the outcomes in their usual order."""
     total = sum(counts.values()) or 1
     pieces, said = [], []
     start = 0.0
