@@ -1,5 +1,7 @@
 """Sounds for tests, made from nothing: 8 kHz float32, the same for the same seed."""
 
+from functools import cache
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -31,6 +33,11 @@ def voice(seconds: float, seed: int = 0, *, played: bool = False) -> Samples:
 
     ``played``: pitch and level are steady and the pauses exact zeros; else both wander, in noise.
     """
+    return _voice(seconds, seed, played).copy()
+
+
+@cache
+def _voice(seconds: float, seed: int, played: bool) -> Samples:
     rng = np.random.default_rng([seed, played])
     t = times(seconds)
     pitch = np.full(len(t), rng.uniform(100, 220))
