@@ -5,6 +5,7 @@ needs another's types knows it.
 """
 
 import ast
+import re
 from collections.abc import Iterator
 from functools import cache
 from graphlib import TopologicalSorter
@@ -79,6 +80,21 @@ def room_of(module: str) -> str:
 def test_every_room_has_its_layer() -> None:
     rooms = [room for layer in LAYERS for room in layer]
     assert sorted(rooms) == sorted({room_of(name) for name in MODULES})
+
+
+def test_the_page_on_how_it_works_names_every_room_and_nothing_else() -> None:
+    page = (ROOT / "docs" / "how-it-works.md").read_text(encoding="utf-8")
+    table = page.partition("| module | stage |")[2].partition("\n\n")[0]
+    named = re.findall(r"`([a-z_]+)(?:/|\.py)`", table)
+    rooms = {room for layer in LAYERS for room in layer if not room.startswith("__")}
+    assert sorted(named) == sorted(rooms)
+
+
+@pytest.mark.parametrize("package", sorted(n for n, p in MODULES.items() if p.stem == "__init__"))
+def test_the_map_of_a_package_names_what_is_there(package: str) -> None:
+    text = ast.get_docstring(ast.parse(MODULES[package].read_text(encoding="utf-8"))) or ""
+    named = {f"{package}.{name}" for name in re.findall(r"``([a-z_.]+)``", text)}
+    assert named <= MODULES.keys()
 
 
 @pytest.mark.parametrize("module", sorted(MODULES))
