@@ -19,6 +19,18 @@ def rows(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, str]]:
     return write_calls(tmp_path_factory.mktemp("calls"), 24)
 
 
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """The folder of a line."""
+    return tmp_path / "line"
+
+
+@pytest.fixture
+def marks(tmp_path: Path, rows: list[dict[str, str]]) -> str:
+    """A manifest of the line's marked calls."""
+    return write_table(tmp_path / "m.csv", rows)
+
+
 def renew(folder: Path, model: Path, *more: str) -> int:
     """Renew a line that begins with a model in use."""
     if not (folder / "model.onnx").exists():
@@ -35,13 +47,12 @@ def held(monkeypatch: pytest.MonkeyPatch, holds: bool) -> None:
 
 
 def test_it_replaces_logs_and_rolls_back(
-    rows: list[dict[str, str]],
+    folder: Path,
+    marks: str,
     model_path: Path,
-    tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    folder, marks = tmp_path / "line", write_table(tmp_path / "m.csv", rows)
     held(monkeypatch, True)
     assert renew(folder, model_path, "--marks", marks) == renew_command.EXIT_REPLACED
     shipped, new = model_path.read_bytes(), (folder / "model.onnx").read_bytes()
@@ -60,9 +71,8 @@ def test_it_replaces_logs_and_rolls_back(
 
 
 def test_a_guard_that_does_not_hold_leaves_the_model(
-    rows: list[dict[str, str]], model_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    folder: Path, marks: str, model_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    folder, marks = tmp_path / "line", write_table(tmp_path / "m.csv", rows)
     held(monkeypatch, False)
     assert renew(folder, model_path, "--marks", marks) == renew_command.EXIT_KEPT
     assert (folder / "model.onnx").read_bytes() == model_path.read_bytes()
@@ -71,9 +81,8 @@ def test_a_guard_that_does_not_hold_leaves_the_model(
 
 
 def test_another_network_is_not_in_use_before_the_guard_lets_it_through(
-    rows: list[dict[str, str]], model_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    folder: Path, marks: str, model_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    folder, marks = tmp_path / "line", write_table(tmp_path / "m.csv", rows)
     held(monkeypatch, False)
     more = ["--marks", marks, "--model", str(model_path), "--max-false-alarm", "0.1"]
     assert cli.main(["renew", str(folder), *more]) == renew_command.EXIT_KEPT
@@ -96,9 +105,9 @@ def test_marks_that_are_refused_leave_the_model(
 
 
 def test_an_interrupt_leaves_the_model_and_says_so_without_a_traceback(
-    rows: list[dict[str, str]],
+    folder: Path,
+    marks: str,
     model_path: Path,
-    tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
@@ -106,7 +115,6 @@ def test_an_interrupt_leaves_the_model_and_says_so_without_a_traceback(
         raise KeyboardInterrupt
 
     monkeypatch.setattr("audio_model.line.tune_command.tune", interrupted)
-    folder, marks = tmp_path / "line", write_table(tmp_path / "m.csv", rows)
     assert renew(folder, model_path, "--marks", marks) == 130
     assert capsys.readouterr().err == "audio-model: interrupted\n"
     assert (folder / "model.onnx").read_bytes() == model_path.read_bytes()
@@ -136,9 +144,8 @@ def test_labels_join_the_marks_and_the_shadow_is_heard(
 
 
 def test_the_model_in_use_is_what_is_measured_against(
-    rows: list[dict[str, str]], model_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    folder: Path, marks: str, model_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    folder, marks = tmp_path / "line", write_table(tmp_path / "m.csv", rows)
     held(monkeypatch, True)
     renew(folder, model_path, "--marks", marks)
     first = json.loads((folder / "report.json").read_text())["figures"]["log_loss"]
@@ -157,9 +164,12 @@ def test_wrong_usage(more: list[str], model_path: Path, tmp_path: Path) -> None:
 
 
 def test_what_was_rolled_back_returns_with_other_marks_alone(
-    rows: list[dict[str, str]], model_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    folder: Path,
+    marks: str,
+    rows: list[dict[str, str]],
+    model_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    folder, marks = tmp_path / "line", write_table(tmp_path / "m.csv", rows)
     held(monkeypatch, True)
     assert renew(folder, model_path, "--marks", marks) == renew_command.EXIT_REPLACED
     assert renew(folder, model_path, "--roll-back") == 0
@@ -168,17 +178,13 @@ def test_what_was_rolled_back_returns_with_other_marks_alone(
     assert (folder / "model.onnx").read_bytes() == model_path.read_bytes()
     last = json.loads((folder / "log.jsonl").read_text().splitlines()[-1])
     assert "rolled back" in last["failed"][0]
-    more = write_table(tmp_path / "more.csv", rows[:-2])
+    more = write_table(folder.parent / "more.csv", rows[:-2])
     assert renew(folder, model_path, "--marks", more) == renew_command.EXIT_REPLACED
 
 
 def test_a_renewal_that_was_killed_before_it_replaced_leaves_nothing_to_roll_back_to(
-    rows: list[dict[str, str]],
-    model_path: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    folder: Path, marks: str, model_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    folder, marks = tmp_path / "line", write_table(tmp_path / "m.csv", rows)
     held(monkeypatch, True)
     renew(folder, model_path, "--marks", marks)
     # What it does first: the present model is kept.

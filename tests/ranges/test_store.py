@@ -13,20 +13,14 @@ from pathlib import Path
 import pytest
 
 from audio_model.errors import RangeStoreError, UnknownCallError
+from audio_model.ranges import tree
 from audio_model.ranges.breaker import Policy, Why
 from audio_model.ranges.change import ChangeTest
 from audio_model.ranges.monitor import Monitor
 from audio_model.ranges.rates import Answer, DetectorRates, Mark
 from audio_model.ranges.rows import Allowed
 from audio_model.ranges.store import RangeStore
-from audio_model.ranges.tree import (
-    FORGOTTEN_SECONDS,
-    IDLE_SECONDS,
-    WIDE_LENGTH,
-    Node,
-    RangeCall,
-    State,
-)
+from audio_model.ranges.tree import Node, RangeCall, State
 from tests.ranges_made import calls
 
 ROOT = Path(__file__).parents[2]
@@ -140,7 +134,7 @@ def test_the_surest_final_of_a_call_counts_once(path: Path, poor: Answer, togeth
         for prefix, node in nodes_of(store).items():
             told = (node.recorded, node.live, node.unsure, node.unheard)
             assert told == (node.recorded, 0, 0, 0)
-            if prefix in expected and len(prefix) <= WIDE_LENGTH:
+            if prefix in expected and len(prefix) <= tree.WIDE_LENGTH:
                 assert node.recorded == expected[prefix].recorded
         assert store.call(sure[0].id).outcome is Answer.RECORDED
         asked = sure[-1].caller
@@ -280,12 +274,12 @@ def test_ticks_end_states_and_let_go_of_what_is_not_needed(store: RangeStore) ->
     people = [RangeCall(f"p{n}", "13912345678", 1e6, Answer.LIVE) for n in range(20)]
     store.hear([one, *people])
     assert "+86139123456" in nodes_of(store)
-    now = CAMPAIGN[-1].time + 2 * IDLE_SECONDS
+    now = CAMPAIGN[-1].time + 2 * tree.IDLE_SECONDS
     assert [change.after for change in store.tick(now)] == [State.HALF_OPEN, State.CLOSED]
     assert "+86139123456" not in nodes_of(store)
     assert {"+8613912", "952137"} <= set(nodes_of(store))
-    store.tick(now + FORGOTTEN_SECONDS)
-    assert max(map(len, nodes_of(store))) <= WIDE_LENGTH
+    store.tick(now + tree.FORGOTTEN_SECONDS)
+    assert max(map(len, nodes_of(store))) <= tree.WIDE_LENGTH
 
 
 def test_the_policy_that_was_given_last_is_kept_for_all(path: Path) -> None:
