@@ -6,12 +6,16 @@ previous/        models that were replaced, by number
 candidate.onnx   what was tuned last, replaced or not
 rolled-back.onnx what a roll back put aside; it returns only with other marks
 report.txt       what was said of the last renewal, ``report.json`` the same figures
-log.jsonl        a line for each renewal and each roll back
+log.jsonl        a line for each renewal and each roll back, also for one that was refused
+.lock            held by the command that is at work
 ================ ===================================================================
 """
 
+import fcntl
 import json
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from audio_model.errors import OutputError, UsageError, printable
@@ -27,6 +31,27 @@ class LineFolder:
         self.model = self.path / "model.onnx"
         self.candidate = self.path / "candidate.onnx"
         self.rolled_back = self.path / "rolled-back.onnx"
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Keep other commands out: one would put the other's candidate in use, unproven.
+
+        The folder is made if there is none. Raises UsageError if another is at work, OutputError.
+        """
+        lock = self.path / ".lock"
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            file = lock.open("a")
+        except OSError as error:
+            raise OutputError(f"cannot write {printable(lock)}: {error.strerror}") from error
+        with file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise UsageError(
+                    f"{printable(self.path)}: another renewal is at work; wait until it ends"
+                ) from error
+            yield
 
     def begin(self, model: Path) -> None:
         """Make the folder with a model in use, unless it has one. Raises OutputError."""

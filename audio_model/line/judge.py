@@ -106,22 +106,29 @@ def figures_of(
     """Return figures of two sides by their names, and what the second has more than the first.
 
     ``names`` are the figures that are wanted, all by default.
-    Intervals are by bootstrap over groups; those of rates are exact for so many groups.
+    Intervals are by bootstrap over groups; those of rates are exact for so many groups. A bootstrap
+    adds chance to a calibration error, so of that one's only the width counts.
     """
     label = np.array([a.label for a in answers])
     weight = balanced(answers)
     group = [a.group for a in answers]
     groups_of = [len({a.group for a in answers if a.label == each}) for each in (0, 1)]
 
-    def interval(measure: Measure) -> tuple[float, float]:
-        return metrics.bootstrap(
-            lambda _, __, drawn: measure(np.asarray(drawn, float)),
-            np.zeros(len(answers)),
-            label,
-            group,
-            weight,
-            n=draws,
-        )
+    def figure(name: str, measure: Measure, n_groups: int = 0) -> Figure:
+        value = measure(weight)
+        if n_groups:
+            low, high = rate_interval(value * n_groups, n_groups)
+        else:
+            low, high = metrics.bootstrap(
+                lambda _, __, drawn: measure(np.asarray(drawn, float)),
+                np.zeros(len(answers)),
+                label,
+                group,
+                weight,
+                n=draws,
+            )
+        around = name == "ece"
+        return _around(value, low, high) if around else {"value": value, "low": low, "high": high}
 
     told: dict[str, dict[str, Figure]] = {}
     measures = {side: _measures(judged, label) for side, judged in sides.items()}
@@ -132,14 +139,12 @@ def figures_of(
         told[name] = {}
         for side, of_side in measures.items():
             measure = of_side[name]
-            value = measure(weight)
-            n = groups_of[RATES[name]] if name in RATES else 0
-            low, high = rate_interval(value * n, n) if n else interval(measure)
-            told[name][side] = {"value": value, "low": low, "high": high}
+            told[name][side] = figure(name, measure, groups_of[RATES[name]] if name in RATES else 0)
             if of_side is not first:
-                more = _difference(measure, at_first)
-                low, high = interval(more)
-                told[name][CHANGE] = {"value": more(weight), "low": low, "high": high}
+                told[name][CHANGE] = figure(name, _difference(measure, at_first))
+        if name == "ece":
+            for side in measures:
+                told[name][side]["low"] = max(0.0, told[name][side]["low"])
     return told
 
 
@@ -230,9 +235,14 @@ def error_without_chance(answers: Sequence[Answer], judged: Judged, draws: int =
 
     value = squared(None, None, weight)
     low, high = metrics.bootstrap(squared, probability, label, group, weight, n=draws)
-    half = (high - low) / 2
-    told = {"value": value, "low": value - half, "high": value + half}
+    told = _around(value, low, high)
     return {name: math.sqrt(max(0.0, of)) for name, of in told.items()}
+
+
+def _around(value: float, low: float, high: float) -> Figure:
+    """Return a value with an interval of that width around it."""
+    half = (high - low) / 2
+    return {"value": value, "low": value - half, "high": value + half}
 
 
 def _probability(log_odds: Array) -> Array:

@@ -29,7 +29,7 @@ CLASSES = ("live", "recorded")
 """Names of the labels 0 and 1."""
 MIN_GROUPS = 3
 """Fewest groups of a class of which some can be held out and some learnt from."""
-_SHOWN = 5
+_SHOWN = 20
 
 
 @dataclass(frozen=True)
@@ -121,6 +121,8 @@ def check(marks: Sequence[Mark], audio: Sequence[str] | None = None) -> None:
 
     Raises UsageError that says what is wrong and names the calls.
     """
+    if not marks:
+        raise UsageError("no call is marked: both classes are needed")
     said = [
         *_contradictions("call", {m: m.name + m.channel for m in marks}),
         *_contradictions("group", {m: m.group for m in marks}),
@@ -128,7 +130,9 @@ def check(marks: Sequence[Mark], audio: Sequence[str] | None = None) -> None:
     ]
     if said:
         more = f" and {len(said) - _SHOWN} more" if len(said) > _SHOWN else ""
-        raise UsageError(f"marks contradict each other: {'; '.join(said[:_SHOWN])}{more}")
+        raise UsageError(
+            f"marks contradict each other ({len(said)}): {'; '.join(said[:_SHOWN])}{more}"
+        )
     for label, name in enumerate(CLASSES):
         mine = [mark for mark in marks if mark.label == label]
         if not mine:
@@ -151,8 +155,14 @@ def _contradictions(kind: str, keys: dict[Mark, str]) -> list[str]:
     for mark, key in keys.items():
         marks[key].setdefault(mark.label, mark)
     both = [of for of in marks.values() if len(of) > 1]
+    if kind == "group":
+        return [
+            f"group {printable(of[0].group)} is marked live ({of[0].name}) and recorded "
+            f"({of[1].name})"
+            for of in both
+        ]
     return [
-        f"{kind} {printable(of[0].group) if kind == 'group' else of[0].name} is marked live and "
-        f"recorded" + (f" ({of[1].name})" if of[1].name != of[0].name else "")
+        f"{kind} {of[0].name} is marked live and recorded"
+        + (f" ({of[1].name})" if of[1].name != of[0].name else "")
         for of in both
     ]

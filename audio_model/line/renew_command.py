@@ -1,10 +1,11 @@
 """``audio-model renew``: label, tune, guard and replace a line's model, by one command."""
 
 import argparse
+from contextlib import suppress
 from pathlib import Path
 
 from audio_model.commands import tell_problems
-from audio_model.errors import UsageError, printable
+from audio_model.errors import AudioModelError, OutputError, UsageError, printable
 from audio_model.files import write_bytes
 from audio_model.line.folder import LineFolder
 from audio_model.line.guard import Condition
@@ -45,18 +46,29 @@ exit status:
 def run(args: argparse.Namespace) -> int:
     """Renew or roll back, and return the exit status. Raises AudioModelError."""
     folder = LineFolder(args.folder)
-    if args.roll_back:
-        if args.marks or args.label:
-            raise UsageError("--roll-back takes no marks")
-        kept = folder.roll_back()
-        folder.log("rolled back")
-        print(f"{printable(folder.model)} is the former model; the other is now {printable(kept)}")
-        return EXIT_REPLACED
-    if not args.marks and not args.label:
+    if args.roll_back and (args.marks or args.label):
+        raise UsageError("--roll-back takes no marks")
+    if args.roll_back and not folder.model.exists():
+        raise UsageError(f"{printable(folder.path)} holds no model: it is no line's folder")
+    if not args.roll_back and not args.marks and not args.label:
         raise UsageError("give --marks, --label or both, or --roll-back")
     if args.max_flips is not None and not (0 <= args.max_flips <= 1 and args.shadow):
         raise UsageError("--max-flips is a share from 0 to 1 of the verdicts on --shadow calls")
-    return _renew(args, folder)
+    with folder.alone():
+        try:
+            return _roll_back(folder) if args.roll_back else _renew(args, folder)
+        except AudioModelError as error:
+            # On a full disk the log can't be written either; the first error says so.
+            with suppress(OutputError):
+                folder.log("refused", why=str(error))
+            raise
+
+
+def _roll_back(folder: LineFolder) -> int:
+    kept = folder.roll_back()
+    folder.log("rolled back")
+    print(f"{printable(folder.model)} is the former model; the other is now {printable(kept)}")
+    return EXIT_REPLACED
 
 
 def _renew(args: argparse.Namespace, folder: LineFolder) -> int:

@@ -2,7 +2,8 @@
 
 import argparse
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,6 +26,8 @@ from audio_model.line.tune_text import as_text, as_values, mark_values
 from audio_model.model import DEFAULT_PATH, Model
 
 _SUFFIX = ".onnx"
+_SHOWN = 3
+"""Rows of no use that a refusal names."""
 
 DESCRIPTION = """\
 Fit the calibration and the thresholds of a model to your own marked calls. A report tells what that
@@ -103,9 +106,11 @@ def tuned(
     loaded = Model.load(model)
     untuned_rule(loaded).operating_point(budget)
     marks = read_marks(paths)
-    check(marks.marks)
+    with naming(marks.problems):
+        check(marks.marks)
     heard = hear_marks(loaded, marks.marks)
-    check(heard.marks, heard.audio)
+    with naming([*marks.problems, *heard.problems]):
+        check(heard.marks, heard.audio)
     share = None
     if unlabelled:
         rule = tune_rule(heard.answers, untuned_rule(loaded))
@@ -122,6 +127,20 @@ def tuned(
         theirs = heard if same else hear_marks(in_use, heard.marks)
         against = InUse(theirs.answers, in_use.rule)
     return Tuned(loaded, marks, heard, share, tune(heard, loaded, budget, prevalence, against))
+
+
+@contextmanager
+def naming(problems: Sequence[str]) -> Iterator[None]:
+    """Add the rows of no use to a refusal: it may be for them that a class is missing."""
+    try:
+        yield
+    except UsageError as error:
+        if not problems:
+            raise
+        more = f"; and {len(problems) - _SHOWN} more" if len(problems) > _SHOWN else ""
+        raise UsageError(
+            f"{error}. Rows of no use: {'; '.join(problems[:_SHOWN])}{more}"
+        ) from error
 
 
 def run(args: argparse.Namespace) -> int:

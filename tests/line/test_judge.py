@@ -159,6 +159,15 @@ def test_wrong_marks_that_teach_a_rule_to_doubt_do_not_pass_the_guard(seed: int)
     assert len(wrong & set(listed)) >= 10 and len(listed) <= 21
 
 
+def test_the_interval_of_a_calibration_error_holds_the_error_of_few_calls() -> None:
+    # A bootstrap alone adds chance: its whole interval lies above what the calls show.
+    answers, judged = perfect(40, 1)
+    figures = figures_of(answers, {"before": judged, "after": judged}, 200, ("ece",))["ece"]
+    for figure in figures.values():
+        assert figure["low"] <= figure["value"] <= figure["high"]
+    assert figures["after"]["low"] >= 0
+
+
 def test_what_is_contradicted_most_is_of_groups_and_of_both_classes() -> None:
     answers = [answer([log_odds] * 10, 0, f"live {n}") for n, log_odds in enumerate([-3.0] * 8)]
     answers += [answer([3.0] * 10, 1, f"recorded {n}") for n in range(3)]

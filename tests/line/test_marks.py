@@ -77,13 +77,17 @@ def test_enough_marks_are_accepted() -> None:
 @pytest.mark.parametrize(
     ("given", "said"),
     [
+        ([], "no call is marked: both"),
         (marks(5, 0), "no call is marked recorded"),
         (marks(0, 5), "no call is marked live"),
         (marks(5, 1), "all calls marked recorded come from one source"),
         ([*marks(5, 0), *(Mark(f"{n}.wav", 1, "ivr", f"{n}") for n in range(9))], r"\(ivr\)"),
         (marks(2, 5), "calls marked live come from 2 groups; at least 3"),
         ([*marks(3, 3), Mark("l0.wav", 1, "x", "x")], r"call l0\.wav is marked live and recorded"),
-        ([*marks(3, 3), Mark("x.wav", 1, "x", "l1")], "group l1 is marked live and recorded"),
+        (
+            [*marks(3, 3), Mark("x.wav", 1, "x", "l1")],
+            r"group l1 is marked live \(l1\.wav\) and recorded \(x\.wav\)",
+        ),
     ],
 )
 def test_refusals_are_named(given: list[Mark], said: str) -> None:

@@ -7,6 +7,7 @@ import pytest
 
 from audio_model import cli
 from audio_model.line import renew_command
+from audio_model.line.folder import LineFolder
 from audio_model.line.guard import Condition
 from audio_model.model import DEFAULT_PATH, Model
 from tests.line.lines import write_calls, write_table
@@ -100,8 +101,32 @@ def test_marks_that_are_refused_leave_the_model(
     rows: list[dict[str, str]], model_path: Path, tmp_path: Path
 ) -> None:
     marks = write_table(tmp_path / "m.csv", [r for r in rows if r["label"] == "live"])
-    assert renew(tmp_path / "line", model_path, "--marks", marks) == 2
-    assert (tmp_path / "line" / "model.onnx").read_bytes() == model_path.read_bytes()
+    folder = tmp_path / "line"
+    assert renew(folder, model_path, "--marks", marks) == 2
+    assert (folder / "model.onnx").read_bytes() == model_path.read_bytes()
+    logged = json.loads((folder / "log.jsonl").read_text())
+    assert logged["what"] == "refused"
+    assert "no call is marked recorded" in logged["why"]
+
+
+def test_while_one_renewal_is_at_work_no_other_begins(
+    rows: list[dict[str, str]], model_path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder, marks = tmp_path / "line", write_table(tmp_path / "m.csv", rows[:10])
+    with LineFolder(str(folder)).alone():
+        assert renew(folder, model_path, "--marks", marks) == 2
+        assert renew(folder, model_path, "--roll-back") == 2
+    assert "another renewal is at work" in capsys.readouterr().err
+    assert not (folder / "candidate.onnx").exists()
+    assert renew(folder, model_path, "--marks", marks) == renew_command.EXIT_KEPT
+
+
+def test_what_is_no_folder_of_a_line_is_not_made_one_by_a_roll_back(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["renew", str(tmp_path / "typo"), "--roll-back"]) == 2
+    assert "holds no model" in capsys.readouterr().err
+    assert not (tmp_path / "typo").exists()
 
 
 def test_an_interrupt_leaves_the_model_and_says_so_without_a_traceback(

@@ -110,6 +110,18 @@ def test_refusals_leave_no_file(
     assert not (tmp_path / "o.onnx").exists()
 
 
+def test_a_refusal_says_which_rows_were_of_no_use(
+    calls: Rows, model_path: Path, tmp_path: Path, capsys: Said
+) -> None:
+    rows = [{**r, "path": r["path"] + ("" if r["label"] == "live" else ".gone")} for r in calls]
+    marks = write_table(tmp_path / "m.csv", rows)
+    assert tune(model_path, marks, tmp_path / "o.onnx") == 2
+    said = capsys.readouterr().err
+    assert "no call is marked recorded" in said
+    assert f"{rows[1]['path']}: no such file" in said
+    assert "and 9 more" in said
+
+
 @pytest.mark.parametrize(
     ("more", "said"),
     [

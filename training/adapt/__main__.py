@@ -50,9 +50,10 @@ def adapt_run(given: Settings, run: Path) -> Adapted:
     if base.decision is None:
         raise ModelError(f"{how.base}: it holds no decision rule: run training.evaluate first")
     unmet = given.unmet.manifest and manifests.load(given.unmet.manifest)
-    marks = Marks.of(manifests.load_all(given.data.manifests), unmet or None)
+    marked = manifests.load_all(given.data.manifests, files_exist=False)
+    marks = Marks.of(marked, unmet or None)
     clips = marks.manifest.clips
-    check_enough(clips)
+    check_enough(clips, marks.left_out)
     network, seconds = base.build(), given.data.max_seconds
     calls = with_voice(Calls(network, raw([load_sound(clip, seconds) for clip in clips])), marks)
     try:
@@ -88,7 +89,7 @@ def with_voice(calls: Calls, marks: Marks) -> Calls:
             kept.append(number)
         else:
             marks.left_out[heard.clip.name] = "it holds no voice"
-    check_enough([calls.old[number].clip for number in kept])
+    check_enough([calls.old[number].clip for number in kept], marks.left_out)
     return calls.some(kept)
 
 

@@ -1,7 +1,7 @@
 """Marked calls as the old network hears them, ready to learn from."""
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from audio_model.errors import AudioError, UsageError
+from audio_model.errors import AudioError, UsageError, printable
 from audio_model.frontend import N_MELS, log_mel
 from audio_model.steps import FRAMES_PER_STEP, STEP_SAMPLES, Steps
 from training.adapt.depth import BATCH_SIZE, Depth, frozen, learnt
@@ -50,7 +50,7 @@ class Marks:
                 try:
                     _ = clip.audio_hash
                 except AudioError as error:
-                    left_out[clip.name] = str(error)
+                    left_out[clip.name] = error.message
         kept = tuple(clip for clip in manifest.clips if clip.name not in left_out)
         single = manifests.deduplicate(replace(manifest, clips=kept))
         for duplicate in single.duplicates:
@@ -66,15 +66,22 @@ class Marks:
         return cls(used, left_out)
 
 
-def check_enough(clips: Sequence[Clip]) -> None:
-    """Raise UsageError that names the class with too few groups to learn from and to judge by."""
+def check_enough(clips: Sequence[Clip], left_out: Mapping[str, str]) -> None:
+    """Raise UsageError that names the class with too few groups to learn from and to judge by.
+
+    ``left_out`` are the names of calls of no use, with reasons: it may be for them.
+    """
+    why = ""
+    if left_out:
+        call, reason = next(iter(left_out.items()))
+        why = f". Calls of no use: {len(left_out)}, such as {printable(call)}: {reason}"
     for label, name in enumerate(NAMES):
         groups = {clip.group for clip in clips if clip.label == label}
         if len(groups) < MIN_GROUPS:
             held = f"{len(groups)} group{'' if len(groups) == 1 else 's'}" if groups else "no call"
             raise UsageError(
                 f"{name}: {held} among the marked calls, and at least {MIN_GROUPS} are needed "
-                "(a group is a caller, a voice or a campaign): the shipped network stays"
+                f"(a group is a caller, a voice or a campaign): the shipped network stays{why}"
             )
 
 

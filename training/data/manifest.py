@@ -134,10 +134,16 @@ class Deduplicated:
     duplicates: tuple[Duplicate, ...]
 
 
-def load(path: str | os.PathLike[str], *, root: str | os.PathLike[str] | None = None) -> Manifest:
+def load(
+    path: str | os.PathLike[str],
+    *,
+    root: str | os.PathLike[str] | None = None,
+    files_exist: bool = True,
+) -> Manifest:
     """Read and check a ``.csv`` or ``.jsonl`` manifest; see the module's table of columns.
 
-    ``root`` is the folder that relative paths start from, by default the manifest's own.
+    ``root`` is the folder that relative paths start from, by default the manifest's own. Without
+    ``files_exist`` a missing file is no problem here; it becomes one when its clip is read.
     Raises ManifestError that lists every problem by line and column: missing column, bad label,
     missing file, duplicate path, empty source, one group with both labels, ``may_train`` that
     is neither yes nor no, ``duration_s`` that is no duration.
@@ -149,7 +155,7 @@ def load(path: str | os.PathLike[str], *, root: str | os.PathLike[str] | None = 
     line_of_path: dict[Path, int] = {}
     lines_of_group: dict[str, dict[int, int]] = {}
     for line, row in _rows(file, problems):
-        clip, wrong = _clip(row, base)
+        clip, wrong = _clip(row, base, files_exist)
         problems += [f"line {line}, {column}: {what}" for column, what in wrong.items()]
         if clip is None:
             continue
@@ -172,13 +178,13 @@ def load(path: str | os.PathLike[str], *, root: str | os.PathLike[str] | None = 
     return Manifest(file, tuple(clips))
 
 
-def load_all(paths: Sequence[Path]) -> Manifest:
+def load_all(paths: Sequence[Path], *, files_exist: bool = True) -> Manifest:
     """Return several manifests as one, named by the first. Raises ManifestError.
 
     The rules of one manifest hold for all together: no two clips of one name, and no group under
-    both labels.
+    both labels. ``files_exist`` is as in :func:`load`.
     """
-    manifests = [load(path) for path in paths]
+    manifests = [load(path, files_exist=files_exist) for path in paths]
     seen: dict[str, Path] = {}
     labels: dict[str, int] = {}
     for manifest in manifests:
@@ -294,14 +300,16 @@ def _cell(value: object) -> str:
     return str(value)
 
 
-def _clip(row: Mapping[str, str], root: Path) -> tuple[Clip | None, dict[str, str]]:
+def _clip(
+    row: Mapping[str, str], root: Path, files_exist: bool
+) -> tuple[Clip | None, dict[str, str]]:
     """Return the row's clip, or None and each column's problem."""
     cells = {column: cell.strip() for column, cell in row.items()}
     wrong: dict[str, str] = {}
     written = row["path"]
     # Links stay as they are: a data folder that links elsewhere keeps its relative names.
     path = Path(os.path.normpath(root / written))
-    if not_a_file := _not_a_file(path):
+    if files_exist and (not_a_file := _not_a_file(path)):
         wrong["path"] = f"{written!r}: {not_a_file}"
     label = cells["label"].lower()
     if label not in LABELS:

@@ -1,5 +1,6 @@
 """The command: what it writes, what it refuses, and how it says so."""
 
+import csv
 import json
 from collections.abc import Sequence
 from functools import cache
@@ -130,12 +131,28 @@ def test_a_call_that_cannot_be_read_or_holds_no_voice_is_left_out_with_its_reaso
 ) -> None:
     arguments = line(tmp_path, live=4, recorded=4, foreign=False)
     (tmp_path / "live-3.wav").write_bytes(b"no audio")
+    gone = {"path": "gone.wav", "label": "live", "source": "gone"}
+    rows = list(csv.DictReader((tmp_path / "marks.csv").read_text("utf-8").splitlines()))
+    clips.write_manifest(tmp_path / "marks.csv", [*rows, gone])
     clips.write(tmp_path / "recorded-3.wav", sounds.silence(3))
     assert main(list(arguments)) == STAYS
     measured = json.loads((tmp_path / "run/adapt.json").read_text(encoding="utf-8"))
     assert [measured["calls"][name]["calls"] for name in ("live", "recorded")] == [3, 3]
-    assert sorted(measured["left_out"]) == ["live-3.wav", "recorded-3.wav"]
+    assert sorted(measured["left_out"]) == ["gone.wav", "live-3.wav", "recorded-3.wav"]
+    assert measured["left_out"]["gone.wav"] == "no such file"
     assert "live-3.wav" in (tmp_path / "run/adapt.md").read_text(encoding="utf-8")
+
+
+def test_a_refusal_says_that_the_files_are_gone(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = line(tmp_path, live=3, recorded=3)
+    for path in tmp_path.glob("recorded-*.wav"):
+        path.unlink()
+    assert main(list(arguments)) == 2
+    said = capsys.readouterr().err
+    assert "recorded: no call" in said
+    assert "Calls of no use: 3, such as recorded-0.wav: no such file" in said
 
 
 @pytest.mark.parametrize(
