@@ -166,6 +166,12 @@ def sigmoid(log_odds: float) -> float:
     return math.exp(log_odds) / (1 + math.exp(log_odds))
 
 
+def log_odds_of(probability: float, near: float = 1e-12) -> float:
+    """Return the log odds of a probability, which counts as no nearer to 0 or 1 than ``near``."""
+    within = min(max(probability, near), 1 - near)
+    return math.log(within) - math.log1p(-within)
+
+
 _NEAR = 1e-6
 """Nearer to a threshold than this, in log odds or from an end of the scale, the score is asked."""
 
@@ -185,8 +191,8 @@ class Decider:
     def __init__(self, rule: DecisionRule, point: OperatingPoint) -> None:
         self._rule, self._point = rule, point
         # A score takes an exponential; only where these are crossed is one needed.
-        self._near_recorded = _log_odds_within(point.recorded_at) - _NEAR
-        self._near_live = _log_odds_within(point.live_at) + _NEAR
+        self._near_recorded = log_odds_of(point.recorded_at, _NEAR) - _NEAR
+        self._near_live = log_odds_of(point.live_at, _NEAR) + _NEAR
         self._kind = VerdictKind.UNKNOWN
         self._against = _AGAINST[self._kind]
         self._decided_at: float | None = None
@@ -321,12 +327,6 @@ class Decider:
 def _quantile(values: list[float], share: float) -> float:
     """Return the value that a share of them lie below; nan of none."""
     return sorted(values)[int(share * len(values))] if values else math.nan
-
-
-def _log_odds_within(probability: float) -> float:
-    """Return the log odds of a probability that is no nearer to 0 or 1 than ``_NEAR``."""
-    within = min(max(probability, _NEAR), 1 - _NEAR)
-    return math.log(within / (1 - within))
 
 
 def decide(steps: Steps, rule: DecisionRule, point: OperatingPoint, seconds: float) -> Verdict:

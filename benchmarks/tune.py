@@ -24,6 +24,7 @@ from audio_model.decision import sigmoid
 from audio_model.errors import UsageError
 from audio_model.files import write_whole
 from audio_model.fitting import metrics
+from audio_model.fitting.answer import probabilities
 from audio_model.fitting.calibration import fit_calibration
 from audio_model.fitting.own import beliefs, group_weights, tune_rule
 from audio_model.fitting.rule import fit_rule
@@ -158,7 +159,7 @@ def measured(takes: Sequence[HeardTake], judged: Judged) -> dict[str, float]:
     """Return figures of held-out calls."""
     label, weight = np.array([take.label for take in takes]), balanced(takes)
     group = [take.group for take in takes]
-    probability = 1 / (1 + np.exp(-judged.log_odds))
+    probability = probabilities(judged.log_odds)
     return {
         "log_loss": log_loss(judged.log_odds, label, weight),
         "ece": metrics.ece(probability, label, weight),

@@ -13,6 +13,12 @@ from audio_model.steps import STEPS_PER_SECOND, Heard, Steps
 Array = NDArray[np.float64]
 
 
+def probabilities(log_odds: Array) -> Array:
+    """Return the probabilities with these log odds, none so near to 0 or 1 that it equals them."""
+    probability: Array = 1 / (1 + np.exp(-np.clip(log_odds, -30, 30)))
+    return probability
+
+
 @dataclass(frozen=True)
 class Answer:
     """The network's answer to a labelled call, and the weight of the call."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from audio_model.fitting.answer import Answer, Array
+from audio_model.fitting.answer import Answer, Array, probabilities
 from audio_model.rule import Calibration
 
 SMOOTHNESS = 0.02
@@ -121,8 +121,7 @@ class Loss:
 
     def _chance(self, log_odds: Array) -> tuple[Array, Array]:
         """Return how likely the label *recorded* is, right or wrong, and how that rises."""
-        # Beyond this the likelihood of a wrong label is 0 in floating point, and its log infinite.
-        truth = 1 / (1 + np.exp(-np.clip(log_odds, -30, 30)))
+        truth = probabilities(log_odds)
         kept = 1 - 2 * self.wrong
         return self.wrong + kept * truth, kept * truth * (1 - truth)
 

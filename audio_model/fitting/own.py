@@ -17,7 +17,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from audio_model.decision import sigmoid
+from audio_model.decision import log_odds_of, sigmoid
 from audio_model.fitting.answer import Answer, Array
 from audio_model.fitting.calibration import Spread, fit_calibration
 from audio_model.fitting.rule import RuleSettings, point_of
@@ -123,12 +123,6 @@ def at_prevalence(rule: DecisionRule, prevalence: float) -> DecisionRule:
     return replace(
         rule, calibration=calibration, operating_points=tuple(points), prevalence=prevalence
     )
-
-
-def log_odds_of(probability: float) -> float:
-    """Return the log odds of a probability, as far as floating point tells them from certainty."""
-    probability = min(max(probability, 1e-12), 1 - 1e-12)
-    return math.log(probability) - math.log1p(-probability)
 
 
 def _shifted(probability: float, shift: float) -> float:

@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from audio_model.errors import UsageError
 from audio_model.fitting import metrics
-from audio_model.fitting.answer import Answer, Array
+from audio_model.fitting.answer import Answer, Array, probabilities
 from audio_model.fitting.own import tune_rule
 from audio_model.fitting.student import rate_interval
 from audio_model.rule import DecisionRule, OperatingPoint
@@ -172,7 +172,7 @@ def _measures(judged: Judged, label: NDArray[np.int_]) -> dict[str, Measure]:
         mine = label == of
         return lambda weight: float(np.average(said[mine], weights=weight[mine]))
 
-    probability = _probability(judged.log_odds)
+    probability = probabilities(judged.log_odds)
     return {
         "log_loss": lambda weight: log_loss(judged.log_odds, label, weight),
         "ece": lambda weight: metrics.ece(probability, label, weight),
@@ -210,7 +210,7 @@ def ece_by_chance(
     names, group = np.unique(
         [f"{each.label} {each.group}" for each in answers], return_inverse=True
     )
-    probability = _probability(judged.log_odds)
+    probability = probabilities(judged.log_odds)
     # Classes are weighed to count alike, which holds for drawn labels only as far as it can.
     weight = balanced(answers)
     errors = [
@@ -228,7 +228,7 @@ def error_without_chance(answers: Sequence[Answer], judged: Judged, draws: int =
     """
     group = [f"{each.label} {each.group}" for each in answers]
     label = np.array([each.label for each in answers])
-    probability, weight = _probability(judged.log_odds), balanced(answers)
+    probability, weight = probabilities(judged.log_odds), balanced(answers)
 
     def squared(_: object, __: object, drawn: ArrayLike | None) -> float:
         return metrics.squared_calibration_error(probability, label, group, drawn)
@@ -243,11 +243,6 @@ def _around(value: float, low: float, high: float) -> Figure:
     """Return a value with an interval of that width around it."""
     half = (high - low) / 2
     return {"value": value, "low": value - half, "high": value + half}
-
-
-def _probability(log_odds: Array) -> Array:
-    probability: Array = 1 / (1 + np.exp(-np.clip(log_odds, -50, 50)))
-    return probability
 
 
 def _judged(

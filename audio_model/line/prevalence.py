@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from audio_model.errors import UsageError
-from audio_model.fitting.answer import Array
+from audio_model.fitting.answer import Array, probabilities
 from audio_model.rule import Calibration, DecisionRule
 from audio_model.tables.readers import read_table
 from audio_model.tables.results import Results
@@ -60,7 +60,7 @@ def estimate(log_odds: Array, weight: Array) -> Prevalence:
 
     The interval is by the information that the calls hold, as if the scores were true.
     """
-    probability = 1 / (1 + np.exp(-log_odds))
+    probability = probabilities(log_odds)
     share = 0.5
     for _ in range(_MOST_ROUNDS):
         recorded = share * probability

@@ -1,6 +1,6 @@
 """Tables from a store: ranges, and marked calls as a manifest to train on."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from audio_model.files import FOR_SPREADSHEETS, replacing
@@ -101,21 +101,7 @@ def _write_csv(
     encoding: str = FOR_SPREADSHEETS,
 ) -> int:
     """Write a CSV file, complete or not at all, and return how many rows."""
-    counted = _Counted(rows)
     with replacing(path, errors="surrogateescape", encoding=encoding) as file:
         writer = csv_files.Writer(file)
         writer.writerow(header)
-        writer.writerows(counted)
-    return counted.n
-
-
-class _Counted:
-    """Rows, counted as they pass."""
-
-    def __init__(self, rows: Iterable[Iterable[object]]) -> None:
-        self._rows, self.n = rows, 0
-
-    def __iter__(self) -> Iterator[Iterable[object]]:
-        for row in self._rows:
-            self.n += 1
-            yield row
+        return writer.writerows(rows)

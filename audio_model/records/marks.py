@@ -5,13 +5,13 @@ unless somebody has decided or marked otherwise there: that is disputed. Marks o
 weighed: each source by the trust in it, and by how often the desk has agreed with it since.
 """
 
-import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from hashlib import blake2b
 
+from audio_model.decision import log_odds_of, sigmoid
 from audio_model.records import campaign_marks, deeds, queue
 from audio_model.records.deeds import Deed, DeedKind
 from audio_model.records.priority import Priority, Why
@@ -187,13 +187,13 @@ def probability(call: StoredCall, marks: Sequence[Mark], trusts: Mapping[str, fl
 
     Log odds are added, as if each source had heard the call by itself. Without any it is 0.5.
     """
-    odds = _logit(call.score) if call.score is not None else 0.0
+    odds = log_odds_of(call.score, _LEAST_CHANCE) if call.score is not None else 0.0
     for each in marks:
         outcome = each.said.outcome
         if outcome:
-            weight = _logit(trusts.get(each.source, each.trust))
+            weight = log_odds_of(trusts.get(each.source, each.trust), _LEAST_CHANCE)
             odds += weight if outcome == Said.RECORDED else -weight
-    return 1 / (1 + math.exp(-odds))
+    return sigmoid(odds)
 
 
 def trusts(store: CallStore) -> list[Trust]:
@@ -355,8 +355,3 @@ def _marks(store: CallStore, where: str, values: Sequence[object]) -> list[Mark]
         f"SELECT source, who, mark, trust, time, call, number FROM marks WHERE {where}", values
     )
     return [Mark(source, who, Said(said), *rest) for source, who, said, *rest in rows]
-
-
-def _logit(chance: float) -> float:
-    kept = min(max(chance, _LEAST_CHANCE), 1 - _LEAST_CHANCE)
-    return math.log(kept / (1 - kept))

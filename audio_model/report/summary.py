@@ -175,10 +175,12 @@ def median_seconds(steps: Counter[int]) -> float | None:
 
 
 def wilson_interval(part: int, whole: int) -> tuple[float, float]:
-    """Return the 95 % interval of a share. ``whole`` is above zero.
+    """Return the 95 % interval of a share; all shares are possible of nothing.
 
     Source: Wilson, "Probable inference, the law of succession, and statistical inference", 1927.
     """
+    if not whole:
+        return 0.0, 1.0
     z, share = 1.96, part / whole
     centre = (share + z * z / (2 * whole)) / (1 + z * z / whole)
     half = z / (1 + z * z / whole) * math.sqrt(share * (1 - share) / whole + (z / (2 * whole)) ** 2)

@@ -29,10 +29,13 @@ class Writer:
         """Write a row."""
         self._writer.writerow([guarded(cell) for cell in row])
 
-    def writerows(self, rows: Iterable[Iterable[object]]) -> None:
-        """Write rows."""
+    def writerows(self, rows: Iterable[Iterable[object]]) -> int:
+        """Write rows and return how many."""
+        n = 0
         for row in rows:
             self.writerow(row)
+            n += 1
+        return n
 
 
 def as_text(

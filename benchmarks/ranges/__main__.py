@@ -1,6 +1,5 @@
 """Simulate a day of calls, and print how breakers did, as Markdown."""
 
-import math
 import os
 import sys
 import time
@@ -14,6 +13,7 @@ from audio_model.ranges.monitor import Monitor
 from audio_model.ranges.named import holds_many_owners
 from audio_model.ranges.numbers import IMPLAUSIBLE, normalise
 from audio_model.ranges.tree import Node, RangeCall, State
+from audio_model.report.summary import wilson_interval
 from benchmarks.command import add_output, parser_of, tell
 from benchmarks.ranges import settings as options
 from benchmarks.ranges.settings import Settings
@@ -166,16 +166,6 @@ def run(settings: Settings) -> Figures:
     return figures
 
 
-def interval(successes: int, n: int) -> tuple[float, float]:
-    """Return 95 % of Wilson's score interval ("Probable inference", 1927)."""
-    if n == 0:
-        return 0.0, 1.0
-    z, share = 1.96, successes / n
-    centre = (share + z * z / (2 * n)) / (1 + z * z / n)
-    half = z / (1 + z * z / n) * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
-    return max(0.0, centre - half), min(1.0, centre + half)
-
-
 def as_markdown(figures: Figures) -> str:
     """Return the figures against the aims."""
     campaigns = figures.campaigns
@@ -187,12 +177,12 @@ def as_markdown(figures: Figures) -> str:
         ("flagged at all", sum(each.seconds is not None for each in campaigns)),
         ("opened at all", sum(each.open_seconds is not None for each in campaigns)),
     ):  # fmt: skip
-        low, high = interval(found, len(campaigns))
+        low, high = wilson_interval(found, len(campaigns))
         lines.append(
             f"| campaigns {name} | {found} of {len(campaigns)} | {low:.1%} to {high:.1%} |"
         )
     opened, ranges = len(set(figures.honest_opened)), figures.honest_ranges
-    low, high = interval(opened, ranges)
+    low, high = wilson_interval(opened, ranges)
     lines += [
         f"| honest ranges opened, a range-day | {opened} of {ranges:,} | {low:.3%} to {high:.3%} |",
         f"| honest ranges warned of | {figures.honest_warned:,} | |",

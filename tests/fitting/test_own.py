@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from audio_model.decision import VerdictKind, decide, sigmoid
+from audio_model.decision import VerdictKind, decide, log_odds_of, sigmoid
 from audio_model.fitting.answer import Answer
-from audio_model.fitting.own import at_prevalence, beliefs, group_weights, log_odds_of, tune_rule
+from audio_model.fitting.own import at_prevalence, beliefs, group_weights, tune_rule
 from audio_model.fitting.tail import Tail
 from audio_model.rule import Calibration, DecisionRule, OperatingPoint
 from audio_model.steps import Heard

@@ -14,6 +14,7 @@ from audio_model.report.summary import (
     cause_of,
     median_seconds,
     summarise,
+    wilson_interval,
 )
 from audio_model.tables.results import Outcome, Result
 from tests.report import made
@@ -116,3 +117,10 @@ def test_memory_does_not_grow_with_the_rows(monkeypatch: pytest.MonkeyPatch) -> 
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
     assert peaks[1] < 1.1 * peaks[0]
+
+
+def test_intervals_are_wilsons() -> None:
+    """The intervals of 0 in 10 and 5 in 10; Newcombe, "Two-sided confidence intervals", 1998."""
+    assert wilson_interval(0, 10) == pytest.approx((0.0, 0.2775), abs=1e-3)
+    assert wilson_interval(5, 10) == pytest.approx((0.2366, 0.7634), abs=1e-3)
+    assert wilson_interval(0, 0) == (0.0, 1.0)

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from audio_model.fitting.answer import probabilities
 from audio_model.fitting.calibration import fit_calibration
 from audio_model.fitting.own import WRONG, group_weights
 from audio_model.rule import Calibration
@@ -112,7 +113,7 @@ def losses(
             log_odds = log_odds[answer.voice_seconds >= calibration.voice_seconds[0]]
             if len(log_odds):
                 right = 1.0 if answer.label else -1.0
-                chance = 1 / (1 + np.exp(-np.clip(right * log_odds, -30, 30)))
+                chance = probabilities(right * log_odds)
                 loss[call] = -np.mean(np.log(WRONG + (1 - 2 * WRONG) * chance))
     return loss
 

@@ -11,7 +11,7 @@ import pytest
 from audio_model.ranges.numbers import IMPLAUSIBLE, normalise
 from benchmarks.ranges import settings as options
 from benchmarks.ranges import throughput
-from benchmarks.ranges.__main__ import as_markdown, interval, main, run
+from benchmarks.ranges.__main__ import as_markdown, main, run
 from benchmarks.ranges.settings import Settings
 from benchmarks.ranges.world import HONEST, OUTCOMES, simulate
 
@@ -126,13 +126,6 @@ def test_the_figures_are_written_as_json(
     assert main([*arguments.split(), "--output", str(output)]) == 0
     assert "| campaigns flagged within" in capsys.readouterr().out
     assert json.loads(output.read_text())["settings"]["calls"] == 3000
-
-
-def test_intervals_are_wilsons() -> None:
-    """The intervals of 0 in 10 and 5 in 10; Newcombe, "Two-sided confidence intervals", 1998."""
-    assert interval(0, 10) == pytest.approx((0.0, 0.2775), abs=1e-3)
-    assert interval(5, 10) == pytest.approx((0.2366, 0.7634), abs=1e-3)
-    assert interval(0, 0) == (0.0, 1.0)
 
 
 @pytest.mark.slow
