@@ -26,7 +26,7 @@ from audio_model.files import write_whole
 from audio_model.fitting import metrics
 from audio_model.fitting.answer import probabilities
 from audio_model.fitting.calibration import fit_calibration
-from audio_model.fitting.own import beliefs, group_weights, tune_rule
+from audio_model.fitting.own import LAST, beliefs, group_weights, tune_rule
 from audio_model.fitting.rule import fit_rule
 from audio_model.fitting.student import rate_interval
 from audio_model.line.guard import conditions, without_contradicted
@@ -187,7 +187,8 @@ def tried(
     after = judge(rest, rule, BUDGET)
     old, new = measured(rest, judge(rest, before, BUDGET)), measured(rest, after)
     by_chance = ece_by_chance(rest, after, draws=20).mean
-    of_rest = replace(rule, calibration=fit_calibration(rest, before.calibration))
+    calibration = fit_calibration(rest, before.calibration, last=LAST)
+    of_rest = replace(rule, calibration=calibration)
     fitted = measured(rest, judge(rest, of_rest, BUDGET))
     guard = guarded(marks, before) if seed < GUARDED else None
     callers = len({take.group for take in rest if take.label == 0})

@@ -38,6 +38,7 @@ def fit_calibration(
     start: Calibration,
     spread: Spread | None = None,
     wrong: float = 0.0,
+    last: float = 0.0,
 ) -> Calibration:
     """Fit a calibration to every step with voice; classes count alike, and steps within a call.
 
@@ -50,8 +51,9 @@ def fit_calibration(
         start: the calibration to begin from; its knots are kept.
         spread: how far from the start a fit is expected.
         wrong: share of labels that are expected to be wrong.
+        last: share of a call's weight that lies on its last step, before steps count alike.
     """
-    loss = Loss(answers, start, spread, wrong)
+    loss = Loss(answers, start, spread, wrong, last)
     values = _minimum(loss, np.zeros(2 * len(start.voice_seconds)))
     return loss.calibration(values)
 
@@ -60,14 +62,21 @@ class Loss:
     """The mean negative log likelihood of a call, plus the pull towards the calibration's start."""
 
     def __init__(
-        self, answers: Sequence[Answer], start: Calibration, spread: Spread | None, wrong: float
+        self,
+        answers: Sequence[Answer],
+        start: Calibration,
+        spread: Spread | None,
+        wrong: float,
+        last: float = 0.0,
     ) -> None:
         answers = [each for each in answers if len(each.steps)]
         voice = np.concatenate([each.voice_seconds for each in answers])
         asked = voice >= start.voice_seconds[0]
         size = [len(each.steps) for each in answers]
         label = np.repeat([each.label for each in answers], size)[asked]
-        weight = np.repeat([each.weight / len(each.steps) for each in answers], size)[asked]
+        weight = np.repeat([(1 - last) * each.weight / len(each.steps) for each in answers], size)
+        weight[np.cumsum(size) - 1] += [last * each.weight for each in answers]
+        weight = weight[asked]
         for each in (0, 1):
             weight[label == each] /= 2 * weight[label == each].sum()
         self.start, self.wrong, self._weight = start, wrong, weight

@@ -70,6 +70,21 @@ def test_a_wrong_mark_far_from_its_class_pulls_less_if_it_may_be_wrong() -> None
     assert abs(robust - right) < abs(plain - right) / 2
 
 
+def test_the_last_step_has_the_share_of_the_weight_that_is_asked_for() -> None:
+    # The first step tells nothing of a call, the last one all.
+    rng = np.random.default_rng(0)
+    last = rng.normal(0, 1, 400)
+    label = (rng.random(400) < 1 / (1 + np.exp(-3 * last))).astype(int)
+    first = rng.normal(0, 1, (400, 9))
+    takes = [answer([*first[n], last[n]], int(label[n]), f"{n}") for n in range(400)]
+    none, half, every = (
+        fit_calibration(takes, as_is((0.0,)), WIDE, last=share).slope[0] for share in (0, 0.5, 1)
+    )
+    assert none < half < every
+    theirs = LogisticRegression(C=np.inf, tol=1e-9, class_weight="balanced")
+    assert every == pytest.approx(theirs.fit(last[:, None], label).coef_[0, 0], rel=1e-3)
+
+
 def test_effective_groups_are_those_of_the_rarer_class() -> None:
     assert effective_groups([answer([0.0], n % 2, f"{n}") for n in range(20)]) == 20
     uneven = [answer([0.0], int(n == 0), f"{n}") for n in range(101)]
