@@ -5,6 +5,8 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
+from audio_model.companding import mulaw_encode
+
 Samples = NDArray[np.float32]
 
 SAMPLE_RATE = 8000
@@ -19,8 +21,11 @@ def silence(seconds: float) -> Samples:
     return np.zeros(len(times(seconds)), np.float32)
 
 
-def tone(seconds: float, frequency: float = 1000, level: float = 0.3) -> Samples:
-    return (level * np.sin(2 * np.pi * frequency * times(seconds))).astype(np.float32)
+def tone(
+    seconds: float, frequency: float = 1000, level: float = 0.3, sample_rate: int = SAMPLE_RATE
+) -> Samples:
+    wave = np.sin(2 * np.pi * frequency * times(seconds, sample_rate))
+    return (level * wave).astype(np.float32)
 
 
 def noise(seconds: float, seed: int = 0, level: float = 0.1) -> Samples:
@@ -56,6 +61,16 @@ def _voice(seconds: float, seed: int, played: bool) -> Samples:
     if not played:
         wave += 0.004 * rng.standard_normal(len(t))
     return wave.astype(np.float32)
+
+
+def pcm(samples: Samples) -> NDArray[np.int16]:
+    """Samples in [-1, 1] as 16-bit PCM."""
+    return np.rint(samples * 32767).astype(np.int16)
+
+
+def mulaw(samples: Samples) -> bytes:
+    """Samples in [-1, 1] as bytes of µ-law."""
+    return mulaw_encode(pcm(samples)).tobytes()
 
 
 def unlike_calls(seconds: float) -> Samples:

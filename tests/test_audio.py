@@ -12,14 +12,14 @@ from hypothesis import strategies as st
 from audio_model import audio, companding
 from audio_model.audio import Channel, Encoding, RawFormat, StreamResampler, to_model_rate
 from audio_model.errors import AudioError, UsageError
+from tests import sounds
 
 TONE_HZ = 440
 LEVEL = 0.25
 
 
 def tone(sample_rate, seconds=2.0, level=LEVEL):
-    t = np.arange(round(sample_rate * seconds)) / sample_rate
-    return (level * np.sin(2 * np.pi * TONE_HZ * t)).astype(np.float32)
+    return sounds.tone(seconds, TONE_HZ, level, sample_rate)
 
 
 def noise(n_samples, seed=0):

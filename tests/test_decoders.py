@@ -14,13 +14,13 @@ import soundfile
 from audio_model import audio
 from audio_model.decoders.base import BoundedFile
 from audio_model.errors import AudioError
+from tests import sounds
 
 GIB = 1 << 30
 
 
 def tone(sample_rate, seconds=2.0):
-    t = np.arange(round(sample_rate * seconds)) / sample_rate
-    return (0.25 * np.sin(2 * np.pi * 440 * t)).astype(np.float32)
+    return sounds.tone(seconds, 440, 0.25, sample_rate)
 
 
 @pytest.mark.parametrize(

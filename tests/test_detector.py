@@ -11,7 +11,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from audio_model.audio import Channel, Encoding, RawFormat
-from audio_model.companding import mulaw_encode
 from audio_model.decision import Reason, VerdictKind
 from audio_model.detector import Detector
 from audio_model.errors import AudioError, ModelError, UsageError
@@ -240,7 +239,7 @@ def test_a_leg_can_be_chosen(detector: Detector, tmp_path: Path) -> None:
 
 
 def test_a_file_without_header(detector: Detector, tmp_path: Path) -> None:
-    codes = mulaw_encode(np.rint(CALL * 32767).astype(np.int16)).tobytes()
+    codes = sounds.mulaw(CALL)
     named, unnamed = tmp_path / "call.ulaw", tmp_path / "call.bin"
     named.write_bytes(codes)
     unnamed.write_bytes(codes)

@@ -34,14 +34,10 @@ CODERS: dict[Encoding, tuple[Callable[..., np.ndarray], Callable[..., np.ndarray
 }
 
 
-def as_pcm(samples: sounds.Samples) -> np.ndarray:
-    return np.rint(samples * 32767).astype(np.int16)
-
-
 def coded(samples: sounds.Samples, encoding: Encoding) -> tuple[bytes, sounds.Samples]:
     """What goes over the wire, and the samples that it stands for."""
     encode, decode = CODERS[encoding]
-    codes = encode(as_pcm(samples))
+    codes = encode(sounds.pcm(samples))
     return codes.tobytes(), decode(codes).astype(np.float32) / np.float32(32768)
 
 

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from audio_model.companding import mulaw_encode
 from audio_model.decision import Reason, Verdict, VerdictKind
 from audio_model.detector import Detector
 from audio_model.formats import Encoding, RawFormat
@@ -29,12 +28,8 @@ MULAW = RawFormat(Encoding.MULAW)
 PACKET = 160
 
 
-def mulaw(samples: sounds.Samples) -> bytes:
-    return mulaw_encode(np.rint(samples * 32767).astype(np.int16)).tobytes()
-
-
-RECORDED = mulaw(sounds.voice(4, 9, played=True))
-LIVE = mulaw(sounds.voice(4, 2))
+RECORDED = sounds.mulaw(sounds.voice(4, 9, played=True))
+LIVE = sounds.mulaw(sounds.voice(4, 2))
 
 
 def cut(payload: bytes, size: int = PACKET) -> list[bytes]:
@@ -118,7 +113,7 @@ def test_a_leg_gets_the_verdict_of_the_whole_recording(detector: Detector) -> No
 
 
 def test_many_legs_are_heard_as_if_alone(detector: Detector) -> None:
-    voices = [mulaw(sounds.voice(1.5 + n % 3, n, played=bool(n % 2))) for n in range(40)]
+    voices = [sounds.mulaw(sounds.voice(1.5 + n % 3, n, played=bool(n % 2))) for n in range(40)]
     formats = [RawFormat(Encoding.MULAW, rate) for rate in (8000, 8000, 16_000)]
 
     async def scene(calls: Calls) -> None:
@@ -543,7 +538,7 @@ def test_a_leg_is_heard_again_if_that_is_asked_for(detector: Detector) -> None:
     async def scene(calls: Calls) -> None:
         told = Told(calls)
         leg = told.call.open_leg("caller", MULAW)
-        for packet in cut(mulaw(np.concatenate([live, played]))):
+        for packet in cut(sounds.mulaw(np.concatenate([live, played]))):
             leg.feed(packet)
             await heard(leg)
             await asyncio.sleep(0)
@@ -567,7 +562,10 @@ def test_the_deadline_counts_from_the_first_voice(
 ) -> None:
     """However late the machine is in hearing it."""
     monkeypatch.setattr(engine, "SHORTEST_PAUSE", pause)
-    silence, voice = mulaw(sounds.silence(0.02)), cut(mulaw(sounds.voice(4, 11, played=True)))
+    silence, voice = (
+        sounds.mulaw(sounds.silence(0.02)),
+        cut(sounds.mulaw(sounds.voice(4, 11, played=True))),
+    )
 
     async def scene(calls: Calls, _: Clock) -> None:
         told = Told(calls)
@@ -586,7 +584,7 @@ def test_the_deadline_counts_from_the_first_voice(
 
 
 def test_a_leg_without_voice_is_answered_after_the_wait(detector: Detector) -> None:
-    silence = mulaw(sounds.silence(0.02))
+    silence = sounds.mulaw(sounds.silence(0.02))
 
     async def scene(calls: Calls, _: Clock) -> None:
         silent, nothing = Told(calls, "1"), Told(calls, "2")

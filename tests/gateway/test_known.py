@@ -16,8 +16,8 @@ from audio_model.known.fingerprint import fingerprint
 from audio_model.known.recording import LearntBy, StoredRecording
 from audio_model.known.repetition import SAME_MOMENT_SECONDS
 from audio_model.known.store import Store
+from tests import sounds
 from tests.gateway.serving import Running, serving, settings_of
-from tests.gateway.test_calls import mulaw
 from tests.known.calls import played
 
 SAMPLES = Path(__file__).parents[2] / "samples"
@@ -57,7 +57,7 @@ async def call(here: Running, samples: Any, name: str) -> list[dict[str, Any]]:
     """The events of a call."""
     query = f"encoding=mulaw&call={name}"
     async with here.client.ws_connect(f"/v1/stream?{query}") as socket:
-        payload = mulaw(samples)
+        payload = sounds.mulaw(samples)
         for start in range(0, len(payload), STEP):
             await socket.send_bytes(payload[start : start + STEP])
         await socket.send_str('{"event": "stop"}')

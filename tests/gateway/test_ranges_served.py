@@ -12,13 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
-import numpy as np
 import pytest
 import uvloop
 from aiohttp import web
 
 from audio_model.cli import main
-from audio_model.companding import mulaw_encode
 from audio_model.gateway import ranges
 from audio_model.gateway.outlets import logs
 from audio_model.ranges.store import RangeStore
@@ -29,12 +27,8 @@ from tests.gateway.serving import Running, serving
 SECRET = "hook-secret"
 
 
-def mulaw(samples: sounds.Samples) -> bytes:
-    return mulaw_encode(np.rint(samples * 32767).astype(np.int16)).tobytes()
-
-
-PLAYED = mulaw(sounds.voice(3, 9, played=True))
-PERSON = mulaw(sounds.voice(3, 2))
+PLAYED = sounds.mulaw(sounds.voice(3, 9, played=True))
+PERSON = sounds.mulaw(sounds.voice(3, 2))
 BLOCK = [f"9521370{n}" for n in range(10)]
 NEIGHBOUR = "95213899"
 KEPT = 'audio_model_range_calls_total{outcome="kept"}'

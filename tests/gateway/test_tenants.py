@@ -12,19 +12,17 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import aiohttp
-import numpy as np
 import pytest
 import uvloop
 from aiohttp import web
 
-from audio_model.companding import mulaw_encode
 from audio_model.errors import UsageError
 from audio_model.gateway.config.values import Secret
 from audio_model.gateway.outlets.webhooks import SIGNATURE_HEADER, signature
 from tests import sounds
 from tests.gateway.serving import Running, serving, settings_of
 
-SPEECH = mulaw_encode(np.rint(sounds.voice(1, 2) * 32767).astype(np.int16)).tobytes()
+SPEECH = sounds.mulaw(sounds.voice(1, 2))
 
 
 @pytest.fixture

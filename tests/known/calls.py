@@ -1,6 +1,7 @@
 """Recordings that move as speech does, and calls in which they are played, made from nothing."""
 
 from collections.abc import Sequence
+from functools import cache
 from itertools import pairwise
 
 import numpy as np
@@ -19,6 +20,11 @@ _PACKET = SAMPLE_RATE // 50
 
 def spoken(seconds: float, seed: int) -> Samples:
     """Twelve bands of noise that swell and fade apart, some four times a second; peak 0.5."""
+    return _spoken(seconds, seed).copy()
+
+
+@cache
+def _spoken(seconds: float, seed: int) -> Samples:
     rng = np.random.default_rng([seed, 1])
     n = round(seconds * SAMPLE_RATE)
     frequencies = np.fft.rfftfreq(n, 1 / SAMPLE_RATE)

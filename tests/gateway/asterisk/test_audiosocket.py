@@ -57,7 +57,7 @@ def audio_frames(audio: bytes, size: int, kind: int = 0x10) -> bytes:
 
 
 def pcm(seconds: float = 1.0) -> np.ndarray:
-    return np.rint(sounds.voice(seconds, 3) * 32767).astype(np.int16)
+    return sounds.pcm(sounds.voice(seconds, 3))
 
 
 class Transport(asyncio.Transport):

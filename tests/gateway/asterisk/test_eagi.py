@@ -17,7 +17,6 @@ from contextlib import closing
 from hashlib import sha1
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from audio_model.detector import Detector
@@ -56,7 +55,7 @@ BOTH = "asterisk, server"
 
 
 def pcm(samples: sounds.Samples) -> bytes:
-    return np.rint(samples * 32767).astype("<i2").tobytes()
+    return sounds.pcm(samples).tobytes()
 
 
 RECORDED = pcm(sounds.voice(6, 9, played=True))

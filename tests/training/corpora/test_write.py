@@ -7,6 +7,7 @@ import pytest
 import soundfile
 
 from audio_model.frontend import SAMPLE_RATE, Samples
+from tests import sounds
 from tests.training.corpora.whistle import Whistle, voice
 from training.corpora.draw import Reading
 from training.corpora.errors import CorpusError
@@ -18,8 +19,7 @@ READING = Reading(voice("anna"), Script("made_en_000", "Hello."), 1.0)
 
 
 def tone(seconds: float, sample_rate: int, amplitude: float = 0.25) -> Samples:
-    phase = 2 * np.pi * 440 * np.arange(int(seconds * sample_rate)) / sample_rate
-    return np.asarray(amplitude * np.sin(phase), np.float32)
+    return sounds.tone(seconds, 440, amplitude, sample_rate)
 
 
 TONE = tone(2, 8000)
