@@ -1,11 +1,12 @@
 """Campaigns over time, as one SVG file."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from xml.etree import ElementTree
 
 from audio_model.errors import printable
 from audio_model.known.campaigns import Campaign
+from audio_model.pages.markup import Element, element
 from audio_model.times import utc
 
 MAX_CAMPAIGNS = 40
@@ -34,71 +35,67 @@ def picture(campaigns: Sequence[Campaign], paths: Sequence[str]) -> str:
     """
     shown = campaigns[:MAX_CAMPAIGNS]
     height = _TOP + _ROW * max(1, len(shown)) + _BOTTOM
-    width = _LEFT + _WIDTH + _RIGHT
-    root = ElementTree.Element(
-        "svg", xmlns="http://www.w3.org/2000/svg", viewBox=f"0 0 {width} {height}", role="img"
-    )
-    _add(root, "title", f"{len(campaigns)} campaigns over time")
-    _add(root, "style", _STYLE)
     times = [call.time for campaign in shown for call in campaign.calls]
     known = [time for time in times if not math.isnan(time)]
-    if not known:
+    if known:
+        low, span = min(known), max(max(known) - min(known), 1.0)
+        content = [
+            element("text", "campaign", x=8, y=20, class_="faint"),
+            element("text", "calls", x=_LEFT + _WIDTH + 10, y=20, class_="faint"),
+        ]
+        for row, campaign in enumerate(shown):
+            content += _row(_TOP + row * _ROW, campaign, paths, low, span)
+        content += _axis(height - _BOTTOM, low, span)
+    else:
         none = "no campaigns" if not shown else "no times known"
-        _add(root, "text", none, x=_LEFT, y=_TOP + _ROW / 2)
-        return ElementTree.tostring(root, encoding="unicode")
-    low, high = min(known), max(known)
-    span = max(high - low, 1.0)
-    _add(root, "text", "campaign", x=8, y=20, class_="faint")
-    _add(root, "text", "calls", x=_LEFT + _WIDTH + 10, y=20, class_="faint")
-    for row, campaign in enumerate(shown):
-        _draw_row(root, _TOP + row * _ROW, campaign, paths, (low, span))
-    _draw_axis(root, height - _BOTTOM, low, span)
+        content = [element("text", none, x=_LEFT, y=_TOP + _ROW / 2)]
+    root = element(
+        "svg",
+        element("title", f"{len(campaigns)} campaigns over time"),
+        element("style", _STYLE),
+        content,
+        xmlns="http://www.w3.org/2000/svg",
+        viewBox=f"0 0 {_LEFT + _WIDTH + _RIGHT} {height}",
+        role="img",
+    )
     return ElementTree.tostring(root, encoding="unicode")
 
 
-def _draw_row(
-    root: ElementTree.Element,
-    top: float,
-    campaign: Campaign,
-    paths: Sequence[str],
-    scale: tuple[float, float],
-) -> None:
-    low, span = scale
+def _row(
+    top: float, campaign: Campaign, paths: Sequence[str], low: float, span: float
+) -> Iterator[Element]:
     counts = [0] * _BINS
     for call in campaign.calls:
         if not math.isnan(call.time):
             counts[min(_BINS - 1, int((call.time - low) / span * _BINS))] += 1
     base = top + _ROW - 4
-    _add(root, "line", x1=_LEFT, x2=_LEFT + _WIDTH, y1=base, y2=base)
+    yield element("line", x1=_LEFT, x2=_LEFT + _WIDTH, y1=base, y2=base)
     name = printable(paths[campaign.exemplar.index])
     short = name if len(name) <= 32 else "…" + name[-31:]
-    label = _add(root, "text", f"{campaign.number}  {short}", x=8, y=base - 4)
-    _add(label, "title", name)
-    _add(root, "text", str(len(campaign.calls)), x=_LEFT + _WIDTH + 10, y=base - 4)
-    most = max(counts)
+    yield element("text", f"{campaign.number}  {short}", element("title", name), x=8, y=base - 4)
+    yield element("text", str(len(campaign.calls)), x=_LEFT + _WIDTH + 10, y=base - 4)
     for index, count in enumerate(counts):
         if count:
-            tall = max(2.0, (_ROW - 8) * count / most)
-            bar = _add(
-                root,
+            tall = max(2.0, (_ROW - 8) * count / max(counts))
+            begin = _written(low + index * span / _BINS, span)
+            yield element(
                 "rect",
+                element("title", f"campaign {campaign.number}: {count} calls from {begin}"),
                 x=_LEFT + index * _WIDTH / _BINS,
                 y=base - tall,
                 width=_WIDTH / _BINS - 1,
                 height=tall,
             )
-            begin = _written(low + index * span / _BINS, span)
-            _add(bar, "title", f"campaign {campaign.number}: {count} calls from {begin}")
 
 
-def _draw_axis(root: ElementTree.Element, y: float, low: float, span: float) -> None:
+def _axis(y: float, low: float, span: float) -> Iterator[Element]:
     for tick in range(_TICKS):
         share = tick / (_TICKS - 1)
         x = _LEFT + share * _WIDTH
-        _add(root, "line", x1=x, x2=x, y1=_TOP, y2=y)
+        yield element("line", x1=x, x2=x, y1=_TOP, y2=y)
         anchor = "start" if tick == 0 else "end" if tick == _TICKS - 1 else "middle"
         text = _written(low + share * span, span)
-        _add(root, "text", text, x=x, y=y + 18, class_="faint", text_anchor=anchor)
+        yield element("text", text, x=x, y=y + 18, class_="faint", text_anchor=anchor)
 
 
 def _written(time: float, span: float) -> str:
@@ -107,14 +104,3 @@ def _written(time: float, span: float) -> str:
     if span < 180:
         return at.strftime("%H:%M:%S")
     return at.strftime("%d %b %H:%M" if span < 30 * 86_400 else "%d %b %Y")
-
-
-def _add(
-    parent: ElementTree.Element, tag: str, text: str = "", **attributes: float | str
-) -> ElementTree.Element:
-    child = ElementTree.SubElement(parent, tag)
-    child.text = text or None
-    for name, value in attributes.items():
-        written = f"{value:.2f}".rstrip("0").rstrip(".") if isinstance(value, float) else str(value)
-        child.set(name.rstrip("_").replace("_", "-"), written)
-    return child
