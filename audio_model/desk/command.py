@@ -204,7 +204,7 @@ def _person(args: argparse.Namespace) -> int:
     with CallStore(args.store) as store:
         if args.remove:
             if not people.remove(store, args.name):
-                raise UsageError(f"nobody is called {printable(args.name)}")
+                raise UsageError(f"the store has no person {printable(args.name)}")
             return EXIT_DONE
         print(people.add(store, Person(args.name, args.role, args.masked)))
     print(f"{args.name} signs in with this token; it is not shown again", file=sys.stderr)

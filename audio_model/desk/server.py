@@ -56,7 +56,9 @@ async def serve(options: Options, detector: Detector) -> None:
         try:
             await site.start()
         except OSError as error:
-            raise UsageError(f"{options.host}:{options.port}: {error.strerror}") from error
+            raise UsageError(
+                f"can't listen on {options.host}:{options.port}: {error.strerror}"
+            ) from error
         host, port = runner.addresses[0][:2]
         print(f"the desk is at {options.origin or f'http://{host}:{port}'}", file=sys.stderr)
         await ending.wait()

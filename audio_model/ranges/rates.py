@@ -80,7 +80,10 @@ class DetectorRates:
                 "the detector's rates must be above 0, and sum to less than 1 in each class"
             )
         if self.recorded_said_recorded <= self.live_said_recorded:
-            raise UsageError("a detector that flags live callers as often as recordings is no help")
+            raise UsageError(
+                "the rate of false alarms must be below the rate of hits: otherwise verdicts tell "
+                "nothing of a range"
+            )
 
     @classmethod
     def at(cls, point: OperatingPoint) -> Self:

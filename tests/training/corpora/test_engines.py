@@ -31,13 +31,17 @@ def engine(name: str) -> Engine | str:
         return str(error)
 
 
+@pytest.fixture(params=OFFLINE)
+def speaker(request: pytest.FixtureRequest) -> Engine:
+    found = engine(request.param)
+    if isinstance(found, str):
+        pytest.skip(found)
+    return found
+
+
 @OTHERS_WARNINGS
 @pytest.mark.slow
-@pytest.mark.parametrize("name", OFFLINE)
-def test_every_voice_speaks(name: str) -> None:
-    speaker = engine(name)
-    if isinstance(speaker, str):
-        pytest.skip(speaker)
+def test_every_voice_speaks(speaker: Engine) -> None:
     for voice in speaker.voices:
         script = speaker.scripts(voice)[1]
         clip = to_telephone(*speaker.speak(voice, script.text, 1.0))
@@ -50,11 +54,7 @@ def test_every_voice_speaks(name: str) -> None:
 
 @OTHERS_WARNINGS
 @pytest.mark.slow
-@pytest.mark.parametrize("name", OFFLINE)
-def test_a_faster_voice_is_shorter(name: str) -> None:
-    speaker = engine(name)
-    if isinstance(speaker, str):
-        pytest.skip(speaker)
+def test_a_faster_voice_is_shorter(speaker: Engine) -> None:
     voice = speaker.voices[0]
     text = speaker.scripts(voice)[1].text
     slow, fast = (len(speaker.speak(voice, text, speed)[0]) for speed in (0.85, 1.25))
