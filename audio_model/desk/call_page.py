@@ -4,9 +4,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from audio_model.desk import layout
-from audio_model.desk.layout import View, button, form, hidden, no_default, percent, text
+from audio_model.desk.layout import View, button, form, hidden, no_default, text
 from audio_model.errors import printable
 from audio_model.pages.markup import Child, Element, element
+from audio_model.pages.tables import bar, percent
 from audio_model.pages.texts import Text
 from audio_model.ranges.monitor import Advice
 from audio_model.ranges.numbers import normalise
@@ -92,14 +93,10 @@ def call_page(view: View, known: Known, ranges: RangeView | None) -> str:
 
 def _progress(progress: Progress, agreement: float | None) -> Element:
     done, whole = progress.marked, progress.marked + progress.waiting
-    bar = element(
-        "svg",
-        element("rect", x=0, y=0, width=100 * done / max(whole, 1), height=10),
+    drawn = bar(
+        [element("rect", x=0, y=0, width=100 * done / max(whole, 1), height=10)],
+        label=text("progress", done=done, all=whole),
         class_="bar progress",
-        viewBox="0 0 100 10",
-        preserveAspectRatio="none",
-        role="img",
-        aria_label=text("progress", done=done, all=whole),
     )
     counts: list[Child] = [
         _count(progress.waiting, "waiting"),
@@ -108,7 +105,7 @@ def _progress(progress: Progress, agreement: float | None) -> Element:
     ]
     if agreement is not None:
         counts.append(element("span", element("b", percent(agreement)), " ", text("agreement")))
-    return element("div", [*counts, bar], class_="line")
+    return element("div", [*counts, drawn], class_="line")
 
 
 def _count(n: int, key: str) -> Element:

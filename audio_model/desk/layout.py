@@ -168,16 +168,6 @@ def field(key: str, name: str, **attributes: str | int) -> Element:
     return element("label", element("span", text(key)), element("input", name=name, **attributes))
 
 
-def section(title: Text, *content: Child | Iterable[Child], about: Text | None = None) -> Element:
-    """Return a part of a page under its heading."""
-    return element(
-        "section",
-        element("h2", title),
-        element("p", about, class_="about") if about else None,
-        *content,
-    )
-
-
 def table(
     caption: Text, head: Sequence[Child], rows: Sequence[Sequence[Child]], *, words: bool = False
 ) -> Element:
@@ -216,11 +206,6 @@ def table(
         ),
         class_="scroll",
     )
-
-
-def percent(share: float | None) -> str:
-    """Return a share as text, exact enough for its size."""
-    return "–" if share is None else f"{100 * share:.0f}\u00a0%"
 
 
 def tiles(*pairs: tuple[Child, Text]) -> Element:

@@ -12,12 +12,12 @@ from audio_model.desk.layout import (
     form,
     hidden,
     no_default,
-    percent,
-    section,
     text,
 )
 from audio_model.errors import printable
+from audio_model.pages.frame import section
 from audio_model.pages.markup import Child, Element, element
+from audio_model.pages.tables import percent
 from audio_model.ranges.breaker import Change, Policy
 from audio_model.ranges.describe import range_values
 from audio_model.ranges.named import holds_many_owners, is_too_wide

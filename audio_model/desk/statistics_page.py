@@ -5,8 +5,10 @@ from dataclasses import dataclass
 from urllib.parse import urlencode
 
 from audio_model.desk import layout
-from audio_model.desk.layout import View, percent, section, text
+from audio_model.desk.layout import View, text
+from audio_model.pages.frame import section
 from audio_model.pages.markup import Child, Element, element
+from audio_model.pages.tables import percent
 from audio_model.pages.texts import Text
 from audio_model.records.periods import Unit
 from audio_model.records.statistics import Figures

@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+from collections.abc import Iterable
 from datetime import datetime
 from functools import cache
 from importlib import resources
@@ -54,7 +55,7 @@ def page(title: Text, lead: Child, *content: Child) -> str:
 
 
 def section(
-    title: Child, *content: Child, about: Text | None = None, half: bool = False
+    title: Child, *content: Child | Iterable[Child], about: Text | None = None, half: bool = False
 ) -> Element:
     """Return a part of a page under its heading. Two halves stand side by side if there is room."""
     return element(

@@ -3,7 +3,6 @@
 from collections.abc import Iterable
 from xml.etree import ElementTree
 
-from audio_model.errors import printable
 from audio_model.pages.texts import Text
 
 Element = ElementTree.Element
@@ -47,11 +46,6 @@ def element(
         else:
             made.text = (made.text or "") + child
     return made
-
-
-def name_text(path: str) -> str:
-    """Return a path, or other text from outside, as one line without invisible characters."""
-    return printable(path)
 
 
 def render(root: Element) -> str:

@@ -3,7 +3,8 @@
 import re
 from collections.abc import Iterable, Sequence
 
-from audio_model.pages.markup import Child, Element, element, name_text
+from audio_model.errors import printable
+from audio_model.pages.markup import Child, Element, element
 from audio_model.pages.texts import Text
 from audio_model.times import local
 
@@ -53,10 +54,31 @@ def table_of(
     return element("div", table, class_="scroll", role="region", aria_label=label, tabindex=0)
 
 
+def bar(pieces: Iterable[Element], *, label: Text | None = None, class_: str = "bar") -> Element:
+    """Return pieces of 100 by 10 units as a bar that stretches with its cell.
+
+    Without a label, those who do not see it are not told of it.
+    """
+    named = {"role": "img", "aria_label": label} if label else {"aria_hidden": "true"}
+    return element(
+        "svg",
+        pieces,
+        class_=class_,
+        viewBox="0 0 100 10",
+        preserveAspectRatio="none",
+        **named,
+    )
+
+
+def percent(share: str | float | None) -> str:
+    """Return a share as whole percent; a dash for None."""
+    return "–" if share is None else f"{100 * float(share):.0f}\u00a0%"
+
+
 def breakable(name: str) -> list[Child]:
     """Return a path or another long name, as it may stand on a page, to be broken at its parts."""
     children: list[Child] = []
-    for part in _BEHIND.split(name_text(name)):
+    for part in _BEHIND.split(printable(name)):
         children += [element("wbr"), part]
     return children[1:]
 

@@ -2,7 +2,9 @@
 
 from collections.abc import Mapping, Sequence, Set
 
-from audio_model.pages.markup import Child, Element, element, name_text
+from audio_model.errors import printable
+from audio_model.pages.markup import Child, Element, element
+from audio_model.pages.tables import bar, percent
 from audio_model.pages.texts import Texts
 from audio_model.ranges.describe import Value
 from audio_model.ranges.numbers import UNREADABLE, WITHHELD
@@ -22,7 +24,7 @@ def range_name(prefix: str) -> Child:
     """Return the name of a range."""
     if prefix == WITHHELD:
         return _text("withheld")
-    return _text("unreadable") if prefix == UNREADABLE else name_text(prefix)
+    return _text("unreadable") if prefix == UNREADABLE else printable(prefix)
 
 
 def state_name(state: State) -> Element:
@@ -30,27 +32,21 @@ def state_name(state: State) -> Element:
     return element("span", _text(state), class_="named")
 
 
-def percent(share: Value) -> str:
-    """Return a share as percent; a dash for None."""
-    return "–" if share is None else f"{100 * float(share):.0f} %"
-
-
 def share_bar(row: Mapping[str, Value], *, beside: bool = True) -> Element:
     """Return the share of recordings as a bar with its interval; ``beside`` it, as a number."""
     mean, low, high = (100 * float(row[key] or 0) for key in ("share", "share_low", "share_high"))
     said = f"{mean:.0f} % ({low:.0f}–{high:.0f} %)"
-    bar = element(
-        "svg",
-        element("title", said),
-        element("rect", class_="unknown", x=0, y=0, width=100, height=10, opacity=0.2),
-        element("rect", class_="recorded", x=low, y=0, width=high - low, height=10, opacity=0.35),
-        element("rect", class_="recorded", x=0, y=3, width=mean, height=4),
-        class_="bar",
-        viewBox="0 0 100 10",
-        preserveAspectRatio="none",
-        aria_hidden="true",
+    drawn = bar(
+        [
+            element("title", said),
+            element("rect", class_="unknown", x=0, y=0, width=100, height=10, opacity=0.2),
+            element(
+                "rect", class_="recorded", x=low, y=0, width=high - low, height=10, opacity=0.35
+            ),
+            element("rect", class_="recorded", x=0, y=3, width=mean, height=4),
+        ]
     )
-    return element("div", bar, element("small", said), class_="numbered") if beside else bar
+    return element("div", drawn, element("small", said), class_="numbered") if beside else drawn
 
 
 def tree(

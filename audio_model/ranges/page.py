@@ -9,12 +9,12 @@ from collections.abc import Iterable, Sequence
 
 from audio_model.errors import printable
 from audio_model.pages import frame
-from audio_model.pages.markup import Child, Element, element, name_text
-from audio_model.pages.tables import moment, table_of
+from audio_model.pages.markup import Child, Element, element
+from audio_model.pages.tables import moment, percent, table_of
 from audio_model.pages.texts import Text, Texts, joined
 from audio_model.ranges.breaker import Change, Why
 from audio_model.ranges.describe import Value, range_values
-from audio_model.ranges.drawn import percent, range_name, share_bar, state_name, tree
+from audio_model.ranges.drawn import range_name, share_bar, state_name, tree
 from audio_model.ranges.named import holds_many_owners
 from audio_model.ranges.numbers import IMPLAUSIBLE, Flag
 from audio_model.ranges.rows import Allowed, PastChange
@@ -239,9 +239,9 @@ def _allowed(allowed: Sequence[Allowed], zone: str) -> Element:
     head = [*map(_text, ("range", "note", "who")), _text("time", zone=zone)]
     rows: list[list[Child]] = [
         [
-            element("span", name_text(entry.prefix), " · ", _text("is_wide"))
+            element("span", printable(entry.prefix), " · ", _text("is_wide"))
             if holds_many_owners(entry.prefix)
-            else name_text(entry.prefix),
+            else printable(entry.prefix),
             printable(entry.note) or "–",
             printable(entry.who) or "–",
             moment(entry.time),

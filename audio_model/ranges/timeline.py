@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from itertools import pairwise
 
-from audio_model.pages.markup import Child, Element, element, name_text
+from audio_model.errors import printable
+from audio_model.pages.markup import Child, Element, element
 from audio_model.pages.texts import Text, Texts, joined
 from audio_model.ranges.breaker import Change
 from audio_model.ranges.tree import State
@@ -111,7 +112,7 @@ def _lane(
             )
         )
     drawing = element("svg", parts, role="img", aria_label=joined(said))
-    return element("div", element("b", name_text(prefix)), drawing, class_="lane")
+    return element("div", element("b", printable(prefix)), drawing, class_="lane")
 
 
 def _axis(marks: Sequence[tuple[float, str]]) -> Element:

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from audio_model.errors import printable
-from audio_model.pages.markup import element, name_text, render
+from audio_model.pages.markup import element, render
 from audio_model.pages.texts import Text
 from tests.report import made
 
@@ -30,7 +30,7 @@ def page(*content: Any, **attributes: Any) -> str:
 
 @given(NASTY)
 def test_text_from_outside_never_becomes_markup(text: str) -> None:
-    name = name_text(text)
+    name = printable(text)
     shown = page(
         name, element("b", "x"), name, Text(name, name), title=name, aria_label=Text(name, name)
     )
@@ -47,7 +47,7 @@ def test_text_from_outside_never_becomes_markup(text: str) -> None:
 
 @given(st.text())
 def test_names_are_one_line_without_what_is_unseen(name: str) -> None:
-    shown = name_text(name)
+    shown = printable(name)
     assert shown.isprintable()
     assert shown == printable(name)
     shown.encode()

@@ -3,8 +3,9 @@
 import posixpath
 from collections.abc import Sequence
 
+from audio_model.errors import printable
 from audio_model.frontend import SAMPLE_RATE, Samples, log_mel
-from audio_model.pages.markup import Element, element, name_text
+from audio_model.pages.markup import Element, element
 from audio_model.pages.tables import breakable
 from audio_model.pages.texts import Text
 from audio_model.report.exhibits import Exhibit
@@ -29,7 +30,7 @@ def card(exhibit: Exhibit) -> Element:
             controls="controls",
             preload="metadata",
             src=wav_uri(samples),
-            aria_label=name_text(result.path),
+            aria_label=printable(result.path),
         ),
     ]
     if exhibit.score_now is not None:
@@ -40,8 +41,8 @@ def card(exhibit: Exhibit) -> Element:
 
 def path_of(result: Result) -> Element:
     """Return the path as an element, with its folder in a paler tone."""
-    folder, name = posixpath.split(name_text(result.path))
-    channel = f" · {name_text(result.channel)}" if result.channel else None
+    folder, name = posixpath.split(printable(result.path))
+    channel = f" · {printable(result.channel)}" if result.channel else None
     return element(
         "span",
         element("span", breakable(f"{folder.rstrip('/')}/"), class_="folder") if folder else None,

@@ -2,8 +2,9 @@
 
 from collections.abc import Iterable, Mapping
 
+from audio_model.errors import printable
 from audio_model.pages.frame import page, section, tile
-from audio_model.pages.markup import Child, Element, element, name_text
+from audio_model.pages.markup import Child, Element, element
 from audio_model.pages.tables import table_of
 from audio_model.pages.texts import Text
 from audio_model.report.compare import (
@@ -48,11 +49,11 @@ def compare_page(comparison: Comparison, old: str, new: str, max_flips: float | 
         "span",
         text("old"),
         " ",
-        element("b", name_text(old)),
+        element("b", printable(old)),
         " · ",
         text("new"),
         " ",
-        element("b", name_text(new)),
+        element("b", printable(new)),
     )
     return page(
         text("compare_title"),

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from audio_model.pages.markup import Child, Element, element
-from audio_model.pages.tables import table_of
+from audio_model.pages.tables import bar, table_of
 from audio_model.pages.texts import Text, joined
 from audio_model.report.page.texts import text
 from audio_model.tables.results import Outcome
@@ -73,27 +73,13 @@ def stacked_bar(counts: Mapping[Outcome, int], *, class_: str = "bar") -> Elemen
                 element("rect", title, class_=str(outcome), x=start, y=0, width=width, height=10)
             )
         start += width
-    return element(
-        "svg",
-        pieces,
-        class_=class_,
-        viewBox="0 0 100 10",
-        preserveAspectRatio="none",
-        role="img",
-        aria_label=joined(said),
-    )
+    return bar(pieces, label=joined(said), class_=class_)
 
 
 def share_bar(count: int, total: int) -> Element:
     """Return one bar, as long as its share."""
-    bar = element("rect", x=0, y=0, width=100 * count / total, height=10)
-    return element(
-        "svg",
-        bar,
-        class_="bar share",
-        viewBox="0 0 100 10",
-        preserveAspectRatio="none",
-        aria_hidden="true",
+    return bar(
+        [element("rect", x=0, y=0, width=100 * count / total, height=10)], class_="bar share"
     )
 
 

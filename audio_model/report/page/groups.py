@@ -1,6 +1,7 @@
 """Names of slices and of their groups on a page."""
 
-from audio_model.pages.markup import Child, Element, element, name_text
+from audio_model.errors import printable
+from audio_model.pages.markup import Child, Element, element
 from audio_model.pages.tables import breakable
 from audio_model.pages.texts import Text
 from audio_model.ranges.numbers import IMPLAUSIBLE, UNREADABLE, WITHHELD
@@ -19,7 +20,7 @@ def title_of(by: SliceBy) -> Text:
     """Return the heading of a slice."""
     if by.kind is SliceKind.FOLDER:
         return text("by_folder")
-    return text(_TITLES[by.kind], column=name_text(by.column))
+    return text(_TITLES[by.kind], column=printable(by.column))
 
 
 def group_name(by: SliceBy, group: str) -> Element:
@@ -31,5 +32,5 @@ def group_name(by: SliceBy, group: str) -> Element:
         elif group == UNREADABLE:
             said = text("segment_unreadable")
         elif group.startswith(IMPLAUSIBLE):
-            said = text("segment_implausible", prefix=name_text(group))
+            said = text("segment_implausible", prefix=printable(group))
     return element("span", said, class_="path")

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 
 from audio_model.decision import Reason
+from audio_model.errors import printable
 from audio_model.pages.frame import page, section, tile
-from audio_model.pages.markup import Child, Element, element, name_text
+from audio_model.pages.markup import Child, Element, element
 from audio_model.pages.tables import breakable, table_of
 from audio_model.pages.texts import Text
 from audio_model.ranges.numbers import IMPLAUSIBLE
@@ -202,7 +203,7 @@ def _charts(summary: Summary) -> Iterable[Element]:
 
 
 def _reason(reason: str) -> Child:
-    return text(f"reason_{reason}") if reason in list(Reason) else name_text(reason)
+    return text(f"reason_{reason}") if reason in list(Reason) else printable(reason)
 
 
 def _seconds_axis(last_step: int) -> Axis:
@@ -230,7 +231,7 @@ def _binned(counts: Counter[int], axis: Axis) -> list[int]:
 def _slice(each: Slice) -> Element | None:
     if len(each.groups) < 2:
         return None
-    column = name_text(each.by.column)
+    column = printable(each.by.column)
     title = title_of(each.by)
     match each.by.kind:
         case SliceKind.DAY:
@@ -333,7 +334,7 @@ def _unreadable(exhibits: Sequence[Exhibit]) -> Element | None:
             path_of(exhibit.result),
             named(exhibit.result.outcome),
             f"{exhibit.result.score:.3f}",
-            element("span", name_text(exhibit.problem), class_="path"),
+            element("span", printable(exhibit.problem), class_="path"),
         ]
         for exhibit in exhibits[:_SHOWN_UNREADABLE]
     ]
@@ -355,7 +356,7 @@ def _causes(summary: Summary) -> Element | None:
         examples = [
             element("div", breakable(result.path), class_="path") for result in cause.examples
         ]
-        said = name_text(name) if name else text("other_causes")
+        said = printable(name) if name else text("other_causes")
         rows.append(
             [element("span", said, class_="path"), f"{cause.count:,}", element("div", examples)]
         )
@@ -370,12 +371,12 @@ def _ran(results: Results, summary: Summary, model: str) -> Element:
     ]
     if results.rate is not None:
         facts.append((text("ran_rate"), f"{results.rate:,.0f}"))
-    facts += [(name_text(name), value) for name, value in _flat(results.run)]
+    facts += [(printable(name), value) for name, value in _flat(results.run)]
     facts.append((text("ran_model"), model))
     terms = [
         part
         for name, value in facts
-        for part in (element("dt", name), element("dd", name_text(value)))
+        for part in (element("dt", name), element("dd", printable(value)))
     ]
     return section(text("ran"), element("figure", element("dl", terms, class_="ran")))
 
