@@ -5,7 +5,7 @@ of at most 1.2 s, and a longer one moves its answers. So the network begins anew
 voice that is late, and the seconds without voice before it change nothing.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -106,6 +106,17 @@ class VoiceSearch:
         steepest = float(rise.max())
         at = int(np.argmax(rise >= min(FIRST_SHARE * steepest, steepest)))
         return low + at + int(np.argmax(rise[at : at + RISE_SAMPLES]))
+
+
+def onset_of(samples: Samples, hear: Callable[[Samples], Sequence[StepRow]]) -> int:
+    """Return the sample from which a whole call is heard: 0, unless its voice is late.
+
+    Args:
+        samples: at 8 kHz. [shape=(n_samples,)]
+        hear: gives the network's answers to whole steps.
+    """
+    whole = samples[: len(samples) // STEP_SAMPLES * STEP_SAMPLES]
+    return VoiceSearch().add(whole, hear(whole)) or 0
 
 
 def _rise(samples: Samples) -> NDArray[np.float64]:

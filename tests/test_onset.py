@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from audio_model.onset import RUN_IN_SAMPLES, VoiceSearch
+from audio_model.onset import RUN_IN_SAMPLES, VoiceSearch, onset_of
 from audio_model.steps import STEP_SAMPLES, Heard, StepRow
 from tests import sounds
 
@@ -70,3 +70,14 @@ def test_three_of_four_steps_are_voice() -> None:
     search = VoiceSearch()
     steps = heard([Heard.VOICE, Heard.TONE, Heard.VOICE, Heard.VOICE])
     assert search.add(VOICE[: 4 * STEP_SAMPLES], steps) is not None
+
+
+@pytest.mark.parametrize("lead", [0, 5000, 16_001])
+def test_a_whole_call_is_heard_from_where_its_legs_are(lead: int) -> None:
+    samples = np.concatenate([np.zeros(lead, np.float32), VOICE])
+    assert onset_of(samples, lambda some: heard(kinds(some, lead))) == find(samples, lead)[0]
+
+
+def test_a_call_without_voice_is_heard_from_its_start() -> None:
+    silent = np.zeros(20_077, np.float32)
+    assert onset_of(silent, lambda some: heard([Heard.BACKGROUND] * (len(some) // 640))) == 0

@@ -12,8 +12,10 @@ from audio_model.frontend import SAMPLE_RATE, Samples
 from audio_model.line.groups import Groups
 from audio_model.line.marks import Mark
 from audio_model.model import Model
+from audio_model.onset import onset_of
 from audio_model.sources.open import name_of, open_source
 from audio_model.steps import STEP_SAMPLES, Steps, level_db
+from audio_model.stream import DEFAULT_WAIT_SECONDS
 
 
 @dataclass
@@ -41,7 +43,7 @@ def hear_marks(model: Model, marks: Iterable[Mark]) -> HeardMarks:
     groups = Groups()
     for mark in marks:
         try:
-            samples = _samples(mark, model.rule.max_seconds)
+            samples = _heard_of(model, mark)
         except AudioError as error:
             heard.problems.append(f"{mark.name}: {error.message}")
             continue
@@ -57,7 +59,7 @@ def hear_marks(model: Model, marks: Iterable[Mark]) -> HeardMarks:
         heard.marks.append(mark)
         heard.audio.append(digest)
         seconds = len(samples) / SAMPLE_RATE
-        steps = steps_of(model, samples)
+        steps = _steps(model, samples)
         heard.answers.append(Answer(mark.label, mark.source, mark.group, seconds, steps, 1.0))
     heard.marks = [replace(mark, group=groups.name(mark.group)) for mark in heard.marks]
     weights = group_weights(
@@ -70,14 +72,22 @@ def hear_marks(model: Model, marks: Iterable[Mark]) -> HeardMarks:
     return heard
 
 
-def steps_of(model: Model, samples: Samples) -> Steps:
-    """Return the network's answers to a call. [shape=(n_samples,)]"""
+def _heard_of(model: Model, mark: Mark) -> Samples:
+    """Return what the detector would hear of a call: its beginning, or a late voice."""
+    seconds = model.rule.max_seconds
+    with open_source(mark.path, mark.place) as file:
+        samples = audio.read(
+            file,
+            max_seconds=seconds + DEFAULT_WAIT_SECONDS,
+            channel=mark.channel,
+            name=name_of(mark.path),
+        )
+    begins = onset_of(samples, lambda samples: _steps(model, samples).rows())
+    return samples[begins : begins + round(seconds * SAMPLE_RATE)]
+
+
+def _steps(model: Model, samples: Samples) -> Steps:
+    """Return the network's answers to the whole steps of some samples. [shape=(n_samples,)]"""
     whole = samples[: len(samples) // STEP_SAMPLES * STEP_SAMPLES]
     logit, kinds, _ = model.run(whole[None], model.start())
     return Steps(logit[0], kinds[0], level_db(whole))
-
-
-def _samples(mark: Mark, seconds: float) -> Samples:
-    name = name_of(mark.path)
-    with open_source(mark.path, mark.place) as file:
-        return audio.read(file, max_seconds=seconds, channel=mark.channel, name=name)

@@ -1,9 +1,14 @@
 import shutil
 from pathlib import Path
 
+import numpy as np
+import pytest
+
+from audio_model.detector import Detector
 from audio_model.line.hear import hear_marks
 from audio_model.line.marks import read_marks
 from audio_model.model import Model
+from tests import clips, sounds
 from tests.line.lines import write_calls, write_table
 
 
@@ -25,3 +30,18 @@ def test_groups_that_share_a_call_are_one(model_path: Path, tmp_path: Path) -> N
     assert [answer.group for answer in heard.answers] == [mark.group for mark in heard.marks]
     # Two calls of one group count as one.
     assert [answer.weight for answer in heard.answers] == [1, 0.5, 1, 0.5, 1, 1]
+
+
+@pytest.mark.parametrize("lead", [0.0, 0.4, 5.0])
+def test_a_call_is_heard_as_the_detector_hears_it(
+    model_path: Path, tmp_path: Path, lead: float
+) -> None:
+    call = np.concatenate([sounds.silence(lead), sounds.voice(8, 3, played=True)])
+    path = clips.write(tmp_path / "call.wav", call)
+    rows = [{"path": str(path), "label": "recorded", "source": "s"}]
+    marks = read_marks([write_table(tmp_path / "m.csv", rows)]).marks
+    (answer,) = hear_marks(Model.load(model_path), marks).answers
+    verdict = Detector.load(model_path).score(path)
+    assert answer.seconds == 6
+    assert len(answer.steps) == len(verdict.evidence.times) == 75
+    assert answer.steps.logit[-1] == pytest.approx(verdict.logit, abs=1e-4)
