@@ -50,9 +50,9 @@ code move such a stretch."""
 STEP_CODES = 3
 """Positions on each side of a step that tell nothing of the time there."""
 
-LEAST_ALIKE = 0.5
+LEAST_ALIKE = 0.2
 """Share of the best piece's mean agreement that another piece needs to count: all of a call comes
-through one line."""
+through one line, but what a jitter buffer stretches, or noise covers, agrees less."""
 
 WANDER = 0.65
 """Evidence that wander speaks against, a unit."""

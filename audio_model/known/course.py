@@ -45,13 +45,20 @@ class Course(NamedTuple):
     """Whether the slip of each seam squeezes or stretches the audio about it."""
 
     def without(self, piece: int) -> Iterator["Course"]:
-        """Yield courses that leave a piece out, and have its neighbours meet in its place."""
+        """Yield courses that leave a piece out.
+
+        Its neighbours meet in its place. If they are too far apart for one slip, one course has
+        what comes before the piece, and another what comes behind it.
+        """
         alignments, seams = _but(self.alignments, piece), self.seams
         if piece in (0, len(seams)):
             seam = max(0, piece - 1)
             yield Course(alignments, _but(seams, seam), _but(self.even, seam))
             return
         if abs(self.alignments[piece + 1] - self.alignments[piece - 1]) > MAX_STEP:
+            before, behind = slice(piece - 1), slice(piece + 1, None)
+            yield Course(self.alignments[:piece], seams[before], self.even[before])
+            yield Course(self.alignments[piece + 1 :], seams[behind], self.even[behind])
             return
         begin, end = seams[piece - 1 : piece + 1]
         for at in sorted({begin + (end - begin) * quarters // 4 for quarters in range(5)}):

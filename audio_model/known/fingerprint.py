@@ -127,8 +127,8 @@ def fingerprint(samples: Samples) -> Fingerprint:
 def joined(parts: Sequence[Fingerprint]) -> Fingerprint:
     """Return one fingerprint of several, each of which follows the one before."""
     parts = [part for part in parts if len(part)]
-    if not parts:
-        return NO_FINGERPRINT
+    if len(parts) < 2:
+        return parts[0] if parts else NO_FINGERPRINT
     # Each part's first code has heard the last frames of the part before.
     cepstra = [parts[0].cepstra, *(part.cepstra[PATCH_FRAMES - 1 :] for part in parts[1:])]
     return Fingerprint(

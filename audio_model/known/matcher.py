@@ -267,10 +267,10 @@ class Matcher:
 
 
 def match_whole(store: Searched, fingerprint: Fingerprint, own: str = "") -> Match | None:
-    """Return the likeliest match of a whole recording, or None if there is no trace of one.
+    """Return the likeliest match of a whole recording, or None if none can be as likely as not.
 
-    The match may be unlikely. Recordings that are allowed count like all others. ``own`` is as for
-    a :class:`Matcher`. Raises StoreError.
+    The match may be unlikely all the same. Recordings that are allowed count like all others.
+    ``own`` is as for a :class:`Matcher`. Raises StoreError.
     """
     matcher = Matcher(store, own)
     matcher.add(fingerprint)

@@ -68,7 +68,7 @@ WORTH_FITTING = 0.05
 LEAST_FRAMES = 12
 """Frames between two slips: fewer agree by chance with the call at some alignment or other."""
 
-LONG, LEAST_JOINED = 36, 0.1
+LONG, LEAST_JOINED = 40, 0.1
 """Positions of a stretch from which on pieces that two slips or more join need so much evidence a
 second: another reading of the words can be cut into pieces that agree a little."""
 
@@ -168,10 +168,7 @@ class Mender:
                 break
             best = other
         while (piece := best.course.shortest(LEAST_FRAMES)) is not None:
-            fewer = list(best.course.without(piece))
-            if not fewer:
-                return None
-            best = self._best(fewer)
+            best = self._best(list(best.course.without(piece)))
         return best if len(best.seams) <= MOST_SEAMS else None
 
     def stretch(self, mended: Mended) -> Stretch:

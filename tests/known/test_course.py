@@ -21,7 +21,17 @@ def test_a_path_steps_where_alignments_do() -> None:
 def test_what_moves_by_more_than_the_most_slips_twice() -> None:
     course = likely_course(likeness([5] * 12 + [5 + MAX_STEP + 1] * 10), SEARCHES[0])
     assert course is not None and len(course.seams) == 2
-    assert list(Course((5, 9, 5 + MAX_STEP + 1), (30, 60), (False, False)).without(1)) == []
+
+
+def test_neighbours_that_are_too_far_apart_part_where_a_piece_is_left_out() -> None:
+    """Beyond a call's end a path wanders to what is alike by chance; the call stays a match."""
+    far = 9 + MAX_STEP + 1
+    course = Course((3, 9, 15, far, 20), (30, 60, 65, 80), (True, False, False, True))
+    before = Course((3, 9), (30,), (True,))
+    behind = Course((far, 20), (80,), (True,))
+    assert list(course.without(2)) == [before, behind]
+    alone = Course((5, 9, 5 + MAX_STEP + 1), (30, 60), (False, False))
+    assert list(alone.without(1)) == [Course((5,)), Course((5 + MAX_STEP + 1,))]
 
 
 def test_a_piece_that_is_worth_less_than_its_price_is_left_out() -> None:
