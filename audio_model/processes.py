@@ -10,6 +10,7 @@ import signal
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from itertools import islice
 from multiprocessing import get_context, resource_tracker
 from multiprocessing.process import BaseProcess
@@ -52,24 +53,35 @@ def map_on_all_cpus(function: Callable[[Item], Answer], items: Iterable[Item]) -
             some = list(islice(waiting, _AT_ONCE))
         return
     context = get_context("spawn")
-    with ProcessPoolExecutor(workers, mp_context=context, initializer=die_with_parent) as pool:
+    with ProcessPoolExecutor(workers, mp_context=context, initializer=be_a_worker) as pool:
         while some:
-            yield from pool.map(function, some, chunksize=_CHUNK)
+            with _deaf_children():
+                answers = pool.map(function, some, chunksize=_CHUNK)
+            yield from answers
             some = list(islice(waiting, _AT_ONCE))
 
 
 def spawn(work: Callable[..., None], *arguments: object) -> BaseProcess:
     """Start a process for work that begins with :func:`be_a_worker`. It ends with this one."""
     process = get_context("spawn").Process(target=work, args=arguments, daemon=True)
+    with _deaf_children():
+        process.start()
+    return process
+
+
+@contextmanager
+def _deaf_children() -> Iterator[None]:
+    """Block Ctrl-C and SIGTERM in processes that are started, until :func:`be_a_worker`.
+
+    Ctrl-C goes to all processes of a terminal: none may end before it can ignore it.
+    """
     # It unblocks the signals that it finds blocked when it starts by itself, with a process.
     resource_tracker.ensure_running()
-    # Ctrl-C goes to all processes of a terminal: none may end before it can ignore it.
     former = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
     try:
-        process.start()
+        yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, former)
-    return process
 
 
 def be_a_worker() -> None:
@@ -77,10 +89,10 @@ def be_a_worker() -> None:
     for number in _SIGNALS:
         signal.signal(number, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
-    die_with_parent()
+    _die_with_parent()
 
 
-def die_with_parent() -> None:
+def _die_with_parent() -> None:
     """End this worker process as soon as the process that started it is gone.
 
     The parent holds one end of a pipe (the sentinel of ``multiprocessing``), which the system

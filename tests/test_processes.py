@@ -3,6 +3,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -34,19 +35,45 @@ def test_answers_come_in_order_from_however_many_processes(
     assert list(map_on_all_cpus(abs, range(-count, 0))) == list(range(count, 0, -1))
 
 
-def test_a_killed_parent_takes_its_workers_along() -> None:
-    parent = subprocess.Popen(
+@pytest.fixture
+def parent() -> Iterator[subprocess.Popen[str]]:
+    """Start a parent of two workers, in a session of its own, as a terminal does."""
+    with subprocess.Popen(
         [sys.executable, "-m", "tests.orphans"],
         cwd=Path(__file__).parents[1],
         stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         text=True,
-    )
+        start_new_session=True,
+    ) as parent:
+        yield parent
+        parent.kill()
+
+
+def test_a_killed_parent_takes_its_workers_along(parent: subprocess.Popen[str]) -> None:
+    workers = _workers(parent)
+    os.kill(parent.pid, signal.SIGKILL)
+    parent.wait()
+    _assert_gone(workers)
+
+
+def test_workers_leave_ctrl_c_to_their_parent(parent: subprocess.Popen[str]) -> None:
+    workers = _workers(parent)
+    os.killpg(parent.pid, signal.SIGINT)
+    _, errors = parent.communicate(timeout=60)
+    assert "KeyboardInterrupt" in errors
+    assert "SpawnProcess" not in errors
+    _assert_gone(workers)
+
+
+def _workers(parent: subprocess.Popen[str]) -> set[int]:
     assert parent.stdout is not None
     workers = {int(parent.stdout.readline()) for _ in range(8)} - {parent.pid}
     assert workers
-    os.kill(parent.pid, signal.SIGKILL)
-    parent.wait()
-    parent.stdout.close()
+    return workers
+
+
+def _assert_gone(workers: set[int]) -> None:
     until = time.monotonic() + 60
     while (left := {pid for pid in workers if _runs(pid)}) and time.monotonic() < until:
         time.sleep(0.02)

@@ -157,9 +157,9 @@ def _add(args: argparse.Namespace) -> int:
 def _match(args: argparse.Namespace) -> int:
     check_seconds(args.max_seconds)
     errors = 0
-    rows = csv_files.Writer(sys.stdout)
-    rows.writerow(_MATCH_COLUMNS)
     with Store(args.store, create=False) as store:
+        rows = csv_files.Writer(sys.stdout)
+        rows.writerow(_MATCH_COLUMNS)
         for heard in fingerprint_files(args.paths, args.max_seconds, args.columns):
             cells: Iterable[object] = [""] * (len(_MATCH_COLUMNS) - 2)
             if heard.fingerprint is None:
@@ -171,9 +171,9 @@ def _match(args: argparse.Namespace) -> int:
 
 
 def _list(args: argparse.Namespace) -> int:
-    rows = csv_files.Writer(sys.stdout)
-    rows.writerow(_LIST_COLUMNS)
     with Store(args.store, create=False) as store:
+        rows = csv_files.Writer(sys.stdout)
+        rows.writerow(_LIST_COLUMNS)
         for recording in store.recordings():
             seconds = f"{recording.seconds:.2f}"
             rows.writerow([recording.id, recording.name, seconds, *_heard(recording)])

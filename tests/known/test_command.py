@@ -196,11 +196,14 @@ def test_the_summary_of_campaigns_is_added(
 
 
 @pytest.mark.parametrize("action", [("match", "x.wav"), ("list",), ("remove", "1")])
-def test_only_add_and_merge_make_a_store(tmp_path: Path, action: tuple[str, ...]) -> None:
+def test_only_add_and_merge_make_a_store(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], action: tuple[str, ...]
+) -> None:
     missing = tmp_path / "missing.db"
     with pytest.raises(StoreError, match="no such store"):
         known(action[0], missing, *action[1:])
     assert not missing.exists()
+    assert capsys.readouterr().out == ""
 
 
 def test_campaigns_of_a_manifest(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
