@@ -51,17 +51,24 @@ def hann_window() -> NDArray[np.float64]:
 
 
 def mel_filterbank() -> NDArray[np.float64]:
-    """Return triangular filters of peak 1 on the HTK mel scale. [shape=(N_FFT // 2 + 1, N_MELS)]
+    """Return the filters of the log-mel. [shape=(N_FFT // 2 + 1, N_MELS)]"""
+    return mel_triangles(F_MIN, F_MAX, N_MELS, np.arange(N_FFT // 2 + 1) * SAMPLE_RATE / N_FFT)[0]
 
-    Source: HTK Book 3.4, section 5.4, ``mel = 2595 log10(1 + f / 700)``.
+
+def mel_triangles(
+    f_min: float, f_max: float, n: int, bin_hz: NDArray[np.floating]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return triangular filters of peak 1 on the HTK mel scale, and their centres in Hz.
+
+    The filters have [shape=(len(bin_hz), n)]. Source: HTK Book 3.4, section 5.4,
+    ``mel = 2595 log10(1 + f / 700)``.
     """
-    lowest, highest = 2595 * np.log10(1 + np.array([F_MIN, F_MAX]) / 700)
-    corners_hz = 700 * (10 ** (np.linspace(lowest, highest, N_MELS + 2) / 2595) - 1)
+    lowest, highest = 2595 * np.log10(1 + np.array([f_min, f_max]) / 700)
+    corners_hz = 700 * (10 ** (np.linspace(lowest, highest, n + 2) / 2595) - 1)
     lower, centre, upper = corners_hz[:-2], corners_hz[1:-1], corners_hz[2:]
-    bin_hz = np.arange(N_FFT // 2 + 1)[:, None] * SAMPLE_RATE / N_FFT
-    rising = (bin_hz - lower) / (centre - lower)
-    falling = (upper - bin_hz) / (upper - centre)
-    return np.asarray(np.maximum(0.0, np.minimum(rising, falling)))
+    rising = (bin_hz[:, None] - lower) / (centre - lower)
+    falling = (upper - bin_hz[:, None]) / (upper - centre)
+    return np.asarray(np.maximum(0.0, np.minimum(rising, falling))), centre
 
 
 def frame(samples: Samples) -> Samples:

@@ -18,7 +18,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from audio_model.frontend import SAMPLE_RATE, Samples
+from audio_model.frontend import SAMPLE_RATE, Samples, mel_triangles
 from audio_model.known.products import product
 
 HOP_SAMPLES = 128
@@ -181,19 +181,6 @@ def _codes(bands: NDArray[np.float32]) -> Fingerprint:
     return Fingerprint(codes, margins, product(bands, _CEPSTRAL.T).astype(np.float16))
 
 
-def _band_centres() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return triangular filters on the mel scale and their centres in Hz.
-
-    The filters have [shape=(n_bins, N_BANDS)].
-    """
-    lowest, highest = 2595 * np.log10(1 + np.array([F_MIN, F_MAX]) / 700)
-    corners = 700 * (10 ** (np.linspace(lowest, highest, N_BANDS + 2) / 2595) - 1)
-    lower, centre, upper = corners[:-2], corners[1:-1], corners[2:]
-    bins = np.fft.rfftfreq(WIN_LENGTH, 1 / SAMPLE_RATE)[:, None]
-    rising, falling = (bins - lower) / (centre - lower), (upper - bins) / (upper - centre)
-    return np.maximum(0.0, np.minimum(rising, falling)), centre
-
-
 def _temporal() -> NDArray[np.float64]:
     """Return sine and cosine of one and of two cycles a patch. [shape=(PATCH_FRAMES, N_TEMPORAL)]
 
@@ -208,7 +195,9 @@ def _temporal() -> NDArray[np.float64]:
     return np.asarray((waves / np.linalg.norm(waves, axis=1, keepdims=True)).T)
 
 
-_FILTERS, _CENTRES = _band_centres()
+_FILTERS, _CENTRES = mel_triangles(
+    F_MIN, F_MAX, N_BANDS, np.fft.rfftfreq(WIN_LENGTH, 1 / SAMPLE_RATE)
+)
 _FILTERBANK = _FILTERS.astype(np.float32)
 _EMPHASIS = ((_CENTRES / 1000) ** EMPHASIS).astype(np.float32)
 _WINDOW = np.hanning(WIN_LENGTH).astype(np.float32)
