@@ -30,6 +30,7 @@ import torch
 from audio_model import frontend, model
 from audio_model.errors import UsageError
 from audio_model.files import write_bytes
+from audio_model.line.learnt import ADAPTED_TO
 from audio_model.model_file import ABOUT, seal
 from audio_model.steps import STEP_SAMPLES, Heard
 from training import checkpoint
@@ -76,7 +77,7 @@ def about(trained: Checkpoint, state_size: int) -> dict[str, Any]:
     """Return the description in the model file. Raises UsageError without a calibration."""
     if trained.decision is None:
         raise UsageError("the checkpoint holds no operating points: run training.evaluate first")
-    return {
+    described = {
         "format": model.FORMAT,
         "sample_rate": frontend.SAMPLE_RATE,
         "step_samples": STEP_SAMPLES,
@@ -88,6 +89,9 @@ def about(trained: Checkpoint, state_size: int) -> dict[str, Any]:
         "manifest_hash": trained.manifest_hash,
         "metrics": trained.metrics,
     }
+    if ADAPTED_TO in trained.config:
+        described[ADAPTED_TO] = trained.config[ADAPTED_TO]
+    return described
 
 
 def export_model(trained: Checkpoint, path: Path) -> None:

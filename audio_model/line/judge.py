@@ -24,6 +24,8 @@ CONTRADICTED = 0.15
 """Share of all groups that are left out for that: where a tenth of the marks is wrong, more than a
 tenth of the groups may be, for a caller who is marked wrong is a group, too."""
 MOST_PARTS = 10
+LEAST_GROUPS = 2
+"""Groups of a class of which one can be held out."""
 DRAWS = 500
 
 Figure = dict[str, float]
@@ -57,13 +59,46 @@ def judge(answers: Sequence[Answer], rule: DecisionRule, budget: float) -> Judge
 
 def cross_judge(answers: Sequence[Answer], before: DecisionRule, budget: float) -> Judged:
     """Judge each part of the calls by the rule that the other parts chose."""
+    rules = _chosen_by_others(answers, before)
+    own = [rules[answer.group] for answer in answers]
+    return _judged(answers, own, [rule.operating_point(budget) for rule in own])
+
+
+def judge_tuned(
+    answers: Sequence[Answer],
+    rule: DecisionRule,
+    before: DecisionRule,
+    tuned_to: Collection[str],
+    budget: float,
+) -> Judged:
+    """Judge calls by a rule as if it had not been tuned to any of them.
+
+    A rule would be too good on what it was tuned to, and no new one could ever prove itself on the
+    marks of all months. So it is fitted anew without each part of those.
+
+    Args:
+        answers: the calls.
+        rule: at even prevalence.
+        before: the rule that it was before it was tuned.
+        tuned_to: the groups of the calls that it was tuned to.
+        budget: share of live callers who may be called recorded.
+    """
+    mine = [each for each in answers if each.group in tuned_to]
+    if min(len({a.group for a in mine if a.label == label}) for label in (0, 1)) < LEAST_GROUPS:
+        return judge(answers, rule, budget)
+    rules = _chosen_by_others(mine, before)
+    own = [rules.get(answer.group, rule) for answer in answers]
+    return _judged(answers, own, [each.operating_point(budget) for each in own])
+
+
+def _chosen_by_others(answers: Sequence[Answer], before: DecisionRule) -> dict[str, DecisionRule]:
+    """Return for each group the rule that the other parts chose."""
     part_of = deal(answers)
     rules = {
         part: tune_rule([a for a in answers if part_of[a.group] != part], before)
         for part in sorted(set(part_of.values()))
     }
-    own = [rules[part_of[answer.group]] for answer in answers]
-    return _judged(answers, own, [rule.operating_point(budget) for rule in own])
+    return {group: rules[part] for group, part in part_of.items()}
 
 
 def deal(answers: Sequence[Answer]) -> dict[str, int]:
@@ -73,7 +108,7 @@ def deal(answers: Sequence[Answer]) -> dict[str, int]:
     """
     groups = [sorted({a.group for a in answers if a.label == label}, key=_hash) for label in (0, 1)]
     parts = min(MOST_PARTS, *map(len, groups))
-    if parts < 2:
+    if parts < LEAST_GROUPS:
         raise UsageError("to hold calls out, at least two groups of each class are needed")
     return {group: n % parts for of in groups for n, group in enumerate(of)}
 

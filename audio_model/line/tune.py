@@ -27,21 +27,24 @@ from audio_model.line.judge import (
     ece_by_chance,
     error_without_chance,
     figures_of,
-    judge,
+    judge_tuned,
     most_contradicted,
 )
+from audio_model.line.learnt import TUNED, TUNED_TO, InUse, untuned_rule
 from audio_model.line.marks import CLASSES
-from audio_model.model import Model, rule_of
+from audio_model.model import Model
 from audio_model.model_file import with_about
-from audio_model.rule import PREVALENCE, DecisionRule
+from audio_model.rule import DecisionRule
 
-TUNED = "tuned"
-"""Key under which a tuned file tells what it was made from."""
 SHORT_VOICE_SECONDS = 2.0
 MANY = 0.5
 """Share of a class's calls from which on one group is more than the rest."""
 SUSPICIOUS = 3.0
 """Log odds against a mark from which on it should be listened to again: 20 to 1."""
+FAVOURED = (
+    "The rule in use was tuned to some of these calls, or may have been, and can't be judged as if "
+    "it had not: many others that it was tuned to are not among them. That favours it."
+)
 
 
 @dataclass(frozen=True)
@@ -73,24 +76,6 @@ class Tuning:
         return all(each.holds for each in self.guard)
 
 
-def untuned_rule(model: Model) -> DecisionRule:
-    """Return the rule of a file's network before any tuning, at even prevalence.
-
-    Marks are kept from month to month: a rule that has them already would count them twice.
-    """
-    tuned = model.about.get(TUNED)
-    rule = model.rule if tuned is None else rule_of(tuned["before"])
-    return at_prevalence(rule, PREVALENCE)
-
-
-@dataclass(frozen=True)
-class InUse:
-    """The rule that a new one is measured against, and its network's answers to the same calls."""
-
-    answers: Sequence[Answer]
-    rule: DecisionRule
-
-
 def tune(
     heard: HeardMarks,
     model: Model,
@@ -110,9 +95,9 @@ def tune(
     Raises UsageError for a budget that the model has no point for.
     """
     answers, before = heard.answers, untuned_rule(model)
-    in_use = in_use or InUse(answers, before)
+    in_use = in_use or InUse(answers, before, before)
     sides = {
-        "before": judge(in_use.answers, at_prevalence(in_use.rule, PREVALENCE), budget),
+        "before": judge_tuned(in_use.answers, in_use.rule, in_use.before, in_use.tuned_to, budget),
         "after": cross_judge(answers, before, budget),
     }
     figures = figures_of(answers, sides)
@@ -134,7 +119,7 @@ def tune(
             "after": error_without_chance(answers, sides["after"]),
         },
         conditions(figures, uncontradicted, budget, groups),
-        limits(answers, budget),
+        [*limits(answers, budget), *([FAVOURED] if in_use.favoured else [])],
         suspicious(answers, sides, every_contradicted=doubtful),
     )
 
@@ -187,19 +172,21 @@ def suspicious(
     return [int(n) for n in np.argsort(-against) if listed[n]]
 
 
-def tuned_file(model: Model, tuning: Tuning, marks: dict[str, Any]) -> bytes:
+def tuned_file(model: Model, tuning: Tuning, marks: dict[str, Any], audio: Sequence[str]) -> bytes:
     """Return a model file with the same network and the new rule.
 
     Args:
         model: the file that was tuned.
         tuning: the result of the tuning.
         marks: the facts about the marks, which the file keeps.
+        audio: what the calls are known by that the rule was fitted to.
     """
     about = model.about | {
         "decision": asdict(tuning.rule),
         TUNED: {
             "before": asdict(tuning.before),
             "marks": marks,
+            TUNED_TO: sorted(audio),
             "figures": tuning.figures,
             "guard": [asdict(each) for each in tuning.guard],
         },

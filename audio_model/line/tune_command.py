@@ -19,9 +19,10 @@ from audio_model.errors import UsageError
 from audio_model.files import write_bytes, write_whole
 from audio_model.fitting.own import tune_rule
 from audio_model.line.hear import HeardMarks, hear_marks
+from audio_model.line.learnt import InUse, untuned_rule, without_adapted_to
 from audio_model.line.marks import Marks, check, read_marks
 from audio_model.line.prevalence import Prevalence, prevalence_in
-from audio_model.line.tune import InUse, Tuning, tune, tuned_file, untuned_rule
+from audio_model.line.tune import Tuning, tune, tuned_file
 from audio_model.line.tune_text import as_text, as_values, mark_values
 from audio_model.model import DEFAULT_PATH, Model
 
@@ -78,7 +79,7 @@ class Tuned:
     def file(self) -> bytes:
         """Return the model file."""
         counts = mark_values(self.tuning, self.marks, self.heard)
-        return tuned_file(self.model, self.tuning, dict(counts))
+        return tuned_file(self.model, self.tuning, dict(counts), self.heard.audio)
 
 
 def tuned(
@@ -109,6 +110,7 @@ def tuned(
     with naming(marks.problems):
         check(marks.marks)
     heard = hear_marks(loaded, marks.marks)
+    heard = without_adapted_to(heard, [loaded, *([in_use] if in_use else [])])
     with naming([*marks.problems, *heard.problems]):
         check(heard.marks, heard.audio)
     share = None
@@ -124,8 +126,7 @@ def tuned(
     against = None
     if in_use is not None:
         same = in_use.about["weights_hash"] == loaded.about["weights_hash"]
-        theirs = heard if same else hear_marks(in_use, heard.marks)
-        against = InUse(theirs.answers, in_use.rule)
+        against = InUse.of(in_use, heard if same else hear_marks(in_use, heard.marks))
     return Tuned(loaded, marks, heard, share, tune(heard, loaded, budget, prevalence, against))
 
 

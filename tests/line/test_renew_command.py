@@ -178,6 +178,9 @@ def test_the_model_in_use_is_what_is_measured_against(
     second = json.loads((folder / "report.json").read_text())["figures"]["log_loss"]
     assert second["after"] == first["after"]
     assert second["before"]["value"] < first["before"]["value"]
+    # Neither side is judged by marks that it was tuned to, so the same marks again gain nothing.
+    assert second["before"] == second["after"]
+    assert second["change"]["value"] == 0
     assert Model.load(folder / "model.onnx").about["tuned"]["before"]
 
 

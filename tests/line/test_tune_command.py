@@ -7,7 +7,7 @@ import pytest
 
 from audio_model import cli
 from audio_model.detector import Detector
-from audio_model.line.tune import TUNED, untuned_rule
+from audio_model.line.learnt import TUNED, untuned_rule
 from audio_model.model import Model
 from tests.line.lines import write_calls, write_table
 

@@ -17,9 +17,11 @@ from typing import Any
 
 import torch
 
+from audio_model import audio
 from audio_model.errors import AudioModelError, ModelError, OutputError
 from audio_model.files import write_whole
 from audio_model.fitting.own import tune_rule
+from audio_model.line.learnt import ADAPTED_TO, digest
 from audio_model.rule import DecisionRule
 from training import checkpoint
 from training.adapt import report, settings
@@ -118,11 +120,17 @@ def checkpoint_of(
         manifest_hash=used.hash,
         config={
             "adapted_from": base.weights_hash,
+            ADAPTED_TO: sorted(known_by(used, base.decision.max_seconds)),
             **json.loads(json.dumps(asdict(how), default=str)),
         },
         decision=tune_rule(answers, base.decision),
         metrics={"adapted": measured["held_out"]},
     )
+
+
+def known_by(used: Manifest, seconds: float) -> list[str]:
+    """Return what ``audio-model tune`` knows each call by. Raises AudioError."""
+    return [digest(audio.read(clip.path, max_seconds=seconds)) for clip in used.clips]
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from audio_model import Detector
+from audio_model import Detector, cli
 from tests import clips, sounds
 from tests.training import readout
 from training import checkpoint
@@ -75,6 +75,12 @@ def test_a_new_model_scores_and_says_what_it_was_made_from(
     live = clips.write(tmp_path / "other.wav", call(950, False, True))
     recorded = clips.write(tmp_path / "another.wav", call(951, True, True))
     assert detector.score(recorded).score > detector.score(live).score
+    # The calls that taught it can't prove it.
+    more = ["--model", str(tmp_path / "run/model.onnx"), "--output", str(tmp_path / "o.onnx")]
+    assert cli.main(["tune", str(tmp_path / "marks.csv"), *more, "--max-false-alarm", "0.1"]) == 2
+    said = capsys.readouterr().err
+    assert "live-0.wav: the network was adapted to it" in said
+    assert "and 21 more" in said
 
 
 def test_where_the_old_model_stays_no_model_is_left(
