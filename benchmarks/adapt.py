@@ -25,6 +25,7 @@ from audio_model.errors import AudioModelError, UsageError
 from benchmarks.command import parser_of
 from training import checkpoint, config
 from training.adapt.calls import MIN_GROUPS, Calls
+from training.adapt.depth import Depth
 from training.adapt.guard import error_rate
 from training.adapt.rehearsal import chosen_evenly
 from training.adapt.run import adapt
@@ -242,6 +243,10 @@ def main(arguments: list[str] | None = None) -> int:
     seconds = settings.data.max_seconds
     unmet = listen(trained, [clip for clip in unmet_clips if clip.label is not None], seconds)
     lines = {name: line_of(name, trained, clips, seconds) for name in options.line}
+    for line in lines.values():
+        for depth in how.depths:
+            # Once for all draws: what is drawn from these takes it along.
+            line.marks.features(Depth(depth))
     # What RUN has learnt from: its config leaves the lines out.
     known = [clip for clip in clips if clip.corpus not in settings.data.leave_out]
     rehearsed = chosen_evenly(known, options.rehearse)
