@@ -52,7 +52,7 @@ class RawFormat:
 
     @property
     def codec(self) -> str:
-        """What results call it: ``mulaw``, ``alaw`` or ``pcm``."""
+        """Return what results call it: ``mulaw``, ``alaw`` or ``pcm``."""
         return PCM if self.encoding == Encoding.S16LE else str(self.encoding)
 
 

@@ -58,7 +58,7 @@ def calls(n: int, seed: int = 0) -> Iterator[CallRecord]:
 
 
 def fill(path: str, n: int, n_people: int) -> tuple[float, list[str]]:
-    """Make a store; calls a second that came in, and a token for each person."""
+    """Make a store, and return how many calls came in a second and a token for each person."""
     thresholds = Thresholds(0.9, 0.2)
     begun = time.perf_counter()
     source = calls(n)

@@ -66,7 +66,7 @@ class RayWorkers:
         ray.shutdown()
 
     def score(self, shards: Iterator[Shard]) -> Iterator[tuple[Shard, Tally]]:
-        """See :class:`audio_model.batch.shards.Workers`."""
+        """Score shards as :meth:`audio_model.batch.shards.Workers.score` says."""
         again: deque[Shard] = deque()
         exhausted = False
         while not exhausted or again or any(actor.shard for actor in self._busy.values()):

@@ -43,7 +43,7 @@ class LocalWorkers:
             worker.connection.close()
 
     def score(self, shards: Iterator[Shard]) -> Iterator[tuple[Shard, Tally]]:
-        """See :class:`audio_model.batch.shards.Workers`."""
+        """Score shards as :meth:`audio_model.batch.shards.Workers.score` says."""
         again: deque[Shard] = deque()
         while True:
             while len(self._busy) < self._count and (shard := _next(again, shards)) is not None:

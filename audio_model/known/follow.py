@@ -281,7 +281,7 @@ class Follower:
         return fuse(verdict, matcher.match, matcher.sure_at, point)
 
     def conclude(self, verdict: Verdict) -> None:
-        """See :meth:`KnownRecordings.conclude`."""
+        """Conclude the leg as :meth:`KnownRecordings.conclude` says."""
         self._known.conclude(self, verdict)
 
     def _look_further(self, over: bool) -> None:

@@ -57,7 +57,7 @@ def silero() -> Callable[[], object]:
 
 
 def legs_per_core(timing: Timing) -> float:
-    """Return the legs a core of a task whose units are leg-seconds."""
+    """Return how many legs a core carries, by a task whose units are leg-seconds."""
     return 1e6 / timing.cpu_us
 
 

@@ -30,7 +30,7 @@ Cadence = Sequence[tuple[Sequence[float], float]]
 
 
 def on_off(frequencies: Sequence[float], *seconds: float) -> Cadence:
-    """Return a cadence that begins with a tone, and has a pause behind each."""
+    """Return a cadence that begins with a tone and has a pause behind each tone."""
     return [(frequencies if n % 2 == 0 else (), length) for n, length in enumerate(seconds)]
 
 

@@ -77,7 +77,7 @@ def det(curves: Mapping[str, DetCurve], output: Path) -> None:
 
 
 def reliability(bins: Reliability, output: Path) -> None:
-    """Share recorded over probability given; the bars are the gaps that the ECE sums."""
+    """Plot the share recorded over the probability given; the bars are the gaps of the ECE."""
     with _figure(output, width=4.8, height=4.8) as figure:
         axes = figure.subplots()
         axes.plot([0, 1], [0, 1], color="0.7", linewidth=0.8, linestyle=":", label="perfect")

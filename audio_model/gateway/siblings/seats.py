@@ -120,7 +120,7 @@ class Seats:
 
     @property
     def socket_path(self) -> Path:
-        """Where this process answers its siblings."""
+        """Return where this process answers its siblings."""
         return self.socket_of(self.number)
 
     def socket_of(self, number: int) -> Path:
