@@ -90,7 +90,7 @@ class LineFolder:
         return self.rolled_back
 
     def was_rolled_back(self) -> bool:
-        """Return whether the candidate is the model that was rolled back last. Raises OutputError."""
+        """Return whether the candidate is the model rolled back last. Raises OutputError."""
         return self.rolled_back.exists() and _read(self.rolled_back) == _read(self.candidate)
 
     def report(self, text: str, values: dict[str, object]) -> None:
