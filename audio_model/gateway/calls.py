@@ -198,30 +198,21 @@ class Call:
         """Return whether every leg gave its final event; False before the first leg."""
         return self._over or (bool(self._legs) and all(leg.finished for leg in self._legs))
 
-    def open_leg(self, name: str, raw_format: RawFormat, *, paced: bool = False) -> Leg:
+    def open_leg(
+        self, name: str, raw_format: RawFormat, *, paced: bool = False, doubtful: bool = False
+    ) -> Leg:
         """Begin to hear a party's media.
 
         On a machine that is full, the leg is finished already. ``raw_format`` is of this party
         alone: one channel. ``paced`` says that the audio comes as it is spoken, so that its pace
-        must be that of its rate.
+        must be that of its rate, ``doubtful`` that such audio may be G.711 and is called 16-bit.
         """
         calls, terms = self._calls, self.terms
         full = calls.full_for(terms)
         leg = Leg(
             name,
             raw_format,
-            calls.listens(terms).stream(
-                raw_format.sample_rate,
-                raw_format.encoding,
-                max_seconds=terms.listen_seconds,
-                wait_seconds=terms.wait_seconds,
-                call=PhoneCall(
-                    f"{self.info.gateway} {self.info.id}",
-                    time(),
-                    self.info.caller,
-                    self.info.called,
-                ),
-            ),
+            self._listen,
             calls.engine,
             self._report,
             deadline_seconds=terms.deadline_seconds,
@@ -229,6 +220,7 @@ class Call:
             progress_seconds=calls.progress_seconds,
             keep=calls.keep is not None,
             paced=paced,
+            doubtful=doubtful,
             learn=calls.learn,
             again=partial(calls.hear_again, terms) if calls.again_seconds else None,
         )
@@ -263,6 +255,16 @@ class Call:
         """End every open leg as unknown, for an error. ``detail`` describes the error."""
         for leg in self._legs:
             leg.fail(detail)
+
+    def _listen(self, raw_format: RawFormat) -> StreamDetector:
+        info, terms = self.info, self.terms
+        return self._calls.listens(terms).stream(
+            raw_format.sample_rate,
+            raw_format.encoding,
+            max_seconds=terms.listen_seconds,
+            wait_seconds=terms.wait_seconds,
+            call=PhoneCall(f"{info.gateway} {info.id}", time(), info.caller, info.called),
+        )
 
     def _report(self, leg: Leg, kind: EventKind, verdict: Verdict, detail: str) -> None:
         calls = self._calls

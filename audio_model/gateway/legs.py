@@ -9,9 +9,9 @@ from typing import Protocol
 
 from audio_model.decision import Reason, Verdict, VerdictKind
 from audio_model.formats import Encoding, RawFormat
+from audio_model.gateway.doubt import Doubt
 from audio_model.gateway.events import EventKind
 from audio_model.gateway.order import PacketOrder
-from audio_model.gateway.pace import CHECK_SECONDS, PaceCheck
 from audio_model.gateway.relisten import Relistener
 from audio_model.stream import StreamDetector
 
@@ -36,6 +36,9 @@ SILENCE = {Encoding.MULAW: b"\xff", Encoding.ALAW: b"\xd5", Encoding.S16LE: b"\x
 
 Report = Callable[["Leg", EventKind, Verdict, str], None]
 """Called with the leg, the kind of event, the verdict, and what went wrong."""
+
+Listen = Callable[[RawFormat], StreamDetector]
+"""Begins to hear audio of this format."""
 
 Learn = Callable[[StreamDetector], None]
 """Is given what followed a leg that was heard to its end."""
@@ -83,18 +86,19 @@ class Leg:
         "_asked",
         "_deadline",
         "_deadline_seconds",
+        "_doubt",
         "_engine",
         "_kept",
         "_last",
         "_lead",
         "_learn",
+        "_listen",
         "_max_ahead",
         "_order",
-        "_pace",
-        "_pace_timer",
         "_progress_at",
         "_progress_seconds",
         "_report",
+        "_wait_seconds",
         "_wait_until",
         "answer_by",
         "codec",
@@ -109,7 +113,7 @@ class Leg:
         self,
         name: str,
         raw_format: RawFormat,
-        stream: StreamDetector,
+        listen: Listen,
         engine: Engine,
         report: Report,
         *,
@@ -118,6 +122,7 @@ class Leg:
         progress_seconds: float,
         keep: bool,
         paced: bool = False,
+        doubtful: bool = False,
         learn: Learn | None = None,
         again: HearAgain | None = None,
     ) -> None:
@@ -129,15 +134,17 @@ class Leg:
                 after these or ``deadline_seconds``, whichever is more.
             progress_seconds: audio between events of progress; 0 for none.
             keep: whether :attr:`kept` is to hold what was fed.
-            paced: whether the audio comes as it is spoken. At the pace of another rate than its
-                own it gets no verdict.
+            paced: whether the audio comes as it is spoken. Then its pace is to be that of its
+                format; see :class:`audio_model.gateway.doubt.Doubt`.
+            doubtful: whether paced audio that is called 16-bit may be G.711.
             learn: called with the stream after the final event.
             again: begins to hear the leg again, after its final event.
         """
         self.name, self.raw_format, self.codec = name, raw_format, raw_format.codec
-        self.stream: StreamDetector | None = stream
+        self.stream: StreamDetector | None = listen(raw_format)
         """None once the final event was given, so that a long call holds no memory for it."""
-        self._engine, self._report, self._learn = engine, report, learn
+        self._listen, self._engine = listen, engine
+        self._report, self._learn = report, learn
         self._again: HearAgain | Relistener | None = again
         """How it is heard again, and once it is, by whom."""
         self._order: PacketOrder | None = None
@@ -147,7 +154,7 @@ class Leg:
         self.started = monotonic()
         self.queued = False
         """Whether the engine has it in its queue."""
-        self._deadline_seconds = deadline_seconds
+        self._deadline_seconds, self._wait_seconds = deadline_seconds, wait_seconds
         self._wait_until: float | None = self.started + wait_seconds
         """None once the deadline is that of the first voice."""
         self.answer_by = self.started + deadline_seconds
@@ -160,12 +167,7 @@ class Leg:
         self._lead = min(LEAD_SECONDS, LEAD_SHARE * deadline_seconds)
         self._max_ahead = MAX_AHEAD_SHARE * deadline_seconds
         self._deadline = self._call_before_deadline()
-        self._pace = PaceCheck(raw_format.sample_rate)
-        self._pace_timer = (
-            asyncio.get_running_loop().call_later(CHECK_SECONDS / 2, self._check_pace)
-            if paced
-            else None
-        )
+        self._doubt = Doubt(self, engine, of_encoding=doubtful) if paced else None
 
     @property
     def finished(self) -> bool:
@@ -181,6 +183,11 @@ class Leg:
     def kept(self) -> bytes:
         """Return the audio as it was fed; empty unless it is kept."""
         return bytes(self._kept or b"")
+
+    @property
+    def seconds_received(self) -> float:
+        """Return the seconds of audio that came before the final event."""
+        return 0.0 if self.stream is None else self.stream.seconds_received
 
     def came_in(self, codec: str) -> None:
         """Note the codec in which the gateway sent the audio, if it is not that of its raw format.
@@ -199,6 +206,8 @@ class Leg:
             return
         if self._kept is not None:
             self._kept += payload
+        if self._doubt is not None and self._doubt.beginning is not None:
+            self._doubt.beginning += payload
         if self.stream.receive(payload) and not self.queued:
             self._engine.queue(self)
 
@@ -287,20 +296,20 @@ class Leg:
         )
         self._finish(unknown, detail)
 
-    def _check_pace(self) -> None:
-        """Give the leg up if its audio comes at the pace of another rate than it is heard at."""
-        stream, pace = self.stream, self._pace
-        if stream is None:
-            return
-        if self._engine.lags:
-            # Then the pace is that of this machine.
-            pace = self._pace = PaceCheck(self.raw_format.sample_rate)
-        elif (rate := pace.look(monotonic(), stream.seconds_received)) is not None:
-            self.fail(f"the audio comes as at {rate} Hz, not at {self.raw_format.sample_rate} Hz")
-            return
-        if not pace.over:
-            loop = asyncio.get_running_loop()
-            self._pace_timer = loop.call_later(CHECK_SECONDS, self._check_pace)
+    def hear_anew(self, raw_format: RawFormat, audio: bytes) -> None:
+        """Hear the leg from its beginning, as audio of another format.
+
+        ``audio`` is all that came so far. What was heard in the wrong format counts for nothing.
+        """
+        logger.info("a leg called %s is heard as %s", self.raw_format.codec, raw_format.codec)
+        self.raw_format, self.codec = raw_format, raw_format.codec
+        self.stream = stream = self._listen(raw_format)
+        self._wait_until = self.started + self._wait_seconds
+        self.answer_by = self.started + self._deadline_seconds
+        self._deadline.cancel()
+        self._deadline = self._call_before_deadline()
+        if stream.receive(audio) and not self.queued:
+            self._engine.queue(self)
 
     def _voice_began(self, stream: StreamDetector) -> None:
         """Let the deadline count from the first voice, if it came in time."""
@@ -361,8 +370,9 @@ class Leg:
     def _finish(self, verdict: Verdict, detail: str) -> None:
         self.stream = self._order = None
         self._deadline.cancel()
-        if self._pace_timer is not None:
-            self._pace_timer.cancel()
+        if self._doubt is not None:
+            self._doubt.end()
+            self._doubt = None
         self._report(self, EventKind.FINAL, verdict, detail)
         self._kept = None
         if self._again is not None and not isinstance(self._again, Relistener):

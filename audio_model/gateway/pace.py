@@ -24,6 +24,9 @@ CALL_RATES = (8_000, 16_000, 24_000, 32_000, 48_000)
 PACE_SECONDS, GIVE_UP_SECONDS = 0.5, 2.0
 """For how long the pace is watched before it is believed, and until it is given up."""
 
+G711_BYTES = 8_000
+"""A second of G.711."""
+
 TOLERANCE = 1.3
 """Factor by which the pace may differ from a rate. Packets of 100 ms make it differ by 1.25."""
 
@@ -62,11 +65,14 @@ class Pace:
         """Return whether the frames are those of gateways that send 8 kHz and name no rate."""
         return self.frame_bytes == USUAL_BYTES
 
-    def settled(self, now: float) -> bool:
-        """Return whether :meth:`sample_rate` is as good as it will be."""
+    def settled(self, now: float, *, may_be_g711: bool = False) -> bool:
+        """Return whether :meth:`sample_rate` is as good as it will be.
+
+        Where the audio may be G.711, so is :attr:`is_g711`.
+        """
         waited = now - self._began
-        known = waited >= PACE_SECONDS and self.sample_rate() is not None
-        return known or waited >= GIVE_UP_SECONDS
+        known = self.sample_rate() is not None or (may_be_g711 and self.is_g711)
+        return (waited >= PACE_SECONDS and known) or waited >= GIVE_UP_SECONDS
 
     def sample_rate(self) -> int | None:
         """Return the rate in Hz, or None if it can't be told from what has come."""
@@ -75,8 +81,15 @@ class Pace:
         seconds = self._last - self._began
         if seconds < _LEAST_SECONDS:
             return None if is_doubtful(self.frame_bytes) else SAMPLE_RATE
-        samples = self._n_bytes / (2 * self._channels * seconds)
-        return self._nearest(samples)
+        return self._nearest(self._n_bytes / (2 * self._channels * seconds))
+
+    @property
+    def is_g711(self) -> bool:
+        """Return whether the bytes come at the pace of G.711 in one channel."""
+        seconds = self._last - self._began
+        if seconds < _LEAST_SECONDS:
+            return False
+        return _nearest(self._n_bytes / seconds, (G711_BYTES,)) is not None
 
     def _nearest(self, samples: float) -> int | None:
         """Return the rate that frames of this length have at so many samples a second."""
@@ -107,6 +120,19 @@ class PaceCheck:
         own = (self._sample_rate,)
         return len(self._looks) > CHECKS or self._told_by(1, own) is not None
 
+    @property
+    def is_g711(self) -> bool:
+        """Return whether audio called 16-bit came at the pace of G.711 in the last two looks.
+
+        Both must lie below the pace of 16-bit audio: packets of 150 ms fall into one or the other.
+        """
+        last = self._looks[-3:]
+        if len(last) < 3:
+            return False
+        slow = all(self._samples(*pair) < SAMPLE_RATE / TOLERANCE for pair in pairwise(last))
+        of_all = self._samples(last[0], last[-1])
+        return slow and _nearest(of_all, (G711_BYTES // 2,)) is not None
+
     def look(self, now: float, seconds: float) -> int | None:
         """Return the rate in Hz that the pace tells, if it is another one.
 
@@ -127,11 +153,12 @@ class PaceCheck:
         ends = self._looks[: -2 * n_looks - 2 : -n_looks]
         if len(ends) < 3:
             return None
-        told = {
-            _nearest(self._sample_rate * (last[1] - first[1]) / (last[0] - first[0]), rates)
-            for last, first in pairwise(ends)
-        }
+        told = {_nearest(self._samples(first, last), rates) for last, first in pairwise(ends)}
         return told.pop() if len(told) == 1 else None
+
+    def _samples(self, first: tuple[float, float], last: tuple[float, float]) -> float:
+        """Return how many samples a second came between two looks."""
+        return self._sample_rate * (last[1] - first[1]) / (last[0] - first[0])
 
 
 def _nearest(samples: float, rates: Sequence[int]) -> int | None:

@@ -32,6 +32,7 @@ class FakeLeg:
     name: str
     raw_format: RawFormat
     paced: bool = False
+    doubtful: bool = False
     payloads: list[bytes] = field(default_factory=list)
     numbered: list[tuple[int, bytes]] = field(default_factory=list)
     finished: bool = False
@@ -59,8 +60,10 @@ class FakeCall:
     closed: int = 0
     failures: list[str] = field(default_factory=list)
 
-    def open_leg(self, name: str, raw_format: RawFormat, *, paced: bool = False) -> FakeLeg:
-        leg = FakeLeg(name, raw_format, paced)
+    def open_leg(
+        self, name: str, raw_format: RawFormat, *, paced: bool = False, doubtful: bool = False
+    ) -> FakeLeg:
+        leg = FakeLeg(name, raw_format, paced, doubtful)
         self.legs.append(leg)
         return leg
 

@@ -22,9 +22,9 @@ from audio_model.gateway.asterisk.frames import (
     UUID_BYTES,
     Kind,
 )
-from audio_model.gateway.asterisk.guess import G711_PAYLOADS, GUESS_BYTES, guess_encoding
 from audio_model.gateway.calls import Call, Calls, Told
 from audio_model.gateway.events import CallInfo, Event
+from audio_model.gateway.guess import G711_PAYLOADS, GUESS_BYTES, guess_encoding
 from audio_model.gateway.legs import Leg
 from audio_model.gateway.pace import GIVE_UP_SECONDS, Pace, is_doubtful
 from audio_model.gateway.pacer import Paced
@@ -202,6 +202,12 @@ class AudioSocketProtocol(asyncio.Protocol):
             self._leg_kind = self._kind
             if self._kind == 0x10 and self._length in G711_PAYLOADS:
                 return
+            if self._kind == 0x10 and 0 < self._length < min(G711_PAYLOADS):
+                self._open_leg(_SLIN)
+                self._not_16_bit(
+                    f"frames of {self._length} bytes, typed 16-bit, are too short for it"
+                )
+                return
             if self._kind == 0x10 and is_doubtful(self._length):
                 # An Asterisk without types for other rates sends all of them as this type.
                 self._pace = Pace(self._length)
@@ -218,41 +224,53 @@ class AudioSocketProtocol(asyncio.Protocol):
         self._guessing += piece
         if self._pace is not None:
             self._pace.add(len(piece))
-            if self._pace.settled(monotonic()):
+            if self._pace.settled(monotonic(), may_be_g711=True):
                 self._open_paced_leg(self._pace)
         elif len(self._guessing) >= GUESS_BYTES:
             self._open_guessed_leg()
 
     def _open_paced_leg(self, pace: Pace) -> None:
-        rate = pace.sample_rate()
-        leg = self._open_leg(_SLIN if rate is None else RawFormat(Encoding.S16LE, rate))
-        if rate is None:
-            assert self._call is not None
-            self._call.fail(
+        rate, encoding = pace.sample_rate(), Encoding.S16LE
+        if rate is None and pace.is_g711:
+            encoding = guess_encoding(bytes(self._guessing))
+        self._pace = None
+        if encoding is not Encoding.S16LE:
+            self._open_as_g711(encoding)
+        elif rate is not None:
+            logger.info("audiosocket: audio typed 8 kHz is heard as %d Hz, by its pace", rate)
+            self._open_with_guessed(RawFormat(Encoding.S16LE, rate))
+        else:
+            self._guessing.clear()
+            self._open_leg(_SLIN)
+            self._not_16_bit(
                 f"frames of {pace.frame_bytes} bytes, typed 8 kHz, whose pace tells no rate"
             )
-        else:
-            logger.info("audiosocket: audio typed 8 kHz is heard as %d Hz, by its pace", rate)
-            leg.feed(bytes(self._guessing))
-        self._pace = None
-        self._guessing.clear()
 
     def _open_guessed_leg(self) -> None:
-        assert self._call is not None
         encoding = guess_encoding(bytes(self._guessing))
-        if encoding is not Encoding.S16LE:
-            logger.info(
-                "audiosocket %s: audio typed as 16-bit is %s; Dial without /c(slin)?",
-                self._call.info.id,
-                encoding,
-            )
-        leg = self._open_leg(RawFormat(encoding))
-        leg.feed(bytes(self._guessing))
+        if encoding is Encoding.S16LE:
+            self._open_with_guessed(_SLIN)
+        else:
+            self._open_as_g711(encoding)
+
+    def _open_as_g711(self, encoding: Encoding) -> None:
+        assert self._call is not None
+        logger.info(
+            "audiosocket %s: audio typed as 16-bit is %s; Dial without /c(slin)?",
+            self._call.info.id,
+            encoding,
+        )
+        self._open_with_guessed(RawFormat(encoding))
+
+    def _open_with_guessed(self, raw_format: RawFormat) -> None:
+        self._open_leg(raw_format).feed(bytes(self._guessing))
         self._guessing.clear()
 
     def _open_leg(self, raw_format: RawFormat) -> Leg:
         assert self._call is not None
-        self._leg = self._call.open_leg("caller", raw_format, paced=True)
+        # Only the type of 8 kHz is also that of what Asterisk sends without /c(slin).
+        doubtful = self._leg_kind == 0x10 and raw_format == _SLIN
+        self._leg = self._call.open_leg("caller", raw_format, paced=True, doubtful=doubtful)
         self._after(self._server.idle_seconds, self._idle)
         return self._leg
 
@@ -264,6 +282,10 @@ class AudioSocketProtocol(asyncio.Protocol):
         if self._bad_frames == MAX_BAD_FRAMES:
             logger.warning("audiosocket %s: given up, last %s", self._call.info.id, what)
             self._call.fail(f"too many frames against the protocol, last a {what}")
+
+    def _not_16_bit(self, what: str) -> None:
+        assert self._call is not None
+        self._call.fail(f"{what}: add /c(slin) to Dial(AudioSocket/...)")
 
     def _not_audiosocket(self) -> None:
         logger.warning("audiosocket: a connection began with no UUID and was closed")
