@@ -6,6 +6,7 @@ import hmac
 import importlib.util
 import json
 import re
+import shlex
 import socket
 import subprocess
 import sys
@@ -30,7 +31,7 @@ from audio_model.detector import Detector
 from audio_model.formats import Encoding
 from audio_model.gateway import command as serve
 from audio_model.gateway.asterisk import eagi
-from audio_model.gateway.config import texts
+from audio_model.gateway.config import settings, texts
 from audio_model.gateway.config.values import Secret
 from audio_model.gateway.dialects import DIALECTS
 from audio_model.gateway.dialects.freeswitch import FreeSwitch
@@ -545,6 +546,45 @@ def test_every_option_that_is_named_is_one() -> None:
         known |= set(re.findall(r"--[a-z-]+", parser.format_help()))
     named = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", PAGE + RUNNING))
     assert named <= known, named - known
+
+
+def commands_of_serve(text: str) -> list[str]:
+    """The options of each command of a page or a file, whose comments begin with ; or # or none."""
+    joined = re.sub(r"\\\n[;# ]*", " ", text)
+    return [
+        options
+        for options in re.findall(r"^[;#` ]*audio-model serve (-[^\n`>&]*)", joined, re.MULTILINE)
+        if "..." not in options and "--help" not in options
+    ]
+
+
+def test_the_commands_of_the_pages_and_files_start_a_server(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """ari.conf had one that named no --audiosocket."""
+    monkeypatch.chdir(tmp_path)
+    parser = argparse.ArgumentParser()
+    serve.add_arguments(parser)
+    endings = (".conf", ".cfg", ".md", ".py")
+    pages = [path.read_text("utf-8") for path in EXAMPLES.rglob("*.*") if path.suffix in endings]
+    commands = {command for page in pages for command in commands_of_serve(page)}
+    assert len(commands) > 10
+    for command in sorted(commands):
+        there = command.replace("/var/lib/audio-model", str(tmp_path))
+        arguments = parser.parse_args(shlex.split(there))
+        for name, value in vars(arguments).items():
+            if name.endswith("_file") and value is not None:
+                Path(str(value)).write_text("a secret of some length")
+        settings.load(arguments, {})
+
+
+def test_budgets_that_the_pages_name_are_known_to_the_model() -> None:
+    named = r"(?:max_false_alarm = |budget=|--max-false-alarm )(0[\d.]*\d)"
+    budgets = re.findall(named, PAGE + RUNNING)
+    assert len(budgets) > 2
+    detector = Detector.load()
+    for budget in budgets:
+        detector.within(float(budget))
 
 
 class _NoWebhooks:
