@@ -1,7 +1,10 @@
 """The gateway's benchmark runs in the gateway's environment."""
 
+import json
+import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -25,3 +28,25 @@ def test_it_needs_nothing_that_the_gateways_environment_lacks() -> None:
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")
     assert "--legs" in done.stdout
+
+
+def test_all_is_told_however_slowly_it_is_read() -> None:
+    """A signal interrupts a write that waits for a full pipe; without a buffer the rest was lost."""
+    code = (
+        "import signal; from benchmarks.gateway.told import tell;"
+        "signal.signal(signal.SIGALRM, lambda *_: None);"
+        "signal.setitimer(signal.ITIMER_REAL, 0.05, 0.05);"
+        "tell(list(range(100_000)))"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        env=os.environ | {"PYTHONUNBUFFERED": "1"},
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        told = process.stdout.read(10)
+        time.sleep(0.3)
+        told += process.stdout.read()
+    assert json.loads(told) == list(range(100_000))
