@@ -139,6 +139,8 @@ class Server:
             auto_decompress=False,
         )
         self._listener: asyncio.Server | None = None
+        self._room = 0
+        """Connections that may come before those that are there are counted again, one by one."""
         self._audiosocket: AudioSocketServer | None = None
         self._siprec: SiprecServer | None = None
         self._others: list[_Closing] = []
@@ -211,6 +213,7 @@ class Server:
             load_certificate(self._tls, settings.listening)
         self.api.access.change(settings.access, settings.listening.public_url)
         self.websockets.limits, self.calls.max_legs = limits, limits.max_legs
+        self._room = 0
         if self._audiosocket is not None:
             self._audiosocket.idle_seconds = limits.idle_seconds
             self._audiosocket.max_connections = limits.max_connections
@@ -361,10 +364,13 @@ class Server:
     def _accept(self) -> asyncio.Protocol:
         server = self._runner.server
         assert server is not None
-        limit = self.settings.limits.max_connections + SPARE_CONNECTIONS
-        if len(server.connections) >= limit:
+        if self._room <= 0:
+            limit = self.settings.limits.max_connections + SPARE_CONNECTIONS
+            self._room = limit - len(server.connections)
+        if self._room <= 0:
             self.metrics.refused.labels("sockets").inc()
             return _Refusal()
+        self._room -= 1
         return server()
 
 

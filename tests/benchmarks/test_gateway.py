@@ -31,7 +31,7 @@ def test_it_needs_nothing_that_the_gateways_environment_lacks() -> None:
 
 
 def test_all_is_told_however_slowly_it_is_read() -> None:
-    """A signal interrupts a write that waits for a full pipe; without a buffer the rest was lost."""
+    """A signal interrupts a write that waits for a full pipe; unbuffered, the rest was lost."""
     code = (
         "import signal; from benchmarks.gateway.told import tell;"
         "signal.signal(signal.SIGALRM, lambda *_: None);"

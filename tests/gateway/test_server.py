@@ -9,6 +9,7 @@ import socket
 import ssl
 import subprocess
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -329,18 +330,25 @@ def test_only_unknown_calls_are_kept_and_only_if_asked(tmp_path: Path) -> None:
 def test_sockets_beyond_all_limits_are_turned_away(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(server_module, "SPARE_CONNECTIONS", 1)
 
+    async def fill(here: Running, n_sockets: int) -> None:
+        connections = here.server._runner.server
+        assert connections is not None
+        held = [await asyncio.open_connection("127.0.0.1", here.port) for _ in range(n_sockets)]
+        await until(lambda: len(connections.connections) == n_sockets)
+        reader, writer = await asyncio.open_connection("127.0.0.1", here.port)
+        assert (await asyncio.wait_for(reader.read(), 30)).startswith(b"HTTP/1.1 503 ")
+        for _, other in [*held, (reader, writer)]:
+            other.close()
+            await other.wait_closed()
+        await until(lambda: not connections.connections)
+
     async def test() -> None:
         async with serving("--max-connections", "1") as here:
-            held = [await asyncio.open_connection("127.0.0.1", here.port) for _ in range(2)]
-            connections = here.server._runner.server
-            assert connections is not None
-            await until(lambda: len(connections.connections) == 2)
-            reader, writer = await asyncio.open_connection("127.0.0.1", here.port)
-            assert (await asyncio.wait_for(reader.read(), 30)).startswith(b"HTTP/1.1 503 ")
-            for _, other in [*held, (reader, writer)]:
-                other.close()
-                await other.wait_closed()
-            await until(lambda: not connections.connections)
+            for limit in (1, 1, 3, 2):
+                settings = here.server.settings
+                limits = replace(settings.limits, max_connections=limit)
+                await here.server.reload(replace(settings, limits=limits))
+                await fill(here, limit + 1)
             async with here.client.get("/healthz") as response:
                 assert response.status == 200
 
