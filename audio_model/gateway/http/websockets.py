@@ -216,10 +216,7 @@ class WebSockets:
         """Enforce the time limits of all connections. Runs until it is cancelled."""
         while True:
             await asyncio.sleep(min(1.0, self.limits.idle_seconds / 4))
-            now = monotonic()
-            for socket, speaker in list(self._open.items()):
-                socket.look(now, self.limits)
-                self._look_after(speaker, now)
+            self._look_at_all()
 
     async def close(self) -> None:
         """Send the waiting messages and end all connections."""
@@ -270,6 +267,13 @@ class WebSockets:
                 self._metrics.internal_errors.inc()
                 speaker.fail("internal error: the log has its traceback")
                 text = binary = _ignore
+
+    def _look_at_all(self) -> None:
+        # Not in watch(), whose variables would keep the last connection while it waits.
+        now = monotonic()
+        for socket, speaker in list(self._open.items()):
+            socket.look(now, self.limits)
+            self._look_after(speaker, now)
 
     def _look_after(self, speaker: Dialect, now: float) -> None:
         try:
