@@ -9,11 +9,11 @@ from datetime import UTC, date, datetime, timedelta, timezone, tzinfo
 from decimal import Decimal
 from enum import StrEnum
 
-_DAY_SECONDS = 86_400.0
+DAY_SECONDS = 86_400
 _FIRST_NUMBER = datetime(2000, 1, 1, tzinfo=UTC).timestamp()
 """The earliest moment of a bare number. Before it, .NET's ticks would pass for ns."""
 _FIRST_DATE = datetime(1980, 1, 1, tzinfo=UTC).timestamp()
-_FUTURE_SECONDS = 366 * _DAY_SECONDS
+_FUTURE_SECONDS = 366 * DAY_SECONDS
 """How far behind the present a time may lie: clocks are wrong, and units are more so."""
 _EARLIEST = datetime(1, 1, 2, tzinfo=UTC)
 _LATEST = datetime(9999, 12, 30, tzinfo=UTC)
@@ -189,7 +189,7 @@ def _of_digits(found: re.Match[str]) -> float:
     *parts, part = found.groups()
     fraction = float(f"0.{part.lstrip('.,')}") if part else 0.0
     moment = datetime(*(int(each or 0) for each in parts))  # type: ignore[arg-type]
-    if not _FIRST_NUMBER - _DAY_SECONDS <= moment.timestamp() <= time.time() + _FUTURE_SECONDS:
+    if not _FIRST_NUMBER - DAY_SECONDS <= moment.timestamp() <= time.time() + _FUTURE_SECONDS:
         raise ValueError
     return moment.timestamp() + fraction
 

@@ -12,11 +12,10 @@ from audio_model.pages.tables import percent
 from audio_model.pages.texts import Text
 from audio_model.records.periods import Unit
 from audio_model.records.statistics import Figures
-from audio_model.records.tables import Cell, Table
+from audio_model.records.tables import MOMENTS, Cell, Table
 
 _SHARES = ("recorded_share",)
 _GROWTHS = ("growth", "recorded_growth")
-_MOMENTS = ("first", "last")
 _SERVICE = ("95", "96")
 _CAMPAIGNS = 2
 """Place of their table."""
@@ -176,7 +175,7 @@ def _cell(view: View, name: str, cell: Cell) -> Child:
         return percent(cell)
     if name in _GROWTHS and isinstance(cell, int | float):
         return f"{100 * cell:+.0f}\u00a0%"
-    if name in _MOMENTS and isinstance(cell, int | float):
+    if name in MOMENTS and isinstance(cell, int | float):
         return view.moment(cell)
     if isinstance(cell, int):
         return f"{cell:,}"

@@ -19,7 +19,6 @@ from audio_model.commands import (
 )
 from audio_model.errors import StoreError, UsageError
 from audio_model.known import campaigns_command
-from audio_model.known.counts import DAY_SECONDS
 from audio_model.known.fingerprint_files import fingerprint_files
 from audio_model.known.match import Match
 from audio_model.known.matcher import match_whole
@@ -29,7 +28,7 @@ from audio_model.known.store import Store
 from audio_model.tables import csv_files
 from audio_model.tables.columns import add_columns_argument
 from audio_model.tables.rows import escape
-from audio_model.times import iso
+from audio_model.times import DAY_SECONDS, iso
 
 DEFAULT_SECONDS = 600.0
 

@@ -17,6 +17,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from hashlib import blake2b
 
+from audio_model.times import DAY_SECONDS
+
 SCHEMA = """
 CREATE TABLE calls (
     recording INTEGER NOT NULL,
@@ -41,7 +43,6 @@ on one day, from which it is common."""
 JUDGED_EACH = 64
 """Calls beyond which a recording is judged at every so many of them."""
 
-DAY_SECONDS = 86_400
 _DIGEST_BYTES = 8
 """Length of a digest: two of a million names have one with a probability of 3e-8."""
 

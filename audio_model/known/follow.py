@@ -12,7 +12,7 @@ from time import monotonic
 from audio_model.decision import Verdict, VerdictKind
 from audio_model.errors import StoreError
 from audio_model.frontend import Samples
-from audio_model.known.counts import DAY_SECONDS, Counted, counted
+from audio_model.known.counts import Counted, counted
 from audio_model.known.fingerprint import NOTHING
 from audio_model.known.fuse import fuse, goes_on
 from audio_model.known.match import WORTH_WEIGHING
@@ -23,6 +23,7 @@ from audio_model.known.repetition import Repetition
 from audio_model.known.store import Store
 from audio_model.rule import OperatingPoint
 from audio_model.stream import PhoneCall
+from audio_model.times import DAY_SECONDS
 
 logger = logging.getLogger(__name__)
 

@@ -7,7 +7,7 @@ from xml.etree import ElementTree
 from audio_model.errors import printable
 from audio_model.known.campaigns import Campaign
 from audio_model.pages.markup import Element, element
-from audio_model.times import utc
+from audio_model.times import DAY_SECONDS, utc
 
 MAX_CAMPAIGNS = 40
 """The largest; more are not told apart on one picture."""
@@ -103,4 +103,4 @@ def _written(time: float, span: float) -> str:
     at = utc(time)
     if span < 180:
         return at.strftime("%H:%M:%S")
-    return at.strftime("%d %b %H:%M" if span < 30 * 86_400 else "%d %b %Y")
+    return at.strftime("%d %b %H:%M" if span < 30 * DAY_SECONDS else "%d %b %Y")

@@ -23,7 +23,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from audio_model.known.counts import DAY_SECONDS, Counted
+from audio_model.known.counts import Counted
 from audio_model.known.fingerprint import CODES_PER_SECOND, NOTHING, Codes, Fingerprint
 from audio_model.known.match import Match
 from audio_model.known.matcher import Matcher
@@ -31,6 +31,7 @@ from audio_model.known.recent import CallsSince, HeardCall, RecentCalls
 from audio_model.known.recording import CODES_PER_POSITION, POSITIONS_PER_SECOND, LearntBy
 from audio_model.known.store import Store
 from audio_model.stream import PhoneCall
+from audio_model.times import DAY_SECONDS
 
 LEAST_HITS = 4
 """Hits of an alignment for it to be compared: among so many calls a few are chance, and a match

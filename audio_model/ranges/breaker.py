@@ -16,14 +16,14 @@ from functools import cached_property
 from audio_model.errors import UsageError
 from audio_model.ranges.change import ChangeTest
 from audio_model.ranges.tree import Node, State
+from audio_model.times import DAY_SECONDS
 
 CLOCK_SECONDS = 3600.0
 """A state that was entered so much later than now is of a clock that was set back: it is over."""
 _SLACK = 1.2
 """Nats by which a warning comes before the bound on its run length: of simulated honest ranges a
 third as many reach the bound as it allows. An opening, which costs calls, keeps to it."""
-MONTH_SECONDS = 30 * 86_400.0
-_DAY_SECONDS = 86_400.0
+MONTH_SECONDS = 30 * DAY_SECONDS
 _LEAST_MONTHLY_CALLS = 1000.0
 """Calls a month of a range that has only begun to call."""
 
@@ -86,7 +86,7 @@ class Policy:
 
 
 def _monthly_calls(node: Node) -> float:
-    age = max(node.last - node.first, _DAY_SECONDS)
+    age = max(node.last - node.first, DAY_SECONDS)
     return max(node.heard * MONTH_SECONDS / age, _LEAST_MONTHLY_CALLS)
 
 

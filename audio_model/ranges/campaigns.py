@@ -18,6 +18,7 @@ from audio_model.ranges import sketch
 from audio_model.ranges.numbers import Number, normalise
 from audio_model.ranges.rates import Answer
 from audio_model.ranges.tree import RangeCall
+from audio_model.times import DAY_SECONDS
 
 CAMPAIGNS_SCHEMA = """
 CREATE TABLE campaigns (name TEXT PRIMARY KEY, last, running, state) WITHOUT ROWID
@@ -29,7 +30,7 @@ LEAST_PEOPLE, LEAST_NUMBERS = 10, 3
 told of as a campaign. A greeting is heard by callers of one number; a menu comes from one."""
 QUIET_SECONDS = 1800.0
 """Without a call: a campaign is over."""
-FORGOTTEN_SECONDS = 30 * 86_400.0
+FORGOTTEN_SECONDS = 30 * DAY_SECONDS
 MAX_NUMBERS = 500
 """Numbers that are remembered of a campaign, the first ones."""
 MAX_PEOPLE = 1000

@@ -5,9 +5,9 @@ from collections.abc import Mapping, Sequence, Set
 from audio_model.errors import printable
 from audio_model.pages.markup import Child, Element, element
 from audio_model.pages.tables import bar, percent
-from audio_model.pages.texts import Texts
 from audio_model.ranges.describe import Value
 from audio_model.ranges.numbers import UNREADABLE, WITHHELD
+from audio_model.ranges.texts import text
 from audio_model.ranges.tree import Node, State
 
 MAX_RANGES = 200
@@ -17,19 +17,17 @@ _SUSPECT = 0.95
 Values = Mapping[str, Mapping[str, Value]]
 """The facts about ranges by their prefixes, as :func:`describe.range_values` has them."""
 
-_text = Texts(__package__)
-
 
 def range_name(prefix: str) -> Child:
     """Return the name of a range."""
     if prefix == WITHHELD:
-        return _text("withheld")
-    return _text("unreadable") if prefix == UNREADABLE else printable(prefix)
+        return text("withheld")
+    return text("unreadable") if prefix == UNREADABLE else printable(prefix)
 
 
 def state_name(state: State) -> Element:
     """Return the name of a state."""
-    return element("span", _text(state), class_="named")
+    return element("span", text(state), class_="named")
 
 
 def share_bar(row: Mapping[str, Value], *, beside: bool = True) -> Element:
@@ -121,7 +119,7 @@ def _branches(prefixes: Sequence[str], values: Values) -> Element | None:
                 " · ",
                 state_name(State(str(row["state"]))),
                 " · ",
-                _text("n_calls", n=int(row["calls"] or 0)),
+                text("n_calls", n=int(row["calls"] or 0)),
                 f" · {percent(row['share'])} "
                 f"({percent(row['share_low'])}–{percent(row['share_high'])})",
                 share_bar(row, beside=False),

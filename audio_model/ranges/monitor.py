@@ -10,8 +10,9 @@ from audio_model.ranges.named import wider_than
 from audio_model.ranges.numbers import Number, normalise
 from audio_model.ranges.rates import Answer, Mark
 from audio_model.ranges.tree import Node, Nodes, RangeCall, State, children, path_of
+from audio_model.times import DAY_SECONDS
 
-FRESH_SECONDS = 86_400.0
+FRESH_SECONDS = DAY_SECONDS
 """How old a call may be for a person's mark of it to move a breaker: as long as one opens at most.
 """
 _SEVERITY = {State.CLOSED: 0, State.WARNED: 1, State.HALF_OPEN: 2, State.OPEN: 3}

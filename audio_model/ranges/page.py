@@ -11,7 +11,7 @@ from audio_model.errors import printable
 from audio_model.pages import frame
 from audio_model.pages.markup import Child, Element, element
 from audio_model.pages.tables import moment, percent, table_of
-from audio_model.pages.texts import Text, Texts, joined
+from audio_model.pages.texts import Text, joined
 from audio_model.ranges.breaker import Change, Why
 from audio_model.ranges.describe import Value, range_values
 from audio_model.ranges.drawn import range_name, share_bar, state_name, tree
@@ -19,6 +19,7 @@ from audio_model.ranges.named import holds_many_owners
 from audio_model.ranges.numbers import IMPLAUSIBLE, Flag
 from audio_model.ranges.rows import Allowed, PastChange
 from audio_model.ranges.store import RangeStore
+from audio_model.ranges.texts import text
 from audio_model.ranges.timeline import timeline
 from audio_model.ranges.tree import Node, State
 from audio_model.times import local, zone_of
@@ -28,8 +29,6 @@ MAX_CHANGES = 1000
 """On the page; a table of all is what ``--history`` writes."""
 MAX_ALLOWED = 200
 MAX_IMPLAUSIBLE = 40
-
-_text = Texts(__package__)
 
 
 def page(store: RangeStore, now: float, min_calls: int = 1) -> str:
@@ -54,45 +53,45 @@ def page(store: RangeStore, now: float, min_calls: int = 1) -> str:
     forged = [nodes[prefix] for prefix in _roots(nodes) if prefix.startswith(IMPLAUSIBLE)]
     allowed = store.allowed()
     zone = zone_of(local(now))
-    about = _text("history_about", zone=zone)
+    about = text("history_about", zone=zone)
     if n_changes > len(history):
-        about = _text("history_part", zone=zone, shown=len(history), n=n_changes)
+        about = text("history_part", zone=zone, shown=len(history), n=n_changes)
     return frame.page(
-        _text("title"),
-        _text("lead"),
+        text("title"),
+        text("lead"),
         frame.section(
-            _text("now"),
+            text("now"),
             _tiles(nodes.values(), n_changes, len(allowed)),
-            about=_text("now_about", at=f"{local(now):%Y-%m-%d %H:%M}", zone=zone),
+            about=text("now_about", at=f"{local(now):%Y-%m-%d %H:%M}", zone=zone),
         ),
         frame.section(
-            _text("held"),
+            text("held"),
             _held([values[node.prefix] for node in held[:MAX_HELD]], zone),
         ),
         frame.section(
-            _text("alarms"),
+            text("alarms"),
             timeline([past.change for past in history], now)
             if any(past.change.before is not past.change.after for past in history)
             else _quiet("no_alarms"),
-            about=_text("alarms_about", zone=zone),
+            about=text("alarms_about", zone=zone),
         ),
-        frame.section(_text("history"), _history(history, zone), about=about),
+        frame.section(text("history"), _history(history, zone), about=about),
         frame.section(
-            _text("implausible"),
+            text("implausible"),
             _implausible(forged, [values[node.prefix] for node in forged if node.prefix in values]),
-            about=_text("implausible_about", mark=IMPLAUSIBLE),
+            about=text("implausible_about", mark=IMPLAUSIBLE),
         ),
         frame.section(
-            _text("tree"),
+            text("tree"),
             element("figure", tree(nodes, values, changed, min_calls), class_="tree"),
-            about=_text("tree_about", mark=IMPLAUSIBLE),
+            about=text("tree_about", mark=IMPLAUSIBLE),
         ),
-        frame.section(_text("allowed"), _allowed(allowed, zone), about=_text("allowed_about")),
+        frame.section(text("allowed"), _allowed(allowed, zone), about=text("allowed_about")),
     )
 
 
 def _quiet(key: str) -> Element:
-    return element("p", _text(key), class_="quiet")
+    return element("p", text(key), class_="quiet")
 
 
 def _tiles(nodes: Iterable[Node], n_changes: int, n_allowed: int) -> Element:
@@ -110,7 +109,7 @@ def _tiles(nodes: Iterable[Node], n_changes: int, n_allowed: int) -> Element:
         "calls_blocked": blocked,
     }
     return element(
-        "dl", [frame.tile(f"{n:,}", _text(key)) for key, n in counts.items()], class_="tiles"
+        "dl", [frame.tile(f"{n:,}", text(key)) for key, n in counts.items()], class_="tiles"
     )
 
 
@@ -118,16 +117,16 @@ def _held(rows: Sequence[dict[str, Value]], zone: str) -> Element:
     if not rows:
         return _quiet("none_held")
     head = [
-        *map(_text, ("range", "kind", "state")),
-        _text("since", zone=zone),
-        _text("until"),
-        *map(_text, ("share", "calls", "called", "blocked", "short", "campaigns")),
+        *map(text, ("range", "kind", "state")),
+        text("since", zone=zone),
+        text("until"),
+        *map(text, ("share", "calls", "called", "blocked", "short", "campaigns")),
     ]
     cells: list[list[Child]] = [
         [
             range_name(str(row["prefix"])),
             _kind(row),
-            element("span", _text("warned_wide"), class_="named")
+            element("span", text("warned_wide"), class_="named")
             if row["too_wide_to_block"]
             else state_name(State(str(row["state"]))),
             moment(float(row["since"] or 0)),
@@ -141,7 +140,7 @@ def _held(rows: Sequence[dict[str, Value]], zone: str) -> Element:
         ]
         for row in rows
     ]
-    return element("figure", table_of(head, cells, label=_text("held")))
+    return element("figure", table_of(head, cells, label=text("held")))
 
 
 def _history(history: Sequence[PastChange], zone: str) -> Element:
@@ -149,8 +148,8 @@ def _history(history: Sequence[PastChange], zone: str) -> Element:
     if not history:
         return _quiet("no_alarms")
     head = [
-        _text("time", zone=zone),
-        *map(_text, ("range", "change", "until", "why", "nats", "said", "called", "blocked")),
+        text("time", zone=zone),
+        *map(text, ("range", "change", "until", "why", "nats", "said", "called", "blocked")),
     ]
     rows: list[list[Child]] = []
     for past in reversed(history):
@@ -168,7 +167,7 @@ def _history(history: Sequence[PastChange], zone: str) -> Element:
                 f"{past.blocked:,}" if past.blocked and change.after is State.OPEN else "–",
             ]
         )
-    figure = element("figure", table_of(head, rows, label=_text("history")), class_="history")
+    figure = element("figure", table_of(head, rows, label=text("history")), class_="history")
     return figure
 
 
@@ -181,9 +180,9 @@ def _moved(change: Change) -> Element:
 def why(change: Change) -> Text:
     """Return why a breaker moved, in words."""
     if change.why in (Why.ALLOWED, Why.DISALLOWED) and (change.who or change.note):
-        who: str | Text = printable(change.who) or _text("somebody")
-        return _text(f"why_{change.why}_by", who=who, note=printable(change.note) or "–")
-    return _text(f"why_{change.why}", ranges=printable(", ".join(change.ranges)))
+        who: str | Text = printable(change.who) or text("somebody")
+        return text(f"why_{change.why}_by", who=who, note=printable(change.note) or "–")
+    return text(f"why_{change.why}", ranges=printable(", ".join(change.ranges)))
 
 
 def _implausible(forged: Sequence[Node], rows: Sequence[dict[str, Value]]) -> Element:
@@ -194,7 +193,7 @@ def _implausible(forged: Sequence[Node], rows: Sequence[dict[str, Value]]) -> El
     for node in forged:
         met.update({flag: node.kinds.get(flag, 0) for flag in Flag})
     reasons: list[list[Child]] = [
-        [_text(flag), f"{met[flag]:,}", _text(f"about_{flag}")] for flag in Flag if met[flag]
+        [text(flag), f"{met[flag]:,}", text(f"about_{flag}")] for flag in Flag if met[flag]
     ]
     ordered = sorted(rows, key=lambda row: -float(row["calls"] or 0))[:MAX_IMPLAUSIBLE]
     places: list[list[Child]] = [
@@ -208,15 +207,15 @@ def _implausible(forged: Sequence[Node], rows: Sequence[dict[str, Value]]) -> El
         ]
         for row in ordered
     ]
-    places_head = list(map(_text, ("range", "state", "share", "calls", "called", "reasons")))
+    places_head = list(map(text, ("range", "state", "share", "calls", "called", "reasons")))
     return element(
         "figure",
         table_of(
-            list(map(_text, ("reason", "calls", "meaning"))),
+            list(map(text, ("reason", "calls", "meaning"))),
             reasons,
-            label=_text("reasons"),
+            label=text("reasons"),
         ),
-        table_of(places_head, places, label=_text("implausible")),
+        table_of(places_head, places, label=text("implausible")),
         class_="notes",
     )
 
@@ -224,22 +223,22 @@ def _implausible(forged: Sequence[Node], rows: Sequence[dict[str, Value]]) -> El
 def _kind(row: dict[str, Value]) -> Child:
     if row["reasons"]:
         return _reasons(str(row["reasons"]))
-    return _text(f"kind_{row['kind']}") if row["kind"] else "–"
+    return text(f"kind_{row['kind']}") if row["kind"] else "–"
 
 
 def _reasons(counted: str) -> Text:
     """Return reasons as ``range_values`` has them, in words: each with its number of calls."""
     pairs = (each.rsplit(" ", 1) for each in counted.split("; ") if each)
-    return joined(_text("reason_of", reason=_text(flag), n=int(n)) for flag, n in pairs)
+    return joined(text("reason_of", reason=text(flag), n=int(n)) for flag, n in pairs)
 
 
 def _allowed(allowed: Sequence[Allowed], zone: str) -> Element:
     if not allowed:
         return _quiet("none_allowed")
-    head = [*map(_text, ("range", "note", "who")), _text("time", zone=zone)]
+    head = [*map(text, ("range", "note", "who")), text("time", zone=zone)]
     rows: list[list[Child]] = [
         [
-            element("span", printable(entry.prefix), " · ", _text("is_wide"))
+            element("span", printable(entry.prefix), " · ", text("is_wide"))
             if holds_many_owners(entry.prefix)
             else printable(entry.prefix),
             printable(entry.note) or "–",
@@ -248,7 +247,7 @@ def _allowed(allowed: Sequence[Allowed], zone: str) -> Element:
         ]
         for entry in allowed[:MAX_ALLOWED]
     ]
-    return element("figure", table_of(head, rows, label=_text("allowed")), class_="notes")
+    return element("figure", table_of(head, rows, label=text("allowed")), class_="notes")
 
 
 def _roots(nodes: dict[str, Node]) -> list[str]:

@@ -6,18 +6,19 @@ from itertools import pairwise
 
 from audio_model.errors import printable
 from audio_model.pages.markup import Child, Element, element
-from audio_model.pages.texts import Text, Texts, joined
+from audio_model.pages.texts import Text, joined
 from audio_model.ranges.breaker import Change
+from audio_model.ranges.texts import text
 from audio_model.ranges.tree import State
-from audio_model.times import local
+from audio_model.times import DAY_SECONDS, local
 
 MAX_LANES = 40
 MAX_TICKS = 6
-_MINUTE, _HOUR, _DAY = 60, 3600, 86_400
+_MINUTE, _HOUR = 60, 3600
 _STEPS = (
     *(_MINUTE * n for n in (1, 2, 5, 10, 15, 30)),
     *(_HOUR * n for n in (1, 2, 3, 6, 12)),
-    *(_DAY * n for n in (1, 2, 7, 14, 28, 91, 182, 365, 3650, 36500)),
+    *(DAY_SECONDS * n for n in (1, 2, 7, 14, 28, 91, 182, 365, 3650, 36500)),
 )
 """Seconds between ticks."""
 _LEAST_WIDTH = 0.5
@@ -25,8 +26,6 @@ _LEAST_WIDTH = 0.5
 
 CLASSES = {State.WARNED: "unknown", State.OPEN: "recorded", State.HALF_OPEN: "live"}
 """Colours of the states that hold a range."""
-
-_text = Texts(__package__)
 
 
 def timeline(changes: Sequence[Change], now: float) -> Element:
@@ -79,7 +78,7 @@ def ticks(first: float, last: float) -> list[tuple[float, str]]:
 
 
 def _written(wall: datetime, step: int) -> str:
-    if step > 28 * _DAY:
+    if step > 28 * DAY_SECONDS:
         return f"{wall:%Y-%m-%d}"
     return f"{wall:%m-%d}" if wall.hour == wall.minute == 0 else f"{wall:%H:%M}"
 
@@ -97,7 +96,7 @@ def _lane(
         if change.after not in CLASSES:
             continue
         times = {"start": _clock(change.time), "end": _clock(end)}
-        said.append(_text("held_from", state=_text(change.after), **times))
+        said.append(text("held_from", state=text(change.after), **times))
         width = min(max(100 * (end - change.time) / span, _LEAST_WIDTH), 100)
         x = min(100 * (change.time - first) / span, 100 - width)
         parts.append(

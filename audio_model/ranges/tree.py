@@ -14,6 +14,7 @@ from typing import Protocol
 from audio_model.ranges import sketch
 from audio_model.ranges.numbers import Number, normalise
 from audio_model.ranges.rates import Answer, Mark
+from audio_model.times import DAY_SECONDS
 
 RECENT_SECONDS = 3600.0
 """Calls lose 63 % of their weight in the recent counts in so long."""
@@ -21,9 +22,9 @@ SHORT_SECONDS = 10.0
 """A call is short if it lasted less: hung up on, as recordings often are."""
 MAX_CAMPAIGNS = 16
 """Campaigns that a node remembers by name; of more, the rarest is forgotten."""
-IDLE_SECONDS = 2 * 86_400.0
+IDLE_SECONDS = 2 * DAY_SECONDS
 """How long a narrow node without evidence is kept after its last call."""
-FORGOTTEN_SECONDS = 30 * 86_400.0
+FORGOTTEN_SECONDS = 30 * DAY_SECONDS
 """How long a narrow node with evidence is kept after its last call."""
 WIDE_LENGTH = 8
 """Characters of a prefix up to which a node is never let go: there are few of them."""

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 from audio_model.records.priority import Priority, Why
 from audio_model.records.store import CallStore, StoredCall
+from audio_model.times import DAY_SECONDS
 
 LEASE_SECONDS = 600.0
 """How long a call belongs to one person after it was last shown."""
 
-_DAY = 86_400
 _BINS = 10
 _REFERENCE_DAYS = 28
 _DRIFT_RATIO = 2.0
@@ -121,12 +121,13 @@ def find_drift(store: CallStore, since: float) -> int:
     weeks before, as far as there are any. Of calls that came since the last time, no more are put
     forward than make a day's number full.
     """
-    first = int(since // _DAY)
+    first = int(since // DAY_SECONDS)
     counts: dict[int, list[int]] = {}
     for day, bin, n in store.rows(
-        f"SELECT CAST(time / {_DAY} AS INT) AS day, min(CAST(score * {_BINS} AS INT), {_BINS - 1}) "
-        "AS bin, count(*) FROM calls WHERE time >= ? AND score IS NOT NULL GROUP BY day, bin",
-        ((first - _REFERENCE_DAYS) * _DAY,),
+        f"SELECT CAST(time / {DAY_SECONDS} AS INT) AS day, "
+        f"min(CAST(score * {_BINS} AS INT), {_BINS - 1}) AS bin, count(*) "
+        "FROM calls WHERE time >= ? AND score IS NOT NULL GROUP BY day, bin",
+        ((first - _REFERENCE_DAYS) * DAY_SECONDS,),
     ):
         counts.setdefault(day, [0] * _BINS)[bin] += n
     moved = 0
@@ -153,7 +154,7 @@ def _ratio(n: int, of: int, usual: int, of_usual: int) -> float:
 def _put_forward(store: CallStore, day: int, bin: int, ratio: float) -> int:
     priority = Priority.of(Why.DRIFT, math.log10(ratio) / 3)
     high = (bin + 1) / _BINS if bin < _BINS - 1 else 2.0
-    within = (day * _DAY, (day + 1) * _DAY, bin / _BINS, high)
+    within = (day * DAY_SECONDS, (day + 1) * DAY_SECONDS, bin / _BINS, high)
     with store.writing():
         (there,) = store.one(
             "SELECT count(*) FROM calls WHERE why = ? AND time >= ? AND time < ? AND score >= ? "

@@ -9,7 +9,7 @@ from audio_model.times import iso
 
 Cell = str | int | float | None
 
-_MOMENTS = ("first", "last")
+MOMENTS = ("first", "last")
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Table:
         """
         rows = (
             [
-                iso(float(cell or math.nan), zone) if name in _MOMENTS else cell
+                iso(float(cell or math.nan), zone) if name in MOMENTS else cell
                 for name, cell in zip(self.columns, row, strict=True)
             ]
             for row in self.rows
