@@ -25,8 +25,8 @@ def as_text(tuning: Tuning, marks: Marks, heard: HeardMarks, unlabelled: Prevale
     """Return the report for a terminal."""
     parts = [_counts(tuning, marks, heard), figures_text(tuning)]
     parts.append(
-        "Before is the rule that was there; after is judged on calls that were held out, group by "
-        "group."
+        "Before is the rule that was there, after the new one. Neither is judged on calls that it "
+        "was tuned to: groups are held out in turn."
     )
     parts.append(calibration_text(tuning))
     parts.append(score_text(tuning, unlabelled))
