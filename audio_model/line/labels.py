@@ -22,7 +22,7 @@ from pathlib import Path
 from audio_model.audio import Channel
 from audio_model.errors import printable
 from audio_model.line.groups import Groups
-from audio_model.line.marks import CLASSES
+from audio_model.line.marks import CLASSES, Mark
 from audio_model.sources.open import from_folder
 from audio_model.tables import cells
 from audio_model.tables.readers import read_table
@@ -84,6 +84,19 @@ class Labels:
         for call, found in agreed.items():
             surest = max(found, key=lambda each: each.confidence)
             yield call, surest, groups.name(surest.source)
+
+    def dispute(self, marks: Iterable[Mark]) -> list[Mark]:
+        """Return the marks that other evidence contradicts, which makes their calls conflicts."""
+        disputed = []
+        for mark in marks:
+            call = from_folder(Path.cwd(), mark.path), mark.channel.value
+            found = self.evidence.get(call, [])
+            if any(each.label != mark.label for each in found):
+                name = CLASSES[mark.label]
+                source = f"{name} {mark.source}"
+                found.append(Evidence(mark.label, source, MARK_CONFIDENCE, f"marked {name}"))
+                disputed.append(mark)
+        return disputed
 
     def conflicts(self) -> Iterator[tuple[tuple[str, str], list[Evidence]]]:
         """Yield calls of which evidence says both."""

@@ -13,7 +13,7 @@ of this kind.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from audio_model.audio import Channel
@@ -63,6 +63,11 @@ class Marks:
     """Rows without a label."""
     repeated: int = 0
     """Marks of a call that is marked the same already."""
+
+    def leave_out(self, marks: Collection[Mark], why: str) -> None:
+        """Turn some marks into problems."""
+        self.problems += [f"{mark.name}: {why}" for mark in self.marks if mark in marks]
+        self.marks = [mark for mark in self.marks if mark not in marks]
 
 
 def read_marks(paths: Iterable[str]) -> Marks:

@@ -11,6 +11,7 @@ from audio_model.line.folder import LineFolder
 from audio_model.line.guard import Condition
 from audio_model.line.label_command import write_labels
 from audio_model.line.labels import label
+from audio_model.line.marks import Mark, read_marks
 from audio_model.line.tune_command import add_tuning_arguments, tuned
 from audio_model.model import DEFAULT_PATH, Model
 from audio_model.report.compare import compare
@@ -76,9 +77,13 @@ def _renew(args: argparse.Namespace, folder: LineFolder) -> int:
     # Another network has to prove itself like any other candidate.
     folder.begin(DEFAULT_PATH)
     marks, said = list(args.marks), []
+    disputed, problems = set[Mark](), list[str]()
     if args.label:
         certain = str(folder.path / "certain.csv")
-        said.append(write_labels(label(args.label), certain))
+        labels = label(args.label)
+        disputed.update(labels.dispute(read_marks(args.marks).marks))
+        problems += labels.problems
+        said.append(write_labels(labels, certain))
         marks.append(certain)
     made = tuned(
         base,
@@ -87,6 +92,7 @@ def _renew(args: argparse.Namespace, folder: LineFolder) -> int:
         args.prevalence,
         args.unlabelled,
         in_use=Model.load(folder.model),
+        disputed=disputed,
     )
     write_bytes(folder.candidate, made.file())
     guard, values = list(made.tuning.guard), made.values()
@@ -118,7 +124,7 @@ def _renew(args: argparse.Namespace, folder: LineFolder) -> int:
     failed = [each.text for each in guard if not each.holds]
     folder.log("replaced" if holds else "kept", failed=failed, marks=values["marks"])
     print(text)
-    tell_problems(made.problems)
+    tell_problems([*problems, *made.problems])
     return EXIT_REPLACED if holds else EXIT_KEPT
 
 

@@ -2,7 +2,7 @@
 
 import argparse
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +20,7 @@ from audio_model.files import write_bytes, write_whole
 from audio_model.fitting.own import tune_rule
 from audio_model.line.hear import HeardMarks, hear_marks
 from audio_model.line.learnt import InUse, untuned_rule, without_adapted_to
-from audio_model.line.marks import Marks, check, read_marks
+from audio_model.line.marks import Mark, Marks, check, read_marks
 from audio_model.line.prevalence import Prevalence, prevalence_in
 from audio_model.line.tune import Tuning, tune, tuned_file
 from audio_model.line.tune_text import as_text, as_values, mark_values
@@ -89,6 +89,7 @@ def tuned(
     prevalence: float | None = None,
     unlabelled: Sequence[str] = (),
     in_use: Model | None = None,
+    disputed: Collection[Mark] = (),
 ) -> Tuned:
     """Tune a model to marked calls. Raises AudioModelError.
 
@@ -99,6 +100,7 @@ def tuned(
         prevalence: share of recordings that scores are to stand for.
         unlabelled: results of calls that tell the share instead.
         in_use: the model to measure against; the one to begin from, before any tuning, by default.
+        disputed: marks of the manifests that other evidence contradicts, which do not count.
     """
     if prevalence is not None and not 0 < prevalence < 1:
         raise UsageError(f"--prevalence is a share between 0 and 1, not {prevalence:g}")
@@ -107,6 +109,7 @@ def tuned(
     loaded = Model.load(model)
     untuned_rule(loaded).operating_point(budget)
     marks = read_marks(paths)
+    marks.leave_out(disputed, "its mark is disputed: other evidence says the opposite")
     with naming(marks.problems):
         check(marks.marks)
     heard = hear_marks(loaded, marks.marks)

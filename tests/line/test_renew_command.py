@@ -168,6 +168,31 @@ def test_labels_join_the_marks_and_the_shadow_is_heard(
     assert "verdicts that flip" in (folder / "report.txt").read_text()
 
 
+def test_a_mark_that_a_label_contradicts_is_a_conflict_and_costs_no_other(
+    rows: list[dict[str, str]],
+    model_path: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    held(monkeypatch, False)
+    folder, wrong = tmp_path / "line", rows[1]["path"]
+    marked = [{**r, "label": "live"} if r["path"] == wrong else r for r in rows]
+    marks = write_table(tmp_path / "m.csv", marked)
+    proved = [{"path": r["path"], "known": r["path"]} for r in rows[1:8:2]]
+    results = write_table(tmp_path / "r.csv", [*proved, {"path": "", "known": "7"}])
+    more = ["--marks", marks, "--label", results]
+    assert renew(folder, model_path, *more) == renew_command.EXIT_KEPT
+    said = capsys.readouterr()
+    assert f"{wrong}: its mark is disputed" in said.err
+    assert "it has no path" in said.err
+    assert "1 conflicts are in" in said.out
+    assert "12 live calls of 12 callers, 11 recordings of 11 sources" in said.out
+    conflicts = (folder / "certain.conflicts.csv").read_text(encoding="utf-8")
+    assert wrong in conflicts and "marked live" in conflicts
+    assert wrong not in (folder / "certain.csv").read_text(encoding="utf-8")
+
+
 def test_the_model_in_use_is_what_is_measured_against(
     folder: Path, marks: str, model_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
