@@ -41,6 +41,11 @@ def renew(folder: Path, model: Path, *more: str) -> int:
     return cli.main(["renew", str(folder), *base, *more])
 
 
+@pytest.fixture
+def guard_holds(monkeypatch: pytest.MonkeyPatch) -> None:
+    held(monkeypatch, True)
+
+
 def held(monkeypatch: pytest.MonkeyPatch, holds: bool) -> None:
     """Let every guard hold, or none: what it says is tested with :mod:`tests.line.test_judge`."""
     told = [Condition("told", holds)]
@@ -51,10 +56,9 @@ def test_it_replaces_logs_and_rolls_back(
     folder: Path,
     marks: str,
     model_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    guard_holds: None,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    held(monkeypatch, True)
     assert renew(folder, model_path, "--marks", marks) == renew_command.EXIT_REPLACED
     shipped, new = model_path.read_bytes(), (folder / "model.onnx").read_bytes()
     assert new == (folder / "candidate.onnx").read_bytes() != shipped
@@ -150,9 +154,8 @@ def test_labels_join_the_marks_and_the_shadow_is_heard(
     rows: list[dict[str, str]],
     model_path: Path,
     tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    guard_holds: None,
 ) -> None:
-    held(monkeypatch, True)
     folder = tmp_path / "line"
     marks = write_table(tmp_path / "m.csv", [r for r in rows if r["label"] == "live"])
     results = write_table(
@@ -194,9 +197,8 @@ def test_a_mark_that_a_label_contradicts_is_a_conflict_and_costs_no_other(
 
 
 def test_the_model_in_use_is_what_is_measured_against(
-    folder: Path, marks: str, model_path: Path, monkeypatch: pytest.MonkeyPatch
+    folder: Path, marks: str, model_path: Path, guard_holds: None
 ) -> None:
-    held(monkeypatch, True)
     renew(folder, model_path, "--marks", marks)
     first = json.loads((folder / "report.json").read_text())["figures"]["log_loss"]
     renew(folder, model_path, "--marks", marks)
@@ -221,9 +223,8 @@ def test_what_was_rolled_back_returns_with_other_marks_alone(
     marks: str,
     rows: list[dict[str, str]],
     model_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    guard_holds: None,
 ) -> None:
-    held(monkeypatch, True)
     assert renew(folder, model_path, "--marks", marks) == renew_command.EXIT_REPLACED
     assert renew(folder, model_path, "--roll-back") == 0
     # The next night, by cron.
@@ -236,9 +237,8 @@ def test_what_was_rolled_back_returns_with_other_marks_alone(
 
 
 def test_a_renewal_that_was_killed_before_it_replaced_leaves_nothing_to_roll_back_to(
-    folder: Path, marks: str, model_path: Path, monkeypatch: pytest.MonkeyPatch
+    folder: Path, marks: str, model_path: Path, guard_holds: None
 ) -> None:
-    held(monkeypatch, True)
     renew(folder, model_path, "--marks", marks)
     # What it does first: the present model is kept.
     (folder / "previous" / "0002.onnx").write_bytes((folder / "model.onnx").read_bytes())
