@@ -284,28 +284,21 @@ def likely_codes(fingerprint: Fingerprint) -> tuple[NDArray[np.int64], Codes]:
         Which of the fingerprint's codes each stems from, and the codes, no two of the same key.
         [shape=(n_likely,)]
     """
-    heard = np.logaddexp(0, -MARGIN_SLOPE * fingerprint.margins).sum(axis=1)
-    weakest = np.argsort(fingerprint.margins, axis=1)[:, :2]
-    first, second = (
-        MARGIN_SLOPE * np.take_along_axis(fingerprint.margins, weakest[:, [n]], axis=1)[:, 0]
-        for n in (0, 1)
-    )
-    bits = np.uint64(1) << weakest.astype(np.uint64)
-    changes = [
-        (np.zeros(len(fingerprint), np.uint64), heard),
-        (bits[:, 0], heard + first),
-        (bits[:, 1], heard + second),
-        (bits[:, 0] | bits[:, 1], heard + first + second),
-    ]
-    costs = np.concatenate([cost for _, cost in changes])
-    codes = np.concatenate([fingerprint.codes ^ change for change, _ in changes])
-    looked_up = np.tile(np.arange(len(fingerprint)), len(changes))
-    costs[fingerprint.codes[looked_up] == NOTHING] = np.inf
-    cheapest = np.argsort(costs, kind="stable")
-    cheapest = cheapest[: np.searchsorted(costs[cheapest], -MIN_KEY_LOG_PROBABILITY, "right")]
+    n = len(fingerprint)
+    margins = np.float32(MARGIN_SLOPE) * fingerprint.margins
+    heard = np.log1p(np.exp(-margins)).sum(axis=1)
+    heard[fingerprint.codes == NOTHING] = np.inf
+    weakest = np.argpartition(margins, (0, 1), axis=1)[:, :2]
+    first, second = np.take_along_axis(margins, weakest, axis=1).T
+    changed, also = (np.uint64(1) << weakest.astype(np.uint64)).T
+    changes = np.concatenate([np.zeros(n, np.uint64), changed, also, changed | also])
+    costs = np.concatenate([heard, heard + first, heard + second, heard + first + second])
+    likely = np.flatnonzero(costs <= -MIN_KEY_LOG_PROBABILITY)
+    cheapest = likely[np.argsort(costs[likely], kind="stable")]
+    looked_up = cheapest % n
+    codes = fingerprint.codes[looked_up] ^ changes[cheapest]
     # Neighbours in time often share a key. The surest of them finds what all would find.
-    _, first = np.unique(codes[cheapest] & KEY_MASK, return_index=True)
-    chosen = cheapest[first]
+    _, chosen = np.unique((codes & KEY_MASK).astype(np.uint16), return_index=True)
     return looked_up[chosen], codes[chosen]
 
 
