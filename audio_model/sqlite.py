@@ -26,6 +26,9 @@ _CANNOT_WRITE = frozenset(
 )
 """The error for opening a file where nothing can be written beside it."""
 
+_REFUSED_CODES = frozenset({sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY})
+"""Errors of SQLite that don't say what was in its way."""
+
 _PASSING_CODES = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_FULL})
 
 
@@ -233,10 +236,12 @@ class SqliteStore:
             yield
         except sqlite3.Error as error:
             code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-            raise self._error(str(error), passing=code in _PASSING_CODES) from error
+            obstacle = _obstacle(self.path) if code in _REFUSED_CODES else ""
+            raise self._error(obstacle or str(error), passing=code in _PASSING_CODES) from error
         except OSError as error:
             passing = error.errno == errno.ENOSPC
-            raise self._error(error.strerror or str(error), passing=passing) from error
+            message = _obstacle(self.path) or error.strerror or str(error)
+            raise self._error(message, passing=passing) from error
 
     def _error(self, message: str, *, passing: bool = False) -> StoreError:
         return self.error(f"{printable(self.path)}: {message}", passing=passing)
@@ -259,6 +264,20 @@ def _make_private(path: str) -> None:
     flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
     with suppress(FileExistsError):
         os.close(os.open(os.path.realpath(path), flags, 0o600))
+
+
+def _obstacle(path: str) -> str:
+    """Return what keeps a store from being written; empty if nothing is seen that does."""
+    file = Path(path).absolute()
+    if file.is_dir():
+        return "is a folder"
+    if not file.parent.is_dir():
+        return "its folder is missing"
+    # Beside a store its log is written.
+    for one, name in ((file.parent, "its folder"), (file, "the file")):
+        if one.exists() and not os.access(one, os.W_OK):
+            return f"{name} can't be written to"
+    return ""
 
 
 def _statements(script: str) -> Iterator[str]:

@@ -1,6 +1,7 @@
 """What the two stores have in common; each one's own is tested with it."""
 
 import json
+import os
 import sqlite3
 import stat
 import subprocess
@@ -8,11 +9,13 @@ import sys
 from contextlib import closing
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from audio_model.errors import RangeStoreError, StoreError
 from audio_model.known.store import Store
 from audio_model.ranges.store import RangeStore
+from audio_model.sqlite import _obstacle
 
 Kind = type[Store] | type[RangeStore]
 
@@ -56,6 +59,29 @@ def test_whether_it_may_be_over_soon_is_told(tmp_path: Path, kind: Kind) -> None
             store._db.execute("SELECT * FROM missing")
         assert not damaged.value.passing
     assert isinstance(locked.value, RangeStoreError) == (kind is RangeStore)
+
+
+@STORES
+def test_what_keeps_a_store_from_being_written_is_told(tmp_path: Path, kind: Kind) -> None:
+    with pytest.raises(kind.error, match="is a folder"):
+        kind(tmp_path)
+    with pytest.raises(kind.error, match="its folder is missing"):
+        kind(tmp_path / "missing" / "a.db")
+
+
+def test_a_store_that_can_only_be_read_says_why(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Store(tmp_path / "a.db").close()
+    # As on a disk that is mounted to be read, where root may not write either.
+    monkeypatch.setattr(os, "access", lambda path, mode: mode != os.W_OK)
+    with (
+        Store(tmp_path / "a.db", create=False) as store,
+        pytest.raises(StoreError, match="its folder can't be written to"),
+    ):
+        store.take("a", np.ones(9, np.uint64))
+    monkeypatch.setattr(os, "access", lambda path, mode: path == tmp_path)
+    assert _obstacle(str(tmp_path / "a.db")) == "the file can't be written to"
 
 
 @STORES

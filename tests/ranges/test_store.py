@@ -218,7 +218,7 @@ def test_another_programs_database_is_refused(path: Path) -> None:
 
 
 def test_a_missing_folder_is_told(tmp_path: Path) -> None:
-    with pytest.raises(RangeStoreError, match="No such file"):
+    with pytest.raises(RangeStoreError, match="its folder is missing"):
         RangeStore(tmp_path / "nowhere" / "ranges.db")
 
 
