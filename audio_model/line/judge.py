@@ -106,7 +106,13 @@ def deal(answers: Sequence[Answer]) -> dict[str, int]:
 
     Each part has groups of both classes. Raises UsageError if a class has fewer than two.
     """
-    groups = [sorted({a.group for a in answers if a.label == label}, key=_hash) for label in (0, 1)]
+    live, recorded = ({a.group for a in answers if a.label == label} for label in (0, 1))
+    # A number may call with recordings and with people. Such groups come first in both classes, so
+    # that they have one part, and every part its share of each class.
+    groups = [
+        sorted(of, key=lambda group: (group not in live & recorded, _hash(group)))
+        for of in (live, recorded)
+    ]
     parts = min(MOST_PARTS, *map(len, groups))
     if parts < LEAST_GROUPS:
         raise UsageError("to hold calls out, at least two groups of each class are needed")

@@ -130,7 +130,6 @@ def check(marks: Sequence[Mark], audio: Sequence[str] | None = None) -> None:
         raise UsageError("no call is marked: both classes are needed")
     said = [
         *_contradictions("call", {m: m.name + m.channel for m in marks}),
-        *_contradictions("group", {m: m.group for m in marks}),
         *_contradictions("audio of", dict(zip(marks, audio, strict=True)) if audio else {}),
     ]
     if said:
@@ -160,12 +159,6 @@ def _contradictions(kind: str, keys: dict[Mark, str]) -> list[str]:
     for mark, key in keys.items():
         marks[key].setdefault(mark.label, mark)
     both = [of for of in marks.values() if len(of) > 1]
-    if kind == "group":
-        return [
-            f"group {printable(of[0].group)} is marked live ({of[0].name}) and recorded "
-            f"({of[1].name})"
-            for of in both
-        ]
     return [
         f"{kind} {of[0].name} is marked live and recorded"
         + (f" ({of[1].name})" if of[1].name != of[0].name else "")

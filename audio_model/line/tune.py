@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from audio_model.errors import printable
 from audio_model.fitting.answer import Answer
 from audio_model.fitting.own import at_prevalence, tune_rule
 from audio_model.line.guard import (
@@ -41,6 +42,8 @@ MANY = 0.5
 """Share of a class's calls from which on one group is more than the rest."""
 SUSPICIOUS = 3.0
 """Log odds against a mark from which on it should be listened to again: 20 to 1."""
+_SHOWN = 5
+"""Sources of both classes that are named."""
 FAVOURED = (
     "The rule in use was tuned to some of these calls, or may have been, and can't be judged as if "
     "it had not: many others that it was tuned to are not among them. That favours it."
@@ -135,6 +138,14 @@ def limits(answers: Sequence[Answer], budget: float) -> list[str]:
         said.append(
             f"The budget of {budget:.2%} is below that: its threshold rests on how scores are "
             f"spread, not on callers counted. {round(1 / budget)} live callers would show it."
+        )
+    live, recorded = ({a.group for a in answers if a.label == label} for label in (0, 1))
+    if both := sorted(live & recorded):
+        shown = ", ".join(map(printable, both[:_SHOWN]))
+        more = f" and {len(both) - _SHOWN} more" if len(both) > _SHOWN else ""
+        said.append(
+            f"Of {len(both)} sources there are live calls and recordings ({shown}{more}). Listen "
+            "again unless you know that they call with both."
         )
     for label, name in enumerate(CLASSES):
         mine = [each for each in answers if each.label == label]

@@ -51,6 +51,19 @@ def test_a_group_is_in_one_part_and_each_part_has_both_classes() -> None:
         assert {a.label for a in answers if part_of[a.group] == part} == {0, 1}
 
 
+def test_a_number_that_calls_with_both_is_in_one_part_and_leaves_both_classes_in_all() -> None:
+    answers = line(24, -1.0, seed=1)
+    # Live callers 0, 2 … 10 call with recordings, too.
+    both = [replace(a, label=1, weight=1.0) for a in answers[:12:2]]
+    part_of = deal([*answers, *both])
+    assert set(part_of.values()) == set(range(10))
+    for part in range(10):
+        inside = [a for a in [*answers, *both] if part_of[a.group] == part]
+        assert {a.label for a in inside} == {0, 1}
+    judged = cross_judge([*answers, *both], SHIPPED, 0.05)
+    assert np.isfinite(judged.log_odds).all()
+
+
 def test_no_call_is_judged_by_a_rule_that_it_chose() -> None:
     answers = line(40, -2.0, seed=2)
     part_of = deal(answers)

@@ -110,6 +110,17 @@ def test_refusals_leave_no_file(
     assert not (tmp_path / "o.onnx").exists()
 
 
+def test_a_number_that_calls_with_recordings_and_with_people_is_named_and_taken(
+    calls: Rows, model_path: Path, tmp_path: Path, capsys: Said
+) -> None:
+    rows = [{**r, "source": "95588"} if n < 4 else r for n, r in enumerate(calls)]
+    marks = write_table(tmp_path / "m.csv", rows)
+    assert tune(model_path, marks, tmp_path / "o.onnx") == 0
+    said = capsys.readouterr().out
+    assert "12 live calls of 11 callers, 12 recordings of 11 sources" in said
+    assert "Of 1 sources there are live calls and recordings (95588)" in said
+
+
 def test_a_refusal_says_which_rows_were_of_no_use(
     calls: Rows, model_path: Path, tmp_path: Path, capsys: Said
 ) -> None:

@@ -52,7 +52,7 @@ def adapt_run(given: Settings, run: Path) -> Adapted:
     if base.decision is None:
         raise ModelError(f"{how.base}: it holds no decision rule: run training.evaluate first")
     unmet = given.unmet.manifest and manifests.load(given.unmet.manifest)
-    marked = manifests.load_all(given.data.manifests, files_exist=False)
+    marked = manifests.load_all(given.data.manifests, strict=False)
     marks = Marks.of(marked, unmet or None)
     clips = marks.manifest.clips
     check_enough(clips, marks.left_out)

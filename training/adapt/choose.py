@@ -50,9 +50,13 @@ def folds_of(calls: Calls, n: int, seed: int) -> NDArray[np.int64]:
     """Deal the groups of each class to folds of about as many groups. [shape=(n_calls,)]"""
     rng = np.random.default_rng(seed)
     fold = np.empty(len(calls), np.int64)
-    for label in (0, 1):
-        groups = rng.permutation(np.unique(calls.group[calls.label == label]))
-        number = {group: k % n for k, group in enumerate(groups.tolist())}
+    of_class = [np.unique(calls.group[calls.label == label]) for label in (0, 1)]
+    both = np.intersect1d(of_class[0], of_class[1])
+    # Groups of both classes come first in both, so that they have one fold.
+    first = rng.permutation(both).tolist() if len(both) else []
+    for label, every in enumerate(of_class):
+        groups = [*first, *rng.permutation(np.setdiff1d(every, both)).tolist()]
+        number = {group: k % n for k, group in enumerate(groups)}
         for call in np.flatnonzero(calls.label == label).tolist():
             fold[call] = number[str(calls.group[call])]
     return fold

@@ -138,12 +138,13 @@ def load(
     path: str | os.PathLike[str],
     *,
     root: str | os.PathLike[str] | None = None,
-    files_exist: bool = True,
+    strict: bool = True,
 ) -> Manifest:
     """Read and check a ``.csv`` or ``.jsonl`` manifest; see the module's table of columns.
 
     ``root`` is the folder that relative paths start from, by default the manifest's own. Without
-    ``files_exist`` a missing file is no problem here; it becomes one when its clip is read.
+    ``strict`` a missing file is no problem before its clip is read, and one group may have both
+    labels: a number may call with recordings and with people.
     Raises ManifestError that lists every problem by line and column: missing column, bad label,
     missing file, duplicate path, empty source, one group with both labels, ``may_train`` that
     is neither yes nor no, ``duration_s`` that is no duration.
@@ -155,14 +156,14 @@ def load(
     line_of_path: dict[Path, int] = {}
     lines_of_group: dict[str, dict[int, int]] = {}
     for line, row in _rows(file, problems):
-        clip, wrong = _clip(row, base, files_exist)
+        clip, wrong = _clip(row, base, strict)
         problems += [f"line {line}, {column}: {what}" for column, what in wrong.items()]
         if clip is None:
             continue
         first = line_of_path.setdefault(clip.path, line)
         if first != line:
             problems.append(f"line {line}, path: {clip.name!r} is on line {first} already")
-        if clip.label is not None:
+        if strict and clip.label is not None:
             line_of_label = lines_of_group.setdefault(clip.group, {})
             if line_of_label and clip.label not in line_of_label:
                 problems.append(
@@ -178,13 +179,13 @@ def load(
     return Manifest(file, tuple(clips))
 
 
-def load_all(paths: Sequence[Path], *, files_exist: bool = True) -> Manifest:
+def load_all(paths: Sequence[Path], *, strict: bool = True) -> Manifest:
     """Return several manifests as one, named by the first. Raises ManifestError.
 
     The rules of one manifest hold for all together: no two clips of one name, and no group under
-    both labels. ``files_exist`` is as in :func:`load`.
+    both labels. ``strict`` is as in :func:`load`.
     """
-    manifests = [load(path, files_exist=files_exist) for path in paths]
+    manifests = [load(path, strict=strict) for path in paths]
     seen: dict[str, Path] = {}
     labels: dict[str, int] = {}
     for manifest in manifests:
@@ -192,7 +193,9 @@ def load_all(paths: Sequence[Path], *, files_exist: bool = True) -> Manifest:
         for clip in manifest.clips:
             if (first := seen.setdefault(clip.name, manifest.path)) != manifest.path:
                 problems.append(f"path: {clip.name!r} is in {printable(first)} already")
-            if clip.label is not None and labels.setdefault(clip.group, clip.label) != clip.label:
+            if not strict or clip.label is None:
+                continue
+            if labels.setdefault(clip.group, clip.label) != clip.label:
                 problems.append(f"group: {clip.group!r} has both labels in these manifests")
         if problems:
             raise ManifestError(manifest.path, problems)
@@ -301,7 +304,7 @@ def _cell(value: object) -> str:
 
 
 def _clip(
-    row: Mapping[str, str], root: Path, files_exist: bool
+    row: Mapping[str, str], root: Path, strict: bool
 ) -> tuple[Clip | None, dict[str, str]]:
     """Return the row's clip, or None and each column's problem."""
     cells = {column: cell.strip() for column, cell in row.items()}
@@ -309,7 +312,7 @@ def _clip(
     written = row["path"]
     # Links stay as they are: a data folder that links elsewhere keeps its relative names.
     path = Path(os.path.normpath(root / written))
-    if files_exist and (not_a_file := _not_a_file(path)):
+    if strict and (not_a_file := _not_a_file(path)):
         wrong["path"] = f"{written!r}: {not_a_file}"
     label = cells["label"].lower()
     if label not in LABELS:

@@ -90,12 +90,23 @@ def test_one_wrong_mark_in_ten_does_not_hide_the_rest(foreign: Calls) -> None:
     assert error_rate(heard) <= error_rate(others.old)
 
 
-def test_a_group_is_in_one_fold_and_every_fold_has_both_classes(foreign: Calls) -> None:
-    fold = folds_of(foreign, 3, 1)
-    for group in np.unique(foreign.group):
-        assert len(set(fold[foreign.group == group])) == 1
+@pytest.mark.parametrize("n_both", [0, 1, 5])
+def test_a_group_is_in_one_fold_and_every_fold_has_both_classes(
+    foreign: Calls, n_both: int
+) -> None:
+    calls = foreign.some(range(len(foreign)))
+    # Numbers that call with recordings and with people.
+    calls.old = [
+        replace(each, group=each.group[2:] if int(each.group[2:]) < n_both else each.group)
+        for each in calls.old
+    ]
+    calls.mark([each.label for each in calls.old])
+    assert len(np.unique(calls.group)) == 24 - n_both
+    fold = folds_of(calls, 3, 1)
+    for group in np.unique(calls.group):
+        assert len(set(fold[calls.group == group])) == 1
     for number in range(3):
-        assert set(foreign.label[fold == number]) == {0, 1}
+        assert set(calls.label[fold == number]) == {0, 1}
 
 
 @pytest.mark.parametrize("depth", Depth)
