@@ -85,10 +85,12 @@ def run(args: argparse.Namespace) -> int:
     )
     archive.progress.delete()
     n_errors = sum(map(bool, archive.errors))
-    grouped = sum(len(campaign.calls) for campaign in campaigns)
+    grouped = {call.index for campaign in campaigns for call in campaign.calls}
+    # A call whose time alone can't be read is grouped, too.
+    n_alone = sum(n not in grouped and not error for n, error in enumerate(archive.errors))
     print(
-        f"{len(paths)} calls: {grouped} in {len(campaigns)} campaigns, "
-        f"{len(paths) - grouped - n_errors} alone, {n_errors} errors",
+        f"{len(paths)} calls: {len(grouped)} in {len(campaigns)} campaigns, "
+        f"{n_alone} alone, {n_errors} errors",
         file=sys.stderr,
     )
     return EXIT_SOME if n_errors else EXIT_DONE
@@ -124,7 +126,7 @@ def _hear(args: argparse.Namespace, progress_path: str) -> _Archive:
     if archive.entries:
         print(f"goes on after {len(archive.entries)} calls that were heard before", file=sys.stderr)
     for heard in fingerprint_entries(entries, max_seconds):
-        error = escape(heard.error)
+        error = escape(heard.error or heard.time_error)
         with progress.writing():
             call = archive.grouping.add(heard.fingerprint, heard.time)
             progress.note(Heard(digest_of(heard.entry, max_seconds), call, error))

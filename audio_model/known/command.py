@@ -136,9 +136,9 @@ def _add(args: argparse.Namespace) -> int:
     with Store(args.store) as store:
         for heard in fingerprint_files(args.paths, args.max_seconds, args.columns):
             path = escape(heard.entry.path)
-            if heard.fingerprint is None:
+            if heard.fingerprint is None or heard.time_error:
                 errors += 1
-                print(f"{path}: {heard.error}", file=sys.stderr)
+                print(f"{path}: {escape(heard.error or heard.time_error)}", file=sys.stderr)
                 continue
             known = match_whole(store, heard.fingerprint)
             if known is not None and known.sure and known.covers_call:

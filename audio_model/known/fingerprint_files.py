@@ -31,6 +31,8 @@ class FileFingerprint:
     time: float
     """Seconds since 1970: the manifest's column ``time``, of a summary of campaigns ``first``, or
     when the file was last changed; nan if none is known."""
+    time_error: str = ""
+    """Why the time that the manifest gives can't be read."""
 
 
 def fingerprint_files(
@@ -51,29 +53,33 @@ def fingerprint_entries(entries: Iterable[Entry], max_seconds: float) -> Iterato
 
 
 def _fingerprint_file(entry: Entry, max_seconds: float) -> FileFingerprint:
-    time = _time(entry)
-    if entry.problem:
-        return FileFingerprint(entry, None, entry.problem, time)
-    try:
-        with open_source(entry.path, entry.place) as file:
-            samples = audio.read(file, max_seconds=max_seconds, name=name_of(entry.path))
-    except AudioError as error:
-        return FileFingerprint(entry, None, error.message, time)
-    except OSError as error:
-        return FileFingerprint(entry, None, error.strerror or str(error), time)
-    return FileFingerprint(entry, fingerprint(samples), "", time)
+    time, time_error = _time(entry)
+    found, error = None, entry.problem
+    if not error:
+        try:
+            with open_source(entry.path, entry.place) as file:
+                samples = audio.read(file, max_seconds=max_seconds, name=name_of(entry.path))
+            found = fingerprint(samples)
+        except AudioError as raised:
+            error = raised.message
+        except OSError as raised:
+            error = raised.strerror or str(raised)
+    return FileFingerprint(entry, found, error, time, time_error)
 
 
-def _time(entry: Entry) -> float:
+def _time(entry: Entry) -> tuple[float, str]:
+    """Return when a recording was heard, and why that can't be read."""
     given = entry.carried.get(TIME_COLUMN)
     if given is None and entry.carried.keys() >= _SUMMARY_COLUMNS:
         given = entry.carried[FIRST_COLUMN]
+    if given is not None and not str(given).strip():
+        return math.nan, ""
     if given is not None:
         try:
-            return times.parse(given)
+            return times.parse(given), ""
         except ValueError:
-            return math.nan
+            return math.nan, f"its time can't be read: {given}"
     try:
-        return Path(entry.path).stat().st_mtime
+        return Path(entry.path).stat().st_mtime, ""
     except (OSError, ValueError):  # it lies in an archive, or is remote
-        return math.nan
+        return math.nan, ""

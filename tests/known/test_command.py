@@ -178,6 +178,26 @@ def test_sounds_that_come_with_the_product(store: Path, capsys: pytest.CaptureFi
     assert {row["mark"] for row in table(capsys.readouterr().out)} == {"allowed"}
 
 
+def test_a_time_that_cannot_be_read_is_an_error_and_not_guessed(
+    store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for n in range(3):
+        write(tmp_path / f"{n}.wav", played(ONE, n))
+    manifest = tmp_path / "calls.csv"
+    manifest.write_text("path,time\n0.wav,yesterday\n1.wav,\n2.wav,1760000500\n")
+    assert known("add", store, manifest) == 1
+    assert "0.wav: its time can't be read: yesterday" in capsys.readouterr().err
+    with Store(store) as opened:
+        (recording,) = opened.recordings()
+    assert recording.name.endswith("1.wav")
+    output = tmp_path / "campaigns.csv"
+    assert campaigns(manifest, "--output", output) == 1
+    assert "3 calls: 3 in 1 campaigns, 0 alone, 1 errors" in capsys.readouterr().err
+    rows = table(output.read_text())
+    assert [row["campaign"] for row in rows] == ["1", "1", "1"]
+    assert [row["error"] for row in rows] == ["its time can't be read: yesterday", "", ""]
+
+
 def test_the_summary_of_campaigns_is_added(
     store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -213,7 +233,7 @@ def test_campaigns_of_a_manifest(tmp_path: Path, capsys: pytest.CaptureFixture[s
     (tmp_path / "d.wav").write_bytes(b"no audio")
     manifest = tmp_path / "calls.csv"
     manifest.write_text(
-        "path,time\na.wav,2024-05-01T10:00:00+00:00\nb.wav,1\nc.wav,1714561200\nd.wav,5\n"
+        "path,time\na.wav,2024-05-01T10:00:00+00:00\nb.wav,1714561300\nc.wav,1714561200\nd.wav,1714561400\n"
     )
     output = tmp_path / "campaigns.csv"
     assert campaigns(manifest, "--output", output) == 1
