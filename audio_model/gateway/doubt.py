@@ -48,8 +48,9 @@ class Doubt:
             of_encoding: whether 16-bit audio may be G.711.
         """
         self._leg, self._engine = leg, engine
-        self.beginning: bytearray | None = bytearray() if of_encoding else None
-        """The leg's audio from its start, which the leg adds to; None once its encoding is sure."""
+        self.beginning: list[bytes] | None = [] if of_encoding else None
+        """The leg's packets from its start, which the leg adds to; None once its encoding is sure.
+        They are joined only where that is needed, which it seldom is."""
         self._pace = PaceCheck(leg.raw_format.sample_rate)
         self._look_after(CHECK_SECONDS / 2)
 
@@ -72,7 +73,7 @@ class Doubt:
             leg.fail(f"the audio comes as at {rate} Hz, not at {leg.raw_format.sample_rate} Hz")
             return
         elif self.beginning and pace.is_g711:
-            audio = bytes(self.beginning)
+            audio = b"".join(self.beginning)
             if (encoding := guess_encoding(audio)) is not Encoding.S16LE:
                 self.end()
                 leg.hear_anew(RawFormat(encoding), audio)

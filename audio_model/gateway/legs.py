@@ -207,7 +207,7 @@ class Leg:
         if self._kept is not None:
             self._kept += payload
         if self._doubt is not None and self._doubt.beginning is not None:
-            self._doubt.beginning += payload
+            self._doubt.beginning.append(payload)
         if self.stream.receive(payload) and not self.queued:
             self._engine.queue(self)
 

@@ -23,7 +23,7 @@ import numpy as np
 import uvloop
 
 from audio_model.companding import mulaw_encode
-from benchmarks.gateway.told import tell
+from benchmarks.gateway.told import hand_over
 
 PACKET_MS = 20
 PACKET_SAMPLES = 160
@@ -288,7 +288,7 @@ def main() -> None:
         return await call(crowd, args.seconds, args.settle)
 
     sent = uvloop.run(run())
-    tell(asdict(sent))
+    hand_over(asdict(sent))
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ import json
 import sys
 
 
-def tell(values: object) -> None:
+def hand_over(values: object) -> None:
     """Print values as one line of JSON, to its last byte.
 
     With ``PYTHONUNBUFFERED`` set, ``print`` writes as much as a pipe takes at once and drops the

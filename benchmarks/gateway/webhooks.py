@@ -28,7 +28,7 @@ from audio_model.gateway.config.values import Secret
 from audio_model.gateway.events import CallInfo, Event, EventKind
 from audio_model.gateway.outlets.metrics import Metrics
 from audio_model.gateway.outlets.webhooks import Webhooks
-from benchmarks.gateway.told import tell
+from benchmarks.gateway.told import hand_over
 
 ROOT = Path(__file__).parents[2]
 
@@ -153,7 +153,7 @@ async def _receive(seconds: float) -> None:
     await web.TCPSite(runner, "127.0.0.1", 0, backlog=1024).start()
     print(f"http://127.0.0.1:{runner.addresses[0][1]}/", flush=True)
     await asyncio.to_thread(sys.stdin.read)
-    tell(events)
+    hand_over(events)
     await runner.cleanup()
 
 

@@ -33,10 +33,10 @@ def test_it_needs_nothing_that_the_gateways_environment_lacks() -> None:
 def test_all_is_told_however_slowly_it_is_read() -> None:
     """A signal interrupts a write that waits for a full pipe; unbuffered, the rest was lost."""
     code = (
-        "import signal; from benchmarks.gateway.told import tell;"
+        "import signal; from benchmarks.gateway.told import hand_over;"
         "signal.signal(signal.SIGALRM, lambda *_: None);"
         "signal.setitimer(signal.ITIMER_REAL, 0.05, 0.05);"
-        "tell(list(range(100_000)))"
+        "hand_over(list(range(100_000)))"
     )
     with subprocess.Popen(
         [sys.executable, "-c", code],
