@@ -181,7 +181,9 @@ def as_rows(results: Sequence[dict[str, Any]]) -> Iterator[Sequence[str]]:
             f"{sum(of['adapted'] for of in mine)} of {len(mine)}",
             f"{mine[0]['before']:.1%}",
             f"{np.mean([of['after'] for of in mine]):.1%}",
-            f"{change.min():+.1%} to {change.max():+.1%}".replace("+0.0%", "0"),
+            " to ".join(dict.fromkeys(f"{of:+.1%}" for of in (change.min(), change.max()))).replace(
+                "+0.0%", "0"
+            ),
             f"{np.mean(lost):+.1%}",
             f"{np.mean([of['cpu_s'] for of in mine]):.0f} s",
         )

@@ -46,6 +46,8 @@ def test_draws_are_summed_up() -> None:
     (row,) = as_rows(results)
     assert row[:4] == ("india", "10", "10", "1 of 2")
     assert row[4:8] == ("20.0%", "15.0%", "-10.0% to 0", "+0.5%")
+    (row,) = as_rows(results[:1])
+    assert " to " not in row[6]
 
 
 def test_a_draw_of_every_case_comes_before_the_next_draw() -> None:
