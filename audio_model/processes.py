@@ -53,7 +53,10 @@ def map_on_all_cpus(function: Callable[[Item], Answer], items: Iterable[Item]) -
             some = list(islice(waiting, _AT_ONCE))
         return
     context = get_context("spawn")
-    with ProcessPoolExecutor(workers, mp_context=context, initializer=be_a_worker) as pool:
+    # A pool whose worker was killed ends the others by SIGTERM.
+    with ProcessPoolExecutor(
+        workers, mp_context=context, initializer=be_a_worker, initargs=([signal.SIGINT],)
+    ) as pool:
         while some:
             with _deaf_children():
                 answers = pool.map(function, some, chunksize=_CHUNK)
@@ -84,9 +87,12 @@ def _deaf_children() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, former)
 
 
-def be_a_worker() -> None:
-    """Leave Ctrl-C and SIGTERM to the process that started this one, and end when it is gone."""
-    for number in _SIGNALS:
+def be_a_worker(ignored: Iterable[signal.Signals] = _SIGNALS) -> None:
+    """Leave Ctrl-C and SIGTERM to the process that started this one, and end when it is gone.
+
+    Of the two it does what is usual for one that is not ``ignored``.
+    """
+    for number in ignored:
         signal.signal(number, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
     _die_with_parent()

@@ -13,6 +13,12 @@ def work(_: int) -> int:
     return os.getpid()
 
 
+def work_or_wait(n: int) -> int:
+    """Say which process took one of the first items; the others take longer."""
+    time.sleep(0.1 if n < 8 else 1)
+    return os.getpid()
+
+
 if __name__ == "__main__":
     processes.usable_cpus = lambda: 2
     for pid in processes.map_on_all_cpus(work, itertools.count()):

@@ -66,6 +66,22 @@ def test_workers_leave_ctrl_c_to_their_parent(parent: subprocess.Popen[str]) -> 
     _assert_gone(workers)
 
 
+def test_a_worker_that_is_killed_ends_the_work_of_all() -> None:
+    """The other one waits for a lock that nobody gives back."""
+    code = (
+        "import os, signal; from audio_model import processes; from tests import orphans;"
+        "processes.usable_cpus = lambda: 2;"
+        "answers = processes.map_on_all_cpus(orphans.work_or_wait, range(16));"
+        "os.kill(next(answers), signal.SIGKILL);"
+        "list(answers)"
+    )
+    root = Path(__file__).parents[1]
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=root, capture_output=True, text=True, timeout=60
+    )
+    assert "BrokenProcessPool" in done.stderr
+
+
 def _workers(parent: subprocess.Popen[str]) -> set[int]:
     assert parent.stdout is not None
     workers = {int(parent.stdout.readline()) for _ in range(8)} - {parent.pid}
