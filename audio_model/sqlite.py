@@ -269,14 +269,17 @@ def _make_private(path: str) -> None:
 def _obstacle(path: str) -> str:
     """Return what keeps a store from being written; empty if nothing is seen that does."""
     file = Path(path).absolute()
-    if file.is_dir():
-        return "is a folder"
-    if not file.parent.is_dir():
-        return "its folder is missing"
-    # Beside a store its log is written.
-    for one, name in ((file.parent, "its folder"), (file, "the file")):
-        if one.exists() and not os.access(one, os.W_OK):
-            return f"{name} can't be written to"
+    try:
+        if file.is_dir():
+            return "is a folder"
+        if not file.parent.is_dir():
+            return f"its folder is {'a file' if file.parent.exists() else 'missing'}"
+        # Beside a store its log is written.
+        for one, name in ((file.parent, "its folder"), (file, "the file")):
+            if one.exists() and not os.access(one, os.W_OK):
+                return f"{name} can't be written to"
+    except OSError as error:  # a folder that may not be entered, or a name that is too long
+        return error.strerror or ""
     return ""
 
 

@@ -67,6 +67,11 @@ def test_what_keeps_a_store_from_being_written_is_told(tmp_path: Path, kind: Kin
         kind(tmp_path)
     with pytest.raises(kind.error, match="its folder is missing"):
         kind(tmp_path / "missing" / "a.db")
+    (tmp_path / "file").touch()
+    with pytest.raises(kind.error, match="its folder is a file"):
+        kind(tmp_path / "file" / "a.db")
+    with pytest.raises(kind.error, match="File name too long"):
+        kind(tmp_path / ("x" * 300))
 
 
 def test_a_store_that_can_only_be_read_says_why(
