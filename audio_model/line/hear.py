@@ -1,6 +1,6 @@
 """The network's answers to marked calls. Each call is heard once, and every fit reads that."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 
@@ -72,8 +72,19 @@ def hear_marks(model: Model, marks: Iterable[Mark]) -> HeardMarks:
     return heard
 
 
+def part_heard(samples: Samples, seconds: float, steps_of: Callable[[Samples], Steps]) -> Samples:
+    """Return what the detector would hear of a call: its beginning, or a late voice.
+
+    Args:
+        samples: of ``seconds`` and ``DEFAULT_WAIT_SECONDS``. [shape=(n_samples,)]
+        seconds: the most that is heard.
+        steps_of: gives the network's answers to the whole steps of some samples.
+    """
+    begins = onset_of(samples, lambda samples: steps_of(samples).rows())
+    return samples[begins : begins + round(seconds * SAMPLE_RATE)]
+
+
 def _heard_of(model: Model, mark: Mark) -> Samples:
-    """Return what the detector would hear of a call: its beginning, or a late voice."""
     seconds = model.rule.max_seconds
     with open_source(mark.path, mark.place) as file:
         samples = audio.read(
@@ -82,8 +93,7 @@ def _heard_of(model: Model, mark: Mark) -> Samples:
             channel=mark.channel,
             name=name_of(mark.path),
         )
-    begins = onset_of(samples, lambda samples: _steps(model, samples).rows())
-    return samples[begins : begins + round(seconds * SAMPLE_RATE)]
+    return part_heard(samples, seconds, lambda samples: _steps(model, samples))
 
 
 def _steps(model: Model, samples: Samples) -> Steps:

@@ -11,6 +11,7 @@ Exit status: 0 a new model is written, 1 the old one stays, 2 an error, 130 inte
 import argparse
 import json
 import sys
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -21,8 +22,12 @@ from audio_model import audio
 from audio_model.errors import AudioModelError, ModelError, OutputError
 from audio_model.files import write_whole
 from audio_model.fitting.own import tune_rule
+from audio_model.frontend import Samples
+from audio_model.line.hear import part_heard
 from audio_model.line.learnt import ADAPTED_TO, digest
 from audio_model.rule import DecisionRule
+from audio_model.steps import Steps
+from audio_model.stream import DEFAULT_WAIT_SECONDS
 from training import checkpoint
 from training.adapt import report, settings
 from training.adapt.calls import Calls, Marks, check_enough
@@ -33,9 +38,9 @@ from training.adapt.settings import Settings
 from training.augment import MatchedChannel
 from training.checkpoint import CHECKPOINT, Checkpoint
 from training.data import manifest as manifests
-from training.data.manifest import Manifest
+from training.data.manifest import Clip, Manifest
 from training.data.scenes import load_sound
-from training.evaluation.infer import matched, raw
+from training.evaluation.infer import Take, listen, matched, raw
 from training.export import MODEL, export_model
 from training.files import write_figures
 from training.network import Network
@@ -120,7 +125,7 @@ def checkpoint_of(
         manifest_hash=used.hash,
         config={
             "adapted_from": base.weights_hash,
-            ADAPTED_TO: sorted(known_by(used, base.decision.max_seconds)),
+            ADAPTED_TO: sorted(known_by(used.clips, came.network, base.decision.max_seconds)),
             **json.loads(json.dumps(asdict(how), default=str)),
         },
         decision=tune_rule(answers, base.decision),
@@ -128,9 +133,15 @@ def checkpoint_of(
     )
 
 
-def known_by(used: Manifest, seconds: float) -> list[str]:
-    """Return what ``audio-model tune`` knows each call by. Raises AudioError."""
-    return [digest(audio.read(clip.path, max_seconds=seconds)) for clip in used.clips]
+def known_by(clips: Sequence[Clip], network: Network, seconds: float) -> Iterator[str]:
+    """Yield what ``audio-model tune`` knows each call by, with this network. Raises AudioError."""
+    for clip in clips:
+        samples = audio.read(clip.path, max_seconds=seconds + DEFAULT_WAIT_SECONDS)
+
+        def steps_of(samples: Samples, clip: Clip = clip) -> Steps:
+            return next(listen(network, [Take(clip, samples, "raw")]))
+
+        yield digest(part_heard(samples, seconds, steps_of))
 
 
 def main(arguments: list[str] | None = None) -> int:

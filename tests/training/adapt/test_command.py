@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from audio_model import Detector, cli
@@ -56,6 +57,8 @@ def test_a_new_model_scores_and_says_what_it_was_made_from(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     arguments = line(tmp_path, live=12, recorded=12)
+    # A call whose voice is late is heard from there.
+    clips.write(tmp_path / "live-0.wav", np.concatenate([sounds.silence(4), call(0, False, True)]))
     known = tmp_path / "known"
     known.mkdir()
     rows = []
