@@ -90,7 +90,7 @@ def _deaf_children() -> Iterator[None]:
 def be_a_worker(ignored: Iterable[signal.Signals] = _SIGNALS) -> None:
     """Leave Ctrl-C and SIGTERM to the process that started this one, and end when it is gone.
 
-    Of the two it does what is usual for one that is not ``ignored``.
+    A signal of the two that is not ``ignored`` acts on this process as usual.
     """
     for number in ignored:
         signal.signal(number, signal.SIG_IGN)

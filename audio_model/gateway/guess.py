@@ -49,7 +49,7 @@ def _bits(steps: NDArray[np.int16], pcm: NDArray[np.int16], n_bytes: int = 1) ->
     Args:
         steps: the samples in the steps of their encoding. [shape=(n_samples,)]
         pcm: the samples as 16-bit audio. [shape=(n_samples,)]
-        n_bytes: of one sample.
+        n_bytes: the bytes of one sample.
     """
     between = np.abs(np.diff(steps.astype(np.float64))).mean()
     level = np.abs(pcm.astype(np.float64)).mean()

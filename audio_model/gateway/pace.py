@@ -68,7 +68,7 @@ class Pace:
     def settled(self, now: float, *, may_be_g711: bool = False) -> bool:
         """Return whether :meth:`sample_rate` is as good as it will be.
 
-        Where the audio may be G.711, so is :attr:`is_g711`.
+        With ``may_be_g711`` the pace of G.711 settles it, too.
         """
         waited = now - self._began
         known = self.sample_rate() is not None or (may_be_g711 and self.is_g711)

@@ -140,7 +140,7 @@ class Server:
         )
         self._listener: asyncio.Server | None = None
         self._room = 0
-        """Connections that may come before those that are there are counted again, one by one."""
+        """How many more connections are accepted before the open ones are counted again."""
         self._audiosocket: AudioSocketServer | None = None
         self._siprec: SiprecServer | None = None
         self._others: list[_Closing] = []

@@ -27,7 +27,7 @@ MOST_MISSING = 0.1
 
 
 def digest(samples: Samples) -> str:
-    """Return what a call is known by: that of ``HeardMarks.audio``. [shape=(n_samples,)]"""
+    """Return what a call is known by in ``HeardMarks.audio``. [shape=(n_samples,)]"""
     return blake2b(samples.tobytes(), digest_size=16).hexdigest()
 
 

@@ -57,7 +57,7 @@ def table_of(
 def bar(pieces: Iterable[Element], *, label: Text | None = None, class_: str = "bar") -> Element:
     """Return pieces of 100 by 10 units as a bar that stretches with its cell.
 
-    Without a label, those who do not see it are not told of it.
+    Without a label, screen readers leave it out.
     """
     named = {"role": "img", "aria_label": label} if label else {"aria_hidden": "true"}
     return element(

@@ -175,7 +175,7 @@ def median_seconds(steps: Counter[int]) -> float | None:
 
 
 def wilson_interval(part: int, whole: int) -> tuple[float, float]:
-    """Return the 95 % interval of a share; all shares are possible of nothing.
+    """Return the 95 % interval of a share; it is 0 to 1 if ``whole`` is 0.
 
     Source: Wilson, "Probable inference, the law of succession, and statistical inference", 1927.
     """

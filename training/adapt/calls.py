@@ -69,7 +69,8 @@ class Marks:
 def check_enough(clips: Sequence[Clip], left_out: Mapping[str, str]) -> None:
     """Raise UsageError that names the class with too few groups to learn from and to judge by.
 
-    ``left_out`` are the names of calls of no use, with reasons: it may be for them.
+    ``left_out`` holds the reasons of calls of no use by their names. The error tells the first: a
+    class may have too few groups because of these calls.
     """
     why = ""
     if left_out:

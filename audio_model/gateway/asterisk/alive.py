@@ -46,7 +46,7 @@ class Alive:
     def keep(self, call_id: str, channel: str, seconds: str) -> None:
         """Keep a channel open while its call is heard.
 
-        ``seconds`` is the dialplan's text: for so long the channel lives without this server.
+        ``seconds`` is the dialplan's text: how long the channel lives without this server.
         """
         try:
             wanted = float(seconds)
