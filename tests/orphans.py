@@ -2,6 +2,7 @@
 
 import itertools
 import os
+import signal
 import time
 
 from audio_model import processes
@@ -20,6 +21,8 @@ def work_or_wait(n: int) -> int:
 
 
 if __name__ == "__main__":
+    # A shell lets what it starts in the background ignore Ctrl-C.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     processes.usable_cpus = lambda: 2
     for pid in processes.map_on_all_cpus(work, itertools.count()):
         print(pid, flush=True)

@@ -322,10 +322,10 @@ def _by_library(bare: str, digits: str) -> Number:
             return _implausible(bare.removeprefix(HOME_CODE), Flag.TOO_SHORT)
         return _implausible(bare, Flag.WRONG_LENGTH)
     key = phonenumbers.format_number(parsed, PhoneNumberFormat.E164)
-    if key.startswith("+86950"):
-        return _nine(key.removeprefix("+86"))
     # It takes any five digits of 11 and 12 for a carrier's code: what is behind is no number.
     is_taken = national is not None and str(parsed.national_number) != national
+    if key.startswith("+86950") and not is_taken:
+        return _nine(key.removeprefix("+86"))
     if is_taken or not phonenumbers.is_valid_number(parsed):
         if national is not None:
             if _is_short(national):

@@ -1,7 +1,7 @@
 import unicodedata
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from audio_model.ranges.numbers import MAX_DIGITS, UNREADABLE, WITHHELD, Flag, NumberKind, normalise
@@ -251,6 +251,8 @@ def test_two_numbers_a_count_and_a_moment_are_nobody_s_number(text: str) -> None
 
 
 @given(st.from_regex(r"1[12][0-9]{3}[0-9]{5,9}", fullmatch=True))
+@example("110009500000")
+@example("120009501234567")
 def test_no_digits_are_taken_off_as_if_they_were_a_carrier_s_code(digits: str) -> None:
     number = normalise(digits)
     assert number.key == UNREADABLE or number.key.endswith(digits)

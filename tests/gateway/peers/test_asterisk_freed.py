@@ -21,6 +21,7 @@ from tests.gateway.peers.test_asterisk import (
     SECRET,
     USER,
     has_agent,
+    place_snooped,
     recording,
     run,
     until,
@@ -137,8 +138,7 @@ def test_a_server_that_goes_while_it_snoops_leaves_the_call_alone(
     server = start(serve, pbx, "snoop")
 
     async def test() -> None:
-        pbx.call(played.path, "snoop@audio-model")
-        await has_agent(pbx, 2)
+        await place_snooped(pbx, played)
         await until(lambda: is_heard(server), 2)
         await asyncio.sleep(1)
         server.process.send_signal(signal.SIGSTOP)
