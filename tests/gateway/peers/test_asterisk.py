@@ -248,7 +248,8 @@ async def place_snooped(
     """
     for _ in range(6):
         pbx.call(played.path, "snoop@audio-model", codec)
-        await has_agent(pbx, 3)
+        # Two seconds, and the time that Asterisk takes to find and place a call.
+        await has_agent(pbx, 10)
         if "Executing [T@audio-model:1]" not in pbx.said():
             return
         await asyncio.to_thread(pbx.hang_up_all)
