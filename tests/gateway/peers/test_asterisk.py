@@ -4,7 +4,7 @@ import asyncio
 import shutil
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -244,13 +244,15 @@ async def place_snooped(
 
     Now and then Asterisk takes longer than the dialplan's two seconds to make a snoop's channels.
     Such a call goes on unheard, as it should. Its events are for ``forget``, and another one is
-    placed.
+    placed. Nor does Asterisk always find the file that places a call.
     """
     for _ in range(6):
         pbx.call(played.path, "snoop@audio-model", codec)
-        # Two seconds, and the time that Asterisk takes to find and place a call.
-        await has_agent(pbx, 10)
-        if "Executing [T@audio-model:1]" not in pbx.said():
+        with suppress(AssertionError):
+            await has_agent(pbx, 5)
+        is_with_agent = "Executing [agent@tests:1]" in pbx.said()
+        assert is_with_agent or not pbx.channels(), "the caller is held"
+        if is_with_agent and "Executing [T@audio-model:1]" not in pbx.said():
             return
         await asyncio.to_thread(pbx.hang_up_all)
         pbx.forget()
