@@ -168,9 +168,7 @@ _BEFORE = re.compile(
 """What may stand before a whole number apart from it: countries', areas' and carriers' codes."""
 _MOST_BEFORE = 5
 """Digits that may stand before a number and belong to something else: a count, an extension."""
-_COMPLETE = (
-    NumberKind.SERVICE, NumberKind.MOBILE, NumberKind.SHARED_COST, NumberKind.TOLL_FREE
-)  # fmt: skip
+_COMPLETE = (NumberKind.SERVICE, NumberKind.MOBILE, NumberKind.SHARED_COST, NumberKind.TOLL_FREE)
 """Kinds whose numbers have one length: more digits are an extension."""
 
 _KINDS = {
@@ -257,10 +255,7 @@ def _is_whole(digits: str, kinds: Sequence[NumberKind] = ()) -> bool:
 
 
 def country_of(digits: str) -> str:
-    """Return the country's code of digits that begin with ``+``, and the ``+``.
-
-    If no country has such a code, it is the first three digits.
-    """
+    """Return ``+`` and the country's code behind it, or three digits if no country has one."""
     codes = phonenumbers.COUNTRY_CODE_TO_REGION_CODE
     lengths = (n for n in (2, 3, 4) if int(digits[1:n] or 0) in codes)
     return digits[: next(lengths, 4)]
