@@ -50,14 +50,14 @@ def hear_marks(model: Model, marks: Iterable[Mark]) -> HeardMarks:
         if len(samples) < STEP_SAMPLES:
             heard.problems.append(f"{mark.name}: shorter than a step of the network")
             continue
-        digest = blake2b(samples.tobytes(), digest_size=16).hexdigest()
-        if (digest, mark.label) in seen:
+        audio_digest = digest(samples)
+        if (audio_digest, mark.label) in seen:
             heard.repeated += 1
-            groups.join((seen[digest, mark.label], mark.group))
+            groups.join((seen[audio_digest, mark.label], mark.group))
             continue
-        seen[digest, mark.label] = mark.group
+        seen[audio_digest, mark.label] = mark.group
         heard.marks.append(mark)
-        heard.audio.append(digest)
+        heard.audio.append(audio_digest)
         seconds = len(samples) / SAMPLE_RATE
         steps = _steps(model, samples)
         heard.answers.append(Answer(mark.label, mark.source, mark.group, seconds, steps, 1.0))
@@ -70,6 +70,11 @@ def hear_marks(model: Model, marks: Iterable[Mark]) -> HeardMarks:
         for each, mark, weight in zip(heard.answers, heard.marks, weights, strict=True)
     ]
     return heard
+
+
+def digest(samples: Samples) -> str:
+    """Return what a call is known by in ``HeardMarks.audio``. [shape=(n_samples,)]"""
+    return blake2b(samples.tobytes(), digest_size=16).hexdigest()
 
 
 def part_heard(samples: Samples, seconds: float, steps_of: Callable[[Samples], Steps]) -> Samples:

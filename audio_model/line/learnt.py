@@ -6,12 +6,10 @@ to is judged as if it had not been, and one that a network was adapted to judges
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from hashlib import blake2b
 from typing import Self
 
 from audio_model.fitting.answer import Answer
 from audio_model.fitting.own import at_prevalence, group_weights
-from audio_model.frontend import Samples
 from audio_model.line.hear import HeardMarks
 from audio_model.model import Model, rule_of
 from audio_model.rule import PREVALENCE, DecisionRule
@@ -24,11 +22,6 @@ ADAPTED_TO = "adapted_to"
 """Key under which a file lists the calls that its network was adapted to."""
 MOST_MISSING = 0.1
 """Share of a rule's calls without which it still is about the same when it is fitted anew."""
-
-
-def digest(samples: Samples) -> str:
-    """Return what a call is known by in ``HeardMarks.audio``. [shape=(n_samples,)]"""
-    return blake2b(samples.tobytes(), digest_size=16).hexdigest()
 
 
 def untuned_rule(model: Model) -> DecisionRule:

@@ -6,14 +6,13 @@ import pytest
 
 from audio_model import audio
 from audio_model.fitting.own import tune_rule
-from audio_model.line.hear import HeardMarks, hear_marks
+from audio_model.line.hear import HeardMarks, digest, hear_marks
 from audio_model.line.judge import cross_judge, judge, judge_tuned
 from audio_model.line.learnt import (
     ADAPTED_TO,
     TUNED,
     TUNED_TO,
     InUse,
-    digest,
     untuned_rule,
     without_adapted_to,
 )

@@ -23,8 +23,8 @@ from audio_model.errors import AudioModelError, ModelError, OutputError
 from audio_model.files import write_whole
 from audio_model.fitting.own import tune_rule
 from audio_model.frontend import Samples
-from audio_model.line.hear import part_heard
-from audio_model.line.learnt import ADAPTED_TO, digest
+from audio_model.line.hear import digest, part_heard
+from audio_model.line.learnt import ADAPTED_TO
 from audio_model.rule import DecisionRule
 from audio_model.steps import Steps
 from audio_model.stream import DEFAULT_WAIT_SECONDS
