@@ -61,7 +61,7 @@ class KnownRecording:
     """Probability that these very samples were heard before."""
     first_heard: float
     last_heard: float
-    """Seconds since 1970; before this call."""
+    """Seconds since 1970; before this call. nan if no time is known."""
     times_heard: int
     repeated: bool = False
     """Whether it is known since calls repeat it, and not because anybody added it."""
@@ -74,7 +74,8 @@ class KnownRecording:
         """
         if not self.repeated:
             return None
-        return f"{self.times_heard + 1} calls since {iso(self.first_heard)}"
+        since = "" if math.isnan(self.first_heard) else f" since {iso(self.first_heard)}"
+        return f"{self.times_heard + 1} calls{since}"
 
     def as_dict(self) -> dict[str, object]:
         """Return the recording for JSON."""
@@ -86,8 +87,8 @@ class KnownRecording:
             "end": round(self.end, 3),
             "seconds": round(self.seconds, 3),
             "probability": round(self.probability, 6),
-            "first_heard": round(self.first_heard, 3),
-            "last_heard": round(self.last_heard, 3),
+            "first_heard": None if math.isnan(self.first_heard) else round(self.first_heard, 3),
+            "last_heard": None if math.isnan(self.last_heard) else round(self.last_heard, 3),
             "times_heard": self.times_heard,
             "repeated": self.repetition,
         }

@@ -166,17 +166,27 @@ def _begin(
 def phone_call(entry: Entry) -> PhoneCall:
     """Return the call of a manifest's row: columns ``call``, ``time``, ``caller``, ``called``.
 
-    Without an id a call has the name of its recording. A time that can't be read is unknown.
+    Without an id a call has the name of its recording. A time that can't be read is unknown; see
+    :func:`has_unreadable_time`.
     """
     if not entry.carried:
         return PhoneCall(escape(entry.path))
     values = entry.carried
     try:
-        moment = times.parse(values.get("time"))
+        moment = times.of_cell(values.get("time"))
     except ValueError:
         moment = math.nan
     name = escape(cells.text(values, "call") or entry.path)
     return PhoneCall(name, moment, cells.text(values, "caller"), cells.text(values, "called"))
+
+
+def has_unreadable_time(entry: Entry) -> bool:
+    """Return whether a manifest gives the call a time that can't be read."""
+    try:
+        times.of_cell(entry.carried.get("time"))
+    except ValueError:
+        return True
+    return False
 
 
 def error_row(entry: Entry, channel: Channel | None, error: Exception) -> Row:

@@ -44,6 +44,8 @@ _DIGITS = re.compile(r"(\d{4})(\d\d)(\d\d)(?:(\d\d)(\d\d)(?:(\d\d)(\d{3}|[.,]\d+
 _PARTED_DIGITS = re.compile(r"(\d{8})[ _-](\d{4}|\d{6})")
 _NAMED_ZONE = re.compile(r"(?<=[\dz])\[[a-z_/+-]+\]$", re.IGNORECASE)
 """The name of a zone that ISO 9557 puts behind an offset. The offset alone tells the moment."""
+_NO_DATE = re.compile(r"0000-00-00(?:[ T]00:00:00(?:\.0+)?)?")
+"""What MySQL writes where a table has no date."""
 _DOTTED_CLOCK = re.compile(r"(\d{4}-\d\d-\d\d)[- ](\d\d)\.(\d\d)\.(\d\d)(?=\.|$)")
 """A clock as some databases write it."""
 _JSON_DATE = re.compile(r"/Date\((\d+)\)/")
@@ -111,6 +113,16 @@ def iso(seconds: float, zone: tzinfo | None = UTC) -> str:
 def iso_now() -> str:
     """Return the present moment as :func:`iso` writes it."""
     return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def of_cell(value: object) -> float:
+    """Return a table's value as :func:`parse` does; nan if it gives no time.
+
+    An empty cell gives none, and neither do the zeros that MySQL writes where there is no date.
+    Raises ValueError for a time that can't be read.
+    """
+    text = "" if value is None else str(value).strip()
+    return math.nan if not text or _NO_DATE.fullmatch(text) else parse(value)
 
 
 def parse(value: object) -> float:

@@ -1,3 +1,4 @@
+import math
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,13 @@ from audio_model.decision import Verdict
 from audio_model.detector import Detector
 from audio_model.errors import ModelError
 from audio_model.model import Model
-from audio_model.scoring import ScoreOptions, phone_call, score_entries, score_entry
+from audio_model.scoring import (
+    ScoreOptions,
+    has_unreadable_time,
+    phone_call,
+    score_entries,
+    score_entry,
+)
 from audio_model.stream import PhoneCall
 from audio_model.tables.rows import Entry, Row
 from tests import sounds
@@ -172,3 +179,14 @@ def test_a_call_of_a_manifest_has_its_numbers_as_they_were_dialled() -> None:
     # Parquet and spreadsheets hold them as quantities.
     values = {"call": 7.0, "time": 1764331200.0, "caller": 95213.0, "called": "0571-1234"}
     assert phone_call(Entry("a.wav", values)) == PhoneCall("7", 1764331200.0, "95213", "0571-1234")
+
+
+@pytest.mark.parametrize(
+    ("time", "unreadable"),
+    [("yesterday", True), ("0000-00-00 00:00:00", False), ("", False), ("1760000500", False)],
+)
+def test_a_time_that_can_t_be_read_is_unknown_and_told_apart(time: str, unreadable: bool) -> None:
+    entry = Entry("a.wav", {"time": time})
+    assert has_unreadable_time(entry) is unreadable
+    assert math.isnan(phone_call(entry).time) is (time != "1760000500")
+    assert not has_unreadable_time(Entry("a.wav"))

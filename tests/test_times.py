@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from audio_model.times import Form, iso, parse, read, utc
+from audio_model.times import Form, iso, of_cell, parse, read, utc
 
 _PLAUSIBLE = st.integers(946_684_800, int(time.time()))
 
@@ -160,3 +160,21 @@ def test_any_value_is_a_plausible_time_or_refused(value: object) -> None:
 @given(st.floats(allow_nan=False))
 def test_any_moment_can_be_printed(seconds: float) -> None:
     assert iso(seconds)
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["", " ", None, "0000-00-00", "0000-00-00 00:00:00.000000", "0000-00-00T00:00:00"],
+)
+def test_an_empty_cell_and_a_database_s_zeros_give_no_time(value: object) -> None:
+    assert math.isnan(of_cell(value))
+
+
+@pytest.mark.parametrize("value", ["yesterday", "0000-00-01", "0000-00-00 09:30:00", "nan", 0])
+def test_a_time_that_can_t_be_read_is_not_taken_for_none(value: object) -> None:
+    with pytest.raises(ValueError, match="time is"):
+        of_cell(value)
+
+
+def test_a_time_that_is_given_is_read() -> None:
+    assert of_cell("1760000500") == of_cell("2025-10-09 09:01:40+00:00") == 1760000500

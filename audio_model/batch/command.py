@@ -29,7 +29,13 @@ from audio_model.known.recent import (
     Keep,
 )
 from audio_model.processes import usable_cpus
-from audio_model.scoring import TOGETHER, ScoreOptions, load_detector, score_entries
+from audio_model.scoring import (
+    TOGETHER,
+    ScoreOptions,
+    has_unreadable_time,
+    load_detector,
+    score_entries,
+)
 from audio_model.sources.survey import left_out_text, survey
 from audio_model.stream import DEFAULT_WAIT_SECONDS
 from audio_model.tables.columns import add_columns_argument
@@ -147,11 +153,13 @@ def _score_in_this_process(
                 writer.write(row)
                 tally.add(row)
             tally.recordings += 1
+            tally.untimed += detector.learns and has_unreadable_time(rows[0].entry)
             progress.update()
         writer.finish()
     print(tally, file=sys.stdout if args.output is None else sys.stderr, flush=True)
     if rest := left_out_text(found.left_out):
         tell(rest)
+    _tell_untimed(tally)
     if stop.received is not None:
         total = "" if found.total is None else f" of {found.total}"
         where = "were scored" if args.output is None else f"are in {args.output}"
@@ -185,10 +193,17 @@ def _score_into_folder(args: argparse.Namespace, options: ScoreOptions, stop: St
         print(f"in {args.output}: {outcome.all.summary}", file=sys.stderr)
     if rest := left_out_text(outcome.left_out):
         tell(rest)
+    _tell_untimed(outcome.now)
     if outcome.all.recordings < outcome.planned:
         tell(f"interrupted: {outcome.all.recordings} of {outcome.planned} recordings{_GOES_ON}")
         return stop.exit_code
     return EXIT_SOME if outcome.all.errors else EXIT_DONE
+
+
+def _tell_untimed(tally: Tally) -> None:
+    if tally.untimed:
+        some = f"{tally.untimed} recording{'s' * (tally.untimed != 1)}"
+        tell(f"the time of {some} can't be read; the store counts them as of no known time")
 
 
 def _engine(args: argparse.Namespace, job: Job) -> Workers:

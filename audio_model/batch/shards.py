@@ -20,7 +20,7 @@ from audio_model.batch.plan import read_entries
 from audio_model.batch.tally import Tally
 from audio_model.detector import Detector
 from audio_model.errors import OutputError, WorkerError
-from audio_model.scoring import TOGETHER, ScoreOptions, score_entries
+from audio_model.scoring import TOGETHER, ScoreOptions, has_unreadable_time, score_entries
 from audio_model.tables.rows import Columns, Entry
 from audio_model.tables.writers import open_output
 
@@ -104,6 +104,7 @@ def score_shard(shard: Shard, detector: Detector, options: ScoreOptions, columns
                     writer.write(row)
                     tally.add(row)
                 tally.recordings += 1
+                tally.untimed += detector.learns and has_unreadable_time(rows[0].entry)
             at(shard.size)
             writer.finish()
         unfinished.replace(shard.output)

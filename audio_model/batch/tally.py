@@ -17,6 +17,8 @@ class Tally:
     errors: int = 0
     verdicts: Counter[VerdictKind] = field(default_factory=Counter)
     audio_seconds: float = 0.0
+    untimed: int = 0
+    """Recordings whose time can't be read, where a store learns from them."""
     started: float = field(default_factory=time.monotonic)
 
     def add(self, row: Row) -> None:
@@ -33,6 +35,7 @@ class Tally:
         self.errors += other.errors
         self.verdicts += other.verdicts
         self.audio_seconds += other.audio_seconds
+        self.untimed += other.untimed
 
     @property
     def counts(self) -> dict[str, float]:
@@ -42,6 +45,7 @@ class Tally:
             **{kind.value: self.verdicts[kind] for kind in VerdictKind},
             "errors": self.errors,
             "audio_seconds": self.audio_seconds,
+            **({"untimed": self.untimed} if self.untimed else {}),
         }
 
     @classmethod
@@ -52,6 +56,7 @@ class Tally:
             errors=int(counts["errors"]),
             verdicts=Counter({kind: int(counts[kind.value]) for kind in VerdictKind}),
             audio_seconds=counts["audio_seconds"],
+            untimed=int(counts.get("untimed", 0)),
         )
 
     @property

@@ -5,6 +5,7 @@ ranges get a campaign's calls some hundred at a time.
 """
 
 import logging
+import math
 import threading
 from contextlib import ExitStack
 
@@ -217,7 +218,8 @@ def _learn(calls: CallStore, recordings: known.Store, call: StoredCall) -> None:
             recording = match.recording
         else:
             try:
-                id = recordings.add(call.path, heard.codes, call.time)
+                at = math.nan if call.time is None else call.time
+                id = recordings.add(call.path, heard.codes, at)
             except StoreError as error:
                 if error.passing:
                     raise

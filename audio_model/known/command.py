@@ -136,17 +136,20 @@ def _add(args: argparse.Namespace) -> int:
     with Store(args.store) as store:
         for heard in fingerprint_files(args.paths, args.max_seconds, args.columns):
             path = escape(heard.entry.path)
-            if heard.fingerprint is None or heard.time_error:
+            if heard.fingerprint is None:
                 errors += 1
-                print(f"{path}: {escape(heard.error or heard.time_error)}", file=sys.stderr)
+                print(f"{path}: {escape(heard.error)}", file=sys.stderr)
                 continue
+            if heard.time_error:
+                errors += 1
+                told = f"{heard.time_error}; it is added without one"
+                print(f"{path}: {escape(told)}", file=sys.stderr)
             known = match_whole(store, heard.fingerprint)
             if known is not None and known.sure and known.covers_call:
                 print(f"{path}: known as {known.recording.id} ({known.recording.name})")
                 continue
             try:
-                at = None if math.isnan(heard.time) else heard.time
-                print(f"{path}: {store.add(path, heard.fingerprint.codes, at)}")
+                print(f"{path}: {store.add(path, heard.fingerprint.codes, heard.time)}")
             except StoreError as error:
                 errors += 1
                 print(error, file=sys.stderr)

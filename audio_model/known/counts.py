@@ -12,7 +12,9 @@ with no day that has most of it, is common, too. The error is on the safe side: 
 network alone until a person marks the recording as a campaign.
 """
 
+import math
 import sqlite3
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from hashlib import blake2b
@@ -40,6 +42,9 @@ MOST_ON_ONE_DAY = 0.5
 """How many callers a recording is heard from, on how many days, and the largest share of its calls
 on one day, from which it is common."""
 
+NO_DAY = -1
+"""The day of a call of which no time is known: it says nothing of days."""
+
 JUDGED_EACH = 64
 """Calls beyond which a recording is judged at every so many of them."""
 
@@ -56,14 +61,22 @@ class Counted:
     caller: bytes
     """Digest of the caller's number, or of the call's name if there is none."""
     day: int
-    """Days since 1970."""
+    """Days since 1970, or NO_DAY."""
     goes_on: bool
     """Whether a live voice is heard beside the recording."""
 
 
 def counted(call: str, caller: str, at: float, *, goes_on: bool = False) -> Counted:
-    """Return a call as it is counted. Neither its name nor its number can be read from it."""
-    return Counted(digest(call), digest(caller or call), int(at // DAY_SECONDS), goes_on)
+    """Return a call as it is counted. Neither its name nor its number can be read from it.
+
+    ``at`` is in seconds since 1970; nan if nobody knows.
+    """
+    return Counted(digest(call), digest(caller or call), day_of(at), goes_on)
+
+
+def day_of(at: float) -> int:
+    """Return the day of a moment in seconds since 1970; NO_DAY for nan."""
+    return NO_DAY if math.isnan(at) else int(at // DAY_SECONDS)
 
 
 def digest(content: str | bytes) -> bytes:
@@ -106,11 +119,10 @@ class Counts:
             going_on
         ) >= MOST_GO_ON * len(calls):
             return True
-        days: dict[int, int] = {}
-        for one in calls:
-            days[one.day] = days.get(one.day, 0) + 1
+        dated = [one for one in calls if one.day != NO_DAY]
+        days = Counter(one.day for one in dated)
         return (
             len(days) >= STEADY_DAYS
-            and max(days.values()) <= MOST_ON_ONE_DAY * len(calls)
-            and len({one.caller for one in calls}) >= STEADY_CALLERS
+            and max(days.values()) <= MOST_ON_ONE_DAY * len(dated)
+            and len({one.caller for one in dated}) >= STEADY_CALLERS
         )

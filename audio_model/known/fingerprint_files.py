@@ -72,11 +72,9 @@ def _time(entry: Entry) -> tuple[float, str]:
     given = entry.carried.get(TIME_COLUMN)
     if given is None and entry.carried.keys() >= _SUMMARY_COLUMNS:
         given = entry.carried[FIRST_COLUMN]
-    if given is not None and not str(given).strip():
-        return math.nan, ""
     if given is not None:
         try:
-            return times.parse(given), ""
+            return times.of_cell(given), ""
         except ValueError:
             return math.nan, f"its time can't be read: {given}"
     try:

@@ -1,9 +1,7 @@
 """A store beside the network, which follows each leg and learns from network and repetition."""
 
 import logging
-import math
 import os
-import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -135,14 +133,13 @@ class KnownRecordings:
         Args:
             follower: of any store in this file.
             verdict: the network's own, before it was fused. A store must not learn from itself.
-            at: seconds since 1970, by default now.
+            at: seconds since 1970, by default the time of the follower's call.
         """
         if not self.learns or (store := self._usable()) is None or follower.matcher is None:
             return
-        if at is None:
-            at = time.time() if math.isnan(follower.call.time) else follower.call.time
         try:
-            self._conclude(store, follower, follower.matcher, verdict, at)
+            when = follower.call.time if at is None else at
+            self._conclude(store, follower, follower.matcher, verdict, when)
             self._expire(store)
         # As in Follower.
         except Exception as error:

@@ -113,10 +113,10 @@ class _Calls(Store):
     )
     private = True
 
-    def keep(self, call: PhoneCall, codes: Codes, facts: HeardCall, at: float) -> None:
+    def keep(self, call: PhoneCall, codes: Codes, facts: HeardCall) -> None:
         with self.writing():
             places = ", ".join("?" * (1 + len(_FACTS)))
-            id = self.add(call.name, codes, at)
+            id = self.add(call.name, codes, call.time)
             self._db.execute(f"INSERT INTO facts VALUES ({places})", (id, *facts))
 
     def facts(self, id: int) -> HeardCall:
@@ -179,9 +179,8 @@ class RecentCalls:
         self._look()
         if facts.call and any(calls.holds(facts.call) for calls in self._files.values()):
             return
-        now = time()
-        begin, calls = self._current(now)
-        calls.keep(call, codes, facts, now if facts.time is None else facts.time)
+        begin, calls = self._current(time())
+        calls.keep(call, codes, facts)
         self._counts[begin] = self._counts.get(begin, 0) + 1
 
     @contextmanager

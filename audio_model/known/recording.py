@@ -1,5 +1,6 @@
 """A recording of a store, and the facts about it."""
 
+import math
 from dataclasses import dataclass, replace
 from enum import IntEnum, StrEnum
 from typing import Any
@@ -37,6 +38,10 @@ COLUMNS = (
 """Columns of the table of recordings, in the order of the fields."""
 
 
+NEVER_FIRST, NEVER_LAST = math.inf, -math.inf
+"""What a table has for a recording of which no time is known: any time comes before or behind."""
+
+
 class Mark(StrEnum):
     """A person's mark on a recording."""
 
@@ -67,7 +72,7 @@ class StoredRecording:
     n_positions: int
     first_heard: float
     last_heard: float
-    """Seconds since 1970."""
+    """Seconds since 1970; nan if it was heard in no call of a known time."""
     times_heard: int
     learnt: LearntBy
     """Unless by nobody, it has the name of the call that it was heard in first."""
@@ -89,8 +94,11 @@ class StoredRecording:
 def recording_of(row: tuple[Any, ...]) -> StoredRecording:
     """Return a row of COLUMNS as a recording."""
     recording = StoredRecording(*row)
+    first, last = recording.first_heard, recording.last_heard
     return replace(
         recording,
+        first_heard=math.nan if first == NEVER_FIRST else first,
+        last_heard=math.nan if last == NEVER_LAST else last,
         learnt=LearntBy(recording.learnt),
         mark=Mark(recording.mark),
         common=bool(recording.common),

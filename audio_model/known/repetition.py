@@ -23,7 +23,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from audio_model.known.counts import Counted
+from audio_model.known.counts import Counted, day_of
 from audio_model.known.fingerprint import CODES_PER_SECOND, NOTHING, Codes, Fingerprint
 from audio_model.known.match import Match
 from audio_model.known.matcher import Matcher
@@ -31,7 +31,6 @@ from audio_model.known.recent import CallsSince, HeardCall, RecentCalls
 from audio_model.known.recording import CODES_PER_POSITION, POSITIONS_PER_SECOND, LearntBy
 from audio_model.known.store import Store
 from audio_model.stream import PhoneCall
-from audio_model.times import DAY_SECONDS
 
 LEAST_HITS = 4
 """Hits of an alignment for it to be compared: among so many calls a few are chance, and a match
@@ -147,9 +146,9 @@ class Repetition:
             now_known.add(self._matcher.fingerprint)
             if now_known.sure or now_known.allowed:
                 return now_known.match if now_known.sure else None
-            day = int(recording.first_heard // DAY_SECONDS)
-            call = Counted(before.call, before.caller or before.call, day, goes_on=False)
             heard_at = recording.first_heard
+            day = day_of(heard_at)
+            call = Counted(before.call, before.caller or before.call, day, goes_on=False)
             name = recording.name
             id = store.take(name, kept, heard_at, learnt=LearntBy.REPETITION, call=call)
             stored = store.recording(id)

@@ -4,6 +4,7 @@ A recording's codes, one each 80 ms, stand in its row; :mod:`audio_model.known.i
 All changes happen in transactions: a killed process leaves what was committed and nothing else.
 """
 
+import math
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -22,6 +23,8 @@ from audio_model.known.recording import (
     CODES_PER_POSITION,
     COLUMNS,
     EXPIRY_SCHEMA,
+    NEVER_FIRST,
+    NEVER_LAST,
     LearntBy,
     Mark,
     StoredRecording,
@@ -148,7 +151,7 @@ class Store(SqliteStore):
         self,
         name: str,
         codes: Codes,
-        heard_at: float | None = None,
+        heard_at: float = math.nan,
         *,
         learnt: LearntBy = LearntBy.NOBODY,
         call: Counted | None = None,
@@ -158,7 +161,7 @@ class Store(SqliteStore):
         Args:
             name: what it is called; need not be unique.
             codes: of consecutive hops, as of a :class:`~.fingerprint.Fingerprint`.
-            heard_at: seconds since 1970, by default now.
+            heard_at: seconds since 1970; nan if nobody knows.
             learnt: by what; unless by nobody, the name is that of the call it was heard in.
             call: that call, as it counts; by default one of the recording's name.
 
@@ -173,18 +176,17 @@ class Store(SqliteStore):
         self,
         name: str,
         kept: Codes,
-        heard_at: float | None = None,
+        heard_at: float = math.nan,
         *,
         learnt: LearntBy = LearntBy.NOBODY,
         call: Counted | None = None,
     ) -> int:
         """Take a recording, as :meth:`add` does, by the codes of positions that a store keeps."""
-        now = time.time() if heard_at is None else heard_at
         with self.writing():
-            id = self._add(name, kept, now, now)
+            id = self._add(name, kept, heard_at, heard_at)
             if learnt:
                 self._db.execute("UPDATE recordings SET learnt = ? WHERE id = ?", (learnt, id))
-                self._counts.add(id, [counted(name, "", now) if call is None else call])
+                self._counts.add(id, [counted(name, "", heard_at) if call is None else call])
         return id
 
     def _add(self, name: str, codes: Codes, first: float, last: float) -> int:
@@ -200,7 +202,7 @@ class Store(SqliteStore):
                 "INSERT INTO recordings (name, first_position, n_positions, codes, first_heard, "
                 "last_heard, times_heard, learnt, mark, waiting) "
                 "VALUES (?, ?, ?, ?, ?, ?, 1, 0, '', 1)",
-                (name, start, len(codes), codes.astype("<u8").tobytes(), first, last),
+                (name, start, len(codes), codes.astype("<u8").tobytes(), *_heard(first, last)),
             ).lastrowid
             self._index.added(len(codes))
         assert id is not None
@@ -220,23 +222,22 @@ class Store(SqliteStore):
             )
             self._index.added(len(kept))
 
-    def heard(self, id: int, at: float | None = None, call: Counted | None = None) -> None:
+    def heard(self, id: int, at: float = math.nan, call: Counted | None = None) -> None:
         """Count that a recording was heard in one more call.
 
         Args:
             id: the recording's.
-            at: seconds since 1970, by default now.
+            at: seconds since 1970; nan if nobody knows.
             call: which. A call of a name is counted once, however often it is scored; one of which
                 nothing is known, each time.
         """
-        now = time.time() if at is None else at
         with self.writing():
             if call is not None and not self._counts.add(id, [call]):
                 return
             self._db.execute(
                 "UPDATE recordings SET first_heard = min(first_heard, ?), "
                 "last_heard = max(last_heard, ?), times_heard = times_heard + 1 WHERE id = ?",
-                (now, now, id),
+                (*_heard(at, at), id),
             )
             n = self._db.execute("SELECT times_heard FROM recordings WHERE id = ?", (id,))
             found = n.fetchone()
@@ -254,7 +255,8 @@ class Store(SqliteStore):
     def expire(self, seconds: float, most: int) -> int:
         """Forget learnt recordings that are not heard any more, and those that are too many.
 
-        Recordings that were added by hand, or bear a mark, stay. Ages count from the last call.
+        Recordings that were added by hand, or bear a mark, stay. Ages count from the last call. One
+        of which no time is known has no age, and is the first of those that are too many.
 
         Args:
             seconds: for which a recording stays unheard.
@@ -268,10 +270,15 @@ class Store(SqliteStore):
             if not n:
                 return 0
             oldest = min(latest, time.time()) - seconds
-            rows = self._db.execute(
-                f"SELECT id, last_heard {learnt} ORDER BY last_heard LIMIT {_EXPIRED_AT_ONCE}"
+            too_many = self._db.execute(
+                f"SELECT id {learnt} ORDER BY last_heard LIMIT ?",
+                (min(max(0, n - most), _EXPIRED_AT_ONCE),),
             ).fetchall()
-            over = [id for nth, (id, heard) in enumerate(rows) if heard < oldest or nth < n - most]
+            old = self._db.execute(
+                f"SELECT id {learnt} AND last_heard > ? AND last_heard < ? LIMIT ?",
+                (NEVER_LAST, oldest, _EXPIRED_AT_ONCE),
+            ).fetchall()
+            over = {id for (id,) in [*too_many, *old]}
             for id in over:
                 self.remove(id)
         return len(over)
@@ -339,11 +346,11 @@ class Store(SqliteStore):
         nameless = max(ours.times_heard - len(our_calls), theirs.times_heard - len(their_calls))
         self._counts.add(ours.id, their_calls.values())
         self._db.execute(
-            "UPDATE recordings SET first_heard = ?, last_heard = ?, times_heard = ?, learnt = ?, "
+            "UPDATE recordings SET first_heard = min(first_heard, ?), "
+            "last_heard = max(last_heard, ?), times_heard = ?, learnt = ?, "
             "mark = ?, common = ? WHERE id = ?",
             (
-                min(ours.first_heard, theirs.first_heard),
-                max(ours.last_heard, theirs.last_heard),
+                *_heard(theirs.first_heard, theirs.last_heard),
                 nameless + len(our_calls | their_calls),
                 ours.learnt,
                 ours.mark or theirs.mark,
@@ -370,3 +377,10 @@ class Store(SqliteStore):
     def _rolled_back(self) -> None:
         # Ids that were taken back are given anew.
         self._index.forget_waiting()
+
+
+def _heard(first: float, last: float) -> tuple[float, float]:
+    """Return the first and the last time that a recording was heard as the table has them."""
+    never = (NEVER_FIRST, NEVER_LAST)
+    unknown = (math.isnan(first), math.isnan(last))
+    return never if any(unknown) else (first, last)

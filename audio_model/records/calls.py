@@ -1,5 +1,6 @@
 """Calls as the store has them, from results that ``score`` wrote."""
 
+import math
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -143,7 +144,7 @@ def parse_record(values: Mapping[str, object], folder: Path, archive: str) -> Ca
     result = parse_result(values)
     path = escape(from_folder(folder, unescape(result.path)))
     known = _text(values, "known")
-    given = values.get("time")
+    moment = times.of_cell(values.get("time"))
     call = (_text(values, "call") or path) + (f"#{result.channel}" if result.channel else "")
     return CallRecord(
         id=call,
@@ -152,7 +153,7 @@ def parse_record(values: Mapping[str, object], folder: Path, archive: str) -> Ca
         channel=result.channel,
         caller=_text(values, "caller"),
         called=written.same(_text(values, "called")),
-        time=None if given is None or given == "" else times.parse(given),
+        time=None if math.isnan(moment) else moment,
         duration=cells.number(values, "duration"),
         score=result.score,
         seconds=result.seconds,

@@ -143,3 +143,22 @@ def test_options_that_do_not_fit(
 ) -> None:
     assert cli.main(["score", "calls", *options]) == 2
     assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("output", ["o.csv", "run/"])
+def test_a_time_that_cannot_be_read_is_told_and_never_that_of_the_run(
+    here: Path, capsys: pytest.CaptureFixture[str], output: str
+) -> None:
+    for n in range(2):
+        soundfile.write(f"calls/d{n}.wav", played(LIVE, seed=9 + n), 8000, subtype="PCM_16")
+    times = ["", "1760000500", "next week", "0000-00-00 00:00:00", "yesterday"]
+    names = ["a", "b", "c", "d0", "d1"]
+    lines = [f"calls/{name}.wav,{time}" for name, time in zip(names, times, strict=True)]
+    Path("calls.csv").write_text("\n".join(["path,time", *lines]))
+    command = ["score", "calls.csv", "--known", "known.db", "--learn", "--output", output]
+    assert cli.main(command) == 0
+    assert "the time of 2 recordings can't be read" in capsys.readouterr().err
+    message, prompt = recordings()
+    # Of the calls with the message none has a time.
+    assert (message.first_heard, message.last_heard, message.times_heard) == (100.0, 100.0, 4)
+    assert (prompt.first_heard, prompt.last_heard) == (1760000500.0, 1760000500.0)

@@ -1,5 +1,6 @@
 import csv
 import io
+import math
 from argparse import ArgumentParser
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -178,7 +179,7 @@ def test_sounds_that_come_with_the_product(store: Path, capsys: pytest.CaptureFi
     assert {row["mark"] for row in table(capsys.readouterr().out)} == {"allowed"}
 
 
-def test_a_time_that_cannot_be_read_is_an_error_and_not_guessed(
+def test_a_time_that_cannot_be_read_is_told_and_not_guessed(
     store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for n in range(3):
@@ -186,16 +187,40 @@ def test_a_time_that_cannot_be_read_is_an_error_and_not_guessed(
     manifest = tmp_path / "calls.csv"
     manifest.write_text("path,time\n0.wav,yesterday\n1.wav,\n2.wav,1760000500\n")
     assert known("add", store, manifest) == 1
-    assert "0.wav: its time can't be read: yesterday" in capsys.readouterr().err
+    told = capsys.readouterr()
+    assert "0.wav: its time can't be read: yesterday; it is added without one" in told.err
     with Store(store) as opened:
         (recording,) = opened.recordings()
-    assert recording.name.endswith("1.wav")
+    assert recording.name.endswith("0.wav")
+    assert math.isnan(recording.first_heard) and math.isnan(recording.last_heard)
+    known("list", store)
+    (listed,) = table(capsys.readouterr().out)
+    assert (listed["first_heard"], listed["last_heard"]) == ("", "")
     output = tmp_path / "campaigns.csv"
     assert campaigns(manifest, "--output", output) == 1
     assert "3 calls: 3 in 1 campaigns, 0 alone, 1 errors" in capsys.readouterr().err
     rows = table(output.read_text())
     assert [row["campaign"] for row in rows] == ["1", "1", "1"]
     assert [row["error"] for row in rows] == ["its time can't be read: yesterday", "", ""]
+
+
+def test_what_databases_write_for_no_time_is_no_error(
+    store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write(tmp_path / "0.wav", played(ONE, 0))
+    write(tmp_path / "1.wav", played(ONE, 1))
+    manifest = tmp_path / "calls.csv"
+    manifest.write_text("path,time\n0.wav,0000-00-00 00:00:00\n1.wav,1760000500\n")
+    assert known("add", store, manifest) == 0
+    assert not capsys.readouterr().err
+    with Store(store) as opened:
+        (recording,) = opened.recordings()
+    assert math.isnan(recording.first_heard)
+    output = tmp_path / "campaigns.csv"
+    assert campaigns(manifest, "--output", output) == 0
+    assert [row["error"] for row in table(output.read_text())] == ["", ""]
+    (summary,) = table((tmp_path / "campaigns.summary.csv").read_text())
+    assert summary["first"] == summary["last"] == "2025-10-09T09:01:40+00:00"
 
 
 def test_the_summary_of_campaigns_is_added(

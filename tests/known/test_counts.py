@@ -1,3 +1,4 @@
+import math
 import sqlite3
 
 import pytest
@@ -47,3 +48,11 @@ def test_what_everybody_plays_day_after_day_is_common(
     """A campaign from random numbers is a burst; one of some numbers may go on for days."""
     counts.add(1, [counted(f"{n}", f"1{n % callers}", DAY * (n % days)) for n in range(2000)])
     assert counts.is_common(1) is common
+
+
+def test_a_call_of_no_known_time_says_nothing_of_days(counts: Counts) -> None:
+    untimed = [counted(f"untimed {n}", f"2{n}", math.nan) for n in range(2000)]
+    counts.add(1, [counted(f"{n}", f"1{n}", DAY * (n % 4)) for n in range(80)] + untimed)
+    assert counts.is_common(1)
+    counts.add(2, [counted(f"{n}", f"1{n}", DAY * (n % 2)) for n in range(80)] + untimed)
+    assert not counts.is_common(2)

@@ -63,6 +63,15 @@ def test_a_sure_match_decides_when_it_is_told(verdict: Verdict) -> None:
     }
 
 
+def test_a_time_that_nobody_knows_is_null_and_not_told() -> None:
+    untimed = replace(SURE.recording, first_heard=math.nan, last_heard=math.nan)
+    learnt = replace(untimed, learnt=LearntBy.REPETITION)
+    known = fuse(UNSURE, replace(SURE, recording=learnt), 2.88, POINT).evidence.known
+    assert known is not None
+    told = known.as_dict()
+    assert (told["first_heard"], told["last_heard"], told["repeated"]) == (None, None, "4 calls")
+
+
 @pytest.mark.parametrize(("sure_at", "decided_at"), [(1.92, 1.6), (1.2, 1.2)])
 def test_the_earlier_of_both_tells_the_moment(sure_at: float, decided_at: float) -> None:
     fused = fuse(RECORDED, SURE, sure_at, POINT)

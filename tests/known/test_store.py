@@ -1,3 +1,4 @@
+import math
 import os
 import signal
 import sqlite3
@@ -141,6 +142,36 @@ def test_heard_counts_and_widens_the_times(path: Path) -> None:
     assert (recording.first_heard, recording.last_heard) == (50.0, 300.0)
     assert recording.times_heard == 3
     assert recording.seconds == pytest.approx(40 * 0.08)
+
+
+def test_a_time_that_nobody_knows_stays_unknown_until_one_is_known(tmp_path: Path) -> None:
+    with Store(tmp_path / "a.db") as store, Store(tmp_path / "b.db") as other:
+        id = store.add("one", codes(1))
+        store.heard(id)
+        untimed = store.recording(id)
+        assert untimed is not None and untimed.times_heard == 2
+        assert math.isnan(untimed.first_heard) and math.isnan(untimed.last_heard)
+        other.merge(store)
+        (merged,) = other.recordings()
+        assert math.isnan(merged.first_heard) and math.isnan(merged.last_heard)
+        other.heard(merged.id, 300.0)
+        store.merge(other)
+        for one in (store, other):
+            (recording,) = one.recordings()
+            assert (recording.first_heard, recording.last_heard) == (300.0, 300.0)
+
+
+def test_a_recording_of_no_known_time_has_no_age_but_counts(path: Path) -> None:
+    with Store(path) as store:
+        for n in range(30):
+            store.add(f"untimed {n}", codes(n), learnt=LearntBy.NETWORK)
+        store.add("old", codes(40), 100.0, learnt=LearntBy.NETWORK)
+        store.add("new", codes(41), 1000.0, learnt=LearntBy.NETWORK)
+        assert store.expire(500.0, 100) == 1
+        assert not store.named("old") and len(store) == 31
+        while store.expire(500.0, 2):
+            pass
+        assert [recording.name for recording in store.recordings()] == ["untimed 29", "new"]
 
 
 def test_what_was_learnt_stays_so_when_it_is_merged(tmp_path: Path) -> None:

@@ -64,6 +64,13 @@ def test_a_time_that_cannot_be_read_is_a_row_with_a_reason_and_nothing_else_is_l
     assert "10/09/2025" in str(done.problems[0])
 
 
+def test_a_date_of_zeros_is_no_time(tmp_path: Path) -> None:
+    path = results(tmp_path, "a.wav,live,0.1,,,139,,0000-00-00 00:00:00,")
+    with CallStore(":memory:") as store:
+        done = imports.import_archive(store, path, made.THRESHOLDS)
+    assert (done.new, done.untimed, done.damaged) == (1, 1, 0)
+
+
 def test_the_same_results_again_change_verdicts_and_count_nothing_twice(tmp_path: Path) -> None:
     rows = ["a.wav,unknown,0.5,unsure,,95213742,,1790000000,7"] * 1
     with CallStore(":memory:") as store:

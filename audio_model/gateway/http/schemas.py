@@ -18,6 +18,7 @@ _NUMBER_OR_NULL: Json = {"type": ["number", "null"]}
 _STRING_OR_NULL: Json = {"type": ["string", "null"]}
 _PAIR_OR_NULL: Json = {"type": ["array", "null"], "items": {"type": "number"}}
 _SECONDS_SINCE_1970: Json = {"type": "number", "description": "seconds since 1970"}
+_SECONDS_SINCE_1970_OR_NULL: Json = _SECONDS_SINCE_1970 | {"type": ["number", "null"]}
 _CHANGES: Json = {"type": "array", "items": {"type": "object"}}
 
 
@@ -59,7 +60,7 @@ def schemas() -> Json:
         "end": {"type": "number", "description": "second of the leg"},
         "seconds": {"type": "number", "description": "that match"},
         "probability": {"type": "number", "description": "that these samples were heard before"},
-        **dict.fromkeys(("first_heard", "last_heard"), _SECONDS_SINCE_1970),
+        **dict.fromkeys(("first_heard", "last_heard"), _SECONDS_SINCE_1970_OR_NULL),
         "times_heard": {"type": "integer"},
         "repeated": _STRING_OR_NULL,
     }
