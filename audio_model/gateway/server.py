@@ -4,7 +4,7 @@ import asyncio
 import logging
 import ssl
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Protocol, cast
 
 from aiohttp import web
@@ -51,7 +51,7 @@ KEEP_ALIVE_SECONDS = 30.0
 """For a client to send its request, or the next one."""
 TLS_SECONDS = 10.0
 HANDSHAKE_SECONDS = 0.25
-AMI_SECONDS = 1.0
+PARTS_SECONDS = 1.0
 """For Asterisk to let the server in, before calls are taken."""
 DRAIN_SECONDS = 10.0
 """For webhooks, once every leg has been answered."""
@@ -156,7 +156,7 @@ class Server:
         await self._runner.setup()
         self._start_ami()
         if self._ami is not None:
-            await self._ami.wait(AMI_SECONDS)
+            await self._ami.wait(PARTS_SECONDS)
         self._tls = context = tls_context(listening)
         where = Address(listening.host, listening.port)
         with _bound(where):
@@ -181,6 +181,7 @@ class Server:
         await self._start_others()
         self.api.parts = self._parts()
         self.metrics.watch_parts(self.api.parts)
+        await self._until_parts_work()
         self._watch = asyncio.create_task(self.websockets.watch())
         self.api.phase = Phase.READY
         with _bound(where):
@@ -314,6 +315,13 @@ class Server:
             parts["known"] = lambda: known.works
         return parts
 
+    async def _until_parts_work(self) -> None:
+        """Wait until the parts work, but not for long: without them calls are heard as well."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(PARTS_SECONDS):
+                while not all(works() for works in self.api.parts.values()):
+                    await asyncio.sleep(0.01)
+
     def _start_ami(self) -> None:
         ami = self.settings.ami
         if ami.address is not None and ami.secret is not None:
@@ -352,9 +360,7 @@ class Server:
         self.addresses.append(f"audiosocket://{where}")
         if ari.address is not None and ari.secret is not None:
             host, port = ari.address.host, ari.address.port
-            self._ari = Ari(
-                host, port, ari.user, ari.secret.value, ari.action, audiosocket=str(where)
-            )
+            self._ari = Ari(host, port, ari.user, ari.secret.value, ari.action)
             self.calls.listeners += (self._ari.add,)
 
     def _describe(self, call_id: str) -> CallInfo | None:

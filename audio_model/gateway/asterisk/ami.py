@@ -45,6 +45,8 @@ MAX_AGE_SECONDS = 10.0
 """The age at which an action is of no more use to its call."""
 
 LOGIN_SECONDS = 5.0
+PING_SECONDS = 5.0
+MAX_UNANSWERED_PINGS = 2
 FIRST_WAIT_SECONDS, MAX_WAIT_SECONDS = 0.5, 30.0
 
 _MAX_LINES = 200
@@ -109,6 +111,7 @@ class Ami:
         self._sent: dict[str, _Request] = {}
         self._unanswered: dict[str, _Unanswered] = {}
         self._more = asyncio.Event()
+        self._n_heard = 0
         self._next_id = 0
         self._exten, _, self._context = transfer_to.partition("@")
         self._transferred: OrderedDict[str, None] = OrderedDict()
@@ -258,14 +261,16 @@ class Ami:
         logger.info("AMI at %s:%d: logged in", self._host, self._port)
 
     async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        asking = asyncio.create_task(self._ask(writer))
-        hearing = asyncio.create_task(self._hear(reader))
+        tasks = [
+            asyncio.create_task(each)
+            for each in (self._ask(writer), self._hear(reader), self._ping(writer))
+        ]
         try:
-            await asyncio.wait({asking, hearing}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            asking.cancel()
-            hearing.cancel()
-            results = await asyncio.gather(asking, hearing, return_exceptions=True)
+            for task in tasks:
+                task.cancel()
+            results = await asyncio.gather(*tasks, return_exceptions=True)
         for result in results:
             if isinstance(result, Exception):
                 raise result
@@ -288,6 +293,7 @@ class Ami:
     async def _hear(self, reader: asyncio.StreamReader) -> None:
         while True:
             packet = await _read_packet(reader)
+            self._n_heard += 1
             if packet.get("Event") == "UserEvent" and packet.get("UserEvent") == USER_EVENT:
                 self._remember(packet)
             elif (request := self._sent.pop(packet.get("ActionID", ""), None)) is not None:
@@ -298,6 +304,17 @@ class Ami:
                     if request.packet["Action"] == KEEP_ALIVE:
                         self._alive.stop(request.call_id)
                 self._done(request)
+
+    async def _ping(self, writer: asyncio.StreamWriter) -> None:
+        """Raise AmiError for an Asterisk that hangs: its connection stays open."""
+        unanswered = 0
+        while unanswered < MAX_UNANSWERED_PINGS:
+            n_heard = self._n_heard
+            writer.write(_encode({"Action": "Ping", "ActionID": "ping"}))
+            await asyncio.sleep(PING_SECONDS)
+            # This server may have been stopped for longer: what has come then is read first.
+            unanswered = unanswered + 1 if self._n_heard == n_heard else 0
+        raise AmiError(f"no answer for {unanswered * PING_SECONDS:.0f} s")
 
     def _remember(self, packet: Packet) -> None:
         call_id, channel = packet.get("Call", ""), packet.get("Channel", "")

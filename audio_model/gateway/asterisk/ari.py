@@ -1,10 +1,15 @@
 """Asterisk's REST Interface: hear a copy of a caller's audio while the call goes on unaltered.
 
 The dialplan says ``Stasis(audio-model)``. For each channel that comes so, a snoop channel is made
-of what the caller says, bridged with an AudioSocket channel to this server, and the caller's
-channel goes on in the dialplan; all of that takes some 20 ms. Without this server ``Stasis()``
-returns at once. Source: Asterisk documentation, "ARI", "Channels REST API" (snoop, externalMedia)
-and "External Media and ARI".
+of what the caller says. It goes to the dialplan's context ``audio-model-snoop``, whose extension is
+the id of the call, and sends its audio from there with ``AudioSocket()``. The caller's channel goes
+on in the dialplan; all of that takes some 20 ms. Without this server ``Stasis()`` returns at once.
+Source: Asterisk documentation, "ARI", "Channels REST API" (snoop, continue).
+
+ARI's own way, an AudioSocket channel (externalMedia) in a bridge with the snoop channel, is not
+taken. Asterisk may begin to read from such a channel although nothing has come, and holds its lock
+until something does: no channel can be made meanwhile, so all its calls wait (asterisk/asterisk
+issues 2078 and 2089; two calls of fifty with Asterisk 22.10).
 
 When a call was heard, its snoop channel is hung up; while the caller sends no audio at all,
 Asterisk lets it linger until there is some or the call ends (asterisk/asterisk issue 978).
@@ -17,7 +22,8 @@ import asyncio
 import logging
 import random
 from collections.abc import Coroutine, Mapping
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, field
 from uuid import uuid4
 
 import aiohttp
@@ -30,7 +36,12 @@ logger = logging.getLogger(__name__)
 
 APPLICATION = "audio-model"
 
+CONTEXT = "audio-model-snoop"
+"""The dialplan's context that sends a snoop channel's audio here."""
+
 REQUEST_SECONDS = 2.0
+CONNECT_SECONDS = 3.0
+"""Within which a snoop channel's audio comes, or none will; Asterisk tries for two seconds."""
 FIRST_WAIT_SECONDS, MAX_WAIT_SECONDS = 0.5, 30.0
 HEARTBEAT_SECONDS = 10.0
 
@@ -41,10 +52,10 @@ _OURS = "audio-model-"
 """Ids of the channels that are made here begin so."""
 
 _GONE = (404, 409)
-"""Answers about a channel or a bridge that has ended, or has left ``Stasis()`` by itself."""
+"""Answers about a channel that has ended, or has left ``Stasis()`` by itself."""
 
 _ATTEMPTS = 3
-"""How often a request is made that frees something in Asterisk: a caller, a channel or a bridge."""
+"""How often a request is made that frees something in Asterisk: a caller or a channel."""
 
 
 class _CallerId(msgspec.Struct):
@@ -71,18 +82,14 @@ class _Message(msgspec.Struct):
 class _Snoop:
     call_id: str
     channel: _Channel
+    entered: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set once its snoop channel is in Stasis, and can be sent on."""
+    settled: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set once its audio has come, or once it is taken down."""
 
     @property
-    def bridge_id(self) -> str:
+    def channel_id(self) -> str:
         return f"{_OURS}{self.call_id}"
-
-    @property
-    def media_id(self) -> str:
-        return f"{_OURS}media-{self.call_id}"
-
-    @property
-    def snoop_id(self) -> str:
-        return f"{_OURS}snoop-{self.call_id}"
 
 
 class Ari:
@@ -93,32 +100,27 @@ class Ari:
     connection it has.
     """
 
-    def __init__(
-        self, host: str, port: int, user: str, password: str, action: Action, *, audiosocket: str
-    ) -> None:
-        """Connect to the REST interface and stay connected.
-
-        ``audiosocket`` is the HOST:PORT at which Asterisk reaches this server's AudioSocket.
-        """
+    def __init__(self, host: str, port: int, user: str, password: str, action: Action) -> None:
+        """Connect to the REST interface and stay connected."""
         self._where = f"{host}:{port}"
-        self._action, self._audiosocket = action, audiosocket
+        self._action = action
         self._session = aiohttp.ClientSession(
             f"http://{self._where}",
             headers={"Authorization": aiohttp.encode_basic_auth(user, password)},
             timeout=aiohttp.ClientTimeout(total=REQUEST_SECONDS),
         )
         self._snoops: dict[str, _Snoop] = {}
-        self._entered: dict[str, asyncio.Event] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self.connected = False
         """Whether Asterisk lets it serve its application."""
         self._task = asyncio.create_task(self._stay_connected())
 
     def describe(self, call_id: str) -> CallInfo | None:
-        """Return the facts about a call that ARI sent to AudioSocket; None for others."""
+        """Return the facts about a call whose audio has come by AudioSocket; None for others."""
         snoop = self._snoops.get(call_id)
         if snoop is None:
             return None
+        snoop.settled.set()
         channel = snoop.channel
         ids = {"channel": channel.name, "channel_id": channel.id}
         return CallInfo(call_id, "audiosocket", channel.caller.number, channel.dialplan.exten, ids)
@@ -187,18 +189,12 @@ class Ari:
         channel = message.channel
         if channel is None:
             return
-        if message.type == "StasisStart":
-            if (entered := self._entered.get(channel.id)) is not None:
-                entered.set()
-            elif not channel.id.startswith(_OURS):
-                self._start(self._snoop(channel))
-        elif message.type in ("StasisEnd", "ChannelDestroyed"):
-            self._gone(channel.id)
-
-    def _gone(self, channel_id: str) -> None:
-        call_id = channel_id.removeprefix(f"{_OURS}snoop-").removeprefix(f"{_OURS}media-")
-        if call_id != channel_id and (snoop := self._snoops.get(call_id)) is not None:
-            self._take_down(snoop)
+        if message.type != "StasisStart":
+            return
+        if not channel.id.startswith(_OURS):
+            self._start(self._snoop(channel))
+        elif (snoop := self._snoops.get(channel.id.removeprefix(_OURS))) is not None:
+            snoop.entered.set()
 
     # A call
 
@@ -217,43 +213,29 @@ class Ari:
         finally:
             # Heard or not, the call goes on.
             await self._free("POST", f"channels/{channel.id}/continue")
+        with suppress(TimeoutError):
+            async with asyncio.timeout(CONNECT_SECONDS):
+                await snoop.settled.wait()
+        if not snoop.settled.is_set():
+            logger.warning(
+                "ARI at %s: no audio of %s came; has extensions.conf the context %s?",
+                self._where,
+                channel.name,
+                CONTEXT,
+            )
+            self._take_down(snoop)
 
     async def _set_up(self, snoop: _Snoop) -> None:
-        await self._post("bridges", {"type": "mixing", "bridgeId": snoop.bridge_id})
-        media = {
-            "app": APPLICATION,
-            "channelId": snoop.media_id,
-            "external_host": self._audiosocket,
-            "encapsulation": "audiosocket",
-            "transport": "tcp",
-            "format": "slin",
-            "data": snoop.call_id,
-        }
-        await self._enter_bridge(snoop, snoop.media_id, "channels/externalMedia", media)
-        spy = {"app": APPLICATION, "snoopId": snoop.snoop_id, "spy": "in"}
-        await self._enter_bridge(snoop, snoop.snoop_id, f"channels/{snoop.channel.id}/snoop", spy)
-
-    async def _enter_bridge(
-        self, snoop: _Snoop, channel_id: str, path: str, params: Mapping[str, str]
-    ) -> None:
-        """Make a channel; once it is in Stasis it can be bridged."""
-        self._entered[channel_id] = asyncio.Event()
-        try:
-            await self._post(path, params)
-            await self._entered[channel_id].wait()
-        finally:
-            del self._entered[channel_id]
-        await self._post(f"bridges/{snoop.bridge_id}/addChannel", {"channel": channel_id})
+        spy = {"app": APPLICATION, "snoopId": snoop.channel_id, "spy": "in"}
+        await self._post(f"channels/{snoop.channel.id}/snoop", spy)
+        await snoop.entered.wait()
+        where = {"context": CONTEXT, "extension": snoop.call_id, "priority": "1"}
+        await self._post(f"channels/{snoop.channel_id}/continue", where)
 
     def _take_down(self, snoop: _Snoop) -> None:
-        if self._snoops.pop(snoop.call_id, None) is None:
-            return
-        for path in (
-            f"channels/{snoop.snoop_id}",
-            f"channels/{snoop.media_id}",
-            f"bridges/{snoop.bridge_id}",
-        ):
-            self._start(self._free("DELETE", path))
+        if self._snoops.pop(snoop.call_id, None) is not None:
+            snoop.settled.set()
+            self._start(self._free("DELETE", f"channels/{snoop.channel_id}"))
 
     async def _share(self, channel: _Channel, variables: Mapping[str, str]) -> None:
         for name, value in variables.items():

@@ -46,6 +46,8 @@ class Manager:
     asked: list[dict[str, str]] = field(default_factory=list)
     connections: int = 0
     silent: bool = False
+    hangs: bool = False
+    pings: int = 0
     writers: list[asyncio.StreamWriter] = field(default_factory=list)
 
     async def connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -56,7 +58,11 @@ class Manager:
             while True:
                 text = (await reader.readuntil(b"\r\n\r\n")).decode()
                 packet = dict(line.split(": ", 1) for line in text.strip().split("\r\n"))
-                if packet["Action"] != "Login":
+                if packet["Action"] == "Ping":
+                    self.pings += 1
+                    if self.hangs:
+                        continue
+                elif packet["Action"] != "Login":
                     self.asked.append(packet)
                     if self.silent:
                         continue
@@ -114,7 +120,7 @@ def test_a_server_that_is_ready_is_logged_in_if_it_can_be(
     greeting: bytes, seconds: float, state: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Asterisk tells nothing of calls that begin before, and calls come once it is ready."""
-    monkeypatch.setattr(server, "AMI_SECONDS", seconds)
+    monkeypatch.setattr(server, "PARTS_SECONDS", seconds)
     (tmp_path / "secret").write_text("change-me")
 
     async def test() -> None:
@@ -130,6 +136,24 @@ def test_a_server_that_is_ready_is_logged_in_if_it_can_be(
         asterisk.close()
 
     asyncio.run(test())
+
+
+def test_an_asterisk_that_hangs_is_down_and_one_that_answers_pings_is_not(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(ami, "PING_SECONDS", 0.3)
+    # One that hangs takes connections, and lets nobody in.
+    monkeypatch.setattr(ami, "LOGIN_SECONDS", 30.0)
+
+    async def test() -> None:
+        manager = Manager()
+        async with connected(manager) as client:
+            await until(lambda: manager.pings > 3)
+            assert client.connected and manager.connections == 1
+            manager.hangs, manager.greeting = True, b""
+            await until(lambda: not client.connected)
+
+    run(test())
 
 
 def test_the_channel_that_the_dialplan_named_gets_the_variables() -> None:

@@ -83,10 +83,15 @@ exec 3< <(exec tee "{heard}" <&3)
 exec "{python}" -m audio_model "$@"
 """
 
-_MODULES = """
-load=pbx_spool.so
+_CALLER, _CALLER_SECRET = "caller", "of-the-tests"
+_MANAGER = f"""
+[{_CALLER}]
+secret={_CALLER_SECRET}
+write=originate
 """
 
+CALL_SECONDS = 30.0
+"""Within which Asterisk takes a call that is to be placed, however busy the machine is."""
 
 BUSY_SECONDS = 0.2
 """A Python that does nothing takes less than a tenth of a second."""
@@ -134,7 +139,7 @@ class Asterisk:
         self.eagi_heard = home / "eagi.sln"
         self.log = home / "console.txt"
         self._process: subprocess.Popen[bytes] | None = None
-        self._n_calls = self._log_begin = 0
+        self._log_begin = 0
         (loader,) = FOLDER.glob("usr/lib*/ld-linux-*.so.*")
         (modules,) = FOLDER.glob("usr/lib/*/asterisk/modules")
         self._triplet = modules.parents[1].name
@@ -149,7 +154,7 @@ class Asterisk:
 
     def configure(self, python: str) -> None:
         """``python``: the interpreter for EAGI."""
-        for name in ("etc", "var", "agi", "spool/outgoing", "run", "log", "cache"):
+        for name in ("etc", "var", "agi", "spool", "run", "log", "cache"):
             (self.home / name).mkdir(parents=True)
         eagi = self.home / "agi/audio-model"
         eagi.write_text(_EAGI.format(heard=self.eagi_heard, python=python))
@@ -164,7 +169,7 @@ class Asterisk:
         }
         for path in EXAMPLES.glob("*.conf"):
             text = path.read_text()
-            text += {"extensions.conf": _TESTS, "modules.conf": _MODULES}.get(path.name, "")
+            text += {"extensions.conf": _TESTS, "manager.conf": _MANAGER}.get(path.name, "")
             for pattern, value in changes.items():
                 text = re.sub(pattern, value.replace("\\", r"\\"), text)
             (self.home / "etc" / path.name).write_text(text)
@@ -213,19 +218,35 @@ class Asterisk:
 
         ``recording``: a file of .sln, .ulaw or .alaw.
         """
-        lines = [
-            f"Channel: Local/{to}/n",
-            f"Codecs: !all,{codec}",
-            "Context: tests",
-            "Extension: play",
-            "Priority: 1",
-            'CallerID: "Someone" <+49301234567>',
-            f"Setvar: RECORDING={recording.with_suffix('')}",
-        ]
-        self._n_calls += 1
-        made = self.home / f"{self._n_calls}.call"
-        made.write_text("\n".join([*lines, ""]))
-        made.rename(self.home / "spool/outgoing" / made.name)
+        self._manage(
+            {"Action": "Login", "Username": _CALLER, "Secret": _CALLER_SECRET, "Events": "off"},
+            {
+                "Action": "Originate",
+                "Channel": f"Local/{to}/n",
+                "Codecs": codec,
+                "Context": "tests",
+                "Exten": "play",
+                "Priority": "1",
+                "CallerID": '"Someone" <+49301234567>',
+                "Variable": f"RECORDING={recording.with_suffix('')}",
+                "Async": "true",
+            },
+        )
+
+    def _manage(self, *actions: dict[str, str]) -> None:
+        """Have actions of the Manager Interface done, one after the other."""
+        with (
+            socket.create_connection(("127.0.0.1", self.ami_port), CALL_SECONDS) as connection,
+            connection.makefile("rwb") as stream,
+        ):
+            stream.readline()
+            for action in actions:
+                lines = [f"{name}: {value}\r\n" for name, value in action.items()]
+                stream.write("".join([*lines, "\r\n"]).encode())
+                stream.flush()
+                answer = b"".join(iter(stream.readline, b"\r\n")).decode()
+                if "Response: Success" not in answer:
+                    raise RuntimeError(f"Asterisk refused {action}: {answer}")
 
     def told(self) -> list[str]:
         """AMDSTATUS, AMDCAUSE, verdict and score as the last call's dialplan found them."""

@@ -21,9 +21,9 @@ from tests.gateway.peers.test_asterisk import (
     SECRET,
     USER,
     has_agent,
-    place_snooped,
     recording,
     run,
+    snooped,
     until,
 )
 from tests.gateway.process import ServerProcess
@@ -138,7 +138,7 @@ def test_a_server_that_goes_while_it_snoops_leaves_the_call_alone(
     server = start(serve, pbx, "snoop")
 
     async def test() -> None:
-        await place_snooped(pbx, played)
+        await snooped(pbx, played)
         await until(lambda: is_heard(server), 2)
         await asyncio.sleep(1)
         server.process.send_signal(signal.SIGSTOP)
