@@ -18,6 +18,7 @@ from audio_model.gateway.rtp import ng
 _PATIENT = 30.0
 _LIMITS = (
     (ari, "REQUEST_SECONDS", _PATIENT),
+    (ari, "CONNECT_SECONDS", _PATIENT),
     (asterisk, "TOLD_SECONDS", _PATIENT),
     (audiosocket, "TOLD_SECONDS", _PATIENT),
     (ng, "TIMEOUTS_SECONDS", (_PATIENT,)),

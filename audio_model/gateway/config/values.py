@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from audio_model.errors import printable
 
@@ -207,7 +208,13 @@ def secret_file(value: str | Secret) -> Secret:
 def url(value: str) -> str:
     """Parse an http or https address."""
     value = value.strip()
-    scheme, mark, rest = value.partition("://")
-    if scheme not in ("http", "https") or not mark or not rest or not value.isprintable():
+    if not value.startswith(("http://", "https://")) or not value.isprintable():
         raise ValueError(f"must begin with http:// or https://, not {value!r}")
+    try:
+        parts = urlsplit(value)
+        host = (parts.hostname or "").encode("idna")
+        if not host or " " in value or parts.port == 0:
+            raise ValueError("no host")
+    except ValueError:
+        raise ValueError(f"must be the address of a host and, perhaps, a port: {value!r}") from None
     return value

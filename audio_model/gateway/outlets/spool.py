@@ -12,6 +12,7 @@ import os
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
+from time import monotonic
 
 import msgspec
 
@@ -22,6 +23,8 @@ logger = logging.getLogger(__name__)
 SUFFIX = ".spool"
 MAX_BYTES = 64_000_000
 """A file that has grown so large is written anew with what still waits."""
+AGAIN_SECONDS = 1.0
+"""How often a disk that was full is tried again."""
 
 
 class Spooled(msgspec.Struct, omit_defaults=True):
@@ -43,12 +46,17 @@ class Spool:
         """Open the spool. Raises UsageError if the folder can't be used."""
         self._waiting: dict[str, Spooled] = {}
         self._failing = False
+        self._tried_at = 0.0
+        self._taken: list[tuple[Path, int]] = []
+        """Files of others, locked, whose events are not in this server's own file yet."""
         try:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._path = folder / f"{uuid.uuid4().hex}{SUFFIX}"
             self._file = self._begin()
             for path in sorted(folder.glob(f"*{SUFFIX}")):
                 self._take_over(path)
+            if not self._failing:
+                self._let_go_of_taken()
         except OSError as error:
             raise UsageError(
                 f"--webhook-spool: {printable(folder)}: {error.strerror or error}"
@@ -72,13 +80,16 @@ class Spool:
             return
         self._write(Spooled(key))
         if self._size > MAX_BYTES or (not self._waiting and self._size > MAX_BYTES / 64):
-            self._shrink()
+            self._begin_anew()
 
     def close(self) -> None:
         """Leave what waits to the next server; without any leave nothing."""
         if not self._waiting:
             self._path.unlink(missing_ok=True)
+            self._let_go_of_taken()
         os.close(self._file)
+        for _, file in self._taken:
+            os.close(file)
 
     def _begin(self) -> int:
         file = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -87,32 +98,54 @@ class Spool:
         return file
 
     def _write(self, event: Spooled) -> None:
-        # A line that a full disk cut off must not spoil the next one.
-        line = b"\n" * self._failing + _ENCODE(event) + b"\n"
+        if self._failing:
+            if monotonic() - self._tried_at > AGAIN_SECONDS:
+                # What the full disk did not take is still missing.
+                self._begin_anew()
+            return
         try:
-            if os.write(self._file, line) != len(line):
-                raise OSError("no room for all of it")
-            self._size += len(line)
+            self._append(event)
+        except OSError as error:
+            logger.error("--webhook-spool: %s; events are kept in memory alone", error)
+            self._failing = True
+            self._tried_at = monotonic()
+
+    def _append(self, event: Spooled) -> None:
+        line = _ENCODE(event) + b"\n"
+        if os.write(self._file, line) != len(line):
+            raise OSError("no room for all of it")
+        self._size += len(line)
+
+    def _begin_anew(self) -> None:
+        """Write a file with what still waits in place of this one, which stays if that fails."""
+        before, old, size = self._file, self._path, self._size
+        self._path = old.with_name(f"{uuid.uuid4().hex}{SUFFIX}")
+        self._file = before
+        self._tried_at = monotonic()
+        try:
+            self._file = self._begin()
+            for event in self._waiting.values():
+                self._append(event)
         except OSError as error:
             if not self._failing:
-                logger.error("--webhook-spool: %s; events are kept in memory alone", error)
-            self._failing = True
-        else:
-            self._failing = False
-
-    def _shrink(self) -> None:
-        before, old = self._file, self._path
-        try:
-            self._path = old.with_name(f"{uuid.uuid4().hex}{SUFFIX}")
-            self._file = self._begin()
-        except OSError as error:
-            logger.error("--webhook-spool: %s", error)
-            self._file, self._path = before, old
+                logger.error("--webhook-spool: %s", error)
+            if self._file != before:
+                os.close(self._file)
+            self._path.unlink(missing_ok=True)
+            self._file, self._path, self._size = before, old, size
             return
-        for event in self._waiting.values():
-            self._write(event)
+        if self._failing:
+            logger.warning("--webhook-spool: there is room again; all events are kept")
+        self._failing = False
         old.unlink(missing_ok=True)
         os.close(before)
+        self._let_go_of_taken()
+
+    def _let_go_of_taken(self) -> None:
+        for path, file in self._taken:
+            path.unlink(missing_ok=True)
+            os.close(file)
+        self._taken.clear()
 
     def _take_over(self, path: Path) -> None:
         """Take the events of a server that is gone."""
@@ -124,16 +157,15 @@ class Spool:
             return
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            events = _read(path)
         except BlockingIOError:
             # Its server lives.
-            return
-        finally:
             os.close(file)
+            return
+        self._taken.append((path, file))
+        events = _read(path)
         for event in events:
             self._waiting[event.key] = event
             self._write(event)
-        path.unlink(missing_ok=True)
         if events:
             logger.warning("%d webhook events of a server that is gone are posted", len(events))
 

@@ -16,6 +16,10 @@ def crash(spool: Spool) -> None:
     os.close(spool._file)
 
 
+def full(*_: object) -> int:
+    raise OSError(28, "No space left on device")
+
+
 def left(spool: Spool) -> list[tuple[str, str, bool]]:
     return [(each.key, each.body, each.urgent) for each in spool.left()]
 
@@ -74,18 +78,65 @@ def test_the_file_stays_small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 def test_a_disk_that_is_full_is_told_once_and_ends_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def full(*_: object) -> int:
-        raise OSError(28, "No space left on device")
-
     spool = Spool(tmp_path)
     with monkeypatch.context() as patch:
         patch.setattr(os, "write", full)
         spool.add("a", b"{}", urgent=True)
         spool.add("b", b"{}", urgent=True)
     assert caplog.text.count("No space left") == 1
+    # Once there is room again nothing is missing.
+    monkeypatch.setattr(module, "AGAIN_SECONDS", -1)
     spool.add("c", b"{}", urgent=True)
+    assert "there is room again" in caplog.text
     crash(spool)
-    assert [key for key, _, _ in left(Spool(tmp_path))] == ["c"]
+    assert [key for key, _, _ in left(Spool(tmp_path))] == ["a", "b", "c"]
+
+
+def test_a_full_disk_costs_no_event_of_a_server_that_is_gone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = Spool(tmp_path)
+    first.add("a", b"{}", urgent=True)
+    first.add("b", b"{}", urgent=True)
+    crash(first)
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "write", full)
+        second = Spool(tmp_path)
+        assert [key for key, _, _ in left(second)] == ["a", "b"]
+        # It holds the file of the first, which no other takes.
+        assert left(Spool(tmp_path)) == []
+    crash(second)
+    for _, file in second._taken:
+        os.close(file)
+    third = Spool(tmp_path)
+    assert [key for key, _, _ in left(third)] == ["a", "b"]
+    third.done("a")
+    third.done("b")
+    third.close()
+    crash(Spool(tmp_path))
+    assert left(Spool(tmp_path)) == []
+
+
+def test_a_disk_that_fills_while_a_file_is_written_anew_loses_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "MAX_BYTES", 1000)
+    write, room = os.write, [3]
+
+    def fills(file: int, line: bytes) -> int:
+        if not room[0]:
+            return full()
+        room[0] -= 1
+        return write(file, line[: len(line) // 2] if not room[0] else line)
+
+    spool = Spool(tmp_path)
+    for n in range(10):
+        spool.add(str(n), json.dumps({"n": "x" * 100}).encode(), urgent=True)
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "write", fills)
+        spool.done("0")
+    crash(spool)
+    assert [key for key, _, _ in left(Spool(tmp_path))] == [str(n) for n in range(1, 10)]
 
 
 def test_a_folder_that_is_none_is_named(tmp_path: Path) -> None:
