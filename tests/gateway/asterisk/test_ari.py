@@ -186,7 +186,7 @@ def test_a_copy_whose_audio_does_not_come_is_told_of_and_taken_down(
 
 def test_a_request_that_frees_something_is_made_again() -> None:
     async def test() -> None:
-        pbx = Pbx(refuses="1/continue", refusals=2)
+        pbx = Pbx(refuses="793.1/continue", refusals=2)
         async with connected(pbx) as client:
             call_id = await call(pbx, client)
             await until(lambda: pbx.paths("POST").count("channels/1795528793.1/continue") == 3)
@@ -203,7 +203,7 @@ def test_a_caller_who_is_gone_is_not_asked_for_again(
     status: int, told: bool, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def test() -> None:
-        pbx = Pbx(refuses="1/continue", status=status)
+        pbx = Pbx(refuses="793.1/continue", status=status)
         async with connected(pbx) as client:
             await call(pbx, client)
             await until(lambda: not client._tasks)
