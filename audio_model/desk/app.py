@@ -23,14 +23,8 @@ from audio_model.desk.log_page import log_page
 from audio_model.desk.marking import Marking
 from audio_model.desk.stores import Stores
 from audio_model.detector import Detector
-from audio_model.errors import (
-    AudioError,
-    AudioModelError,
-    StoreError,
-    UnknownCallError,
-    printable,
-)
-from audio_model.pages.markup import element
+from audio_model.errors import AudioError, AudioModelError, StoreError, UnknownCallError, printable
+from audio_model.pages.markup import tag
 from audio_model.pages.texts import Text
 from audio_model.ranges.describe import range_values
 from audio_model.ranges.numbers import normalise
@@ -321,11 +315,9 @@ def _about(call: StoredCall, trusts: Mapping[str, float]) -> Callable[[CallStore
 def _sign_in_page(wrong: Text | None) -> str:
     return layout.bare_page(
         text("sign_in"),
-        element("p", wrong, class_="message wrong", role="alert") if wrong else None,
-        element("p", text("sign_in_about"), class_="about"),
-        element(
-            "form",
-            layout.field(
+        tag.p(wrong, class_="message wrong", role="alert") if wrong else None,
+        tag.p(text("sign_in_about"), class_="about"),
+        tag.form(layout.field(
                 "token", "token", type="password", required="required",
                 autocomplete="current-password", autofocus="autofocus", maxlength=200,
             ),
@@ -340,8 +332,8 @@ def _sign_in_page(wrong: Text | None) -> str:
 def _error_page(message: str) -> str:
     return layout.bare_page(
         text("error_title"),
-        element("p", printable(message), class_="message wrong", role="alert"),
-        element("p", element("a", text("back"), href="/queue")),
+        tag.p(printable(message), class_="message wrong", role="alert"),
+        tag.p(tag.a(text("back"), href="/queue")),
     )
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from audio_model.desk import layout
 from audio_model.desk.layout import View, button, form, hidden, no_default, text
 from audio_model.errors import printable
-from audio_model.pages.markup import Child, Element, element
+from audio_model.pages.markup import Child, Element, tag
 from audio_model.pages.tables import bar, percent
 from audio_model.pages.texts import Text
 from audio_model.ranges.monitor import Advice
@@ -67,11 +67,9 @@ def queue_page(
     parts: list[Child] = [_progress(progress, agreement), _last(view, last)]
     if known is None:
         parts.append(
-            element(
-                "section",
-                element("h2", text("queue_done")),
-                element(
-                    "p",
+            tag.section(
+                tag.h2(text("queue_done")),
+                tag.p(
                     text("queue_others", n=progress.waiting)
                     if progress.waiting
                     else text("queue_done_about"),
@@ -94,7 +92,7 @@ def call_page(view: View, known: Known, ranges: RangeView | None) -> str:
 def _progress(progress: Progress, agreement: float | None) -> Element:
     done, whole = progress.marked, progress.marked + progress.waiting
     drawn = bar(
-        [element("rect", x=0, y=0, width=100 * done / max(whole, 1), height=10)],
+        [tag.rect(x=0, y=0, width=100 * done / max(whole, 1), height=10)],
         label=text("progress", done=done, all=whole),
         class_="bar progress",
     )
@@ -104,12 +102,12 @@ def _progress(progress: Progress, agreement: float | None) -> Element:
         _count(progress.own_today, "own_today"),
     ]
     if agreement is not None:
-        counts.append(element("span", element("b", percent(agreement)), " ", text("agreement")))
-    return element("div", [*counts, drawn], class_="line")
+        counts.append(tag.span(tag.b(percent(agreement)), " ", text("agreement")))
+    return tag.div([*counts, drawn], class_="line")
 
 
 def _count(n: int, key: str) -> Element:
-    return element("span", element("b", f"{n:,}"), " ", text(key))
+    return tag.span(tag.b(f"{n:,}"), " ", text(key))
 
 
 def _last(view: View, last: Last) -> Element | None:
@@ -117,16 +115,14 @@ def _last(view: View, last: Last) -> Element | None:
         return None
     if last.undone is not None:
         said = text("undone_skip" if last.undone.what is DeedKind.SKIPPED else "undone_mark")
-        about = element(
-            "a", text("call", n=str(last.undone.call)), href=f"/calls/{last.undone.call}"
-        )
+        about = tag.a(text("call", n=str(last.undone.call)), href=f"/calls/{last.undone.call}")
         whose = text("yours_again" if last.undone.detail["yours"] else "theirs_now")
-        told: Child = element("span", said, " ", whose, " ", about, role="status")
+        told: Child = tag.span(said, " ", whose, " ", about, role="status")
     else:
         assert last.undoable is not None
-        told = element("span", _done(last.undoable), role="status")
+        told = tag.span(_done(last.undoable), role="status")
     undo = form(view, "/undo", button("undo", hint=UNDO_KEY)) if last.undoable else None
-    return element("div", told, undo, class_="line message")
+    return tag.div(told, undo, class_="line message")
 
 
 def _done(deed: Deed) -> Text:
@@ -143,12 +139,9 @@ def _done(deed: Deed) -> Text:
 
 
 def _work(view: View, known: Known, ranges: RangeView | None) -> Element:
-    return element(
-        "div",
-        element("div", _heard(view, known)),
-        element(
-            "div", _number(view, known, ranges), _evidence(view, known), _campaign(view, known)
-        ),
+    return tag.div(
+        tag.div(_heard(view, known)),
+        tag.div(_number(view, known, ranges), _evidence(view, known), _campaign(view, known)),
         class_="work",
     )
 
@@ -165,39 +158,37 @@ def _heard(view: View, known: Known) -> Element:
     )
     own = known.holder == view.session.person.name
     parts: list[Child] = [
-        element("h2", view.named(call.number), " ", _tag(call), tabindex=-1),
-        element("p", said, class_="about"),
+        tag.h2(view.named(call.number), " ", _tag(call), tabindex=-1),
+        tag.p(said, class_="about"),
     ]
     if call.path:
         parts += [
-            element(
-                "div",
-                element("img", src=f"/calls/{call.n}/picture", alt=""),
-                element("span", text("side_recorded"), class_="side top", aria_hidden="true"),
-                element("span", text("side_live"), class_="side bottom", aria_hidden="true"),
-                element("span", class_="head", hidden="hidden"),
+            tag.div(
+                tag.img(src=f"/calls/{call.n}/picture", alt=""),
+                tag.span(text("side_recorded"), class_="side top", aria_hidden="true"),
+                tag.span(text("side_live"), class_="side bottom", aria_hidden="true"),
+                tag.span(class_="head", hidden="hidden"),
                 class_="picture",
                 role="img",
                 aria_label=label,
             ),
-            element(
-                "audio",
+            tag.audio(
                 controls="controls",
                 preload="none",
                 src=f"/calls/{call.n}/audio",
                 data_seconds=call.seconds or 1.0,
                 aria_label=text("sound"),
             ),
-            element("p", text("no_sound"), class_="message wrong unheard", hidden="hidden"),
+            tag.p(text("no_sound"), class_="message wrong unheard", hidden="hidden"),
         ]
     if own and view.may(Role.MARKING):
-        parts += [_answers(view, call.n), element("p", text("keys"), class_="quiet keys")]
+        parts += [_answers(view, call.n), tag.p(text("keys"), class_="quiet keys")]
     elif known.holder and not own:
         who = known.holder
-        parts.append(element("p", text("someone_else", who=who), class_="message", role="status"))
+        parts.append(tag.p(text("someone_else", who=who), class_="message", role="status"))
     elif view.may(Role.MARKING):
         parts.append(form(view, f"/calls/{call.n}/take", button("hear_this", class_="strong")))
-    return element("article", parts, class_="sheet call", aria_label=text("call", n=str(call.n)))
+    return tag.article(parts, class_="sheet call", aria_label=text("call", n=str(call.n)))
 
 
 def _answers(view: View, n: int) -> Element:
@@ -211,8 +202,7 @@ def _answers(view: View, n: int) -> Element:
         )
         for said, key in KEYS.items()
     ]
-    return element(
-        "div",
+    return tag.div(
         form(view, f"/calls/{n}/mark", buttons),
         form(view, f"/calls/{n}/skip", button("skip", hint=SKIP_KEY, class_="plain")),
         class_="answers",
@@ -223,7 +213,7 @@ def _answers(view: View, n: int) -> Element:
 
 def _tag(call: StoredCall) -> Element:
     kind = call.settled or call.outcome.value
-    return element("span", text(kind), class_=f"tag {kind}")
+    return tag.span(text(kind), class_=f"tag {kind}")
 
 
 def _number(view: View, known: Known, ranges: RangeView | None) -> Element:
@@ -246,10 +236,8 @@ def _number(view: View, known: Known, ranges: RangeView | None) -> Element:
         elif advice.allowed:
             said = text("allowed_by", range=view.number(advice.allowed))
         else:
-            said = element(
-                "span",
-                element(
-                    "span",
+            said = tag.span(
+                tag.span(
                     text("warned_wide" if advice.too_wide else advice.state.value),
                     class_=f"tag {advice.state.value}",
                 ),
@@ -258,48 +246,39 @@ def _number(view: View, known: Known, ranges: RangeView | None) -> Element:
             )
         pairs.append((text("state"), said))
         for prefix, share, calls in ranges.shares:
-            row = element(
-                "span", f"{percent(share)} · ", text("campaign_calls", n=calls), class_="quiet"
-            )
+            row = tag.span(f"{percent(share)} · ", text("campaign_calls", n=calls), class_="quiet")
             shown = view.named(prefix)
             name = shown if isinstance(shown, Text) else Text(str(shown), str(shown))
             pairs.append((name, row))
     parts: list[Child] = [
-        element("h2", text("number")),
-        element("p", view.named(call.number), class_="big"),
+        tag.h2(text("number")),
+        tag.p(view.named(call.number), class_="big"),
         _pairs(pairs),
     ]
     if known.number_marks:
-        parts += [element("h3", text("marks_of_number")), _marks(view, known.number_marks)]
-    parts.append(element("h3", text("history")))
+        parts += [tag.h3(text("marks_of_number")), _marks(view, known.number_marks)]
+    parts.append(tag.h3(text("history")))
     parts.append(
-        element("ul", [_past(view, each) for each in known.history], class_="history")
+        tag.ul([_past(view, each) for each in known.history], class_="history")
         if known.history
-        else element("p", text("no_history"), class_="quiet")
+        else tag.p(text("no_history"), class_="quiet")
     )
     decidable = number.prefixes[number.too_wide :]
     if ranges is not None and view.may(Role.DECIDING) and decidable:
         parts.append(_decide(view, call, decidable))
-    return element("section", parts, class_="sheet")
+    return tag.section(parts, class_="sheet")
 
 
 def _decide(view: View, call: StoredCall, prefixes: Sequence[str]) -> Element:
-    options = [
-        element("option", view.number(prefix), value=str(len(prefix))) for prefix in prefixes[::-1]
-    ]
-    return element(
-        "details",
-        element("summary", text("decide")),
+    options = [tag.option(view.number(prefix), value=str(len(prefix))) for prefix in prefixes[::-1]]
+    return tag.details(
+        tag.summary(text("decide")),
         form(
             view,
             "/ranges",
             no_default(),
             hidden("call", str(call.n)),
-            element(
-                "label",
-                element("span", text("what_range")),
-                element("select", options, name="length"),
-            ),
+            tag.label(tag.span(text("what_range")), tag.select(options, name="length")),
             layout.field("why", "reason", required="required", maxlength=500),
             button("allow", name="act", value="allow"),
             button("open_range", name="act", value="open"),
@@ -310,7 +289,7 @@ def _decide(view: View, call: StoredCall, prefixes: Sequence[str]) -> Element:
 
 
 def _past(view: View, call: StoredCall) -> Element:
-    return element("li", element("a", view.moment(call.time), href=f"/calls/{call.n}"), _tag(call))
+    return tag.li(tag.a(view.moment(call.time), href=f"/calls/{call.n}"), _tag(call))
 
 
 def _evidence(view: View, known: Known) -> Element:
@@ -332,11 +311,11 @@ def _evidence(view: View, known: Known) -> Element:
     share = percent(probability(call, known.marks, known.trusts))
     pairs.append((text("together"), text("together_value", p=share)))
     if call.path:
-        pairs.append((text("recording_file"), element("span", view.path(call.path), class_="path")))
-    parts: list[Child] = [element("h2", text("evidence")), _pairs(pairs)]
+        pairs.append((text("recording_file"), tag.span(view.path(call.path), class_="path")))
+    parts: list[Child] = [tag.h2(text("evidence")), _pairs(pairs)]
     if known.marks:
-        parts += [element("h3", text("marks_of_call")), _marks(view, known.marks)]
-    return element("section", parts, class_="sheet")
+        parts += [tag.h3(text("marks_of_call")), _marks(view, known.marks)]
+    return tag.section(parts, class_="sheet")
 
 
 def _campaign(view: View, known: Known) -> Element | None:
@@ -350,24 +329,21 @@ def _campaign(view: View, known: Known) -> Element | None:
     ]
     if campaign.mark or campaign.decided:
         name = text(f"campaign_{campaign.mark or 'none'}")
-        pairs.append((text("mark"), element("span", name, f" · {campaign.who}")))
-    return element(
-        "section",
-        element("h2", text("campaign")),
-        element("p", view.path(campaign.name), class_="path"),
+        pairs.append((text("mark"), tag.span(name, f" · {campaign.who}")))
+    return tag.section(
+        tag.h2(text("campaign")),
+        tag.p(view.path(campaign.name), class_="path"),
         _pairs(pairs),
         class_="sheet",
     )
 
 
 def _marks(view: View, marks: Sequence[Mark]) -> Element:
-    return element(
-        "ul",
+    return tag.ul(
         [
-            element(
-                "li",
-                element("span", view.path(f"{each.source} {each.who}".strip())),
-                element("span", text(each.said.value), class_=f"tag {each.said.outcome}"),
+            tag.li(
+                tag.span(view.path(f"{each.source} {each.who}".strip())),
+                tag.span(text(each.said.value), class_=f"tag {each.said.outcome}"),
             )
             for each in marks[-10:]
         ],
@@ -376,8 +352,6 @@ def _marks(view: View, marks: Sequence[Mark]) -> Element:
 
 
 def _pairs(pairs: Sequence[tuple[Text, Child]]) -> Element:
-    return element(
-        "dl",
-        [part for name, value in pairs for part in (element("dt", name), element("dd", value))],
-        class_="pairs",
+    return tag.dl(
+        [part for name, value in pairs for part in (tag.dt(name), tag.dd(value))], class_="pairs"
     )

@@ -7,7 +7,7 @@ from datetime import tzinfo
 from audio_model.desk.access import Session
 from audio_model.desk.masks import mask, mask_text
 from audio_model.errors import printable
-from audio_model.pages.markup import Child, Element, element, render
+from audio_model.pages.markup import Child, Element, element, render, tag
 from audio_model.pages.texts import Text, Texts
 from audio_model.ranges.numbers import UNREADABLE, WITHHELD
 from audio_model.records.people import Role
@@ -42,11 +42,9 @@ class View:
     def moment(self, seconds: float | None) -> Element:
         """Return a moment in the desk's zone."""
         if seconds is None:
-            return element("span", "–")
+            return tag.span("–")
         at = utc(seconds).astimezone(self.zone)
-        return element(
-            "time", at.strftime("%Y-%m-%d %H:%M"), datetime=at.isoformat(timespec="seconds")
-        )
+        return tag.time(at.strftime("%Y-%m-%d %H:%M"), datetime=at.isoformat(timespec="seconds"))
 
     def may(self, role: Role) -> bool:
         """Return whether the person may do what needs a role."""
@@ -56,18 +54,12 @@ class View:
 def page(view: View, name: str, title: Text, *content: Child) -> str:
     """Return a whole page of the desk."""
     links = [
-        element(
-            "a",
-            text(f"nav_{each}"),
-            href=f"/{each}",
-            aria_current="page" if each == name else None,
-        )
+        tag.a(text(f"nav_{each}"), href=f"/{each}", aria_current="page" if each == name else None)
         for each in PAGES
     ]
     person = view.session.person
-    own = element(
-        "div",
-        element("span", f"{person.name}", class_="quiet"),
+    own = tag.div(
+        tag.span(f"{person.name}", class_="quiet"),
         form(view, "/mask", button("show_numbers" if view.session.masked else "hide_numbers"))
         if not person.masked
         else None,
@@ -76,13 +68,12 @@ def page(view: View, name: str, title: Text, *content: Child) -> str:
     )
     return _document(
         title,
-        element(
-            "header",
-            element("a", text("skip_to_content"), href="#main", class_="skip"),
-            element("nav", links, aria_label=text("nav")),
-            element("div", own, _switches(), class_="tools"),
+        tag.header(
+            tag.a(text("skip_to_content"), href="#main", class_="skip"),
+            tag.nav(links, aria_label=text("nav")),
+            tag.div(own, _switches(), class_="tools"),
         ),
-        element("main", element("h1", title), *content, id="main"),
+        tag.main(tag.h1(title), *content, id="main"),
     )
 
 
@@ -90,34 +81,32 @@ def bare_page(title: Text, *content: Child) -> str:
     """Return a page for somebody who has not signed in."""
     return _document(
         title,
-        element("header", element("span", text("desk"), class_="brand"), _switches()),
-        element("main", element("h1", title), *content, id="main", class_="bare"),
+        tag.header(tag.span(text("desk"), class_="brand"), _switches()),
+        tag.main(tag.h1(title), *content, id="main", class_="bare"),
     )
 
 
 def _document(title: Text, *body: Element) -> str:
-    head = element(
-        "head",
-        element("meta", charset="utf-8"),
-        element("meta", name="viewport", content="width=device-width, initial-scale=1"),
-        element("meta", name="color-scheme", content="light dark"),
-        element("title", title),
-        element("link", rel="stylesheet", href="/assets/style.css"),
-        element("link", rel="stylesheet", href="/assets/desk.css"),
-        element("link", rel="icon", href="/assets/icon.svg"),
-        element("script", src="/assets/script.js", defer="defer"),
-        element("script", src="/assets/desk.js", defer="defer"),
+    head = tag.head(
+        tag.meta(charset="utf-8"),
+        tag.meta(name="viewport", content="width=device-width, initial-scale=1"),
+        tag.meta(name="color-scheme", content="light dark"),
+        tag.title(title),
+        tag.link(rel="stylesheet", href="/assets/style.css"),
+        tag.link(rel="stylesheet", href="/assets/desk.css"),
+        tag.link(rel="icon", href="/assets/icon.svg"),
+        tag.script(src="/assets/script.js", defer="defer"),
+        tag.script(src="/assets/desk.js", defer="defer"),
     )
     # What a screen reader says once the page is there: it passes over what was there before.
-    spoken = element("p", id="spoken", class_="unseen", aria_live="polite")
-    return render(element("html", head, element("body", *body, spoken, class_="desk"), lang="en"))
+    spoken = tag.p(id="spoken", class_="unseen", aria_live="polite")
+    return render(tag.html(head, tag.body(*body, spoken, class_="desk"), lang="en"))
 
 
 def _switches() -> Element:
-    return element(
-        "div",
-        element("button", text("switch_language"), type="button", id="language"),
-        element("button", text("switch_theme"), type="button", id="theme"),
+    return tag.div(
+        tag.button(text("switch_language"), type="button", id="language"),
+        tag.button(text("switch_theme"), type="button", id="theme"),
         class_="switches",
         hidden="hidden",
     )
@@ -125,9 +114,8 @@ def _switches() -> Element:
 
 def form(view: View, action: str, *content: Child | Iterable[Child], class_: str = "") -> Element:
     """Return a form that changes something, with the session's secret in it."""
-    return element(
-        "form",
-        element("input", type="hidden", name="secret", value=view.session.secret),
+    return tag.form(
+        tag.input(type="hidden", name="secret", value=view.session.secret),
         *content,
         method="post",
         action=action,
@@ -137,15 +125,14 @@ def form(view: View, action: str, *content: Child | Iterable[Child], class_: str
 
 def hidden(name: str, value: str) -> Element:
     """Return a hidden field, which a form sends along."""
-    return element("input", type="hidden", name=name, value=value)
+    return tag.input(type="hidden", name=name, value=value)
 
 
 def button(key: str, *, hint: str = "", class_: str = "", **attributes: str) -> Element:
     """Return a button that sends its form. ``hint`` is the key that presses it."""
-    return element(
-        "button",
-        element("span", text(key)),
-        element("kbd", hint, aria_hidden="true") if hint else None,
+    return tag.button(
+        tag.span(text(key)),
+        tag.kbd(hint, aria_hidden="true") if hint else None,
         type="submit",
         class_=class_ or None,
         data_key=hint.lower() or None,
@@ -160,12 +147,12 @@ def no_default() -> Element:
     Enter in a field presses the first button of its form. With this one nothing is decided by
     accident: a person has to press the button that says what it does.
     """
-    return element("button", type="submit", disabled="disabled", hidden="hidden")
+    return tag.button(type="submit", disabled="disabled", hidden="hidden")
 
 
 def field(key: str, name: str, **attributes: str | int) -> Element:
     """Return an input field with its label."""
-    return element("label", element("span", text(key)), element("input", name=name, **attributes))
+    return tag.label(tag.span(text(key)), tag.input(name=name, **attributes))
 
 
 def table(
@@ -176,32 +163,29 @@ def table(
     On a narrow screen each row is a card whose cells have their columns' names.
     """
     if not rows:
-        return element("p", text("nothing"), class_="quiet")
+        return tag.p(text("nothing"), class_="quiet")
     named = [each if isinstance(each, Text) else Text(str(each), str(each)) for each in head]
     body = [
-        element(
-            "tr",
+        tag.tr(
             [
                 element(
                     "td" if index else "th",
-                    element("span", name, class_="cell-name", aria_hidden="true")
+                    tag.span(name, class_="cell-name", aria_hidden="true")
                     if index and name.en
                     else None,
-                    element("span", cell, class_="cell-value"),
+                    tag.span(cell, class_="cell-value"),
                     scope=None if index else "row",
                 )
                 for index, (name, cell) in enumerate(zip(named, row, strict=True))
-            ],
+            ]
         )
         for row in rows
     ]
-    return element(
-        "div",
-        element(
-            "table",
-            element("caption", caption, class_="unseen"),
-            element("thead", element("tr", [element("th", each, scope="col") for each in named])),
-            element("tbody", body),
+    return tag.div(
+        tag.table(
+            tag.caption(caption, class_="unseen"),
+            tag.thead(tag.tr([tag.th(each, scope="col") for each in named])),
+            tag.tbody(body),
             class_="words" if words else None,
         ),
         class_="scroll",
@@ -210,11 +194,7 @@ def table(
 
 def tiles(*pairs: tuple[Child, Text]) -> Element:
     """Return large numbers with their captions."""
-    return element(
-        "dl",
-        [
-            element("div", element("dt", name), element("dd", number), class_="tile")
-            for number, name in pairs
-        ],
+    return tag.dl(
+        [tag.div(tag.dt(name), tag.dd(number), class_="tile") for number, name in pairs],
         class_="tiles",
     )

@@ -12,7 +12,7 @@ from audio_model.audio import Channel
 from audio_model.detector import Detector
 from audio_model.errors import AudioError
 from audio_model.frontend import SAMPLE_RATE, Samples, log_mel
-from audio_model.pages.markup import Element, element
+from audio_model.pages.markup import Element, tag
 from audio_model.records.store import StoredCall
 from audio_model.report.exhibits import parse_raw_format
 from audio_model.report.page.media import curve_path, spectrogram_uri, wav
@@ -100,11 +100,10 @@ def _picture(
 ) -> bytes:
     seconds = max(len(samples) / SAMPLE_RATE, 0.1)
     features = log_mel(samples)
-    layers: list[Element] = [element("rect", width=seconds, height=100, fill="#0d0f1e")]
+    layers: list[Element] = [tag.rect(width=seconds, height=100, fill="#0d0f1e")]
     if features.shape[1]:
         layers.append(
-            element(
-                "image",
+            tag.image(
                 href=spectrogram_uri(features),
                 width=seconds,
                 height=100,
@@ -116,7 +115,7 @@ def _picture(
     if strongest is not None:
         start, end = strongest
         layers.append(
-            element("rect", x=start, width=end - start, y=95, height=3, fill="#ffffff", opacity=0.9)
+            tag.rect(x=start, width=end - start, y=95, height=3, fill="#ffffff", opacity=0.9)
         )
     if curve:
         # A call begins at even odds.
@@ -125,8 +124,7 @@ def _picture(
         layers += [_line(path, 5, 0.75, colour="#0d0f1e"), _line(path, 2, 1.0)]
     if decided_at is not None:
         layers.append(_line(f"M{decided_at:.2f} 0V100", 1.5, 0.9, dashes="6 3"))
-    svg = element(
-        "svg",
+    svg = tag.svg(
         layers,
         xmlns="http://www.w3.org/2000/svg",
         viewBox=f"0 0 {seconds:.3f} 100",
@@ -138,8 +136,7 @@ def _picture(
 def _line(
     path: str, width: float, opacity: float, *, colour: str = "#ffffff", dashes: str | None = None
 ) -> Element:
-    return element(
-        "path",
+    return tag.path(
         d=path,
         fill="none",
         stroke=colour,

@@ -5,18 +5,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from audio_model.desk import layout
-from audio_model.desk.layout import (
-    View,
-    button,
-    field,
-    form,
-    hidden,
-    no_default,
-    text,
-)
+from audio_model.desk.layout import View, button, field, form, hidden, no_default, text
 from audio_model.errors import printable
 from audio_model.pages.frame import section
-from audio_model.pages.markup import Child, Element, element
+from audio_model.pages.markup import Child, Element, tag
 from audio_model.pages.tables import percent
 from audio_model.ranges.breaker import Change, Policy
 from audio_model.ranges.describe import range_values
@@ -53,7 +45,7 @@ def ranges_page(view: View, now: RangesNow | None, done: Deed | None) -> str:
     """Return the page of open, warned and allowed ranges, with who decided and why."""
     title = text("ranges_title")
     if now is None:
-        return layout.page(view, "ranges", title, element("p", text("no_ranges"), class_="message"))
+        return layout.page(view, "ranges", title, tag.p(text("no_ranges"), class_="message"))
     why = {change.prefix: change for change in reversed(now.changes)}
     parts: list[Child] = [
         section(text("held"), _held(view, now, why)),
@@ -71,7 +63,7 @@ def _done(view: View, deed: Deed | None) -> Element | None:
         return None
     name = view.path if deed.what is DeedKind.CAMPAIGN else view.number
     said = text("just_done", what=text(f"did_{deed.what}"), about=name(deed.about))
-    return element("p", said, class_="message", role="status")
+    return tag.p(said, class_="message", role="status")
 
 
 def wide_page(view: View, prefix: str, fields: Mapping[str, str]) -> str:
@@ -87,12 +79,7 @@ def wide_page(view: View, prefix: str, fields: Mapping[str, str]) -> str:
         view,
         "ranges",
         text("ranges_title"),
-        element(
-            "p",
-            text("wide_about", range=view.number(prefix)),
-            class_="message wrong",
-            role="alert",
-        ),
+        tag.p(text("wide_about", range=view.number(prefix)), class_="message wrong", role="alert"),
         form(
             view,
             "/ranges",
@@ -101,7 +88,7 @@ def wide_page(view: View, prefix: str, fields: Mapping[str, str]) -> str:
             button("allow_all_the_same", name="act", value="allow"),
             class_="fields",
         ),
-        element("p", element("a", text("back_to_ranges"), href="/ranges")),
+        tag.p(tag.a(text("back_to_ranges"), href="/ranges")),
     )
 
 
@@ -131,7 +118,7 @@ def _held(view: View, now: RangesNow, why: Mapping[str, Change]) -> Element:
 def _state(node: Node) -> Element:
     wide = node.state is State.WARNED and is_too_wide(node.prefix)
     said = text("warned_wide" if wide else node.state.value)
-    return element("span", said, class_=f"tag {node.state.value}")
+    return tag.span(said, class_=f"tag {node.state.value}")
 
 
 def _by(view: View, change: Change | None) -> Child:
@@ -160,7 +147,7 @@ def _act(view: View, prefix: str, *acts: str) -> Child:
 def _allowed(view: View, now: RangesNow) -> Element:
     rows: list[list[Child]] = [
         [
-            element("span", view.number(each.prefix), " · ", text("is_wide"))
+            tag.span(view.number(each.prefix), " · ", text("is_wide"))
             if holds_many_owners(each.prefix)
             else view.number(each.prefix),
             view.path(each.note),
@@ -197,7 +184,7 @@ def _changes(view: View, changes: Sequence[Change]) -> Element:
         [
             view.moment(each.time),
             view.number(each.prefix),
-            element("span", text(each.before.value), " → ", text(each.after.value)),
+            tag.span(text(each.before.value), " → ", text(each.after.value)),
             text(f"why_{each.why}"),
             _by(view, each),
         ]
@@ -227,19 +214,18 @@ def campaigns_page(view: View, campaigns: Sequence[Campaign], done: Deed | None)
             )
         rows.append(
             [
-                element("span", view.path(each.name), class_="path"),
+                tag.span(view.path(each.name), class_="path"),
                 f"{each.calls:,}",
                 view.moment(each.first),
                 view.moment(each.last),
-                element(
-                    "span",
+                tag.span(
                     text(f"campaign_{each.mark or 'none'}"),
                     f" · {printable(each.who)}",
                     f": {view.path(each.note)}" if each.note else None,
                 )
                 if each.mark or each.decided
                 else "–",
-                element("a", text("hear"), href=f"/calls/{each.exemplar}"),
+                tag.a(text("hear"), href=f"/calls/{each.exemplar}"),
                 acts,
             ]
         )
@@ -253,7 +239,7 @@ def campaigns_page(view: View, campaigns: Sequence[Campaign], done: Deed | None)
         "campaigns",
         text("campaigns_title"),
         _done(view, done),
-        element("p", text("campaigns_about"), class_="about"),
+        tag.p(text("campaigns_about"), class_="about"),
         layout.table(text("campaigns_title"), head, rows),
     )
 
@@ -317,13 +303,10 @@ def _taken(view: View, taken: Taken | None) -> Element | None:
         "unmatched": taken.unmatched,
         "damaged": taken.damaged,
     }
-    problems = [
-        element("li", f"{each.where}: {view.path(each.problem)}") for each in taken.problems
-    ]
-    return element(
-        "div",
-        element("p", text("imported", **counts), role="status"),
-        element("ul", problems) if problems else None,
+    problems = [tag.li(f"{each.where}: {view.path(each.problem)}") for each in taken.problems]
+    return tag.div(
+        tag.p(text("imported", **counts), role="status"),
+        tag.ul(problems) if problems else None,
         class_="message wrong" if taken.damaged else "message",
     )
 
@@ -332,15 +315,10 @@ def _import(view: View) -> Element:
     made = form(
         view,
         "/marks/import",
-        element(
-            "label",
-            element("span", text("file")),
-            element(
-                "input",
-                type="file",
-                name="file",
-                required="required",
-                accept=".csv,.tsv,.txt,.jsonl",
+        tag.label(
+            tag.span(text("file")),
+            tag.input(
+                type="file", name="file", required="required", accept=".csv,.tsv,.txt,.jsonl"
             ),
         ),
         field("source", "source", required="required", maxlength=64),

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from audio_model.desk import layout
 from audio_model.desk.layout import View, text
 from audio_model.errors import printable
-from audio_model.pages.markup import Child, element
+from audio_model.pages.markup import Child, tag
 from audio_model.records.deeds import Deed, DeedKind
 
 
@@ -16,11 +16,10 @@ def _said(view: View, deed: Deed) -> Child:
         return reason
     name = text(f"campaign_{said or 'none'}" if deed.what is DeedKind.CAMPAIGN else str(said))
     stands = deed.detail.get("contradicts")
-    return element(
-        "span",
+    return tag.span(
         name,
         f": {reason}" if reason else None,
-        element("span", "; ", text(f"stands_{stands}")) if stands else None,
+        tag.span("; ", text(f"stands_{stands}")) if stands else None,
     )
 
 
@@ -30,12 +29,12 @@ def log_page(view: View, deeds: Sequence[Deed]) -> str:
     for each in deeds:
         about: Child = view.path(each.about)
         if each.call is not None:
-            about = element("a", text("call", n=str(each.call)), href=f"/calls/{each.call}")
+            about = tag.a(text("call", n=str(each.call)), href=f"/calls/{each.call}")
         rows.append(
             [
                 view.moment(each.time),
                 printable(each.who),
-                element("span", text(f"did_{each.what}")),
+                tag.span(text(f"did_{each.what}")),
                 about,
                 _said(view, each),
                 text("taken_back") if each.undone else "",
@@ -44,7 +43,7 @@ def log_page(view: View, deeds: Sequence[Deed]) -> str:
     head: list[Child] = [*map(text, ("time", "who", "what", "about", "why")), ""]
     older = None
     if deeds:
-        older = element("p", element("a", text("older"), href=f"/log?before={deeds[-1].n}"))
+        older = tag.p(tag.a(text("older"), href=f"/log?before={deeds[-1].n}"))
     return layout.page(
         view,
         "log",

@@ -7,8 +7,8 @@ from urllib.parse import urlencode
 from audio_model.desk import layout
 from audio_model.desk.layout import View, text
 from audio_model.pages.frame import section
-from audio_model.pages.markup import Child, Element, element
-from audio_model.pages.tables import percent
+from audio_model.pages.markup import Child, Element, tag
+from audio_model.pages.tables import percent, stretched
 from audio_model.pages.texts import Text
 from audio_model.records.periods import Unit
 from audio_model.records.statistics import Figures
@@ -55,12 +55,11 @@ def statistics_page(view: View, asked: Asked, figures: Figures, zone: str) -> st
         text("by_source"),
     ]
     parts: list[Child] = [
-        element("p", text("statistics_lead", zone=zone), class_="about"),
+        tag.p(text("statistics_lead", zone=zone), class_="about"),
         _chooser(asked),
     ]
     for number, (table, title) in enumerate(zip(figures.tables, titles, strict=True)):
-        link = element(
-            "a",
+        link = tag.a(
             text("csv"),
             href=f"/statistics/{table.name}.csv?{asked.query()}",
             aria_label=_csv_label(title),
@@ -68,15 +67,15 @@ def statistics_page(view: View, asked: Asked, figures: Figures, zone: str) -> st
         parts.append(
             section(
                 title,
-                element("p", text("against", period=figures.before.name), class_="quiet")
+                tag.p(text("against", period=figures.before.name), class_="quiet")
                 if number in (1, 2)
                 else None,
                 _chart(table) if number == 0 and table.rows else None,
                 _table(view, table, title),
-                element("p", text("more_in_csv", n=len(table.rows) - MAX_ROWS), class_="quiet")
+                tag.p(text("more_in_csv", n=len(table.rows) - MAX_ROWS), class_="quiet")
                 if number == _CAMPAIGNS and len(table.rows) > MAX_ROWS
                 else None,
-                element("p", link),
+                tag.p(link),
             )
         )
     return layout.page(view, "statistics", text("statistics_title"), *parts)
@@ -88,15 +87,13 @@ def _csv_label(title: Text) -> Text:
 
 def _chooser(asked: Asked) -> Element:
     options = [
-        element(
-            "option", text(each.value), value=each.value,
+        tag.option(text(each.value), value=each.value,
             selected="selected" if each is asked.unit else None,
         )
         for each in Unit
     ]  # fmt: skip
-    return element(
-        "form",
-        element("label", element("span", text("unit")), element("select", options, name="unit")),
+    return tag.form(
+        tag.label(tag.span(text("unit")), tag.select(options, name="unit")),
         layout.field("from", "from", type="date", value=asked.first, required="required"),
         layout.field("to", "to", type="date", value=asked.last, required="required"),
         layout.button("show"),
@@ -117,9 +114,8 @@ def _chart(table: Table) -> Element:
             if height:
                 said = f"{row['period']}: {_int(row['recorded']):,} / {_int(row['calls']):,}"
                 bars.append(
-                    element(
-                        "rect",
-                        element("title", said),
+                    tag.rect(
+                        tag.title(said),
                         class_=class_,
                         x=index + 0.1,
                         y=100 - height,
@@ -128,21 +124,12 @@ def _chart(table: Table) -> Element:
                     )
                 )
     names = [str(row["period"]) for row in rows]
-    chart = element(
-        "svg",
-        bars,
-        class_="columns tall",
-        viewBox=f"0 0 {len(rows)} 100",
-        preserveAspectRatio="none",
-        role="img",
-        aria_label=text("period_chart"),
-    )
+    chart = stretched(bars, len(rows), label=text("period_chart"), class_="columns tall")
     ticks = [names[0], *([names[len(names) // 2]] if len(names) > 4 else []), names[-1]]
-    return element(
-        "figure",
-        element("p", text("recorded_of"), f" · {most:,}", class_="quiet"),
+    return tag.figure(
+        tag.p(text("recorded_of"), f" · {most:,}", class_="quiet"),
         chart,
-        element("div", [element("span", each) for each in dict.fromkeys(ticks)], class_="ticks"),
+        tag.div([tag.span(each) for each in dict.fromkeys(ticks)], class_="ticks"),
     )
 
 
@@ -182,7 +169,7 @@ def _cell(view: View, name: str, cell: Cell) -> Child:
     if name == "segment":
         depth = len(str(cell)) - 2 if str(cell).startswith(_SERVICE) else 0
         words = text(f"kind_{cell}") if f"kind_{cell}" in text.table else view.number(str(cell))
-        return element("span", words, class_=f"nested-{min(max(depth, 0), 2)}")
+        return tag.span(words, class_=f"nested-{min(max(depth, 0), 2)}")
     if name == "mark":
         return text(f"campaign_{cell}") if cell else "–"
     return view.path(str(cell))

@@ -6,7 +6,7 @@ from xml.etree import ElementTree
 
 from audio_model.errors import printable
 from audio_model.known.campaigns import Campaign
-from audio_model.pages.markup import Element, element
+from audio_model.pages.markup import Element, tag
 from audio_model.times import DAY_SECONDS, utc
 
 MAX_CAMPAIGNS = 40
@@ -40,19 +40,18 @@ def picture(campaigns: Sequence[Campaign], paths: Sequence[str]) -> str:
     if known:
         low, span = min(known), max(max(known) - min(known), 1.0)
         content = [
-            element("text", "campaign", x=8, y=20, class_="faint"),
-            element("text", "calls", x=_LEFT + _WIDTH + 10, y=20, class_="faint"),
+            tag.text("campaign", x=8, y=20, class_="faint"),
+            tag.text("calls", x=_LEFT + _WIDTH + 10, y=20, class_="faint"),
         ]
         for row, campaign in enumerate(shown):
             content += _row(_TOP + row * _ROW, campaign, paths, low, span)
         content += _axis(height - _BOTTOM, low, span)
     else:
         none = "no campaigns" if not shown else "no times known"
-        content = [element("text", none, x=_LEFT, y=_TOP + _ROW / 2)]
-    root = element(
-        "svg",
-        element("title", f"{len(campaigns)} campaigns over time"),
-        element("style", _STYLE),
+        content = [tag.text(none, x=_LEFT, y=_TOP + _ROW / 2)]
+    root = tag.svg(
+        tag.title(f"{len(campaigns)} campaigns over time"),
+        tag.style(_STYLE),
         content,
         xmlns="http://www.w3.org/2000/svg",
         viewBox=f"0 0 {_LEFT + _WIDTH + _RIGHT} {height}",
@@ -69,18 +68,17 @@ def _row(
         if not math.isnan(call.time):
             counts[min(_BINS - 1, int((call.time - low) / span * _BINS))] += 1
     base = top + _ROW - 4
-    yield element("line", x1=_LEFT, x2=_LEFT + _WIDTH, y1=base, y2=base)
+    yield tag.line(x1=_LEFT, x2=_LEFT + _WIDTH, y1=base, y2=base)
     name = printable(paths[campaign.exemplar.index])
     short = name if len(name) <= 32 else "…" + name[-31:]
-    yield element("text", f"{campaign.number}  {short}", element("title", name), x=8, y=base - 4)
-    yield element("text", str(len(campaign.calls)), x=_LEFT + _WIDTH + 10, y=base - 4)
+    yield tag.text(f"{campaign.number}  {short}", tag.title(name), x=8, y=base - 4)
+    yield tag.text(str(len(campaign.calls)), x=_LEFT + _WIDTH + 10, y=base - 4)
     for index, count in enumerate(counts):
         if count:
             tall = max(2.0, (_ROW - 8) * count / max(counts))
             begin = _written(low + index * span / _BINS, span)
-            yield element(
-                "rect",
-                element("title", f"campaign {campaign.number}: {count} calls from {begin}"),
+            yield tag.rect(
+                tag.title(f"campaign {campaign.number}: {count} calls from {begin}"),
                 x=_LEFT + index * _WIDTH / _BINS,
                 y=base - tall,
                 width=_WIDTH / _BINS - 1,
@@ -92,10 +90,10 @@ def _axis(y: float, low: float, span: float) -> Iterator[Element]:
     for tick in range(_TICKS):
         share = tick / (_TICKS - 1)
         x = _LEFT + share * _WIDTH
-        yield element("line", x1=x, x2=x, y1=_TOP, y2=y)
+        yield tag.line(x1=x, x2=x, y1=_TOP, y2=y)
         anchor = "start" if tick == 0 else "end" if tick == _TICKS - 1 else "middle"
         text = _written(low + share * span, span)
-        yield element("text", text, x=x, y=y + 18, class_="faint", text_anchor=anchor)
+        yield tag.text(text, x=x, y=y + 18, class_="faint", text_anchor=anchor)
 
 
 def _written(time: float, span: float) -> str:

@@ -7,7 +7,7 @@ from datetime import datetime
 from functools import cache
 from importlib import resources
 
-from audio_model.pages.markup import Child, Element, element, render
+from audio_model.pages.markup import Child, Element, render, tag
 from audio_model.pages.texts import Text, Texts
 from audio_model.times import zone_of
 
@@ -22,46 +22,41 @@ def page(title: Text, lead: Child, *content: Child) -> str:
         f"default-src 'none'; img-src data:; media-src data:; style-src {_digest(style)}; "
         f"script-src {_digest(script)}; base-uri 'none'; form-action 'none'"
     )
-    head = element(
-        "head",
-        element("meta", charset="utf-8"),
-        element("meta", http_equiv="Content-Security-Policy", content=policy),
-        element("meta", name="viewport", content="width=device-width, initial-scale=1"),
-        element("meta", name="color-scheme", content="light dark"),
-        element("meta", name="referrer", content="no-referrer"),
-        element("title", title),
-        element("style", style),
+    head = tag.head(
+        tag.meta(charset="utf-8"),
+        tag.meta(http_equiv="Content-Security-Policy", content=policy),
+        tag.meta(name="viewport", content="width=device-width, initial-scale=1"),
+        tag.meta(name="color-scheme", content="light dark"),
+        tag.meta(name="referrer", content="no-referrer"),
+        tag.title(title),
+        tag.style(style),
     )
     at = datetime.now().astimezone()
     date = f"{at:%Y-%m-%d %H:%M} {zone_of(at)}"
-    body = element(
-        "body",
-        element(
-            "header",
-            element("div", element("h1", title), element("p", lead, class_="lead")),
-            element(
-                "div",
+    body = tag.body(
+        tag.header(
+            tag.div(tag.h1(title), tag.p(lead, class_="lead")),
+            tag.div(
                 _switch("language", text("switch_language")),
                 _switch("theme", text("switch_theme")),
                 class_="switches",
                 hidden="hidden",
             ),
         ),
-        element("main", *content),
-        element("footer", element("p", text("made", date=date))),
-        element("script", script),
+        tag.main(*content),
+        tag.footer(tag.p(text("made", date=date))),
+        tag.script(script),
     )
-    return render(element("html", head, body, lang="en"))
+    return render(tag.html(head, body, lang="en"))
 
 
 def section(
     title: Child, *content: Child | Iterable[Child], about: Text | None = None, half: bool = False
 ) -> Element:
     """Return a part of a page under its heading. Two halves stand side by side if there is room."""
-    return element(
-        "section",
-        element("h2", title),
-        element("p", about, class_="about") if about else None,
+    return tag.section(
+        tag.h2(title),
+        tag.p(about, class_="about") if about else None,
         *content,
         class_="half" if half else None,
     )
@@ -69,11 +64,11 @@ def section(
 
 def tile(number: Child, *about: Child) -> Element:
     """Return a large number with its caption."""
-    return element("div", element("dt", *about), element("dd", number), class_="tile")
+    return tag.div(tag.dt(*about), tag.dd(number), class_="tile")
 
 
 def _switch(name: str, said: Text) -> Element:
-    return element("button", said, type="button", id=name)
+    return tag.button(said, type="button", id=name)
 
 
 @cache

@@ -1,36 +1,37 @@
 """Elements of a page. They are a tree until they are written, so text cannot become markup."""
 
 from collections.abc import Iterable
+from functools import partial
+from typing import Protocol
 from xml.etree import ElementTree
 
 from audio_model.pages.texts import Text
 
 Element = ElementTree.Element
 Child = Element | Text | str | None
+Value = str | int | float | Text | None
 
 
-def element(
-    tag: str, *children: Child | Iterable[Child], **attributes: str | int | float | Text | None
-) -> Element:
+def element(name: str, /, *children: Child | Iterable[Child], **attributes: Value) -> Element:
     """Return an HTML or SVG element.
 
     A text in several languages shows the first. The page's script switches to the others, which
     stand in ``data-zh`` (content) and ``data-zh-label`` (``aria_label``).
 
     Args:
-        tag: its name.
+        name: its tag's.
         children: elements and texts in order; None is left out.
         attributes: by their names, with ``_`` for ``-`` and ``class_`` for ``class``; None is
             left out.
     """
-    made = ElementTree.Element(tag)
-    for name, value in attributes.items():
-        name = name.rstrip("_").replace("_", "-")
+    made = ElementTree.Element(name)
+    for attribute, value in attributes.items():
+        attribute = attribute.rstrip("_").replace("_", "-")
         if isinstance(value, Text):
-            made.set(name, value.en)
+            made.set(attribute, value.en)
             made.set("data-zh-label", value.zh)
         elif value is not None:
-            made.set(name, _attribute(value))
+            made.set(attribute, _attribute(value))
     flat = [child for child in _flatten(children) if child is not None]
     if len(flat) == 1 and isinstance(flat[0], Text):
         made.text = flat[0].en
@@ -46,6 +47,21 @@ def element(
         else:
             made.text = (made.text or "") + child
     return made
+
+
+class _Make(Protocol):
+    def __call__(self, *children: Child | Iterable[Child], **attributes: Value) -> Element: ...
+
+
+class _Tags:
+    """Makes elements by the names of their tags: ``tag.p("Hello", class_="lead")``."""
+
+    def __getattr__(self, name: str) -> _Make:
+        """Return a function that makes an element as :func:`element` does."""
+        return partial(element, name)
+
+
+tag = _Tags()
 
 
 def render(root: Element) -> str:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence, Set
 
 from audio_model.errors import printable
-from audio_model.pages.markup import Child, Element, element
+from audio_model.pages.markup import Child, Element, tag
 from audio_model.pages.tables import bar, percent
 from audio_model.ranges.describe import Value
 from audio_model.ranges.numbers import UNREADABLE, WITHHELD
@@ -27,7 +27,7 @@ def range_name(prefix: str) -> Child:
 
 def state_name(state: State) -> Element:
     """Return the name of a state."""
-    return element("span", text(state), class_="named")
+    return tag.span(text(state), class_="named")
 
 
 def share_bar(row: Mapping[str, Value], *, beside: bool = True) -> Element:
@@ -36,15 +36,13 @@ def share_bar(row: Mapping[str, Value], *, beside: bool = True) -> Element:
     said = f"{mean:.0f} % ({low:.0f}–{high:.0f} %)"
     drawn = bar(
         [
-            element("title", said),
-            element("rect", class_="unknown", x=0, y=0, width=100, height=10, opacity=0.2),
-            element(
-                "rect", class_="recorded", x=low, y=0, width=high - low, height=10, opacity=0.35
-            ),
-            element("rect", class_="recorded", x=0, y=3, width=mean, height=4),
+            tag.title(said),
+            tag.rect(class_="unknown", x=0, y=0, width=100, height=10, opacity=0.2),
+            tag.rect(class_="recorded", x=low, y=0, width=high - low, height=10, opacity=0.35),
+            tag.rect(class_="recorded", x=0, y=3, width=mean, height=4),
         ]
     )
-    return element("div", drawn, element("small", said), class_="numbered") if beside else drawn
+    return tag.div(drawn, tag.small(said), class_="numbered") if beside else drawn
 
 
 def tree(
@@ -113,9 +111,8 @@ def _branches(prefixes: Sequence[str], values: Values) -> Element | None:
             end += 1
         row = values[prefix]
         items.append(
-            element(
-                "li",
-                element("b", range_name(prefix)),
+            tag.li(
+                tag.b(range_name(prefix)),
                 " · ",
                 state_name(State(str(row["state"]))),
                 " · ",
@@ -127,4 +124,4 @@ def _branches(prefixes: Sequence[str], values: Values) -> Element | None:
             )
         )
         index = end
-    return element("ul", items) if items else None
+    return tag.ul(items) if items else None

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 
 from audio_model.errors import printable
 from audio_model.pages import frame
-from audio_model.pages.markup import Child, Element, element
+from audio_model.pages.markup import Child, Element, tag
 from audio_model.pages.tables import moment, percent, table_of
 from audio_model.pages.texts import Text, joined
 from audio_model.ranges.breaker import Change, Why
@@ -64,10 +64,7 @@ def page(store: RangeStore, now: float, min_calls: int = 1) -> str:
             _tiles(nodes.values(), n_changes, len(allowed)),
             about=text("now_about", at=f"{local(now):%Y-%m-%d %H:%M}", zone=zone),
         ),
-        frame.section(
-            text("held"),
-            _held([values[node.prefix] for node in held[:MAX_HELD]], zone),
-        ),
+        frame.section(text("held"), _held([values[node.prefix] for node in held[:MAX_HELD]], zone)),
         frame.section(
             text("alarms"),
             timeline([past.change for past in history], now)
@@ -83,7 +80,7 @@ def page(store: RangeStore, now: float, min_calls: int = 1) -> str:
         ),
         frame.section(
             text("tree"),
-            element("figure", tree(nodes, values, changed, min_calls), class_="tree"),
+            tag.figure(tree(nodes, values, changed, min_calls), class_="tree"),
             about=text("tree_about", mark=IMPLAUSIBLE),
         ),
         frame.section(text("allowed"), _allowed(allowed, zone), about=text("allowed_about")),
@@ -91,7 +88,7 @@ def page(store: RangeStore, now: float, min_calls: int = 1) -> str:
 
 
 def _quiet(key: str) -> Element:
-    return element("p", text(key), class_="quiet")
+    return tag.p(text(key), class_="quiet")
 
 
 def _tiles(nodes: Iterable[Node], n_changes: int, n_allowed: int) -> Element:
@@ -108,9 +105,7 @@ def _tiles(nodes: Iterable[Node], n_changes: int, n_allowed: int) -> Element:
         "n_changes": n_changes,
         "calls_blocked": blocked,
     }
-    return element(
-        "dl", [frame.tile(f"{n:,}", text(key)) for key, n in counts.items()], class_="tiles"
-    )
+    return tag.dl([frame.tile(f"{n:,}", text(key)) for key, n in counts.items()], class_="tiles")
 
 
 def _held(rows: Sequence[dict[str, Value]], zone: str) -> Element:
@@ -126,7 +121,7 @@ def _held(rows: Sequence[dict[str, Value]], zone: str) -> Element:
         [
             range_name(str(row["prefix"])),
             _kind(row),
-            element("span", text("warned_wide"), class_="named")
+            tag.span(text("warned_wide"), class_="named")
             if row["too_wide_to_block"]
             else state_name(State(str(row["state"]))),
             moment(float(row["since"] or 0)),
@@ -140,7 +135,7 @@ def _held(rows: Sequence[dict[str, Value]], zone: str) -> Element:
         ]
         for row in rows
     ]
-    return element("figure", table_of(head, cells, label=text("held")))
+    return tag.figure(table_of(head, cells, label=text("held")))
 
 
 def _history(history: Sequence[PastChange], zone: str) -> Element:
@@ -167,14 +162,14 @@ def _history(history: Sequence[PastChange], zone: str) -> Element:
                 f"{past.blocked:,}" if past.blocked and change.after is State.OPEN else "–",
             ]
         )
-    figure = element("figure", table_of(head, rows, label=text("history")), class_="history")
+    figure = tag.figure(table_of(head, rows, label=text("history")), class_="history")
     return figure
 
 
 def _moved(change: Change) -> Element:
     if change.before is change.after:
         return state_name(change.after)
-    return element("span", state_name(change.before), " → ", state_name(change.after))
+    return tag.span(state_name(change.before), " → ", state_name(change.after))
 
 
 def why(change: Change) -> Text:
@@ -208,13 +203,8 @@ def _implausible(forged: Sequence[Node], rows: Sequence[dict[str, Value]]) -> El
         for row in ordered
     ]
     places_head = list(map(text, ("range", "state", "share", "calls", "called", "reasons")))
-    return element(
-        "figure",
-        table_of(
-            list(map(text, ("reason", "calls", "meaning"))),
-            reasons,
-            label=text("reasons"),
-        ),
+    return tag.figure(
+        table_of(list(map(text, ("reason", "calls", "meaning"))), reasons, label=text("reasons")),
         table_of(places_head, places, label=text("implausible")),
         class_="notes",
     )
@@ -238,7 +228,7 @@ def _allowed(allowed: Sequence[Allowed], zone: str) -> Element:
     head = [*map(text, ("range", "note", "who")), text("time", zone=zone)]
     rows: list[list[Child]] = [
         [
-            element("span", printable(entry.prefix), " · ", text("is_wide"))
+            tag.span(printable(entry.prefix), " · ", text("is_wide"))
             if holds_many_owners(entry.prefix)
             else printable(entry.prefix),
             printable(entry.note) or "–",
@@ -247,7 +237,7 @@ def _allowed(allowed: Sequence[Allowed], zone: str) -> Element:
         ]
         for entry in allowed[:MAX_ALLOWED]
     ]
-    return element("figure", table_of(head, rows, label=text("allowed")), class_="notes")
+    return tag.figure(table_of(head, rows, label=text("allowed")), class_="notes")
 
 
 def _roots(nodes: dict[str, Node]) -> list[str]:

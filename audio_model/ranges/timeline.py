@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from itertools import pairwise
 
 from audio_model.errors import printable
-from audio_model.pages.markup import Child, Element, element
+from audio_model.pages.markup import Child, Element, tag
 from audio_model.pages.texts import Text, joined
 from audio_model.ranges.breaker import Change
 from audio_model.ranges.texts import text
@@ -44,13 +44,12 @@ def timeline(changes: Sequence[Change], now: float) -> Element:
     span = max(now - first, 1.0)
     marks = [(100 * (at - first) / span, written) for at, written in ticks(first, first + span)]
     lines = [
-        element("line", class_="line", x1=f"{x:.2f}%", x2=f"{x:.2f}%", y1=0, y2="100%")
-        for x, _ in marks
+        tag.line(class_="line", x1=f"{x:.2f}%", x2=f"{x:.2f}%", y1=0, y2="100%") for x, _ in marks
     ]
     rows = [
         _lane(prefix, lanes[prefix], first, span, lines) for prefix in list(lanes)[::-1][:MAX_LANES]
     ]
-    return element("figure", element("div", rows, _axis(marks), class_="lanes"))
+    return tag.figure(tag.div(rows, _axis(marks), class_="lanes"))
 
 
 def ticks(first: float, last: float) -> list[tuple[float, str]]:
@@ -87,10 +86,7 @@ def _lane(
     prefix: str, changes: Sequence[Change], first: float, span: float, lines: Sequence[Element]
 ) -> Element:
     ends = [later.time for _, later in pairwise(changes)] + [first + span]
-    parts: list[Child] = [
-        *lines,
-        element("line", class_="base", x1="0%", x2="100%", y1="50%", y2="50%"),
-    ]
+    parts: list[Child] = [*lines, tag.line(class_="base", x1="0%", x2="100%", y1="50%", y2="50%")]
     said: list[Text] = []
     for change, end in zip(changes, ends, strict=True):
         if change.after not in CLASSES:
@@ -100,9 +96,8 @@ def _lane(
         width = min(max(100 * (end - change.time) / span, _LEAST_WIDTH), 100)
         x = min(100 * (change.time - first) / span, 100 - width)
         parts.append(
-            element(
-                "rect",
-                element("title", said[-1]),
+            tag.rect(
+                tag.title(said[-1]),
                 class_=CLASSES[change.after],
                 x=f"{x:.2f}%",
                 width=f"{width:.2f}%",
@@ -110,14 +105,13 @@ def _lane(
                 height="60%",
             )
         )
-    drawing = element("svg", parts, role="img", aria_label=joined(said))
-    return element("div", element("b", printable(prefix)), drawing, class_="lane")
+    drawing = tag.svg(parts, role="img", aria_label=joined(said))
+    return tag.div(tag.b(printable(prefix)), drawing, class_="lane")
 
 
 def _axis(marks: Sequence[tuple[float, str]]) -> Element:
     labels = [
-        element(
-            "text",
+        tag.text(
             written,
             x=f"{x:.2f}%",
             y=13,
@@ -125,8 +119,8 @@ def _axis(marks: Sequence[tuple[float, str]]) -> Element:
         )
         for x, written in marks
     ]
-    axis = element("svg", labels, class_="axis", aria_hidden="true")
-    return element("div", element("span"), axis, class_="lane")
+    axis = tag.svg(labels, class_="axis", aria_hidden="true")
+    return tag.div(tag.span(), axis, class_="lane")
 
 
 def _clock(moment: float) -> str:

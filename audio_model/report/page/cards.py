@@ -5,8 +5,8 @@ from collections.abc import Sequence
 
 from audio_model.errors import printable
 from audio_model.frontend import SAMPLE_RATE, Samples, log_mel
-from audio_model.pages.markup import Element, element
-from audio_model.pages.tables import breakable
+from audio_model.pages.markup import Element, tag
+from audio_model.pages.tables import breakable, stretched
 from audio_model.pages.texts import Text
 from audio_model.report.exhibits import Exhibit
 from audio_model.report.page.drawing import named
@@ -21,12 +21,11 @@ def card(exhibit: Exhibit) -> Element:
     assert samples is not None
     seconds = len(samples) / SAMPLE_RATE
     parts = [
-        element("h3", path_of(result)),
+        tag.h3(path_of(result)),
         _facts(result),
         _picture(exhibit, samples),
         _second_marks(seconds),
-        element(
-            "audio",
+        tag.audio(
             controls="controls",
             preload="metadata",
             src=wav_uri(samples),
@@ -35,17 +34,16 @@ def card(exhibit: Exhibit) -> Element:
     ]
     if exhibit.score_now is not None:
         said = text("other_score", score=f"{exhibit.score_now:.3f}")
-        parts.append(element("p", said, class_="quiet"))
-    return element("article", parts, class_="card")
+        parts.append(tag.p(said, class_="quiet"))
+    return tag.article(parts, class_="card")
 
 
 def path_of(result: Result) -> Element:
     """Return the path as an element, with its folder in a paler tone."""
     folder, name = posixpath.split(printable(result.path))
     channel = f" · {printable(result.channel)}" if result.channel else None
-    return element(
-        "span",
-        element("span", breakable(f"{folder.rstrip('/')}/"), class_="folder") if folder else None,
+    return tag.span(
+        tag.span(breakable(f"{folder.rstrip('/')}/"), class_="folder") if folder else None,
         breakable(name),
         channel,
         class_="path",
@@ -55,15 +53,15 @@ def path_of(result: Result) -> Element:
 def _facts(result: Result) -> Element:
     facts = [named(result.outcome)]
     if result.score is not None:
-        facts.append(element("span", text("score_at", score=f"{result.score:.3f}")))
+        facts.append(tag.span(text("score_at", score=f"{result.score:.3f}")))
     if result.decided_at is not None:
-        facts.append(element("span", text("decided_after", seconds=f"{result.decided_at:.2f}")))
+        facts.append(tag.span(text("decided_after", seconds=f"{result.decided_at:.2f}")))
     if result.seconds is not None and result.speech_seconds is not None:
         said = text(
             "speech_of", speech=f"{result.speech_seconds:.1f}", seconds=f"{result.seconds:.1f}"
         )
-        facts.append(element("span", said))
-    return element("p", facts, class_="facts")
+        facts.append(tag.span(said))
+    return tag.p(facts, class_="facts")
 
 
 def _picture(exhibit: Exhibit, samples: Samples) -> Element:
@@ -71,14 +69,14 @@ def _picture(exhibit: Exhibit, samples: Samples) -> Element:
     features = log_mel(samples)
     layers: list[Element] = []
     if features.shape[1]:
-        layers.append(element("img", src=spectrogram_uri(features), alt=""))
+        layers.append(tag.img(src=spectrogram_uri(features), alt=""))
     if exhibit.curve:
         layers += _curve(exhibit, seconds)
-    playhead = element(
-        "line", class_="playhead", x1="0%", x2="0%", y1="0%", y2="100%", visibility="hidden"
+    playhead = tag.line(
+        class_="playhead", x1="0%", x2="0%", y1="0%", y2="100%", visibility="hidden"
     )
-    layers.append(element("svg", playhead))
-    return element("div", layers, class_="picture", role="img", aria_label=_label(exhibit, seconds))
+    layers.append(tag.svg(playhead))
+    return tag.div(layers, class_="picture", role="img", aria_label=_label(exhibit, seconds))
 
 
 def _label(exhibit: Exhibit, seconds: float) -> Text:
@@ -92,23 +90,16 @@ def _curve(exhibit: Exhibit, seconds: float) -> list[Element]:
     # A call begins at even odds.
     points = [(0.0, 0.5), *exhibit.curve]
     path = curve_path(points)
-    stretched = element(
-        "svg",
-        element("path", d=path, class_="curve-under"),
-        element("path", d=path, class_="curve"),
-        viewBox=f"0 0 {seconds:.3f} 100",
-        preserveAspectRatio="none",
-    )
+    lines = [tag.path(d=path, class_=each) for each in ("curve-under", "curve")]
     marks = [
-        element("line", class_="even", x1="0%", x2="100%", y1="50%", y2="50%"),
-        element("text", text("recorded"), class_="side", x=8, y=16),
-        element("text", text("live"), class_="side", x=8, y="95%"),
+        tag.line(class_="even", x1="0%", x2="100%", y1="50%", y2="50%"),
+        tag.text(text("recorded"), class_="side", x=8, y=16),
+        tag.text(text("live"), class_="side", x=8, y="95%"),
     ]
     if exhibit.strongest is not None:
         start, end = exhibit.strongest
         marks.append(
-            element(
-                "rect",
+            tag.rect(
                 class_="strongest",
                 x=f"{100 * start / seconds:.2f}%",
                 y="94%",
@@ -120,16 +111,15 @@ def _curve(exhibit: Exhibit, seconds: float) -> list[Element]:
     if at is not None:
         score = min(points, key=lambda point: abs(point[0] - at))[1]
         x, y = f"{100 * at / seconds:.2f}%", f"{height_of(score):.2f}%"
-        marks.append(element("circle", class_="moment", cx=x, cy=y, r=5))
-    return [element("svg", marks[0]), stretched, element("svg", *marks[1:])]
+        marks.append(tag.circle(class_="moment", cx=x, cy=y, r=5))
+    return [tag.svg(marks[0]), stretched(lines, seconds), tag.svg(*marks[1:])]
 
 
 def _second_marks(seconds: float) -> Element:
     ticks: Sequence[int] = range(int(seconds) + 1)
     step = max(len(ticks) // 8, 1)
     marks = [
-        element(
-            "text",
+        tag.text(
             f"{second} s",
             x=f"{100 * second / seconds:.2f}%",
             y=11,
@@ -137,4 +127,4 @@ def _second_marks(seconds: float) -> Element:
         )
         for second in ticks[::step]
     ]
-    return element("svg", marks, class_="axis", aria_hidden="true")
+    return tag.svg(marks, class_="axis", aria_hidden="true")

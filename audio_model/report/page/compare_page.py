@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 
 from audio_model.errors import printable
 from audio_model.pages.frame import page, section, tile
-from audio_model.pages.markup import Child, Element, element
+from audio_model.pages.markup import Child, Element, tag
 from audio_model.pages.tables import table_of
 from audio_model.pages.texts import Text
 from audio_model.report.compare import (
@@ -45,15 +45,8 @@ def compare_page(comparison: Comparison, old: str, new: str, max_flips: float | 
         old, new: names of the two sides, as they were given.
         max_flips: the share of verdicts that may flip, if one was set.
     """
-    lead = element(
-        "span",
-        text("old"),
-        " ",
-        element("b", printable(old)),
-        " · ",
-        text("new"),
-        " ",
-        element("b", printable(new)),
+    lead = tag.span(
+        text("old"), " ", tag.b(printable(old)), " · ", text("new"), " ", tag.b(printable(new))
     )
     return page(
         text("compare_title"),
@@ -75,13 +68,13 @@ def _drift(drift: Drift) -> Element:
     rows: list[list[Child]] = []
     for gap in drift.gaps():
         sizes = (f"{100 * size:.1f}" for size in (gap.size, gap.chance))
-        said = element("b", text("is_drift")) if gap.is_drift else ""
+        said = tag.b(text("is_drift")) if gap.is_drift else ""
         rows.append([text(f"drift_{gap.name}"), *gap_sides(gap), *sizes, said])
     head = [text(key) for key in ("measure", "old", "new", "gap", "gap_by_chance", "is_drift")]
     table = table_of(head, rows, label=text("drift"), wide=(4,))
     old, new = (f"{n:,}" for n in drift.rows)
     about = text("drift_about", old=old, new=new)
-    return section(text("drift"), element("figure", table), about=about)
+    return section(text("drift"), tag.figure(table), about=about)
 
 
 def _verdict(comparison: Comparison, max_flips: float | None) -> Element | None:
@@ -89,19 +82,19 @@ def _verdict(comparison: Comparison, max_flips: float | None) -> Element | None:
         return None
     over = comparison.overall.flip_rate > max_flips
     said = text("too_many_flips" if over else "within_flips", limit=f"{100 * max_flips:g} %")
-    return element("section", element("p", said, class_="warning" if over else "note"))
+    return tag.section(tag.p(said, class_="warning" if over else "note"))
 
 
 def _overview(comparison: Comparison) -> Element:
     overall = comparison.overall
-    share = element("small", percent(overall.flips, overall.joined))
+    share = tag.small(percent(overall.flips, overall.joined))
     tiles = [
         tile(f"{overall.joined:,}", text("joined")),
-        tile(element("span", f"{overall.flips:,}", share), text("flips")),
+        tile(tag.span(f"{overall.flips:,}", share), text("flips")),
         tile(f"{comparison.opposite:,}", text("opposite")),
         tile(_signed(overall.mean), text("mean_shift")),
     ]
-    return element("section", element("dl", tiles, class_="tiles"))
+    return tag.section(tag.dl(tiles, class_="tiles"))
 
 
 def _matrix(comparison: Comparison) -> Element:
@@ -123,8 +116,7 @@ def _matrix(comparison: Comparison) -> Element:
     ]
     return section(
         text("matrix"),
-        element(
-            "figure",
+        tag.figure(
             table_of([text("side"), text("verdicts")], bars, label=text("verdicts")),
             table_of(
                 [text("old_to_new"), *map(named, Outcome), text("all_rows")],
@@ -138,7 +130,7 @@ def _matrix(comparison: Comparison) -> Element:
 
 
 def _cell(count: int, kind: str = "") -> Element:
-    return element("span", f"{count:,}", class_=f"cell {kind if count else 'quiet'}".strip())
+    return tag.span(f"{count:,}", class_=f"cell {kind if count else 'quiet'}".strip())
 
 
 def _change(old: Outcome, new: Outcome) -> str:
@@ -150,14 +142,14 @@ def _change(old: Outcome, new: Outcome) -> str:
 def _shifts(comparison: Comparison) -> Element:
     overall = comparison.overall
     if overall.mean_size is None:
-        return section(text("shifts"), element("p", text("no_scores"), class_="quiet"))
+        return section(text("shifts"), tag.p(text("no_scores"), class_="quiet"))
     counts, axis = _drawn(comparison.histogram)
     rows: list[list[Child]] = [
         [" – ".join(axis.bounds(index)), f"{count:,}"]
         for index, count in enumerate(counts)
         if count
     ]
-    drawing = element("div", columns(counts, axis, "shift tall", power=0.5), class_="panel")
+    drawing = tag.div(columns(counts, axis, "shift tall", power=0.5), class_="panel")
     low, middle, high = (_signed(comparison.quantile(share)) for share in QUANTILES)
     said = text("quantiles", low=low, middle=middle, high=high, size=f"{overall.mean_size:.4f}")
     return section(
@@ -167,7 +159,7 @@ def _shifts(comparison: Comparison) -> Element:
             text("shifts"),
             table_of([text("range"), text("count")], rows, label=text("shifts")),
         ),
-        element("p", said, class_="about"),
+        tag.p(said, class_="about"),
         about=text("shifts_about"),
     )
 
@@ -208,7 +200,7 @@ def _slice(each: ShiftsOfSlice) -> Element:
         )
     ]
     table = table_of(head, rows, label=title, wide=(1, 4, 5))
-    return section(title, element("figure", table))
+    return section(title, tag.figure(table))
 
 
 def _cells(shifts: Shifts) -> Iterable[Child]:
@@ -231,7 +223,7 @@ def _largest(comparison: Comparison) -> Element | None:
     score_of = [text("score_of_side", side=text(side)) for side in ("old", "new")]
     head = [text("recording"), text("old"), score_of[0], text("new"), score_of[1], text("shift")]
     table = table_of(head, rows, label=text("largest"), wide=(2, 4))
-    return section(text("largest"), element("figure", table))
+    return section(text("largest"), tag.figure(table))
 
 
 def _side(result: Result) -> Iterable[Child]:
@@ -247,14 +239,14 @@ def _missing(comparison: Comparison) -> Element | None:
     lists = [
         _missing_list(text(key, n=side.count), side) for key, side in sides.items() if side.count
     ]
-    return section(text("missing"), element("figure", lists, class_="warning")) if lists else None
+    return section(text("missing"), tag.figure(lists, class_="warning")) if lists else None
 
 
 def _missing_list(title: Text, missing: Missing) -> Element:
-    items = [element("li", path_of(result)) for result in missing.examples]
+    items = [tag.li(path_of(result)) for result in missing.examples]
     if missing.count > len(items):
-        items.append(element("li", "…"))
-    return element("div", element("h3", title), element("ul", items))
+        items.append(tag.li("…"))
+    return tag.div(tag.h3(title), tag.ul(items))
 
 
 def _signed(value: float | None) -> str:

@@ -7,8 +7,8 @@ name beside the colour.
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from audio_model.pages.markup import Child, Element, element
-from audio_model.pages.tables import bar, table_of
+from audio_model.pages.markup import Child, Element, tag
+from audio_model.pages.tables import bar, stretched, table_of
 from audio_model.pages.texts import Text, joined
 from audio_model.report.page.texts import text
 from audio_model.tables.results import Outcome
@@ -45,9 +45,8 @@ class Axis:
 
 def mark(outcome: Outcome) -> Element:
     """Return the sign of an outcome."""
-    return element(
-        "svg",
-        element("path", d=_MARKS[outcome], fill_rule="evenodd"),
+    return tag.svg(
+        tag.path(d=_MARKS[outcome], fill_rule="evenodd"),
         class_=f"mark {outcome}",
         viewBox="0 0 10 10",
         aria_hidden="true",
@@ -56,7 +55,7 @@ def mark(outcome: Outcome) -> Element:
 
 def named(outcome: Outcome) -> Element:
     """Return the sign and the name of an outcome."""
-    return element("span", mark(outcome), text(outcome), class_="named")
+    return tag.span(mark(outcome), text(outcome), class_="named")
 
 
 def stacked_bar(counts: Mapping[Outcome, int], *, class_: str = "bar") -> Element:
@@ -68,9 +67,9 @@ def stacked_bar(counts: Mapping[Outcome, int], *, class_: str = "bar") -> Elemen
         width = 100 * counts.get(outcome, 0) / total
         if width:
             said.append(_counted(text(outcome), counts[outcome], total))
-            title = element("title", said[-1])
+            title = tag.title(said[-1])
             pieces.append(
-                element("rect", title, class_=str(outcome), x=start, y=0, width=width, height=10)
+                tag.rect(title, class_=str(outcome), x=start, y=0, width=width, height=10)
             )
         start += width
     return bar(pieces, label=joined(said), class_=class_)
@@ -78,26 +77,19 @@ def stacked_bar(counts: Mapping[Outcome, int], *, class_: str = "bar") -> Elemen
 
 def share_bar(count: int, total: int) -> Element:
     """Return one bar, as long as its share."""
-    return bar(
-        [element("rect", x=0, y=0, width=100 * count / total, height=10)], class_="bar share"
-    )
+    return bar([tag.rect(x=0, y=0, width=100 * count / total, height=10)], class_="bar share")
 
 
 def histograms(panels: Mapping[Outcome, Sequence[int]], axis: Axis, label: Text) -> Element:
     """Return histograms one above the other over one axis, each with a scale of its own."""
     shown = {outcome: counts for outcome, counts in panels.items() if any(counts)}
     if not shown:
-        return element("p", text("none"), class_="quiet")
+        return tag.p(text("none"), class_="quiet")
     rows: list[Element] = []
     for outcome, counts in shown.items():
-        head = element(
-            "div",
-            named(outcome),
-            element("span", f"{sum(counts):,}", class_="number"),
-            element("span", text("highest", n=max(counts)), class_="quiet"),
-            class_="panel-head",
-        )
-        rows.append(element("div", head, columns(counts, axis, str(outcome)), class_="panel"))
+        total = tag.span(f"{sum(counts):,}", class_="number")
+        highest = tag.span(text("highest", n=max(counts)), class_="quiet")
+        rows.append(_panel([named(outcome), total, highest], columns(counts, axis, outcome)))
     rows.append(axis_line(axis))
     table = [
         [" – ".join(axis.bounds(index)), *(f"{counts[index]:,}" for counts in shown.values())]
@@ -115,18 +107,9 @@ def columns(counts: Sequence[int], axis: Axis, class_: str, *, power: float = 1)
         if count:
             height = max(100 * (count / most) ** power, _LEAST_BAR)
             low, high = axis.bounds(index)
-            title = element("title", text("bin", low=low, high=high, n=count))
-            bars.append(
-                element("rect", title, x=index + 0.07, y=100 - height, width=0.86, height=height)
-            )
-    return element(
-        "svg",
-        bars,
-        class_=f"columns {class_}",
-        viewBox=f"0 0 {axis.bins} 100",
-        preserveAspectRatio="none",
-        aria_hidden="true",
-    )
+            said = text("bin", low=low, high=high, n=count)
+            bars.append(_column(index, 100 - height, height, said))
+    return stretched(bars, axis.bins, class_=f"columns {class_}")
 
 
 def axis_line(axis: Axis) -> Element:
@@ -135,93 +118,55 @@ def axis_line(axis: Axis) -> Element:
     for value, written in axis.ticks:
         share = (value - axis.low) / (axis.high - axis.low)
         anchor = "start" if share < 0.02 else "end" if share > 0.98 else "middle"
-        labels.append(element("text", written, x=f"{100 * share:.2f}%", y=13, text_anchor=anchor))
-    line = element("svg", labels, class_="axis", aria_hidden="true")
-    return element("div", line, element("p", axis.name, class_="axis-name"), class_="panel")
+        labels.append(tag.text(written, x=f"{100 * share:.2f}%", y=13, text_anchor=anchor))
+    line = tag.svg(labels, class_="axis", aria_hidden="true")
+    return tag.div(line, tag.p(axis.name, class_="axis-name"), class_="panel")
 
 
 def days(counts: Mapping[str, Mapping[Outcome, int]], label: Text, group: Text) -> Element:
     """Return stacked columns, one a day (or month), over the share that was recorded."""
     most = max(sum(day.values()) for day in counts.values()) or 1
-    columns_of_days, shares = [], []
+    stacks, shares = [], []
     for index, (day, by_outcome) in enumerate(counts.items()):
         total = sum(by_outcome.values())
         if not total:
             continue
-        said = f"{day}: {total:,}"
         top = 100.0
         for outcome in Outcome:
             height = 100 * by_outcome.get(outcome, 0) / most
             top -= height
             if height:
-                columns_of_days.append(
-                    element(
-                        "rect",
-                        element("title", said),
-                        class_=str(outcome),
-                        x=index + 0.07,
-                        y=top,
-                        width=0.86,
-                        height=height,
-                    )
-                )
-        share = by_outcome.get(Outcome.RECORDED, 0) / total
-        shares.append(
-            element(
-                "rect",
-                element("title", f"{day}: {percent(by_outcome.get(Outcome.RECORDED, 0), total)}"),
-                class_=str(Outcome.RECORDED),
-                x=index + 0.07,
-                y=97 * (1 - share),
-                width=0.86,
-                height=3,
-            )
-        )
+                stacks.append(_column(index, top, height, f"{day}: {total:,}", outcome))
+        recorded = by_outcome.get(Outcome.RECORDED, 0)
+        said = f"{day}: {percent(recorded, total)}"
+        shares.append(_column(index, 97 * (1 - recorded / total), 3, said, Outcome.RECORDED))
     names = list(counts)
     middle = [(len(names) / 2, names[len(names) // 2])] if len(names) > 4 else []
     ticks = [(0.0, names[0]), *middle, *([(len(names), names[-1])] if len(names) > 1 else [])]
     axis = Axis(0, len(names), len(names), ticks, group)
-    box = f"0 0 {len(names)} 100"
+    calls = stretched(stacks, len(names), class_="columns tall")
+    highest = tag.span(text("highest", n=most), class_="quiet")
+    recorded_shares = stretched(shares, len(names), class_="columns")
+    scale = tag.span("0 – 100 %", class_="quiet")
     rows = [
-        element(
-            "div",
-            element(
-                "div",
-                *(named(outcome) for outcome in Outcome),
-                element("span", text("highest", n=most), class_="quiet"),
-                class_="panel-head",
-            ),
-            element(
-                "svg",
-                columns_of_days,
-                class_="columns tall",
-                viewBox=box,
-                preserveAspectRatio="none",
-                aria_hidden="true",
-            ),
-            class_="panel",
-        ),
-        element(
-            "div",
-            element(
-                "div",
-                element("span", text("share_recorded")),
-                element("span", "0 – 100 %", class_="quiet"),
-                class_="panel-head",
-            ),
-            element(
-                "svg",
-                shares,
-                class_="columns",
-                viewBox=box,
-                preserveAspectRatio="none",
-                aria_hidden="true",
-            ),
-            class_="panel",
-        ),
+        _panel([*map(named, Outcome), highest], calls),
+        _panel([tag.span(text("share_recorded")), scale], recorded_shares),
         axis_line(axis),
     ]
     return chart(rows, label, group_table(counts.items(), group, label=label))
+
+
+def _column(
+    index: int, top: float, height: float, said: Text | str, outcome: Outcome | None = None
+) -> Element:
+    """Return a column of a chart; what it says is read where a pointer rests on it."""
+    return tag.rect(
+        tag.title(said), class_=outcome, x=index + 0.07, y=top, width=0.86, height=height
+    )
+
+
+def _panel(head: Iterable[Element], drawn: Element) -> Element:
+    return tag.div(tag.div(head, class_="panel-head"), drawn, class_="panel")
 
 
 def group_table(
@@ -251,10 +196,8 @@ def group_table(
 
 def chart(rows: Iterable[Element], label: Text, table: Element) -> Element:
     """Return a drawing with a name for readers who do not see it, and its table behind it."""
-    drawing = element("div", rows, role="img", aria_label=label)
-    return element(
-        "figure", drawing, element("details", element("summary", text("as_table")), table)
-    )
+    drawing = tag.div(rows, role="img", aria_label=label)
+    return tag.figure(drawing, tag.details(tag.summary(text("as_table")), table))
 
 
 def percent(part: int, whole: int) -> str:

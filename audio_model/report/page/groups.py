@@ -1,7 +1,7 @@
 """Names of slices and of their groups on a page."""
 
 from audio_model.errors import printable
-from audio_model.pages.markup import Child, Element, element
+from audio_model.pages.markup import Child, Element, tag
 from audio_model.pages.tables import breakable
 from audio_model.pages.texts import Text
 from audio_model.ranges.numbers import IMPLAUSIBLE, UNREADABLE, WITHHELD
@@ -33,4 +33,4 @@ def group_name(by: SliceBy, group: str) -> Element:
             said = text("segment_unreadable")
         elif group.startswith(IMPLAUSIBLE):
             said = text("segment_implausible", prefix=printable(group))
-    return element("span", said, class_="path")
+    return tag.span(said, class_="path")

@@ -1,17 +1,17 @@
 """Sound and its picture as data URIs, small enough to lie in a page."""
 
 import base64
+import io
 import struct
 import zlib
 from collections.abc import Iterable
 
 import numpy as np
+import soundfile
 from numpy.typing import NDArray
 
-from audio_model.companding import mulaw_encode
 from audio_model.frontend import LOG_OFFSET, LOG_SCALE, POWER_FLOOR, SAMPLE_RATE, LogMel, Samples
 
-_WAVE_FORMAT_MULAW = 7
 _LEVELS = 64
 """Shades in a picture; more can't be told apart and make it larger."""
 
@@ -41,15 +41,9 @@ def wav_uri(samples: Samples) -> str:
 
 def wav(samples: Samples) -> bytes:
     """Return 8 kHz audio as a WAV file of µ-law, 8 kB a second. [shape=(n_samples,)]"""
-    codes = mulaw_encode(np.round(np.clip(samples, -1, 1) * 32767).astype(np.int16)).tobytes()
-    # Blocks of one byte; no extra format bytes. A chunk of odd size is padded.
-    fmt = struct.pack("<HHIIHHH", _WAVE_FORMAT_MULAW, 1, SAMPLE_RATE, SAMPLE_RATE, 1, 8, 0)
-    fact = struct.pack("<I", len(samples))
-    chunks = b"".join(
-        struct.pack("<4sI", name, len(content)) + content + b"\0" * (len(content) % 2)
-        for name, content in ((b"fmt ", fmt), (b"fact", fact), (b"data", codes))
-    )
-    return struct.pack("<4sI4s", b"RIFF", 4 + len(chunks), b"WAVE") + chunks
+    file = io.BytesIO()
+    soundfile.write(file, samples, SAMPLE_RATE, format="WAV", subtype="ULAW")
+    return file.getvalue()
 
 
 def spectrogram_uri(log_mel: LogMel) -> str:

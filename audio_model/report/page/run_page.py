@@ -8,7 +8,7 @@ from datetime import date, timedelta
 from audio_model.decision import Reason
 from audio_model.errors import printable
 from audio_model.pages.frame import page, section, tile
-from audio_model.pages.markup import Child, Element, element
+from audio_model.pages.markup import Child, Element, tag
 from audio_model.pages.tables import breakable, table_of
 from audio_model.pages.texts import Text
 from audio_model.ranges.numbers import IMPLAUSIBLE
@@ -76,11 +76,11 @@ def run_page(results: Results, summary: Summary, gallery: Gallery, model: str) -
     lead: list[Child] = [
         text("report_lead", n=summary.total),
         " ",
-        element("b", breakable(str(results.path))),
+        tag.b(breakable(str(results.path))),
     ]
     content: list[Element | None] = [_unfinished(results)]
     if summary.total == 0:
-        content.append(element("section", element("p", text("empty"), class_="note")))
+        content.append(tag.section(tag.p(text("empty"), class_="note")))
     else:
         content += [
             _overview(summary),
@@ -92,7 +92,7 @@ def run_page(results: Results, summary: Summary, gallery: Gallery, model: str) -
             _causes(summary),
         ]
     content.append(_ran(results, summary, model))
-    return page(text("report_title"), element("span", *lead), *content)
+    return page(text("report_title"), tag.span(*lead), *content)
 
 
 def _unfinished(results: Results) -> Element | None:
@@ -100,14 +100,14 @@ def _unfinished(results: Results) -> Element | None:
     if done >= planned:
         return None
     said = text("unfinished", done=done, planned=planned)
-    return element("section", element("p", said, class_="warning"))
+    return tag.section(tag.p(said, class_="warning"))
 
 
 def _overview(summary: Summary) -> Element:
     counts, total = summary.counts, summary.total
     tiles = [
         tile(
-            element("span", f"{counts[kind]:,}", element("small", percent(counts[kind], total))),
+            tag.span(f"{counts[kind]:,}", tag.small(percent(counts[kind], total))),
             mark(kind),
             text("errors" if kind is Outcome.ERROR else kind),
         )
@@ -121,9 +121,7 @@ def _overview(summary: Summary) -> Element:
         tile(_hours(summary.seconds), text("hours_heard")),
     ]
     return section(
-        text("overview"),
-        stacked_bar(counts, class_="whole"),
-        element("dl", tiles, class_="tiles"),
+        text("overview"), stacked_bar(counts, class_="whole"), tag.dl(tiles, class_="tiles")
     )
 
 
@@ -138,16 +136,16 @@ def _labels(summary: Summary) -> Element | None:
         if heard:
             flagged = counts[Outcome.RECORDED]
             low, high = (_share(each) for each in wilson_interval(flagged, heard))
-            about = element("small", text("interval", low=low, high=high))
-            tiles.append(tile(element("span", percent(flagged, heard), about), text(key)))
+            about = tag.small(text("interval", low=low, high=high))
+            tiles.append(tile(tag.span(percent(flagged, heard), about), text(key)))
     rows: list[tuple[Child, Mapping[Outcome, int]]] = [
         (named(label), counts) for label, counts in sorted(summary.labels.items(), reverse=True)
     ]
     table = group_table(rows, text("label"), label=text("labels"), bars=True)
     return section(
         text("labels"),
-        element("dl", tiles, class_="tiles"),
-        element("figure", table, class_="groups"),
+        tag.dl(tiles, class_="tiles"),
+        tag.figure(table, class_="groups"),
         about=text("labels_about"),
     )
 
@@ -162,10 +160,9 @@ def _hours(seconds: float) -> str:
 
 
 def _note() -> Element:
-    return element(
-        "section",
-        element("h2", text("note_title")),
-        element("div", element("p", text("note_score")), element("p", text("note_unknown"))),
+    return tag.section(
+        tag.h2(text("note_title")),
+        tag.div(tag.p(text("note_score")), tag.p(text("note_unknown"))),
         class_="note",
     )
 
@@ -186,10 +183,7 @@ def _charts(summary: Summary) -> Iterable[Element]:
         axis = _seconds_axis(max((step for kind in kinds for step in counts[kind]), default=0))
         panels = {kind: _binned(counts[kind], axis) for kind in kinds}
         yield section(
-            text(key),
-            histograms(panels, axis, text(key)),
-            about=text(f"{key}_about"),
-            half=True,
+            text(key), histograms(panels, axis, text(key)), about=text(f"{key}_about"), half=True
         )
     if summary.reasons:
         total = summary.reasons.total()
@@ -199,7 +193,7 @@ def _charts(summary: Summary) -> Iterable[Element]:
         ]
         head = [text("reason"), text("share_drawn"), text("count"), text("share")]
         table = table_of(head, rows, label=text("reasons"))
-        yield section(text("reasons"), element("figure", table, class_="groups"))
+        yield section(text("reasons"), tag.figure(table, class_="groups"))
 
 
 def _reason(reason: str) -> Child:
@@ -281,7 +275,7 @@ def _group_section(
         rows.append((text("other_groups", n=len(rest)), added))
     rows.append((text("beyond_groups"), beyond))
     table = group_table(rows, text("group"), label=title, bars=True)
-    return section(title, element("figure", table, class_="groups"), about=about)
+    return section(title, tag.figure(table, class_="groups"), about=about)
 
 
 def _by_day(groups: Mapping[str, Counter[Outcome]]) -> tuple[dict[str, Counter[Outcome]], str]:
@@ -312,15 +306,15 @@ def _gallery(gallery: Gallery) -> Iterable[Element]:
     ):
         if not exhibits.readable and not exhibits.unreadable:
             continue
-        about = [element("p", text("figure_about"), class_="about")] if first else []
+        about = [tag.p(text("figure_about"), class_="about")] if first else []
         if first and gallery.sounds:
             said = text("holds_voices", n=gallery.sounds)
-            about.append(element("p", said, class_="about"))
+            about.append(tag.p(said, class_="about"))
         first = False
         yield section(
             text(key),
             *about,
-            element("div", map(card, exhibits.readable), class_="cards"),
+            tag.div(map(card, exhibits.readable), class_="cards"),
             _unreadable(exhibits.unreadable),
             about=text("uncertain_about") if key == "uncertain" else None,
         )
@@ -334,18 +328,13 @@ def _unreadable(exhibits: Sequence[Exhibit]) -> Element | None:
             path_of(exhibit.result),
             named(exhibit.result.outcome),
             f"{exhibit.result.score:.3f}",
-            element("span", printable(exhibit.problem), class_="path"),
+            tag.span(printable(exhibit.problem), class_="path"),
         ]
         for exhibit in exhibits[:_SHOWN_UNREADABLE]
     ]
     head = [text("recording"), text("verdicts"), text("score"), text("error")]
     table = table_of(head, rows, label=text("unreadable", n=len(exhibits)))
-    return element(
-        "details",
-        element("summary", text("unreadable", n=len(exhibits))),
-        table,
-        class_="words",
-    )
+    return tag.details(tag.summary(text("unreadable", n=len(exhibits))), table, class_="words")
 
 
 def _causes(summary: Summary) -> Element | None:
@@ -353,15 +342,11 @@ def _causes(summary: Summary) -> Element | None:
         return None
     rows: list[list[Child]] = []
     for name, cause in sorted(summary.causes.items(), key=lambda item: -item[1].count):
-        examples = [
-            element("div", breakable(result.path), class_="path") for result in cause.examples
-        ]
+        examples = [tag.div(breakable(result.path), class_="path") for result in cause.examples]
         said = printable(name) if name else text("other_causes")
-        rows.append(
-            [element("span", said, class_="path"), f"{cause.count:,}", element("div", examples)]
-        )
+        rows.append([tag.span(said, class_="path"), f"{cause.count:,}", tag.div(examples)])
     table = table_of([text("cause"), text("count"), text("examples")], rows, label=text("causes"))
-    return section(text("causes"), element("figure", table, class_="words"))
+    return section(text("causes"), tag.figure(table, class_="words"))
 
 
 def _ran(results: Results, summary: Summary, model: str) -> Element:
@@ -373,12 +358,8 @@ def _ran(results: Results, summary: Summary, model: str) -> Element:
         facts.append((text("ran_rate"), f"{results.rate:,.0f}"))
     facts += [(printable(name), value) for name, value in _flat(results.run)]
     facts.append((text("ran_model"), model))
-    terms = [
-        part
-        for name, value in facts
-        for part in (element("dt", name), element("dd", printable(value)))
-    ]
-    return section(text("ran"), element("figure", element("dl", terms, class_="ran")))
+    terms = [part for name, value in facts for part in (tag.dt(name), tag.dd(printable(value)))]
+    return section(text("ran"), tag.figure(tag.dl(terms, class_="ran")))
 
 
 def _flat(values: Mapping[str, object], prefix: str = "") -> Iterable[tuple[str, str]]:
