@@ -6,15 +6,15 @@ from dataclasses import dataclass, replace
 from audio_model.errors import UsageError
 from audio_model.gateway.config import values
 from audio_model.gateway.config.tenants import Tenant
-from audio_model.gateway.config.values import Parse
+from audio_model.gateway.config.values import Kind
 
-ASKED: Mapping[str, tuple[str, Parse]] = {
-    "deadline": ("deadline_seconds", values.number(0.1, 3600)),
-    "wait": ("wait_seconds", values.number(0, 3600)),
-    "listen": ("listen_seconds", values.number(0.1, 3600)),
-    "budget": ("max_false_alarm", values.number(0, 1)),
+ASKED: Mapping[str, tuple[str, Kind]] = {
+    "deadline": ("deadline_seconds", values.seconds(0.1)),
+    "wait": ("wait_seconds", values.seconds(0)),
+    "listen": ("listen_seconds", values.seconds(0.1)),
+    "budget": ("max_false_alarm", values.number(0, 1, "RATE")),
 }
-"""The terms that a URL's query may ask for, and how each is parsed."""
+"""The terms that a URL's query may ask for, and of what kind each is."""
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 A group of options is a frozen dataclass whose fields are each an :func:`option`. The groups are the
 fields of another dataclass, each a :func:`group`. The field is the one place where an option is
-defined: its name, its type, its default, its parser and its help.
+defined: its name, its type, its default, its kind and its help.
 """
 
 import argparse
@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 from audio_model.errors import UsageError, printable
 from audio_model.gateway.config import values
-from audio_model.gateway.config.values import Parse, Secret
+from audio_model.gateway.config.values import Kind, Secret
 
 T = TypeVar("T")
 
@@ -24,9 +24,9 @@ _KEY = "option"
 """Key of what the metadata of a field tell of it."""
 
 
-def option(default: object, parse: Parse, metavar: str, help: str) -> Any:
+def option(default: object, kind: Kind, help: str) -> Any:
     """Declare a field of a group as an option. Its default is MISSING if it must be given."""
-    return field(default=default, metadata={_KEY: (parse, metavar, help)})
+    return field(default=default, metadata={_KEY: (kind, help)})
 
 
 def group(make: type[T], title: str, prefix: str = "") -> T:
@@ -42,15 +42,14 @@ def group(make: type[T], title: str, prefix: str = "") -> T:
 
 @dataclass(frozen=True)
 class Option:
-    """An option: its name, its default, its parser, its help text."""
+    """An option: its name, its default, its kind, its help text."""
 
     name: str
     """The name in the TOML file: ``max_legs``."""
     field: str
     """The field of its group's dataclass."""
     default: object
-    parse: Parse
-    metavar: str
+    kind: Kind
     help: str
 
     @property
@@ -61,12 +60,12 @@ class Option:
     @property
     def is_switch(self) -> bool:
         """Return whether the option is a switch."""
-        return self.parse is values.switch
+        return self.kind is values.switch
 
     @property
     def is_secret(self) -> bool:
         """Return whether the option is a secret."""
-        return self.parse is values.secret_file
+        return self.kind is values.secret_file
 
 
 @dataclass(frozen=True)
@@ -92,9 +91,9 @@ def groups(settings: type[Any]) -> Iterator[Group]:
 def _options(make: type[Any], prefix: str = "") -> Iterator[Option]:
     for each in fields(make):
         if _KEY in each.metadata:
-            parse, metavar, help = each.metadata[_KEY]
-            name = prefix + each.name + ("_file" if parse is values.secret_file else "")
-            yield Option(name, each.name, each.default, parse, metavar, help)
+            kind, help = each.metadata[_KEY]
+            name = prefix + each.name + ("_file" if kind is values.secret_file else "")
+            yield Option(name, each.name, each.default, kind, help)
 
 
 def add_arguments(parser: argparse.ArgumentParser, settings: type[Any]) -> None:
@@ -110,7 +109,7 @@ def add_arguments(parser: argparse.ArgumentParser, settings: type[Any]) -> None:
                     one.flag, action=argparse.BooleanOptionalAction, default=None, help=text
                 )
             else:
-                arguments.add_argument(one.flag, metavar=one.metavar, default=None, help=text)
+                arguments.add_argument(one.flag, metavar=one.kind.metavar, default=None, help=text)
 
 
 def load(
@@ -148,7 +147,7 @@ def load(
                 continue
             origin, text = given
             try:
-                chosen[one.field] = one.parse(text)
+                chosen[one.field] = one.kind(text)
             except ValueError as error:
                 raise UsageError(f"{origin}: {error}") from error
         made[each.field] = each.make(**chosen)
@@ -170,7 +169,7 @@ def read_table(make: type[Any], lines: Mapping[str, object], where: str) -> dict
         if key in lines:
             origin = f"{where}: {key}"
             try:
-                chosen[one.field] = one.parse(_toml_text(origin, one, lines[key]))
+                chosen[one.field] = one.kind(_toml_text(origin, one, lines[key]))
             except ValueError as error:
                 raise UsageError(f"{origin}: {error}") from error
         elif one.default is MISSING:
@@ -225,7 +224,7 @@ def _given(
 def _toml_text(origin: str, one: Option, value: object) -> str:
     if isinstance(value, bool):
         if not one.is_switch:
-            raise UsageError(f"{origin}: must be {one.metavar}, not true or false")
+            raise UsageError(f"{origin}: must be {one.kind.metavar}, not true or false")
         return str(value).lower()
     if one.is_switch:
         raise UsageError(f"{origin}: must be true or false, without quotes")

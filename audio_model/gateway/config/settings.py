@@ -23,36 +23,32 @@ from audio_model.stream import DEFAULT_WAIT_SECONDS
 ENVIRONMENT = "AUDIO_MODEL_SERVE_"
 _CONFIG = ENVIRONMENT + "CONFIG"
 
-_SHARE = values.number(1e-6, 1 - 1e-6)
-_BUDGET = values.number(1e-9, 1e6)
+_SHARE = values.number(1e-6, 1 - 1e-6, "X")
+_BUDGET = values.number(1e-9, 1e6, "X")
 
 
 @dataclass(frozen=True)
 class Listening:
     """Only this machine can reach the server unless --host says otherwise."""
 
-    host: str = option(
-        "127.0.0.1", values.text, "ADDRESS", "address of the HTTP and WebSocket server"
-    )
+    host: str = option("127.0.0.1", values.host, "address of the HTTP and WebSocket server")
     port: int = option(
         8080,
-        values.integer(0, 65535),
-        "PORT",
+        values.integer(0, 65535, "PORT"),
         "port of the HTTP and WebSocket server; 0: any free port",
     )
     reuse_port: bool = option(
         False,
         values.switch,
-        "",
         "let several processes listen on the same ports as one server, with shared limits, "
         "calls, events and metrics, and restart without a gap",
     )
     tls_certificate: Path | None = option(
-        None, values.file, "FILE", "PEM file of the certificate and its chain: https and wss"
+        None, values.file, "PEM file of the certificate and its chain: https and wss"
     )
-    tls_key: Path | None = option(None, values.file, "FILE", "PEM file of the certificate's key")
+    tls_key: Path | None = option(None, values.file, "PEM file of the certificate's key")
     public_url: str = option(
-        "", values.url, "URL", "address of the server behind a proxy; Twilio and Plivo sign it"
+        "", values.url, "address of the server behind a proxy; Twilio and Plivo sign it"
     )
 
 
@@ -62,68 +58,53 @@ class Detection:
 
     max_false_alarm: float = option(
         DEFAULT_MAX_FALSE_ALARM,
-        values.number(0, 1),
-        "RATE",
+        values.number(0, 1, "RATE"),
         "share of live callers who may be called recorded",
     )
     deadline_seconds: float = option(
-        4.0,
-        values.number(0.1, 3600),
-        "S",
-        "wall-clock time from a leg's first voice to its final verdict",
+        4.0, values.seconds(0.1), "wall-clock time from a leg's first voice to its final verdict"
     )
     wait_seconds: float = option(
         DEFAULT_WAIT_SECONDS,
-        values.number(0, 3600),
-        "S",
+        values.seconds(0),
         "wait S seconds for the first voice; a verdict takes these and the deadline at most",
     )
     again_seconds: float = option(
         0.0,
-        values.number(0, 3600),
-        "S",
+        values.seconds(0),
         "hear a leg again every S seconds after its final verdict; an event revised says that "
         "a recording began or a human took over; 0: never",
     )
     listen_seconds: float | None = option(
         None,
-        values.number(0.1, 3600),
-        "S",
+        values.seconds(0.1),
         "seconds of a leg to hear from its first voice on; by default as the model says",
     )
     progress_seconds: float = option(
-        0.0, values.number(0, 3600), "S", "seconds of audio between progress events; 0: none"
+        0.0, values.seconds(0), "seconds of audio between progress events; 0: none"
     )
-    model: Path | None = option(None, values.file, "FILE", "another model than the one shipped")
+    model: Path | None = option(None, values.file, "another model than the one shipped")
     known: Path | None = option(
-        None, values.store, "STORE", "find calls that repeat a recording of this store"
+        None, values.store, "find calls that repeat a recording of this store"
     )
     known_learn: bool = option(
-        False,
-        values.switch,
-        "",
-        "learn what two calls hold, and calls of which the network is sure",
+        False, values.switch, "learn what two calls hold, and calls of which the network is sure"
     )
     known_keep_hours: float = option(
         DEFAULT_HOURS,
-        values.number(0.01, 8760),
-        "H",
+        values.number(0.01, 8760, "H"),
         "keep the codes of calls for H hours, to learn from",
     )
     known_keep_calls: int = option(
-        DEFAULT_CALLS, values.integer(2, 1_000_000_000), "N", "keep N calls at most"
+        DEFAULT_CALLS, values.integer(2, 1_000_000_000), "keep N calls at most"
     )
     known_keep_days: float = option(
         DEFAULT_DAYS,
-        values.number(0.01, 36_500),
-        "D",
+        values.number(0.01, 36_500, "D"),
         "forget learnt recordings that were not heard for D days",
     )
     known_keep_recordings: int = option(
-        DEFAULT_RECORDINGS,
-        values.integer(1, 1_000_000_000),
-        "N",
-        "keep N learnt recordings at most",
+        DEFAULT_RECORDINGS, values.integer(1, 1_000_000_000), "keep N learnt recordings at most"
     )
 
 
@@ -133,33 +114,21 @@ class Access:
     requests need "Authorization: Bearer TOKEN"; gateways that can't send it use ?token=TOKEN.
     """
 
-    token: Secret | None = option(None, values.secret_file, "FILE", "file of the bearer token")
+    token: Secret | None = option(None, values.secret_file, "file of the bearer token")
     tenants: tuple[Tenant, ...] = option(
-        (),
-        read_tenants,
-        "FILE",
-        "TOML file with a table for each tenant: its token, terms and webhook",
+        (), read_tenants, "TOML file with a table for each tenant: its token, terms and webhook"
     )
     twilio_auth_token: Secret | None = option(
-        None,
-        values.secret_file,
-        "FILE",
-        "file of Twilio's auth token: /twilio needs X-Twilio-Signature",
+        None, values.secret_file, "file of Twilio's auth token: /twilio needs X-Twilio-Signature"
     )
     plivo_auth_token: Secret | None = option(
-        None,
-        values.secret_file,
-        "FILE",
-        "file of Plivo's auth token: /plivo needs its V3 signature",
+        None, values.secret_file, "file of Plivo's auth token: /plivo needs its V3 signature"
     )
     genesys_api_key: Secret | None = option(
-        None, values.secret_file, "FILE", "file of the API key: /audiohook needs it as X-API-KEY"
+        None, values.secret_file, "file of the API key: /audiohook needs it as X-API-KEY"
     )
     genesys_client_secret: Secret | None = option(
-        None,
-        values.secret_file,
-        "FILE",
-        "file of the client secret: /audiohook needs its signature, too",
+        None, values.secret_file, "file of the client secret: /audiohook needs its signature, too"
     )
 
 
@@ -167,21 +136,20 @@ class Access:
 class Limits:
     """A machine that is full answers new legs at once with "unknown: overload"."""
 
-    max_legs: int = option(2000, values.integer(1, 1_000_000), "N", "legs heard at once")
+    max_legs: int = option(2000, values.integer(1, 1_000_000), "legs heard at once")
     max_connections: int = option(
-        5000, values.integer(1, 1_000_000), "N", "WebSocket connections at once"
+        5000, values.integer(1, 1_000_000), "WebSocket connections at once"
     )
     max_message_bytes: int = option(
         262_144,
         values.integer(1024, 1 << 30),
-        "N",
         "largest WebSocket message; a larger one ends the connection",
     )
     idle_seconds: float = option(
-        300.0, values.number(1, 86_400), "S", "close a WebSocket after S seconds without a message"
+        300.0, values.seconds(1, 86_400), "close a WebSocket after S seconds without a message"
     )
     max_call_seconds: float = option(
-        14_400.0, values.number(1, 604_800), "S", "close a WebSocket after S seconds"
+        14_400.0, values.seconds(1, 604_800), "close a WebSocket after S seconds"
     )
 
 
@@ -189,22 +157,20 @@ class Limits:
 class Webhook:
     """Verdicts and final verdicts are POSTed as JSON, signed and retried."""
 
-    url: str = option("", values.url, "URL", "address that receives the events")
+    url: str = option("", values.url, "address that receives the events")
     secret: Secret | None = option(
-        None, values.secret_file, "FILE", "file of the key that signs (X-Audio-Model-Signature)"
+        None, values.secret_file, "file of the key that signs (X-Audio-Model-Signature)"
     )
-    retries: int = option(5, values.integer(0, 20), "N", "further attempts after a failed request")
-    connections: int = option(64, values.integer(1, 10_000), "N", "open requests at most")
+    retries: int = option(5, values.integer(0, 20), "further attempts after a failed request")
+    connections: int = option(64, values.integer(1, 10_000), "open requests at most")
     batch: int = option(
         1,
         values.integer(1, 1000),
-        "N",
         "events in one request at most, for receivers that accept several",
     )
     spool: Path | None = option(
         None,
         values.folder,
-        "DIR",
         "keep events in DIR until they are delivered, for a day; if the server is killed, the "
         "next one posts them",
     )
@@ -218,19 +184,19 @@ class NumberRanges:
     """
 
     ranges: Path | None = option(
-        None, values.store, "STORE", "store of the counts; several servers may share it"
+        None, values.store, "store of the counts; several servers may share it"
     )
     ranges_honest_share: float = option(
-        ChangeTest.honest, _SHARE, "X", "share of recordings that an honest range may play"
+        ChangeTest.honest, _SHARE, "share of recordings that an honest range may play"
     )
     ranges_campaign_share: float = option(
-        ChangeTest.bad, _SHARE, "X", "share of recordings that a campaign plays in its range"
+        ChangeTest.bad, _SHARE, "share of recordings that a campaign plays in its range"
     )
     ranges_warnings: float = option(
-        Policy.warnings, _BUDGET, "X", "error budget: warnings a month of an honest range"
+        Policy.warnings, _BUDGET, "error budget: warnings a month of an honest range"
     )
     ranges_openings: float = option(
-        Policy.openings, _BUDGET, "X", "error budget: chance a month that an honest range is opened"
+        Policy.openings, _BUDGET, "error budget: chance a month that an honest range is opened"
     )
 
     def policy(self, rates: DetectorRates) -> Policy:
@@ -244,31 +210,29 @@ class Records:
     """No audio is stored unless --keep-audio asks for it."""
 
     keep_audio: Path | None = option(
-        None, values.folder, "DIR", "keep the audio of legs that end as unknown in DIR, for review"
+        None, values.folder, "keep the audio of legs that end as unknown in DIR, for review"
     )
     keep_audio_megabytes: int = option(
         1000,
         values.integer(1, 10_000_000),
-        "N",
         "megabytes of kept audio, beyond which the oldest is deleted",
     )
     calls: Path | None = option(
-        None, values.store, "STORE", "write every call to this store, for audio-model desk"
+        None, values.store, "write every call to this store, for audio-model desk"
     )
     hash_numbers: bool = option(
-        True, values.switch, "", "write phone numbers as hashes to the log and to DIR"
+        True, values.switch, "write phone numbers as hashes to the log and to DIR"
     )
     hash_salt: Secret | None = option(
         None,
         values.secret_file,
-        "FILE",
         "file of the hashes' key, which keeps a number's hash over restarts",
     )
     log_level: LogLevel = option(
-        LogLevel.INFO, values.choice(LogLevel), "LEVEL", "debug, info, warning or error"
+        LogLevel.INFO, values.choice(LogLevel, "LEVEL"), "debug, info, warning or error"
     )
     log_format: LogFormat = option(
-        LogFormat.TEXT, values.choice(LogFormat), "FORMAT", "text or json"
+        LogFormat.TEXT, values.choice(LogFormat, "FORMAT"), "text or json"
     )
 
 

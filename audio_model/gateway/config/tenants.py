@@ -20,38 +20,33 @@ class Tenant:
     """A table of the file. A setting that it leaves out is the server's."""
 
     name: str
-    token: Secret = option(MISSING, values.secret_file, "FILE", "file of its bearer token")
-    deadline_seconds: float | None = option(
-        None, values.number(0.1, 3600), "S", "see --deadline-seconds"
-    )
-    wait_seconds: float | None = option(None, values.number(0, 3600), "S", "see --wait-seconds")
-    listen_seconds: float | None = option(
-        None, values.number(0.1, 3600), "S", "see --listen-seconds"
-    )
+    token: Secret = option(MISSING, values.secret_file, "file of its bearer token")
+    deadline_seconds: float | None = option(None, values.seconds(0.1), "see --deadline-seconds")
+    wait_seconds: float | None = option(None, values.seconds(0), "see --wait-seconds")
+    listen_seconds: float | None = option(None, values.seconds(0.1), "see --listen-seconds")
     max_false_alarm: float | None = option(
-        None, values.number(0, 1), "RATE", "see --max-false-alarm"
+        None, values.number(0, 1, "RATE"), "see --max-false-alarm"
     )
-    max_legs: int | None = option(
-        None, values.integer(1, 1_000_000), "N", "of its legs heard at once"
-    )
+    max_legs: int | None = option(None, values.integer(1, 1_000_000), "of its legs heard at once")
     twilio_auth_token: Secret | None = option(
-        None, values.secret_file, "FILE", "file of the auth token of its account or subaccount"
+        None, values.secret_file, "file of the auth token of its account or subaccount"
     )
     plivo_auth_token: Secret | None = option(
-        None, values.secret_file, "FILE", "file of the auth token of its account or subaccount"
+        None, values.secret_file, "file of the auth token of its account or subaccount"
     )
     genesys_api_key: Secret | None = option(
-        None, values.secret_file, "FILE", "file of its integration's API key"
+        None, values.secret_file, "file of its integration's API key"
     )
     genesys_client_secret: Secret | None = option(
-        None, values.secret_file, "FILE", "file of its integration's client secret"
+        None, values.secret_file, "file of its integration's client secret"
     )
-    webhook_url: str = option("", values.url, "URL", "where its events are posted")
+    webhook_url: str = option("", values.url, "where its events are posted")
     webhook_secret: Secret | None = option(
-        None, values.secret_file, "FILE", "file of the key that signs them"
+        None, values.secret_file, "file of the key that signs them"
     )
 
 
+@values.kind("FILE")
 def read_tenants(path_text: str) -> tuple[Tenant, ...]:
     """Read a TOML file of tenants, a table for each.
 

@@ -1,17 +1,35 @@
-"""Parse the text of an option. ValueError says what is wrong with it."""
+"""Kinds of values that options have: each parses a text. ValueError says what is wrong with it."""
 
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from audio_model.errors import printable
+from audio_model.errors import os_error_as, printable
 
-Parse = Callable[[str], Any]
-"""Text to value. Raises ValueError, whose message completes "port: ..."."""
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of value: its name in the help, and the parser that it is called as.
+
+    The parser raises ValueError, whose message completes "port: ...".
+    """
+
+    metavar: str
+    parse: Callable[[Any], Any]
+
+    def __call__(self, text: Any) -> Any:
+        """Return the value of a text."""
+        return self.parse(text)
+
+
+def kind(metavar: str) -> Callable[[Callable[[Any], Any]], Kind]:
+    """Make a parser a kind of value."""
+    return partial(Kind, metavar)
 
 
 @dataclass(frozen=True)
@@ -64,6 +82,7 @@ class LogLevel(StrEnum):
     ERROR = "error"
 
 
+@kind("FIRST-LAST")
 def port_range(value: str) -> PortRange:
     """Parse ``30000-30999``."""
     first, _, last = value.partition("-")
@@ -74,13 +93,16 @@ def port_range(value: str) -> PortRange:
     return PortRange(int(first), int(last))
 
 
-def text(value: str) -> str:
-    """Parse a text of printable characters."""
+def _text(value: str) -> str:
     if not value.strip() or not value.isprintable():
         raise ValueError("must be text, of printable characters")
     return value.strip()
 
 
+host, name = Kind("ADDRESS", _text), Kind("NAME", _text)
+
+
+@kind("EXTEN@CONTEXT")
 def extension(value: str) -> str:
     """Parse ``recorded@from-trunk``."""
     exten, at, context = value.strip().partition("@")
@@ -89,6 +111,7 @@ def extension(value: str) -> str:
     return value.strip()
 
 
+@kind("")
 def switch(value: str) -> bool:
     """Parse true or false, also as yes, on or 1."""
     match value.strip().lower():
@@ -99,8 +122,8 @@ def switch(value: str) -> bool:
     raise ValueError(f"must be true or false, not {value!r}")
 
 
-def integer(low: int, high: int) -> Parse:
-    """Return a parser for a whole number within limits."""
+def integer(low: int, high: int, metavar: str = "N") -> Kind:
+    """Return the kind of a whole number within limits."""
 
     def parse(value: str) -> int:
         try:
@@ -111,11 +134,11 @@ def integer(low: int, high: int) -> Parse:
             raise ValueError(f"must be a whole number, {low} to {high}, not {value!r}")
         return number
 
-    return parse
+    return Kind(metavar, parse)
 
 
-def number(low: float, high: float) -> Parse:
-    """Return a parser for a number within limits."""
+def number(low: float, high: float, metavar: str) -> Kind:
+    """Return the kind of a number within limits."""
 
     def parse(value: str) -> float:
         try:
@@ -126,11 +149,16 @@ def number(low: float, high: float) -> Parse:
             raise ValueError(f"must be a number, {low:g} to {high:g}, not {value!r}")
         return number
 
-    return parse
+    return Kind(metavar, parse)
 
 
-def choice(kinds: type[StrEnum]) -> Parse:
-    """Return a parser for one of a closed set."""
+def seconds(low: float, high: float = 3600) -> Kind:
+    """Return the kind of a time in seconds within limits."""
+    return number(low, high, "S")
+
+
+def choice(kinds: type[StrEnum], metavar: str) -> Kind:
+    """Return the kind of one of a closed set."""
 
     def parse(value: str) -> StrEnum:
         try:
@@ -138,9 +166,10 @@ def choice(kinds: type[StrEnum]) -> Parse:
         except ValueError:
             raise ValueError(f"must be {' or '.join(kinds)}, not {value!r}") from None
 
-    return parse
+    return Kind(metavar, parse)
 
 
+@kind("HOST:PORT")
 def address(value: str) -> Address:
     """Parse ``127.0.0.1:9092``, ``[::1]:9092`` or ``pbx.example.org:5038``.
 
@@ -164,16 +193,15 @@ def _path(value: str) -> Path:
         raise ValueError(f"{printable(value)}: there is no such home") from error
 
 
+@kind("FILE")
 def file(value: str) -> Path:
     """Parse the path of a file that can be read."""
     path = _path(value)
-    try:
-        with path.open("rb"):
-            return path
-    except OSError as error:
-        raise ValueError(f"{printable(path)}: {error.strerror}") from error
+    with os_error_as(ValueError, f"{printable(path)}"), path.open("rb"):
+        return path
 
 
+@kind("DIR")
 def folder(value: str) -> Path:
     """Parse the path of a folder that is there, or can be made when it is needed."""
     path = _path(value)
@@ -182,6 +210,7 @@ def folder(value: str) -> Path:
     return path
 
 
+@kind("STORE")
 def store(value: str) -> Path:
     """Parse the path of a file that is there, or can be made in a folder that is."""
     path = _path(value)
@@ -192,6 +221,7 @@ def store(value: str) -> Path:
     return path
 
 
+@kind("FILE")
 def secret_file(value: str | Secret) -> Secret:
     """Read a secret from a file, without white space around it."""
     if isinstance(value, str):
@@ -205,6 +235,7 @@ def secret_file(value: str | Secret) -> Secret:
     return value
 
 
+@kind("URL")
 def url(value: str) -> str:
     """Parse an http or https address."""
     value = value.strip()

@@ -228,7 +228,7 @@ def test_any_text_is_a_value_or_a_usage_error(value: str) -> None:
     for group in options.groups(Settings):
         for one in group.options:
             try:
-                one.parse(value)
+                one.kind(value)
             except ValueError as error:
                 assert "\n" not in str(error) or "\n" in value
 
