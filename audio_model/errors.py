@@ -1,6 +1,8 @@
 """The errors that a caller of this package can meet."""
 
 import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 
 class AudioModelError(Exception):
@@ -63,6 +65,15 @@ class OutputError(AudioModelError):
 
 class ResultsError(AudioModelError):
     """Results cannot be read back."""
+
+
+@contextmanager
+def os_error_as(kind: Callable[[str], Exception], what: str) -> Iterator[None]:
+    """Turn an OSError within the block into an error that says ``what`` failed, and why."""
+    try:
+        yield
+    except OSError as error:
+        raise kind(f"{what}: {error.strerror or error}") from error
 
 
 def printable(path: str | bytes | os.PathLike[str]) -> str:

@@ -15,7 +15,7 @@ from io import FileIO
 from pathlib import Path
 from typing import IO, Any, TextIO
 
-from audio_model.errors import AudioError, OutputError, printable
+from audio_model.errors import AudioError, OutputError, os_error_as, printable
 
 FOR_SPREADSHEETS = "utf-8-sig"
 """UTF-8 with a mark, without which spreadsheets take a table for one of the system's encoding."""
@@ -107,12 +107,10 @@ class PartialFile:
         self._target = target_of(target)
         self.path = self._target.with_name(self._target.name + suffix)
         self._size = 0
-        try:
+        with os_error_as(OutputError, f"cannot write {self.path}"):
             if self._target.is_dir():
                 raise OutputError(f"cannot write {target}: it is a folder")
             self._file = self.path.open("wb", buffering=0)
-        except OSError as error:
-            raise OutputError(f"cannot write {self.path}: {error.strerror}") from error
 
     def append(self, piece: bytes) -> None:
         """Append all of a piece, or nothing of it. Raises OutputError."""
@@ -128,12 +126,10 @@ class PartialFile:
 
     def rename(self) -> None:
         """Give the file its target's name, in the place of any former one. Raises OutputError."""
-        try:
+        with os_error_as(OutputError, f"cannot write {self._target}"):
             # Some file systems tell of a full disk only now.
             sync(self._file)
             self.path.replace(self._target)
-        except OSError as error:
-            raise OutputError(f"cannot write {self._target}: {error.strerror}") from error
         self.close()
 
     def remove(self) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
-from audio_model.errors import ModelError, printable
+from audio_model.errors import ModelError, os_error_as, printable
 from audio_model.frontend import Samples
 from audio_model.model_file import ABOUT, unseal
 from audio_model.rule import PREVALENCE, Calibration, DecisionRule, OperatingPoint
@@ -60,12 +60,8 @@ class Model:
     @classmethod
     def load(cls, path: Path = DEFAULT_PATH) -> "Model":
         """Read and check a model file. Raises ModelError if it is missing, damaged or foreign."""
-        try:
+        with os_error_as(ModelError, f"{printable(path)}: the model can't be read"):
             content = path.read_bytes()
-        except OSError as error:
-            raise ModelError(
-                f"{printable(path)}: the model can't be read: {error.strerror}"
-            ) from error
         unseal(path, content)
         return cls(path, content)
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from audio_model.errors import AudioError, printable
+from audio_model.errors import AudioError, OutputError, os_error_as, printable
 
 
 @pytest.mark.parametrize(
@@ -29,3 +29,11 @@ def test_an_error_names_its_file_and_survives_pickling():
         assert str(one) == "a\\n.wav: line one line two"
         assert one.path == "a\n.wav"
         assert one.message == "line one line two"
+
+
+def test_an_error_of_the_system_says_what_failed_and_why(tmp_path):
+    with (
+        pytest.raises(OutputError, match="cannot read it: No such file"),
+        os_error_as(OutputError, "cannot read it"),
+    ):
+        (tmp_path / "none").read_bytes()

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from audio_model.batch.tally import Tally
 from audio_model.decision import Reason, VerdictKind
-from audio_model.errors import OutputError
+from audio_model.errors import OutputError, os_error_as
 from audio_model.tables.columns import NotATable
 from audio_model.tables.readers import read_rows
 
@@ -19,12 +19,10 @@ class CountsFile:
 
     def append(self, part: str, tally: Tally) -> None:
         """Add the counts of a shard. Raises OutputError."""
-        try:
-            with self._path.open("ab", buffering=0) as file:
-                # The line break comes first: a kill may have cut the line before off.
-                file.write(b"\n" + json.dumps({"part": part, **tally.counts}).encode())
-        except OSError as error:
-            raise OutputError(f"cannot write {self._path}: {error.strerror}") from error
+        named = os_error_as(OutputError, f"cannot write {self._path}")
+        with named, self._path.open("ab", buffering=0) as file:
+            # The line break comes first: a kill may have cut the line before off.
+            file.write(b"\n" + json.dumps({"part": part, **tally.counts}).encode())
 
     def read(self) -> dict[str, Tally]:
         """Return the counts by part. A line that was cut off counts as missing.

@@ -7,13 +7,12 @@ came or went in the meantime cannot shift one recording out and another in twice
 import json
 import shutil
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from audio_model.errors import OutputError
+from audio_model.errors import OutputError, os_error_as
 from audio_model.files import PARTIAL, sync
 from audio_model.sources.open import sequential_archive
 from audio_model.tables.rows import Entry
@@ -58,11 +57,7 @@ def part_name(shard: int, suffix: str) -> str:
     return f"part-{shard:06}{suffix}"
 
 
-def make_plan(
-    folder: Path,
-    entries: Iterable[Entry],
-    shard_size: int,
-) -> Plan:
+def make_plan(folder: Path, entries: Iterable[Entry], shard_size: int) -> Plan:
     """Write entries to a folder as they come; none of it is there before all of it is.
 
     Args:
@@ -77,12 +72,12 @@ def make_plan(
     unfinished = folder.with_name(folder.name + PARTIAL)
     sizes: list[int] = []
     carried: dict[str, None] = {}
-    with _writing(unfinished):
+    with os_error_as(OutputError, f"cannot write {unfinished}"):
         shutil.rmtree(unfinished, ignore_errors=True)
         unfinished.mkdir(parents=True)
     for shard, group in groupby(entries, _ShardNumber(shard_size)):
         sizes.append(_write_part(unfinished / part_name(shard, ".jsonl"), group, carried))
-    with _writing(folder):
+    with os_error_as(OutputError, f"cannot write {folder}"):
         with (unfinished / _SUMMARY).open("wb") as file:
             file.write(json.dumps({"shards": sizes, "carried": list(carried)}).encode())
             sync(file)
@@ -122,7 +117,7 @@ class _ShardNumber:
 def _write_part(path: Path, entries: Iterable[Entry], carried: dict[str, None]) -> int:
     """Write the entries of a shard; returns how many there were and adds to ``carried``."""
     count = 0
-    with _writing(path), path.open("wb") as file:
+    with os_error_as(OutputError, f"cannot write {path}"), path.open("wb") as file:
         for entry in entries:
             file.write(_line(entry))
             carried.update(dict.fromkeys(entry.carried))
@@ -141,11 +136,3 @@ def _line(entry: Entry) -> bytes:
         values["place"] = entry.place
     # ASCII alone, so that undecodable bytes of a name (lone surrogates) survive.
     return _JSON.encode(values).encode("ascii") + b"\n"
-
-
-@contextmanager
-def _writing(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise OutputError(f"cannot write {path}: {error.strerror}") from error

@@ -28,7 +28,7 @@ from audio_model.batch.plan import Plan, make_plan, part_name
 from audio_model.batch.request import RunRequest
 from audio_model.batch.shards import Shard
 from audio_model.batch.tally import Tally
-from audio_model.errors import OutputError, UsageError, printable
+from audio_model.errors import OutputError, UsageError, os_error_as, printable
 from audio_model.files import PARTIAL, write_whole
 from audio_model.tables.results import RUN
 from audio_model.tables.rows import Entry
@@ -153,10 +153,8 @@ def open_run(folder: Path, asked: RunRequest, start: Path) -> Iterator[RunState]
             works there.
         OutputError: nothing can be written there.
     """
-    try:
+    with os_error_as(OutputError, f"cannot make the folder {folder}"):
         folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"cannot make the folder {folder}: {error.strerror}") from error
     names = {path.name for path in folder.iterdir()}
     if RUN not in names and (others := names - {LOCK, _PARTIAL_RUN}):
         raise UsageError(

@@ -18,7 +18,7 @@ from audio_model.batch.shards import Job, Workers
 from audio_model.batch.stopping import StopSignals
 from audio_model.batch.tally import Tally
 from audio_model.detector import Detector
-from audio_model.errors import ModelError, printable
+from audio_model.errors import ModelError, os_error_as, printable
 from audio_model.known.recent import Keep
 from audio_model.model import DEFAULT_PATH
 from audio_model.scoring import ScoreOptions, load_detector
@@ -145,11 +145,9 @@ def score_folder(
 
 def _model_hash(model: str | None) -> str:
     path = DEFAULT_PATH if model is None else Path(model)
-    try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        raise ModelError(f"{printable(path)}: the model can't be read: {error.strerror}") from error
+    named = os_error_as(ModelError, f"{printable(path)}: the model can't be read")
+    with named, path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _load_same(given: FolderRun, sha256: str) -> Detector:

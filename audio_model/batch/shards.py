@@ -19,7 +19,7 @@ from typing import Protocol, Self
 from audio_model.batch.plan import read_entries
 from audio_model.batch.tally import Tally
 from audio_model.detector import Detector
-from audio_model.errors import OutputError, WorkerError
+from audio_model.errors import OutputError, WorkerError, os_error_as
 from audio_model.scoring import TOGETHER, ScoreOptions, has_unreadable_time, score_entries
 from audio_model.tables.rows import Columns, Entry
 from audio_model.tables.writers import open_output
@@ -57,13 +57,9 @@ class Job:
 
     def begin(self) -> Detector:
         """Make a process ready for shards. Raises ModelError, or WorkerError without a folder."""
-        try:
+        where = f"{self.folder}, where the recordings' paths start, cannot be entered"
+        with os_error_as(WorkerError, where):
             os.chdir(self.folder)
-        except OSError as error:
-            raise WorkerError(
-                f"{self.folder}, where the recordings' paths start, cannot be entered: "
-                f"{error.strerror}"
-            ) from error
         return self.load()
 
 

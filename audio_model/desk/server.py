@@ -13,7 +13,7 @@ from aiohttp import web
 from audio_model.desk.app import Desk
 from audio_model.desk.stores import Places, Stores
 from audio_model.detector import Detector
-from audio_model.errors import UsageError, printable
+from audio_model.errors import UsageError, os_error_as, printable
 
 
 @dataclass(frozen=True)
@@ -53,12 +53,8 @@ async def serve(options: Options, detector: Detector) -> None:
         loop.add_signal_handler(each, ending.set)
     try:
         site = web.TCPSite(runner, options.host, options.port)
-        try:
+        with os_error_as(UsageError, f"can't listen on {options.host}:{options.port}"):
             await site.start()
-        except OSError as error:
-            raise UsageError(
-                f"can't listen on {options.host}:{options.port}: {error.strerror}"
-            ) from error
         host, port = runner.addresses[0][:2]
         print(f"the desk is at {options.origin or f'http://{host}:{port}'}", file=sys.stderr)
         await ending.wait()

@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from audio_model.errors import OutputError, UsageError, printable
+from audio_model.errors import OutputError, UsageError, os_error_as, printable
 from audio_model.files import write_bytes, write_whole
 from audio_model.times import iso
 
@@ -39,11 +39,9 @@ class LineFolder:
         The folder is made if there is none. Raises UsageError if another is at work, OutputError.
         """
         lock = self.path / ".lock"
-        try:
+        with os_error_as(OutputError, f"cannot write {printable(lock)}"):
             self.path.mkdir(parents=True, exist_ok=True)
             file = lock.open("a")
-        except OSError as error:
-            raise OutputError(f"cannot write {printable(lock)}: {error.strerror}") from error
         with file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -55,10 +53,8 @@ class LineFolder:
 
     def begin(self, model: Path) -> None:
         """Make the folder with a model in use, unless it has one. Raises OutputError."""
-        try:
+        with os_error_as(OutputError, f"cannot make {printable(self.path)}"):
             (self.path / "previous").mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise OutputError(f"cannot make {printable(self.path)}: {error.strerror}") from error
         if not self.model.exists():
             write_bytes(self.model, _read(model))
 
@@ -102,11 +98,9 @@ class LineFolder:
     def log(self, what: str, **values: object) -> None:
         """Add a line to the log. Raises OutputError."""
         line = json.dumps({"time": iso(time.time()), "what": what, **values}, ensure_ascii=False)
-        try:
-            with (self.path / "log.jsonl").open("a", encoding="utf-8") as file:
-                file.write(line + "\n")
-        except OSError as error:
-            raise OutputError(f"cannot write the log of {printable(self.path)}: {error}") from error
+        named = os_error_as(OutputError, f"cannot write the log of {printable(self.path)}")
+        with named, (self.path / "log.jsonl").open("a", encoding="utf-8") as file:
+            file.write(line + "\n")
 
     def _previous(self) -> list[Path]:
         found = (self.path / "previous").glob("[0-9]*.onnx")
@@ -114,7 +108,5 @@ class LineFolder:
 
 
 def _read(path: Path) -> bytes:
-    try:
+    with os_error_as(OutputError, f"cannot read {printable(path)}"):
         return path.read_bytes()
-    except OSError as error:
-        raise OutputError(f"cannot read {printable(path)}: {error.strerror}") from error

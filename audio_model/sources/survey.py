@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from tempfile import TemporaryFile, gettempdir
 from typing import IO
 
-from audio_model.errors import OutputError, printable
+from audio_model.errors import OutputError, os_error_as, printable
 from audio_model.sources.archives import is_compressed_tar
 from audio_model.sources.inputs import STANDARD_INPUT, expand
 from audio_model.sources.open import is_remote
@@ -81,12 +81,8 @@ def survey(paths: Sequence[str], columns: Mapping[str, str] | None = None) -> Su
 
 
 def _hold(entry: Entry, listed: IO[bytes]) -> None:
-    try:
+    with os_error_as(OutputError, f"the list of inputs cannot be held in {gettempdir()}"):
         listed.write(pickle.dumps(entry))
-    except OSError as error:
-        raise OutputError(
-            f"the list of inputs cannot be held in {gettempdir()}: {error.strerror}"
-        ) from error
 
 
 def left_out_text(left_out: Counter[str]) -> str:

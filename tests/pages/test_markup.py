@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from audio_model.errors import printable
-from audio_model.pages.markup import element, render
+from audio_model.pages.markup import element, render, tag
 from audio_model.pages.texts import Text
 from tests.report import made
 
@@ -38,7 +38,7 @@ def test_text_from_outside_never_becomes_markup(text: str) -> None:
     paragraph = tree.find(f".//{made.XHTML}p")
     assert paragraph is not None
     assert [node.tag for node in paragraph.iter()] == [
-        f"{made.XHTML}{tag}" for tag in ("p", "b", "span")
+        f"{made.XHTML}{name}" for name in ("p", "b", "span")
     ]
     assert set(paragraph.attrib) == {"title", "aria-label", "data-zh-label"}
     assert set(paragraph.attrib.values()) == {name}
@@ -59,3 +59,9 @@ def test_a_text_alone_switches_with_its_element() -> None:
     mixed = element("p", "a ", Text("dog", "狗"), None, " b")
     assert mixed.attrib == {}
     assert "".join(mixed.itertext()) == "a dog b"
+
+
+def test_an_element_by_its_tag_takes_any_attribute() -> None:
+    made_by_tag = tag.input(name="secret", type="hidden", data_key=None, class_="a")
+    assert made_by_tag.tag == "input"
+    assert made_by_tag.attrib == {"name": "secret", "type": "hidden", "class": "a"}

@@ -17,7 +17,7 @@ from threading import BoundedSemaphore
 import numpy as np
 
 from audio_model.companding import alaw_decode, mulaw_decode
-from audio_model.errors import UsageError, printable
+from audio_model.errors import UsageError, os_error_as, printable
 from audio_model.files import safe_name
 from audio_model.formats import Encoding, RawFormat
 from audio_model.gateway.events import Event
@@ -40,13 +40,11 @@ class AudioKeeper:
         """Open the folder. Raises UsageError if it can't be made or written."""
         self._folder, self._max_bytes = folder, max_bytes
         self._metrics, self._hash_number = metrics, hash_number
-        try:
+        with os_error_as(UsageError, f"--keep-audio: {printable(folder)}"):
             folder.mkdir(mode=0o700, exist_ok=True)
             if not os.access(folder, os.W_OK | os.X_OK):
                 raise PermissionError(13, "no permission to write there")
             found = [(path, path.stat()) for path in folder.glob(f"{_PREFIX}*")]
-        except OSError as error:
-            raise UsageError(f"--keep-audio: {printable(folder)}: {error.strerror}") from error
         found.sort(key=lambda file: file[1].st_mtime)
         self._files = deque((path, status.st_size) for path, status in found)
         self._size = sum(size for _, size in self._files)

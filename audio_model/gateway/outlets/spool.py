@@ -16,7 +16,7 @@ from time import monotonic
 
 import msgspec
 
-from audio_model.errors import UsageError, printable
+from audio_model.errors import UsageError, os_error_as, printable
 
 logger = logging.getLogger(__name__)
 
@@ -49,7 +49,7 @@ class Spool:
         self._tried_at = 0.0
         self._taken: list[tuple[Path, int]] = []
         """Files of others, locked, whose events are not in this server's own file yet."""
-        try:
+        with os_error_as(UsageError, f"--webhook-spool: {printable(folder)}"):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._path = folder / f"{uuid.uuid4().hex}{SUFFIX}"
             self._file = self._begin()
@@ -57,10 +57,6 @@ class Spool:
                 self._take_over(path)
             if not self._failing:
                 self._let_go_of_taken()
-        except OSError as error:
-            raise UsageError(
-                f"--webhook-spool: {printable(folder)}: {error.strerror or error}"
-            ) from error
 
     def __len__(self) -> int:
         return len(self._waiting)

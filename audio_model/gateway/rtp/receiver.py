@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from ipaddress import ip_address
 from typing import ClassVar
 
-from audio_model.errors import AudioModelError, UsageError
+from audio_model.errors import AudioModelError, UsageError, os_error_as
 from audio_model.gateway.codecs import Codec
 from audio_model.gateway.dialects.base import ProtocolError
 from audio_model.gateway.legs import Leg
@@ -66,10 +66,8 @@ class RtpPorts:
         for _ in self._ports:
             port = self._ports[self._next]
             self._next = (self._next + 1) % len(self._ports)
-            try:
+            with os_error_as(NoPortError, "no RTP port can be opened"):
                 opened = socket.socket(self.family, socket.SOCK_DGRAM)
-            except OSError as error:
-                raise NoPortError(f"no RTP port can be opened: {error.strerror}") from error
             try:
                 opened.setblocking(False)
                 opened.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER_BYTES)

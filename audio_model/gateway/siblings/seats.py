@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from audio_model.errors import UsageError, printable
+from audio_model.errors import UsageError, os_error_as, printable
 from audio_model.gateway.siblings.counts import Counts
 
 MAX_SEATS = 256
@@ -36,14 +36,12 @@ def folder_of(host: str, port: int) -> Path:
     else:
         base = Path(tempfile.gettempdir(), f"audio-model-{os.geteuid()}")
     folder = base / f"{host.replace('/', '_')}-{port}"
-    try:
+    with os_error_as(UsageError, f"--reuse-port: {printable(folder)}"):
         for each in (base, folder):
             each.mkdir(mode=0o700, parents=True, exist_ok=True)
             found = each.lstat()
             if found.st_uid != os.geteuid() or not stat.S_ISDIR(found.st_mode):
                 raise UsageError(f"--reuse-port: {printable(each)} is another user's")
-    except OSError as error:
-        raise UsageError(f"--reuse-port: {printable(folder)}: {error.strerror}") from error
     if len(os.fsencode(folder)) > _MAX_SOCKET_PATH - len("/255.sock"):
         raise UsageError(
             f"--reuse-port: the path of {printable(folder)} is too long for a socket; set "
@@ -103,10 +101,8 @@ class Seats:
         """All seats that there ever were, by their numbers."""
         self.others: tuple[int, ...] = ()
         """Numbers of the siblings that live, as of the last :meth:`look`."""
-        try:
+        with os_error_as(UsageError, f"--reuse-port: {printable(folder)}"):
             self.number = self._take()
-        except OSError as error:
-            raise UsageError(f"--reuse-port: {printable(folder)}: {error.strerror}") from error
         self._own = self._seats.pop(self.number)
         self._own.counts.begin()
         self.look()

@@ -9,7 +9,7 @@ import aiohttp
 import msgspec
 from aiohttp import web
 
-from audio_model.errors import UsageError, printable
+from audio_model.errors import UsageError, os_error_as, printable
 from audio_model.gateway.outlets.history import CallRecord
 from audio_model.gateway.outlets.metrics import Metrics
 from audio_model.gateway.siblings.answers import RECORDS, Answers, Readiness, packed, query_of
@@ -176,11 +176,9 @@ class Siblings:
             shutdown_timeout=ANSWER_SECONDS,
         )
         await self._runner.setup()
-        try:
+        with os_error_as(UsageError, f"--reuse-port: {path}"):
             path.unlink(missing_ok=True)
             await web.UnixSite(self._runner, path).start()
-        except OSError as error:
-            raise UsageError(f"--reuse-port: {path}: {error.strerror or error}") from error
 
     async def _keep_looking(self) -> None:
         while True:
