@@ -15,8 +15,8 @@ from audio_model.errors import AudioError, AudioModelError, StoreError
 from audio_model.known import store as known
 from audio_model.known.fingerprint import fingerprint
 from audio_model.known.matcher import match_whole
-from audio_model.known.recording import Mark as KnownMark
-from audio_model.ranges.rates import Mark
+from audio_model.known.recording import RecordingMark
+from audio_model.ranges.rates import MarkedAs
 from audio_model.ranges.store import RangeStore
 from audio_model.records.calls import KNOWN_PREFIX, known_campaign
 from audio_model.records.store import ALLOWED, RECORDED, CallStore, StoredCall
@@ -136,7 +136,9 @@ def _tell(calls: CallStore, ranges: RangeStore, found: list[StoredCall], mark: s
         if each.campaign not in names and each.campaign is not None:
             names[each.campaign] = getattr(calls.campaign(each.campaign), "name", "")
     heard = [each.for_ranges(names[each.campaign]) for each in found]
-    ranges.mark_calls([each for each in heard if each is not None], Mark(mark) if mark else None)
+    ranges.mark_calls(
+        [each for each in heard if each is not None], MarkedAs(mark) if mark else None
+    )
 
 
 def _recordings_of(calls: CallStore, campaign: int) -> set[int]:
@@ -168,11 +170,11 @@ def _mark_known(calls: CallStore, recordings: known.Store, id: int) -> None:
     if was == _NEW:
         recordings.remove(id)
     else:
-        recordings.mark(id, KnownMark(was))
+        recordings.mark(id, RecordingMark(was))
     calls.do("DELETE FROM taught WHERE recording = ?", (id,))
 
 
-def _wanted(calls: CallStore, id: int, was: str) -> KnownMark | None:
+def _wanted(calls: CallStore, id: int, was: str) -> RecordingMark | None:
     """Return what the desk says of a recording; None if it says nothing.
 
     Decisions on its campaigns come first, then what somebody allowed elsewhere, then marks.
@@ -185,13 +187,13 @@ def _wanted(calls: CallStore, id: int, was: str) -> KnownMark | None:
         (id,),
     )
     if (plays is not None and plays.mark == ALLOWED) or (ALLOWED,) in taught:
-        return KnownMark.ALLOWED
+        return RecordingMark.ALLOWED
     if plays is not None and plays.decided:
-        return KnownMark.CAMPAIGN if plays.mark == RECORDED else KnownMark.NONE
-    if was == KnownMark.ALLOWED.value:
-        return KnownMark.ALLOWED
+        return RecordingMark.CAMPAIGN if plays.mark == RECORDED else RecordingMark.NONE
+    if was == RecordingMark.ALLOWED.value:
+        return RecordingMark.ALLOWED
     if taught or (plays is not None and plays.mark == RECORDED):
-        return KnownMark.CAMPAIGN
+        return RecordingMark.CAMPAIGN
     return None
 
 
@@ -226,11 +228,11 @@ def _learn(calls: CallStore, recordings: known.Store, call: StoredCall) -> None:
                 logger.warning("call %d was marked and can't be learnt: %s", call.n, error)
                 return
     if recording is None:
-        mark = KnownMark.NONE.value
+        mark = RecordingMark.NONE.value
         calls.do("INSERT OR REPLACE INTO taught VALUES (?, ?, ?)", (id, _NEW, mark))
     else:
         id = recording.id
-        if recording.mark is KnownMark.ALLOWED:
+        if recording.mark is RecordingMark.ALLOWED:
             return
     calls.do("INSERT OR REPLACE INTO learnt VALUES (?, ?)", (call.n, id))
     _mark_known(calls, recordings, id)

@@ -27,7 +27,7 @@ from audio_model.gateway.range_store import RangeStoreThread
 from audio_model.ranges.breaker import Change, Policy
 from audio_model.ranges.campaigns import Alarm
 from audio_model.ranges.describe import advice_values, change_values, range_values
-from audio_model.ranges.rates import Mark, outcome
+from audio_model.ranges.rates import MarkedAs, outcome
 from audio_model.ranges.store import RangeStore
 from audio_model.ranges.tree import RangeCall
 
@@ -55,7 +55,7 @@ Told = Callable[[bytes], None]
 
 class _Feedback(msgspec.Struct, forbid_unknown_fields=True):
     call: Annotated[str, msgspec.Meta(min_length=1, max_length=300)]
-    mark: Mark
+    mark: MarkedAs
 
 
 _FEEDBACK = msgspec.json.Decoder(_Feedback)
@@ -231,7 +231,7 @@ class Ranges:
     def _hear(self, batch: list[RangeCall], store: RangeStore) -> None:
         self._hand_over(batch, store.hear(batch), store)
 
-    def _mark(self, store: RangeStore, call_id: str, mark: Mark) -> list[dict[str, object]]:
+    def _mark(self, store: RangeStore, call_id: str, mark: MarkedAs) -> list[dict[str, object]]:
         changes = store.mark(call_id, mark)
         self._hand_over([], changes, store)
         return [change_values(change) for change in changes]

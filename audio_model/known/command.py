@@ -22,7 +22,7 @@ from audio_model.known import campaigns_command
 from audio_model.known.fingerprint_files import fingerprint_files
 from audio_model.known.match import Match
 from audio_model.known.matcher import match_whole
-from audio_model.known.recording import Mark, StoredRecording
+from audio_model.known.recording import RecordingMark, StoredRecording
 from audio_model.known.sounds import allow_sounds
 from audio_model.known.store import Store
 from audio_model.tables import csv_files
@@ -119,7 +119,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     marking.add_argument("recording", metavar="RECORDING", help="number or name")
     marking.add_argument(
         "mark",
-        choices=[Mark.ALLOWED.value, Mark.CAMPAIGN.value, _NO_MARK],
+        choices=[RecordingMark.ALLOWED.value, RecordingMark.CAMPAIGN.value, _NO_MARK],
         help="allowed: it may recur, and is no evidence in a call; "
         "campaign: a campaign plays it, which is also assumed without a mark; "
         "none: take the mark back",
@@ -201,7 +201,9 @@ def _remove(args: argparse.Namespace) -> int:
 def _mark(args: argparse.Namespace) -> int:
     with Store(args.store, create=False) as store, store.writing():
         for id in _ids(store, args.recording):
-            store.mark(id, Mark.NONE if args.mark == _NO_MARK else Mark(args.mark))
+            store.mark(
+                id, RecordingMark.NONE if args.mark == _NO_MARK else RecordingMark(args.mark)
+            )
     return EXIT_DONE
 
 

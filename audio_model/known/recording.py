@@ -42,7 +42,7 @@ NEVER_FIRST, NEVER_LAST = math.inf, -math.inf
 """What a table has for a recording of which no time is known: any time comes before or behind."""
 
 
-class Mark(StrEnum):
+class RecordingMark(StrEnum):
     """A person's mark on a recording."""
 
     NONE = ""
@@ -76,14 +76,16 @@ class StoredRecording:
     times_heard: int
     learnt: LearntBy
     """Unless by nobody, it has the name of the call that it was heard in first."""
-    mark: Mark = Mark.NONE
+    mark: RecordingMark = RecordingMark.NONE
     common: bool = False
     """Whether its calls say that it may recur; see :mod:`audio_model.known.counts`."""
 
     @property
     def may_recur(self) -> bool:
         """Return whether calls may hold it without meaning. A person's mark counts first."""
-        return self.mark is Mark.ALLOWED or (self.common and self.mark is Mark.NONE)
+        return self.mark is RecordingMark.ALLOWED or (
+            self.common and self.mark is RecordingMark.NONE
+        )
 
     @property
     def seconds(self) -> float:
@@ -100,6 +102,6 @@ def recording_of(row: tuple[Any, ...]) -> StoredRecording:
         first_heard=math.nan if first == NEVER_FIRST else first,
         last_heard=math.nan if last == NEVER_LAST else last,
         learnt=LearntBy(recording.learnt),
-        mark=Mark(recording.mark),
+        mark=RecordingMark(recording.mark),
         common=bool(recording.common),
     )

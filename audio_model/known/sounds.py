@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from audio_model.known.fingerprint import NOTHING, Codes
-from audio_model.known.recording import POSITIONS_PER_SECOND, Mark
+from audio_model.known.recording import POSITIONS_PER_SECOND, RecordingMark
 from audio_model.known.store import Store
 
 SOUNDS = Path(__file__).with_name("sounds.npz")
@@ -50,6 +50,6 @@ def allow_sounds(store: Store) -> int:
     with store.writing():
         for sound in sounds():
             if not store.named(sound.name):
-                store.mark(store.take(sound.name, sound.codes), Mark.ALLOWED)
+                store.mark(store.take(sound.name, sound.codes), RecordingMark.ALLOWED)
                 n += 1
     return n

@@ -26,7 +26,7 @@ from audio_model.known.recording import (
     NEVER_FIRST,
     NEVER_LAST,
     LearntBy,
-    Mark,
+    RecordingMark,
     StoredRecording,
     recording_of,
 )
@@ -299,7 +299,7 @@ class Store(SqliteStore):
             ).fetchone()
         return 0 if end is None else int(end[0])
 
-    def mark(self, id: int, mark: Mark) -> None:
+    def mark(self, id: int, mark: RecordingMark) -> None:
         """Keep a person's mark on a recording. Raises StoreError if it is not there."""
         with self.writing():
             changed = self._db.execute("UPDATE recordings SET mark = ? WHERE id = ?", (mark, id))

@@ -10,7 +10,7 @@ from audio_model.fitting.answer import Answer
 from audio_model.fitting.own import group_weights
 from audio_model.frontend import SAMPLE_RATE, Samples
 from audio_model.line.groups import Groups
-from audio_model.line.marks import Mark
+from audio_model.line.marks import LabelledCall
 from audio_model.model import Model
 from audio_model.onset import onset_of
 from audio_model.sources.open import name_of, open_source
@@ -22,7 +22,7 @@ from audio_model.stream import DEFAULT_WAIT_SECONDS
 class HeardMarks:
     """Marked calls, and the network's answers to them."""
 
-    marks: list[Mark] = field(default_factory=list)
+    marks: list[LabelledCall] = field(default_factory=list)
     answers: list[Answer] = field(default_factory=list)
     audio: list[str] = field(default_factory=list)
     """A digest of each call's samples."""
@@ -32,7 +32,7 @@ class HeardMarks:
     """Calls whose very samples another call with the same mark has."""
 
 
-def hear_marks(model: Model, marks: Iterable[Mark]) -> HeardMarks:
+def hear_marks(model: Model, marks: Iterable[LabelledCall]) -> HeardMarks:
     """Hear calls one after the other. A call that can't be heard becomes a problem.
 
     Two groups that share a recording's samples become one group. Otherwise a rule would be judged
@@ -89,7 +89,7 @@ def part_heard(samples: Samples, seconds: float, steps_of: Callable[[Samples], S
     return samples[begins : begins + round(seconds * SAMPLE_RATE)]
 
 
-def _heard_of(model: Model, mark: Mark) -> Samples:
+def _heard_of(model: Model, mark: LabelledCall) -> Samples:
     seconds = model.rule.max_seconds
     with open_source(mark.path, mark.place) as file:
         samples = audio.read(

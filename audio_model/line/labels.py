@@ -22,7 +22,7 @@ from pathlib import Path
 from audio_model.audio import Channel
 from audio_model.errors import printable
 from audio_model.line.groups import Groups
-from audio_model.line.marks import CLASSES, Mark
+from audio_model.line.marks import CLASSES, LabelledCall
 from audio_model.sources.open import from_folder
 from audio_model.tables import cells
 from audio_model.tables.readers import read_table
@@ -85,7 +85,7 @@ class Labels:
             surest = max(found, key=lambda each: each.confidence)
             yield call, surest, groups.name(surest.source)
 
-    def dispute(self, marks: Iterable[Mark]) -> list[Mark]:
+    def dispute(self, marks: Iterable[LabelledCall]) -> list[LabelledCall]:
         """Return the marks that other evidence contradicts, which makes their calls conflicts."""
         disputed = []
         for mark in marks:

@@ -33,7 +33,7 @@ _SHOWN = 20
 
 
 @dataclass(frozen=True)
-class Mark:
+class LabelledCall:
     """A call whose class is known."""
 
     path: str
@@ -56,7 +56,7 @@ class Mark:
 class Marks:
     """The marks of some manifests, and the rows that can't be used."""
 
-    marks: list[Mark] = field(default_factory=list)
+    marks: list[LabelledCall] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
     """A line for each row that can't be used."""
     unmarked: int = 0
@@ -64,7 +64,7 @@ class Marks:
     repeated: int = 0
     """Marks of a call that is marked the same already."""
 
-    def leave_out(self, marks: Collection[Mark], why: str) -> None:
+    def leave_out(self, marks: Collection[LabelledCall], why: str) -> None:
         """Turn some marks into problems."""
         self.problems += [f"{mark.name}: {why}" for mark in self.marks if mark in marks]
         self.marks = [mark for mark in self.marks if mark not in marks]
@@ -73,7 +73,7 @@ class Marks:
 def read_marks(paths: Iterable[str]) -> Marks:
     """Read manifests in their order. Raises UsageError for a file that is no manifest."""
     found = Marks()
-    seen: set[Mark] = set()
+    seen: set[LabelledCall] = set()
     for path in paths:
         if suffix_of(path) in TABLE_SUFFIXES and not is_manifest(path):
             raise UsageError(f"{printable(path)}: no such file")
@@ -101,7 +101,7 @@ def read_marks(paths: Iterable[str]) -> Marks:
     return found
 
 
-def _mark(entry: Entry) -> Mark | None:
+def _mark(entry: Entry) -> LabelledCall | None:
     text = cells.word(entry.carried, "label").lower()
     if not text:
         return None
@@ -114,10 +114,10 @@ def _mark(entry: Entry) -> Mark | None:
     if channel not in list(Channel):
         raise ValueError(f"channel is {channel!r}, neither left, right nor mix")
     group = cells.word(entry.carried, "group") or source
-    return Mark(entry.path, LABELS[text], source, group, Channel(channel), entry.place)
+    return LabelledCall(entry.path, LABELS[text], source, group, Channel(channel), entry.place)
 
 
-def check(marks: Sequence[Mark], audio: Sequence[str] | None = None) -> None:
+def check(marks: Sequence[LabelledCall], audio: Sequence[str] | None = None) -> None:
     """Refuse marks that contradict each other, or are too few to learn from and to judge.
 
     Args:
@@ -154,8 +154,8 @@ def check(marks: Sequence[Mark], audio: Sequence[str] | None = None) -> None:
             )
 
 
-def _contradictions(kind: str, keys: dict[Mark, str]) -> list[str]:
-    marks: defaultdict[str, dict[int, Mark]] = defaultdict(dict)
+def _contradictions(kind: str, keys: dict[LabelledCall, str]) -> list[str]:
+    marks: defaultdict[str, dict[int, LabelledCall]] = defaultdict(dict)
     for mark, key in keys.items():
         marks[key].setdefault(mark.label, mark)
     both = [of for of in marks.values() if len(of) > 1]

@@ -11,7 +11,7 @@ from audio_model.line.folder import LineFolder
 from audio_model.line.guard import Condition
 from audio_model.line.label_command import write_labels
 from audio_model.line.labels import label
-from audio_model.line.marks import Mark, read_marks
+from audio_model.line.marks import LabelledCall, read_marks
 from audio_model.line.tune_command import add_tuning_arguments, tuned
 from audio_model.model import DEFAULT_PATH, Model
 from audio_model.report.compare import compare
@@ -77,7 +77,7 @@ def _renew(args: argparse.Namespace, folder: LineFolder) -> int:
     # Another network has to prove itself like any other candidate.
     folder.begin(DEFAULT_PATH)
     marks, said = list(args.marks), []
-    disputed, problems = set[Mark](), list[str]()
+    disputed, problems = set[LabelledCall](), list[str]()
     if args.label:
         certain = str(folder.path / "certain.csv")
         labels = label(args.label)

@@ -20,7 +20,7 @@ from audio_model.files import write_bytes, write_whole
 from audio_model.fitting.own import tune_rule
 from audio_model.line.hear import HeardMarks, hear_marks
 from audio_model.line.learnt import InUse, untuned_rule, without_adapted_to
-from audio_model.line.marks import Mark, Marks, check, read_marks
+from audio_model.line.marks import LabelledCall, Marks, check, read_marks
 from audio_model.line.prevalence import Prevalence, prevalence_in
 from audio_model.line.tune import Tuning, tune, tuned_file
 from audio_model.line.tune_text import as_text, as_values, mark_values
@@ -89,7 +89,7 @@ def tuned(
     prevalence: float | None = None,
     unlabelled: Sequence[str] = (),
     in_use: Model | None = None,
-    disputed: Collection[Mark] = (),
+    disputed: Collection[LabelledCall] = (),
 ) -> Tuned:
     """Tune a model to marked calls. Raises AudioModelError.
 

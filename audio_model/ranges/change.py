@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from audio_model.errors import UsageError
-from audio_model.ranges.rates import Answer, DetectorRates, Mark
+from audio_model.ranges.rates import Answer, DetectorRates, MarkedAs
 from audio_model.ranges.tree import Node
 
 _USUAL_CALLS = 20.0
@@ -129,11 +129,11 @@ class ChangeTest:
         return gains
 
     @cached_property
-    def mark_gains(self) -> Mapping[Mark, float]:
+    def mark_gains(self) -> Mapping[MarkedAs, float]:
         """Return the nats that a person's mark adds: an answer that is never wrong."""
         return {
-            Mark.RECORDED: math.log(self.bad / self.honest),
-            Mark.LIVE: math.log((1 - self.bad) / (1 - self.honest)),
+            MarkedAs.RECORDED: math.log(self.bad / self.honest),
+            MarkedAs.LIVE: math.log((1 - self.bad) / (1 - self.honest)),
         }
 
     @staticmethod

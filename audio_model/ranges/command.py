@@ -12,7 +12,7 @@ from audio_model.commands import add_action, add_actions, add_command, run_actio
 from audio_model.errors import printable
 from audio_model.files import safe_name
 from audio_model.ranges import allow_command, count_command
-from audio_model.ranges.rates import Mark
+from audio_model.ranges.rates import MarkedAs
 from audio_model.ranges.rows import MarkedCall
 from audio_model.ranges.tables import write_manifest
 
@@ -46,7 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     marking.add_argument(
         "call", metavar="CALL", help="the call's id, as in events and call records"
     )
-    marking.add_argument("mark", choices=[*map(str, Mark)], help="what the call was")
+    marking.add_argument("mark", choices=[*map(str, MarkedAs)], help="what the call was")
     exporting = _action(actions, "export", _export, "write all marks as a manifest")
     exporting.add_argument("file", metavar="FILE", help="the manifest (.csv)")
     exporting.add_argument(
@@ -57,7 +57,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _mark(args: argparse.Namespace) -> int:
     with closing(allow_command.open_store(args.store)) as store:
-        for change in store.mark(args.call, Mark(args.mark)):
+        for change in store.mark(args.call, MarkedAs(args.mark)):
             print(f"{change.prefix}: {change.before} -> {change.after} ({change.why})")
     return 0
 

@@ -8,7 +8,7 @@ from audio_model.ranges.alarm import MOST, comes_from_all_over, smallest_ranges
 from audio_model.ranges.breaker import Change, Policy, Why
 from audio_model.ranges.named import wider_than
 from audio_model.ranges.numbers import Number, normalise
-from audio_model.ranges.rates import Answer, Mark
+from audio_model.ranges.rates import Answer, MarkedAs
 from audio_model.ranges.tree import Node, Nodes, RangeCall, State, children, path_of
 from audio_model.times import DAY_SECONDS
 
@@ -89,8 +89,8 @@ class Monitor:
     def mark(
         self,
         call: RangeCall,
-        mark: Mark | None,
-        before: Mark | None,
+        mark: MarkedAs | None,
+        before: MarkedAs | None,
         now: float,
         said_before: float | None = None,
     ) -> list[Change]:
@@ -113,7 +113,7 @@ class Monitor:
 
         def count(node: Node) -> float:
             node.count_mark(mark, before)
-            since = (new is Mark.RECORDED) - (old is Mark.RECORDED)
+            since = (new is MarkedAs.RECORDED) - (old is MarkedAs.RECORDED)
             node.marked_since = max(0, node.marked_since + since)
             return gain
 

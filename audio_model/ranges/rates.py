@@ -40,7 +40,7 @@ class Answer(StrEnum):
     """Nothing was heard: it tells nothing of the caller."""
 
 
-class Mark(StrEnum):
+class MarkedAs(StrEnum):
     """The mark of a person who listened to a call."""
 
     RECORDED = "recorded"
@@ -127,7 +127,7 @@ def recorded_share(
     rates: DetectorRates,
     *,
     above: float,
-    marks: Mapping[Mark, float] | None = None,
+    marks: Mapping[MarkedAs, float] | None = None,
 ) -> Share:
     """Return the posterior of the share of calls that play a recording.
 
@@ -139,8 +139,8 @@ def recorded_share(
     """
     a, b = PRIOR
     marks = marks or {}
-    log_posterior = (a - 1 + marks.get(Mark.RECORDED, 0.0)) * np.log(_GRID)
-    log_posterior += (b - 1 + marks.get(Mark.LIVE, 0.0)) * np.log1p(-_GRID)
+    log_posterior = (a - 1 + marks.get(MarkedAs.RECORDED, 0.0)) * np.log(_GRID)
+    log_posterior += (b - 1 + marks.get(MarkedAs.LIVE, 0.0)) * np.log1p(-_GRID)
     for said, n in counts.items():
         if said is not Answer.UNHEARD and n > 0:
             log_posterior += n * np.log(

@@ -7,7 +7,7 @@ from typing import Any
 
 from audio_model.ranges.breaker import Change, Policy, Why
 from audio_model.ranges.change import ChangeTest
-from audio_model.ranges.rates import Answer, DetectorRates, Mark
+from audio_model.ranges.rates import Answer, DetectorRates, MarkedAs
 from audio_model.ranges.tree import Node, RangeCall, State
 from audio_model.sqlite import storable
 
@@ -31,7 +31,7 @@ class MarkedCall:
     """A call, and a person's mark on it."""
 
     call: RangeCall
-    mark: Mark
+    mark: MarkedAs
     time: float
     """When it was marked."""
 
@@ -90,7 +90,7 @@ def call_of(row: Sequence[Any]) -> RangeCall:
 
 def marked_of(row: Sequence[Any]) -> MarkedCall:
     """Return the marked call of a row of ``marks``."""
-    return MarkedCall(call_of([row[0], *row[3:]]), Mark(row[1]), row[2])
+    return MarkedCall(call_of([row[0], *row[3:]]), MarkedAs(row[1]), row[2])
 
 
 def change_row(change: Change) -> list[object]:

@@ -17,7 +17,7 @@ from audio_model.ranges.breaker import Change, Policy
 from audio_model.ranges.campaigns import Alarm, Campaigns
 from audio_model.ranges.monitor import Advice, Monitor
 from audio_model.ranges.numbers import normalise
-from audio_model.ranges.rates import Mark
+from audio_model.ranges.rates import MarkedAs
 from audio_model.ranges.rows import (
     CALL_COLUMNS,
     CHANGE_COLUMNS,
@@ -104,7 +104,7 @@ class RangeStore(SqliteStore):
             self._record(changes)
         return changes
 
-    def mark(self, call_id: str, mark: Mark, now: float | None = None) -> list[Change]:
+    def mark(self, call_id: str, mark: MarkedAs, now: float | None = None) -> list[Change]:
         """Count a person's mark on a call. A second mark takes the place of the first.
 
         Raises UnknownCallError.
@@ -114,7 +114,7 @@ class RangeStore(SqliteStore):
             return self.mark_calls([marked.call if marked else self._call(call_id)], mark, now)
 
     def mark_calls(
-        self, calls: Sequence[RangeCall], mark: Mark | None, now: float | None = None
+        self, calls: Sequence[RangeCall], mark: MarkedAs | None, now: float | None = None
     ) -> list[Change]:
         """Count one mark on many calls; None takes their marks back.
 

@@ -13,7 +13,7 @@ from typing import Protocol
 
 from audio_model.ranges import sketch
 from audio_model.ranges.numbers import Number, normalise
-from audio_model.ranges.rates import Answer, Mark
+from audio_model.ranges.rates import Answer, MarkedAs
 from audio_model.times import DAY_SECONDS
 
 RECENT_SECONDS = 3600.0
@@ -202,12 +202,12 @@ class Node:
         said = call.number.said
         self.kinds[said] = max(0, self.kinds.get(said, 0) - 1)
 
-    def count_mark(self, mark: Mark | None, before: Mark | None) -> None:
+    def count_mark(self, mark: MarkedAs | None, before: MarkedAs | None) -> None:
         """Count a person's mark on a call. It replaces the mark ``before``."""
         for each, n in ((mark, 1), (before, -1)):
-            if each is Mark.RECORDED:
+            if each is MarkedAs.RECORDED:
                 self.marked_recorded += n
-            elif each is Mark.LIVE:
+            elif each is MarkedAs.LIVE:
                 self.marked_live += n
 
     def fade(self, now: float) -> None:
@@ -236,9 +236,9 @@ class Node:
             Answer.UNSURE: self.unsure,
         }
 
-    def marks(self) -> dict[Mark, float]:
+    def marks(self) -> dict[MarkedAs, float]:
         """Return the counts of calls that people marked."""
-        return {Mark.RECORDED: self.marked_recorded, Mark.LIVE: self.marked_live}
+        return {MarkedAs.RECORDED: self.marked_recorded, MarkedAs.LIVE: self.marked_live}
 
     def add_evidence(self, gain: float, now: float) -> None:
         """Add evidence: one step of the CUSUM."""

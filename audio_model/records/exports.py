@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterator
 from dataclasses import replace
 
-from audio_model.ranges.rates import Mark
+from audio_model.ranges.rates import MarkedAs
 from audio_model.ranges.rows import MarkedCall
 from audio_model.ranges.tables import write_manifest
 from audio_model.records.store import CallStore
@@ -40,7 +40,7 @@ def settled(store: CallStore) -> Iterator[MarkedCall]:
                     ),
                     default=0.0 if campaign is None else campaign.marked or 0.0,
                 )
-                yield MarkedCall(heard, Mark(call.settled or Mark.RECORDED), marked)
+                yield MarkedCall(heard, MarkedAs(call.settled or MarkedAs.RECORDED), marked)
         last = found[-1].n
 
 

@@ -77,7 +77,7 @@ def test_a_recording_that_may_recur_is_allowed_and_says_nothing_of_calls(at: Pla
         marks.mark_campaign(store, 1, ALLOWED, "wang", made.NOON)
         effects.do_all(at)
         (one,) = heard.recordings()
-        assert one.mark is recording.Mark.ALLOWED
+        assert one.mark is recording.RecordingMark.ALLOWED
     assert counted(at)[1:] == (1, 0)
 
 
@@ -119,7 +119,7 @@ def test_a_desk_without_the_other_stores_only_keeps_marks(at: Places) -> None:
         assert store.rows("SELECT * FROM effects") == []
 
 
-def known_campaign(at: Places, store: CallStore, mark: recording.Mark) -> None:
+def known_campaign(at: Places, store: CallStore, mark: recording.RecordingMark) -> None:
     """The first four calls play a recording that is known, and bears a mark."""
     assert at.known is not None
     with known.Store(at.known) as heard, Path(store.call(1).path).open("rb") as file:
@@ -129,13 +129,15 @@ def known_campaign(at: Places, store: CallStore, mark: recording.Mark) -> None:
     store.do("UPDATE calls SET known = ? WHERE campaign = 1", (str(id),))
 
 
-@pytest.mark.parametrize("was", recording.Mark)
-def test_undo_gives_a_known_recording_the_mark_it_had(at: Places, was: recording.Mark) -> None:
+@pytest.mark.parametrize("was", recording.RecordingMark)
+def test_undo_gives_a_known_recording_the_mark_it_had(
+    at: Places, was: recording.RecordingMark
+) -> None:
     with CallStore(at.calls) as store:
         known_campaign(at, store, was)
         marks.give(store, 1, "wang", Said.RECORDED)
         effects.do_all(at)
-        kept = recording.Mark.ALLOWED is was
+        kept = recording.RecordingMark.ALLOWED is was
         assert recordings(at) == [("0.wav", "allowed" if kept else "campaign")]
         marks.undo(store, "wang")
         effects.do_all(at)
@@ -163,7 +165,7 @@ def test_undo_leaves_what_was_said_of_a_recording_elsewhere_since(at: Places) ->
         effects.do_all(at)
         with known.Store(at.known) as heard:
             (one,) = heard.recordings()
-            heard.mark(one.id, recording.Mark.ALLOWED)
+            heard.mark(one.id, recording.RecordingMark.ALLOWED)
         marks.undo(store, "wang")
         effects.do_all(at)
     assert recordings(at) == [("0.wav", "allowed")]
@@ -174,7 +176,7 @@ def test_a_mark_leaves_a_recording_allowed_that_somebody_decided_may_recur(
     at: Places, said: Said
 ) -> None:
     with CallStore(at.calls) as store:
-        known_campaign(at, store, recording.Mark.NONE)
+        known_campaign(at, store, recording.RecordingMark.NONE)
         marks.mark_campaign(store, 1, ALLOWED, "deciding", made.NOON, "the bank's greeting")
         effects.do_all(at)
         marks.give(store, 1, "wang", said)
@@ -202,7 +204,7 @@ def test_a_campaign_that_may_recur_teaches_no_recording_and_allows_those_it_taug
 
 def test_an_older_store_knows_what_its_recordings_were(at: Places) -> None:
     with CallStore(at.calls) as store:
-        known_campaign(at, store, recording.Mark.NONE)
+        known_campaign(at, store, recording.RecordingMark.NONE)
         marks.give(store, 1, "wang", Said.RECORDED)
         effects.do_all(at)
     with closing(sqlite3.connect(at.calls)) as db, db:

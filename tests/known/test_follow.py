@@ -13,7 +13,7 @@ from audio_model.known import follow
 from audio_model.known.fingerprint import fingerprint
 from audio_model.known.follow import Follower, KnownRecordings
 from audio_model.known.recent import Keep
-from audio_model.known.recording import Mark
+from audio_model.known.recording import RecordingMark
 from audio_model.known.store import Store
 from audio_model.stream import PhoneCall
 from tests.known.calls import Samples, cut, played, spoken
@@ -162,7 +162,7 @@ def test_what_is_allowed_says_nothing_and_teaches_nothing(
     path: Path, knowing: Detector, detector: Detector
 ) -> None:
     with Store(path) as store:
-        store.mark(1, Mark.ALLOWED)
+        store.mark(1, RecordingMark.ALLOWED)
     call = played(cut(SPOKEN, 1, 4), seed=1)
     assert_same(knowing.score_samples(call, 8000), detector.score_samples(call, 8000))
     pupil = KnownRecordings(path, learn=True)

@@ -9,7 +9,7 @@ import pytest
 from audio_model.decision import Verdict, VerdictKind
 from audio_model.detector import Detector
 from audio_model.known.follow import Follower, KnownRecordings
-from audio_model.known.recording import LearntBy, Mark, StoredRecording
+from audio_model.known.recording import LearntBy, RecordingMark, StoredRecording
 from audio_model.known.store import Store
 from audio_model.stream import PhoneCall
 from tests.known.calls import Samples, cut, played, slipped, spoken
@@ -202,7 +202,8 @@ class TestWhatMayRecur:
             from audio_model.known.fingerprint import fingerprint
 
             store.mark(
-                store.add("announcement", fingerprint(cut(MESSAGE, 0, 4)).codes), Mark.ALLOWED
+                store.add("announcement", fingerprint(cut(MESSAGE, 0, 4)).codes),
+                RecordingMark.ALLOWED,
             )
         for seed in (1, 2, 3):
             call = np.concatenate([cut(MESSAGE, 0, 4), spoken(2, seed=10 + seed)])
@@ -225,7 +226,7 @@ class TestWhatMayRecur:
         assert recording.common
         assert not self.preamble(known, 8, LIVE).weighs
         with Store(path) as store:
-            store.mark(recording.id, Mark.CAMPAIGN)
+            store.mark(recording.id, RecordingMark.CAMPAIGN)
         assert self.preamble(known, 9, UNSURE).weighs
 
     def test_a_campaign_of_which_few_are_said_to_be_live_stays_one(

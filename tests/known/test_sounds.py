@@ -6,7 +6,7 @@ import numpy as np
 
 from audio_model.known.fingerprint import N_CEPSTRAL, N_KEY_BITS, NOTHING, PATCH_FRAMES, Fingerprint
 from audio_model.known.matcher import Matcher
-from audio_model.known.recording import CODES_PER_POSITION, Mark
+from audio_model.known.recording import CODES_PER_POSITION, RecordingMark
 from audio_model.known.sounds import allow_sounds, sounds
 from audio_model.known.store import Store
 
@@ -25,11 +25,11 @@ def test_a_store_takes_them_once_and_a_persons_mark_stays(tmp_path: Path) -> Non
         assert n == len(sounds()) == len(store)
         recordings = list(store.recordings())
         assert all(recording.may_recur for recording in recordings)
-        store.mark(recordings[0].id, Mark.CAMPAIGN)
+        store.mark(recordings[0].id, RecordingMark.CAMPAIGN)
         store.remove(recordings[1].id)
         assert allow_sounds(store) == 1
         taken = store.recording(recordings[0].id)
-        assert taken is not None and taken.mark is Mark.CAMPAIGN
+        assert taken is not None and taken.mark is RecordingMark.CAMPAIGN
 
 
 def test_a_call_that_holds_one_is_heard_as_if_it_did_not() -> None:

@@ -15,7 +15,7 @@ from audio_model.errors import StoreError
 from audio_model.known import index
 from audio_model.known.counts import counted
 from audio_model.known.fingerprint import Codes
-from audio_model.known.recording import CODES_PER_POSITION, LearntBy, Mark
+from audio_model.known.recording import CODES_PER_POSITION, LearntBy, RecordingMark
 from audio_model.known.store import Store
 
 EVERY = CODES_PER_POSITION
@@ -215,11 +215,11 @@ def test_merging_again_changes_nothing(tmp_path: Path) -> None:
 
 def test_a_mark_stays_and_goes_along(tmp_path: Path) -> None:
     with Store(tmp_path / "a.db") as one, Store(tmp_path / "b.db") as two:
-        two.mark(two.add("ringback", codes(1)), Mark.ALLOWED)
+        two.mark(two.add("ringback", codes(1)), RecordingMark.ALLOWED)
         one.merge(two)
-        assert [recording.mark for recording in one.recordings()] == [Mark.ALLOWED]
+        assert [recording.mark for recording in one.recordings()] == [RecordingMark.ALLOWED]
         with pytest.raises(StoreError, match="no recording 7"):
-            one.mark(7, Mark.CAMPAIGN)
+            one.mark(7, RecordingMark.CAMPAIGN)
 
 
 def test_merge_takes_all_or_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -374,7 +374,7 @@ def test_what_is_not_heard_any_more_is_forgotten(path: Path) -> None:
                 }.items()
             )
         }
-        store.mark(old["marked"], Mark.CAMPAIGN)
+        store.mark(old["marked"], RecordingMark.CAMPAIGN)
         assert store.expire(3 * day, 10) == 0
         store.heard(old["heard"], 14 * day)
         assert store.expire(3 * day, 10) == 1

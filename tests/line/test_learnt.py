@@ -16,16 +16,16 @@ from audio_model.line.learnt import (
     untuned_rule,
     without_adapted_to,
 )
-from audio_model.line.marks import Mark
+from audio_model.line.marks import LabelledCall
 from audio_model.model import Model
 from tests.line.lines import write_calls
 
 
 @pytest.fixture(scope="module")
-def marks(tmp_path_factory: pytest.TempPathFactory) -> list[Mark]:
+def marks(tmp_path_factory: pytest.TempPathFactory) -> list[LabelledCall]:
     rows = write_calls(tmp_path_factory.mktemp("calls"), 12)
     return [
-        Mark(row["path"], int(row["label"] == "recorded"), row["source"], row["source"])
+        LabelledCall(row["path"], int(row["label"] == "recorded"), row["source"], row["source"])
         for row in rows
     ]
 
@@ -36,12 +36,12 @@ def model(model_path: Path) -> Model:
 
 
 @pytest.fixture
-def heard(marks: list[Mark], model: Model) -> HeardMarks:
+def heard(marks: list[LabelledCall], model: Model) -> HeardMarks:
     return hear_marks(model, marks)
 
 
 def test_a_call_is_known_by_what_is_heard_of_it(
-    marks: list[Mark], model: Model, heard: HeardMarks
+    marks: list[LabelledCall], model: Model, heard: HeardMarks
 ) -> None:
     samples = audio.read(marks[0].path, max_seconds=model.rule.max_seconds)
     assert digest(samples) == heard.audio[0]

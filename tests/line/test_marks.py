@@ -6,7 +6,7 @@ import pytest
 
 from audio_model.audio import Channel
 from audio_model.errors import UsageError
-from audio_model.line.marks import Mark, check, read_marks
+from audio_model.line.marks import LabelledCall, check, read_marks
 from tests.line.lines import write_table
 
 Row = dict[str, object]
@@ -26,7 +26,7 @@ def test_labels_channels_and_groups_are_read(tmp_path: Path) -> None:
         ],
     )
     first, second, third = read_marks([table]).marks
-    assert first == Mark(str(tmp_path / "a.wav"), 1, "x", "g", Channel.LEFT)
+    assert first == LabelledCall(str(tmp_path / "a.wav"), 1, "x", "g", Channel.LEFT)
     assert (second.label, second.group, second.channel) == (0, "y", Channel.MIX)
     assert (third.label, third.channel) == (0, Channel.RIGHT)
 
@@ -63,9 +63,9 @@ def test_a_manifest_that_is_not_there_is_said_to_be_missing(tmp_path: Path) -> N
         read_marks([str(tmp_path / "marks.csv")])
 
 
-def marks(live: int, recorded: int) -> list[Mark]:
-    return [Mark(f"l{n}.wav", 0, f"l{n}", f"l{n}") for n in range(live)] + [
-        Mark(f"r{n}.wav", 1, f"r{n}", f"r{n}") for n in range(recorded)
+def marks(live: int, recorded: int) -> list[LabelledCall]:
+    return [LabelledCall(f"l{n}.wav", 0, f"l{n}", f"l{n}") for n in range(live)] + [
+        LabelledCall(f"r{n}.wav", 1, f"r{n}", f"r{n}") for n in range(recorded)
     ]
 
 
@@ -81,18 +81,24 @@ def test_enough_marks_are_accepted() -> None:
         (marks(5, 0), "no call is marked recorded"),
         (marks(0, 5), "no call is marked live"),
         (marks(5, 1), "all calls marked recorded come from one source"),
-        ([*marks(5, 0), *(Mark(f"{n}.wav", 1, "ivr", f"{n}") for n in range(9))], r"\(ivr\)"),
+        (
+            [*marks(5, 0), *(LabelledCall(f"{n}.wav", 1, "ivr", f"{n}") for n in range(9))],
+            r"\(ivr\)",
+        ),
         (marks(2, 5), "calls marked live come from 2 groups; at least 3"),
-        ([*marks(3, 3), Mark("l0.wav", 1, "x", "x")], r"call l0\.wav is marked live and recorded"),
+        (
+            [*marks(3, 3), LabelledCall("l0.wav", 1, "x", "x")],
+            r"call l0\.wav is marked live and recorded",
+        ),
     ],
 )
-def test_refusals_are_named(given: list[Mark], said: str) -> None:
+def test_refusals_are_named(given: list[LabelledCall], said: str) -> None:
     with pytest.raises(UsageError, match=said):
         check(given)
 
 
 def test_a_source_may_call_with_recordings_and_with_people() -> None:
-    check([*marks(3, 3), Mark("x.wav", 1, "x", "l1")])
+    check([*marks(3, 3), LabelledCall("x.wav", 1, "x", "l1")])
 
 
 def test_the_same_sound_marked_both_ways_is_refused() -> None:
@@ -102,12 +108,12 @@ def test_the_same_sound_marked_both_ways_is_refused() -> None:
 
 def test_both_legs_of_a_call_may_differ() -> None:
     legs = [
-        Mark("call.wav", n, f"s{n}", f"s{n}", c)
+        LabelledCall("call.wav", n, f"s{n}", f"s{n}", c)
         for n, c in enumerate((Channel.LEFT, Channel.RIGHT))
     ]
     check(
         [
             *marks(3, 3),
-            *(Mark(m.path, m.label, m.source, m.group, Channel(m.channel)) for m in legs),
+            *(LabelledCall(m.path, m.label, m.source, m.group, Channel(m.channel)) for m in legs),
         ]
     )

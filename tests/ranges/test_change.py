@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from audio_model.errors import UsageError
 from audio_model.ranges.change import ChangeTest
-from audio_model.ranges.rates import Answer, DetectorRates, Mark
+from audio_model.ranges.rates import Answer, DetectorRates, MarkedAs
 from audio_model.ranges.tree import Node, RangeCall
 from tests.ranges_made import said
 
@@ -100,8 +100,8 @@ def test_what_was_not_heard_says_nothing_and_unsure_says_much_less_than_recorded
 
 
 def test_a_mark_is_an_answer_that_is_never_wrong() -> None:
-    assert TEST.mark_gains[Mark.RECORDED] > TEST.gains[Answer.RECORDED]
-    assert TEST.mark_gains[Mark.LIVE] < TEST.gains[Answer.LIVE]
+    assert TEST.mark_gains[MarkedAs.RECORDED] > TEST.gains[Answer.RECORDED]
+    assert TEST.mark_gains[MarkedAs.LIVE] < TEST.gains[Answer.LIVE]
 
 
 @pytest.mark.parametrize(("honest", "bad"), [(0.0, 0.5), (0.5, 0.5), (0.2, 1.0), (0.8, 0.2)])

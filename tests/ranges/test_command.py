@@ -9,7 +9,7 @@ from audio_model.errors import OutputError, UnknownCallError, UsageError
 from audio_model.ranges import command
 from audio_model.ranges.describe import HISTORY_COLUMNS, RANGE_COLUMNS
 from audio_model.ranges.page import page
-from audio_model.ranges.rates import Answer, Mark
+from audio_model.ranges.rates import Answer, MarkedAs
 from audio_model.ranges.store import RangeStore
 from audio_model.ranges.tree import RangeCall
 from audio_model.times import parse
@@ -125,7 +125,7 @@ def test_a_manifest_of_marks_names_what_exists(tmp_path: Path) -> None:
     store = RangeStore(str(tmp_path / "r.db"))
     for n, path in enumerate([*there, "gone.wav"]):
         store.hear([RangeCall(str(n), "95213001", 1e9, Answer.UNSURE, path=path)])
-        store.mark(str(n), Mark.LIVE, 1e9)
+        store.mark(str(n), MarkedAs.LIVE, 1e9)
     store.close()
     marks = tmp_path / "m.csv"
     assert ranges("export", str(tmp_path / "r.db"), str(marks)) == 0

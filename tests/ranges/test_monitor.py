@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from audio_model.ranges.breaker import Change, Policy, Why
 from audio_model.ranges.monitor import Monitor
-from audio_model.ranges.rates import Answer, Mark
+from audio_model.ranges.rates import Answer, MarkedAs
 from audio_model.ranges.tree import Node, RangeCall, State
 from tests.ranges_made import calls
 
@@ -219,9 +219,9 @@ def test_marks_of_a_person_count_and_can_be_taken_back() -> None:
     into = monitor()
     unsure = [RangeCall(str(n), BLOCK[0], float(n), Answer.UNSURE) for n in range(40)]
     hear(into, unsure)
-    changes = [c for call in unsure for c in into.mark(call, Mark.RECORDED, None, 100.0)]
+    changes = [c for call in unsure for c in into.mark(call, MarkedAs.RECORDED, None, 100.0)]
     assert changes[0].after is State.WARNED
-    back = [c for call in unsure for c in into.mark(call, Mark.LIVE, Mark.RECORDED, 101.0)]
+    back = [c for call in unsure for c in into.mark(call, MarkedAs.LIVE, MarkedAs.RECORDED, 101.0)]
     assert into.nodes.get("952137").marked_live == 40  # type: ignore[union-attr]
     assert into.nodes.get("952137").marked_recorded == 0  # type: ignore[union-attr]
     assert State.OPEN not in {change.after for change in back}
@@ -267,7 +267,7 @@ def test_marks_of_calls_of_long_ago_are_counted_and_move_no_breaker() -> None:
     hear(into, old)
     evidence = {node.prefix: node.evidence for node in into.nodes.values()}  # type: ignore[attr-defined]
     year = 1e9 + 365 * 86_400
-    assert [c for call in old for c in into.mark(call, Mark.RECORDED, None, year)] == []
+    assert [c for call in old for c in into.mark(call, MarkedAs.RECORDED, None, year)] == []
     wide = into.nodes.get("952137")
     assert wide is not None
     assert (wide.marked_recorded, wide.marked_since) == (40, 0)
@@ -284,11 +284,11 @@ def test_what_was_said_while_it_was_fresh_can_be_taken_back_later() -> None:
     into = monitor()
     call = RangeCall("0", BLOCK[0], 1e9, Answer.LIVE)
     hear(into, [call])
-    into.mark(call, Mark.RECORDED, None, 1e9 + 60)
+    into.mark(call, MarkedAs.RECORDED, None, 1e9 + 60)
     wide = into.nodes.get("952137")
     assert wide is not None
     assert wide.evidence > 0 and wide.marked_since == 1
-    into.mark(call, None, Mark.RECORDED, 1e9 + 10 * 86_400, 1e9 + 60)
+    into.mark(call, None, MarkedAs.RECORDED, 1e9 + 10 * 86_400, 1e9 + 60)
     assert (wide.evidence, wide.marked_since, wide.marked_recorded) == (0, 0, 0)
 
 
@@ -302,7 +302,9 @@ def test_there_is_no_warning_without_a_recording() -> None:
     assert hear(into, heard) == []
     marked = RangeCall("0", BLOCK[0], 1e9, Answer.UNSURE)
     changes = [
-        change for _ in range(9) for change in into.mark(marked, Mark.RECORDED, None, 1e9 + 9000)
+        change
+        for _ in range(9)
+        for change in into.mark(marked, MarkedAs.RECORDED, None, 1e9 + 9000)
     ]
     assert changes[0].after is State.WARNED
 

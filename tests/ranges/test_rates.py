@@ -10,7 +10,7 @@ from audio_model.errors import UsageError
 from audio_model.ranges.rates import (
     Answer,
     DetectorRates,
-    Mark,
+    MarkedAs,
     outcome,
     recorded_share,
 )
@@ -69,9 +69,9 @@ def test_unheard_calls_change_nothing() -> None:
 
 def test_a_mark_weighs_more_than_a_verdict() -> None:
     verdict = recorded_share({Answer.RECORDED: 5}, RATES, above=0.2)
-    mark = recorded_share({}, RATES, above=0.2, marks={Mark.RECORDED: 5})
+    mark = recorded_share({}, RATES, above=0.2, marks={MarkedAs.RECORDED: 5})
     assert mark.mean > verdict.mean
-    assert recorded_share({}, RATES, above=0.2, marks={Mark.LIVE: 50}).high < 0.1
+    assert recorded_share({}, RATES, above=0.2, marks={MarkedAs.LIVE: 50}).high < 0.1
 
 
 @given(st.lists(st.floats(0, 1e5), min_size=3, max_size=3), st.floats(0.01, 0.99))

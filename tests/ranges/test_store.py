@@ -17,7 +17,7 @@ from audio_model.ranges import tree
 from audio_model.ranges.breaker import Policy, Why
 from audio_model.ranges.change import ChangeTest
 from audio_model.ranges.monitor import Monitor
-from audio_model.ranges.rates import Answer, DetectorRates, Mark
+from audio_model.ranges.rates import Answer, DetectorRates, MarkedAs
 from audio_model.ranges.rows import Allowed
 from audio_model.ranges.store import RangeStore
 from audio_model.ranges.tree import Node, RangeCall, State
@@ -145,7 +145,7 @@ def test_the_surest_final_of_a_call_counts_once(path: Path, poor: Answer, togeth
 def test_a_mark_is_surer_than_any_verdict(store: RangeStore) -> None:
     call = replace(CAMPAIGN[0], outcome=Answer.UNHEARD)
     store.hear([call])
-    store.mark(call.id, Mark.LIVE)
+    store.mark(call.id, MarkedAs.LIVE)
     store.hear([replace(call, outcome=Answer.RECORDED, score=0.99)])
     assert store.call(call.id).outcome is Answer.UNHEARD
 
@@ -230,16 +230,16 @@ def test_numbers_are_the_owners_alone_to_read(store: RangeStore, path: Path) -> 
 
 def test_marks_are_kept_and_count_once(store: RangeStore) -> None:
     store.hear(CAMPAIGN)
-    for mark in (Mark.RECORDED, Mark.RECORDED, Mark.LIVE):
+    for mark in (MarkedAs.RECORDED, MarkedAs.RECORDED, MarkedAs.LIVE):
         store.mark("call-7", mark, 1e6)
     (marked,) = store.marks()
-    assert (marked.call, marked.mark) == (CAMPAIGN[7], Mark.LIVE)
-    assert nodes_of(store)["952"].marks() == {Mark.RECORDED: 0, Mark.LIVE: 1}
+    assert (marked.call, marked.mark) == (CAMPAIGN[7], MarkedAs.LIVE)
+    assert nodes_of(store)["952"].marks() == {MarkedAs.RECORDED: 0, MarkedAs.LIVE: 1}
 
 
 def test_a_mark_of_an_unknown_call_is_refused(store: RangeStore) -> None:
     with pytest.raises(UnknownCallError, match="nobody"):
-        store.mark("nobody", Mark.LIVE)
+        store.mark("nobody", MarkedAs.LIVE)
     assert list(store.marks()) == []
 
 
@@ -402,10 +402,10 @@ def test_marks_of_many_calls_are_counted_and_taken_back(store: RangeStore) -> No
     new = list(calls(["95213001"], 5, share=1.0, start=NOW + 9, name="new"))
     store.hear(heard)
     before = store.chain("95213001")[0].evidence
-    store.mark_calls([*heard, *new], Mark.LIVE, NOW + 20)
+    store.mark_calls([*heard, *new], MarkedAs.LIVE, NOW + 20)
     node = store.chain("95213001")[0]
     assert (node.calls, node.marked_live, len(list(store.marks()))) == (10, 10, 10)
-    store.mark_calls([*heard, *new], Mark.LIVE, NOW + 21)
+    store.mark_calls([*heard, *new], MarkedAs.LIVE, NOW + 21)
     assert store.chain("95213001")[0].marked_live == 10
     store.mark_calls([*heard, *new], None, NOW + 22)
     node = store.chain("95213001")[0]
@@ -418,12 +418,12 @@ def test_marks_of_many_calls_are_counted_and_taken_back(store: RangeStore) -> No
 
 def test_an_old_archive_that_is_marked_today_moves_no_breaker(store: RangeStore) -> None:
     old = list(calls(["95213001"], 50, share=1.0, start=NOW - 30 * 86_400, name="old"))
-    assert store.mark_calls(old, Mark.RECORDED, NOW) == []
+    assert store.mark_calls(old, MarkedAs.RECORDED, NOW) == []
     node = store.chain("95213001")[0]
     assert (node.calls, node.marked_recorded, node.evidence) == (50, 50, 0)
     assert store.advise("95213001", NOW).state is State.CLOSED
     new = list(calls(["95213001"], 50, share=1.0, start=NOW - 60, name="new"))
-    assert State.OPEN in {change.after for change in store.mark_calls(new, Mark.RECORDED, NOW)}
+    assert State.OPEN in {change.after for change in store.mark_calls(new, MarkedAs.RECORDED, NOW)}
     store.mark_calls(old, None, NOW + 1)
     assert store.chain("95213001")[0].marked_recorded == 50
 
@@ -444,9 +444,9 @@ def test_a_person_opens_and_closes_a_range_and_says_why(store: RangeStore) -> No
 
 
 @pytest.mark.parametrize("hours", [3, 25 * 24])
-@pytest.mark.parametrize("mark", [Mark.LIVE, Mark.RECORDED])
+@pytest.mark.parametrize("mark", [MarkedAs.LIVE, MarkedAs.RECORDED])
 def test_a_mark_of_a_call_before_an_opening_leaves_the_range_open(
-    store: RangeStore, hours: float, mark: Mark
+    store: RangeStore, hours: float, mark: MarkedAs
 ) -> None:
     """The call is of an archive that the store has not heard; the breaker is of now."""
     store.hear(CAMPAIGN)

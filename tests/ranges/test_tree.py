@@ -3,7 +3,7 @@ import math
 import pytest
 
 from audio_model.ranges.numbers import normalise
-from audio_model.ranges.rates import Answer, Mark
+from audio_model.ranges.rates import Answer, MarkedAs
 from audio_model.ranges.tree import (
     MAX_CAMPAIGNS,
     RECENT_SECONDS,
@@ -72,9 +72,9 @@ def test_campaigns_are_bounded_and_the_largest_stay() -> None:
 
 def test_a_second_mark_takes_the_place_of_the_first() -> None:
     counted = node()
-    counted.count_mark(Mark.RECORDED, None)
-    counted.count_mark(Mark.LIVE, Mark.RECORDED)
-    assert counted.marks() == {Mark.RECORDED: 0, Mark.LIVE: 1}
+    counted.count_mark(MarkedAs.RECORDED, None)
+    counted.count_mark(MarkedAs.LIVE, MarkedAs.RECORDED)
+    assert counted.marks() == {MarkedAs.RECORDED: 0, MarkedAs.LIVE: 1}
 
 
 def test_evidence_never_falls_below_zero_and_knows_when_it_left_it() -> None:

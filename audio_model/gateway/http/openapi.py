@@ -7,7 +7,7 @@ from audio_model.audio import Channel
 from audio_model.gateway.events import EventKind
 from audio_model.gateway.http.schemas import Json, object_of, reference, schemas, string
 from audio_model.gateway.http.scoring import MAX_BYTES, RAW_TYPES
-from audio_model.ranges.rates import Mark
+from audio_model.ranges.rates import MarkedAs
 
 
 def document(gateways: Iterable[str], stream_path: str) -> Json:
@@ -162,7 +162,7 @@ def _follow() -> Json:
 
 
 def _feedback() -> Json:
-    mark: Json = {"enum": list(Mark)}
+    mark: Json = {"enum": list(MarkedAs)}
     changes = {"type": "array", "items": reference("RangeChange")}
     return {
         "summary": "What a call really was, as a person heard it; it counts in the caller's ranges",
