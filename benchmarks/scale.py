@@ -32,6 +32,7 @@ from audio_model.batch.shards import Shard, score_shard
 from audio_model.detector import Detector
 from audio_model.scoring import ScoreOptions
 from audio_model.sources.inputs import expand, walk
+from audio_model.tables.columns import Wanted
 from audio_model.tables.readers import read_rows
 from audio_model.tables.rows import Columns
 from benchmarks.command import add_output, parser_of, tell
@@ -186,7 +187,7 @@ def check_once(results: Path, files: int) -> None:
     paths: set[object] = set()
     rows = 0
     for part in results.glob("part-*"):
-        for _, values in read_rows(str(part), required=("path", "error")):
+        for _, values in read_rows(str(part), Wanted(("path", "error"))):
             if isinstance(values, str) or values["error"]:
                 raise ValueError(f"{part}: {values}")
             paths.add(values["path"])

@@ -7,7 +7,7 @@ from pathlib import Path
 from audio_model.batch.tally import Tally
 from audio_model.decision import Reason, VerdictKind
 from audio_model.errors import OutputError, os_error_as
-from audio_model.tables.columns import NotATable
+from audio_model.tables.columns import NotATable, Wanted
 from audio_model.tables.readers import read_rows
 
 
@@ -47,7 +47,7 @@ def count_rows(part: Path, recordings: int) -> Tally:
     """Count the rows of a finished shard of so many recordings. Raises OutputError."""
     tally = Tally(recordings=recordings)
     try:
-        for where, values in read_rows(str(part), required=("verdict", "seconds", "reason")):
+        for where, values in read_rows(str(part), Wanted(("verdict", "seconds", "reason"))):
             if isinstance(values, str):
                 raise OutputError(f"{part} is damaged, {where}: {values}")
             if values["reason"] == Reason.ERROR:

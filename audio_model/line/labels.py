@@ -25,6 +25,7 @@ from audio_model.line.groups import Groups
 from audio_model.line.marks import CLASSES, LabelledCall
 from audio_model.sources.open import from_folder
 from audio_model.tables import cells
+from audio_model.tables.columns import Wanted
 from audio_model.tables.readers import read_table
 from audio_model.tables.results import Results
 
@@ -120,7 +121,7 @@ def label(paths: Iterable[str]) -> Labels:
     for table in paths:
         results = Results.open(table)
         for part in results.parts:
-            for where, values in read_table(part, ("path",), None, _OPTIONAL):
+            for where, values in read_table(part, Wanted(("path",), _OPTIONAL)):
                 labels.rows += 1
                 try:
                     if isinstance(values, str):

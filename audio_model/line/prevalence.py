@@ -15,6 +15,7 @@ import numpy as np
 from audio_model.errors import UsageError
 from audio_model.fitting.answer import Array, probabilities
 from audio_model.rule import Calibration, DecisionRule
+from audio_model.tables.columns import Wanted
 from audio_model.tables.readers import read_table
 from audio_model.tables.results import Results
 
@@ -79,7 +80,7 @@ def estimate(log_odds: Array, weight: Array) -> Prevalence:
 def _answers(path: str) -> Iterator[tuple[float, float]]:
     """Yield logit and seconds of voice of the rows that have them."""
     for part in Results.open(path).parts:
-        for _, values in read_table(part, _NEEDED):
+        for _, values in read_table(part, Wanted(_NEEDED)):
             if isinstance(values, str):
                 continue
             try:

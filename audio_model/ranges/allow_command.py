@@ -25,7 +25,7 @@ from audio_model.ranges.rows import Allowed
 from audio_model.ranges.store import RangeStore
 from audio_model.ranges.tables import ALLOWED_COLUMNS, allowed_row, write_allowed
 from audio_model.tables import cells, csv_files
-from audio_model.tables.columns import add_columns_argument
+from audio_model.tables.columns import Wanted, add_columns_argument
 from audio_model.tables.readers import DamagedRow, parse_table
 
 DESCRIPTION = """\
@@ -132,7 +132,7 @@ def _import(args: argparse.Namespace) -> int:
         return Allowed(range_of(cells.text(values, "prefix")), note, now, who or args.who)
 
     entries: dict[str, Allowed] = {}
-    rows = list(parse_table(args.file, parse, ("prefix",), args.columns, ("note", "who")))
+    rows = list(parse_table(args.file, Wanted(("prefix",), ("note", "who"), args.columns), parse))
     damaged = tell_problems(row for row in rows if isinstance(row, DamagedRow))
     for entry in rows:
         if isinstance(entry, Allowed):

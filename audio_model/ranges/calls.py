@@ -12,6 +12,7 @@ from audio_model.ranges import written
 from audio_model.ranges.rates import outcome
 from audio_model.ranges.tree import RangeCall
 from audio_model.tables import cells
+from audio_model.tables.columns import Wanted
 from audio_model.tables.readers import TABLE_SUFFIXES, DamagedRow, parse_table
 
 REQUIRED_COLUMNS = ("caller", "time", "verdict")
@@ -46,7 +47,7 @@ def read_calls(
     def parse(values: Mapping[str, object], where: str) -> RangeCall:
         return parse_call(values, f"{file}, {where}", forms)
 
-    return parse_table(file, parse, REQUIRED_COLUMNS, columns, OPTIONAL_COLUMNS)
+    return parse_table(file, Wanted(REQUIRED_COLUMNS, OPTIONAL_COLUMNS, columns), parse)
 
 
 def parse_call(

@@ -12,6 +12,7 @@ from audio_model.ranges.numbers import UNREADABLE, WITHHELD, Number, NumberKind
 from audio_model.ranges.rates import Answer
 from audio_model.sources.open import from_folder
 from audio_model.tables import cells
+from audio_model.tables.columns import Wanted
 from audio_model.tables.readers import DamagedRow, parse_table, read_table
 from audio_model.tables.results import REQUIRED_COLUMNS, Outcome, Results, parse_result
 from audio_model.tables.rows import escape, unescape
@@ -117,14 +118,14 @@ def read_archive(
         return replace(call, campaign=known_campaign(known)) if known else call
 
     for part in results.parts:
-        yield from parse_table(str(part), parse, REQUIRED_COLUMNS, columns, CALL_COLUMNS)
+        yield from parse_table(str(part), Wanted(REQUIRED_COLUMNS, CALL_COLUMNS, columns), parse)
 
 
 def _played(results: Results, columns: Mapping[str, str] | None) -> dict[str, str]:
     """Return the known recording of each campaign that has a bare number and one recording."""
     found: dict[str, str] = {}
     for part in results.parts:
-        for _, values in read_table(part, REQUIRED_COLUMNS, columns, CALL_COLUMNS):
+        for _, values in read_table(part, Wanted(REQUIRED_COLUMNS, CALL_COLUMNS, columns)):
             if isinstance(values, str):
                 continue
             name, known = _text(values, "campaign"), _text(values, "known")

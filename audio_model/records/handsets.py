@@ -15,6 +15,7 @@ from audio_model.records.marks import Mark, Said
 from audio_model.records.store import CallStore
 from audio_model.sqlite import storable
 from audio_model.tables import cells
+from audio_model.tables.columns import Wanted
 from audio_model.tables.readers import TABLE_SUFFIXES, DamagedRow, read_table
 
 COLUMNS = ("mark", "who", "time", "call", "number", "trust")
@@ -89,7 +90,7 @@ def importing(
     if suffix_of(file) not in TABLE_SUFFIXES:
         raise UsageError(f"marks must end in {', '.join(TABLE_SUFFIXES)}: {printable(file)}")
     taken = Taken()
-    rows = read_table(file, ("mark", "who"), columns, COLUMNS)
+    rows = read_table(file, Wanted(("mark", "who"), COLUMNS, columns))
     for batch in batches(rows):
         with store.writing():
             for where, values in batch:

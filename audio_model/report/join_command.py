@@ -22,7 +22,7 @@ from audio_model.report.join import (
 )
 from audio_model.tables import csv_files
 from audio_model.tables.cells import word
-from audio_model.tables.columns import add_columns_argument
+from audio_model.tables.columns import Wanted, add_columns_argument
 from audio_model.tables.readers import read_table
 from audio_model.tables.results import REQUIRED_COLUMNS, Results
 from audio_model.tables.rows import EVIDENCE_KEYS
@@ -134,7 +134,7 @@ def _load(
     Raises ResultsError for a file that can't be read as a whole.
     """
     for file in files:
-        for where, values in read_table(file, required, columns, RECORD_COLUMNS):
+        for where, values in read_table(file, Wanted(required, RECORD_COLUMNS, columns)):
             problem = values if isinstance(values, str) else ""
             if not isinstance(values, str):
                 names.update(dict.fromkeys(values))
@@ -155,7 +155,7 @@ def _columns(results: Results) -> list[str]:
 def _rows(results: Results) -> Iterator[Row]:
     """Yield the rows of results as they stand. Raises ResultsError for one that is damaged."""
     for part in results.parts:
-        for where, values in read_table(part, REQUIRED_COLUMNS):
+        for where, values in read_table(part, Wanted(REQUIRED_COLUMNS)):
             if isinstance(values, str):
                 raise ResultsError(f"{printable(part)}: {where}: {values}")
             yield values

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from audio_model.formats import suffix_of
 from audio_model.sources.open import from_folder
-from audio_model.tables.columns import NotATable
+from audio_model.tables.columns import NotATable, Wanted
 from audio_model.tables.csv_files import opened
 from audio_model.tables.readers import TABLE_SUFFIXES, read_rows
 from audio_model.tables.rows import Entry, unescape
@@ -42,7 +42,7 @@ def read_manifest(path: str, columns: Mapping[str, str] | None = None) -> Iterat
     empty = True
     try:
         column = EXEMPLAR_COLUMN if _is_summary(path) else PATH_COLUMN
-        for where, values in read_rows(path, (column,), columns):
+        for where, values in read_rows(path, Wanted((column,), theirs=columns)):
             empty = False
             yield _entry(path, where, values, column)
     except OSError as error:

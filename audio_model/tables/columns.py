@@ -4,6 +4,7 @@ import argparse
 import csv
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 
 class NotATable(Exception):
@@ -47,42 +48,46 @@ def column_names(text: str) -> dict[str, str]:
     return names
 
 
-def renamed(
-    header: Sequence[str],
-    required: Sequence[str],
-    optional: Sequence[str] = (),
-    columns: Mapping[str, str] | None = None,
-) -> list[str | None]:
-    """Return our names of a table's columns, in their order; None for one to leave out.
+@dataclass(frozen=True)
+class Wanted:
+    """The columns for which a table is read."""
 
-    A column of ours may be written in capitals or with spaces around it, unless another one is
-    written exactly. Columns that are not ours keep their names. Behind the last name, columns
-    without one are left out.
+    required: Sequence[str]
+    optional: Sequence[str] = ()
+    theirs: Mapping[str, str] | None = None
+    """Names of columns in the table, by ours."""
 
-    Raises MissingColumn if a required column is not there, or one that the mapping names.
-    """
-    names: list[str | None] = list(header)
-    while names and not (names[-1] or "").strip():
-        names[len(names) - 1 :] = []
-    names += [None] * (len(header) - len(names))
-    columns = columns or {}
-    for ours, theirs in columns.items():
-        at = _find(header, theirs)
-        if at is None:
-            raise _missing(theirs, header)
-        for other, name in enumerate(names):
-            if name == ours and other != at:
-                names[other] = None
-        names[at] = ours
-    for name in (*required, *optional):
-        if name in names or name in columns:
-            continue
-        at = _find([each or "" for each in names], name)
-        if at is not None:
-            names[at] = name
-        elif name in required:
-            raise _missing(name, header)
-    return names
+    def named(self, header: Sequence[str]) -> list[str | None]:
+        """Return our names of a table's columns, in their order; None for one to leave out.
+
+        A column of ours may be written in capitals or with spaces around it, unless another one is
+        written exactly. Columns that are not ours keep their names. Behind the last name, columns
+        without one are left out.
+
+        Raises MissingColumn if a required column is not there, or one that ``theirs`` names.
+        """
+        names: list[str | None] = list(header)
+        while names and not (names[-1] or "").strip():
+            names[len(names) - 1 :] = []
+        names += [None] * (len(header) - len(names))
+        given = self.theirs or {}
+        for ours, theirs in given.items():
+            at = _find(header, theirs)
+            if at is None:
+                raise _missing(theirs, header)
+            for other, name in enumerate(names):
+                if name == ours and other != at:
+                    names[other] = None
+            names[at] = ours
+        for name in (*self.required, *self.optional):
+            if name in names or name in given:
+                continue
+            at = _find([each or "" for each in names], name)
+            if at is not None:
+                names[at] = name
+            elif name in self.required:
+                raise _missing(name, header)
+        return names
 
 
 def _find(header: Sequence[str], name: str) -> int | None:

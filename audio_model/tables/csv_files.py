@@ -4,13 +4,13 @@ import codecs
 import csv
 import io
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from audio_model.tables.cells import guarded
-from audio_model.tables.columns import MissingColumn, NotATable, renamed
+from audio_model.tables.columns import MissingColumn, NotATable, Wanted
 
 if TYPE_CHECKING:
     from _csv import Reader
@@ -143,12 +143,7 @@ def _is_chinese(head: bytes) -> bool:
 
 
 @contextmanager
-def table(
-    path: str,
-    required: Sequence[str],
-    optional: Sequence[str],
-    columns: Mapping[str, str] | None,
-) -> Iterator[tuple["Reader", list[str | None]]]:
+def table(path: str, wanted: Wanted) -> Iterator[tuple["Reader", list[str | None]]]:
     """Open a CSV file; return a reader of the rows after the header, and our names of its columns.
 
     The encoding, the separator and the header's line are tried until all required columns and those
@@ -161,13 +156,13 @@ def table(
     head = _head(path)
     likely = encoding_of(head)
     encodings = [likely]
-    if not all(name.isascii() for name in (columns or {}).values()) and likely in _GUESSED:
+    if not all(name.isascii() for name in (wanted.theirs or {}).values()) and likely in _GUESSED:
         encodings += [each for each in _ENCODINGS if each != likely]
     problem: NotATable | None = None
     for encoding in encodings:
         with _opened(path, encoding) as file:
             try:
-                reader, names = _header_of(file, required, optional, columns)
+                reader, names = _header_of(file, wanted)
             except NotATable as error:
                 problem = problem or error
                 continue
@@ -185,12 +180,7 @@ _GUESSED = ("utf-8", "gb18030")
 """Encodings without a mark, which may be another one."""
 
 
-def _header_of(
-    file: TextIO,
-    required: Sequence[str],
-    optional: Sequence[str],
-    columns: Mapping[str, str] | None,
-) -> tuple["Reader", list[str | None]]:
+def _header_of(file: TextIO, wanted: Wanted) -> tuple["Reader", list[str | None]]:
     """Return a reader of the rows behind the header, and our names of its columns.
 
     Raises NotATable.
@@ -206,7 +196,7 @@ def _header_of(
             header: list[str] = []
             try:
                 header = next(reader, [])
-                names = renamed(header, required, optional, columns)
+                names = wanted.named(header)
                 if any(header):
                     tried.append((-row, len(header), separator, names))
                     break

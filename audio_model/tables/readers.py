@@ -15,7 +15,7 @@ from audio_model.errors import ResultsError, printable
 from audio_model.formats import suffix_of
 from audio_model.tables import csv_files
 from audio_model.tables.cells import unguarded
-from audio_model.tables.columns import NotATable, renamed
+from audio_model.tables.columns import NotATable, Wanted
 
 CSV_SUFFIXES = (".csv", ".tsv", ".txt")
 TABLE_SUFFIXES = (*CSV_SUFFIXES, ".jsonl", ".parquet")
@@ -39,25 +39,13 @@ class DamagedRow:
         return f"{printable(self.file)}: {self.where}: {self.problem}"
 
 
-def read_rows(
-    path: str,
-    required: Sequence[str],
-    columns: Mapping[str, str] | None = None,
-    optional: Sequence[str] = (),
-) -> Iterator[NumberedRow]:
+def read_rows(path: str, wanted: Wanted) -> Iterator[NumberedRow]:
     """Yield the rows of a file whose name ends in one of TABLE_SUFFIXES, as they are read.
 
     CSV may have any separator of :data:`csv_files.SEPARATORS`, lines of a title before its header,
     and be Unicode, with a mark or without, GBK, or of the encoding in which its header has the
-    names that ``columns`` asks for. Bytes of another encoding become lone surrogates, as in file
-    names (PEP 383).
-
-    Args:
-        path: the file.
-        required: columns that it must have. Of JSON lines each row has its own, and none is
-            looked for.
-        columns: names of columns in the file, by ours.
-        optional: columns of ours that it may have.
+    wanted names. Bytes of another encoding become lone surrogates, as in file names (PEP 383). Each
+    row of JSON lines has columns of its own, and none of them is required.
 
     Raises:
         OSError: it cannot be opened or read.
@@ -65,25 +53,20 @@ def read_rows(
     """
     match suffix_of(path):
         case suffix if suffix in CSV_SUFFIXES:
-            return _read_csv(path, required, columns, optional)
+            return _read_csv(path, wanted)
         case ".jsonl":
-            return _read_jsonl(path, columns)
+            return _read_jsonl(path, wanted.theirs or {})
         case _:
-            return _read_parquet(path, required, columns, optional)
+            return _read_parquet(path, wanted)
 
 
-def read_table(
-    path: str | Path,
-    required: Sequence[str],
-    columns: Mapping[str, str] | None = None,
-    optional: Sequence[str] = (),
-) -> Iterator[NumberedRow]:
+def read_table(path: str | Path, wanted: Wanted) -> Iterator[NumberedRow]:
     """Yield what :func:`read_rows` does.
 
     Raises ResultsError, which names the file, where it can't be read as a whole.
     """
     try:
-        yield from read_rows(str(path), required, columns, optional)
+        yield from read_rows(str(path), wanted)
     except OSError as error:
         message = error.strerror or str(error)
         raise ResultsError(f"{printable(path)}: cannot be read: {message}") from error
@@ -92,18 +75,14 @@ def read_table(
 
 
 def parse_table(
-    path: str,
-    parse: Callable[[Mapping[str, object], str], T],
-    required: Sequence[str],
-    columns: Mapping[str, str] | None = None,
-    optional: Sequence[str] = (),
+    path: str, wanted: Wanted, parse: Callable[[Mapping[str, object], str], T]
 ) -> Iterator[T | DamagedRow]:
     """Yield what ``parse`` makes of each row's values and its place in the file.
 
     A row of which it raises ValueError is a DamagedRow. Raises ResultsError, as
     :func:`read_table` does.
     """
-    for where, values in read_table(path, required, columns, optional):
+    for where, values in read_table(path, wanted):
         try:
             if isinstance(values, str):
                 raise ValueError(values)
@@ -112,13 +91,8 @@ def parse_table(
             yield DamagedRow(path, where, str(error))
 
 
-def _read_csv(
-    path: str,
-    required: Sequence[str],
-    columns: Mapping[str, str] | None,
-    optional: Sequence[str],
-) -> Iterator[NumberedRow]:
-    with csv_files.table(path, required, optional, columns) as (reader, names):
+def _read_csv(path: str, wanted: Wanted) -> Iterator[NumberedRow]:
+    with csv_files.table(path, wanted) as (reader, names):
         _check_unique(names)
         # A spreadsheet's rows are as wide as its widest, or end where their last value is.
         least = max((n for n, name in enumerate(names, start=1) if name), default=0)
@@ -142,7 +116,7 @@ def _read_csv(
                 yield where, {name: unguarded(cell) for name, cell in pairs if name is not None}
 
 
-def _read_jsonl(path: str, columns: Mapping[str, str] | None) -> Iterator[NumberedRow]:
+def _read_jsonl(path: str, names: Mapping[str, str]) -> Iterator[NumberedRow]:
     with Path(path).open("rb") as file:
         for number, line in enumerate(file, start=1):
             if not line.strip():
@@ -156,18 +130,13 @@ def _read_jsonl(path: str, columns: Mapping[str, str] | None) -> Iterator[Number
             if not isinstance(values, dict):
                 yield where, "not a JSON object"
                 continue
-            for ours, theirs in (columns or {}).items():
+            for ours, theirs in names.items():
                 if theirs in values:
                     values[ours] = values.pop(theirs)
             yield where, values
 
 
-def _read_parquet(
-    path: str,
-    required: Sequence[str],
-    columns: Mapping[str, str] | None,
-    optional: Sequence[str],
-) -> Iterator[NumberedRow]:
+def _read_parquet(path: str, wanted: Wanted) -> Iterator[NumberedRow]:
     with Path(path).open("rb") as file:
         start = file.read(4)
         file.seek(-len(start), os.SEEK_END)
@@ -177,7 +146,7 @@ def _read_parquet(
     with _parquet_errors():
         batches = arro3.io.read_parquet(path)
         header = batches.schema.names
-    names = renamed(header, required, optional, columns)
+    names = wanted.named(header)
     _check_unique(names)
     while True:
         with _parquet_errors():

@@ -13,6 +13,7 @@ from audio_model.decision import VerdictKind
 from audio_model.errors import ResultsError, printable
 from audio_model.formats import suffix_of
 from audio_model.tables import cells
+from audio_model.tables.columns import Wanted
 from audio_model.tables.readers import TABLE_SUFFIXES, read_table
 from audio_model.tables.rows import EVIDENCE_KEYS, KNOWN_COLUMNS, RESULT_COLUMNS
 
@@ -124,7 +125,7 @@ class Results:
         Raises ResultsError for a file that cannot be read as a whole.
         """
         for part in self.parts:
-            for where, values in read_table(part, REQUIRED_COLUMNS, self.columns):
+            for where, values in read_table(part, Wanted(REQUIRED_COLUMNS, theirs=self.columns)):
                 yield _result(str(part), where, values)
 
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from audio_model.tables.columns import NotATable, column_names
+from audio_model.tables.columns import NotATable, Wanted, column_names
 from audio_model.tables.csv_files import encoding_of
 from audio_model.tables.readers import read_rows
 
@@ -18,7 +18,7 @@ _ROWS = [{"path": "录音/测试.wav", "caller": "13912345678"}, {"path": "b, c.
 
 def rows(path: Path, table: str, encoding: str) -> list[object]:
     path.write_bytes(table.encode(encoding))
-    return [values for _, values in read_rows(str(path), ("path",))]
+    return [values for _, values in read_rows(str(path), Wanted(("path",)))]
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "gbk"])
@@ -71,7 +71,7 @@ def test_a_title_or_blank_lines_before_the_header_do_no_harm(
     table = before + "path,caller\na.wav,1\nb.wav\n".replace(",", separator)
     (tmp_path / "m.csv").write_text(table, encoding="utf-8")
     lines = before.count("\n")
-    assert list(read_rows(str(tmp_path / "m.csv"), ("path",))) == [
+    assert list(read_rows(str(tmp_path / "m.csv"), Wanted(("path",)))) == [
         (f"line {lines + 2}", {"path": "a.wav", "caller": "1"}),
         (f"line {lines + 3}", "1 fields, where the header has 2"),
     ]
@@ -96,10 +96,10 @@ def test_the_encoding_is_the_one_in_which_the_header_has_what_is_asked_for(
     tmp_path: Path, encoding: str, name: str, value: str
 ) -> None:
     (tmp_path / "m.csv").write_bytes(f"x,{name}\n1,{value}\n".encode(encoding))
-    ((_, values),) = read_rows(str(tmp_path / "m.csv"), ("path",), {"path": name})
+    ((_, values),) = read_rows(str(tmp_path / "m.csv"), Wanted(("path",), theirs={"path": name}))
     assert values == {"x": "1", "path": value}
     with pytest.raises(NotATable, match='no column named "号码"'):
-        list(read_rows(str(tmp_path / "m.csv"), ("path",), {"path": "号码"}))
+        list(read_rows(str(tmp_path / "m.csv"), Wanted(("path",), theirs={"path": "号码"})))
 
 
 @pytest.mark.parametrize(
@@ -119,7 +119,7 @@ def test_what_is_no_text_is_told_as_what_it_is(
 ) -> None:
     (tmp_path / "m.csv").write_bytes(content)
     with pytest.raises(NotATable, match=problem):
-        list(read_rows(str(tmp_path / "m.csv"), ("path",)))
+        list(read_rows(str(tmp_path / "m.csv"), Wanted(("path",))))
 
 
 def test_a_row_with_a_nul_byte_is_told_and_the_others_are_read(tmp_path: Path) -> None:
@@ -139,7 +139,7 @@ def test_a_row_of_other_width_is_told(tmp_path: Path) -> None:
 
 def test_bytes_of_no_known_encoding_are_kept(tmp_path: Path) -> None:
     (tmp_path / "m.csv").write_bytes("path\ncafé.wav\nüber.wav\n".encode("latin-1"))
-    found = [values for _, values in read_rows(str(tmp_path / "m.csv"), ("path",))]
+    found = [values for _, values in read_rows(str(tmp_path / "m.csv"), Wanted(("path",)))]
     assert found == [{"path": "caf\udce9.wav"}, {"path": "\udcfcber.wav"}]
 
 
@@ -147,10 +147,10 @@ def test_columns_are_named_by_a_mapping_in_every_format(tmp_path: Path) -> None:
     (tmp_path / "m.csv").write_text("录音,path\na.wav,other\n", encoding="utf-8")
     (tmp_path / "m.jsonl").write_text(json.dumps({"录音": "a.wav"}), encoding="utf-8")
     for name in ("m.csv", "m.jsonl"):
-        ((_, values),) = read_rows(str(tmp_path / name), ("path",), {"path": "录音"})
+        ((_, values),) = read_rows(str(tmp_path / name), Wanted(("path",), theirs={"path": "录音"}))
         assert values == {"path": "a.wav"}
     with pytest.raises(NotATable, match='no column named "file"'):
-        list(read_rows(str(tmp_path / "m.csv"), ("path",), {"path": "file"}))
+        list(read_rows(str(tmp_path / "m.csv"), Wanted(("path",), theirs={"path": "file"})))
 
 
 def test_a_mapping_is_read_from_a_command_line() -> None:

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from audio_model.errors import OutputError, UsageError
 from audio_model.tables import cells, writers
+from audio_model.tables.columns import Wanted
 from audio_model.tables.readers import read_rows
 from audio_model.tables.rows import Columns, Entry, Row, unescape
 from audio_model.tables.writers import open_output
@@ -59,7 +60,7 @@ def test_a_table_of_more_than_ascii_opens_in_a_spreadsheet(tmp_path: Path) -> No
         write(path, [Row(Entry(name), VERDICT)], Columns(each_channel=False))
         assert path.read_bytes().startswith(b"\xef\xbb\xbf") is marked
         assert list(tmp_path.iterdir()) == [path]
-        ((_, values),) = read_rows(str(path), ("path",))
+        ((_, values),) = read_rows(str(path), Wanted(("path",)))
         assert isinstance(values, dict) and values["path"] == name
 
 
@@ -77,7 +78,9 @@ def test_nothing_of_a_table_runs_in_a_spreadsheet_and_all_is_read_again(tmp_path
     assert [row["caller"] for row in raw] == [
         *("+8613912345678", "'=HYPERLINK(1)", "-1", "'+1-415", "13912345678"),
     ]
-    again = [values for _, values in read_rows(str(path), ("path",)) if isinstance(values, dict)]
+    again = [
+        values for _, values in read_rows(str(path), Wanted(("path",))) if isinstance(values, dict)
+    ]
     assert [row["path"] for row in again] == names
     assert [row["caller"] for row in again] == callers
 
