@@ -15,6 +15,9 @@ from audio_model.steps import STEPS_PER_SECOND
 PREVALENCE = 0.5
 """Share of recordings among calls for which a score is a probability, unless a rule has its own."""
 
+REPORTED_BUDGET = 0.01
+"""Budget of false alarms for which rules are fitted and at which they are reported."""
+
 _LAYING_OUT = Lock()
 """Held by who adds to a rule's layout. It is not the rule's own: rules are sent to processes."""
 
@@ -101,6 +104,13 @@ class DecisionRule:
                 f"this model was measured for budgets from {smallest:g} up to 1"
             )
         return max(within, key=lambda point: point.max_false_alarm)
+
+    @property
+    def reported_point(self) -> OperatingPoint:
+        """Return the point by which a rule is judged: the one nearest to REPORTED_BUDGET."""
+        return min(
+            self.operating_points, key=lambda point: abs(point.max_false_alarm - REPORTED_BUDGET)
+        )
 
     @cached_property
     def by_voice(self) -> "RuleByVoice":

@@ -19,13 +19,13 @@ import numpy as np
 from audio_model.fitting.answer import Array
 from audio_model.fitting.calibration import Spread, fit_calibration
 from audio_model.fitting.own import change_of, reached
-from audio_model.fitting.rule import fit_rule
 from audio_model.rule import Calibration, DecisionRule
 from benchmarks.command import parser_of
 from benchmarks.tune import read_answers, weighted
 from training.evaluation.answers import MAIN_CONDITIONS
 from training.evaluation.infer import HeardTake
 from training.evaluation.report import table
+from training.evaluation.rule import fit_rule
 
 FREE = Spread(log_slope=3.0, offset=3.0)
 """Wide enough to hold nothing back that calls tell, and to end where classes are told apart."""

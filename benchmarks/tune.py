@@ -27,7 +27,6 @@ from audio_model.fitting import metrics
 from audio_model.fitting.answer import probabilities
 from audio_model.fitting.calibration import fit_calibration
 from audio_model.fitting.own import LAST, beliefs, group_weights, tune_rule
-from audio_model.fitting.rule import fit_rule
 from audio_model.fitting.student import rate_interval
 from audio_model.line.guard import conditions, without_contradicted
 from audio_model.line.judge import (
@@ -48,6 +47,7 @@ from training.config import Config
 from training.data import manifest
 from training.evaluation.answers import FILE_NAME, MAIN_CONDITIONS, Answers, identity_in, load
 from training.evaluation.infer import HeardTake
+from training.evaluation.rule import fit_rule
 
 TELEPHONE = ("getgoing", "hyke", "csvd_whatsapp_calls")
 LINES = {

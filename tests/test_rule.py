@@ -9,7 +9,7 @@ from threading import Barrier
 
 import pytest
 
-from audio_model.rule import Calibration, DecisionRule, RuleByVoice
+from audio_model.rule import Calibration, DecisionRule, OperatingPoint, RuleByVoice
 from audio_model.steps import STEPS_PER_SECOND
 
 N_THREADS = 8
@@ -54,3 +54,14 @@ def test_threads_that_share_a_rule_lay_it_out_once() -> None:
 def test_a_rule_that_was_laid_out_can_be_sent_to_a_process() -> None:
     RULE.by_voice.reach(10)
     assert pickle.loads(pickle.dumps(RULE)) == RULE
+
+
+@pytest.mark.parametrize(
+    ("budgets", "chosen"), [((0.001, 0.01, 0.1), 0.01), ((0.2, 0.5), 0.2), ((0.001,), 0.001)]
+)
+def test_the_point_that_is_reported_is_the_nearest_to_one_per_cent(
+    budgets: tuple[float, ...], chosen: float
+) -> None:
+    points = [OperatingPoint(b, 0.9, 0.1, false_alarm=0, miss=0, passed=0) for b in budgets]
+    rule = replace(RULE, operating_points=tuple(points))
+    assert rule.reported_point.max_false_alarm == chosen

@@ -10,9 +10,9 @@ from typing import Any, TypeVar
 import dacite
 
 from audio_model.errors import UsageError
-from audio_model.fitting.rule import RuleSettings
 from training.augment import Line
 from training.data.scenes import SceneConfig
+from training.evaluation.rule import RuleSettings
 from training.network import NetworkConfig
 from training.perturb import Perturbation
 

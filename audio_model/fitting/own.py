@@ -20,7 +20,6 @@ import numpy as np
 from audio_model.decision import log_odds_of, sigmoid
 from audio_model.fitting.answer import Answer, Array
 from audio_model.fitting.calibration import Spread, fit_calibration
-from audio_model.fitting.rule import RuleSettings, point_of
 from audio_model.fitting.tail import Tail
 from audio_model.rule import Calibration, DecisionRule, OperatingPoint
 
@@ -37,6 +36,8 @@ LAST = 0.5
 
 Scores of the first second are many, alike and unsure, and would set the slope of the last one, too.
 ``python -m benchmarks.tune`` chose it: the log loss is lower for any number of marks."""
+MAX_PASSED = 0.12
+"""The largest share of recordings of which ``live`` may be said."""
 PASSED_SPREAD = 1.5
 """Standard deviation of the lowest log odds of recordings, which one threshold does not tell."""
 
@@ -44,17 +45,13 @@ _FURTHEST = 15.0
 """Log odds beyond which a step had no say: :meth:`Answer.extreme_scores` gives 0 and 1."""
 
 
-def tune_rule(
-    answers: Sequence[Answer], before: DecisionRule, settings: RuleSettings | None = None
-) -> DecisionRule:
+def tune_rule(answers: Sequence[Answer], before: DecisionRule) -> DecisionRule:
     """Fit a rule to a line's own calls, beginning at one that others chose.
 
     Args:
         answers: answers to calls of both classes, with weights that :func:`group_weights` gives.
         before: at even prevalence; its budgets, knots and cautions are kept.
-        settings: what share of recordings may pass.
     """
-    settings = settings or RuleSettings()
     calibration = fit_calibration(answers, before.calibration, SPREAD, WRONG, LAST)
     rule = replace(before, calibration=calibration)
     slope, offset = change_of(before.calibration, calibration)
@@ -66,7 +63,7 @@ def tune_rule(
     live_high = live_high.after(*reached(live, rule, high=True))
     recorded_high = recorded_high.after(*reached(recorded, rule, high=True))
     recorded_low = recorded_low.after(*reached(recorded, rule, high=False))
-    live_at = min(0.0, -recorded_low.exceeded_by(settings.max_passed))
+    live_at = min(0.0, -recorded_low.exceeded_by(MAX_PASSED))
     points = []
     for budget in (point.max_false_alarm for point in before.operating_points):
         recorded_at = max(0.0, live_high.exceeded_by(budget))
@@ -95,7 +92,7 @@ def beliefs(rule: DecisionRule) -> tuple[Tail, Tail, Tail]:
     live = Tail.through(at, [p.false_alarm for p in points], spread=1.0)
     caught = [min(max(1 - p.miss, 0.01), 0.99) for p in points]
     recorded = Tail.through(at, caught, spread=1.0)
-    point = point_of(rule)
+    point = rule.reported_point
     passed = min(max(point.passed, 0.01), 0.99)
     low = Tail.through([-log_odds_of(point.live_at)], [passed], PASSED_SPREAD)
     return live, recorded, low

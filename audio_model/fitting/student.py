@@ -58,12 +58,12 @@ def student_quantile(share: float, freedom: float) -> float:
     return _where(lambda t: 1 - beyond(t, freedom), share, 0.0, high)
 
 
-def rate_interval(events: float, n: float, confidence: float = 0.95) -> tuple[float, float]:
-    """Return the exact interval of a rate, given the number of events in ``n`` trials.
+def rate_interval(events: float, n: float) -> tuple[float, float]:
+    """Return the exact 95 % interval of a rate, given the number of events in ``n`` trials.
 
     Source: Clopper and Pearson, "The use of confidence or fiducial limits", 1934.
     """
-    tail = (1 - confidence) / 2
+    tail = 0.025
     low = beta_quantile(events, n - events + 1, tail) if events > 0 else 0.0
     high = beta_quantile(events + 1, n - events, 1 - tail) if events < n else 1.0
     return low, high

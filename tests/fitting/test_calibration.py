@@ -5,6 +5,7 @@ import pytest
 from scipy.optimize import minimize
 from sklearn.linear_model import LogisticRegression
 
+from audio_model.decision import sigmoid
 from audio_model.fitting.answer import Answer
 from audio_model.fitting.calibration import Loss, Spread, as_is, effective_groups, fit_calibration
 from audio_model.rule import Calibration
@@ -89,3 +90,72 @@ def test_effective_groups_are_those_of_the_rarer_class() -> None:
     assert effective_groups([answer([0.0], n % 2, f"{n}") for n in range(20)]) == 20
     uneven = [answer([0.0], int(n == 0), f"{n}") for n in range(101)]
     assert effective_groups(uneven) == pytest.approx(4 / (1 + 1 / 100))
+
+
+def known(slope: float, offset: float, n: int, seed: int, steps: int = 10) -> list[Answer]:
+    """Takes whose log odds are ``slope * logit + offset`` by construction."""
+    rng = np.random.default_rng(seed)
+    made = []
+    for number in range(n):
+        odds = rng.normal(0, 2)
+        label = int(rng.random() < sigmoid(odds))
+        made.append(answer([(odds - offset) / slope] * steps, label, f"{number}"))
+    return made
+
+
+@pytest.mark.parametrize(("slope", "offset"), [(1.0, 0.0), (0.3, 0.5), (2.5, -1.0)])
+def test_slope_and_offset_are_recovered(slope: float, offset: float) -> None:
+    fitted = fit_calibration(known(slope, offset, 3000, seed=1), as_is((0.4,)))
+    assert fitted.slope[0] == pytest.approx(slope, rel=0.15)
+    assert fitted.offset[0] == pytest.approx(offset, abs=0.15)
+
+
+def test_each_length_of_voice_has_its_own_slope() -> None:
+    """Early logits that say twice as much as late ones."""
+    rng = np.random.default_rng(2)
+    takes = []
+    for number in range(3000):
+        odds = rng.normal(0, 2)
+        label = int(rng.random() < sigmoid(odds))
+        takes.append(answer([odds / 2] * 12 + [odds] * 30, label, f"{number}"))
+    fitted = fit_calibration(takes, as_is((0.4, 0.96, 1.04, 3.0)))
+    assert fitted.slope[0] == pytest.approx(2, rel=0.25)
+    assert fitted.slope[-1] == pytest.approx(1, rel=0.2)
+
+
+def test_classes_count_alike_however_many_there_are() -> None:
+    takes = known(1.0, 0.0, 3000, seed=3)
+    many_live = takes + [h for h in takes if h.label == 0] * 4
+    one, other = fit_calibration(takes, as_is((0.4,))), fit_calibration(many_live, as_is((0.4,)))
+    assert other.slope == pytest.approx(one.slope, rel=1e-3)
+    assert other.offset == pytest.approx(one.offset, abs=1e-3)
+
+
+def test_steps_before_enough_voice_play_no_part() -> None:
+    takes = known(1.0, 0.0, 2000, seed=4)
+    misled = [
+        answer([-9.0 * (2 * h.label - 1)] * 4 + h.steps.logit.tolist(), h.label, str(n))
+        for n, h in enumerate(takes)
+    ]
+    assert fit_calibration(misled, as_is((0.4,))).slope[0] == pytest.approx(1, rel=0.15)
+
+
+def test_a_slope_stays_positive_when_the_scores_are_the_wrong_way_round() -> None:
+    takes = [answer([3.0 * (1 - 2 * (n % 2))] * 10, n % 2, f"{n}") for n in range(100)]
+    assert fit_calibration(takes, as_is((0.4, 1.0))).slope[0] > 0
+
+
+@pytest.mark.parametrize("logit", [0.5, 5.0, 50.0])
+def test_classes_that_never_overlap(logit: float) -> None:
+    takes = [answer([logit * (2 * (n % 2) - 1)] * 20, n % 2, f"{n}") for n in range(20)]
+    fitted = fit_calibration(takes, as_is((0.4, 1.0)))
+    for slope, offset in zip(fitted.slope, fitted.offset, strict=True):
+        # Ten sources a class show no more than Platt's 11 in 12, whatever the logits are.
+        assert slope * logit == pytest.approx(np.log(11), abs=0.01)
+        assert offset == pytest.approx(0, abs=0.01)
+
+
+def test_a_take_shorter_than_a_step_is_passed_over() -> None:
+    takes = known(1.0, 0.0, 500, seed=5)
+    nothing = [answer([], label, f"empty{label}") for label in (0, 1)]
+    assert fit_calibration(takes + nothing, as_is((0.4,))) == fit_calibration(takes, as_is((0.4,)))

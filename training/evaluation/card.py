@@ -16,7 +16,6 @@ from typing import Any
 
 from audio_model.errors import UsageError
 from audio_model.files import write_whole
-from audio_model.fitting.rule import point_of
 from audio_model.frontend import FRAMES_PER_SECOND
 from audio_model.rule import PREVALENCE, DecisionRule
 from training import checkpoint, config
@@ -109,7 +108,7 @@ def judged(condition: Mapping[str, Any], *, is_unmet: bool) -> str:
 
 def point(rule: DecisionRule) -> str:
     """Return a sentence on the operating point that the verdicts are given at."""
-    of = point_of(rule)
+    of = rule.reported_point
     return (
         f"Verdicts are given at a budget of {of.max_false_alarm:.1%} false alarms. The rule that "
         f"ships says recorded from a score of {of.recorded_at:.3f} and live up to "

@@ -12,13 +12,13 @@ from hashlib import blake2b
 
 from audio_model.decision import VerdictKind, decide
 from audio_model.errors import UsageError
-from audio_model.fitting.rule import fit_rule, point_of
 from audio_model.rule import DecisionRule
 from audio_model.steps import STEP_SECONDS
 from training.config import CalibrationConfig
 from training.data.manifest import Clip
 from training.evaluation.answers import MAIN_CONDITIONS, Answers
 from training.evaluation.judge import JudgedTake, judge
+from training.evaluation.rule import fit_rule
 
 N_PARTS = 5
 """Parts that groups are dealt to, where corpora can't be left out."""
@@ -54,7 +54,7 @@ def cross_fit(answers: Answers, settings: CalibrationConfig) -> Judgement:
         for take in judge(mine, rules[part]):
             judged[take.heard.condition].append(take)
     final = fit_rule(main, settings)
-    point = point_of(final)
+    point = final.reported_point
     tones = [
         decide(steps, final, point, len(steps) * STEP_SECONDS).verdict for steps in answers.tones
     ]

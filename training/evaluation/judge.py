@@ -7,7 +7,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audio_model.decision import Change, Verdict, VerdictKind, decide, sigmoid
-from audio_model.fitting.rule import point_of
 from audio_model.rule import DecisionRule
 from audio_model.steps import STEPS_PER_SECOND
 from training.evaluation.infer import HeardTake
@@ -61,7 +60,7 @@ class JudgedTake:
 
 def judge(heard: Sequence[HeardTake], rule: DecisionRule) -> list[JudgedTake]:
     """Judge the takes that hold at least a step, by one rule."""
-    point = point_of(rule)
+    point = rule.reported_point
     return [
         JudgedTake(
             take, take.log_odds(rule.calibration), decide(take.steps, rule, point, take.seconds)

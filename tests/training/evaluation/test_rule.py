@@ -1,4 +1,4 @@
-"""Calibration recovers what is known; operating points keep their budgets."""
+"""Operating points keep their budgets, and cautions are chosen by what they miss."""
 
 from dataclasses import replace
 from itertools import pairwise
@@ -8,99 +8,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from audio_model.decision import Decider, VerdictKind, decide, sigmoid
+from audio_model.decision import Decider, VerdictKind, decide
 from audio_model.fitting.answer import Answer
-from audio_model.fitting.calibration import as_is, fit_calibration
-from audio_model.fitting.rule import (
-    NEVER_LIVE,
-    RuleSettings,
-    fit_rule,
-    operating_points,
-    point_of,
-)
-from audio_model.rule import Calibration, DecisionRule, OperatingPoint
-from audio_model.steps import Heard
+from audio_model.rule import Calibration, DecisionRule
 from tests.answers import answer
+from training.evaluation.rule import NEVER_LIVE, RuleSettings, fit_rule, operating_points
 
 AS_IS = DecisionRule(Calibration((0.4,), (1.0,), (0.0,)), ())
 SETTINGS = RuleSettings(budgets=(0.01, 0.05, 0.1, 0.2, 0.5))
-
-
-def known(slope: float, offset: float, n: int, seed: int, steps: int = 10) -> list[Answer]:
-    """Takes whose log odds are ``slope * logit + offset`` by construction."""
-    rng = np.random.default_rng(seed)
-    made = []
-    for number in range(n):
-        odds = rng.normal(0, 2)
-        label = int(rng.random() < sigmoid(odds))
-        made.append(answer([(odds - offset) / slope] * steps, label, f"{number}"))
-    return made
-
-
-@pytest.mark.parametrize(("slope", "offset"), [(1.0, 0.0), (0.3, 0.5), (2.5, -1.0)])
-def test_slope_and_offset_are_recovered(slope: float, offset: float) -> None:
-    fitted = fit_calibration(known(slope, offset, 3000, seed=1), as_is((0.4,)))
-    assert fitted.slope[0] == pytest.approx(slope, rel=0.15)
-    assert fitted.offset[0] == pytest.approx(offset, abs=0.15)
-
-
-def test_each_length_of_voice_has_its_own_slope() -> None:
-    """Early logits that say twice as much as late ones."""
-    rng = np.random.default_rng(2)
-    takes = []
-    for number in range(3000):
-        odds = rng.normal(0, 2)
-        label = int(rng.random() < sigmoid(odds))
-        takes.append(answer([odds / 2] * 12 + [odds] * 30, label, f"{number}"))
-    fitted = fit_calibration(takes, as_is((0.4, 0.96, 1.04, 3.0)))
-    assert fitted.slope[0] == pytest.approx(2, rel=0.25)
-    assert fitted.slope[-1] == pytest.approx(1, rel=0.2)
-
-
-def test_classes_count_alike_however_many_there_are() -> None:
-    takes = known(1.0, 0.0, 3000, seed=3)
-    many_live = takes + [h for h in takes if h.label == 0] * 4
-    one, other = fit_calibration(takes, as_is((0.4,))), fit_calibration(many_live, as_is((0.4,)))
-    assert other.slope == pytest.approx(one.slope, rel=1e-3)
-    assert other.offset == pytest.approx(one.offset, abs=1e-3)
-
-
-def test_steps_before_enough_voice_play_no_part() -> None:
-    takes = known(1.0, 0.0, 2000, seed=4)
-    misled = [
-        answer([-9.0 * (2 * h.label - 1)] * 4 + h.steps.logit.tolist(), h.label, str(n))
-        for n, h in enumerate(takes)
-    ]
-    assert fit_calibration(misled, as_is((0.4,))).slope[0] == pytest.approx(1, rel=0.15)
-
-
-def test_a_slope_stays_positive_when_the_scores_are_the_wrong_way_round() -> None:
-    takes = [answer([3.0 * (1 - 2 * (n % 2))] * 10, n % 2, f"{n}") for n in range(100)]
-    assert fit_calibration(takes, as_is((0.4, 1.0))).slope[0] > 0
-
-
-@pytest.mark.parametrize("logit", [0.5, 5.0, 50.0])
-def test_classes_that_never_overlap(logit: float) -> None:
-    takes = [answer([logit * (2 * (n % 2) - 1)] * 20, n % 2, f"{n}") for n in range(20)]
-    fitted = fit_calibration(takes, as_is((0.4, 1.0)))
-    for slope, offset in zip(fitted.slope, fitted.offset, strict=True):
-        # Ten sources a class show no more than Platt's 11 in 12, whatever the logits are.
-        assert slope * logit == pytest.approx(np.log(11), abs=0.01)
-        assert offset == pytest.approx(0, abs=0.01)
-
-
-def test_a_take_shorter_than_a_step_is_passed_over() -> None:
-    takes = known(1.0, 0.0, 500, seed=5)
-    nothing = [answer([], label, f"empty{label}") for label in (0, 1)]
-    assert fit_calibration(takes + nothing, as_is((0.4,))) == fit_calibration(takes, as_is((0.4,)))
-
-
-def test_extreme_scores_are_of_steps_that_may_decide() -> None:
-    logits = [9.0, -9.0, 0.0, 0.0, 1.0, 2.0, -1.0]
-    lowest, highest = answer(logits, 1, "a").extreme_scores(AS_IS)
-    assert (lowest, highest) == (sigmoid(-1.0), sigmoid(2.0))
-    silent = answer(logits, 1, "a", kinds=[Heard.BACKGROUND] * 7)
-    assert silent.extreme_scores(AS_IS) == (1.0, 0.0)
 
 
 def random_takes(seed: int, live: int, recorded: int, apart: float = 2.0) -> list[Answer]:
@@ -225,24 +140,3 @@ def test_the_budget_of_live_is_kept_by_the_decision_itself(seed: int, max_passed
                 total += take.weight
         assert said / total <= point.passed + 1e-9
         assert point.passed <= max_passed + 1e-9
-
-
-def test_each_caution_is_for_its_own_verdict() -> None:
-    lowest, highest = answer([-2.0, 2.0] * 5, 1, "a").extreme_scores(AS_IS)
-    rule = replace(AS_IS, caution=0.8)
-    ends = answer([-2.0, 2.0] * 5, 1, "a").extreme_scores(rule)
-    assert ends[0] == lowest and ends[1] == pytest.approx(sigmoid(2.0 - 0.8 / 0.8))
-    rule = replace(AS_IS, live_caution=0.8)
-    ends = answer([-2.0, 2.0] * 5, 1, "a").extreme_scores(rule)
-    assert ends[0] == pytest.approx(sigmoid(-2.0 + 0.8 / 0.72)) and ends[1] == highest
-
-
-@pytest.mark.parametrize(
-    ("budgets", "chosen"), [((0.001, 0.01, 0.1), 0.01), ((0.2, 0.5), 0.2), ((0.001,), 0.001)]
-)
-def test_the_point_that_is_tuned_is_the_nearest_to_one_per_cent(
-    budgets: tuple[float, ...], chosen: float
-) -> None:
-    points = [OperatingPoint(b, 0.9, 0.1, false_alarm=0, miss=0, passed=0) for b in budgets]
-    assert point_of(points).max_false_alarm == chosen
-    assert point_of(replace(AS_IS, operating_points=tuple(points))).max_false_alarm == chosen

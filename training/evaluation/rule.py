@@ -16,10 +16,9 @@ from numpy.typing import NDArray
 from audio_model.fitting.answer import Answer
 from audio_model.fitting.calibration import as_is, fit_calibration
 from audio_model.fitting.metrics import rates_at_false_alarm
+from audio_model.fitting.own import MAX_PASSED
 from audio_model.rule import DecisionRule, OperatingPoint
 
-MAX_FALSE_ALARM = 0.01
-"""Budget for which the cautions are chosen, and at which decisions are reported."""
 NEVER_RECORDED = float(np.nextafter(1.0, 2.0))
 NEVER_LIVE = float(np.nextafter(0.0, -1.0))
 """Thresholds that no score reaches, for a class that no threshold can tell within the budget."""
@@ -34,7 +33,7 @@ class RuleSettings:
     """False-alarm rates for which operating points are stored."""
     cautions: tuple[float, ...] = (0.0, 0.5, 1.0, 2.0, 3.0)
     """The cautions to choose from; see :class:`audio_model.decision.DecisionRule`."""
-    max_passed: float = 0.12
+    max_passed: float = MAX_PASSED
     """The largest share of recordings of which ``live`` may be said."""
 
 
@@ -85,7 +84,7 @@ def fit_rule(answers: Sequence[Answer], settings: RuleSettings) -> DecisionRule:
     # Where cautions do equally well the least is taken, which decides first.
     def missed(caution: float) -> tuple[float, float]:
         tried = replace(rule, caution=caution)
-        return point_of(operating_points(answers, tried, settings)).miss, caution
+        return _point(answers, tried, settings).miss, caution
 
     rule = replace(rule, caution=min(settings.cautions, key=missed))
     live = [each for each in answers if each.label == 0]
@@ -93,7 +92,7 @@ def fit_rule(answers: Sequence[Answer], settings: RuleSettings) -> DecisionRule:
 
     def untold(live_caution: float) -> tuple[float, float]:
         tried = replace(rule, live_caution=live_caution)
-        live_at = point_of(operating_points(answers, tried, settings)).live_at
+        live_at = _point(answers, tried, settings).live_at
         told = [each.extreme_scores(tried)[0] <= live_at for each in live]
         return -float(np.average(told, weights=weight)), live_caution
 
@@ -101,7 +100,6 @@ def fit_rule(answers: Sequence[Answer], settings: RuleSettings) -> DecisionRule:
     return replace(rule, operating_points=operating_points(answers, rule, settings))
 
 
-def point_of(rule: DecisionRule | Sequence[OperatingPoint]) -> OperatingPoint:
-    """Return the point that is tuned and reported: the nearest that the callers could resolve."""
-    points = rule.operating_points if isinstance(rule, DecisionRule) else rule
-    return min(points, key=lambda p: abs(p.max_false_alarm - MAX_FALSE_ALARM))
+def _point(answers: Sequence[Answer], rule: DecisionRule, settings: RuleSettings) -> OperatingPoint:
+    """Return the point for which the cautions are chosen, as it would be with a rule's own."""
+    return replace(rule, operating_points=operating_points(answers, rule, settings)).reported_point
