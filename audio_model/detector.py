@@ -2,6 +2,8 @@
 
 import os
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import partial
 from io import RawIOBase
 from pathlib import Path
 
@@ -21,6 +23,20 @@ DEFAULT_MAX_FALSE_ALARM = 0.01
 
 _USUAL_LEAD_SECONDS = 0.5
 """Seconds read from a file beyond ``max_seconds`` at first. More are read only for a late voice."""
+
+
+@dataclass(frozen=True)
+class ScoreOptions:
+    """How each recording is heard."""
+
+    channel: Channel | None = Channel.MIX
+    """The leg of a file with several channels; None: each channel apart, where that is possible."""
+    max_seconds: float | None = None
+    """Seconds to hear from the first voice on. None: as many as the model was measured for."""
+    raw_format: RawFormat | None = None
+    """The format of headerless files whose names don't tell it."""
+    wait_seconds: float = DEFAULT_WAIT_SECONDS
+    """Audio within which the first voice has to come to be heard for so long."""
 
 
 class Detector:
@@ -119,30 +135,20 @@ class Detector:
         Raises AudioError if the recording can't be read or holds no usable samples, UsageError
         if the arguments do not fit together, StoreError if known recordings fail.
         """
-        return self.begin(
-            recording,
-            max_seconds=max_seconds,
-            wait_seconds=wait_seconds,
-            channel=channel,
-            raw_format=raw_format,
-            name=name,
-            call=call,
-        ).conclude()
+        options = ScoreOptions(channel, max_seconds, raw_format, wait_seconds)
+        return self.begin(recording, options, name, call).conclude()
 
     def begin(
         self,
         recording: str | os.PathLike[str] | SeekableFile,
-        *,
-        max_seconds: float | None = None,
-        wait_seconds: float = DEFAULT_WAIT_SECONDS,
-        channel: Channel = Channel.MIX,
-        raw_format: RawFormat | None = None,
+        options: ScoreOptions,
         name: str = "<file>",
         call: str | PhoneCall = "",
     ) -> "Hearing":
         """Read the beginning of a recording, to be heard beside others by :func:`hear_beside`.
 
-        Arguments and errors are those of :meth:`score`; an open file is needed up to the verdict.
+        ``name``, ``call`` and the errors are those of :meth:`score`. An open file is needed up to
+        the verdict.
         """
         if isinstance(recording, np.ndarray):
             raise UsageError("give samples to score_samples, with their sample_rate")
@@ -151,17 +157,17 @@ class Detector:
             raise UsageError(
                 f"a recording is a path or an open binary file, not {type(recording).__name__}"
             )
-        seconds = self._checked_seconds(max_seconds)
+        seconds, wait_seconds = self._checked_seconds(options.max_seconds), options.wait_seconds
         stream = self.stream(max_seconds=seconds, wait_seconds=wait_seconds, call=call)
-
-        def read(up_to: float) -> Leg:
-            return audio.read_leg(
-                recording, max_seconds=up_to, channel=channel, raw_format=raw_format, name=name
-            )
-
-        return Hearing(
-            stream, read, seconds + min(wait_seconds, _USUAL_LEAD_SECONDS), seconds + wait_seconds
+        read = partial(
+            audio.read_leg,
+            recording,
+            channel=options.channel or Channel.MIX,
+            raw_format=options.raw_format,
+            name=name,
         )
+        lead = min(wait_seconds, _USUAL_LEAD_SECONDS)
+        return Hearing(stream, read, seconds + lead, seconds + wait_seconds)
 
     @property
     def learns(self) -> bool:
@@ -220,8 +226,7 @@ class Detector:
 
         ``call`` is as in :meth:`score`. Whether the call is learnt is up to the caller; see
         :meth:`audio_model.known.follow.Follower.conclude`. Raises UsageError for arguments that
-        can't
-        work.
+        can't work.
         """
         raw_format = RawFormat(encoding, sample_rate)
         seconds = self._checked_seconds(max_seconds)
@@ -249,7 +254,7 @@ class Hearing:
     def __init__(
         self,
         stream: StreamDetector,
-        read: Callable[[float], Leg],
+        read: Callable[..., Leg],
         at_first: float,
         at_most: float,
     ) -> None:
@@ -257,12 +262,12 @@ class Hearing:
 
         Args:
             stream: a new stream detector.
-            read: reads so many seconds from the start.
+            read: reads ``max_seconds`` from the start.
             at_first: seconds to read now.
             at_most: seconds to read where a voice is late.
         """
         self.stream, self._read, self._at_most = stream, read, at_most
-        leg = read(at_first)
+        leg = read(max_seconds=at_first)
         self._n_read = len(leg.samples)
         self._has_more = self._n_read == round(at_first * SAMPLE_RATE)
         stream.codec = leg.codec
@@ -271,7 +276,7 @@ class Hearing:
     def conclude(self) -> Verdict:
         """Hear the rest and return the verdict. Raises as :meth:`Detector.score` does."""
         if self._has_more and not self.stream.hear_waiting():
-            self.stream.put(self._read(self._at_most).samples[self._n_read :])
+            self.stream.put(self._read(max_seconds=self._at_most).samples[self._n_read :])
         return _conclude(self.stream)
 
 

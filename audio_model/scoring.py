@@ -3,36 +3,22 @@
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import replace
 from io import RawIOBase
 from itertools import islice
 from typing import TYPE_CHECKING
 
 from audio_model import times
 from audio_model.audio import Channel, RawFormat, channel_count
-from audio_model.detector import Detector, Hearing, hear_beside
+from audio_model.detector import Detector, Hearing, ScoreOptions, hear_beside
 from audio_model.errors import AudioError, AudioModelError
 from audio_model.sources.open import MemberPath, is_remote, name_of, open_source
-from audio_model.stream import DEFAULT_WAIT_SECONDS, PhoneCall
+from audio_model.stream import PhoneCall
 from audio_model.tables import cells
 from audio_model.tables.rows import Entry, Row, escape
 
 if TYPE_CHECKING:
     from audio_model.known.recent import Keep
-
-
-@dataclass(frozen=True)
-class ScoreOptions:
-    """How each recording is heard: channel, length, budget and format."""
-
-    channel: Channel | None = Channel.MIX
-    """None: each channel apart, one row for each."""
-    max_seconds: float | None = None
-    """Seconds to hear from the first voice on. None: as many as the model was measured for."""
-    raw_format: RawFormat | None = None
-    """The format of headerless files whose names don't tell it."""
-    wait_seconds: float = DEFAULT_WAIT_SECONDS
-    """Audio within which the first voice has to come to be heard for so long."""
 
 
 def load_detector(
@@ -73,15 +59,8 @@ def score_entry(entry: Entry, detector: Detector, options: ScoreOptions) -> Iter
                 if channel is None:
                     channels += _channels(file, name, options.raw_format)
                     continue
-                verdict = detector.score(
-                    file,
-                    max_seconds=options.max_seconds,
-                    wait_seconds=options.wait_seconds,
-                    channel=channel,
-                    raw_format=options.raw_format,
-                    name=name,
-                    call=phone_call(entry),
-                )
+                asked = replace(options, channel=channel)
+                verdict = detector.begin(file, asked, name, phone_call(entry)).conclude()
             # The boundary: a decoder may fail in ways of its own on a file that nobody has seen
             # yet, and the thousand files behind it are still to be scored.
             except Exception as error:
@@ -150,15 +129,7 @@ def _begin(
         return None
     try:
         file = files.enter_context(open_source(entry.path, entry.place))
-        return detector.begin(
-            file,
-            max_seconds=options.max_seconds,
-            wait_seconds=options.wait_seconds,
-            channel=options.channel or Channel.MIX,
-            raw_format=options.raw_format,
-            name=name_of(entry.path),
-            call=phone_call(entry),
-        )
+        return detector.begin(file, options, name_of(entry.path), phone_call(entry))
     except Exception as error:
         return error_row(entry, options.channel, error)
 

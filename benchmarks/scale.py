@@ -29,8 +29,7 @@ from statistics import median
 from audio_model.batch.command import DEFAULT_SHARD_SIZE
 from audio_model.batch.plan import make_plan
 from audio_model.batch.shards import Shard, score_shard
-from audio_model.detector import Detector
-from audio_model.scoring import ScoreOptions
+from audio_model.detector import Detector, ScoreOptions
 from audio_model.sources.inputs import expand, walk
 from audio_model.tables.columns import Wanted
 from audio_model.tables.readers import read_rows

@@ -64,10 +64,10 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 from audio_model import audio
 from audio_model.batch.malloc import keep_freed_memory
 from audio_model.decision import decide
-from audio_model.detector import Detector
+from audio_model.detector import Detector, ScoreOptions
 from audio_model.frontend import HISTORY_SAMPLES, SAMPLE_RATE
 from audio_model.model import Model
-from audio_model.scoring import TOGETHER, ScoreOptions, score_entries
+from audio_model.scoring import TOGETHER, score_entries
 from audio_model.steps import Steps, level_db
 from audio_model.tables.rows import Columns, Entry, Row
 from audio_model.tables.writers import RowWriter, open_output

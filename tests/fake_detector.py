@@ -7,7 +7,7 @@ from typing import Any
 
 from audio_model.audio import Channel, RawFormat, SeekableFile
 from audio_model.decision import Change, Evidence, Reason, Verdict, VerdictKind
-from audio_model.detector import Detector
+from audio_model.detector import Detector, ScoreOptions
 from audio_model.errors import AudioError
 
 VERDICT = Verdict(
@@ -64,9 +64,16 @@ class FakeDetector(Detector):
         return VERDICT
 
     def begin(  # type: ignore[override]
-        self, recording: str | SeekableFile, **options: Any
+        self, recording: str | SeekableFile, options: ScoreOptions, name: str = "", call: Any = ""
     ) -> "FakeHearing":
-        return FakeHearing(self.score(recording, **options))
+        verdict = self.score(
+            recording,
+            max_seconds=options.max_seconds,
+            channel=options.channel or Channel.MIX,
+            raw_format=options.raw_format,
+            name=name,
+        )
+        return FakeHearing(verdict)
 
     learns = False
 

@@ -9,16 +9,10 @@ import soundfile
 from audio_model import scoring
 from audio_model.audio import Channel, Encoding, RawFormat
 from audio_model.decision import Verdict
-from audio_model.detector import Detector
+from audio_model.detector import Detector, ScoreOptions
 from audio_model.errors import ModelError
 from audio_model.model import Model
-from audio_model.scoring import (
-    ScoreOptions,
-    has_unreadable_time,
-    phone_call,
-    score_entries,
-    score_entry,
-)
+from audio_model.scoring import has_unreadable_time, phone_call, score_entries, score_entry
 from audio_model.stream import PhoneCall
 from audio_model.tables.rows import Entry, Row
 from tests import sounds

@@ -18,7 +18,7 @@ from audio_model.batch.stopping import Stopped, StopSignals
 from audio_model.batch.tally import Tally
 from audio_model.batch.workers import LocalWorkers
 from audio_model.commands import EXIT_DONE, EXIT_SOME, add_budget_argument, tell
-from audio_model.detector import DEFAULT_MAX_FALSE_ALARM
+from audio_model.detector import DEFAULT_MAX_FALSE_ALARM, ScoreOptions
 from audio_model.errors import UsageError
 from audio_model.formats import suffix_of
 from audio_model.known.recent import (
@@ -29,13 +29,7 @@ from audio_model.known.recent import (
     Keep,
 )
 from audio_model.processes import usable_cpus
-from audio_model.scoring import (
-    TOGETHER,
-    ScoreOptions,
-    has_unreadable_time,
-    load_detector,
-    score_entries,
-)
+from audio_model.scoring import TOGETHER, has_unreadable_time, load_detector, score_entries
 from audio_model.sources.survey import left_out_text, survey
 from audio_model.stream import DEFAULT_WAIT_SECONDS
 from audio_model.tables.columns import add_columns_argument

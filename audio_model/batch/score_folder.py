@@ -17,11 +17,11 @@ from audio_model.batch.run_state import open_run
 from audio_model.batch.shards import Job, Workers
 from audio_model.batch.stopping import StopSignals
 from audio_model.batch.tally import Tally
-from audio_model.detector import Detector
+from audio_model.detector import Detector, ScoreOptions
 from audio_model.errors import ModelError, os_error_as, printable
 from audio_model.known.recent import Keep
 from audio_model.model import DEFAULT_PATH
-from audio_model.scoring import ScoreOptions, load_detector
+from audio_model.scoring import load_detector
 from audio_model.sources.inputs import STANDARD_INPUT, expand
 from audio_model.sources.open import from_folder, is_remote
 from audio_model.tables.rows import Columns

@@ -18,9 +18,9 @@ from typing import Protocol, Self
 
 from audio_model.batch.plan import read_entries
 from audio_model.batch.tally import Tally
-from audio_model.detector import Detector
+from audio_model.detector import Detector, ScoreOptions
 from audio_model.errors import OutputError, WorkerError, os_error_as
-from audio_model.scoring import TOGETHER, ScoreOptions, has_unreadable_time, score_entries
+from audio_model.scoring import TOGETHER, has_unreadable_time, score_entries
 from audio_model.tables.rows import Columns, Entry
 from audio_model.tables.writers import open_output
 

@@ -84,8 +84,7 @@ def beliefs(rule: DecisionRule) -> tuple[Tail, Tail, Tail]:
     """Return the beliefs that a rule's operating points imply.
 
     They are about the highest log odds of live callers, the highest of recordings, and the lowest
-    of
-    recordings with their sign turned.
+    of recordings with their sign turned.
     """
     points = [p for p in rule.operating_points if 0 < p.recorded_at < 1 and 0 < p.false_alarm < 1]
     at = [log_odds_of(p.recorded_at) for p in points]

@@ -7,8 +7,8 @@ from audio_model.batch.plan import make_plan
 from audio_model.batch.shards import Job, Shard, score_shard
 from audio_model.batch.tally import Tally
 from audio_model.decision import VerdictKind
+from audio_model.detector import ScoreOptions
 from audio_model.errors import OutputError, WorkerError
-from audio_model.scoring import ScoreOptions
 from audio_model.tables.rows import Columns, Entry
 from tests.fake_detector import FakeDetector
 

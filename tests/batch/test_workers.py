@@ -9,9 +9,8 @@ from audio_model.batch.plan import make_plan
 from audio_model.batch.shards import Job, Shard
 from audio_model.batch.tally import Tally
 from audio_model.batch.workers import LocalWorkers
-from audio_model.detector import Detector
+from audio_model.detector import Detector, ScoreOptions
 from audio_model.errors import ModelError, WorkerError
-from audio_model.scoring import ScoreOptions
 from audio_model.tables.rows import Columns, Entry
 from tests.fake_detector import FakeDetector
 

@@ -6,7 +6,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from audio_model.scoring import ScoreOptions, score_entry
+from audio_model.detector import ScoreOptions
+from audio_model.scoring import score_entry
 from audio_model.sources.manifests import is_manifest, read_manifest
 from audio_model.tables.rows import Columns, Entry, Row
 from audio_model.tables.writers import open_output

@@ -13,9 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from audio_model import audio
-from audio_model.detector import Detector
+from audio_model.detector import Detector, ScoreOptions
 from audio_model.errors import AudioError
-from audio_model.scoring import ScoreOptions, score_entry
+from audio_model.scoring import score_entry
 from audio_model.sources import open as opening
 from audio_model.sources.inputs import expand
 from audio_model.sources.manifests import read_manifest

@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 import soundfile
 
-from audio_model.detector import Detector
+from audio_model.detector import Detector, ScoreOptions
 from audio_model.errors import AudioError, UsageError
-from audio_model.scoring import ScoreOptions, score_entry
+from audio_model.scoring import score_entry
 from audio_model.sources import open as opening
 from audio_model.sources import remote
 from audio_model.sources.inputs import expand

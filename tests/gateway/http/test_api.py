@@ -18,7 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from audio_model.audio import Channel
-from audio_model.detector import Detector
+from audio_model.detector import Detector, ScoreOptions
 from audio_model.formats import Encoding, RawFormat
 from audio_model.gateway import server
 from audio_model.gateway.events import CallInfo, Event, EventKind
@@ -29,7 +29,7 @@ from audio_model.gateway.http.scoring import raw_format_of
 from audio_model.gateway.outlets import feed
 from audio_model.gateway.rtp.ng import RtpengineError
 from audio_model.gateway.rtp.receiver import NoPortError
-from audio_model.scoring import ScoreOptions, score_entry
+from audio_model.scoring import score_entry
 from audio_model.tables.rows import Columns, Entry, evidence_values
 from tests.gateway.fakes import verdict
 from tests.gateway.serving import Running, serving
