@@ -12,7 +12,7 @@ from audio_model.gateway.asterisk.action import Action
 from audio_model.gateway.config import options, values
 from audio_model.gateway.config.options import group, option
 from audio_model.gateway.config.telephony import Ami, Ari, Protocols
-from audio_model.gateway.config.tenants import Tenant, read_tenants, same_secret
+from audio_model.gateway.config.tenants import GatewaySecrets, Tenant, read_tenants, same_secret
 from audio_model.gateway.config.values import LogFormat, LogLevel, Secret
 from audio_model.known.recent import DEFAULT_CALLS, DEFAULT_DAYS, DEFAULT_HOURS, DEFAULT_RECORDINGS
 from audio_model.ranges.breaker import Policy
@@ -109,7 +109,7 @@ class Detection:
 
 
 @dataclass(frozen=True)
-class Access:
+class Access(GatewaySecrets):
     """Restrict who may connect. By default anybody who reaches the server may. With a token,
     requests need "Authorization: Bearer TOKEN"; gateways that can't send it use ?token=TOKEN.
     """
@@ -117,18 +117,6 @@ class Access:
     token: Secret | None = option(None, values.secret_file, "file of the bearer token")
     tenants: tuple[Tenant, ...] = option(
         (), read_tenants, "TOML file with a table for each tenant: its token, terms and webhook"
-    )
-    twilio_auth_token: Secret | None = option(
-        None, values.secret_file, "file of Twilio's auth token: /twilio needs X-Twilio-Signature"
-    )
-    plivo_auth_token: Secret | None = option(
-        None, values.secret_file, "file of Plivo's auth token: /plivo needs its V3 signature"
-    )
-    genesys_api_key: Secret | None = option(
-        None, values.secret_file, "file of the API key: /audiohook needs it as X-API-KEY"
-    )
-    genesys_client_secret: Secret | None = option(
-        None, values.secret_file, "file of the client secret: /audiohook needs its signature, too"
     )
 
 

@@ -15,8 +15,33 @@ TELLING_SECRETS = ("token", "twilio_auth_token", "plivo_auth_token", "genesys_ap
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 
 
+@dataclass(frozen=True, kw_only=True)
+class GatewaySecrets:
+    """Secrets of gateways that sign their connections, or name themselves by a key."""
+
+    twilio_auth_token: Secret | None = option(
+        None,
+        values.secret_file,
+        "file of the auth token of Twilio's account or subaccount: /twilio needs "
+        "X-Twilio-Signature",
+    )
+    plivo_auth_token: Secret | None = option(
+        None,
+        values.secret_file,
+        "file of the auth token of Plivo's account or subaccount: /plivo needs its V3 signature",
+    )
+    genesys_api_key: Secret | None = option(
+        None, values.secret_file, "file of the API key: /audiohook needs it as X-API-KEY"
+    )
+    genesys_client_secret: Secret | None = option(
+        None,
+        values.secret_file,
+        "file of the client secret: /audiohook needs its signature, too",
+    )
+
+
 @dataclass(frozen=True)
-class Tenant:
+class Tenant(GatewaySecrets):
     """A table of the file. A setting that it leaves out is the server's."""
 
     name: str
@@ -28,18 +53,6 @@ class Tenant:
         None, values.number(0, 1, "RATE"), "see --max-false-alarm"
     )
     max_legs: int | None = option(None, values.integer(1, 1_000_000), "of its legs heard at once")
-    twilio_auth_token: Secret | None = option(
-        None, values.secret_file, "file of the auth token of its account or subaccount"
-    )
-    plivo_auth_token: Secret | None = option(
-        None, values.secret_file, "file of the auth token of its account or subaccount"
-    )
-    genesys_api_key: Secret | None = option(
-        None, values.secret_file, "file of its integration's API key"
-    )
-    genesys_client_secret: Secret | None = option(
-        None, values.secret_file, "file of its integration's client secret"
-    )
     webhook_url: str = option("", values.url, "where its events are posted")
     webhook_secret: Secret | None = option(
         None, values.secret_file, "file of the key that signs them"
