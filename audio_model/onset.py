@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from audio_model.frontend import Samples
+from audio_model.frontend import SAMPLE_RATE, Samples
 from audio_model.steps import STEP_SAMPLES, StepRow
 
 VOICED_STEPS, WITHIN_STEPS = 3, 4
@@ -117,6 +117,21 @@ def onset_of(samples: Samples, hear: Callable[[Samples], Sequence[StepRow]]) -> 
     """
     whole = samples[: len(samples) // STEP_SAMPLES * STEP_SAMPLES]
     return VoiceSearch().add(whole, hear(whole)) or 0
+
+
+def stretch_heard(
+    samples: Samples, seconds: float, hear: Callable[[Samples], Sequence[StepRow]]
+) -> slice:
+    """Return what the detector hears of a call: its beginning, or a late voice.
+
+    Args:
+        samples: at 8 kHz, of ``seconds`` and the time in which a voice is awaited, or of all the
+            call. [shape=(n_samples,)]
+        seconds: the most that is heard.
+        hear: gives the network's answers to whole steps.
+    """
+    begins = onset_of(samples, hear)
+    return slice(begins, begins + round(seconds * SAMPLE_RATE))
 
 
 def _rise(samples: Samples) -> NDArray[np.float64]:

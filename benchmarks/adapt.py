@@ -34,7 +34,7 @@ from training.augment import MatchedChannel
 from training.checkpoint import CHECKPOINT, Checkpoint
 from training.data import manifest as manifests
 from training.data.manifest import Clip
-from training.data.scenes import load_sound
+from training.data.scenes import load_call
 from training.evaluation.infer import matched
 from training.evaluation.report import table
 
@@ -62,13 +62,13 @@ class Line:
     kept: Calls
 
 
-def listen(trained: Checkpoint, clips: Sequence[Clip], seconds: float) -> Calls:
+def listen(trained: Checkpoint, clips: Sequence[Clip]) -> Calls:
     """Hear clips through the matched channel. Raises AudioError."""
-    sounds = [load_sound(clip, seconds) for clip in clips]
+    sounds = [load_call(clip) for clip in clips]
     return Calls(trained.build(), matched(sounds, MatchedChannel(), seed=1))
 
 
-def line_of(name: str, trained: Checkpoint, clips: Sequence[Clip], seconds: float) -> Line:
+def line_of(name: str, trained: Checkpoint, clips: Sequence[Clip]) -> Line:
     """Hear a line, and deal its groups. Raises AudioError."""
     mine = [clip for clip in clips if clip.corpus in LINES[name]]
     rng = np.random.default_rng(0)
@@ -78,8 +78,8 @@ def line_of(name: str, trained: Checkpoint, clips: Sequence[Clip], seconds: floa
         kept |= set(rng.permutation(groups)[: round(KEPT * len(groups))].tolist())
     return Line(
         name,
-        listen(trained, [clip for clip in mine if clip.group not in kept], seconds),
-        listen(trained, [clip for clip in mine if clip.group in kept], seconds),
+        listen(trained, [clip for clip in mine if clip.group not in kept]),
+        listen(trained, [clip for clip in mine if clip.group in kept]),
     )
 
 
@@ -242,9 +242,8 @@ def main(arguments: list[str] | None = None) -> int:
         return 2
     how = AdaptConfig(depths=tuple(options.depth))
     torch.set_num_threads(how.threads)
-    seconds = settings.data.max_seconds
-    unmet = listen(trained, [clip for clip in unmet_clips if clip.label is not None], seconds)
-    lines = {name: line_of(name, trained, clips, seconds) for name in options.line}
+    unmet = listen(trained, [clip for clip in unmet_clips if clip.label is not None])
+    lines = {name: line_of(name, trained, clips) for name in options.line}
     for line in lines.values():
         for depth in how.depths:
             # Once for all draws: what is drawn from these takes it along.
@@ -252,7 +251,7 @@ def main(arguments: list[str] | None = None) -> int:
     # What RUN has learnt from: its config leaves the lines out.
     known = [clip for clip in clips if clip.corpus not in settings.data.leave_out]
     rehearsed = chosen_evenly(known, options.rehearse)
-    rehearsal = listen(trained, rehearsed, seconds) if rehearsed else None
+    rehearsal = listen(trained, rehearsed) if rehearsed else None
     results = read_results(options.output)
     done = {(of["line"], of["case"], of["draw"]) for of in results}
     for case, draw in cases(options.draws):

@@ -1,6 +1,6 @@
 """The network's answers to marked calls. Each call is heard once, and every fit reads that."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 
@@ -12,7 +12,7 @@ from audio_model.frontend import SAMPLE_RATE, Samples
 from audio_model.line.groups import Groups
 from audio_model.line.marks import LabelledCall
 from audio_model.model import Model
-from audio_model.onset import onset_of
+from audio_model.onset import stretch_heard
 from audio_model.sources.open import name_of, open_source
 from audio_model.steps import STEP_SAMPLES, Steps, level_db
 from audio_model.stream import DEFAULT_WAIT_SECONDS
@@ -77,18 +77,6 @@ def digest(samples: Samples) -> str:
     return blake2b(samples.tobytes(), digest_size=16).hexdigest()
 
 
-def part_heard(samples: Samples, seconds: float, steps_of: Callable[[Samples], Steps]) -> Samples:
-    """Return what the detector would hear of a call: its beginning, or a late voice.
-
-    Args:
-        samples: of ``seconds`` and ``DEFAULT_WAIT_SECONDS``. [shape=(n_samples,)]
-        seconds: the most that is heard.
-        steps_of: gives the network's answers to the whole steps of some samples.
-    """
-    begins = onset_of(samples, lambda samples: steps_of(samples).rows())
-    return samples[begins : begins + round(seconds * SAMPLE_RATE)]
-
-
 def _heard_of(model: Model, mark: LabelledCall) -> Samples:
     seconds = model.rule.max_seconds
     with open_source(mark.path, mark.place) as file:
@@ -98,7 +86,7 @@ def _heard_of(model: Model, mark: LabelledCall) -> Samples:
             channel=mark.channel,
             name=name_of(mark.path),
         )
-    return part_heard(samples, seconds, lambda samples: _steps(model, samples))
+    return samples[stretch_heard(samples, seconds, lambda steps: _steps(model, steps).rows())]
 
 
 def _steps(model: Model, samples: Samples) -> Steps:

@@ -18,16 +18,12 @@ from typing import Any
 
 import torch
 
-from audio_model import audio
 from audio_model.errors import AudioModelError, ModelError, OutputError
 from audio_model.files import write_whole
 from audio_model.fitting.own import tune_rule
-from audio_model.frontend import Samples
-from audio_model.line.hear import digest, part_heard
+from audio_model.line.hear import digest
 from audio_model.line.learnt import ADAPTED_TO
 from audio_model.rule import DecisionRule
-from audio_model.steps import Steps
-from audio_model.stream import DEFAULT_WAIT_SECONDS
 from training import checkpoint
 from training.adapt import report, settings
 from training.adapt.calls import Calls, Marks, check_enough
@@ -39,8 +35,8 @@ from training.augment import MatchedChannel
 from training.checkpoint import CHECKPOINT, Checkpoint
 from training.data import manifest as manifests
 from training.data.manifest import Clip, Manifest
-from training.data.scenes import load_sound
-from training.evaluation.infer import Take, listen, matched, raw
+from training.data.scenes import load_call
+from training.evaluation.infer import listen, matched, raw
 from training.export import MODEL, export_model
 from training.files import write_figures
 from training.network import Network
@@ -61,8 +57,9 @@ def adapt_run(given: Settings, run: Path) -> Adapted:
     marks = Marks.of(marked, unmet or None)
     clips = marks.manifest.clips
     check_enough(clips, marks.left_out)
-    network, seconds = base.build(), given.data.max_seconds
-    calls = with_voice(Calls(network, raw([load_sound(clip, seconds) for clip in clips])), marks)
+    network, seconds = base.build(), base.decision.max_seconds
+    takes = raw([load_call(clip, seconds) for clip in clips])
+    calls = with_voice(Calls(network, takes, seconds), marks)
     try:
         run.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -101,12 +98,10 @@ def with_voice(calls: Calls, marks: Marks) -> Calls:
 
 
 def hear_unmet(network: Network, unmet: Manifest, seconds: float) -> list[Calls]:
-    """Hear clips that show what is lost, as recorded and matched. Raises AudioError.
-
-    Raises AudioError.
-    """
-    sounds = [load_sound(clip, seconds) for clip in unmet.clips if clip.label is not None]
-    return [Calls(network, raw(sounds)), Calls(network, matched(sounds, MatchedChannel(), seed=1))]
+    """Hear clips that show what is lost, as recorded and matched. Raises AudioError."""
+    sounds = [load_call(clip, seconds) for clip in unmet.clips if clip.label is not None]
+    takes = raw(sounds), matched(sounds, MatchedChannel(), seed=1)
+    return [Calls(network, of, seconds) for of in takes]
 
 
 def checkpoint_of(
@@ -136,12 +131,8 @@ def checkpoint_of(
 def known_by(clips: Sequence[Clip], network: Network, seconds: float) -> Iterator[str]:
     """Yield what ``audio-model tune`` knows each call by, with this network. Raises AudioError."""
     for clip in clips:
-        samples = audio.read(clip.path, max_seconds=seconds + DEFAULT_WAIT_SECONDS)
-
-        def steps_of(samples: Samples, clip: Clip = clip) -> Steps:
-            return next(listen(network, [Take(clip, samples, "raw")]))
-
-        yield digest(part_heard(samples, seconds, steps_of))
+        (part,) = listen(network, raw([load_call(clip, seconds)]), seconds)
+        yield digest(part.samples)
 
 
 def main(arguments: list[str] | None = None) -> int:

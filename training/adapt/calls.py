@@ -17,7 +17,7 @@ from training.data import manifest as manifests
 from training.data.corpus import apart_from
 from training.data.manifest import Clip, Manifest
 from training.data.scenes import IGNORED
-from training.evaluation.infer import HeardTake, Take, hear
+from training.evaluation.infer import HEARD_SECONDS, HeardTake, Take, heard_takes, listen
 from training.network import Network
 
 MIN_GROUPS = 3
@@ -89,20 +89,21 @@ def check_enough(clips: Sequence[Clip], left_out: Mapping[str, str]) -> None:
 class Calls:
     """Labelled takes, their features, and the old network's answers."""
 
-    def __init__(self, old: Network, takes: Sequence[Take]) -> None:
-        """Listen to takes that have a label. ``old`` is the network that is adapted."""
+    def __init__(self, old: Network, takes: Sequence[Take], seconds: float = HEARD_SECONDS) -> None:
+        """Listen to so much of takes that have a label. ``old`` is the network that is adapted."""
         self.network = old
-        self.old: list[HeardTake] = hear(old, takes)
+        parts = list(listen(old, takes, seconds))
+        self.old: list[HeardTake] = heard_takes(takes, parts)
         """The old network's answer to each."""
         size = max(len(take.steps) for take in self.old)
         self.log_mel = torch.zeros(len(takes), N_MELS, size * FRAMES_PER_STEP)
         self.held = torch.full((len(takes), size), IGNORED)
         """The class of each step by the old network. [shape=(n_calls, n_steps)]"""
-        for number, (take, heard) in enumerate(zip(takes, self.old, strict=True)):
-            n = len(heard.steps)
-            features = log_mel(take.samples[: n * STEP_SAMPLES])
+        for number, (samples, steps) in enumerate(parts):
+            n = len(steps)
+            features = log_mel(samples[: n * STEP_SAMPLES])
             self.log_mel[number, :, : features.shape[1]] = torch.from_numpy(features)
-            self.held[number, :n] = torch.from_numpy(heard.steps.heard.argmax(axis=1))
+            self.held[number, :n] = torch.from_numpy(steps.heard.argmax(axis=1))
         self.logit = torch.zeros(len(takes), size)
         """The old network's logits. [shape=(n_calls, n_steps)]"""
         for number, heard in enumerate(self.old):

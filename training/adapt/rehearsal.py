@@ -17,7 +17,7 @@ from training.augment import MatchedChannel
 from training.data import manifest as manifests
 from training.data.corpus import apart_from
 from training.data.manifest import Clip, Manifest
-from training.data.scenes import load_sound
+from training.data.scenes import load_call
 from training.evaluation.infer import matched, raw
 from training.network import Network
 
@@ -40,8 +40,9 @@ def rehearsal_of(
     for label, name in enumerate(NAMES):
         if not any(clip.label == label for clip in clips):
             raise UsageError(f"rehearsal: no {name} clip is left that the marked calls do not have")
-    sounds = [load_sound(clip, seconds) for clip in clips]
-    return Calls(network, [*raw(sounds[::2]), *matched(sounds[1::2], MatchedChannel(), seed=1)])
+    sounds = [load_call(clip, seconds) for clip in clips]
+    takes = [*raw(sounds[::2]), *matched(sounds[1::2], MatchedChannel(), seed=1)]
+    return Calls(network, takes, seconds)
 
 
 def chosen_evenly(clips: Sequence[Clip], n: int, seed: int = 0) -> list[Clip]:

@@ -16,7 +16,6 @@ class MarkedConfig:
 
     manifests: tuple[Path, ...]
     """Read as one table; see :mod:`training.data.manifest`."""
-    max_seconds: float = 6.5
 
 
 @dataclass(frozen=True)

@@ -50,7 +50,7 @@ def audit_run(settings: Config, run: Path, takes_each: int = TAKES_EACH, draws: 
     corpus = Corpus.load(settings)
     ours = Ours.load(run, corpus.manifest)
     judgement = judgement_of(settings, run, corpus)
-    sounds = corpus.load_sounds(corpus.judged)
+    sounds = corpus.judged_sounds()
     report: Figures = {
         "separability": {
             condition: {by: separability(takes, by) for by in KEYS}

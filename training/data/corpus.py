@@ -2,7 +2,7 @@
 
 import csv
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from hashlib import blake2b
@@ -17,7 +17,7 @@ from training.data import manifest as manifests
 from training.data import split as splits
 from training.augment import Surroundings
 from training.config import Config, SplitConfig
-from training.data.scenes import Sound, load_sound
+from training.data.scenes import Sound, load_call, load_sound
 from training.data.manifest import Clip, Manifest
 from training.data.split import Split, SplitName
 
@@ -88,13 +88,12 @@ class Corpus:
         return clips
 
     def _sounds(self, name: SplitName) -> list[Sound]:
-        return self.load_sounds(self.clips(name))
-
-    def load_sounds(self, clips: Sequence[Clip]) -> list[Sound]:
-        """Decode clips. Raises AudioError."""
         seconds = self._settings.data.max_seconds
-        shown = tqdm(clips, desc="reading", unit="clip", disable=None)
-        return [load_sound(clip, seconds) for clip in shown]
+        return [load_sound(clip, seconds) for clip in _shown(self.clips(name))]
+
+    def judged_sounds(self) -> list[Sound]:
+        """Decode as much of the judged clips as the detector reads. Raises AudioError."""
+        return [load_call(clip) for clip in _shown(self.judged)]
 
     def around(self, name: SplitName) -> Surroundings:
         """Return beds, rooms and music for a split.
@@ -109,6 +108,10 @@ class Corpus:
             rooms=[bed.samples for bed in beds if bed.kind == "rir"],
             music=[s.samples for s in self.sounds(name) if s.clip.kind.startswith(kind)],
         )
+
+
+def _shown(clips: Sequence[Clip]) -> Iterable[Clip]:
+    return tqdm(clips, desc="reading", unit="clip", disable=None)
 
 
 def without(manifest: Manifest, left_out: Collection[str]) -> Manifest:

@@ -23,7 +23,9 @@ from torch.utils.data import Dataset
 
 from audio_model import audio
 from audio_model.frontend import FRAMES_PER_SECOND, HOP_LENGTH, SAMPLE_RATE, Samples, log_mel
+from audio_model.rule import DecisionRule
 from audio_model.steps import FRAMES_PER_STEP, STEP_SAMPLES, STEP_SECONDS, Heard
+from audio_model.stream import DEFAULT_WAIT_SECONDS
 from training.augment import (
     Line,
     Surroundings,
@@ -56,6 +58,14 @@ def load_sound(clip: Clip, max_seconds: float) -> Sound:
     # Of less than a step nothing is heard, and silence behind a click changes nothing.
     samples = np.pad(samples, (0, max(0, STEP_SAMPLES - len(samples))))
     return Sound(clip, samples, active_frames(samples))
+
+
+def load_call(clip: Clip, seconds: float = DecisionRule.max_seconds) -> Sound:
+    """Decode as much of a clip as the detector reads to hear ``seconds``. Raises AudioError.
+
+    A late voice is awaited, and heard for as long.
+    """
+    return load_sound(clip, seconds + DEFAULT_WAIT_SECONDS)
 
 
 @dataclass(frozen=True)

@@ -31,7 +31,9 @@ import numpy as np
 
 from audio_model.errors import ModelError
 from audio_model.files import write_bytes
+from audio_model.onset import LATE_SAMPLES, RUN_IN_SAMPLES
 from audio_model.steps import Steps
+from audio_model.stream import DEFAULT_WAIT_SECONDS
 from training.augment import Codec, MatchedChannel, Surroundings
 from training.checkpoint import Checkpoint
 from training.config import Config
@@ -39,7 +41,16 @@ from training.data.corpus import Corpus
 from training.data.manifest import Clip
 from training.data.scenes import Sound
 from training.data.split import SplitName
-from training.evaluation.infer import HeardTake, Take, hear, listen, matched, raw, through_lines
+from training.evaluation.infer import (
+    HEARD_SECONDS,
+    HeardTake,
+    Take,
+    hear,
+    listen,
+    matched,
+    raw,
+    through_lines,
+)
 from training.network import Network
 
 T = TypeVar("T")
@@ -146,6 +157,10 @@ def identity_of(trained: Checkpoint, corpus: Corpus, settings: Config) -> str:
         settings.train.seed,
         settings.calibration.lines,
         settings.data.max_seconds,
+        HEARD_SECONDS,
+        DEFAULT_WAIT_SECONDS,
+        LATE_SAMPLES,
+        RUN_IN_SAMPLES,
     )
     return json.dumps(depends_on)
 
@@ -164,12 +179,12 @@ def listen_to(network: Network, corpus: Corpus, settings: Config, identity: str)
     around = corpus.around(SplitName.DEV)
     heard: list[HeardTake] = []
     seed = settings.train.seed
-    for takes in conditions(corpus.load_sounds(corpus.judged), around, settings, seed):
+    for takes in conditions(corpus.judged_sounds(), around, settings, seed):
         heard += hear(network, at_beginnings(takes))
     tones = [sound for sound in corpus.sounds(SplitName.DEV) if sound.clip.label is None]
     lines = settings.calibration.lines
     takes = through_lines(tones, around, settings.line, lines=lines, seed=seed)
-    return Answers(heard, list(listen(network, takes)), identity)
+    return Answers(heard, [part.steps for part in listen(network, takes)], identity)
 
 
 def save(answers: Answers, path: Path) -> None:

@@ -1,9 +1,12 @@
-"""A network's answers to whole clips, in each condition in which clips are heard."""
+"""A network's answers to clips, in each condition in which clips are heard.
+
+Of each take it hears what the detector hears: the first seconds, or those from a late voice on.
+"""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
-from typing import Self
+from typing import NamedTuple, Self
 
 import numpy as np
 import torch
@@ -12,6 +15,8 @@ from numpy.random import Generator
 from audio_model.fitting.answer import Answer
 from audio_model.fitting.metrics import corpus_weights
 from audio_model.frontend import HOP_LENGTH, SAMPLE_RATE, Samples, log_mel
+from audio_model.onset import stretch_heard
+from audio_model.rule import DecisionRule
 from audio_model.steps import STEP_SAMPLES, Steps, level_db
 from training.augment import Line, MatchedChannel, Surroundings, simulate, stretch_of
 from training.data.manifest import Clip
@@ -107,9 +112,28 @@ class HeardTake(Answer):
         return cls(clip.label, clip.source, clip.group, seconds, steps, weight, clip, condition)
 
 
-def hear(network: Network, takes: Sequence[Take]) -> list[HeardTake]:
+HEARD_SECONDS = DecisionRule.max_seconds
+"""The most that is heard of a take, unless a rule says otherwise."""
+
+
+class Part(NamedTuple):
+    """What is heard of a take, and the network's answers to it."""
+
+    samples: Samples
+    """[shape=(n_samples,)]"""
+    steps: Steps
+
+
+def hear(
+    network: Network, takes: Sequence[Take], seconds: float = HEARD_SECONDS
+) -> list[HeardTake]:
     """Listen to the labelled takes, and weigh them."""
     labelled = [take for take in takes if take.clip.label is not None]
+    return heard_takes(labelled, list(listen(network, labelled, seconds)))
+
+
+def heard_takes(labelled: Sequence[Take], parts: Sequence[Part]) -> list[HeardTake]:
+    """Return the answers to labelled takes with their weights."""
     weights = corpus_weights(
         [f"{take.condition}/{take.clip.label}/{take.clip.corpus}" for take in labelled],
         [take.clip.source for take in labelled],
@@ -118,28 +142,53 @@ def hear(network: Network, takes: Sequence[Take]) -> list[HeardTake]:
         HeardTake.of(
             take.clip,
             take.condition,
-            len(take.samples) / SAMPLE_RATE,
-            steps,
+            len(part.samples) / SAMPLE_RATE,
+            part.steps,
             weight,
         )
-        for take, steps, weight in zip(
-            labelled, listen(network, labelled), weights.tolist(), strict=True
-        )
+        for take, part, weight in zip(labelled, parts, weights.tolist(), strict=True)
     ]
 
 
-@torch.no_grad()
-def listen(network: Network, takes: Sequence[Take]) -> Iterator[Steps]:
-    """Yield the network's answers for each take."""
-    network.eval()
+def listen(
+    network: Network, takes: Sequence[Take], seconds: float = HEARD_SECONDS
+) -> Iterator[Part]:
+    """Yield what the detector hears of each take.
+
+    A take's times, like its seconds of audio, count from where it is heard.
+    """
     for start in range(0, len(takes), BATCH_SIZE):
-        batch = [take.samples for take in takes[start : start + BATCH_SIZE]]
-        n_steps = [len(samples) // STEP_SAMPLES for samples in batch]
-        size = max([1, *n_steps]) * STEP_SAMPLES
-        padded = [np.pad(s[:size], (0, max(0, size - len(s)))) for s in batch]
-        features = torch.from_numpy(np.stack([log_mel(samples) for samples in padded]))
-        logit, heard = network.whole(features)
-        probability = torch.softmax(heard, dim=1).transpose(1, 2)
-        for index, n in enumerate(n_steps):
-            steps = Steps(logit[index].numpy(), probability[index].numpy(), level_db(padded[index]))
-            yield steps.until(n)
+        whole = [take.samples for take in takes[start : start + BATCH_SIZE]]
+        answers = _answers(network, whole)
+        # The search is given the answers that are there: most takes are heard from their start.
+        heard = [
+            _stretch_heard(samples, seconds, steps)
+            for samples, steps in zip(whole, answers, strict=True)
+        ]
+        parts = [samples[of] for samples, of in zip(whole, heard, strict=True)]
+        late = [number for number, of in enumerate(heard) if of.start]
+        anew = dict(zip(late, _answers(network, [parts[number] for number in late]), strict=True))
+        for number, (part, steps) in enumerate(zip(parts, answers, strict=True)):
+            yield Part(part, anew.get(number, steps.until(len(part) // STEP_SAMPLES)))
+
+
+def _stretch_heard(samples: Samples, seconds: float, steps: Steps) -> slice:
+    return stretch_heard(samples, seconds, lambda _: steps.rows())
+
+
+@torch.no_grad()
+def _answers(network: Network, batch: Sequence[Samples]) -> list[Steps]:
+    """Return the network's answers to all of each, from the start."""
+    if not batch:
+        return []
+    network.eval()
+    n_steps = [len(samples) // STEP_SAMPLES for samples in batch]
+    size = max([1, *n_steps]) * STEP_SAMPLES
+    padded = [np.pad(s[:size], (0, max(0, size - len(s)))) for s in batch]
+    features = torch.from_numpy(np.stack([log_mel(samples) for samples in padded]))
+    logit, heard = network.whole(features)
+    probability = torch.softmax(heard, dim=1).transpose(1, 2)
+    return [
+        Steps(logit[k].numpy(), probability[k].numpy(), level_db(padded[k])).until(n)
+        for k, n in enumerate(n_steps)
+    ]

@@ -32,7 +32,7 @@ def compare_run(settings: Config, run: Path, draws: int = 200) -> None:
     ours = Ours.load(run, corpus.manifest)
     learnt = [*corpus.sounds(SplitName.TRAIN), *corpus.sounds(SplitName.DEV)]
     train = takes_of(learnt, seed)
-    judged = takes_of(corpus.load_sounds(corpus.judged), seed)
+    judged = takes_of(corpus.judged_sounds(), seed)
     own: Figures = {}
     for condition, takes in by_condition(judged).items():
         scores = np.array([take.steps.logit[take.last_step(SECONDS)] for take in ours.hear(takes)])

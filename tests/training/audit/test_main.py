@@ -66,7 +66,7 @@ def test_nuisances_stand_beside_the_take_that_they_were_measured_of(run: Path) -
     corpus = Corpus.load(settings)
     judgement = judgement_of(settings, run, corpus)
     louder_and_louder = []
-    for n, sound in enumerate(corpus.load_sounds(corpus.judged)):
+    for n, sound in enumerate(corpus.judged_sounds()):
         gain = from_db(-60 + 2 * n - measure(sound.samples).level_db)
         louder_and_louder.append(replace(sound, samples=sound.samples * np.float32(gain)))
     place = {sound.clip.name: n for n, sound in enumerate(louder_and_louder)}
