@@ -45,7 +45,6 @@ _OPTIONAL = (
     *("channel", "known", "known_name", "known_repeated", "campaign", "matched_seconds"),
     *("seconds", "speech_seconds", "duration", "caller", "mark", "trust"),
 )
-_SAID = {"recorded": 1, "1": 1, "录音": 1, "live": 0, "0": 0, "真人": 0}
 
 
 @dataclass(frozen=True)
@@ -178,12 +177,15 @@ def _evidence(values: Mapping[str, object], caller: str) -> Iterator[Evidence]:
             why = f"{matched:.1f} s are in other calls of campaign {campaign}, too"
             source = f"{CLASSES[1]} campaign {campaign}"
             yield Evidence(1, source, CAMPAIGN_CONFIDENCE, why)
-    if mark := cells.word(values, "mark").lower():
-        if mark not in _SAID:
-            return
+    try:
+        mark = cells.label(values, "mark")
+    except ValueError:
+        # People also mark calls as unsure, or as a wrong number.
+        mark = None
+    if mark is not None:
         trust = cells.number(values, "trust")
         if trust is None:
             trust = MARK_CONFIDENCE
         if not 0 <= trust <= 1:
             raise ValueError(f"trust is {trust:g}, not a share from 0 to 1")
-        yield Evidence(_SAID[mark], f"{CLASSES[_SAID[mark]]} {caller}", trust, f"marked {mark}")
+        yield Evidence(mark, f"{CLASSES[mark]} {caller}", trust, f"marked {CLASSES[mark]}")

@@ -2,7 +2,7 @@
 
 =========== ========= ==========================================================================
 path        required  as for ``audio-model score``
-label       required  ``recorded`` or 1, ``live`` or 0; a row without one is passed over
+label       required  ``recorded``, 1 or 录音; ``live``, 0 or 真人; a row without one is passed over
 source      required  one voice, campaign or caller
 group       = source  what is never on both sides of a split
 channel     mix       ``left``, ``right`` or ``mix``
@@ -13,8 +13,9 @@ of this kind.
 """
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Self
 
 from audio_model.audio import Channel
 from audio_model.errors import UsageError, printable
@@ -24,7 +25,6 @@ from audio_model.tables import cells
 from audio_model.tables.readers import TABLE_SUFFIXES
 from audio_model.tables.rows import Entry
 
-LABELS = {"1": 1, "recorded": 1, "0": 0, "live": 0}
 CLASSES = ("live", "recorded")
 """Names of the labels 0 and 1."""
 MIN_GROUPS = 3
@@ -69,12 +69,21 @@ class Marks:
         self.problems += [f"{mark.name}: {why}" for mark in self.marks if mark in marks]
         self.marks = [mark for mark in self.marks if mark not in marks]
 
+    def read(self, paths: Iterable[str], columns: Mapping[str, str] | None = None) -> Self:
+        """Add what manifests say, in their order, and return all.
 
-def read_marks(paths: Iterable[str]) -> Marks:
-    """Read manifests in their order. Raises UsageError for a file that is no manifest."""
-    found = Marks()
-    seen: set[LabelledCall] = set()
-    for path in paths:
+        Raises UsageError for a file that is no manifest.
+
+        Args:
+            paths: the manifests.
+            columns: names of columns in them, by ours.
+        """
+        seen = set(self.marks)
+        for path in paths:
+            self._read(path, columns, seen)
+        return self
+
+    def _read(self, path: str, columns: Mapping[str, str] | None, seen: set[LabelledCall]) -> None:
         if suffix_of(path) in TABLE_SUFFIXES and not is_manifest(path):
             raise UsageError(f"{printable(path)}: no such file")
         if not is_manifest(path):
@@ -82,31 +91,28 @@ def read_marks(paths: Iterable[str]) -> Marks:
                 f"{printable(path)}: marks are a manifest (.csv, .jsonl or .parquet) with the "
                 "columns path, label and source"
             )
-        for entry in read_manifest(path):
+        for entry in read_manifest(path, columns, ("label", "source"), ("group", "channel")):
             if entry.problem:
-                found.problems.append(f"{printable(entry.path)}: {entry.problem}")
+                self.problems.append(f"{printable(entry.path)}: {entry.problem}")
                 continue
             try:
                 mark = _mark(entry)
             except ValueError as error:
-                found.problems.append(f"{printable(entry.path)}: {error}")
+                self.problems.append(f"{printable(entry.path)}: {error}")
                 continue
             if mark is None:
-                found.unmarked += 1
+                self.unmarked += 1
             elif mark in seen:
-                found.repeated += 1
+                self.repeated += 1
             else:
                 seen.add(mark)
-                found.marks.append(mark)
-    return found
+                self.marks.append(mark)
 
 
 def _mark(entry: Entry) -> LabelledCall | None:
-    text = cells.word(entry.carried, "label").lower()
-    if not text:
+    label = cells.label(entry.carried, "label")
+    if label is None:
         return None
-    if text not in LABELS:
-        raise ValueError(f"label is {text!r}, neither recorded nor live")
     source = cells.word(entry.carried, "source")
     if not source:
         raise ValueError("it has no source: name the voice, campaign or caller")
@@ -114,7 +120,7 @@ def _mark(entry: Entry) -> LabelledCall | None:
     if channel not in list(Channel):
         raise ValueError(f"channel is {channel!r}, neither left, right nor mix")
     group = cells.word(entry.carried, "group") or source
-    return LabelledCall(entry.path, LABELS[text], source, group, Channel(channel), entry.place)
+    return LabelledCall(entry.path, label, source, group, Channel(channel), entry.place)
 
 
 def check(marks: Sequence[LabelledCall], audio: Sequence[str] | None = None) -> None:

@@ -11,7 +11,7 @@ from audio_model.line.folder import LineFolder
 from audio_model.line.guard import Condition
 from audio_model.line.label_command import write_labels
 from audio_model.line.labels import label
-from audio_model.line.marks import LabelledCall, read_marks
+from audio_model.line.marks import Marks
 from audio_model.line.tune_command import add_tuning_arguments, tuned
 from audio_model.model import DEFAULT_PATH, Model
 from audio_model.report.compare import compare
@@ -76,15 +76,15 @@ def _renew(args: argparse.Namespace, folder: LineFolder) -> int:
     base = DEFAULT_PATH if args.model is None else Path(args.model)
     # Another network has to prove itself like any other candidate.
     folder.begin(DEFAULT_PATH)
-    marks, said = list(args.marks), []
-    disputed, problems = set[LabelledCall](), list[str]()
+    marks, said, problems = Marks().read(args.marks, args.columns), [], list[str]()
     if args.label:
         certain = str(folder.path / "certain.csv")
         labels = label(args.label)
-        disputed.update(labels.dispute(read_marks(args.marks).marks))
+        disputed = labels.dispute(marks.marks)
+        marks.leave_out(disputed, "its mark is disputed: other evidence says the opposite")
         problems += labels.problems
         said.append(write_labels(labels, certain))
-        marks.append(certain)
+        marks.read([certain])
     made = tuned(
         base,
         marks,
@@ -92,7 +92,6 @@ def _renew(args: argparse.Namespace, folder: LineFolder) -> int:
         args.prevalence,
         args.unlabelled,
         in_use=Model.load(folder.model),
-        disputed=disputed,
     )
     write_bytes(folder.candidate, made.file())
     guard, values = list(made.tuning.guard), made.values()

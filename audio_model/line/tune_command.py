@@ -2,7 +2,7 @@
 
 import argparse
 import json
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,11 +20,12 @@ from audio_model.files import write_bytes, write_whole
 from audio_model.fitting.own import tune_rule
 from audio_model.line.hear import HeardMarks, hear_marks
 from audio_model.line.learnt import InUse, untuned_rule, without_adapted_to
-from audio_model.line.marks import LabelledCall, Marks, check, read_marks
+from audio_model.line.marks import Marks, check
 from audio_model.line.prevalence import Prevalence, prevalence_in
 from audio_model.line.tune import Tuning, tune, tuned_file
 from audio_model.line.tune_text import as_text, as_values, mark_values
 from audio_model.model import DEFAULT_PATH, Model
+from audio_model.tables.columns import add_columns_argument
 
 _SUFFIX = ".onnx"
 _SHOWN = 3
@@ -45,7 +46,7 @@ examples:
 
 MARKS are manifests with the columns path, label (recorded or live) and source (the voice, campaign
 or caller). They may have group and channel. audio-model label and audio-model ranges export write
-such manifests.
+such manifests. --columns names the columns of another table.
 
 exit status:
   0 written, 1 written, but some rows could not be used, 2 wrong usage, or marks that contradict
@@ -84,23 +85,21 @@ class Tuned:
 
 def tuned(
     model: Path,
-    paths: Sequence[str],
+    marks: Marks,
     budget: float,
     prevalence: float | None = None,
     unlabelled: Sequence[str] = (),
     in_use: Model | None = None,
-    disputed: Collection[LabelledCall] = (),
 ) -> Tuned:
     """Tune a model to marked calls. Raises AudioModelError.
 
     Args:
         model: the file to begin from.
-        paths: manifests of marked calls.
+        marks: the marked calls.
         budget: share of live callers who may be called recorded, for the figures.
         prevalence: share of recordings that scores are to stand for.
         unlabelled: results of calls that tell the share instead.
         in_use: the model to measure against; the one to begin from, before any tuning, by default.
-        disputed: marks of the manifests that other evidence contradicts, which do not count.
     """
     if prevalence is not None and not 0 < prevalence < 1:
         raise UsageError(f"--prevalence is a share between 0 and 1, not {prevalence:g}")
@@ -108,8 +107,6 @@ def tuned(
         raise UsageError("give --prevalence or --unlabelled, not both: each sets the share")
     loaded = Model.load(model)
     untuned_rule(loaded).operating_point(budget)
-    marks = read_marks(paths)
-    marks.leave_out(disputed, "its mark is disputed: other evidence says the opposite")
     with naming(marks.problems):
         check(marks.marks)
     heard = hear_marks(loaded, marks.marks)
@@ -153,7 +150,8 @@ def run(args: argparse.Namespace) -> int:
     if args.report is not None:
         check_ending(args.report, ".json", what="the report")
     model = DEFAULT_PATH if args.model is None else Path(args.model)
-    made = tuned(model, args.marks, args.max_false_alarm, args.prevalence, args.unlabelled)
+    marks = Marks().read(args.marks, args.columns)
+    made = tuned(model, marks, args.max_false_alarm, args.prevalence, args.unlabelled)
     write_bytes(args.output, made.file())
     if args.report is not None:
         write_whole(args.report, json.dumps(made.values(), ensure_ascii=False, indent=2) + "\n")
@@ -171,6 +169,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def add_tuning_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of tuning."""
+    add_columns_argument(parser, "MARKS", "path=FILE,label=HUMAN,source=A_NUMBER")
     parser.add_argument(
         "--model", metavar="FILE", help="the model to begin from, if not the one shipped"
     )

@@ -24,11 +24,13 @@ NEAR_SECONDS = 600.0
 """How far a mark's time may be from the call that it is of."""
 MAX_KEPT = 20
 
-_LABELS = {
+_CLASSES = (Said.LIVE, Said.RECORDED)
+"""By label."""
+_OTHERS = {
     **{each.value: each for each in Said},
-    **{"1": Said.RECORDED, "0": Said.LIVE, "wrong number": Said.WRONG_NUMBER},
-    **{"录音": Said.RECORDED, "真人": Said.LIVE, "不确定": Said.UNSURE, "打错": Said.WRONG_NUMBER},
+    **{"wrong number": Said.WRONG_NUMBER, "不确定": Said.UNSURE, "打错": Said.WRONG_NUMBER},
 }
+"""Words for what is no class."""
 
 
 @dataclass
@@ -110,7 +112,7 @@ def _take(
     store: CallStore, values: Mapping[str, object], source: str, trust: float, taken: Taken
 ) -> str:
     """Keep a row's mark and return the problem with it, if there is one."""
-    said = _LABELS.get(_text(values, "mark").strip().lower())
+    said = _said(values)
     who = _text(values, "who")
     if said is None:
         return f"mark is {printable(_text(values, 'mark')[:40])!r}"
@@ -141,6 +143,14 @@ def _take(
         taken.calls += 1
         marks.settle_handsets(store, call)
     return ""
+
+
+def _said(values: Mapping[str, object]) -> Said | None:
+    try:
+        label = cells.label(values, "mark")
+    except ValueError:
+        return _OTHERS.get(cells.word(values, "mark").lower())
+    return None if label is None else _CLASSES[label]
 
 
 def _find(store: CallStore, id: str, number: str, moment: float | None) -> int | None:

@@ -5,6 +5,7 @@ import math
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import chain, islice
 from typing import Generic, TypeVar
@@ -12,6 +13,7 @@ from typing import Generic, TypeVar
 from audio_model.decision import Reason
 from audio_model.report.slices import SAMPLE_ROWS, Slice, guess_slices
 from audio_model.steps import STEPS_PER_SECOND
+from audio_model.tables import cells
 from audio_model.tables.results import Outcome, Result
 
 SCORE_BINS = 50
@@ -26,10 +28,8 @@ _LONGEST_SECONDS = 600.0
 # The parts that differ between errors of one cause: numbers, and names in quotes.
 _PARTICULAR = re.compile(r"'[^']*'|\"[^\"]*\"|\b0x[0-9a-fA-F]+\b|\b\d+(?:\.\d+)?\b")
 
-_LABELS = {
-    **dict.fromkeys(("1", "1.0", "recorded"), Outcome.RECORDED),
-    **dict.fromkeys(("0", "0.0", "live"), Outcome.LIVE),
-}
+_OUTCOMES = (Outcome.LIVE, Outcome.RECORDED)
+"""By label."""
 
 Item = TypeVar("Item")
 
@@ -111,9 +111,10 @@ class Summary:
         self.counts[outcome] += 1
         for each in self.slices:
             each.add(result)
-        label = _LABELS.get(str(result.carried.get("label", "")).strip().lower())
-        if label is not None:
-            self.labels.setdefault(label, Counter())[outcome] += 1
+        with suppress(ValueError):
+            label = cells.label(result.carried, "label")
+            if label is not None:
+                self.labels.setdefault(_OUTCOMES[label], Counter())[outcome] += 1
         if outcome is Outcome.ERROR:
             self._add_error(result)
             return

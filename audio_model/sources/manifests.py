@@ -5,7 +5,7 @@ The summary that ``audio-model known campaigns`` writes is one, too: its paths a
 
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from audio_model.formats import suffix_of
@@ -28,7 +28,12 @@ def is_manifest(path: str) -> bool:
         return False
 
 
-def read_manifest(path: str, columns: Mapping[str, str] | None = None) -> Iterator[Entry]:
+def read_manifest(
+    path: str,
+    columns: Mapping[str, str] | None = None,
+    required: Sequence[str] = (),
+    optional: Sequence[str] = (),
+) -> Iterator[Entry]:
     """Yield the entries of a manifest; what cannot be read becomes an entry saying so.
 
     Relative paths are taken from the manifest's folder, a member's archive among them. A path that
@@ -38,11 +43,14 @@ def read_manifest(path: str, columns: Mapping[str, str] | None = None) -> Iterat
     Args:
         path: the path of the manifest.
         columns: names of columns in it, by ours.
+        required: columns that it must have beside the path. JSON lines have their own each.
+        optional: columns of ours that it may have, in any capitals.
     """
     empty = True
     try:
         column = EXEMPLAR_COLUMN if _is_summary(path) else PATH_COLUMN
-        for where, values in read_rows(path, Wanted((column,), theirs=columns)):
+        wanted = Wanted((column, *required), optional, columns)
+        for where, values in read_rows(path, wanted):
             empty = False
             yield _entry(path, where, values, column)
     except OSError as error:

@@ -3,6 +3,7 @@
 import json
 import math
 import re
+import unicodedata
 from collections.abc import Mapping
 
 _FORMULA_STARTS = frozenset("=+-@\t\r\uff1d\uff0b\uff0d\uff20")
@@ -12,6 +13,11 @@ _PLAIN = re.compile(r"[+-]?(?:\d+(?:\.\d+)?(?:[eE][+-]?\d+)?)?", re.ASCII)
 """Numbers of both kinds, and a dash: they stay as they are, for all who read them."""
 
 
+_LABELS = {
+    **dict.fromkeys(("recorded", "1", "1.0", "\u5f55\u97f3"), 1),
+    **dict.fromkeys(("live", "0", "0.0", "\u771f\u4eba"), 0),
+}
+"""The words for both classes. A data frame writes 1.0 where a label is missing elsewhere."""
 _SHOWN = 40
 """Characters of a bad cell in a message."""
 
@@ -46,6 +52,20 @@ def text(values: Mapping[str, object], name: str) -> str:
 def word(values: Mapping[str, object], name: str) -> str:
     """Return a cell as text, without the spaces around it."""
     return text(values, name).strip()
+
+
+def label(values: Mapping[str, object], name: str) -> int | None:
+    """Return a class: 1 recorded, 0 live, None for an empty cell.
+
+    Raises ValueError that names any other word.
+    """
+    said = word(values, name)
+    if not said:
+        return None
+    found = _LABELS.get(unicodedata.normalize("NFKC", said).lower())
+    if found is None:
+        raise ValueError(f"{name} is {said[:_SHOWN]!r}, neither recorded nor live")
+    return found
 
 
 def number(values: Mapping[str, object], name: str) -> float | None:

@@ -143,8 +143,8 @@ def _is_chinese(head: bytes) -> bool:
 
 
 @contextmanager
-def table(path: str, wanted: Wanted) -> Iterator[tuple["Reader", list[str | None]]]:
-    """Open a CSV file; return a reader of the rows after the header, and our names of its columns.
+def table(path: str, wanted: Wanted) -> Iterator[tuple["Reader", list[str], list[str | None]]]:
+    """Open a CSV file; return a reader of the rows after its header, the header, and our names.
 
     The encoding, the separator and the header's line are tried until all required columns and those
     asked for are found. If several separators fit, the one that makes the most columns is taken.
@@ -162,11 +162,11 @@ def table(path: str, wanted: Wanted) -> Iterator[tuple["Reader", list[str | None
     for encoding in encodings:
         with _opened(path, encoding) as file:
             try:
-                reader, names = _header_of(file, wanted)
+                found = _header_of(file, wanted)
             except NotATable as error:
                 problem = problem or error
                 continue
-            yield reader, names
+            yield found
             return
     assert problem is not None
     raise (
@@ -180,8 +180,8 @@ _GUESSED = ("utf-8", "gb18030")
 """Encodings without a mark, which may be another one."""
 
 
-def _header_of(file: TextIO, wanted: Wanted) -> tuple["Reader", list[str | None]]:
-    """Return a reader of the rows behind the header, and our names of its columns.
+def _header_of(file: TextIO, wanted: Wanted) -> tuple["Reader", list[str], list[str | None]]:
+    """Return a reader of the rows behind the header, the header, and our names of its columns.
 
     Raises NotATable.
     """
@@ -211,6 +211,6 @@ def _header_of(file: TextIO, wanted: Wanted) -> tuple["Reader", list[str | None]
     row, _, separator, names = max(tried, key=lambda each: each[:2])
     file.seek(start)
     reader = csv.reader(file, delimiter=separator, strict=True)
-    for _ in range(1 - row):
+    for _ in range(-row):
         next(reader, None)
-    return reader, names
+    return reader, next(reader), names

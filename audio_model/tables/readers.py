@@ -92,7 +92,7 @@ def parse_table(
 
 
 def _read_csv(path: str, wanted: Wanted) -> Iterator[NumberedRow]:
-    with csv_files.table(path, wanted) as (reader, names):
+    with csv_files.table(path, wanted) as (reader, header, names):
         _check_unique(names)
         # A spreadsheet's rows are as wide as its widest, or end where their last value is.
         least = max((n for n, name in enumerate(names, start=1) if name), default=0)
@@ -104,7 +104,8 @@ def _read_csv(path: str, wanted: Wanted) -> Iterator[NumberedRow]:
             except csv.Error as error:
                 yield f"line {reader.line_num}", str(error)
                 continue
-            if not any(cells):
+            if not any(cells) or cells == header:
+                # Tables that were put one behind the other have a header each.
                 continue
             where = f"line {reader.line_num}"
             if any("\0" in cell for cell in cells):

@@ -6,7 +6,7 @@ import pytest
 
 from audio_model.detector import Detector
 from audio_model.line.hear import hear_marks
-from audio_model.line.marks import read_marks
+from audio_model.line.marks import Marks
 from audio_model.model import Model
 from tests import clips, sounds
 from tests.line.lines import write_calls, write_table
@@ -21,7 +21,7 @@ def test_groups_that_share_a_call_are_one(model_path: Path, tmp_path: Path) -> N
         {"path": str(copy), "label": "recorded", "source": "campaign 1"},
         {"path": rows[3]["path"], "label": "recorded", "source": "campaign 1"},
     ]
-    marks = read_marks([write_table(tmp_path / "m.csv", rows)]).marks
+    marks = Marks().read([write_table(tmp_path / "m.csv", rows)]).marks
     heard = hear_marks(Model.load(model_path), marks)
     assert heard.repeated == 2
     groups = {Path(mark.path).stem: mark.group for mark in heard.marks}
@@ -39,7 +39,7 @@ def test_a_call_is_heard_as_the_detector_hears_it(
     call = np.concatenate([sounds.silence(lead), sounds.voice(8, 3, played=True)])
     path = clips.write(tmp_path / "call.wav", call)
     rows = [{"path": str(path), "label": "recorded", "source": "s"}]
-    marks = read_marks([write_table(tmp_path / "m.csv", rows)]).marks
+    marks = Marks().read([write_table(tmp_path / "m.csv", rows)]).marks
     (answer,) = hear_marks(Model.load(model_path), marks).answers
     verdict = Detector.load(model_path).score(path)
     assert answer.seconds == 6

@@ -7,7 +7,7 @@ import pytest
 
 from audio_model import cli
 from audio_model.line.labels import CAMPAIGN_CONFIDENCE, KNOWN_CONFIDENCE, label
-from audio_model.line.marks import read_marks
+from audio_model.line.marks import Marks
 from tests.line.lines import write_table
 
 LEG = {"seconds": 80.0, "verdict": "recorded", "score": 0.99}
@@ -83,7 +83,7 @@ def test_conflicts_are_listed_and_not_labelled(tmp_path: Path) -> None:
     ]
     table, output = write_table(tmp_path / "r.csv", rows), tmp_path / "certain.csv"
     assert cli.main(["label", table, "--output", str(output)]) == 0
-    assert [Path(mark.path).name for mark in read_marks([str(output)]).marks] == ["b.wav"]
+    assert [Path(mark.path).name for mark in Marks().read([str(output)]).marks] == ["b.wav"]
     with (tmp_path / "certain.conflicts.csv").open() as file:
         (conflict,) = csv.DictReader(file)
     assert conflict["path"] == "/a.wav"

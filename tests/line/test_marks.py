@@ -6,7 +6,7 @@ import pytest
 
 from audio_model.audio import Channel
 from audio_model.errors import UsageError
-from audio_model.line.marks import LabelledCall, check, read_marks
+from audio_model.line.marks import LabelledCall, Marks, check
 from tests.line.lines import write_table
 
 Row = dict[str, object]
@@ -25,10 +25,33 @@ def test_labels_channels_and_groups_are_read(tmp_path: Path) -> None:
             row("c.wav", "LIVE", "z", group="", channel="Right"),
         ],
     )
-    first, second, third = read_marks([table]).marks
+    first, second, third = Marks().read([table]).marks
     assert first == LabelledCall(str(tmp_path / "a.wav"), 1, "x", "g", Channel.LEFT)
     assert (second.label, second.group, second.channel) == (0, "y", Channel.MIX)
     assert (third.label, third.channel) == (0, Channel.RIGHT)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "gb18030"])
+def test_marks_of_a_spreadsheet_are_read(tmp_path: Path, encoding: str) -> None:
+    """Its columns in capitals, its words, the tables of two months one behind the other."""
+    header = "Path;LABEL;Source;Channel"
+    rows = [header, "客户.wav;真人;张三;left", ";;;", header, "b.wav;1.0;营销;", "c.wav;;李四;"]
+    file = tmp_path / "m.csv"
+    file.write_bytes("\r\n".join(rows).encode(encoding))
+    found = Marks().read([str(file)])
+    assert [(mark.label, mark.source) for mark in found.marks] == [(0, "张三"), (1, "营销")]
+    assert found.marks[0].channel is Channel.LEFT
+    assert (found.problems, found.unmarked) == ([], 1)
+
+
+def test_columns_of_other_names_are_told_and_a_missing_one_is_named(tmp_path: Path) -> None:
+    file = tmp_path / "m.csv"
+    file.write_text("文件,人工标注,主叫\na.wav,录音,95588\n", encoding="gb18030")
+    columns = {"path": "文件", "label": "人工标注", "source": "主叫"}
+    (mark,) = Marks().read([str(file)], columns).marks
+    assert (mark.label, mark.source) == (1, "95588")
+    (problem,) = Marks().read([str(file)], {"path": "文件"}).problems
+    assert 'no column named "label"' in problem
 
 
 def test_every_row_that_is_of_no_use_is_told_and_the_others_stay(tmp_path: Path) -> None:
@@ -44,7 +67,7 @@ def test_every_row_that_is_of_no_use_is_told_and_the_others_stay(tmp_path: Path)
             row("e.wav", "live"),
         ],
     )
-    found = read_marks([table])
+    found = Marks().read([table])
     assert [Path(mark.path).name for mark in found.marks] == ["e.wav"]
     assert (found.unmarked, found.repeated) == (1, 1)
     problems = "\n".join(found.problems)
@@ -55,12 +78,12 @@ def test_every_row_that_is_of_no_use_is_told_and_the_others_stay(tmp_path: Path)
 
 def test_a_recording_is_no_manifest(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"call\.wav: marks are a manifest"):
-        read_marks([str(tmp_path / "call.wav")])
+        Marks().read([str(tmp_path / "call.wav")])
 
 
 def test_a_manifest_that_is_not_there_is_said_to_be_missing(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"marks\.csv: no such file"):
-        read_marks([str(tmp_path / "marks.csv")])
+        Marks().read([str(tmp_path / "marks.csv")])
 
 
 def marks(live: int, recorded: int) -> list[LabelledCall]:

@@ -1,5 +1,7 @@
 """Cells of tables: what a spreadsheet made of them, and what is no number."""
 
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -20,6 +22,24 @@ def test_text(value: object, said: str) -> None:
 )
 def test_number(value: object, number: float | None) -> None:
     assert cells.number({"duration": value}, "duration") == number
+
+
+@pytest.mark.parametrize(
+    ("value", "label"),
+    [
+        *((value, 1) for value in ("recorded", " Recorded ", "1", 1, 1.0, "1.0", "录音", "\uff11")),
+        *((value, 0) for value in ("live", "LIVE", "0", 0, 0.0, "0.0", "真人")),
+        *((value, None) for value in ("", " ", None)),
+    ],
+)
+def test_a_label_is_read_however_a_table_writes_it(value: object, label: int | None) -> None:
+    assert cells.label({"label": value}, "label") == label
+
+
+@pytest.mark.parametrize("value", ["robot", "2", 0.5, "nan", True, "真人?"])
+def test_what_is_no_label_is_named(value: object) -> None:
+    with pytest.raises(ValueError, match=f"label is {re.escape(repr(str(value)))}, neither"):
+        cells.label({"label": value}, "label")
 
 
 @pytest.mark.parametrize("value", ["nan", "inf", "12 s", "-Infinity"])

@@ -1,10 +1,10 @@
 """The manifest: the table of clips that a model is trained and checked on.
 
-A CSV (with a header line) or JSONL file, one clip a row. Columns:
+A CSV as programs and spreadsheets write it, JSON lines or Parquet, one clip a row. Columns:
 
 =========== ========= ==========================================================================
 path        required  relative to the manifest's folder, or absolute
-label       required  1 or ``recorded``; 0 or ``live``; empty for neither (tones, ringback)
+label       required  ``recorded`` or 1; ``live`` or 0; empty for neither (tones, ringback)
 source      required  one voice, campaign, engine or speaker group
 group       = source  what must never cross a split, when one voice has several sources
 corpus      = folder  the collection; by default the first folder of ``path``, or ``own``
@@ -21,7 +21,6 @@ Other columns are ignored. ``source``, ``group`` and ``call`` are names in the w
 the same name in two corpora is the same voice or call.
 """
 
-import csv
 import json
 import math
 import os
@@ -37,13 +36,19 @@ from tqdm import tqdm
 
 from audio_model import audio
 from audio_model.errors import AudioError, AudioModelError, printable
+from audio_model.formats import suffix_of
+from audio_model.tables import cells
+from audio_model.tables.columns import NotATable, Wanted
+from audio_model.tables.readers import TABLE_SUFFIXES, read_rows
 
 REQUIRED_COLUMNS = ("path", "label", "source")
+OPTIONAL_COLUMNS = (
+    *("group", "corpus", "kind", "text", "call", "language", "duration_s", "licence", "may_train"),
+)
 HASHED_COLUMNS = (
     *("name", "label", "source", "group", "corpus", "kind"),
     *("text", "call", "language", "may_train"),
 )
-LABELS = {"1": 1, "recorded": 1, "0": 0, "live": 0, "": None}
 YES_NO = {"yes": True, "": True, "no": False}
 MAX_PROBLEMS_SHOWN = 20
 HASHED_SECONDS = 60.0
@@ -140,7 +145,7 @@ def load(
     root: str | os.PathLike[str] | None = None,
     strict: bool = True,
 ) -> Manifest:
-    """Read and check a ``.csv`` or ``.jsonl`` manifest; see the module's table of columns.
+    """Read and check a manifest; see the module's table of columns.
 
     ``root`` is the folder that relative paths start from, by default the manifest's own. Without
     ``strict`` a missing file is no problem before its clip is read, and one group may have both
@@ -153,24 +158,24 @@ def load(
     base = Path(root if root is not None else file.parent).absolute()
     clips: list[Clip] = []
     problems: list[str] = []
-    line_of_path: dict[Path, int] = {}
-    lines_of_group: dict[str, dict[int, int]] = {}
-    for line, row in _rows(file, problems):
+    place_of_path: dict[Path, str] = {}
+    places_of_group: dict[str, dict[int, str]] = {}
+    for where, row in _rows(file, problems):
         clip, wrong = _clip(row, base, strict)
-        problems += [f"line {line}, {column}: {what}" for column, what in wrong.items()]
+        problems += [f"{where}, {column}: {what}" for column, what in wrong.items()]
         if clip is None:
             continue
-        first = line_of_path.setdefault(clip.path, line)
-        if first != line:
-            problems.append(f"line {line}, path: {clip.name!r} is on line {first} already")
+        first = place_of_path.setdefault(clip.path, where)
+        if first != where:
+            problems.append(f"{where}, path: {clip.name!r} is on {first} already")
         if strict and clip.label is not None:
-            line_of_label = lines_of_group.setdefault(clip.group, {})
-            if line_of_label and clip.label not in line_of_label:
+            place_of_label = places_of_group.setdefault(clip.group, {})
+            if place_of_label and clip.label not in place_of_label:
                 problems.append(
-                    f"line {line}, group: {clip.group!r} has label {clip.label} here and "
-                    f"{1 - clip.label} on line {line_of_label[1 - clip.label]}"
+                    f"{where}, group: {clip.group!r} has label {clip.label} here and "
+                    f"{1 - clip.label} on {place_of_label[1 - clip.label]}"
                 )
-            line_of_label.setdefault(clip.label, line)
+            place_of_label.setdefault(clip.label, where)
         clips.append(clip)
     if not clips and not problems:
         problems.append("it has no rows")
@@ -239,92 +244,55 @@ def _label_name(clip: Clip) -> str:
     return {1: "recorded", 0: "live", None: "neither"}[clip.label]
 
 
-def _rows(file: Path, problems: list[str]) -> Iterator[tuple[int, Mapping[str, str]]]:
-    """Yield each row's first line and cells by column, and add broken rows to ``problems``."""
-    readers = {".csv": _csv_rows, ".jsonl": _jsonl_rows}
-    reader = readers.get(file.suffix.lower())
-    if reader is None:
-        raise ManifestError(file, ["a manifest is a .csv or .jsonl file"])
+def _rows(file: Path, problems: list[str]) -> Iterator[tuple[str, Mapping[str, str]]]:
+    """Yield where each row is and its cells by column, and add broken rows to ``problems``."""
+    if suffix_of(str(file)) not in TABLE_SUFFIXES:
+        raise ManifestError(file, [f"a manifest's name ends in one of {', '.join(TABLE_SUFFIXES)}"])
     try:
-        # A file name need not be valid UTF-8: surrogateescape hands it through unharmed.
-        with file.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as lines:
-            yield from reader(lines, problems)
+        for where, values in read_rows(str(file), Wanted(REQUIRED_COLUMNS, OPTIONAL_COLUMNS)):
+            if isinstance(values, str):
+                problems.append(f"{where}: {values}")
+            elif missing := [name for name in REQUIRED_COLUMNS if name not in values]:
+                problems.append(f"{where}: no column {', '.join(missing)}")
+            else:
+                yield where, {name: _cell(value) for name, value in values.items()}
+    except NotATable as error:
+        problems.append(f"it {error}")
     except OSError as error:
         raise ManifestError(file, [f"it can't be read: {error.strerror}"]) from error
 
 
-def _csv_rows(lines: Iterable[str], problems: list[str]) -> Iterator[tuple[int, Mapping[str, str]]]:
-    reader = csv.reader(lines, strict=True)
-    try:
-        columns = [column.strip() for column in next(reader, [])]
-        missing = [column for column in REQUIRED_COLUMNS if column not in columns]
-        if missing:
-            found = ", ".join(columns) or "none"
-            problems.append(f"line 1: no column {', '.join(missing)} (columns found: {found})")
-            return
-        line = reader.line_num + 1
-        for cells in reader:
-            if cells and len(cells) != len(columns):
-                problems.append(f"line {line}: {len(cells)} cells, but {len(columns)} columns")
-            elif cells:
-                yield line, dict(zip(columns, cells, strict=True))
-            line = reader.line_num + 1
-    except csv.Error as error:
-        problems.append(f"line {reader.line_num}: {error}")
-
-
-def _jsonl_rows(
-    lines: Iterable[str], problems: list[str]
-) -> Iterator[tuple[int, Mapping[str, str]]]:
-    for line, entry in enumerate(lines, start=1):
-        if not entry.strip():
-            continue
-        try:
-            row = json.loads(entry)
-        except json.JSONDecodeError as error:
-            problems.append(f"line {line}: it is not JSON ({error.msg})")
-            continue
-        if not isinstance(row, dict):
-            problems.append(f"line {line}: it is not a JSON object")
-            continue
-        missing = [column for column in REQUIRED_COLUMNS if column not in row]
-        if missing:
-            problems.append(f"line {line}: no column {', '.join(missing)}")
-        else:
-            yield line, {column: _cell(value) for column, value in row.items()}
-
-
 def _cell(value: object) -> str:
-    """Return a JSON value as it would stand in a CSV."""
-    if value is None:
-        return ""
+    """Return a value as it would stand in a CSV."""
     if isinstance(value, bool):
         return "yes" if value else "no"
-    return str(value)
+    return cells.as_text(value)
 
 
 def _clip(
     row: Mapping[str, str], root: Path, strict: bool
 ) -> tuple[Clip | None, dict[str, str]]:
     """Return the row's clip, or None and each column's problem."""
-    cells = {column: cell.strip() for column, cell in row.items()}
+    values = {column: cell.strip() for column, cell in row.items()}
     wrong: dict[str, str] = {}
     written = row["path"]
     # Links stay as they are: a data folder that links elsewhere keeps its relative names.
     path = Path(os.path.normpath(root / written))
     if strict and (not_a_file := _not_a_file(path)):
         wrong["path"] = f"{written!r}: {not_a_file}"
-    label = cells["label"].lower()
-    if label not in LABELS:
-        wrong["label"] = f"1, recorded, 0, live or nothing is wanted, not {cells['label']!r}"
-    if not cells["source"]:
+    label: int | None = None
+    try:
+        label = cells.label(values, "label")
+    except ValueError:
+        wrong["label"] = f"recorded, 1, live, 0 or nothing is wanted, not {values['label']!r}"
+    if not values["source"]:
         wrong["source"] = "it is empty"
-    may_train = cells.get("may_train", "").lower()
+    may_train = values.get("may_train", "").lower()
     if may_train not in YES_NO:
-        wrong["may_train"] = f"yes or no is wanted, not {cells['may_train']!r}"
-    duration_s = _seconds(cells.get("duration_s", ""))
+        wrong["may_train"] = f"yes or no is wanted, not {values['may_train']!r}"
+    duration_s = _seconds(values.get("duration_s", ""))
     if duration_s is not None and not 0 < duration_s < math.inf:
-        wrong["duration_s"] = f"seconds above 0 are wanted, not {cells['duration_s']!r}"
+        wrong["duration_s"] = f"seconds above 0 are wanted, not {values['duration_s']!r}"
     if wrong:
         return None, wrong
     name = path.relative_to(root) if path.is_relative_to(root) else path
@@ -333,16 +301,16 @@ def _clip(
     clip = Clip(
         path=path,
         name=name.as_posix(),
-        label=LABELS[label],
-        source=cells["source"],
-        group=cells.get("group") or cells["source"],
-        corpus=cells.get("corpus") or default_corpus,
-        kind=cells.get("kind", ""),
-        text=cells.get("text", ""),
-        call=cells.get("call", ""),
-        language=cells.get("language", ""),
+        label=label,
+        source=values["source"],
+        group=values.get("group") or values["source"],
+        corpus=values.get("corpus") or default_corpus,
+        kind=values.get("kind", ""),
+        text=values.get("text", ""),
+        call=values.get("call", ""),
+        language=values.get("language", ""),
         duration_s=duration_s,
-        licence=cells.get("licence", ""),
+        licence=values.get("licence", ""),
         may_train=YES_NO[may_train],
     )
     return clip, {}

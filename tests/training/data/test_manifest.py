@@ -61,6 +61,20 @@ def test_every_column_is_read_and_others_are_ignored(folder: Path) -> None:
     assert (tone.label, tone.group, tone.may_train) == (None, "tone", True)
 
 
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "gb18030"])
+def test_what_a_spreadsheet_saves_says_the_same(folder: Path, encoding: str) -> None:
+    (folder / "d.wav").rename(folder / "录音四.wav")
+    rows = ["ivr/a.wav;录音;安娜;1.5", "录音四.wav;0.0;本;"]
+    header = "Path;Label;Source;Duration_S"
+    file = folder / "manifest.csv"
+    # One table behind another, with empty rows between.
+    text = "\r\n".join([header, rows[0], ";;;", header, rows[1], ";;;"])
+    file.write_bytes(text.encode(encoding))
+    anna, ben = load(file).clips
+    assert (anna.label, anna.source, anna.duration_s) == (1, "安娜", 1.5)
+    assert (ben.label, ben.source, ben.name) == (0, "本", "录音四.wav")
+
+
 def test_jsonl_says_the_same_as_csv(folder: Path) -> None:
     csv_file = write_csv(
         folder,
@@ -112,7 +126,7 @@ def test_all_problems_are_named_by_line_and_column(folder: Path) -> None:
         "people,0,ben,,,",
     )
     assert problems(file) == [
-        "line 3, label: 1, recorded, 0, live or nothing is wanted, not 'yes'",
+        "line 3, label: recorded, 1, live, 0 or nothing is wanted, not 'yes'",
         "line 3, source: it is empty",
         "line 3, may_train: yes or no is wanted, not 'maybe'",
         "line 3, duration_s: seconds above 0 are wanted, not '-1'",
@@ -120,7 +134,7 @@ def test_all_problems_are_named_by_line_and_column(folder: Path) -> None:
         "line 4, duration_s: seconds above 0 are wanted, not 'abc'",
         "line 5, path: 'ivr/a.wav' is on line 2 already",
         "line 6, group: 'anna' has label 0 here and 1 on line 2",
-        "line 7: 2 cells, but 6 columns",
+        "line 7: 2 fields, where the header has 6",
         "line 8, path: 'people': it is not a file",
     ]
 
@@ -135,10 +149,10 @@ def test_a_group_may_hold_one_label_and_clips_without(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        ("", "line 1: no column path, label, source (columns found: none)"),
+        ("", 'it has no column named "path", but []'),
         (
-            "path;label;source\na;1;s\n",
-            "line 1: no column path, label, source (columns found: path;label;source)",
+            "path;label;voice\na;1;s\n",
+            'it has no column named "source", but ["path", "label", "voice"]',
         ),
         ("path,label,source\n", "it has no rows"),
         ('path,label,source\n"a.wav,1,s\n', "line 2: unexpected end of data"),
@@ -155,8 +169,8 @@ def test_jsonl_lines_that_are_none(folder: Path) -> None:
     file.write_text('{"path": "d.wav"}\n[1]\n{"path"\n', encoding="utf-8")
     assert problems(file) == [
         "line 1: no column label, source",
-        "line 2: it is not a JSON object",
-        "line 3: it is not JSON (Expecting ':' delimiter)",
+        "line 2: not a JSON object",
+        "line 3: not JSON: Expecting ':' delimiter: line 2 column 1 (char 8)",
     ]
 
 
@@ -164,7 +178,10 @@ def test_jsonl_lines_that_are_none(folder: Path) -> None:
     ("name", "problem"),
     [
         ("manifest.csv", "it can't be read: No such file or directory"),
-        ("manifest.xlsx", "a manifest is a .csv or .jsonl file"),
+        (
+            "manifest.xlsx",
+            "a manifest's name ends in one of .csv, .tsv, .txt, .jsonl, .parquet",
+        ),
     ],
 )
 def test_a_file_that_is_none(tmp_path: Path, name: str, problem: str) -> None:
