@@ -84,7 +84,8 @@ def _renew(args: argparse.Namespace, folder: LineFolder) -> int:
         marks.leave_out(disputed, "its mark is disputed: other evidence says the opposite")
         problems += labels.problems
         said.append(write_labels(labels, certain))
-        marks.read([certain])
+        if any(labels.agreed()):
+            marks.read([certain])
     made = tuned(
         base,
         marks,

@@ -79,11 +79,26 @@ def name_of(path: str) -> str:
 
 
 def from_folder(folder: Path, path: str) -> str:
-    """Return a path of a manifest. A relative path starts at the manifest's folder."""
+    """Return a path of a manifest. A relative path starts at the manifest's folder.
+
+    A file has one name, from whichever folder's manifest it is reached: ``marks/../calls/a.wav`` is
+    ``calls/a.wav``.
+    """
     at = MemberPath.parse(path)
     if at is not None:
         return str(MemberPath(at.kind, at.member, from_folder(folder, at.archive)))
-    return path if is_remote(path) else str(folder / path)
+    return path if is_remote(path) else _without_detours(str(folder / path))
+
+
+def _without_detours(path: str) -> str:
+    if os.pardir not in Path(path).parts:
+        return path
+    short = os.path.normpath(path)
+    try:
+        # Behind a link to a folder, ``..`` leads elsewhere than the text says.
+        return short if Path(path).samefile(short) else path
+    except (OSError, ValueError):
+        return path
 
 
 def is_there(path: str) -> bool:

@@ -163,8 +163,9 @@ def _read_parquet(path: str, wanted: Wanted) -> Iterator[NumberedRow]:
 
 def _check_unique(names: Sequence[str | None]) -> None:
     named = [name for name in names if name is not None]
-    if len(set(named)) < len(named):
-        raise NotATable("has two columns of one name")
+    for number, name in enumerate(named):
+        if name in named[:number]:
+            raise NotATable(f"has two columns of one name: {printable(name)!r}")
 
 
 @contextmanager

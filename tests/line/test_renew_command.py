@@ -1,6 +1,7 @@
 """``audio-model renew``: replaces nothing unless the guard holds, and rolls back."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -194,6 +195,37 @@ def test_a_mark_that_a_label_contradicts_is_a_conflict_and_costs_no_other(
     conflicts = (folder / "certain.conflicts.csv").read_text(encoding="utf-8")
     assert wrong in conflicts and "marked live" in conflicts
     assert wrong not in (folder / "certain.csv").read_text(encoding="utf-8")
+
+
+def test_tables_that_prove_nothing_are_no_problem(
+    rows: list[dict[str, str]],
+    marks: str,
+    model_path: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    results = write_table(tmp_path / "r.csv", [{"path": rows[0]["path"], "known": ""}])
+    assert renew(tmp_path / "line", model_path, "--marks", marks, "--label", results) in (0, 1)
+    said = capsys.readouterr()
+    assert "0 recordings and 0 live calls are certain, of 1 rows" in said.out
+    assert not said.err
+
+
+def test_a_mark_and_a_result_of_one_call_meet_whatever_folder_their_tables_are_in(
+    rows: list[dict[str, str]],
+    model_path: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    held(monkeypatch, False)
+    (tmp_path / "desk").mkdir()
+    marked = [{**r, "path": os.path.relpath(r["path"], tmp_path / "desk")} for r in rows]
+    marked[1]["label"] = "live"
+    marks = write_table(tmp_path / "desk/m.csv", marked)
+    results = write_table(tmp_path / "r.csv", [{"path": rows[1]["path"], "known": "7"}])
+    renew(tmp_path / "line", model_path, "--marks", marks, "--label", results)
+    assert f"{rows[1]['path']}: its mark is disputed" in capsys.readouterr().err
 
 
 def test_the_model_in_use_is_what_is_measured_against(

@@ -85,7 +85,7 @@ def test_a_bad_json_line_is_reported_by_its_number(tmp_path: Path, line: str, pr
             b"file;label\n",
             'the manifest has no column named "path", but ["file", "label"]',
         ),
-        ("m.csv", b"path,x,x\na,1,2\n", "the manifest has two columns of one name"),
+        ("m.csv", b"path,x,x\na,1,2\n", "the manifest has two columns of one name: 'x'"),
         ("m.csv", b"", 'the manifest has no column named "path", but []'),
         ("m.csv", b"path\n", "the manifest holds no rows"),
         ("m.jsonl", b"", "the manifest holds no rows"),

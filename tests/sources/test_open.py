@@ -275,5 +275,20 @@ def test_paths_in_a_folder() -> None:
     assert from_folder(folder, "zip://a.wav::b/c.zip") == "zip://a.wav::/data/b/c.zip"
     assert from_folder(folder, "zip://a.wav::s3://b/c.zip") == "zip://a.wav::s3://b/c.zip"
     assert from_folder(folder, "s3://b/a.wav") == "s3://b/a.wav"
+
+
+def test_a_file_has_one_name_from_whichever_folder_it_is_reached(tmp_path: Path) -> None:
+    for name in ("calls", "marks", "elsewhere/marks", "elsewhere/calls"):
+        (tmp_path / name).mkdir(parents=True)
+        (tmp_path / name / "a.wav").write_bytes(b"")
+    assert from_folder(tmp_path / "marks", "../calls/a.wav") == str(tmp_path / "calls/a.wav")
+    assert from_folder(tmp_path / "marks", "zip://b.wav::../calls/a.wav") == (
+        f"zip://b.wav::{tmp_path}/calls/a.wav"
+    )
+    # What is not there has no better name than its own.
+    assert from_folder(tmp_path / "marks", "../no.wav") == f"{tmp_path}/marks/../no.wav"
+    (tmp_path / "link").symlink_to(tmp_path / "elsewhere/marks")
+    through = from_folder(tmp_path / "link", "../calls/a.wav")
+    assert Path(through).samefile(tmp_path / "elsewhere/calls/a.wav")
     assert is_remote("s3://b/a.wav")
     assert not any(map(is_remote, ("a.wav", "a::b", "s3:/a", "zip://a::b", "1s://a", "://a")))
