@@ -154,8 +154,8 @@ def limits(answers: Sequence[Answer], budget: float) -> list[str]:
         share = groups.count(largest) / len(mine)
         if share > MANY:
             said.append(
-                f"{share:.0%} of the calls marked {name} are of one group ({largest}): it counts "
-                "as one."
+                f"{share:.0%} of the calls marked {name} are of one group ({printable(largest)}): "
+                "it counts as one."
             )
         short = sum(each.voice_seconds[-1] < SHORT_VOICE_SECONDS for each in mine) / len(mine)
         if short > MANY:

@@ -40,7 +40,10 @@ class Marks:
         Raises ManifestError for the same audio under both labels, and UsageError if nothing is
         left.
         """
-        left_out: dict[str, str] = {}
+        left_out = {}
+        for problem in manifest.left_out:
+            where, _, why = problem.partition(": ")
+            left_out[where] = why
         for clip in manifest.clips:
             if clip.label is None:
                 left_out[clip.name] = "neither recorded nor live"

@@ -108,6 +108,8 @@ class Manifest:
 
     path: Path
     clips: tuple[Clip, ...]
+    left_out: tuple[str, ...] = ()
+    """Rows of no use, each with its reason, of a manifest that was not read strictly."""
 
     @cached_property
     def hash(self) -> str:
@@ -147,27 +149,32 @@ def load(
 ) -> Manifest:
     """Read and check a manifest; see the module's table of columns.
 
-    ``root`` is the folder that relative paths start from, by default the manifest's own. Without
-    ``strict`` a missing file is no problem before its clip is read, and one group may have both
-    labels: a number may call with recordings and with people.
+    ``root`` is the folder that relative paths start from, by default the manifest's own.
     Raises ManifestError that lists every problem by line and column: missing column, bad label,
     missing file, duplicate path, empty source, one group with both labels, ``may_train`` that
     is neither yes nor no, ``duration_s`` that is no duration.
+
+    Without ``strict`` rows with problems are left out, unless no row remains or one path has two
+    labels. A missing file is no problem before its clip is read, and one group may have both
+    labels: a number may call with recordings and with people.
     """
     file = Path(path)
     base = Path(root if root is not None else file.parent).absolute()
     clips: list[Clip] = []
     problems: list[str] = []
-    place_of_path: dict[Path, str] = {}
+    first_of_path: dict[Path, tuple[str, Clip]] = {}
     places_of_group: dict[str, dict[int, str]] = {}
     for where, row in _rows(file, problems):
         clip, wrong = _clip(row, base, strict)
         problems += [f"{where}, {column}: {what}" for column, what in wrong.items()]
         if clip is None:
             continue
-        first = place_of_path.setdefault(clip.path, where)
-        if first != where:
-            problems.append(f"{where}, path: {clip.name!r} is on {first} already")
+        place, first = first_of_path.setdefault(clip.path, (where, clip))
+        if first is not clip:
+            problems.append(f"{where}, path: {clip.name!r} is on {place} already")
+            if not strict:
+                _refuse_two_labels(file, first, clip)
+                continue
         if strict and clip.label is not None:
             place_of_label = places_of_group.setdefault(clip.group, {})
             if place_of_label and clip.label not in place_of_label:
@@ -179,9 +186,9 @@ def load(
         clips.append(clip)
     if not clips and not problems:
         problems.append("it has no rows")
-    if problems:
+    if problems and (strict or not clips):
         raise ManifestError(file, problems)
-    return Manifest(file, tuple(clips))
+    return Manifest(file, tuple(clips), tuple(problems))
 
 
 def load_all(paths: Sequence[Path], *, strict: bool = True) -> Manifest:
@@ -191,6 +198,8 @@ def load_all(paths: Sequence[Path], *, strict: bool = True) -> Manifest:
     both labels. ``strict`` is as in :func:`load`.
     """
     manifests = [load(path, strict=strict) for path in paths]
+    if not strict:
+        return _joined(manifests)
     seen: dict[str, Path] = {}
     labels: dict[str, int] = {}
     for manifest in manifests:
@@ -198,7 +207,7 @@ def load_all(paths: Sequence[Path], *, strict: bool = True) -> Manifest:
         for clip in manifest.clips:
             if (first := seen.setdefault(clip.name, manifest.path)) != manifest.path:
                 problems.append(f"path: {clip.name!r} is in {printable(first)} already")
-            if not strict or clip.label is None:
+            if clip.label is None:
                 continue
             if labels.setdefault(clip.group, clip.label) != clip.label:
                 problems.append(f"group: {clip.group!r} has both labels in these manifests")
@@ -206,6 +215,32 @@ def load_all(paths: Sequence[Path], *, strict: bool = True) -> Manifest:
             raise ManifestError(manifest.path, problems)
     clips = tuple(clip for manifest in manifests for clip in manifest.clips)
     return replace(manifests[0], clips=clips)
+
+
+def _joined(manifests: Sequence[Manifest]) -> Manifest:
+    """Return manifests that were not read strictly as one; a clip of several stays once."""
+    first_of_path: dict[Path, Clip] = {}
+    left_out: list[str] = []
+    for manifest in manifests:
+        left_out += [f"{printable(manifest.path)}, {problem}" for problem in manifest.left_out]
+        for clip in manifest.clips:
+            first = first_of_path.setdefault(clip.path, clip)
+            if first is not clip:
+                _refuse_two_labels(manifest.path, first, clip)
+                left_out.append(f"{printable(manifest.path)}, {clip.name}: it is there already")
+    names: set[str] = set()
+    clips = []
+    for clip in first_of_path.values():
+        # Of two folders' clips of one name each keeps one of its own.
+        clips.append(replace(clip, name=str(clip.path)) if clip.name in names else clip)
+        names.add(clip.name)
+    return Manifest(manifests[0].path, tuple(clips), tuple(left_out))
+
+
+def _refuse_two_labels(file: Path, first: Clip, other: Clip) -> None:
+    if {first.label, other.label} == {0, 1}:
+        said = f"path: {other.name!r} is marked {_label_name(first)} and {_label_name(other)}"
+        raise ManifestError(file, [said])
 
 
 def deduplicate(manifest: Manifest) -> Deduplicated:

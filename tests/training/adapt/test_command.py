@@ -144,12 +144,14 @@ def test_a_call_that_cannot_be_read_or_holds_no_voice_is_left_out_with_its_reaso
     rows = list(csv.DictReader((tmp_path / "marks.csv").read_text("utf-8").splitlines()))
     # A number that calls with recordings and with people is one group.
     rows[0]["source"] = rows[-1]["source"] = "95588"
-    clips.write_manifest(tmp_path / "marks.csv", [*rows, gone])
+    unclear = {"path": "live-0.wav", "label": "perhaps", "source": "live0"}
+    clips.write_manifest(tmp_path / "marks.csv", [*rows, gone, unclear])
     clips.write(tmp_path / "recorded-3.wav", sounds.silence(3))
     assert main(list(arguments)) == STAYS
     measured = json.loads((tmp_path / "run/adapt.json").read_text(encoding="utf-8"))
     assert [measured["calls"][name]["calls"] for name in ("live", "recorded")] == [3, 3]
-    assert sorted(measured["left_out"]) == ["gone.wav", "live-3.wav", "recorded-3.wav"]
+    row = f"{tmp_path / 'marks.csv'}, line 11, label"
+    assert sorted(measured["left_out"]) == [row, "gone.wav", "live-3.wav", "recorded-3.wav"]
     assert measured["left_out"]["gone.wav"] == "no such file"
     assert "live-3.wav" in (tmp_path / "run/adapt.md").read_text(encoding="utf-8")
 

@@ -61,6 +61,42 @@ def test_every_column_is_read_and_others_are_ignored(folder: Path) -> None:
     assert (tone.label, tone.group, tone.may_train) == (None, "tone", True)
 
 
+def test_rows_of_no_use_are_left_out_of_marks_that_are_not_read_strictly(folder: Path) -> None:
+    rows = ["d.wav,live,ben", "ivr/a.wav,perhaps,anna", "d.wav,live,ben", "ivr/b.wav,1,anna"]
+    file = write_csv(folder, "path,label,source", *rows)
+    found = load(file, strict=False)
+    assert [clip.name for clip in found.clips] == ["d.wav", "ivr/b.wav"]
+    assert found.left_out == (
+        "line 3, label: recorded, 1, live, 0 or nothing is wanted, not 'perhaps'",
+        "line 4, path: 'd.wav' is on line 2 already",
+    )
+    with pytest.raises(ManifestError, match="marked live and recorded"):
+        load(write_csv(folder, "path,label,source", *rows, "d.wav,1,ben"), strict=False)
+    with pytest.raises(ManifestError, match="perhaps"):
+        load(write_csv(folder, "path,label,source", rows[1]), strict=False)
+
+
+def test_marks_of_several_tables_are_one_and_a_call_of_both_stays_once(folder: Path) -> None:
+    """As the desk's marks and the labels that are certain, which know some of the same calls."""
+    (folder / "more").mkdir()
+    write_audio(folder / "more/d.wav", 7)
+    desk = write_csv(folder, "path,label,source", "d.wav,live,ben", "ivr/a.wav,?,anna")
+    certain = folder / "more/certain.csv"
+    certain.write_text("path,label,source\n../d.wav,0,x\nd.wav,1,y\n", encoding="utf-8")
+    found = load_all([desk, certain], strict=False)
+    assert [(clip.path, clip.label) for clip in found.clips] == [
+        (folder / "d.wav", 0),
+        (folder / "more/d.wav", 1),
+    ]
+    assert len({clip.name for clip in found.clips}) == 2
+    first, second = found.left_out
+    assert first.startswith(f"{desk}, line 3, label:")
+    assert second.startswith(f"{certain}, ") and "d.wav" in second
+    certain.write_text("path,label,source\n../d.wav,1,x\n", encoding="utf-8")
+    with pytest.raises(ManifestError, match="marked live and recorded"):
+        load_all([desk, certain], strict=False)
+
+
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "gb18030"])
 def test_what_a_spreadsheet_saves_says_the_same(folder: Path, encoding: str) -> None:
     (folder / "d.wav").rename(folder / "录音四.wav")
