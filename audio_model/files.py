@@ -1,17 +1,18 @@
 """Local files: recordings opened safely, results written whole, names that any file may have.
 
 Every result is written beside its name and renamed when it is complete, so a reader never meets
-half of one. Where the name is a symbolic link, the file that it leads to is replaced and the link
-stays.
+half of one. Two commands can't write one result at once: the second is told so. Where the name is a
+symbolic link, the file that it leads to is replaced and the link stays.
 """
 
+import fcntl
 import os
 import re
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from hashlib import blake2b
-from io import FileIO
+from io import BufferedWriter, FileIO, TextIOWrapper
 from pathlib import Path
 from typing import IO, Any, TextIO
 
@@ -84,10 +85,15 @@ def replacing(
     target = target_of(path)
     partial = target.with_name(target.name + PARTIAL)
     try:
-        with partial.open("w", encoding=encoding, newline="", errors=errors) as file:
+        raw = _opened_alone(partial)
+    except OSError as error:
+        raise OutputError(f"cannot write {printable(path)}: {error.strerror}") from error
+    try:
+        binary = BufferedWriter(raw)
+        with TextIOWrapper(binary, encoding=encoding, newline="", errors=errors) as file:
             yield file
             sync(file)
-        partial.replace(target)
+            partial.replace(target)
     except OSError as error:
         partial.unlink(missing_ok=True)
         raise OutputError(f"cannot write {printable(path)}: {error.strerror}") from error
@@ -110,7 +116,7 @@ class PartialFile:
         with os_error_as(OutputError, f"cannot write {self.path}"):
             if self._target.is_dir():
                 raise OutputError(f"cannot write {target}: it is a folder")
-            self._file = self.path.open("wb", buffering=0)
+            self._file = _opened_alone(self.path)
 
     def append(self, piece: bytes) -> None:
         """Append all of a piece, or nothing of it. Raises OutputError."""
@@ -140,6 +146,36 @@ class PartialFile:
     def close(self) -> None:
         """Close the file and leave it where it is."""
         self._file.close()
+
+
+def _opened_alone(path: Path) -> FileIO:
+    """Open a file to be written anew by nobody else. Raises OutputError, OSError.
+
+    The lock goes with the file when it is closed, also by the death of the process.
+    """
+    while True:
+        file = FileIO(path, "a")
+        try:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise OutputError(
+                    f"cannot write {printable(path)}: another command is writing it"
+                ) from error
+            except OSError:
+                pass  # A file system without locks.
+            # Whoever had it may have given it its name just now: then this one is no longer there.
+            with suppress(FileNotFoundError):
+                found = os.fstat(file.fileno())
+                if os.path.samestat(found, path.stat()):
+                    if found.st_size:
+                        file.seek(0)
+                        file.truncate()
+                    return file
+        except BaseException:
+            file.close()
+            raise
+        file.close()
 
 
 def target_of(path: str | os.PathLike[str]) -> Path:

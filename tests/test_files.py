@@ -6,7 +6,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from audio_model.errors import OutputError
-from audio_model.files import PartialFile, replacing, safe_name, write_whole
+from audio_model.files import (
+    FOR_SPREADSHEETS,
+    PartialFile,
+    replacing,
+    safe_name,
+    write_whole,
+)
 
 
 def test_a_file_takes_its_name_when_it_is_whole(tmp_path: Path) -> None:
@@ -35,6 +41,35 @@ def test_what_cannot_be_written_is_told_by_its_name(tmp_path: Path) -> None:
         write_whole(tmp_path / "none" / "page.html", "")
     with pytest.raises(OutputError, match="it is a folder"):
         PartialFile(tmp_path)
+
+
+def test_two_commands_cannot_write_one_file_at_once(tmp_path: Path) -> None:
+    path = tmp_path / "verdicts.csv"
+    first = PartialFile(path)
+    first.append(b"rows")
+    with pytest.raises(OutputError, match=r"verdicts\.csv\.partial: another command is writing it"):
+        PartialFile(path)
+    with pytest.raises(OutputError, match="another command is writing it"):
+        write_whole(path, "other")
+    first.append(b" of the first")
+    first.rename()
+    assert path.read_bytes() == b"rows of the first"
+    write_whole(path, "next")
+    assert path.read_bytes() == b"next"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_what_a_killed_command_left_is_written_anew(tmp_path: Path) -> None:
+    path = tmp_path / "verdicts.csv"
+    (tmp_path / "verdicts.csv.partial").write_bytes(b"many rows of a command that was killed")
+    with replacing(path, encoding=FOR_SPREADSHEETS) as table:
+        table.write("new")
+    assert path.read_bytes() == "\ufeffnew".encode()
+    (tmp_path / "verdicts.csv.partial").write_bytes(b"many rows of a command that was killed")
+    file = PartialFile(path)
+    file.append(b"newer")
+    file.rename()
+    assert path.read_bytes() == b"newer"
 
 
 @pytest.mark.parametrize("writer", ["whole", "pieces"])
