@@ -84,10 +84,8 @@ def replacing(
     """
     target = target_of(path)
     partial = target.with_name(target.name + PARTIAL)
-    try:
+    with os_error_as(OutputError, f"cannot write {printable(path)}"):
         raw = _opened_alone(partial)
-    except OSError as error:
-        raise OutputError(f"cannot write {printable(path)}: {error.strerror}") from error
     try:
         binary = BufferedWriter(raw)
         with TextIOWrapper(binary, encoding=encoding, newline="", errors=errors) as file:

@@ -93,6 +93,8 @@ class Draw:
     after: dict[str, float]
     by_chance: float
     """Calibration error that a perfect score of the calls left over shows."""
+    of_line: dict[str, float]
+    """Figures of scores whose calibration was fitted to all calls of the line."""
     fitted: dict[str, float]
     """Figures of scores whose calibration was fitted to the very calls left over."""
     guard: bool | None
@@ -187,12 +189,20 @@ def tried(
     after = judge(rest, rule, BUDGET)
     old, new = measured(rest, judge(rest, before, BUDGET)), measured(rest, after)
     by_chance = ece_by_chance(rest, after, draws=20).mean
-    calibration = fit_calibration(rest, before.calibration, last=LAST)
-    of_rest = replace(rule, calibration=calibration)
-    fitted = measured(rest, judge(rest, of_rest, BUDGET))
+    of_line, fitted = (
+        measured(rest, judge(rest, _fitted_to(calls, rule, before), BUDGET))
+        for calls in (weighted(takes), rest)
+    )
     guard = guarded(marks, before) if seed < GUARDED else None
     callers = len({take.group for take in rest if take.label == 0})
-    return Draw(old, new, by_chance, fitted, guard, len(marks), callers)
+    return Draw(old, new, by_chance, of_line, fitted, guard, len(marks), callers)
+
+
+def _fitted_to(
+    calls: Sequence[HeardTake], rule: DecisionRule, before: DecisionRule
+) -> DecisionRule:
+    """Return a rule whose calibration nothing but some calls has chosen."""
+    return replace(rule, calibration=fit_calibration(calls, before.calibration, last=LAST))
 
 
 def guarded(marks: Sequence[HeardTake], before: DecisionRule) -> bool:
@@ -214,7 +224,8 @@ def table(results: dict[str, list[Draw]]) -> str:
     """Return the means over draws as a table in Markdown."""
     head = [
         "line, marks", "log loss", "ECE", "a perfect score's",
-        "fitted to the judges, ECE / RMS", "RMS without chance", "live flagged (95 % of one draw)",
+        "RMS without chance", "fitted to all calls of the line, to the judges, RMS",
+        "live flagged (95 % of one draw)",
         "recordings caught", "draws with a worse log loss", "guard lets through",
     ]  # fmt: skip
     rows = [head, ["---"] * len(head)]
@@ -236,11 +247,11 @@ def table(results: dict[str, list[Draw]]) -> str:
             f"{mean['log_loss'][0]:.3f} → {mean['log_loss'][1]:.3f} "
             f"({change.mean():+.3f} ± {1.96 * change.std(ddof=1) / len(draws) ** 0.5:.3f})",
             _arrow(mean["ece"]), f"{100 * np.mean([d.by_chance for d in draws]):.1f} %",
-            " / ".join([
-                f"{100 * np.mean([d.fitted['ece'] for d in draws]):.1f}",
-                f"{100 * _root(float(np.mean([d.fitted[SQUARED] for d in draws]))):.1f} %",
-            ]),
             _arrow([_root(of) for of in mean[SQUARED]]),
+            ", ".join(
+                f"{100 * _root(float(np.mean([of[SQUARED] for of in oracle]))):.1f} %"
+                for oracle in ([d.of_line for d in draws], [d.fitted for d in draws])
+            ),
             f"{_arrow(mean['flagged'])} ({100 * low:.1f} to {100 * high:.1f} %)",
             _arrow(mean["caught"]), f"{worse} of {len(draws)}",
             f"{sum(asked)} of {len(asked)}",

@@ -89,6 +89,7 @@ def test_marks_of_a_line_that_scores_low_make_scores_better() -> None:
     assert draw.marks == 60
     assert draw.after["log_loss"] < draw.before["log_loss"]
     assert draw.fitted["log_loss"] <= draw.after["log_loss"]
+    assert draw.of_line["log_loss"] <= draw.after["log_loss"]
     # The guard is asked in the first draws alone.
     assert draw.guard is None
     head, _, measured, empty = table({"one, 60": [draw, draw], "two": []}).splitlines()
