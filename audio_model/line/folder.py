@@ -13,6 +13,7 @@ log.jsonl        a line for each renewal and each roll back, also for one that w
 
 import fcntl
 import json
+import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -99,8 +100,12 @@ class LineFolder:
         """Add a line to the log. Raises OutputError."""
         line = json.dumps({"time": iso(time.time()), "what": what, **values}, ensure_ascii=False)
         named = os_error_as(OutputError, f"cannot write the log of {printable(self.path)}")
-        with named, (self.path / "log.jsonl").open("a", encoding="utf-8") as file:
-            file.write(line + "\n")
+        with named, (self.path / "log.jsonl").open("a+b") as file:
+            # A full disk or a lost machine may have cut the last line off.
+            if end := file.seek(0, os.SEEK_END):
+                file.seek(end - 1)
+                line = line if file.read() == b"\n" else "\n" + line
+            file.write((line + "\n").encode(errors="backslashreplace"))
 
     def _previous(self) -> list[Path]:
         found = (self.path / "previous").glob("[0-9]*.onnx")

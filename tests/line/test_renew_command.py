@@ -102,6 +102,18 @@ def test_ten_marks_replace_nothing(
     assert renew(tmp_path / "line", model_path, "--marks", marks) == renew_command.EXIT_KEPT
 
 
+def test_a_line_of_the_log_that_was_cut_off_costs_no_other(folder: Path) -> None:
+    line = LineFolder(str(folder))
+    with line.alone():
+        line.log("kept")
+        with (folder / "log.jsonl").open("a") as file:
+            file.write('{"time": "2026-')
+        line.log("refused", why="\udce9.csv: no such file")
+    first, _, last = (folder / "log.jsonl").read_bytes().splitlines()
+    assert json.loads(first)["what"] == "kept"
+    assert json.loads(last)["why"] == "\udce9.csv: no such file"
+
+
 def test_marks_that_are_refused_leave_the_model(
     rows: list[dict[str, str]], model_path: Path, tmp_path: Path
 ) -> None:
