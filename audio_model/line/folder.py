@@ -12,7 +12,6 @@ log.jsonl        a line for each renewal and each roll back, also for one that w
 """
 
 import fcntl
-import json
 import os
 import time
 from collections.abc import Iterator
@@ -21,6 +20,7 @@ from pathlib import Path
 
 from audio_model.errors import OutputError, UsageError, os_error_as, printable
 from audio_model.files import write_bytes, write_whole
+from audio_model.tables.rows import json_text
 from audio_model.times import iso
 
 
@@ -93,19 +93,18 @@ class LineFolder:
     def report(self, text: str, values: dict[str, object]) -> None:
         """Write the report on the last renewal. Raises OutputError."""
         write_whole(self.path / "report.txt", text + "\n")
-        lines = json.dumps(values, ensure_ascii=False, indent=2)
-        write_whole(self.path / "report.json", lines + "\n")
+        write_whole(self.path / "report.json", json_text(values, indent=2))
 
     def log(self, what: str, **values: object) -> None:
         """Add a line to the log. Raises OutputError."""
-        line = json.dumps({"time": iso(time.time()), "what": what, **values}, ensure_ascii=False)
+        line = json_text({"time": iso(time.time()), "what": what, **values})
         named = os_error_as(OutputError, f"cannot write the log of {printable(self.path)}")
         with named, (self.path / "log.jsonl").open("a+b") as file:
             # A full disk or a lost machine may have cut the last line off.
             if end := file.seek(0, os.SEEK_END):
                 file.seek(end - 1)
                 line = line if file.read() == b"\n" else "\n" + line
-            file.write((line + "\n").encode(errors="backslashreplace"))
+            file.write(line.encode())
 
     def _previous(self) -> list[Path]:
         found = (self.path / "previous").glob("[0-9]*.onnx")

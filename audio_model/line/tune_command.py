@@ -1,7 +1,6 @@
 """``audio-model tune``: fit calibration and operating points to one's own marked calls."""
 
 import argparse
-import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -26,6 +25,7 @@ from audio_model.line.tune import Tuning, tune, tuned_file
 from audio_model.line.tune_text import as_text, as_values, mark_values
 from audio_model.model import DEFAULT_PATH, Model
 from audio_model.tables.columns import add_columns_argument
+from audio_model.tables.rows import json_text
 
 _SUFFIX = ".onnx"
 _SHOWN = 3
@@ -154,7 +154,7 @@ def run(args: argparse.Namespace) -> int:
     made = tuned(model, marks, args.max_false_alarm, args.prevalence, args.unlabelled)
     write_bytes(args.output, made.file())
     if args.report is not None:
-        write_whole(args.report, json.dumps(made.values(), ensure_ascii=False, indent=2) + "\n")
+        write_whole(args.report, json_text(made.values(), indent=2))
     print(made.text())
     return EXIT_SOME if tell_problems(made.problems) else EXIT_DONE
 

@@ -1,7 +1,6 @@
 """``audio-model compare``: the changes between two results, or between two models."""
 
 import argparse
-import json
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import tee
 from pathlib import Path
@@ -19,7 +18,7 @@ from audio_model.scoring import score_entry
 from audio_model.sources.inputs import expand
 from audio_model.tables.columns import add_columns_argument
 from audio_model.tables.results import Result, Results, parse_result
-from audio_model.tables.rows import Entry, Row, json_value, result_values
+from audio_model.tables.rows import Entry, Row, json_text, result_values
 
 EXIT_WITHIN, EXIT_BEYOND = 0, 1
 _OUTPUTS = (".html", ".json")
@@ -103,7 +102,7 @@ def _rendered(comparison: Comparison, args: argparse.Namespace, limit: float | N
     if suffix_of(args.output) == ".html":
         return compare_page(comparison, args.old, args.new, limit)
     values = {"old": args.old, "new": args.new, "max_flips": limit, **as_values(comparison)}
-    return json.dumps(json_value(values), ensure_ascii=False, indent=2) + "\n"
+    return json_text(values, indent=2)
 
 
 def _sides(args: argparse.Namespace) -> tuple[Iterable[Result], Iterable[Result]]:

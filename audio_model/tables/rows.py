@@ -216,6 +216,11 @@ def json_value(value: object) -> object:
     return escape(str(value))
 
 
+def json_text(value: object, indent: int | None = None) -> str:
+    """Return values as a line of JSON that any file can hold, or as lines with an indent."""
+    return json.dumps(json_value(value), ensure_ascii=False, indent=indent, allow_nan=False) + "\n"
+
+
 def text_value(value: object) -> str | None:
     """Return a JSON value as the text of one cell; None stays None."""
     if value is None or isinstance(value, str):

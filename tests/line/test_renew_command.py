@@ -111,7 +111,7 @@ def test_a_line_of_the_log_that_was_cut_off_costs_no_other(folder: Path) -> None
         line.log("refused", why="\udce9.csv: no such file")
     first, _, last = (folder / "log.jsonl").read_bytes().splitlines()
     assert json.loads(first)["what"] == "kept"
-    assert json.loads(last)["why"] == "\udce9.csv: no such file"
+    assert json.loads(last)["why"] == r"\xe9.csv: no such file"
 
 
 def test_marks_that_are_refused_leave_the_model(

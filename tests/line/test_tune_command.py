@@ -1,8 +1,11 @@
 """``audio-model tune``, from marked files to a model that scores them."""
 
 import json
+import os
+import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from audio_model import cli
@@ -86,6 +89,21 @@ def test_rows_of_no_use_are_told_and_the_rest_counts(
     captured = capsys.readouterr()
     assert "gone.wav: no such file" in captured.err
     assert "1 of no use" in captured.out
+
+
+def test_names_that_are_no_text_stand_in_the_report(
+    calls: Rows, model_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("audio_model.line.tune.SUSPICIOUS", -np.inf)
+    path = tmp_path / os.fsdecode(b"caf\xe9.wav")
+    shutil.copy(calls[0]["path"], path)
+    marks = write_table(tmp_path / "m.csv", calls[1:])
+    with (tmp_path / "m.csv").open("ab") as file:
+        file.write(os.fsencode(path) + b",live,caf\xe9\n")
+    report = tmp_path / "mine.json"
+    assert tune(model_path, marks, tmp_path / "o.onnx", "--report", str(report)) == 0
+    suspicious = json.loads(report.read_text(encoding="utf-8"))["suspicious"]
+    assert str(tmp_path / r"caf\xe9.wav") in [each["path"] for each in suspicious]
 
 
 @pytest.mark.parametrize(
