@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from audio_model.errors import printable
 from audio_model.fitting import metrics
 from training.adapt.calls import NAMES, Calls, Marks
 from training.adapt.choose import OLD, Candidate, Trial, by_group, weigh
@@ -103,7 +104,8 @@ def as_markdown(measured: Mapping[str, Any]) -> str:
     ]
     if measured["left_out"]:
         lines += ["", "## Left out", ""]
-        lines += table(("call", "why"), sorted(measured["left_out"].items()))
+        rows = sorted(measured["left_out"].items())
+        lines += table(("call", "why"), [tuple(map(printable, row)) for row in rows])
     return "\n".join([*lines, ""])
 
 

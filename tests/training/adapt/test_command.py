@@ -146,12 +146,20 @@ def test_a_call_that_cannot_be_read_or_holds_no_voice_is_left_out_with_its_reaso
     rows[0]["source"] = rows[-1]["source"] = "95588"
     unclear = {"path": "live-0.wav", "label": "perhaps", "source": "live0"}
     clips.write_manifest(tmp_path / "marks.csv", [*rows, gone, unclear])
+    with (tmp_path / "marks.csv").open("ab") as file:
+        file.write(b'"two\nlines, caf\xe9.wav",live,gone\n')
     clips.write(tmp_path / "recorded-3.wav", sounds.silence(3))
     assert main(list(arguments)) == STAYS
+    assert r"| two\nlines, caf\udce9.wav | no such file |" in (tmp_path / "run/adapt.md").read_text(
+        encoding="utf-8"
+    )
     measured = json.loads((tmp_path / "run/adapt.json").read_text(encoding="utf-8"))
     assert [measured["calls"][name]["calls"] for name in ("live", "recorded")] == [3, 3]
     row = f"{tmp_path / 'marks.csv'}, line 11, label"
-    assert sorted(measured["left_out"]) == [row, "gone.wav", "live-3.wav", "recorded-3.wav"]
+    two_lines = "two\nlines, caf\udce9.wav"
+    assert sorted(measured["left_out"]) == [
+        *(row, "gone.wav", "live-3.wav", "recorded-3.wav", two_lines),
+    ]
     assert measured["left_out"]["gone.wav"] == "no such file"
     assert "live-3.wav" in (tmp_path / "run/adapt.md").read_text(encoding="utf-8")
 
