@@ -155,7 +155,9 @@ class Agi:
 
         Raises AgiError if Asterisk refuses it or stays silent, OSError if Asterisk is gone.
         """
-        self._write(f'SET VARIABLE {name} "{value}"\n'.encode())
+        # A quote or a line break from a server would be another command.
+        shown = "".join(filter(str.isprintable, value)).replace("\\", r"\\").replace('"', r"\"")
+        self._write(f'SET VARIABLE {name} "{shown}"\n'.encode())
         reply = self._read_line()
         while reply == "HANGUP":
             reply = self._read_line()
@@ -314,7 +316,7 @@ async def _ask_of_ranges(session: "ClientSession", server: str, caller: str) -> 
     try:
         async with asyncio.timeout(CONNECT_SECONDS), session.get(url) as response:
             return range_variables(await response.json()) if response.status == 200 else {}
-    except (aiohttp.ClientError, TimeoutError, ValueError, KeyError) as error:
+    except (aiohttp.ClientError, TimeoutError, ValueError, KeyError, TypeError) as error:
         logger.warning("%s tells nothing of the caller's range: %s", server, error)
         return {}
 
@@ -345,13 +347,20 @@ async def _receive(socket: "ClientWebSocketResponse") -> Answer:
         try:
             event = message.json()
             verdict, reason = VerdictKind(event["verdict"]), Reason(event["reason"])
-            answer = Answer(verdict, event["score"], reason, float(event["seconds"]))
+            score = None if event["score"] is None else _finite(event["score"])
+            answer = Answer(verdict, score, reason, _finite(event["seconds"]))
             final = event["event"] == "final"
         except (ValueError, TypeError, KeyError) as error:
             raise AgiError(f"the server's answer is no verdict: {error!r}") from error
         if final or answer.verdict is not VerdictKind.UNKNOWN:
             return answer
     raise AgiError("the server ended without a final verdict")
+
+
+def _finite(value: float | str) -> float:
+    if not math.isfinite(number := float(value)):
+        raise ValueError(f"{value} is no finite number")
+    return number
 
 
 def _is_pipe(fd: int) -> bool:

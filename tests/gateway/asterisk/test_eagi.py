@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import fcntl
+import json
 import os
 import signal
 import socket
@@ -18,6 +19,7 @@ from hashlib import sha1
 from pathlib import Path
 
 import pytest
+from aiohttp import web
 
 from audio_model.detector import Detector
 from audio_model.gateway.asterisk import eagi
@@ -342,6 +344,75 @@ def test_a_server_that_counts_ranges_advises_on_the_callers(
     assert variables["AUDIOMODEL_RANGE_ACT"] == "block"
     assert variables["AUDIOMODEL_RANGE_STATE"] == "open"
     assert number.startswith(variables["AUDIOMODEL_RANGE"])
+
+
+FINAL = {
+    "event": "final",
+    "verdict": "recorded",
+    "reason": "",
+    "score": 0.97,
+    "seconds": 1.6,
+}
+ADVICE = {"act": "block", "state": "open", "range": "+49301"}
+
+
+def answered_by(final: dict[str, object], advice: object) -> tuple[Asterisk, str]:
+    """How a call ends that somebody else's server answers, and what is said of it."""
+
+    async def stream(request: web.Request) -> web.WebSocketResponse:
+        socket_ = web.WebSocketResponse()
+        await socket_.prepare(request)
+        await socket_.receive()
+        await socket_.send_str(json.dumps(FINAL | final))
+        await socket_.receive()
+        return socket_
+
+    async def ranges(_: web.Request) -> web.Response:
+        return web.json_response(advice)
+
+    async def test() -> tuple[Asterisk, str]:
+        application = web.Application()
+        application.router.add_get("/v1/stream", stream)
+        application.router.add_get("/v1/ranges/{number}", ranges)
+        runner = web.AppRunner(application, shutdown_timeout=0.1)
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        server = f"ws://127.0.0.1:{runner.addresses[0][1]}"
+        asterisk = Asterisk("--server", server, "--deadline", "60", patient=BOTH)
+        asterisk.greet()
+        await asyncio.to_thread(asterisk.play, RECORDED)
+        code, errors, _ = await asyncio.to_thread(asterisk.end)
+        assert code == 0
+        await runner.cleanup()
+        return asterisk, errors
+
+    return asyncio.run(test())
+
+
+@pytest.mark.parametrize(
+    "final",
+    [{"score": "high"}, {"score": float("nan")}, {"seconds": None}, {"verdict": "both"}],
+    ids=str,
+)
+def test_a_server_whose_answer_is_no_verdict_is_not_sure(final: dict[str, object]) -> None:
+    asterisk, errors = answered_by(final, ADVICE)
+    assert asterisk.variables["AMDSTATUS"] == "NOTSURE"
+    assert "the server's answer is no verdict" in errors
+    assert "Traceback" not in errors
+
+
+@pytest.mark.parametrize("advice", [[], {}, [1], None, "x"], ids=str)
+def test_advice_that_is_none_costs_no_verdict(advice: object) -> None:
+    asterisk, errors = answered_by({}, advice)
+    assert asterisk.variables["AMDSTATUS"] == "MACHINE"
+    assert "AUDIOMODEL_RANGE_ACT" not in asterisk.variables
+    assert "tells nothing of the caller's range" in errors
+
+
+def test_advice_is_no_command() -> None:
+    asterisk, _ = answered_by({}, ADVICE | {"act": 'block"\nEXEC System "reboot'})
+    assert [command.split()[0] for command in asterisk.commands] == ["SET"] * 9
+    assert asterisk.variables["AUDIOMODEL_RANGE_ACT"] == r"block\"EXEC System \"reboot"
 
 
 def test_a_server_that_hangs_does_not_hold_the_call() -> None:
