@@ -67,8 +67,9 @@ class HeardBefore:
 
     @property
     def works(self) -> bool:
-        """Return whether the store is there and worked when it was last tried."""
-        return self._path.is_file() and not any(reader.failing for reader in self._followed)
+        """Return whether the store is there and worked when it was last read or written."""
+        pupils = () if self._pupil is None else (self._pupil,)
+        return self._path.is_file() and not any(each.failing for each in (*self._followed, *pupils))
 
     def beside(self, detector: Detector) -> Detector:
         """Return a detector for the event loop's thread."""

@@ -13,6 +13,7 @@ from audio_model.audio import read
 from audio_model.errors import StoreError, UsageError
 from audio_model.gateway.server import Server
 from audio_model.known.fingerprint import fingerprint
+from audio_model.known.follow import KnownRecordings
 from audio_model.known.recording import LearntBy, StoredRecording
 from audio_model.known.repetition import SAME_MOMENT_SECONDS
 from audio_model.known.store import Store
@@ -162,6 +163,30 @@ def test_a_store_that_breaks_costs_no_call_its_answer(
     told = [record for record in caplog.records if "without known" in record.getMessage()]
     # One for each of the threads that use it.
     assert 1 <= len(told) <= 3
+
+
+def test_a_store_that_can_not_be_written_is_told_of(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(KnownRecordings, "conclude", full)
+
+    async def known(here: Running) -> str:
+        async with here.client.get("/readyz") as response:
+            return str((await response.json())["parts"]["known"])
+
+    async def test() -> None:
+        async with knowing(path, "--known-learn") as here:
+            assert await known(here) == "up"
+            *_, final = await call(here, PROMPT, "first")
+            assert final["verdict"] == "recorded"
+            async with asyncio.timeout(30):
+                while await known(here) != "down":
+                    await asyncio.sleep(0.05)
+
+    asyncio.run(test())
 
 
 def test_a_store_that_cannot_be_used_is_an_error_at_the_start(tmp_path: Path) -> None:
