@@ -142,15 +142,13 @@ def codes_of(cepstra: NDArray[np.float32]) -> Codes:
     """Return the codes of patches.
 
     Args:
-        cepstra: coefficients of each patch's frames. [shape=(N_CEPSTRAL, n_codes, PATCH_FRAMES)]
+        cepstra: coefficients of each patch's frames. [shape=(n_codes, PATCH_FRAMES, N_CEPSTRAL)]
 
     Returns:
         the codes, whether or not they tell anything. [shape=(n_codes,)]
     """
-    n = cepstra.shape[1]
-    moving = product(cepstra.reshape(-1, PATCH_FRAMES), TEMPORAL)
-    moving = moving.reshape(N_CEPSTRAL, n, N_TEMPORAL)
-    return _bits(moving.transpose(1, 0, 2).reshape(n, N_BITS)[:, ORDER])
+    moving = np.matmul(_WAVES, cepstra)
+    return _bits(moving.reshape(-1, N_BITS)[:, _ORDER_BY_WAVE])
 
 
 def _bits(coefficients: NDArray[np.float32]) -> Codes:
@@ -207,6 +205,9 @@ _CEPSTRAL = np.cos(
 ).astype(np.float32)
 ORDER = np.arange(N_BITS).reshape(N_CEPSTRAL, 2, 2).transpose(1, 0, 2).reshape(-1)
 """All coefficients of one cycle before those of two."""
+_WAVES = np.ascontiguousarray(TEMPORAL.T)
+_ORDER_BY_WAVE = ORDER % N_TEMPORAL * N_CEPSTRAL + ORDER // N_TEMPORAL
+"""The same order for coefficients that stand wave by wave."""
 
 NO_FINGERPRINT = Fingerprint(
     np.zeros(0, np.uint64),

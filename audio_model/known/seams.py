@@ -79,7 +79,7 @@ _FLOOR = 0.1
 """Share of the mean power below which frames are not made as loud as others."""
 
 _FRAMES = np.arange(PATCH_FRAMES)
-_HALF = PATCH_FRAMES // 2
+_HALF, _LAST = PATCH_FRAMES // 2, PATCH_FRAMES - 1
 _EARLY, _LATE = 4, PATCH_FRAMES - 5
 """Frames of a patch that the call must have; what lies beside them has hardly any weight."""
 _PER_PATCH = -(-PATCH_FRAMES // CODES_PER_POSITION)
@@ -142,11 +142,13 @@ class Mender:
         """
         self._grid, self._n = grid, len(cepstra)
         # The frame behind the last one stands for all that the call doesn't have.
-        self._cepstra = np.zeros((N_CEPSTRAL, self._n + 1), np.float32)
-        self._cepstra[:, :-1] = cepstra.T
+        self._cepstra = np.zeros((self._n + 1, N_CEPSTRAL), np.float32)
+        self._cepstra[:-1] = cepstra
         self._telling = grid.theirs != NOTHING
         self._starts = CODES_PER_POSITION * np.arange(len(grid.positions))
         self._n_frames = CODES_PER_POSITION * len(grid.positions) + PATCH_FRAMES
+        self._lowest = np.arange(self._n_frames) + int(grid.times[0])
+        """The frame of the call at each frame of the recording, at the lowest alignment."""
         self._likeness = self._compared()
 
     def mend(self, search: Search) -> Mended | None:
@@ -218,7 +220,8 @@ class Mender:
             theirs[n : n + len(octets)] += waves[:, :, n]
         theirs /= np.sqrt(np.square(theirs).mean()) + 1e-9
         flat = theirs.transpose(0, 2, 1).reshape(-1, N_CEPSTRAL)
-        ours = self._cepstra[:, :-1] - self._cepstra[:, :-1].mean(axis=1, keepdims=True)
+        ours = self._cepstra[:-1].T
+        ours = ours - ours.mean(axis=1, keepdims=True)
         ours /= np.sqrt(np.square(ours).mean(axis=1, keepdims=True)) + 1e-9
         ours /= np.sqrt(np.sqrt(np.square(ours).mean(axis=0) + _FLOOR))
         ours /= np.sqrt(np.square(ours).mean()) * N_CEPSTRAL + 1e-9
@@ -255,19 +258,28 @@ class Mender:
 
     def _frames(self, course: Course) -> Frames:
         """Return the frame of the call at each frame of the recording."""
-        frames = np.arange(self._n_frames)
+        put = self._lowest.copy()
         edges = [0, *course.seams, self._n_frames]
-        aligned = np.repeat(course.alignments, np.diff(edges))
+        for alignment, (begin, end) in zip(course.alignments, pairwise(edges), strict=True):
+            put[begin:end] -= alignment
+        if any(course.even):
+            put -= np.rint(self._moved(course)).astype(np.int64)
+        return put
+
+    def _moved(self, course: Course) -> NDArray[np.float64]:
+        """Return by how many frames the even slips of a course move what is about them."""
         moved = np.zeros(self._n_frames)
         for seam, even, (before, behind) in zip(
             course.seams, course.even, pairwise(course.alignments), strict=True
         ):
             if even and behind != before:
-                past = frames - seam
-                share = np.clip(past / (RAMP * abs(behind - before)) + 0.5, 0, 1)
-                moved += (behind - before) * (share - (past >= 0))
-        put: Frames = frames + int(self._grid.times[0]) - aligned - np.rint(moved).astype(np.int64)
-        return put
+                step = behind - before
+                begin = max(0, seam - RAMP * abs(step) // 2)
+                end = min(self._n_frames, seam + RAMP * abs(step) // 2 + 1)
+                past = np.arange(begin - seam, end - seam)
+                share = past / (RAMP * abs(step)) + 0.5
+                moved[begin:end] += step * (share - (past >= 0))
+        return moved
 
     def _codes(self, frames: Frames) -> tuple[Codes, NDArray[np.bool_]]:
         """Return the call's codes at positions, and whether it has any there that tells anything.
@@ -278,7 +290,7 @@ class Mender:
             frames: as they are put, in several ways. [shape=(n, n_frames)]
         """
         heard = self._grid.heard
-        first, last = frames[:, self._starts], frames[:, self._starts + PATCH_FRAMES - 1]
+        first, last = frames[:, self._starts], frames[:, self._starts + _LAST]
         told = (frames[:, self._starts + _EARLY] >= 0) & (frames[:, self._starts + _LATE] < self._n)
         as_heard = self._whole(frames) & (first >= 0) & (last < self._n)
         codes = np.zeros(told.shape, np.uint64)
@@ -287,17 +299,20 @@ class Mender:
         ways, rows = np.nonzero(~as_heard & told)
         if len(ways):
             at = frames[ways[:, None], self._starts[rows][:, None] + _FRAMES]
-            at = np.where((at >= 0) & (at < self._n), at, self._n)
-            codes[ways, rows] = codes_of(self._cepstra[:, at])
+            at[(at < 0) | (at >= self._n)] = self._n
+            codes[ways, rows] = codes_of(self._cepstra.take(at, axis=0))
         return codes, told
 
     def _whole(self, frames: Frames) -> NDArray[np.bool_]:
-        """Return which positions have frames that follow each other."""
-        breaks = np.zeros(frames.shape, np.int64)
-        np.cumsum(np.diff(frames, axis=-1) != 1, axis=-1, out=breaks[..., 1:])
-        whole: NDArray[np.bool_] = (
-            breaks[..., self._starts] == breaks[..., self._starts + PATCH_FRAMES - 1]
-        )
+        """Return which positions have frames that follow each other; see :meth:`_codes`."""
+        ways, breaks = np.nonzero(frames[:, 1:] - frames[:, :-1] != 1)
+        # The last positions whose patches begin before a break; those that end before it don't.
+        rows = breaks[:, None] // CODES_PER_POSITION - np.arange(_PER_PATCH)
+        starts = CODES_PER_POSITION * rows
+        has = (rows >= 0) & (rows < len(self._starts)) & (starts >= breaks[:, None] - _LAST + 1)
+        nth, _ = np.nonzero(has)
+        whole = np.ones((len(frames), len(self._starts)), np.bool_)
+        whole[ways[nth], rows[has]] = False
         return whole
 
     def _wander(self, mended: Mended, rows: Frames, parts: Sequence[slice]) -> float:
@@ -307,7 +322,7 @@ class Mender:
         )
         heard, theirs = self._grid.heard, self._grid.theirs[rows, None]
         there = (
-            self._whole(mended.frames)[rows] & (around[:, 0] >= 0) & (around[:, -1] < len(heard))
+            self._whole(mended.frames[None])[0, rows] & (around[:, 0] >= 0) & (around[:, -1] < len(heard))
         )
         ours = heard[np.clip(around, 0, len(heard) - 1)]
         telling = there & self._telling[rows] & (ours != NOTHING).all(axis=1)
