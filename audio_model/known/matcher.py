@@ -244,26 +244,23 @@ class Matcher:
         """
         if len(self._hits) == 0:
             return []
-        alignments = self._hits >> TIME_BITS
+        alignments, times = self._hits >> TIME_BITS, self._hits & _TIME_MASK
         # Pieces of one stretch are a step of a jitter buffer's apart.
-        starts = np.flatnonzero(np.diff(alignments) > MAX_STEP) + 1
-        starts = np.concatenate([[0], starts])
+        steps = np.flatnonzero(alignments[1:] - alignments[:-1] > MAX_STEP) + 1
+        starts = np.concatenate([[0], steps])
         sizes = np.diff(starts, append=len(alignments))
-        enough = np.flatnonzero(sizes >= self._min_hits)
-        groups = []
-        for begin, size in zip(starts[enough].tolist(), sizes[enough].tolist(), strict=True):
-            times = self._hits[begin : begin + size] & _TIME_MASK
-            if times.max() - times.min() >= MIN_SPAN:
-                middle = size // 2
-                position = (alignments[begin + middle] + times[middle]) // CODES_PER_POSITION
-                band = (int(alignments[begin]), int(alignments[begin + size - 1]))
-                groups.append((size, int(position), band))
-        groups.sort(key=lambda group: -group[0])
-        return [
-            (position, band, size)
-            for size, position, band in groups[:MAX_ALIGNMENTS]
-            if size >= MIN_SHARE_OF_HITS * groups[0][0]
-        ]
+        spans = np.maximum.reduceat(times, starts) - np.minimum.reduceat(times, starts)
+        sizes[spans < MIN_SPAN] = 0
+        most = np.argsort(-sizes, kind="stable")[:MAX_ALIGNMENTS]
+        least = max(self._min_hits, MIN_SHARE_OF_HITS * float(sizes[most[0]]))
+        found = []
+        for group in most[sizes[most] >= least].tolist():
+            begin, size = int(starts[group]), int(sizes[group])
+            middle = begin + size // 2
+            position = int(alignments[middle] + times[middle]) // CODES_PER_POSITION
+            band = (int(alignments[begin]), int(alignments[begin + size - 1]))
+            found.append((position, band, size))
+        return found
 
 
 def match_whole(store: Searched, fingerprint: Fingerprint, own: str = "") -> Match | None:

@@ -1,7 +1,7 @@
 """A recording of a store, and the facts about it."""
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import IntEnum, StrEnum
 from typing import Any
 
@@ -95,13 +95,16 @@ class StoredRecording:
 
 def recording_of(row: tuple[Any, ...]) -> StoredRecording:
     """Return a row of COLUMNS as a recording."""
-    recording = StoredRecording(*row)
-    first, last = recording.first_heard, recording.last_heard
-    return replace(
-        recording,
-        first_heard=math.nan if first == NEVER_FIRST else first,
-        last_heard=math.nan if last == NEVER_LAST else last,
-        learnt=LearntBy(recording.learnt),
-        mark=RecordingMark(recording.mark),
-        common=bool(recording.common),
+    id, name, first_position, n_positions, first, last, times_heard, learnt, mark, common = row
+    return StoredRecording(
+        id,
+        name,
+        first_position,
+        n_positions,
+        math.nan if first == NEVER_FIRST else first,
+        math.nan if last == NEVER_LAST else last,
+        times_heard,
+        LearntBy(learnt),
+        RecordingMark(mark),
+        bool(common),
     )

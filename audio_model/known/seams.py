@@ -17,6 +17,7 @@ it is undone evenly over four times as many frames as it moved, which is what ji
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from itertools import pairwise
 
 import numpy as np
@@ -64,6 +65,9 @@ may leave none in three seconds; two voices that read one text leave none in six
 
 WORTH_FITTING = 0.05
 """Seconds of evidence from which the slips that a search finds are fitted; most chance has less."""
+
+SQUEEZED = 0.02
+"""Evidence that a slip may gain where it turns out to squeeze or stretch."""
 
 LEAST_FRAMES = 12
 """Frames between two slips: fewer agree by chance with the call at some alignment or other."""
@@ -157,11 +161,14 @@ class Mender:
         if course is None:
             return None
         best = self._best([course])
+        if len(best.seams) < len(course.seams):
+            best = self._best([best.inner])
+        if best.evidence < WORTH_FITTING - SQUEEZED * len(best.course.seams):
+            return None
+        course = best.course
         for seam in range(len(course.seams)):
             even = [n == seam or was for n, was in enumerate(best.course.even)]
-            best = self._best([best.course, course._replace(even=tuple(even))])
-        if len(best.seams) < len(best.course.seams):
-            best = self._best([best.inner])
+            best = max(best, self._best([course._replace(even=tuple(even))]), key=_evidence)
         if best.evidence < WORTH_FITTING:
             return None
         while variants := list(best.course.variants()):
@@ -254,7 +261,7 @@ class Mender:
         for n, end in enumerate(ends):
             begin = end - int(sums[n, end::-1].argmin())
             mended.append(Mended(courses[n], frames[n], agreement[n], begin, end))
-        return max(mended, key=lambda one: one.evidence)
+        return max(mended, key=_evidence)
 
     def _frames(self, course: Course) -> Frames:
         """Return the frame of the call at each frame of the recording."""
@@ -262,24 +269,16 @@ class Mender:
         edges = [0, *course.seams, self._n_frames]
         for alignment, (begin, end) in zip(course.alignments, pairwise(edges), strict=True):
             put[begin:end] -= alignment
-        if any(course.even):
-            put -= np.rint(self._moved(course)).astype(np.int64)
-        return put
-
-    def _moved(self, course: Course) -> NDArray[np.float64]:
-        """Return by how many frames the even slips of a course move what is about them."""
-        moved = np.zeros(self._n_frames)
         for seam, even, (before, behind) in zip(
             course.seams, course.even, pairwise(course.alignments), strict=True
         ):
             if even and behind != before:
-                step = behind - before
-                begin = max(0, seam - RAMP * abs(step) // 2)
-                end = min(self._n_frames, seam + RAMP * abs(step) // 2 + 1)
-                past = np.arange(begin - seam, end - seam)
-                share = past / (RAMP * abs(step)) + 0.5
-                moved[begin:end] += step * (share - (past >= 0))
-        return moved
+                moved = _moved(behind - before)
+                begin = seam - len(moved) // 2
+                put[max(0, begin) : begin + len(moved)] -= moved[max(0, -begin) :][
+                    : self._n_frames - max(0, begin)
+                ]
+        return put
 
     def _codes(self, frames: Frames) -> tuple[Codes, NDArray[np.bool_]]:
         """Return the call's codes at positions, and whether it has any there that tells anything.
@@ -328,3 +327,15 @@ class Mender:
         telling = there & self._telling[rows] & (ours != NOTHING).all(axis=1)
         untold = math.inf if len(rows) >= TOLD_FROM else 0.0
         return wander_of(np.bitwise_count(ours ^ theirs) / N_BITS, telling, parts, untold=untold)
+
+
+def _evidence(mended: Mended) -> float:
+    return mended.evidence
+
+
+@cache
+def _moved(step: int) -> Frames:
+    """Return by how many frames an even slip moves each frame about its seam."""
+    past = np.arange(-RAMP * abs(step) // 2, RAMP * abs(step) // 2 + 1)
+    share = past / (RAMP * abs(step)) + 0.5
+    return np.rint(step * (share - (past >= 0))).astype(np.int64)

@@ -50,12 +50,15 @@ SETTLED, MOST_UNDECIDED = 0.25, 10
 agree: the match is sure, and they don't contradict it."""
 
 LEAST_LINE, LEAST_WITH_HITS, MANY_HITS = 0.07, 0.06, 4
-"""Seconds of evidence at one alignment from which slips are undone about it, and what is enough
-where there were many hits: chance has two or three."""
+"""Seconds of evidence at one alignment from which slips are undone about it, and another speed is
+followed. Less is enough for slips where there were many hits: chance has two or three."""
 
 LEAST_TO_MEND = 0.12
 """Seconds of evidence that alignments near those with hits must be able to have for slips to be
 undone: of 1,031 matches with slips two had less, of other speech four fifths."""
+
+PROMISING = 0.19
+"""Seconds of such evidence from which slips are undone however little one alignment has."""
 
 MOST_SOUGHT = 4
 """Pieces at most of a path that is sought at a lower price, since one alignment wanders."""
@@ -121,11 +124,11 @@ def best_stretch(
     bands = [near.at_speed(speed) for speed in SPEEDS]
     lines = [other.best_line() for other in bands]
     n = max(range(len(SPEEDS)), key=lambda n: lines[n][0])
-    if lines[n][0] > evidence:
+    if lines[n][0] > max(evidence, LEAST_LINE):
         candidates.append(bands[n].best_path(DRIFT_STEP))
     best = max(candidates, key=lambda stretch: stretch.worth)
     least = LEAST_WITH_HITS if n_hits >= MANY_HITS else LEAST_LINE
-    if evidence >= least and bound >= LEAST_TO_MEND:
+    if bound >= PROMISING or (evidence >= least and bound >= LEAST_TO_MEND):
         alignment = near.low + column
         around = grid(alignment - REACH, alignment + REACH)
         mended = _mended(around, cepstra)
