@@ -321,7 +321,9 @@ class Mender:
         )
         heard, theirs = self._grid.heard, self._grid.theirs[rows, None]
         there = (
-            self._whole(mended.frames[None])[0, rows] & (around[:, 0] >= 0) & (around[:, -1] < len(heard))
+            self._whole(mended.frames[None])[0, rows]
+            & (around[:, 0] >= 0)
+            & (around[:, -1] < len(heard))
         )
         ours = heard[np.clip(around, 0, len(heard) - 1)]
         telling = there & self._telling[rows] & (ours != NOTHING).all(axis=1)
