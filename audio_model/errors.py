@@ -56,7 +56,7 @@ class UnknownCallError(AudioModelError):
 
 
 class WorkerError(AudioModelError):
-    """The processes that score keep dying, and no recording is to blame."""
+    """Processes can't be started or keep dying, and no recording is to blame."""
 
 
 class OutputError(AudioModelError):

@@ -10,22 +10,28 @@ import signal
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import ExitStack, contextmanager, suppress
 from itertools import islice
 from multiprocessing import get_context, resource_tracker
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import TypeVar
 
+from audio_model.errors import WorkerError
+
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _CPU_QUOTA = Path("/sys/fs/cgroup/cpu.max")
+_ATTEMPTS = 2
 _AT_ONCE = 512
 """Items whose answers are held in memory."""
 _CHUNK = 8
 """Items that a process is given at once."""
+MOST_FAILED_STARTS = 3
+"""Processes in a row that may die before they are ready for their work."""
 
 
 def usable_cpus() -> int:
@@ -38,11 +44,21 @@ def usable_cpus() -> int:
         return bound
 
 
-def map_on_all_cpus(function: Callable[[Item], Answer], items: Iterable[Item]) -> Iterator[Answer]:
+def map_on_all_cpus(
+    function: Callable[[Item], Answer], items: Iterable[Item], lost: Callable[[Item], Answer]
+) -> Iterator[Answer]:
     """Yield the function of each item in the order of the items.
 
     A few items are done in this process; many are spread over all CPUs, where neither a function
     nor an item may hold what can't be pickled.
+
+    Args:
+        function: what is done with an item.
+        items: may be endless.
+        lost: the answer for an item of which two processes have died that had nothing else to do.
+            What a dying process takes along is done again.
+
+    Raises WorkerError if processes die before they can begin.
     """
     waiting = iter(items)
     some = list(islice(waiting, _AT_ONCE))
@@ -52,16 +68,63 @@ def map_on_all_cpus(function: Callable[[Item], Answer], items: Iterable[Item]) -
             yield from map(function, some)
             some = list(islice(waiting, _AT_ONCE))
         return
-    context = get_context("spawn")
-    # A pool whose worker was killed ends the others by SIGTERM.
-    with ProcessPoolExecutor(
-        workers, mp_context=context, initializer=be_a_worker, initargs=([signal.SIGINT],)
-    ) as pool:
+    with ExitStack() as pools:
+        pool = pools.enter_context(_pool(workers))
         while some:
-            with _deaf_children():
-                answers = pool.map(function, some, chunksize=_CHUNK)
-            yield from answers
+            n_done = 0
+            try:
+                with _deaf_children():
+                    answers = pool.map(function, some, chunksize=_CHUNK)
+                for answer in answers:
+                    yield answer
+                    n_done += 1
+            except BrokenProcessPool:
+                pools.close()
+                yield from _one_by_one(function, some[n_done:], lost)
+                pool = pools.enter_context(_pool(workers))
             some = list(islice(waiting, _AT_ONCE))
+
+
+def _one_by_one(
+    function: Callable[[Item], Answer], items: Iterable[Item], lost: Callable[[Item], Answer]
+) -> Iterator[Answer]:
+    """Yield the function of each item, done alone in a process, so that a death names its item."""
+    with ExitStack() as pools:
+        pool = _started(pools)
+        for item in items:
+            for _ in range(_ATTEMPTS):
+                try:
+                    answer = pool.submit(function, item).result()
+                    break
+                except BrokenProcessPool:
+                    pool = _started(pools)
+            else:
+                answer = lost(item)
+            yield answer
+
+
+def _started(pools: ExitStack) -> ProcessPoolExecutor:
+    """Return a pool of one process that is ready, in place of the one before."""
+    for _ in range(MOST_FAILED_STARTS):
+        pools.close()
+        pool = pools.enter_context(_pool(1))
+        with suppress(BrokenProcessPool), _deaf_children():
+            pool.submit(int).result()
+            return pool
+    raise WorkerError(
+        f"{MOST_FAILED_STARTS} processes in a row died before they could begin; is there memory "
+        "for them? What was done before is kept"
+    )
+
+
+def _pool(workers: int) -> ProcessPoolExecutor:
+    # A pool whose worker was killed ends the others by SIGTERM.
+    return ProcessPoolExecutor(
+        workers,
+        mp_context=get_context("spawn"),
+        initializer=be_a_worker,
+        initargs=([signal.SIGINT],),
+    )
 
 
 def spawn(work: Callable[..., None], *arguments: object) -> BaseProcess:
@@ -76,13 +139,16 @@ def spawn(work: Callable[..., None], *arguments: object) -> BaseProcess:
 def _deaf_children() -> Iterator[None]:
     """Block Ctrl-C and SIGTERM in processes that are started, until :func:`be_a_worker`.
 
-    Ctrl-C goes to all processes of a terminal: none may end before it can ignore it.
+    Ctrl-C goes to all processes of a terminal: none may end before it can ignore it. Raises
+    WorkerError if none can be started.
     """
     # It unblocks the signals that it finds blocked when it starts by itself, with a process.
     resource_tracker.ensure_running()
     former = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
     try:
         yield
+    except OSError as error:
+        raise WorkerError(f"no process can be started: {error.strerror or error}") from error
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, former)
 

@@ -17,8 +17,8 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = "audio_model"
 
 LAYERS = (
-    {"errors", "frontend", "companding", "processes", "times"},
-    {"files", "formats", "model_file", "sqlite", "steps", "pages"},
+    {"errors", "frontend", "companding", "times"},
+    {"files", "formats", "model_file", "processes", "sqlite", "steps", "pages"},
     {"commands", "decoders", "rule", "onset"},
     {"decision"},
     {"audio", "model", "fitting"},

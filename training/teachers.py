@@ -76,4 +76,7 @@ def _wait(running: list[BaseProcess], teachers: list[Learning]) -> None:
         process.join()
     for process, teacher in zip(running, teachers, strict=True):
         if process.exitcode:
-            raise UsageError(f"{teacher.folder}: the teacher could not learn; see above")
+            why = "see above"
+            if (killed := -process.exitcode) > 0:
+                why = f"its process was killed (signal {killed}); is there memory for it?"
+            raise UsageError(f"{teacher.folder}: the teacher could not learn; {why}")

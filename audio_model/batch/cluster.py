@@ -20,10 +20,9 @@ from ray.exceptions import RayError, RayTaskError
 
 from audio_model.batch.shards import Job, Shard, score_shard
 from audio_model.batch.tally import Tally
-from audio_model.batch.workers import MOST_FAILED_STARTS
 from audio_model.detector import Detector
 from audio_model.errors import AudioModelError, UsageError, WorkerError
-from audio_model.processes import usable_cpus
+from audio_model.processes import MOST_FAILED_STARTS, usable_cpus
 
 _POLL_SECONDS = 0.2
 _CONNECT_SECONDS = 10.0

@@ -16,10 +16,7 @@ from typing import Self, cast
 from audio_model.batch.shards import Job, Shard, score_shard
 from audio_model.batch.tally import Tally
 from audio_model.errors import AudioModelError, WorkerError
-from audio_model.processes import be_a_worker, spawn
-
-MOST_FAILED_STARTS = 3
-"""Processes in a row that may die before they are ready for a first shard."""
+from audio_model.processes import MOST_FAILED_STARTS, be_a_worker, spawn
 
 
 class LocalWorkers:

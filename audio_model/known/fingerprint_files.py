@@ -18,6 +18,8 @@ TIME_COLUMN = "time"
 FIRST_COLUMN = "first"
 """When a campaign's first call was."""
 
+DEADLY = "the process that read it died of it, twice (out of memory, or a crash in a decoder)"
+
 _SUMMARY_COLUMNS = {"campaign", "calls", FIRST_COLUMN}
 
 
@@ -48,8 +50,12 @@ def fingerprint_files(
 
 
 def fingerprint_entries(entries: Iterable[Entry], max_seconds: float) -> Iterator[FileFingerprint]:
-    """Yield the fingerprints of entries, in their order."""
-    return map_on_all_cpus(partial(_fingerprint_file, max_seconds=max_seconds), entries)
+    """Yield the fingerprints of entries, in their order. Raises WorkerError."""
+    return map_on_all_cpus(partial(_fingerprint_file, max_seconds=max_seconds), entries, _lost)
+
+
+def _lost(entry: Entry) -> FileFingerprint:
+    return FileFingerprint(entry, None, DEADLY, *_time(entry))
 
 
 def _fingerprint_file(entry: Entry, max_seconds: float) -> FileFingerprint:

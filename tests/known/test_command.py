@@ -2,7 +2,7 @@ import csv
 import io
 import math
 from argparse import ArgumentParser
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -11,7 +11,7 @@ import pytest
 import soundfile
 
 from audio_model.errors import StoreError, UsageError
-from audio_model.known import campaigns_command, command
+from audio_model.known import campaigns_command, command, fingerprint_files
 from audio_model.known.fingerprint import fingerprint
 from audio_model.known.fingerprint_files import FileFingerprint, fingerprint_entries
 from audio_model.known.recording import LearntBy
@@ -221,6 +221,35 @@ def test_what_databases_write_for_no_time_is_no_error(
     assert [row["error"] for row in table(output.read_text())] == ["", ""]
     (summary,) = table((tmp_path / "campaigns.summary.csv").read_text())
     assert summary["first"] == summary["last"] == "2025-10-09T09:01:40+00:00"
+
+
+def test_a_recording_that_processes_die_of_is_named_and_the_rest_is_done(
+    store: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def some_die(
+        function: Callable[[Entry], FileFingerprint],
+        entries: Iterable[Entry],
+        lost: Callable[[Entry], FileFingerprint],
+    ) -> Iterator[FileFingerprint]:
+        for entry in entries:
+            yield lost(entry) if entry.path.endswith("deadly.wav") else function(entry)
+
+    monkeypatch.setattr(fingerprint_files, "map_on_all_cpus", some_die)
+    write(tmp_path / "deadly.wav", played(TWO, 2))
+    write(tmp_path / "one.wav", played(ONE, 0))
+    write(tmp_path / "two.wav", played(ONE, 1))
+    assert known("add", store, tmp_path) == 1
+    assert "deadly.wav: the process that read it died of it, twice" in capsys.readouterr().err
+    with Store(store) as opened:
+        assert [Path(recording.name).name for recording in opened.recordings()] == ["one.wav"]
+    output = tmp_path / "campaigns.csv"
+    assert campaigns(*sorted(tmp_path.glob("*.wav")), "--output", output) == 1
+    rows = table(output.read_text())
+    assert [row["campaign"] for row in rows] == ["", "1", "1"]
+    assert rows[0]["error"].startswith("the process that read it died of it")
 
 
 def test_the_summary_of_campaigns_is_added(
