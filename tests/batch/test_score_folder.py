@@ -92,6 +92,7 @@ def test_errors_are_rows_and_counted(tmp_path: Path) -> None:
     assert runs.score(tmp_path, "--shard-size", "2")[0] == 1
 
 
+@pytest.mark.slow
 def test_killed_once_and_run_again(tmp_path: Path) -> None:
     names = runs.make(tmp_path / "calls", 60)
     options = ("--workers", "2", "--shard-size", "5")

@@ -37,6 +37,7 @@ def recordings(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.mark.slow
 def test_every_stage_and_format_of_ours_runs(recordings: Path) -> None:
     model = Model.load()
     whole = throughput.whole_way(model, recordings)

@@ -228,6 +228,7 @@ def test_a_store_that_fails_costs_no_call_its_answer(
     assert caplog.text.count("number ranges wait") == 1
 
 
+@pytest.mark.slow
 def test_two_servers_share_a_store_and_their_ends_lose_nothing(
     flags: list[str], tmp_path: Path
 ) -> None:

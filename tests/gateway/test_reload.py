@@ -142,6 +142,7 @@ def test_hangup_shows_a_new_certificate_and_open_calls_go_on(serve: Any, tmp_pat
     uvloop.run(test())
 
 
+@pytest.mark.slow
 def test_a_port_is_shared_by_those_alone_who_say_so(serve: Any) -> None:
     first = serve("--reuse-port")
     serve("--reuse-port", "--port", str(first.port))
@@ -242,6 +243,7 @@ def test_calls_that_begin_during_a_restart_are_all_heard_and_no_event_is_lost(
     uvloop.run(test())
 
 
+@pytest.mark.slow
 def test_a_server_that_is_killed_loses_no_event_that_is_spooled(serve: Any, tmp_path: Path) -> None:
     secret, spool = tmp_path / "secret", tmp_path / "spool"
     secret.write_text("s")

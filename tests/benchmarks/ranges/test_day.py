@@ -16,7 +16,7 @@ from benchmarks.ranges.settings import Settings
 from benchmarks.ranges.world import HONEST, OUTCOMES, simulate
 
 SMALL = Settings(
-    calls=8_000,
+    calls=5_000,
     campaigns=3,
     campaign_calls=1000,
     campaign_seconds=180.0,

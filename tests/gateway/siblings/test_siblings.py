@@ -288,6 +288,7 @@ def test_readiness_is_that_of_all_servers() -> None:
     uvloop.run(test())
 
 
+@pytest.mark.slow
 def test_calls_of_one_that_is_killed_stay(serve: Any) -> None:
     """Also of the last one, and of one that had taken over the calls of another."""
     first: ServerProcess = serve("--reuse-port")

@@ -53,6 +53,7 @@ def line(
     return ["--config", str(folder / "my.toml"), "--run", str(folder / "run")]
 
 
+@pytest.mark.slow
 def test_a_new_model_scores_and_says_what_it_was_made_from(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
