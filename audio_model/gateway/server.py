@@ -13,10 +13,7 @@ from audio_model.detector import Detector
 from audio_model.errors import UsageError
 from audio_model.gateway.asterisk.ami import Ami
 from audio_model.gateway.asterisk.ari import Ari
-from audio_model.gateway.asterisk.audiosocket_server import (
-    AudioSocketServer,
-    serve_audiosocket,
-)
+from audio_model.gateway.asterisk.audiosocket_server import AudioSocketServer
 from audio_model.gateway.calls import Calls
 from audio_model.gateway.config.settings import Settings
 from audio_model.gateway.config.values import Address
@@ -342,18 +339,17 @@ class Server:
 
     async def _start_audiosocket(self, where: Address) -> None:
         limits, ari = self.settings.limits, self.settings.ari
+        server = AudioSocketServer(
+            self.calls,
+            self.settings.protocols.audiosocket_hangup,
+            idle_seconds=limits.idle_seconds,
+            max_connections=limits.max_connections,
+            describe=self._describe,
+            told=None if self._ami is None else self._ami.told,
+        )
+        reuse_port = self.settings.listening.reuse_port
         with _bound(where):
-            server = await serve_audiosocket(
-                self.calls,
-                where.host,
-                where.port,
-                hang_up=self.settings.protocols.audiosocket_hangup,
-                idle_seconds=limits.idle_seconds,
-                max_connections=limits.max_connections,
-                describe=self._describe,
-                told=None if self._ami is None else self._ami.told,
-                reuse_port=self.settings.listening.reuse_port,
-            )
+            await server.listen(where.host, where.port, reuse_port=reuse_port)
         self._audiosocket = server
         self._others.append(server)
         where = Address(where.host, server.port)

@@ -1,6 +1,7 @@
 """The server for Asterisk's AudioSocket connections. Each connection is a call."""
 
 import asyncio
+from dataclasses import dataclass, field
 
 from audio_model.gateway.asterisk.action import HangUp
 from audio_model.gateway.asterisk.audiosocket import LINGER_SECONDS, AudioSocketProtocol, Describe
@@ -10,29 +11,38 @@ BACKLOG = 4096
 """Connections that may wait to be accepted: of a dialer that starts them all at once."""
 
 
+@dataclass(eq=False)
 class AudioSocketServer:
-    """Listens for Asterisk. Made by :func:`serve_audiosocket`."""
+    """Listens for Asterisk. Settings that change count for the connections there are, too."""
 
-    def __init__(
-        self,
-        calls: Calls,
-        *,
-        hang_up: HangUp,
-        first_frame_seconds: float,
-        idle_seconds: float,
-        max_connections: int,
-        describe: Describe,
-        told: Told | None,
-    ) -> None:
-        self.calls, self.hang_up = calls, hang_up
-        self.describe, self.told = describe, told
-        self.first_frame_seconds, self.idle_seconds = first_frame_seconds, idle_seconds
-        self.max_connections = max_connections
+    calls: Calls
+    hang_up: HangUp = HangUp.NEVER
+    first_frame_seconds: float = 3.0
+    """Seconds for the UUID to come, or there is no call and the connection is closed; then for the
+    first audio, or the leg begins without."""
+    idle_seconds: float = 300.0
+    """Seconds without a byte after which a connection counts as dead and is closed. A call on hold
+    may send none for a while."""
+    max_connections: int = 10_000
+    """Beyond them a connection is closed at once."""
+    describe: Describe = field(default=lambda call_id: None)
+    """Tells what else is known of the call with an id, if anything is."""
+    told: Told | None = None
+    """Awaited, with the call's id, before a connection is ended after a verdict, so that the
+    dialplan finds its variables set when it goes on; for TOLD_SECONDS at most."""
+
+    def __post_init__(self) -> None:
         self.connections: set[AudioSocketProtocol] = set()
         self._server: asyncio.Server | None = None
 
     async def listen(self, host: str, port: int, *, reuse_port: bool = False) -> None:
-        """Listen for connections."""
+        """Listen for connections. Raises OSError if the address can't be had.
+
+        Args:
+            host: the address.
+            port: 0 for any that is free.
+            reuse_port: whether other servers may listen there, too.
+        """
         loop = asyncio.get_running_loop()
         self._server = await loop.create_server(
             lambda: AudioSocketProtocol(self), host, port, backlog=BACKLOG, reuse_port=reuse_port
@@ -63,45 +73,3 @@ class AudioSocketServer:
                 connection.abort()
             await asyncio.wait(gone)
         await self._server.wait_closed()
-
-
-async def serve_audiosocket(
-    calls: Calls,
-    host: str,
-    port: int,
-    *,
-    hang_up: HangUp = HangUp.NEVER,
-    first_frame_seconds: float = 3.0,
-    idle_seconds: float = 300.0,
-    max_connections: int = 10_000,
-    describe: Describe = lambda call_id: None,
-    told: Told | None = None,
-    reuse_port: bool = False,
-) -> AudioSocketServer:
-    """Listen for Asterisk's AudioSocket.
-
-    Args:
-        port: 0 for any that is free.
-        first_frame_seconds: for the UUID to come, or there is no call and the connection is
-            closed; then for the first audio, or the leg begins without.
-        idle_seconds: without a byte, after which a connection counts as dead and is closed.
-            A call on hold may send none for a while.
-        max_connections: beyond them a connection is closed at once.
-        describe: what else is known of the call with an id, if anything is.
-        told: awaited, with the call's id, before a connection is ended after a verdict, so that the
-            dialplan finds its variables set when it goes on; for TOLD_SECONDS at most.
-        reuse_port: whether other servers may listen there, too.
-
-    Raises OSError if the address can't be had.
-    """
-    server = AudioSocketServer(
-        calls,
-        hang_up=hang_up,
-        first_frame_seconds=first_frame_seconds,
-        idle_seconds=idle_seconds,
-        max_connections=max_connections,
-        describe=describe,
-        told=told,
-    )
-    await server.listen(host, port, reuse_port=reuse_port)
-    return server

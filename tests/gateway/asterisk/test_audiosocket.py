@@ -23,7 +23,7 @@ from audio_model.gateway import pace
 from audio_model.gateway.asterisk import audiosocket
 from audio_model.gateway.asterisk.action import HangUp
 from audio_model.gateway.asterisk.audiosocket import MAX_BAD_FRAMES, AudioSocketProtocol
-from audio_model.gateway.asterisk.audiosocket_server import AudioSocketServer, serve_audiosocket
+from audio_model.gateway.asterisk.audiosocket_server import AudioSocketServer
 from audio_model.gateway.asterisk.frames import HANGUP_FRAME, SAMPLE_RATES
 from audio_model.gateway.calls import Calls
 from audio_model.gateway.events import CallInfo, Event, EventKind
@@ -82,15 +82,7 @@ class Caller:
 
     def __init__(self, **options: Any) -> None:
         self.calls = FakeCalls()
-        given: dict[str, Any] = {
-            "hang_up": HangUp.NEVER,
-            "first_frame_seconds": 3.0,
-            "idle_seconds": 300.0,
-            "max_connections": 10,
-            "describe": lambda call_id: None,
-            "told": None,
-        }
-        server = AudioSocketServer(self.calls, **(given | options))  # type: ignore[arg-type]
+        server = AudioSocketServer(self.calls, **options)  # type: ignore[arg-type]
         self.transport = Transport()
         self.protocol = AudioSocketProtocol(server)
         self.protocol.connection_made(self.transport)
@@ -483,7 +475,8 @@ def test_a_quiet_connection_ends_and_one_that_trickles_does_not() -> None:
 
 @asynccontextmanager
 async def served(calls: Any, **options: Any) -> Any:
-    server = await serve_audiosocket(calls, "127.0.0.1", 0, **options)
+    server = AudioSocketServer(calls, **options)
+    await server.listen("127.0.0.1", 0)
     reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
     try:
         yield server, reader, writer
