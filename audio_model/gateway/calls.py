@@ -249,7 +249,7 @@ class Call:
             # be gone through again and again, until the collector of circles finds it.
             self._over = self._over or bool(self._legs)
             self._legs.clear()
-            self._on_event = _tell_nobody
+            self._on_event = tell_nobody
 
     def fail(self, detail: str) -> None:
         """End every open leg as unknown, for an error. ``detail`` describes the error."""
@@ -284,8 +284,8 @@ class Call:
             _tell(lambda final: keep(final, leg.raw_format, leg.kept), event)
 
 
-def _tell_nobody(event: Event) -> None:
-    """Ignore an event: the call is over."""
+def tell_nobody(_: Event) -> None:
+    """Ignore an event: the call is over, or its gateway takes no answer."""
 
 
 def _tell(listener: Listener, event: Event) -> None:

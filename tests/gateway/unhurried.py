@@ -10,17 +10,15 @@ from typing import Any
 
 from audio_model.cli import main
 from audio_model.gateway import engine, ranges
-from audio_model.gateway.asterisk import ari, audiosocket
-from audio_model.gateway.dialects import asterisk
+from audio_model.gateway.asterisk import action, ari
 from audio_model.gateway.lag import LoopLag
 from audio_model.gateway.rtp import ng
 
 _PATIENT = 30.0
 _LIMITS = (
+    (action, "TOLD_SECONDS", _PATIENT),
     (ari, "REQUEST_SECONDS", _PATIENT),
     (ari, "CONNECT_SECONDS", _PATIENT),
-    (asterisk, "TOLD_SECONDS", _PATIENT),
-    (audiosocket, "TOLD_SECONDS", _PATIENT),
     (ng, "TIMEOUTS_SECONDS", (_PATIENT,)),
     (ranges, "ADVICE_SECONDS", _PATIENT),
     (ranges, "READ_SECONDS", _PATIENT),

@@ -1,6 +1,9 @@
 """The action that follows an event."""
 
+import asyncio
 import math
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from enum import StrEnum
 
 from audio_model.decision import VerdictKind
@@ -69,3 +72,11 @@ def variables_to_set(action: Action, event: Event) -> dict[str, str]:
     verdict = event.verdict
     score = None if math.isnan(verdict.score) else verdict.score
     return channel_variables(verdict.verdict, score, verdict.reason, verdict.seconds)
+
+
+async def until_told(told: Callable[[str], Awaitable[None]] | None, call_id: str) -> None:
+    """Wait until all variables of a call's channel are set, for TOLD_SECONDS at most."""
+    if told is not None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(TOLD_SECONDS):
+                await told(call_id)

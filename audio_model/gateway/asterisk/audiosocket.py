@@ -13,7 +13,7 @@ from typing import Protocol, cast
 from uuid import UUID
 
 from audio_model.formats import Encoding, RawFormat
-from audio_model.gateway.asterisk.action import TOLD_SECONDS, HangUp
+from audio_model.gateway.asterisk.action import HangUp, until_told
 from audio_model.gateway.asterisk.frames import (
     CALLER_HUNG_UP,
     HANGUP_FRAME,
@@ -48,7 +48,7 @@ class _Server(Protocol):
 
     calls: Calls
     hang_up: HangUp
-    describe: Describe
+    describe: Describe | None
     told: Told | None
     first_frame_seconds: float
     idle_seconds: float
@@ -192,7 +192,8 @@ class AudioSocketProtocol(asyncio.Protocol):
             self._failed(piece[0])
 
     def _open(self, uuid: UUID) -> None:
-        known = self._server.describe(str(uuid))
+        describe = self._server.describe
+        known = None if describe is None else describe(str(uuid))
         info = known or CallInfo(id=str(uuid), gateway="audiosocket")
         self._call = self._server.calls.open(info, self._on_event)
         self._after(self._server.first_frame_seconds, self._no_audio)
@@ -330,10 +331,7 @@ class AudioSocketProtocol(asyncio.Protocol):
 
     async def _hang_up(self, call_id: str) -> None:
         self._close_call()
-        if self._server.told is not None:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(TOLD_SECONDS):
-                    await self._server.told(call_id)
+        await until_told(self._server.told, call_id)
         self.end()
 
     def _close_call(self) -> None:

@@ -1,7 +1,7 @@
 """The server for Asterisk's AudioSocket connections. Each connection is a call."""
 
 import asyncio
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from audio_model.gateway.asterisk.action import HangUp
 from audio_model.gateway.asterisk.audiosocket import LINGER_SECONDS, AudioSocketProtocol, Describe
@@ -25,7 +25,7 @@ class AudioSocketServer:
     may send none for a while."""
     max_connections: int = 10_000
     """Beyond them a connection is closed at once."""
-    describe: Describe = field(default=lambda call_id: None)
+    describe: Describe | None = None
     """Tells what else is known of the call with an id, if anything is."""
     told: Told | None = None
     """Awaited, with the call's id, before a connection is ended after a verdict, so that the

@@ -12,13 +12,12 @@ webhook, or through ARI or AMI. One command is sent, if the dialplan asks for it
 
 import asyncio
 import logging
-from contextlib import suppress
 from typing import Any
 
 import msgspec
 
 from audio_model.formats import Encoding, RawFormat
-from audio_model.gateway.asterisk.action import TOLD_SECONDS, HangUp
+from audio_model.gateway.asterisk.action import HangUp, until_told
 from audio_model.gateway.calls import Calls
 from audio_model.gateway.codecs import DecodeError, PayloadDecoder, by_rtpmap
 from audio_model.gateway.dialects.base import Connection, ProtocolError, call_id
@@ -104,10 +103,7 @@ class Asterisk(StreamDialect):
     async def _end(self, call_id: str) -> None:
         if self._call is not None:
             self._call.close()
-        if self.calls.told is not None:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(TOLD_SECONDS):
-                    await self.calls.told(call_id)
+        await until_told(self.calls.told, call_id)
         self.connection.send_text('{"command": "HANGUP"}' if self._in_json else "HANGUP")
 
     def _start(self, start: _MediaStart) -> None:

@@ -8,8 +8,8 @@ from uuid import uuid4
 
 from audio_model.errors import AudioModelError
 from audio_model.formats import Encoding, RawFormat
-from audio_model.gateway.calls import Call, Calls
-from audio_model.gateway.events import CallInfo, Event
+from audio_model.gateway.calls import Call, Calls, tell_nobody
+from audio_model.gateway.events import CallInfo
 from audio_model.gateway.terms import Terms
 
 EARLY_SECONDS = 3.0
@@ -139,14 +139,10 @@ class Dialect(ABC):
             self._unsaid = True
             self.early()
             info = CallInfo(call_id(), self.name)
-            call = self.calls.open(info, _tell_nobody, self.connection.terms)
+            call = self.calls.open(info, tell_nobody, self.connection.terms)
             call.open_leg("caller", RawFormat(Encoding.MULAW))
             call.fail(UNSAID)
             call.close()
-
-
-def _tell_nobody(_: Event) -> None:
-    """Send nothing: the gateway does not know the call by this id."""
 
 
 def call_id(given: str = "") -> str:

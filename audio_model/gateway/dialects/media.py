@@ -22,12 +22,12 @@ import msgspec
 
 from audio_model.formats import Encoding, RawFormat
 from audio_model.frontend import SAMPLE_RATE
-from audio_model.gateway.calls import Call, Calls
+from audio_model.gateway.calls import Call, Calls, tell_nobody
 from audio_model.gateway.codecs import DecodeError
 from audio_model.gateway.dialects.base import Connection, Dialect, ProtocolError, call_id
 from audio_model.gateway.dialects.numbers import PacketNumbers
 from audio_model.gateway.dialects.streams import CALLER, pcm, scalars, shown, whole_number
-from audio_model.gateway.events import CallInfo, Event
+from audio_model.gateway.events import CallInfo
 from audio_model.gateway.legs import Leg
 
 _HEARD = (None, "inbound", "inbound_track")
@@ -179,7 +179,7 @@ class MediaDialect(Dialect, Generic[S]):
             self._hear(media)
 
     def _open(self, info: CallInfo, raw_format: RawFormat) -> Call:
-        self._call = self.calls.open(info, _keep_silent, self.connection.terms)
+        self._call = self.calls.open(info, tell_nobody, self.connection.terms)
         self._leg = self._call.open_leg(CALLER, raw_format, paced=True)
         self._sample_bytes = 2 if raw_format.encoding is Encoding.S16LE else 1
         self._byte_ms = 1000 / (self._sample_bytes * raw_format.sample_rate)
@@ -268,7 +268,3 @@ def call_info(
         called=parties.get("called") or sent.get("called") or own.get("to", ""),
         details={**own, **{name: value for name, value in scalars(dict(ids)).items() if value}},
     )
-
-
-def _keep_silent(event: Event) -> None:
-    """Send nothing back; see the module's text."""
