@@ -81,6 +81,14 @@ CODECS: Final = (
 )
 """Every codec that is understood. L16 in stereo is not: which side is whose would be a guess."""
 
+G711 = {
+    **dict.fromkeys(
+        ("audio/x-mulaw", "audio/mulaw", "audio/pcmu", "mulaw", "ulaw", "pcmu"), Encoding.MULAW
+    ),
+    **dict.fromkeys(("audio/x-alaw", "audio/alaw", "audio/pcma", "alaw", "pcma"), Encoding.ALAW),
+}
+"""Names of G.711 in lower case: each vendor documents one, and some send another's."""
+
 COMFORT_NOISE_PAYLOAD_TYPE = 13
 COMFORT_NOISE = "CN"
 TELEPHONE_EVENT = "TELEPHONE-EVENT"
@@ -98,6 +106,15 @@ def by_rtpmap(name: str, clock_rate: int, channels: int = 1) -> Codec | None:
 def by_payload_type(payload_type: int) -> Codec | None:
     """Return the codec of a static payload type, or None if it is unknown."""
     return _BY_PAYLOAD_TYPE.get(payload_type)
+
+
+def media_type(text: str) -> tuple[str, dict[str, str]]:
+    """Return the name and the parameters of a media type, in lower case.
+
+    A type is written ``audio/x-mulaw;rate=8000``.
+    """
+    name, *parameters = (part.strip().lower() for part in text.split(";"))
+    return name, dict(parameter.partition("=")[::2] for parameter in parameters)
 
 
 class _AvDecoder:

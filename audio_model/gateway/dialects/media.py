@@ -23,7 +23,7 @@ import msgspec
 from audio_model.formats import Encoding, RawFormat
 from audio_model.frontend import SAMPLE_RATE
 from audio_model.gateway.calls import Call, Calls, tell_nobody
-from audio_model.gateway.codecs import DecodeError
+from audio_model.gateway.codecs import G711, DecodeError, media_type
 from audio_model.gateway.dialects.base import Connection, Dialect, ProtocolError, call_id
 from audio_model.gateway.dialects.numbers import PacketNumbers
 from audio_model.gateway.dialects.streams import CALLER, pcm, scalars, shown, whole_number
@@ -37,14 +37,6 @@ Count = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
 """A number in a message; a larger one means nothing here."""
 
 S = TypeVar("S")
-
-G711 = {
-    **dict.fromkeys(
-        ("audio/x-mulaw", "audio/mulaw", "audio/pcmu", "mulaw", "ulaw", "pcmu"), Encoding.MULAW
-    ),
-    **dict.fromkeys(("audio/x-alaw", "audio/alaw", "audio/pcma", "alaw", "pcma"), Encoding.ALAW),
-}
-"""Names of G.711 in lower case: each vendor documents one, and some send another's."""
 
 
 class Media(msgspec.Struct, gc=False):
@@ -100,8 +92,7 @@ class Stream:
         Raises ProtocolError for another name, an impossible rate, a rate that contradicts the media
         type's, and several channels.
         """
-        name, *parameters = (part.strip().lower() for part in encoding.split(";"))
-        said = dict(parameter.partition("=")[::2] for parameter in parameters)
+        name, said = media_type(encoding)
         check_mono(_agreed("channels", said, channels, 1))
         known = encodings.get(name) or G711.get(name)
         if known is None:

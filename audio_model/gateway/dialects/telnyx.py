@@ -19,7 +19,6 @@ from audio_model.formats import Encoding
 from audio_model.gateway import codecs
 from audio_model.gateway.dialects.base import ProtocolError
 from audio_model.gateway.dialects.media import (
-    G711,
     Count,
     MediaDialect,
     Message,
@@ -73,7 +72,7 @@ class Telnyx(MediaDialect[_Start], start=_Start):
         said = start.media_format
         check_mono(said.channels)
         name = said.encoding.upper()
-        if (law := G711.get(said.encoding.partition(";")[0].strip().lower())) is not None:
+        if (law := codecs.G711.get(codecs.media_type(said.encoding)[0])) is not None:
             name = "PCMU" if law is Encoding.MULAW else "PCMA"
         if name in _PAYLOAD_TYPES:
             codec = codecs.by_payload_type(_PAYLOAD_TYPES[name])

@@ -16,6 +16,7 @@ from audio_model.audio import AUDIO_SUFFIXES, Channel
 from audio_model.detector import Detector
 from audio_model.errors import UsageError
 from audio_model.formats import Encoding, RawFormat, suffix_of
+from audio_model.gateway.codecs import G711, media_type
 from audio_model.gateway.http.errors import HttpError, json_response
 from audio_model.gateway.outlets.metrics import Metrics
 from audio_model.known.follow import KnownRecordings
@@ -39,19 +40,14 @@ _PLAIN = "identity"
 _NICENESS = 10
 _NAME_LENGTH = 255
 
+_L16 = "audio/l16"
 RAW_TYPES = {
     "audio/basic": Encoding.MULAW,
-    "audio/mulaw": Encoding.MULAW,
-    "audio/x-mulaw": Encoding.MULAW,
-    "audio/pcmu": Encoding.MULAW,
-    "audio/alaw": Encoding.ALAW,
-    "audio/x-alaw": Encoding.ALAW,
-    "audio/pcma": Encoding.ALAW,
-    "audio/l16": Encoding.S16LE,
+    **{name: encoding for name, encoding in G711.items() if name.startswith("audio/")},
+    _L16: Encoding.S16LE,
 }
 """Types of bodies without a header: RFC 2046 (basic), RFC 4856 (PCMU, PCMA), RFC 2586 (L16)."""
 
-_L16 = "audio/l16"
 _BY_HEADER = ("audio/", "video/", "application/octet-stream", "application/ogg")
 _HINT = "send curl -F file=@call.wav, or the body with -H 'Content-Type: audio/wav'"
 
@@ -238,8 +234,7 @@ def raw_format_of(content_type: str) -> tuple[RawFormat | None, bool]:
     ``audio/L16`` is big endian (RFC 2586) unless ``endianness=little-endian`` says otherwise. Types
     with a header of their own give None. Raises HttpError.
     """
-    kind, *rest = (part.strip().lower() for part in content_type.split(";"))
-    parameters = dict(part.partition("=")[::2] for part in rest)
+    kind, parameters = media_type(content_type)
     encoding = RAW_TYPES.get(kind)
     if encoding is None:
         if not kind.startswith(_BY_HEADER):
