@@ -4,7 +4,8 @@ import pytest
 
 from audio_model.formats import Encoding, RawFormat
 from audio_model.gateway.dialects.exotel import Exotel
-from tests.gateway.dialects.test_media import Session, media
+from audio_model.gateway.events import CallInfo
+from tests.gateway.dialects.test_media import Session, heard, media
 
 # Exotel documentation, "WebSocket protocol": its messages.
 CONNECTED = '{ "event": "connected" }'
@@ -48,16 +49,18 @@ STOP = """{
 
 def test_the_documented_messages() -> None:
     call = Session(Exotel)(CONNECTED, START, MEDIA, DTMF, STOP)
-    info = call.info
-    assert info.id == "CAxxxxxxxxxxxxxxxxxxxxxxxx"
-    assert (info.caller, info.called) == ("+919876543210", "+918047491899")
-    assert info.details == {
-        "key1": "value1",
+    ids = {
         "stream_sid": "MZxxxxxxxxxxxxxxxxxxxxxxxx",
         "account_sid": "ACxxxxxxxxxxxxxxxxxxxxxxxx",
     }
-    assert call.legs[0].raw_format == RawFormat(Encoding.S16LE, 8000)
-    assert [packet for _, packet in call.legs[0].numbered] == [b"\x01\x00\xff\xff"]
+    info = CallInfo(
+        "CAxxxxxxxxxxxxxxxxxxxxxxxx",
+        "exotel",
+        "+919876543210",
+        "+918047491899",
+        {"key1": "value1", **ids},
+    )
+    assert heard(call) == (info, RawFormat(Encoding.S16LE, 8000), [b"\x01\x00\xff\xff"])
     assert call.closed == 1
 
 

@@ -15,7 +15,7 @@ from audio_model.gateway.dialects.media import MediaDialect
 from audio_model.gateway.dialects.plivo import Plivo
 from audio_model.gateway.dialects.telnyx import Telnyx
 from audio_model.gateway.dialects.twilio import Twilio
-from audio_model.gateway.events import EventKind
+from audio_model.gateway.events import CallInfo, EventKind
 from tests.gateway.dialects.hostile import survives
 from tests.gateway.fakes import FakeCall, FakeCalls, FakeConnection
 
@@ -53,6 +53,12 @@ class Session:
         for message in messages:
             self.dialect.text(message)
         return self.calls.opened[0]
+
+
+def heard(call: FakeCall) -> tuple[CallInfo, RawFormat, list[bytes]]:
+    """What is known of a call, and the format and the packets of its leg."""
+    (leg,) = call.legs
+    return call.info, leg.raw_format, [packet for _, packet in leg.numbered]
 
 
 @every

@@ -5,7 +5,8 @@ import pytest
 from audio_model.formats import Encoding, RawFormat
 from audio_model.gateway.dialects.base import ProtocolError
 from audio_model.gateway.dialects.plivo import Plivo
-from tests.gateway.dialects.test_media import Session, media
+from audio_model.gateway.events import CallInfo
+from tests.gateway.dialects.test_media import Session, heard, media
 
 # Plivo documentation, "Audio Streaming": its messages.
 START = """{
@@ -56,15 +57,14 @@ def start_with(media_format: dict[str, object]) -> str:
 def test_the_documented_messages() -> None:
     session = Session(Plivo)
     call = session(START, MEDIA, DTMF, PLAYED, CLEARED)
-    assert call.info.id == "12345678-1234-1234-1234-123456789abc"
-    assert call.info.details == {
+    details = {
         "userId": "12345",
         "sessionId": "abc-xyz",
         "streamId": "87654321-4321-4321-4321-cba987654321",
         "accountId": "MAXXXXXXXXXXXXXXXXXX",
     }
-    assert call.legs[0].raw_format == RawFormat(Encoding.MULAW, 8000)
-    assert [packet for _, packet in call.legs[0].numbered] == [b"\xff\xfe\xfe\xff"]
+    info = CallInfo("12345678-1234-1234-1234-123456789abc", "plivo", details=details)
+    assert heard(call) == (info, RawFormat(Encoding.MULAW, 8000), [b"\xff\xfe\xfe\xff"])
     assert call.closed == 0
     session.dialect.lost()
     assert call.closed == 1

@@ -8,7 +8,8 @@ import pytest
 from audio_model.formats import Encoding, RawFormat
 from audio_model.gateway.dialects.base import ProtocolError
 from audio_model.gateway.dialects.telnyx import Telnyx
-from tests.gateway.dialects.test_media import Session, media
+from audio_model.gateway.events import CallInfo
+from tests.gateway.dialects.test_media import Session, heard, media
 
 # Telnyx documentation, "Stream call media over WebSocket": its messages.
 CONNECTED = '{"event": "connected", "version": "1.0.0"}'
@@ -62,18 +63,19 @@ def start(encoding: str, sample_rate: int) -> str:
 
 def test_the_documented_messages() -> None:
     call = Session(Telnyx)(CONNECTED, START, MEDIA, ERROR, STOP)
-    info = call.info
-    assert info.id == "v2:T02llQxIyaRkhfRKxgAP8nY511EhFLizdvdUKJiSw8d6A9BborherQ"
-    assert (info.caller, info.called) == ("+13122010094", "+13122123456")
-    assert info.details == {
-        "customer_id": "customer_123",
-        "stream_id": "32DE0DEA-53CB-4B21-89A4-9E1819C043BC",
-        "call_session_id": "ff55a038-6f5d-11ef-9692-02420aeffb1f",
-        "user_id": "3E6F995F-85F7-4705-9741-53B116D28237",
-        "client_state": "aGF2ZSBhIG5pY2UgZGF5ID1d",
+    given = json.loads(START)
+    ids = {
+        "stream_id": given["stream_id"],
+        **{name: given["start"][name] for name in ("call_session_id", "user_id", "client_state")},
     }
-    assert call.legs[0].raw_format == RawFormat(Encoding.MULAW, 8000)
-    assert [packet for _, packet in call.legs[0].numbered] == [b"\xfe\xfe\xfe\xff"]
+    info = CallInfo(
+        given["start"]["call_control_id"],
+        "telnyx",
+        "+13122010094",
+        "+13122123456",
+        {"customer_id": "customer_123", **ids},
+    )
+    assert heard(call) == (info, RawFormat(Encoding.MULAW, 8000), [b"\xfe\xfe\xfe\xff"])
     assert call.closed == 1
 
 
