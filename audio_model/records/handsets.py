@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from audio_model import times
 from audio_model.errors import UsageError, printable
@@ -11,6 +11,7 @@ from audio_model.ranges.numbers import normalise
 from audio_model.records import marks
 from audio_model.records.batches import batches
 from audio_model.records.calls import has_number
+from audio_model.records.damaged import DamagedRows
 from audio_model.records.marks import Mark, Said
 from audio_model.records.store import CallStore
 from audio_model.sqlite import storable
@@ -22,7 +23,6 @@ COLUMNS = ("mark", "who", "time", "call", "number", "trust")
 """``mark``, ``who`` and a call or a number are needed; ``number`` with a time finds the call."""
 NEAR_SECONDS = 600.0
 """How far a mark's time may be from the call that it is of."""
-MAX_KEPT = 20
 
 _CLASSES = (Said.LIVE, Said.RECORDED)
 """By label."""
@@ -34,7 +34,7 @@ _OTHERS = {
 
 
 @dataclass
-class Taken:
+class Taken(DamagedRows):
     """The result of an import of marks."""
 
     calls: int = 0
@@ -43,9 +43,6 @@ class Taken:
     """Marks of numbers, of which no call was found."""
     unmatched: int = 0
     """Marks of calls that the store doesn't have, and that tell no number."""
-    damaged: int = 0
-    problems: list[DamagedRow] = field(default_factory=list)
-    """The first MAX_KEPT of them."""
 
 
 def import_marks(
@@ -102,9 +99,7 @@ def importing(
                     else _take(store, values, source, trust, taken)
                 )
                 if problem:
-                    taken.damaged += 1
-                    if len(taken.problems) < MAX_KEPT:
-                        taken.problems.append(DamagedRow(file, where, problem))
+                    taken.leave_out(DamagedRow(file, where, problem))
         yield taken
 
 

@@ -3,11 +3,12 @@
 import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from audio_model.records import call_columns, queue, statistics
 from audio_model.records.batches import batches
 from audio_model.records.calls import CallRecord, read_archive
+from audio_model.records.damaged import DamagedRows
 from audio_model.records.priority import Thresholds
 from audio_model.records.store import CallStore
 from audio_model.sources.open import is_there
@@ -16,12 +17,10 @@ from audio_model.tables.results import Results
 from audio_model.tables.rows import unescape
 
 MAX_LOOKED_FOR = 1000
-MAX_KEPT = 20
-"""Damaged rows that are told one by one."""
 
 
 @dataclass
-class Imported:
+class Imported(DamagedRows):
     """The result of an import."""
 
     new: int = 0
@@ -37,9 +36,6 @@ class Imported:
     """... and those of them that are not there."""
     missing_path: str = ""
     """The first of those."""
-    damaged: int = 0
-    problems: list[DamagedRow] = field(default_factory=list)
-    """The first MAX_KEPT of them."""
 
 
 def import_archive(
@@ -99,7 +95,5 @@ def _good(rows: Iterator[CallRecord | DamagedRow], done: Imported) -> Iterator[C
     for row in rows:
         if isinstance(row, CallRecord):
             yield row
-            continue
-        done.damaged += 1
-        if len(done.problems) < MAX_KEPT:
-            done.problems.append(row)
+        else:
+            done.leave_out(row)
