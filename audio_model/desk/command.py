@@ -28,7 +28,7 @@ from audio_model.records.people import Person, Role
 from audio_model.records.periods import Unit, periods
 from audio_model.records.priority import Thresholds
 from audio_model.records.store import CallStore
-from audio_model.tables.columns import column_names
+from audio_model.tables.columns import add_columns_argument
 
 DEFAULT_PORT = 8950
 
@@ -83,7 +83,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     _add_zone(serving)
     importing = _action(actions, "import", _import, "add the calls of results")
     importing.add_argument("results", nargs="+", metavar="RESULTS", help="a file or a run folder")
-    _add_columns(importing)
+    add_columns_argument(importing, "RESULTS", "caller=A_NUMBER,time=START")
     _add_model(importing)
     person = _action(actions, "person", _person, "let a person sign in, with a new token")
     person.add_argument("name", metavar="NAME")
@@ -117,7 +117,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="P",
         help="chance that a mark is right, from 0.5 to below 1 (default: %(default)s)",
     )
-    _add_columns(marking)
+    add_columns_argument(marking, "FILE", "call=CALL_ID,mark=LABEL")
     counting = _action(actions, "statistics", _statistics, "write the figures as CSV")
     counting.add_argument("--by", type=Unit, choices=list(Unit), default=Unit.MONTH)
     counting.add_argument("--output", required=True, metavar="FOLDER", help="folder for the tables")
@@ -129,15 +129,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     _add_zone(counting)
     exporting = _action(actions, "export", _export, "write the settled calls as a manifest")
     exporting.add_argument("file", metavar="FILE", help="the manifest (.csv)")
-
-
-def _add_columns(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--columns",
-        type=column_names,
-        metavar="OURS=THEIRS,...",
-        help="what columns are called in the file, as caller=A_NUMBER,time=START",
-    )
 
 
 def _add_model(parser: argparse.ArgumentParser) -> None:

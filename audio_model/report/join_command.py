@@ -208,14 +208,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--by",
         choices=[*map(str, Key)],
-        help="what a record is found by (default: the first of these that both tables allow)",
+        help="how a record is found (default: by the first of these that both tables allow)",
     )
     parser.add_argument(
         "--seconds",
         type=float,
         default=DEFAULT_SECONDS,
         metavar="S",
-        help="by which times may differ where number and time decide (default: %(default)g)",
+        help="how far the times may differ if a record is found by number and time "
+        "(default: %(default)g)",
     )
     add_columns_argument(parser, "RECORDS", "caller=src,time=calldate")
     parser.add_argument(

@@ -27,7 +27,7 @@ def add_columns_argument(parser: argparse.ArgumentParser, table: str, example: s
         "--columns",
         type=column_names,
         metavar="OURS=THEIRS,...",
-        help=f"what columns are called in {table}, as {example}",
+        help=f"names of the columns in {table}, such as {example}",
     )
 
 
