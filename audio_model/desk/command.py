@@ -22,7 +22,7 @@ from audio_model.commands import (
 from audio_model.detector import DEFAULT_MAX_FALSE_ALARM, Detector
 from audio_model.errors import UsageError, printable
 from audio_model.files import write_whole
-from audio_model.ranges.store import RangeStore
+from audio_model.ranges.allow_command import open_store
 from audio_model.records import exports, handsets, imports, people, statistics
 from audio_model.records.people import Person, Role
 from audio_model.records.periods import Unit, periods
@@ -221,9 +221,7 @@ def _statistics(args: argparse.Namespace) -> int:
     zone, _ = _zone(args.zone)
     opened = []
     if args.ranges is not None:
-        if not Path(args.ranges).is_file():
-            raise UsageError(f"there is no store {printable(args.ranges)}")
-        with closing(RangeStore(args.ranges)) as ranges:
+        with closing(open_store(args.ranges)) as ranges:
             opened = statistics.openings_of(ranges)
     with CallStore(args.store) as store, store.reading():
         span = statistics.span(store)

@@ -42,15 +42,20 @@ def renew(folder: Path, model: Path, *more: str) -> int:
     return cli.main(["renew", str(folder), *base, *more])
 
 
+def held(monkeypatch: pytest.MonkeyPatch, holds: bool) -> None:
+    """Let every guard hold, or none: what it says is tested with :mod:`tests.line.test_judge`."""
+    told = [Condition("told", holds)]
+    monkeypatch.setattr("audio_model.line.tune.conditions", lambda *_: told)
+
+
 @pytest.fixture
 def guard_holds(monkeypatch: pytest.MonkeyPatch) -> None:
     held(monkeypatch, True)
 
 
-def held(monkeypatch: pytest.MonkeyPatch, holds: bool) -> None:
-    """Let every guard hold, or none: what it says is tested with :mod:`tests.line.test_judge`."""
-    told = [Condition("told", holds)]
-    monkeypatch.setattr("audio_model.line.tune.conditions", lambda *_: told)
+@pytest.fixture
+def guard_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    held(monkeypatch, False)
 
 
 def test_it_replaces_logs_and_rolls_back(
@@ -76,20 +81,20 @@ def test_it_replaces_logs_and_rolls_back(
     assert "no model to roll back to" in capsys.readouterr().err
 
 
+@pytest.mark.usefixtures("guard_fails")
 def test_a_guard_that_does_not_hold_leaves_the_model(
-    folder: Path, marks: str, model_path: Path, monkeypatch: pytest.MonkeyPatch
+    folder: Path, marks: str, model_path: Path
 ) -> None:
-    held(monkeypatch, False)
     assert renew(folder, model_path, "--marks", marks) == renew_command.EXIT_KEPT
     assert (folder / "model.onnx").read_bytes() == model_path.read_bytes()
     assert not list((folder / "previous").iterdir())
     assert json.loads((folder / "log.jsonl").read_text())["failed"] == ["told"]
 
 
+@pytest.mark.usefixtures("guard_fails")
 def test_another_network_is_not_in_use_before_the_guard_lets_it_through(
-    folder: Path, marks: str, model_path: Path, monkeypatch: pytest.MonkeyPatch
+    folder: Path, marks: str, model_path: Path
 ) -> None:
-    held(monkeypatch, False)
     more = ["--marks", marks, "--model", str(model_path), "--max-false-alarm", "0.1"]
     assert cli.main(["renew", str(folder), *more]) == renew_command.EXIT_KEPT
     assert (folder / "model.onnx").read_bytes() == DEFAULT_PATH.read_bytes()
@@ -184,14 +189,13 @@ def test_labels_join_the_marks_and_the_shadow_is_heard(
     assert "verdicts that flip" in (folder / "report.txt").read_text()
 
 
+@pytest.mark.usefixtures("guard_fails")
 def test_a_mark_that_a_label_contradicts_is_a_conflict_and_costs_no_other(
     rows: list[dict[str, str]],
     model_path: Path,
     tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    held(monkeypatch, False)
     folder, wrong = tmp_path / "line", rows[1]["path"]
     marked = [{**r, "label": "live"} if r["path"] == wrong else r for r in rows]
     marks = write_table(tmp_path / "m.csv", marked)
@@ -223,14 +227,13 @@ def test_tables_that_prove_nothing_are_no_problem(
     assert not said.err
 
 
+@pytest.mark.usefixtures("guard_fails")
 def test_a_mark_and_a_result_of_one_call_meet_whatever_folder_their_tables_are_in(
     rows: list[dict[str, str]],
     model_path: Path,
     tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    held(monkeypatch, False)
     (tmp_path / "desk").mkdir()
     marked = [{**r, "path": os.path.relpath(r["path"], tmp_path / "desk")} for r in rows]
     marked[1]["label"] = "live"
