@@ -147,21 +147,15 @@ class PartialFile:
 
 
 def _opened_alone(path: Path) -> FileIO:
-    """Open a file to be written anew by nobody else. Raises OutputError, OSError.
-
-    The lock goes with the file when it is closed, also by the death of the process.
-    """
+    """Open a file to be written anew by nobody else. Raises OutputError, OSError."""
     while True:
         file = FileIO(path, "a")
         try:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as error:
-                raise OutputError(
-                    f"cannot write {printable(path)}: another command is writing it"
-                ) from error
-            except OSError:
-                pass  # A file system without locks.
+            alone = True
+            with suppress(OSError):  # A file system without locks.
+                alone = lock_alone(file)
+            if not alone:
+                raise OutputError(f"cannot write {printable(path)}: another command is writing it")
             # Whoever had it may have given it its name just now: then this one is no longer there.
             with suppress(FileNotFoundError):
                 found = os.fstat(file.fileno())
@@ -174,6 +168,18 @@ def _opened_alone(path: Path) -> FileIO:
             file.close()
             raise
         file.close()
+
+
+def lock_alone(file: IO[Any] | FileIO | int) -> bool:
+    """Lock a file for this process alone, and return False if another one has it. Raises OSError.
+
+    The lock goes with the file when it is closed, also by the death of the process.
+    """
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def target_of(path: str | os.PathLike[str]) -> Path:

@@ -10,7 +10,6 @@
     lock                 held by the process that works here
 """
 
-import fcntl
 import json
 import platform
 import shutil
@@ -29,7 +28,7 @@ from audio_model.batch.request import RunRequest
 from audio_model.batch.shards import Shard
 from audio_model.batch.tally import Tally
 from audio_model.errors import OutputError, UsageError, os_error_as, printable
-from audio_model.files import PARTIAL, write_whole
+from audio_model.files import PARTIAL, lock_alone, write_whole
 from audio_model.tables.results import RUN
 from audio_model.tables.rows import Entry
 from audio_model.times import iso_now
@@ -182,13 +181,10 @@ def open_run(folder: Path, asked: RunRequest, start: Path) -> Iterator[RunState]
 @contextmanager
 def _locked(folder: Path) -> Iterator[None]:
     with ExitStack() as stack:
-        try:
-            file = stack.enter_context((folder / LOCK).open("w"))
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise UsageError(f"{printable(folder)}: another process is scoring into it") from None
-        except OSError as error:
-            raise OutputError(f"cannot lock {folder / LOCK}: {error.strerror}") from error
+        with os_error_as(OutputError, f"cannot lock {folder / LOCK}"):
+            alone = lock_alone(stack.enter_context((folder / LOCK).open("w")))
+        if not alone:
+            raise UsageError(f"{printable(folder)}: another process is scoring into it")
         yield
 
 

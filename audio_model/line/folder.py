@@ -11,7 +11,6 @@ log.jsonl        a line for each renewal and each roll back, also for one that w
 ================ ===================================================================
 """
 
-import fcntl
 import os
 import time
 from collections.abc import Iterator
@@ -19,7 +18,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from audio_model.errors import OutputError, UsageError, os_error_as, printable
-from audio_model.files import write_bytes, write_whole
+from audio_model.files import lock_alone, write_bytes, write_whole
 from audio_model.tables.rows import json_text
 from audio_model.times import iso
 
@@ -44,12 +43,10 @@ class LineFolder:
             self.path.mkdir(parents=True, exist_ok=True)
             file = lock.open("a")
         with file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as error:
+            if not lock_alone(file):
                 raise UsageError(
                     f"{printable(self.path)}: another renewal is at work; wait until it ends"
-                ) from error
+                )
             yield
 
     def begin(self, model: Path) -> None:

@@ -17,6 +17,7 @@ from time import monotonic
 import msgspec
 
 from audio_model.errors import UsageError, os_error_as, printable
+from audio_model.files import lock_alone
 
 logger = logging.getLogger(__name__)
 
@@ -151,9 +152,7 @@ class Spool:
             file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         except FileNotFoundError:
             return
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        if not lock_alone(file):
             # Its server lives.
             os.close(file)
             return

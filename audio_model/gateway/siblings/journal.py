@@ -6,7 +6,6 @@ until their calls are forgotten. The system writes them to memory or disk when i
 machine that goes down loses them.
 """
 
-import fcntl
 import logging
 import os
 from collections.abc import Collection, Iterator
@@ -16,6 +15,7 @@ from time import time, time_ns
 
 import msgspec
 
+from audio_model.files import lock_alone
 from audio_model.gateway.outlets.history import MAX_BYTES, MAX_SECONDS, CallRecord
 
 logger = logging.getLogger(__name__)
@@ -133,11 +133,7 @@ def _alone(seat: Path) -> Iterator[bool]:
         yield True
         return
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        yield False
-    else:
-        yield True
+        yield lock_alone(file)
     finally:
         os.close(file)
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from audio_model.errors import UsageError, os_error_as, printable
+from audio_model.files import lock_alone
 from audio_model.gateway.siblings.counts import Counts
 
 MAX_SEATS = 256
@@ -68,11 +69,7 @@ class _Seat:
 
     def lock(self) -> bool:
         """Take the lock unless another process has it, and return whether it was taken."""
-        try:
-            fcntl.flock(self.file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return False
-        return True
+        return lock_alone(self.file)
 
     @property
     def taken(self) -> bool:
