@@ -2,7 +2,8 @@
 
 ``imports`` brings ``calls`` into the ``store``. Each has a place in the ``queue`` (``priority``),
 by which ``people`` hear it. Their ``marks`` settle calls and campaigns (``campaign_marks``);
-``handsets`` brings marks in bulk, and ``exports`` writes settled calls to train on. ``deeds`` logs
-what people did. ``statistics`` and ``mark_statistics`` make the figures of ``periods``, from calls
-as columns of numbers (``call_columns``, ``counting``).
+``handsets`` brings marks in bulk, and ``exports`` writes settled calls to train on. Rows that
+neither import can use are ``damaged``. ``deeds`` logs what people did. ``statistics`` and
+``mark_statistics`` make the figures of ``periods``, from calls as columns of numbers
+(``call_columns``, ``counting``).
 """
