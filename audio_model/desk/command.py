@@ -268,4 +268,4 @@ def _zone(name: str) -> tuple[ZoneInfo, str]:
         own = str(here).partition("zoneinfo/")[2]
         return (ZoneInfo(own), own) if own else (ZoneInfo("UTC"), "UTC")
     except (ZoneInfoNotFoundError, ValueError, OSError):
-        raise UsageError(f"{printable(name)} is no time zone: Asia/Shanghai is one") from None
+        raise UsageError(f"{printable(name)} is not a time zone like Asia/Shanghai") from None

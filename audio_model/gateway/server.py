@@ -394,4 +394,4 @@ def _bound(where: Address) -> Iterator[None]:
     except OSError as error:
         raise UsageError(f"can't listen on {where}: {error.strerror or error}") from error
     except UnicodeError as error:
-        raise UsageError(f"can't listen on {where}: it is no name of a host") from error
+        raise UsageError(f"can't listen on {where}: it is not a host name") from error

@@ -50,7 +50,7 @@ def run(args: argparse.Namespace) -> int:
     if args.roll_back and (args.marks or args.label):
         raise UsageError("--roll-back takes no marks")
     if args.roll_back and not folder.model.exists():
-        raise UsageError(f"{printable(folder.path)} holds no model: it is no line's folder")
+        raise UsageError(f"{printable(folder.path)} holds no model: it is not the folder of a line")
     if not args.roll_back and not args.marks and not args.label:
         raise UsageError("give --marks, --label or both, or --roll-back")
     if args.max_flips is not None and not (0 <= args.max_flips <= 1 and args.shadow):

@@ -28,9 +28,11 @@ def range_of(text: str) -> str:
         return number.key
     bare = "".join(text.split()).replace("-", "")
     if not re.fullmatch(r"\??\+?[0-9]+", bare, re.ASCII):
-        raise ValueError(f"{printable(text)} is no range: digits, with + before a country's code")
+        raise ValueError(
+            f"{printable(text)} is not a range: only digits, and + before a country code"
+        )
     if len(bare.lstrip("?+")) > MAX_DIGITS:
-        raise ValueError(f"{printable(text)} is no range: it has more than {MAX_DIGITS} digits")
+        raise ValueError(f"{printable(text)} is not a range: it has more than {MAX_DIGITS} digits")
     if bare.startswith((IMPLAUSIBLE, "+")):
         return bare
     if bare.startswith("00"):
@@ -43,7 +45,7 @@ def range_of(text: str) -> str:
     if re.match(r"9[56]?|1[0-2]?", home):
         return home
     raise ValueError(
-        f"{printable(text)} is no range: begin with + and the country's code, or with 0 and the "
+        f"{printable(text)} is not a range: begin with + and the country's code, or with 0 and the "
         "area's"
     )
 

@@ -47,7 +47,7 @@ def add(store: CallStore, person: Person) -> str:
     """
     if not _NAME.fullmatch(person.name):
         raise UsageError(
-            f"{printable(person.name)} is no name: 1 to 64 letters, digits, '.', '@', '-' or '_'"
+            f"{printable(person.name)} is not a name: 1 to 64 letters, digits, '.', '@', '-', '_'"
         )
     token = secrets.token_urlsafe(_TOKEN_BYTES)
     with store.writing():

@@ -207,7 +207,7 @@ class CallStore(SqliteStore):
         """Return a call by its number. Raises UnknownCallError."""
         row = self.one(f"SELECT {', '.join(_COLUMNS)} FROM calls WHERE n = ?", (n,))
         if row is None:
-            raise UnknownCallError(f"{n} is no call of the store")
+            raise UnknownCallError(f"the store has no call {n}")
         return _stored(row)
 
     def calls(self, where: str, values: Sequence[object] = ()) -> list[StoredCall]:

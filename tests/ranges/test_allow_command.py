@@ -85,7 +85,7 @@ def test_a_spreadsheet_is_imported_and_what_is_wrong_in_it_told(
     assert run("import", store, str(file), *columns, "--who", "Wu") == 1
     assert allowed(store) == {"95588": ("\u94f6\u884c", "Wu"), "952137": ("before", "Li")}
     said = capsys.readouterr().err
-    assert "line 4: everybody is no range" in said
+    assert "line 4: everybody is not a range" in said
     assert "1 entries are new, 2 were there already" in said
 
 
@@ -109,7 +109,7 @@ def test_the_range_of_one_owner_is_not(
     "text", ["everybody", "", "anonymous", "7", "88886666", "139*", "9 5 a", "9" * 64]
 )
 def test_what_is_no_range_is_refused(store: str, text: str) -> None:
-    with pytest.raises(UsageError, match="no range"):
+    with pytest.raises(UsageError, match="is not a range"):
         run("add", store, "95588", text)
     assert allowed(store) == {}
 
@@ -125,7 +125,7 @@ def test_a_list_may_come_before_the_first_count(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     new, other, file = (str(tmp_path / name) for name in ("new.db", "other.db", "allowed.csv"))
-    with pytest.raises(UsageError, match="no range"):
+    with pytest.raises(UsageError, match="is not a range"):
         run("add", new, "95588", "everybody")
     assert not Path(new).exists()
     assert run("add", new, "95588", "--note", "the bank", "--who", "Li") == 0

@@ -351,7 +351,7 @@ async def _receive(socket: "ClientWebSocketResponse") -> Answer:
             answer = Answer(verdict, score, reason, _finite(event["seconds"]))
             final = event["event"] == "final"
         except (ValueError, TypeError, KeyError) as error:
-            raise AgiError(f"the server's answer is no verdict: {error!r}") from error
+            raise AgiError(f"the server's answer is not a verdict: {error!r}") from error
         if final or answer.verdict is not VerdictKind.UNKNOWN:
             return answer
     raise AgiError("the server ended without a final verdict")

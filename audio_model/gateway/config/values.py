@@ -182,7 +182,7 @@ def address(value: str) -> Address:
     try:
         host.encode("idna")
     except UnicodeError:
-        raise ValueError(f"must be HOST:PORT; {host!r} is no name of a host") from None
+        raise ValueError(f"must be HOST:PORT; {host!r} is not a host name") from None
     return Address(host, int(port))
 
 
@@ -190,7 +190,7 @@ def _path(value: str) -> Path:
     try:
         return Path(value).expanduser()
     except RuntimeError as error:
-        raise ValueError(f"{printable(value)}: there is no such home") from error
+        raise ValueError(f"{printable(value)}: there is no such home directory") from error
 
 
 @kind("FILE")

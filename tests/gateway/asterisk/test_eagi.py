@@ -397,7 +397,7 @@ def answered_by(final: dict[str, object], advice: object) -> tuple[Asterisk, str
 def test_a_server_whose_answer_is_no_verdict_is_not_sure(final: dict[str, object]) -> None:
     asterisk, errors = answered_by(final, ADVICE)
     assert asterisk.variables["AMDSTATUS"] == "NOTSURE"
-    assert "the server's answer is no verdict" in errors
+    assert "the server's answer is not a verdict" in errors
     assert "Traceback" not in errors
 
 

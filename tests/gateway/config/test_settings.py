@@ -111,7 +111,7 @@ def test_a_switch_is_a_flag_and_its_opposite() -> None:
         ("deadline_seconds = 0", "deadline_seconds: must be a number"),
         ('audiosocket = "9092"', "audiosocket: must be HOST:PORT, not '9092'"),
         ('audiosocket = "a:٣"', "audiosocket: must be HOST:PORT"),
-        ('audiosocket = "a..b:1"', "audiosocket: must be HOST:PORT; 'a..b' is no name of a host"),
+        ('audiosocket = "a..b:1"', "audiosocket: must be HOST:PORT; 'a..b' is not a host name"),
         ('rtp_ports = "5-4"', "rtp_ports: must rise from 1024"),
         ('rtp_ports = "5"', "rtp_ports: must be FIRST-LAST, not '5'"),
         ('log_level = "loud"', "log_level: must be debug or info or warning or error, not 'loud'"),
