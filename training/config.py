@@ -146,7 +146,7 @@ def read(kind: type[T], path: Path) -> T:
     Raises UsageError that names the file and the setting.
     """
     try:
-        return from_dict(kind, tomllib.loads(path.read_text(encoding="utf-8")))
+        return from_dict(kind, tomllib.loads(path.read_text(encoding="utf-8-sig")))
     except OSError as error:
         raise UsageError(f"{path}: {error.strerror}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:

@@ -36,6 +36,12 @@ def test_a_manifest_is_enough(tmp_path: Path) -> None:
     assert settings == Config(DataConfig((tmp_path / "m.csv",)))
 
 
+def test_a_config_may_begin_with_the_mark_that_an_editor_puts_there(tmp_path: Path) -> None:
+    file = tmp_path / "run.toml"
+    file.write_text('[data]\r\nmanifests = ["m.csv"]\r\n', encoding="utf-8-sig")
+    assert load(file).data.manifests == (tmp_path / "m.csv",)
+
+
 def test_every_section_is_read(tmp_path: Path) -> None:
     text = """
         [data]

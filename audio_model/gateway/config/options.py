@@ -238,7 +238,7 @@ def _toml_text(origin: str, one: Option, value: object) -> str:
 def read_toml(path: Path, flag: str) -> dict[str, Any]:
     """Return the content of an option's TOML file. Raises UsageError, which names it."""
     try:
-        return tomllib.loads(path.read_text("utf-8"))
+        return tomllib.loads(path.read_text("utf-8-sig"))
     except OSError as error:
         raise UsageError(f"{flag}: {_file(path)}: {error.strerror}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:

@@ -134,6 +134,12 @@ def test_an_error_names_the_option_and_its_file(tmp_path: Path, line: str, says:
     assert str(error.value).startswith(config[1])
 
 
+def test_a_file_may_begin_with_the_mark_that_an_editor_puts_there(tmp_path: Path) -> None:
+    _, file = toml(tmp_path, "max_legs = 7")
+    Path(file).write_text(Path(file).read_text("utf-8"), "utf-8-sig")
+    assert settings_of("--config", file).limits.max_legs == 7
+
+
 def test_an_error_names_the_flag_or_the_variable() -> None:
     with pytest.raises(UsageError, match=r"^--max-legs: must be a whole number"):
         settings_of("--max-legs", "many")
