@@ -36,7 +36,7 @@ from training.data import manifest as manifests
 from training.data.manifest import Clip
 from training.data.scenes import load_call
 from training.evaluation.infer import matched
-from training.evaluation.report import table
+from training.markdown import table
 
 LINES = {
     "telephone": (

@@ -30,6 +30,7 @@ from benchmarks.startup import Start, fresh_processes
 from benchmarks.timing import Task, Timing, interleaved
 from training.call_graph import front_end_flops
 from training.config import from_dict
+from training.markdown import table
 from training.network import Network, NetworkConfig, count_flops
 
 CLIP_SECONDS = 4.0
@@ -157,31 +158,34 @@ def as_markdown(costs: Costs) -> str:
     """Return the figures as Markdown."""
     sizes, of = costs.sizes, costs.machine
     libraries = ", ".join(f"{name} {number}" for name, number in of.libraries.items())
+    stages = [
+        [name, f"{timing.cpu_us:,.0f}", f"{timing.wall_us:,.0f}", f"{timing.runs}"]
+        for name, timing in costs.stages.items()
+    ]
+    stages.append(["librosa + torch over ours, CPU", f"{costs.ratio:.1f} ×", "", ""])
+    starts = (
+        [name, f"{start.cpu_s:.2f}", f"{start.wall_s:.2f}", f"{start.peak_rss_mb:.0f}",
+         f"{start.runs}"]
+        for name, start in costs.starts.items()
+    )  # fmt: skip
     lines = [
-        "| model | |",
-        "|---|---:|",
-        f"| parameters | {sizes.parameters:,} |",
-        f"| network, {CLIP_SECONDS:g} s | {sizes.network_mflop:.1f} MFLOP |",
-        f"| front end, {CLIP_SECONDS:g} s | {sizes.front_end_mflop:.1f} MFLOP |",
-        f"| model file | {sizes.model_bytes / 1e3:.0f} kB |",
+        *table(
+            ["model", ""],
+            (
+                ["parameters", f"{sizes.parameters:,}"],
+                [f"network, {CLIP_SECONDS:g} s", f"{sizes.network_mflop:.1f} MFLOP"],
+                [f"front end, {CLIP_SECONDS:g} s", f"{sizes.front_end_mflop:.1f} MFLOP"],
+                ["model file", f"{sizes.model_bytes / 1e3:.0f} kB"],
+            ),
+        ),
         "",
-        f"| a clip of {CLIP_SECONDS:g} s | CPU µs, median | wall µs, median | runs |",
-        "|---|---:|---:|---:|",
-    ]
-    for name, timing in costs.stages.items():
-        lines.append(f"| {name} | {timing.cpu_us:,.0f} | {timing.wall_us:,.0f} | {timing.runs} |")
-    lines += [
-        f"| librosa + torch over ours, CPU | {costs.ratio:.1f} × | | |",
+        *table(
+            [f"a clip of {CLIP_SECONDS:g} s", "CPU µs, median", "wall µs, median", "runs"], stages
+        ),
         "",
-        "| a fresh process | CPU s, median | wall s, median | peak RSS, MB | runs |",
-        "|---|---:|---:|---:|---:|",
-    ]
-    for name, start in costs.starts.items():
-        lines.append(
-            f"| {name} | {start.cpu_s:.2f} | {start.wall_s:.2f} | "
-            f"{start.peak_rss_mb:.0f} | {start.runs} |"
-        )
-    lines += [
+        *table(
+            ["a fresh process", "CPU s, median", "wall s, median", "peak RSS, MB", "runs"], starts
+        ),
         "",
         f"{of.cores} cores of {of.processor}, load {of.load:.1f}; Python {of.python}, {libraries}.",
     ]

@@ -19,6 +19,7 @@ from audio_model.errors import AudioError
 from audio_model.frontend import SAMPLE_RATE, Samples
 from audio_model.stream import DEFAULT_WAIT_SECONDS
 from benchmarks.command import parser_of
+from training.markdown import table
 
 ROOT = Path(__file__).parents[1]
 CLIP_SECONDS = 6.5
@@ -119,17 +120,16 @@ def load(folder: Path, every: int) -> list[Samples]:
 
 def as_markdown(outcomes: Sequence[Outcome]) -> str:
     """Return the figures as Markdown."""
-    lines = [
-        "| before the voice | s | clips | verdicts changed | reversed | score moved (mean) |"
-        " not heard | CPU ms a clip |",
-        "|---|---:|---:|---:|---:|---:|---:|---:|",
-    ]
-    for each in outcomes:
-        lines.append(
-            f"| {each.lead} | {each.seconds:g} | {each.n_clips} | {each.changed} |"
-            f" {each.reversed} | {each.score_moved:.3f} | {each.unheard} | {each.cpu_ms:.2f} |"
-        )
-    return "\n".join(lines)
+    head = [
+        "before the voice", "s", "clips", "verdicts changed", "reversed", "score moved (mean)",
+        "not heard", "CPU ms a clip",
+    ]  # fmt: skip
+    rows = (
+        [each.lead, f"{each.seconds:g}", f"{each.n_clips}", f"{each.changed}", f"{each.reversed}",
+         f"{each.score_moved:.3f}", f"{each.unheard}", f"{each.cpu_ms:.2f}"]
+        for each in outcomes
+    )  # fmt: skip
+    return "\n".join(table(head, rows))
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -24,8 +24,8 @@ from benchmarks.command import parser_of
 from benchmarks.tune import read_answers, weighted
 from training.evaluation.answers import MAIN_CONDITIONS
 from training.evaluation.infer import HeardTake
-from training.evaluation.report import table
 from training.evaluation.rule import fit_rule
+from training.markdown import table
 
 FREE = Spread(log_slope=3.0, offset=3.0)
 """Wide enough to hold nothing back that calls tell, and to end where classes are told apart."""

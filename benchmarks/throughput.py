@@ -86,6 +86,7 @@ from benchmarks.cost import (
 from benchmarks.machine import Machine, machine
 from benchmarks.timing import Task, Timing, interleaved
 from training.call_graph import StreamingLogMel
+from training.markdown import table
 
 BATCH = 8
 REPEATS = 4
@@ -283,31 +284,34 @@ def measure(rounds: int) -> Throughput:
 
 def as_markdown(result: Throughput) -> str:
     """Return the figures as Markdown."""
-    lines = [
-        "| first 4 s of 30 s | ours, CPU µs | wall µs | files/s of CPU | fair naive, CPU µs "
-        "| default naive | fair ÷ ours | wanted | default ÷ ours "
-        f"| ours, {TOGETHER} files together | fair ÷ that | default ÷ that |",
-        "|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|",
-    ]
+    head = [
+        "first 4 s of 30 s", "ours, CPU µs", "wall µs", "files/s of CPU", "fair naive, CPU µs",
+        "default naive", "fair ÷ ours", "wanted", "default ÷ ours",
+        f"ours, {TOGETHER} files together", "fair ÷ that", "default ÷ that",
+    ]  # fmt: skip
+    whole = []
     for name, times in result.whole.items():
         ours, fair, default = times[OURS], times[FAIR], times[DEFAULT]
         target = FORMATS[name].target
-        lines.append(
-            f"| {name} | {ours.cpu_us:,.0f} | {ours.wall_us:,.0f} | {1e6 / ours.cpu_us:,.0f} "
-            f"| {fair.cpu_us:,.0f} | {default.cpu_us:,.0f} | {result.ratio(name, FAIR):.1f} "
-            f"| {'' if target is None else f'{target:g}'} | {result.ratio(name, DEFAULT):.1f} "
-            f"| {times[BESIDE].cpu_us:,.0f} | {result.ratio(name, FAIR, BESIDE):.1f} "
-            f"| {result.ratio(name, DEFAULT, BESIDE):.1f} |"
-        )
+        whole.append([
+            name, f"{ours.cpu_us:,.0f}", f"{ours.wall_us:,.0f}", f"{1e6 / ours.cpu_us:,.0f}",
+            f"{fair.cpu_us:,.0f}", f"{default.cpu_us:,.0f}", f"{result.ratio(name, FAIR):.1f}",
+            "" if target is None else f"{target:g}", f"{result.ratio(name, DEFAULT):.1f}",
+            f"{times[BESIDE].cpu_us:,.0f}", f"{result.ratio(name, FAIR, BESIDE):.1f}",
+            f"{result.ratio(name, DEFAULT, BESIDE):.1f}",
+        ])  # fmt: skip
     whole_us = result.whole["WAV, PCM, 8 kHz"][OURS].cpu_us
-    lines += ["", "| stage | CPU µs | of an 8 kHz WAV |", "|---|---:|---:|"]
+    stages = []
     for stage, timing in result.stages.items():
         on_the_way = stage in (OPEN, READ, LOG_MEL, MODEL, DECIDE, WRITE)
         share = f"{timing.cpu_us / whole_us:.0%}" if on_the_way else ""
-        lines.append(f"| {stage} | {timing.cpu_us:,.1f} | {share} |")
+        stages.append([stage, f"{timing.cpu_us:,.1f}", share])
     rate, sizes, of = result.sgemm_gflops, result.sizes, result.machine
     floor_us = (sizes.network_mflop + sizes.front_end_mflop) * 1e3 / rate
-    lines += [
+    lines = [
+        *table(head, whole),
+        "",
+        *table(["stage", "CPU µs", "of an 8 kHz WAV"], stages),
         "",
         f"sgemm reaches {rate:.0f} GFLOP/s. At that rate the network's {sizes.network_mflop:.1f} "
         f"MFLOP and the front end's {sizes.front_end_mflop:.1f} take {floor_us:,.0f} µs.",

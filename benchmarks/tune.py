@@ -41,7 +41,7 @@ from audio_model.line.judge import (
 from audio_model.line.marks import MIN_GROUPS
 from audio_model.rule import DecisionRule, OperatingPoint
 from benchmarks.command import parser_of
-from training import checkpoint, config
+from training import checkpoint, config, markdown
 from training.checkpoint import CHECKPOINT
 from training.config import Config
 from training.data import manifest
@@ -228,7 +228,7 @@ def table(results: dict[str, list[Draw]]) -> str:
         "live flagged (95 % of one draw)",
         "recordings caught", "draws with a worse log loss", "guard lets through",
     ]  # fmt: skip
-    rows = [head, ["---"] * len(head)]
+    rows = []
     for name, draws in results.items():
         if not draws:
             rows.append([name, "too few calls are left to judge", *[""] * (len(head) - 2)])
@@ -256,7 +256,7 @@ def table(results: dict[str, list[Draw]]) -> str:
             _arrow(mean["caught"]), f"{worse} of {len(draws)}",
             f"{sum(asked)} of {len(asked)}",
         ])  # fmt: skip
-    return "\n".join("| " + " | ".join(row) + " |" for row in rows)
+    return "\n".join(markdown.table(head, rows))
 
 
 SIDES = ("before", "after")

@@ -12,7 +12,8 @@ from training.adapt.choose import OLD, Candidate, Trial, by_group, weigh
 from training.adapt.run import Adapted
 from training.evaluation.figures import EVERY_METRIC, Figures
 from training.evaluation.infer import HeardTake
-from training.evaluation.report import interval, percent, table
+from training.evaluation.report import interval, percent
+from training.markdown import table
 
 SECONDS = (1.0, 2.0, 4.0)
 MEASURED = {name: EVERY_METRIC[name] for name in ("eer", "miss_at_1", "miss_at_5")}

@@ -7,7 +7,8 @@ from audio_model.decision import VerdictKind
 from training.audit.bounds import MAX_AUC_ALONE, MAX_AUC_TOGETHER, MAX_CHANGED
 from training.audit.scores import HIGH_PITCH_HZ
 from training.evaluation.figures import CLASSES, SLICE_SECONDS
-from training.evaluation.report import CONDITIONS, interval, percent, table
+from training.evaluation.report import CONDITIONS, interval, percent
+from training.markdown import table
 
 WORST = 3
 """Correlations shown of each class."""

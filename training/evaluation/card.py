@@ -29,7 +29,8 @@ from training.data.manifest import Clip
 from training.data.split import CLASS_NAMES, SplitName
 from training.evaluation import report
 from training.evaluation.figures import CLASSES, SLICE_SECONDS
-from training.evaluation.report import percent, table
+from training.evaluation.report import percent
+from training.markdown import table
 from training.network import count_flops
 from training.rivals.compare import ALL
 from training.rivals.rival import SECONDS as RIVAL_SECONDS

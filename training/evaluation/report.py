@@ -8,6 +8,7 @@ from audio_model.fitting import metrics
 from training.evaluation import plots
 from training.evaluation.figures import CLASSES, SLICE_SECONDS, weights
 from training.evaluation.judge import ENOUGH_VOICE_SECONDS, JudgedTake
+from training.markdown import table
 
 CONDITIONS = {
     "raw": "as recorded",
@@ -36,12 +37,6 @@ def as_markdown(measured: Mapping[str, Any]) -> str:
     for condition, title in CONDITIONS.items():
         lines += [f"### Corpora, {title}", "", *by_corpus(conditions[condition]), ""]
     return "\n".join([*lines, tones(measured["tones"]), ""])
-
-
-def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
-    """Return the lines of a Markdown table."""
-    lines = ["| " + " | ".join(cells) + " |" for cells in (head, *rows)]
-    return [lines[0], "|" + "---|" * len(head), *lines[1:]]
 
 
 def percent(value: float | None, digits: int = 1) -> str:

@@ -12,7 +12,8 @@ from audio_model.fitting.metrics import corpus_weights
 from training.data.manifest import Clip
 from training.evaluation.figures import EVERY_METRIC, Groups
 from training.evaluation.infer import Take
-from training.evaluation.report import percent, table
+from training.evaluation.report import percent
+from training.markdown import table
 from training.rivals.amd import Amd
 from training.rivals.pauses import Pauses
 from training.rivals.plain_cnn import PlainCnn
