@@ -18,7 +18,7 @@ from audio_model.desk.deciding import Deciding
 from audio_model.desk.effects import Effects
 from audio_model.desk.figures import Figures
 from audio_model.desk.layout import View, text
-from audio_model.desk.listening import Heard, Listening
+from audio_model.desk.listening import Decoded, Listening
 from audio_model.desk.log_page import log_page
 from audio_model.desk.marking import Marking
 from audio_model.desk.stores import Stores
@@ -243,7 +243,7 @@ class Desk:
         n = int(request.match_info["n"])
         return await self._stores.read(lambda store: store.call(n))
 
-    async def _heard(self, call: StoredCall) -> Heard:
+    async def _heard(self, call: StoredCall) -> Decoded:
         asked = await self._stores.read(lambda store: store.asked(call.archive))
         try:
             return await asyncio.to_thread(self._listening.hear, call, asked)

@@ -26,7 +26,7 @@ _KEPT = 32
 
 
 @dataclass(frozen=True)
-class Heard:
+class Decoded:
     """A call that was decoded."""
 
     wav: bytes
@@ -41,9 +41,9 @@ class Listening:
     def __init__(self, detector: Detector) -> None:
         self._detector = detector
         self._lock = threading.Lock()
-        self._kept: OrderedDict[int, Heard] = OrderedDict()
+        self._kept: OrderedDict[int, Decoded] = OrderedDict()
 
-    def hear(self, call: StoredCall, asked: str) -> Heard:
+    def hear(self, call: StoredCall, asked: str) -> Decoded:
         """Return a call's sound and picture.
 
         Args:
@@ -64,7 +64,7 @@ class Listening:
                 self._kept.popitem(last=False)
         return heard
 
-    def _hear(self, call: StoredCall, asked: Mapping[str, object]) -> Heard:
+    def _hear(self, call: StoredCall, asked: Mapping[str, object]) -> Decoded:
         path = unescape(call.path)
         if not path:
             raise AudioError("", "no recording of the call was kept")
@@ -86,7 +86,7 @@ class Listening:
         verdict = self._detector.score_samples(samples, SAMPLE_RATE)
         evidence = verdict.evidence
         curve = list(zip(evidence.times, evidence.scores, strict=True))
-        return Heard(
+        return Decoded(
             wav=wav(samples),
             picture=_picture(samples, curve, evidence.strongest, verdict.decided_at),
         )

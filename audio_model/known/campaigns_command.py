@@ -13,7 +13,7 @@ from audio_model.files import write_whole
 from audio_model.known.campaigns import Campaign, CampaignCall, Grouping
 from audio_model.known.fingerprint_files import fingerprint_entries
 from audio_model.known.picture import picture
-from audio_model.known.progress import SUFFIX, Heard, Progress, digest_of
+from audio_model.known.progress import SUFFIX, HeardEntry, Progress, digest_of
 from audio_model.sources.inputs import expand
 from audio_model.tables import csv_files
 from audio_model.tables.columns import add_columns_argument
@@ -129,7 +129,7 @@ def _hear(args: argparse.Namespace, progress_path: str) -> _Archive:
         error = escape(heard.error or heard.time_error)
         with progress.writing():
             call = archive.grouping.add(heard.fingerprint, heard.time)
-            progress.note(Heard(digest_of(heard.entry, max_seconds), call, error))
+            progress.note(HeardEntry(digest_of(heard.entry, max_seconds), call, error))
         archive.entries.append(heard.entry)
         archive.errors.append(error)
     return archive

@@ -31,7 +31,7 @@ _DIGEST_BYTES = 16
 
 
 @dataclass(frozen=True)
-class Heard:
+class HeardEntry:
     """A call that was heard."""
 
     asked: bytes
@@ -52,16 +52,16 @@ class Progress(Store):
         upgrades={1: UPGRADE_FROM_4},
     )
 
-    def calls_heard(self) -> Iterator[Heard]:
+    def calls_heard(self) -> Iterator[HeardEntry]:
         """Yield the calls in the order in which they were heard."""
         with self._errors():
             rows = self._db.execute("SELECT asked, call, error FROM heard ORDER BY number")
             for asked, text, error in rows.fetchall():
                 values = json.loads(text)
                 links = tuple(Link(**link) for link in values.pop("links"))
-                yield Heard(asked, HeardCall(**values, links=links), error)
+                yield HeardEntry(asked, HeardCall(**values, links=links), error)
 
-    def note(self, heard: Heard) -> None:
+    def note(self, heard: HeardEntry) -> None:
         """Keep one more call."""
         with self.writing():
             self._db.execute(

@@ -74,7 +74,7 @@ class Keep:
         return max(1, round(self.hours * 1800))
 
 
-class HeardCall(NamedTuple):
+class CallIdentity(NamedTuple):
     """The identity of a call. All fields but the time are digests, empty if unknown."""
 
     call: bytes
@@ -86,7 +86,7 @@ class HeardCall(NamedTuple):
     """A hash of its recording's name without the folder."""
 
     @classmethod
-    def of(cls, call: PhoneCall) -> "HeardCall":
+    def of(cls, call: PhoneCall) -> "CallIdentity":
         """Return the identity of a call."""
         return cls(
             _digest(call.name),
@@ -113,18 +113,18 @@ class _Calls(Store):
     )
     private = True
 
-    def keep(self, call: PhoneCall, codes: Codes, facts: HeardCall) -> None:
+    def keep(self, call: PhoneCall, codes: Codes, facts: CallIdentity) -> None:
         with self.writing():
             places = ", ".join("?" * (1 + len(_FACTS)))
             id = self.add(call.name, codes, call.time)
             self._db.execute(f"INSERT INTO facts VALUES ({places})", (id, *facts))
 
-    def facts(self, id: int) -> HeardCall:
+    def facts(self, id: int) -> CallIdentity:
         with self._errors():
             row = self._db.execute(
                 f"SELECT {', '.join(_FACTS)} FROM facts WHERE recording = ?", (id,)
             ).fetchone()
-        return HeardCall(*row)
+        return CallIdentity(*row)
 
     def holds(self, call: bytes) -> bool:
         with self._errors():
@@ -175,7 +175,7 @@ class RecentCalls:
 
     def add(self, call: PhoneCall, codes: Codes) -> None:
         """Keep a call, unless it is there. Raises StoreError."""
-        facts = HeardCall.of(call)
+        facts = CallIdentity.of(call)
         self._look()
         if facts.call and any(calls.holds(facts.call) for calls in self._files.values()):
             return
@@ -190,7 +190,7 @@ class RecentCalls:
         with self._current(time())[1].writing():
             yield
 
-    def facts(self, recording: StoredRecording) -> HeardCall | None:
+    def facts(self, recording: StoredRecording) -> CallIdentity | None:
         """Return the identity of a call that was found; None if it is gone."""
         found = self._of(recording.first_position)
         if found is None:

@@ -27,7 +27,7 @@ from audio_model.known.counts import Counted, day_of
 from audio_model.known.fingerprint import CODES_PER_SECOND, NOTHING, Codes, Fingerprint
 from audio_model.known.match import Match
 from audio_model.known.matcher import Matcher
-from audio_model.known.recent import CallsSince, HeardCall, RecentCalls
+from audio_model.known.recent import CallIdentity, CallsSince, RecentCalls
 from audio_model.known.recording import CODES_PER_POSITION, POSITIONS_PER_SECOND, LearntBy
 from audio_model.known.store import Store
 from audio_model.stream import PhoneCall
@@ -121,7 +121,7 @@ class Repetition:
                 self._lengthen(match)
             return
 
-    def _before(self, match: Match, allowed: Sequence[Match]) -> HeardCall | None:
+    def _before(self, match: Match, allowed: Sequence[Match]) -> CallIdentity | None:
         """Return the other call, if a match is surely a repetition."""
         if not match.is_sure_among(len(self._recent)):
             return None
@@ -132,10 +132,10 @@ class Repetition:
         if before is None or held is None:
             return None
         alike = is_identical(self._matcher.codes, held[1])
-        one = is_same_call(HeardCall.of(self.call), before, match, identical=alike)
+        one = is_same_call(CallIdentity.of(self.call), before, match, identical=alike)
         return None if one else before
 
-    def _learn(self, match: Match, before: HeardCall) -> Match | None:
+    def _learn(self, match: Match, before: CallIdentity) -> Match | None:
         store, recording = self._store(), match.recording
         kept, zero = self._kept(match)
         if store is None or not kept.any():
@@ -191,7 +191,7 @@ def is_identical(codes: Codes, before: Codes) -> bool:
     return len(both) == len(now) and bool(((both == now) | (both == NOTHING)).all())
 
 
-def is_same_call(now: HeardCall, before: HeardCall, match: Match, *, identical: bool) -> bool:
+def is_same_call(now: CallIdentity, before: CallIdentity, match: Match, *, identical: bool) -> bool:
     """Return whether two calls with the same samples are one call, or one sound that both carry.
 
     They are one if they have one name, such as the legs of a call. They are one if the samples come

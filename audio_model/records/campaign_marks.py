@@ -16,7 +16,7 @@ _OPPOSITES = ({_LIVE, RECORDED}, {RECORDED, ALLOWED})
 
 
 @dataclass(frozen=True, slots=True)
-class Heard:
+class Meaning:
     """What the mark of a call means for its campaign."""
 
     mark: str | None = None
@@ -25,7 +25,7 @@ class Heard:
     """What stands against the call's mark: the campaign's, or ``live`` for other calls' marks."""
 
 
-def heard(store: CallStore, campaign: Campaign, call: int, outcome: str) -> Heard:
+def heard(store: CallStore, campaign: Campaign, call: int, outcome: str) -> Meaning:
     """Return what the mark of a call means for its campaign.
 
     Args:
@@ -35,22 +35,22 @@ def heard(store: CallStore, campaign: Campaign, call: int, outcome: str) -> Hear
         outcome: ``recorded``, ``live``, or empty for a person who isn't sure.
     """
     if not outcome:
-        return Heard()
+        return Meaning()
     if campaign.decided:
         stands = campaign.mark if {outcome, campaign.mark} in _OPPOSITES else ""
-        return Heard(contradicts=stands)
+        return Meaning(contradicts=stands)
     agreed = store.call(call).settled == outcome
     if outcome == RECORDED:
         if campaign.mark or not agreed:
-            return Heard()
+            return Meaning()
         if is_said(store, campaign.n, _LIVE):
-            return Heard(contradicts=_LIVE)
-        return Heard(mark=RECORDED)
+            return Meaning(contradicts=_LIVE)
+        return Meaning(mark=RECORDED)
     if not campaign.mark:
-        return Heard()
+        return Meaning()
     if agreed and not is_said(store, campaign.n, RECORDED):
-        return Heard(mark="")
-    return Heard(contradicts=RECORDED)
+        return Meaning(mark="")
+    return Meaning(contradicts=RECORDED)
 
 
 def is_said(store: CallStore, campaign: int, settled: str) -> bool:
