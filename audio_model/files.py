@@ -146,6 +146,23 @@ class PartialFile:
         self._file.close()
 
 
+@contextmanager
+def making(path: str | os.PathLike[str]) -> Iterator[None]:
+    """Keep other commands from making the same result, where that takes long or several files.
+
+    Raises OutputError if one is at it.
+    """
+    target = target_of(path)
+    lock = target.with_name(f"{target.name}.lock")
+    with os_error_as(OutputError, f"cannot write {printable(path)}"):
+        file = _opened_alone(lock)
+    try:
+        yield
+    finally:
+        lock.unlink(missing_ok=True)
+        file.close()
+
+
 def _opened_alone(path: Path) -> FileIO:
     """Open a file to be written anew by nobody else. Raises OutputError, OSError."""
     while True:

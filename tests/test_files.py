@@ -9,6 +9,7 @@ from audio_model.errors import OutputError
 from audio_model.files import (
     FOR_SPREADSHEETS,
     PartialFile,
+    making,
     replacing,
     safe_name,
     write_whole,
@@ -56,6 +57,19 @@ def test_two_commands_cannot_write_one_file_at_once(tmp_path: Path) -> None:
     assert path.read_bytes() == b"rows of the first"
     write_whole(path, "next")
     assert path.read_bytes() == b"next"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_two_commands_cannot_make_one_result_at_once(tmp_path: Path) -> None:
+    path = tmp_path / "campaigns.csv"
+    with making(path):
+        with pytest.raises(OutputError, match="another command is writing it"), making(path):
+            pass
+        write_whole(path, "table")
+    assert list(tmp_path.iterdir()) == [path]
+    (tmp_path / "campaigns.csv.lock").write_bytes(b"")
+    with making(path):
+        pass
     assert list(tmp_path.iterdir()) == [path]
 
 

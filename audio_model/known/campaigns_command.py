@@ -9,7 +9,7 @@ from pathlib import Path
 
 from audio_model.audio import check_seconds
 from audio_model.commands import EXIT_DONE, EXIT_SOME, add_seconds_argument, check_ending
-from audio_model.files import write_whole
+from audio_model.files import making, write_whole
 from audio_model.known.campaigns import Campaign, CampaignCall, Grouping
 from audio_model.known.fingerprint_files import fingerprint_entries
 from audio_model.known.picture import picture
@@ -68,6 +68,11 @@ def run(args: argparse.Namespace) -> int:
     """Group the calls and return the exit status. Raises AudioModelError."""
     check_ending(args.output, ".csv")
     check_seconds(args.max_seconds)
+    with making(args.output):
+        return _run(args)
+
+
+def _run(args: argparse.Namespace) -> int:
     stem = str(Path(args.output).with_suffix(""))
     archive = _hear(args, f"{stem}{SUFFIX}")
     campaigns = archive.grouping.campaigns()

@@ -19,7 +19,7 @@ from typing import Any
 import torch
 
 from audio_model.errors import AudioModelError, ModelError, OutputError
-from audio_model.files import write_whole
+from audio_model.files import making, write_whole
 from audio_model.fitting.own import tune_rule
 from audio_model.line.hear import digest
 from audio_model.line.learnt import ADAPTED_TO
@@ -64,21 +64,22 @@ def adapt_run(given: Settings, run: Path) -> Adapted:
         run.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise OutputError(f"cannot make {run}: {error.strerror}") from error
-    apart = [marks.manifest, *([unmet] if unmet else [])]
-    rehearsal = rehearsal_of(network, given.rehearsal, apart, seconds)
-    general = hear_unmet(network, unmet, seconds) if unmet else []
-    came = adapt(calls, general, base.decision.calibration, how, rehearsal)
-    measured = report.figures(came, calls, marks, rehearsal)
-    if came.is_new:
-        new = checkpoint_of(came, base, given, marks.manifest, measured)
-        new.save(run / CHECKPOINT)
-        export_model(new, run / MODEL)
-    else:
-        # What an earlier adaptation left here would pass for the outcome of this one.
-        for name in (CHECKPOINT, MODEL):
-            (run / name).unlink(missing_ok=True)
-    write_figures(run / "adapt.json", measured)
-    write_whole(run / "adapt.md", report.as_markdown(measured))
+    with making(run / MODEL):
+        apart = [marks.manifest, *([unmet] if unmet else [])]
+        rehearsal = rehearsal_of(network, given.rehearsal, apart, seconds)
+        general = hear_unmet(network, unmet, seconds) if unmet else []
+        came = adapt(calls, general, base.decision.calibration, how, rehearsal)
+        measured = report.figures(came, calls, marks, rehearsal)
+        if came.is_new:
+            new = checkpoint_of(came, base, given, marks.manifest, measured)
+            new.save(run / CHECKPOINT)
+            export_model(new, run / MODEL)
+        else:
+            # What an earlier adaptation left here would pass for the outcome of this one.
+            for name in (CHECKPOINT, MODEL):
+                (run / name).unlink(missing_ok=True)
+        write_figures(run / "adapt.json", measured)
+        write_whole(run / "adapt.md", report.as_markdown(measured))
     return came
 
 

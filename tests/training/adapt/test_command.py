@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from audio_model import Detector, cli
+from audio_model.files import making
 from tests import clips, sounds
 from tests.training import readout
 from training import checkpoint
@@ -113,6 +114,17 @@ def test_an_interrupt_leaves_the_model_of_an_earlier_run(
     assert main(list(arguments)) == 130
     assert "interrupted" in capsys.readouterr().err
     assert (tmp_path / "run/model.onnx").read_bytes() == b"of an earlier run"
+
+
+def test_two_runs_cannot_adapt_into_one_folder_at_once(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = line(tmp_path, live=3, recorded=3)
+    (tmp_path / "run").mkdir()
+    with making(tmp_path / "run/model.onnx"):
+        assert main(list(arguments)) == 2
+    assert "another command is writing it" in capsys.readouterr().err
+    assert list((tmp_path / "run").iterdir()) == []
 
 
 def test_a_run_folder_that_cannot_be_written_is_named(
