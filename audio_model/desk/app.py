@@ -13,7 +13,7 @@ from aiohttp import web
 from audio_model.desk import access, layout
 from audio_model.desk.access import Access, Session
 from audio_model.desk.answers import html
-from audio_model.desk.call_page import Known, Last, RangeView, call_page, queue_page
+from audio_model.desk.call_page import CallFacts, Last, RangeView, call_page, queue_page
 from audio_model.desk.deciding import Deciding
 from audio_model.desk.effects import Effects
 from audio_model.desk.figures import Figures
@@ -195,13 +195,13 @@ class Desk:
             )
             call = found[0] if found else None
         progress, counts = await self._counted(name)
-        known = None if call is None else await self._stores.read(_about(call, counts.trusts))
+        facts = None if call is None else await self._stores.read(_about(call, counts.trusts))
         last, undone = await self._stores.read(
             lambda store: (deeds.to_undo(store, name), deeds.just_undone(store, name))
         )
         ranges = None if call is None else await self._ranges_of(call)
         page = queue_page(
-            self._view(session), known, ranges, progress, Last(last, undone), counts.agreement
+            self._view(session), facts, ranges, progress, Last(last, undone), counts.agreement
         )
         return html(page)
 
@@ -209,8 +209,8 @@ class Desk:
         session = await self._access.session(request)
         call = await self._found(request)
         _, counts = await self._counted(session.person.name)
-        known = await self._stores.read(_about(call, counts.trusts))
-        return html(call_page(self._view(session), known, await self._ranges_of(call)))
+        facts = await self._stores.read(_about(call, counts.trusts))
+        return html(call_page(self._view(session), facts, await self._ranges_of(call)))
 
     async def _audio(self, request: web.Request) -> web.Response:
         session = await self._access.session(request)
@@ -290,16 +290,16 @@ class Desk:
         return await self._stores.ranges(ask)
 
 
-def _about(call: StoredCall, trusts: Mapping[str, float]) -> Callable[[CallStore], Known]:
+def _about(call: StoredCall, trusts: Mapping[str, float]) -> Callable[[CallStore], CallFacts]:
     """Return a function that reads the facts a page shows beside a call."""
 
-    def ask(store: CallStore) -> Known:
+    def ask(store: CallStore) -> CallFacts:
         history: list[StoredCall] = []
         if has_number(normalise(call.caller)):
             history = store.calls(
                 "number = ? AND n != ? ORDER BY time DESC LIMIT ?", (call.number, call.n, HISTORY)
             )
-        return Known(
+        return CallFacts(
             call,
             campaign=None if call.campaign is None else store.campaign(call.campaign),
             marks=marks.of_call(store, call.n),

@@ -22,7 +22,7 @@ SKIP_KEY, UNDO_KEY = "S", "Z"
 
 
 @dataclass(frozen=True)
-class Known:
+class CallFacts:
     """The facts that a page shows beside a call."""
 
     call: StoredCall
@@ -57,7 +57,7 @@ class Last:
 
 def queue_page(
     view: View,
-    known: Known | None,
+    facts: CallFacts | None,
     ranges: RangeView | None,
     progress: Progress,
     last: Last,
@@ -65,7 +65,7 @@ def queue_page(
 ) -> str:
     """Return the page of the call that a person hears now, or of an empty queue."""
     parts: list[Child] = [_progress(progress, agreement), _last(view, last)]
-    if known is None:
+    if facts is None:
         parts.append(
             tag.section(
                 tag.h2(text("queue_done")),
@@ -80,13 +80,13 @@ def queue_page(
             )
         )
         return layout.page(view, "queue", text("nav_queue"), *parts)
-    parts.append(_work(view, known, ranges))
+    parts.append(_work(view, facts, ranges))
     return layout.page(view, "queue", text("nav_queue"), *parts)
 
 
-def call_page(view: View, known: Known, ranges: RangeView | None) -> str:
+def call_page(view: View, facts: CallFacts, ranges: RangeView | None) -> str:
     """Return the page of a call that a person has looked up."""
-    return layout.page(view, "", text("call", n=str(known.call.n)), _work(view, known, ranges))
+    return layout.page(view, "", text("call", n=str(facts.call.n)), _work(view, facts, ranges))
 
 
 def _progress(progress: Progress, agreement: float | None) -> Element:
@@ -138,25 +138,25 @@ def _done(deed: Deed) -> Text:
     return text("last_marked", said=name)
 
 
-def _work(view: View, known: Known, ranges: RangeView | None) -> Element:
+def _work(view: View, facts: CallFacts, ranges: RangeView | None) -> Element:
     return tag.div(
-        tag.div(_heard(view, known)),
-        tag.div(_number(view, known, ranges), _evidence(view, known), _campaign(view, known)),
+        tag.div(_heard(view, facts)),
+        tag.div(_number(view, facts, ranges), _evidence(view, facts), _campaign(view, facts)),
         class_="work",
     )
 
 
-def _heard(view: View, known: Known) -> Element:
-    call = known.call
+def _heard(view: View, facts: CallFacts) -> Element:
+    call = facts.call
     why = call.why or ""
-    said = text(f"why_{why}", n=known.campaign.calls if known.campaign else 0)
+    said = text(f"why_{why}", n=facts.campaign.calls if facts.campaign else 0)
     score = call.score
     label = (
         text("picture_no_score")
         if score is None or call.seconds is None
         else text("picture", seconds=f"{call.seconds:.1f}", score=f"{score:.2f}")
     )
-    own = known.holder == view.session.person.name
+    own = facts.holder == view.session.person.name
     parts: list[Child] = [
         tag.h2(view.named(call.number), " ", _tag(call), tabindex=-1),
         tag.p(said, class_="about"),
@@ -183,8 +183,8 @@ def _heard(view: View, known: Known) -> Element:
         ]
     if own and view.may(Role.MARKING):
         parts += [_answers(view, call.n), tag.p(text("keys"), class_="quiet keys")]
-    elif known.holder and not own:
-        who = known.holder
+    elif facts.holder and not own:
+        who = facts.holder
         parts.append(tag.p(text("someone_else", who=who), class_="message", role="status"))
     elif view.may(Role.MARKING):
         parts.append(form(view, f"/calls/{call.n}/take", button("hear_this", class_="strong")))
@@ -216,8 +216,8 @@ def _tag(call: StoredCall) -> Element:
     return tag.span(text(kind), class_=f"tag {kind}")
 
 
-def _number(view: View, known: Known, ranges: RangeView | None) -> Element:
-    call = known.call
+def _number(view: View, facts: CallFacts, ranges: RangeView | None) -> Element:
+    call = facts.call
     number = normalise(call.caller)
     pairs: list[tuple[Text, Child]] = [
         (text("kind"), text(f"flag_{number.flag}" if number.flag else f"kind_{number.kind}")),
@@ -255,12 +255,12 @@ def _number(view: View, known: Known, ranges: RangeView | None) -> Element:
         tag.p(view.named(call.number), class_="big"),
         _pairs(pairs),
     ]
-    if known.number_marks:
-        parts += [tag.h3(text("marks_of_number")), _marks(view, known.number_marks)]
+    if facts.number_marks:
+        parts += [tag.h3(text("marks_of_number")), _marks(view, facts.number_marks)]
     parts.append(tag.h3(text("history")))
     parts.append(
-        tag.ul([_past(view, each) for each in known.history], class_="history")
-        if known.history
+        tag.ul([_past(view, each) for each in facts.history], class_="history")
+        if facts.history
         else tag.p(text("no_history"), class_="quiet")
     )
     decidable = number.prefixes[number.too_wide :]
@@ -292,8 +292,8 @@ def _past(view: View, call: StoredCall) -> Element:
     return tag.li(tag.a(view.moment(call.time), href=f"/calls/{call.n}"), _tag(call))
 
 
-def _evidence(view: View, known: Known) -> Element:
-    call = known.call
+def _evidence(view: View, facts: CallFacts) -> Element:
+    call = facts.call
     pairs: list[tuple[Text, Child]] = [(text("verdict"), text(call.outcome.value))]
     if call.score is not None:
         pairs.append((text("score"), f"{call.score:.3f}"))
@@ -308,18 +308,18 @@ def _evidence(view: View, known: Known) -> Element:
         pairs.append((text("error"), view.path(call.error)))
     known_name = f"{call.known} {call.known_name}".strip()
     pairs.append((text("known"), view.path(known_name) if known_name else text("no_known")))
-    share = percent(probability(call, known.marks, known.trusts))
+    share = percent(probability(call, facts.marks, facts.trusts))
     pairs.append((text("together"), text("together_value", p=share)))
     if call.path:
         pairs.append((text("recording_file"), tag.span(view.path(call.path), class_="path")))
     parts: list[Child] = [tag.h2(text("evidence")), _pairs(pairs)]
-    if known.marks:
-        parts += [tag.h3(text("marks_of_call")), _marks(view, known.marks)]
+    if facts.marks:
+        parts += [tag.h3(text("marks_of_call")), _marks(view, facts.marks)]
     return tag.section(parts, class_="sheet")
 
 
-def _campaign(view: View, known: Known) -> Element | None:
-    campaign = known.campaign
+def _campaign(view: View, facts: CallFacts) -> Element | None:
+    campaign = facts.campaign
     if campaign is None:
         return None
     pairs: list[tuple[Text, Child]] = [

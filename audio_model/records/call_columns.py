@@ -40,7 +40,7 @@ _KEPT_SPANS = 2
 
 
 @dataclass(frozen=True)
-class Columns:
+class CallColumns:
     """The calls of a span, in the order of time: arrays of one value for each call."""
 
     time: NDArray[np.float64]
@@ -101,7 +101,7 @@ class ColumnReader:
     def __init__(self, store: CallStore) -> None:
         """Look up what is the same for all spans. Raises StoreError."""
         self.store = store
-        self._spans: dict[tuple[float, float], Columns] = {}
+        self._spans: dict[tuple[float, float], CallColumns] = {}
         self._segments = _segments(store)
         self._stale = {int(row[0]) for row in store.rows("SELECT quarter FROM stale")}
         self._made = np.array(
@@ -110,7 +110,7 @@ class ColumnReader:
         recorded = store.rows("SELECT n FROM campaigns WHERE mark = 'recorded'")
         self._recorded = np.array([row[0] for row in recorded], dtype=np.int32)
 
-    def between(self, start: float, end: float) -> Columns:
+    def between(self, start: float, end: float) -> CallColumns:
         """Return the calls from ``start`` on and before ``end``. Raises StoreError."""
         found = self._spans.pop((start, end), None)
         if found is None:
@@ -120,7 +120,7 @@ class ColumnReader:
         self._spans[start, end] = found
         return found
 
-    def _read(self, start: float, end: float) -> Columns:
+    def _read(self, start: float, end: float) -> CallColumns:
         calls = np.frombuffer(b"".join(self._blobs(start, end)), _CALL)
         calls = calls[slice(*np.searchsorted(calls["time"], (start, end)))]
         outcome = calls["outcome"].copy()
@@ -128,7 +128,7 @@ class ColumnReader:
         if len(calls):
             outcome[np.isin(campaign, self._recorded)] = _CODES["recorded"]
             _settle(self.store, calls, outcome, start, end)
-        return Columns(
+        return CallColumns(
             time=np.ascontiguousarray(calls["time"]),
             number=np.ascontiguousarray(calls["number"]),
             called=np.ascontiguousarray(calls["called"]),

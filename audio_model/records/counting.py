@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from audio_model.records.call_columns import NOBODY, OUTCOMES, Columns, code_of
+from audio_model.records.call_columns import NOBODY, OUTCOMES, CallColumns, code_of
 from audio_model.records.store import CallStore
 from audio_model.tables.results import Outcome
 
@@ -50,12 +50,12 @@ def distinct(codes: NDArray[np.uint64]) -> int:
     return int(np.count_nonzero(ordered[1:] != ordered[:-1])) + bool(len(ordered))
 
 
-def count(calls: Columns) -> Counts:
+def count(calls: CallColumns) -> Counts:
     """Count all calls of some columns."""
     return _count(calls.outcome, calls.number, calls.called)
 
 
-def count_segments(calls: Columns) -> dict[str, Counts]:
+def count_segments(calls: CallColumns) -> dict[str, Counts]:
     """Count the calls of each segment, and of the wider ones that hold several."""
     names = sorted(calls.segments)
     ranks = np.argsort(np.argsort(np.array(calls.segments, dtype=object))).astype(np.uint16)
@@ -86,7 +86,7 @@ class Openings:
             self._times.setdefault(each.prefix, []).append((each.start, each.end))
         self._callers: dict[str, NDArray[np.uint64]] = {}
 
-    def covered(self, calls: Columns) -> NDArray[np.bool_]:
+    def covered(self, calls: CallColumns) -> NDArray[np.bool_]:
         """Return whether each call came while a range of its number was open."""
         found = np.zeros(len(calls), dtype=bool)
         order: NDArray[np.intp] | None = None
