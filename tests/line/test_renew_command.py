@@ -279,6 +279,10 @@ def test_what_was_rolled_back_returns_with_other_marks_alone(
     assert (folder / "model.onnx").read_bytes() == model_path.read_bytes()
     last = json.loads((folder / "log.jsonl").read_text().splitlines()[-1])
     assert "rolled back" in last["failed"][0]
+    # The same marks in another order, and one of no use.
+    gone = {"path": "gone.wav", "label": "live", "source": "gone"}
+    again = write_table(folder.parent / "again.csv", [*rows[::-1], gone])
+    assert renew(folder, model_path, "--marks", again) == renew_command.EXIT_KEPT
     more = write_table(folder.parent / "more.csv", rows[:-2])
     assert renew(folder, model_path, "--marks", more) == renew_command.EXIT_REPLACED
 
