@@ -3,7 +3,9 @@
 import argparse
 import os
 import sys
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import fields
 from enum import StrEnum
 from importlib.util import find_spec
 from pathlib import Path
@@ -17,9 +19,9 @@ from audio_model.batch.shards import Job, Workers
 from audio_model.batch.stopping import Stopped, StopSignals
 from audio_model.batch.tally import Tally
 from audio_model.batch.workers import LocalWorkers
-from audio_model.commands import EXIT_DONE, EXIT_SOME, add_budget_argument, tell
+from audio_model.commands import EXIT_DONE, EXIT_SOME, add_budget_argument, tell, tell_problems
 from audio_model.detector import DEFAULT_MAX_FALSE_ALARM, ScoreOptions
-from audio_model.errors import UsageError
+from audio_model.errors import StoreError, UsageError
 from audio_model.formats import suffix_of
 from audio_model.known.recent import (
     DEFAULT_CALLS,
@@ -141,7 +143,7 @@ def _score_in_this_process(
     )
     # Who looks at a table sees each row as it comes; paths on standard input may come slowly.
     together = 1 if args.output is None or found.total is None else TOGETHER
-    with closing(writer), progress:
+    with closing(writer), progress, _telling_what_stays(args.output, tally):
         for rows in score_entries(stop.until_stopped(found), detector, options, together):
             for row in rows:
                 writer.write(row)
@@ -151,9 +153,7 @@ def _score_in_this_process(
             progress.update()
         writer.finish()
     print(tally, file=sys.stdout if args.output is None else sys.stderr, flush=True)
-    if rest := left_out_text(found.left_out):
-        tell(rest)
-    _tell_untimed(tally)
+    tell_problems(filter(None, (left_out_text(found.left_out), tally.untimed_text)))
     if stop.received is not None:
         total = "" if found.total is None else f" of {found.total}"
         where = "were scored" if args.output is None else f"are in {args.output}"
@@ -185,19 +185,21 @@ def _score_into_folder(args: argparse.Namespace, options: ScoreOptions, stop: St
         if outcome.now.recordings:
             print(f"now: {outcome.now}", file=sys.stderr)
         print(f"in {args.output}: {outcome.all.summary}", file=sys.stderr)
-    if rest := left_out_text(outcome.left_out):
-        tell(rest)
-    _tell_untimed(outcome.now)
+    tell_problems(filter(None, (left_out_text(outcome.left_out), outcome.now.untimed_text)))
     if outcome.all.recordings < outcome.planned:
         tell(f"interrupted: {outcome.all.recordings} of {outcome.planned} recordings{_GOES_ON}")
         return stop.exit_code
     return EXIT_SOME if outcome.all.errors else EXIT_DONE
 
 
-def _tell_untimed(tally: Tally) -> None:
-    if tally.untimed:
-        some = f"{tally.untimed} recording{'s' * (tally.untimed != 1)}"
-        tell(f"the time of {some} can't be read; the store counts them as of no known time")
+@contextmanager
+def _telling_what_stays(output: str | None, tally: Tally) -> Iterator[None]:
+    try:
+        yield
+    except StoreError:
+        if output is not None and tally.recordings:
+            tell(f"the rows of {tally.recordings} recordings before are beside {output}")
+        raise
 
 
 def _engine(args: argparse.Namespace, job: Job) -> Workers:
@@ -264,12 +266,7 @@ def _keep(args: argparse.Namespace) -> Keep | None:
 
     Raises UsageError.
     """
-    given = {
-        "hours": args.keep_hours,
-        "calls": args.keep_calls,
-        "days": args.keep_days,
-        "recordings": args.keep_recordings,
-    }
+    given = {field.name: getattr(args, f"keep_{field.name}") for field in fields(Keep)}
     given = {name: value for name, value in given.items() if value is not None}
     if given and not args.learn:
         raise UsageError("--keep-hours, -calls, -days and -recordings need --learn")

@@ -60,6 +60,14 @@ class Tally:
         )
 
     @property
+    def untimed_text(self) -> str:
+        """Return how many recordings a store counts without a time, as text; empty if none."""
+        if not self.untimed:
+            return ""
+        some = f"{self.untimed} recording{'s' * (self.untimed != 1)}"
+        return f"the store counts {some} without a time: what the manifest says can't be read"
+
+    @property
     def summary(self) -> str:
         """Return the counts as one line of text."""
         counts = [f"{self.verdicts[kind]} {kind}" for kind in VerdictKind]

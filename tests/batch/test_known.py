@@ -10,7 +10,9 @@ import soundfile
 
 from audio_model import cli
 from audio_model.audio import read
+from audio_model.errors import StoreError
 from audio_model.known.fingerprint import fingerprint
+from audio_model.known.follow import KnownRecordings
 from audio_model.known.recording import StoredRecording
 from audio_model.known.store import Store
 from audio_model.tables.results import Results
@@ -157,8 +159,24 @@ def test_a_time_that_cannot_be_read_is_told_and_never_that_of_the_run(
     Path("calls.csv").write_text("\n".join(["path,time", *lines]))
     command = ["score", "calls.csv", "--known", "known.db", "--learn", "--output", output]
     assert cli.main(command) == 0
-    assert "the time of 2 recordings can't be read" in capsys.readouterr().err
+    assert "the store counts 2 recordings without a time" in capsys.readouterr().err
     message, prompt = recordings()
     # Of the calls with the message none has a time.
     assert (message.first_heard, message.last_heard, message.times_heard) == (100.0, 100.0, 4)
     assert (prompt.first_heard, prompt.last_heard) == (1760000500.0, 1760000500.0)
+
+
+def test_a_store_that_fails_says_where_the_rows_before_are(
+    here: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        if Path("o.csv.partial").read_text().count("\n") > 1:
+            raise StoreError("known.db: database or disk is full")
+
+    monkeypatch.setattr(KnownRecordings, "conclude", full)
+    command = ["score", "calls", "--known", "known.db", "--learn", "--output", "o.csv"]
+    assert cli.main(command) == 2
+    told = capsys.readouterr().err
+    assert "the rows of 1 recordings before are beside o.csv" in told
+    assert "database or disk is full" in told
+    assert Path("o.csv.partial").read_text().count("\n") == 2
