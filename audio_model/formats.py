@@ -25,6 +25,9 @@ class Encoding(StrEnum):
     S16LE = "s16le"
 
 
+_ENCODINGS = tuple(Encoding)
+"""Made once: to go through an enumeration takes longer than all else that a format checks."""
+
 SAMPLE_BYTES = {Encoding.MULAW: 1, Encoding.ALAW: 1, Encoding.S16LE: 2}
 
 PCM = "pcm"
@@ -40,7 +43,7 @@ class RawFormat:
     channels: int = 1
 
     def __post_init__(self) -> None:
-        if self.encoding not in list(Encoding):
+        if self.encoding not in _ENCODINGS:
             raise UsageError(f"encoding must be {', '.join(Encoding)}, not {self.encoding!r}")
         if not MIN_SAMPLE_RATE <= self.sample_rate <= MAX_SAMPLE_RATE:
             raise UsageError(

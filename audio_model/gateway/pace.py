@@ -153,8 +153,9 @@ class PaceCheck:
         ends = self._looks[: -2 * n_looks - 2 : -n_looks]
         if len(ends) < 3:
             return None
-        told = {_nearest(self._samples(first, last), rates) for last, first in pairwise(ends)}
-        return told.pop() if len(told) == 1 else None
+        latest = _nearest(self._samples(ends[1], ends[0]), rates)
+        before = latest and _nearest(self._samples(ends[2], ends[1]), rates)
+        return latest if latest == before else None
 
     def _samples(self, first: tuple[float, float], last: tuple[float, float]) -> float:
         """Return how many samples a second came between two looks."""
@@ -162,8 +163,12 @@ class PaceCheck:
 
 
 def _nearest(samples: float, rates: Sequence[int]) -> int | None:
-    """Return the rate that so many samples a second are meant to be, or None."""
-    if samples <= 0 or not rates:
+    """Return the rate that so many samples a second are meant to be, or None.
+
+    ``rates`` go up.
+    """
+    # Most calls come at their own pace, far from all of these.
+    if not rates or not rates[0] / TOLERANCE < samples < rates[-1] * TOLERANCE:
         return None
     nearest = min(rates, key=lambda rate: abs(log(samples / rate)))
     return nearest if abs(log(samples / nearest)) < log(TOLERANCE) else None
