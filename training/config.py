@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import dacite
 
 from audio_model.errors import UsageError
+from audio_model.steps import FRAMES_PER_STEP
 from training.augment import Line
 from training.data.scenes import SceneConfig
 from training.evaluation.rule import RuleSettings
@@ -117,6 +118,30 @@ class TeachingConfig:
 
 
 @dataclass(frozen=True)
+class SteadyingConfig:
+    """Epochs at the end, in which the network learns to answer alike wherever its steps fall.
+
+    Their target is the mean of its own former answers to a scene that begins at several places of
+    a step. That mean errs less than each of them; see training/EXPERIMENTS.md, 107.
+    """
+
+    epochs: int = 0
+    learning_rate: float = 6e-4
+    beginnings: int = 4
+    """Beginnings of a scene, spread evenly over a step."""
+    weight: float = 0.95
+    """Share of a target that is the mean of the answers; the rest is the label."""
+
+    def __post_init__(self) -> None:
+        if self.epochs < 0:
+            raise UsageError("steadying.epochs must be at least 0")
+        if self.beginnings < 1 or FRAMES_PER_STEP % self.beginnings:
+            raise UsageError(f"steadying.beginnings must divide {FRAMES_PER_STEP}")
+        if not 0 <= self.weight <= 1:
+            raise UsageError("steadying.weight must be between 0 and 1")
+
+
+@dataclass(frozen=True)
 class CalibrationConfig(RuleSettings):
     """The parts of the rule that are fitted on answers to unlearnt clips."""
 
@@ -136,6 +161,7 @@ class Config:
     network: NetworkConfig = field(default_factory=NetworkConfig)
     train: TrainConfig = field(default_factory=TrainConfig)
     teaching: TeachingConfig = field(default_factory=TeachingConfig)
+    steadying: SteadyingConfig = field(default_factory=SteadyingConfig)
     perturbation: Perturbation = field(default_factory=Perturbation)
     calibration: CalibrationConfig = field(default_factory=CalibrationConfig)
 

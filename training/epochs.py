@@ -73,20 +73,25 @@ class Learning:
         return state
 
     def run(
-        self, pool: Pool, teachers: Sequence[Network], check: Callable[[Network], dict[str, float]]
+        self,
+        pool: Pool,
+        check: Callable[[Network], dict[str, float]],
+        teachers: Sequence[Network] = (),
+        former: Network | None = None,
     ) -> RunLog:
         """Learn, or go on learning, and write the checkpoint. Raises UsageError.
 
         ``check`` gives the figures of the network so far, for the row of an epoch in the log.
+        ``teachers`` and ``former`` are those of :class:`training.learning.Trainer`.
         """
         torch.set_num_threads(self.settings.train.threads)
-        trainer = Trainer(self.settings, pool, teachers)
+        trainer = Trainer(self.settings, pool, teachers, former)
         log = RunLog(self.folder / "log.csv")
         state = self.state()
         if state:
             trainer.resume(state["trainer"])
             log.resume(trainer.epoch)
-        for _ in epochs(trainer.epoch, self.settings.train.epochs):
+        for _ in epochs(trainer.epoch, trainer.epochs):
             row = {"epoch": trainer.epoch + 1.0, "rate": float(trainer.schedule.get_last_lr()[0])}
             row |= trainer.run_epoch()
             row |= check(trainer.averaged())

@@ -11,12 +11,12 @@ from torch.nn import functional as F
 from torch.optim.swa_utils import AveragedModel
 from tqdm import tqdm
 
-from audio_model.steps import Heard
+from audio_model.steps import FRAMES_PER_STEP, Heard
 from training.config import Config, TrainConfig
 from training.data.pool import Pool
 from training.data.scenes import IGNORED
 from training.network import Network
-from training.perturb import perturb
+from training.perturb import SILENCE, perturb
 
 
 def loss_of(
@@ -73,6 +73,21 @@ def smoothed(label: Tensor, settings: TrainConfig) -> Tensor:
     return label * (1 - 2 * settings.label_smoothing) + settings.label_smoothing
 
 
+def steady_logit(network: Network, log_mel: Tensor, beginnings: int) -> Tensor:
+    """Return the mean of a network's logits over calls that begin at several places of a step.
+
+    Silence of 0, 1, 2 and more parts of a step is before them. Their number must divide
+    FRAMES_PER_STEP. [shape=(batch, n_steps)]
+    """
+    apart = FRAMES_PER_STEP // beginnings
+    later = [
+        F.pad(log_mel, (apart * number, 0), value=SILENCE)[..., : log_mel.shape[2]]
+        for number in range(beginnings)
+    ]
+    logit, _ = network.whole(torch.cat(later))
+    return logit.reshape(beginnings, len(log_mel), -1).mean(dim=0)
+
+
 def moving_average(decay: float) -> Callable[[Any, Any, Tensor | int], None]:
     """Return an exponential average of weights whose decay grows with the steps taken.
 
@@ -95,27 +110,39 @@ def moving_average(decay: float) -> Callable[[Any, Any, Tensor | int], None]:
 class Trainer:
     """The state of a run that an interruption must not lose, and one epoch of it.
 
-    ``teachers`` are networks whose mean answer the network learns beside the label.
+    ``teachers`` are networks whose mean answer the network learns beside the label. With a
+    ``former`` network it begins at its weights instead, and is steadied by its answers.
     """
 
-    def __init__(self, settings: Config, pool: Pool, teachers: Sequence[Network] = ()) -> None:
+    def __init__(
+        self,
+        settings: Config,
+        pool: Pool,
+        teachers: Sequence[Network] = (),
+        former: Network | None = None,
+    ) -> None:
         self.settings = settings.train
         self._teachers, self._teaching = teachers, settings.teaching
+        self._former, self._steadying = former, settings.steadying
         torch.manual_seed(self.settings.seed)
         self.network = Network(settings.network)
+        self.epochs, rate = self.settings.epochs, self.settings.learning_rate
+        if former is not None:
+            self.network.load_state_dict(former.state_dict())
+            self.epochs, rate = self._steadying.epochs, self._steadying.learning_rate
         self.average = AveragedModel(
             self.network, multi_avg_fn=moving_average(self.settings.average), use_buffers=True
         )
         self.optimizer = torch.optim.AdamW(
             self.network.parameters(),
-            lr=self.settings.learning_rate,
+            lr=rate,
             weight_decay=self.settings.weight_decay,
         )
         self.epoch = 0
         self._perturbation = settings.perturbation
         self._pool, self._class_weights = pool, pool.class_weights()
         steps_per_epoch = len(pool) // self.settings.batch_size
-        total = steps_per_epoch * self.settings.epochs
+        total = steps_per_epoch * self.epochs
         rising = max(1.0, self.settings.warmup * total)
         self.schedule = torch.optim.lr_scheduler.LambdaLR(
             self.optimizer,
@@ -161,12 +188,17 @@ class Trainer:
 
     @torch.no_grad()
     def _taught(self, log_mel: Tensor, label: Tensor) -> Tensor | None:
-        """Return what the teachers say of a batch, drawn towards its labels; None without them."""
-        if not self._teachers:
+        """Return what others say of a batch, drawn towards its labels; None if nobody teaches."""
+        if self._former is not None:
+            beginnings, weight = self._steadying.beginnings, self._steadying.weight
+            answer = steady_logit(self._former, log_mel, beginnings).float().sigmoid()
+        elif self._teachers:
+            answers = [teacher.whole(log_mel)[0].float().sigmoid() for teacher in self._teachers]
+            answer, weight = torch.stack(answers).mean(dim=0), self._teaching.weight
+        else:
             return None
-        answers = [teacher.whole(log_mel)[0].float().sigmoid() for teacher in self._teachers]
         target = smoothed(label.clamp(min=0), self.settings)[:, None]
-        return torch.lerp(target, torch.stack(answers).mean(dim=0), self._teaching.weight)
+        return torch.lerp(target, answer, weight)
 
     def averaged(self) -> Network:
         """Return the network with averaged weights."""

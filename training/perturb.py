@@ -28,6 +28,8 @@ class Perturbation:
 
     at_the_voice: float = 0.75
     """Share of scenes that begin at their first voice, whatever was before it."""
+    late_frames: int = FRAMES_PER_STEP - 1
+    """Most frames by which a scene begins later, so that its voice falls on the steps anyhow."""
     recolour_db: float = 8.0
     """Standard deviation of the level, and of the response at each knot."""
     warp: float = 0.12
@@ -58,6 +60,7 @@ def perturb(
         The same, but the label is how much of the scene is recorded, or IGNORED.
     """
     log_mel, held = start_at_the_voice(log_mel, held, settings.at_the_voice, generator)
+    log_mel, held = start_late(log_mel, held, settings.late_frames, generator)
     log_mel = recolour(log_mel, settings.recolour_db, generator)
     log_mel = warp(log_mel, settings.warp, generator)
     log_mel = mask(log_mel, 1, settings.mel_mask, generator)
@@ -72,21 +75,39 @@ def start_at_the_voice(
     """Let a ``share`` of the scenes begin at the step before their first voice, or at that voice.
 
     How much background a clip has before its first word depends on who cut the corpus, so a scene
-    must not always begin with it. What is missing at the end is silence, and ignored.
+    must not always begin with it.
     """
-    n_steps = held.shape[1]
     is_voice = held == Heard.VOICE
     first = torch.where(is_voice.any(dim=1), is_voice.int().argmax(dim=1), 0)
     before = torch.randint(0, 2, first.shape, generator=generator)
     chosen = torch.rand(first.shape, generator=generator) < share
-    skipped = (first - before).clamp(min=0) * chosen
-    step = torch.arange(n_steps)[None] + skipped[:, None]
-    ended = step >= n_steps
-    held = held.gather(1, step.clamp(max=n_steps - 1)).masked_fill(ended, IGNORED)
-    frame = torch.arange(log_mel.shape[2])[None] + FRAMES_PER_STEP * skipped[:, None]
-    ended = frame >= log_mel.shape[2]
-    frame = frame.clamp(max=log_mel.shape[2] - 1)[:, None].expand_as(log_mel)
-    return log_mel.gather(2, frame).masked_fill(ended[:, None], SILENCE), held
+    return _start_at(log_mel, held, FRAMES_PER_STEP * (first - before).clamp(min=0) * chosen)
+
+
+def start_late(
+    log_mel: Tensor, held: Tensor, most: int, generator: torch.Generator
+) -> tuple[Tensor, Tensor]:
+    """Let each scene begin up to ``most`` frames later.
+
+    Where the network's steps fall in a voice is chance in a call, and moves its answer. A scene of
+    a pool would fall upon the steps in one way in every pass.
+    """
+    late = torch.randint(0, most + 1, (len(held),), generator=generator)
+    return _start_at(log_mel, held, late)
+
+
+def _start_at(log_mel: Tensor, held: Tensor, first: Tensor) -> tuple[Tensor, Tensor]:
+    """Let each scene begin at its frame ``first``. What is missing then is silence, and ignored.
+
+    A new step is what the old step was that holds its middle.
+    """
+    n_steps, n_frames = held.shape[1], log_mel.shape[2]
+    middle = FRAMES_PER_STEP * torch.arange(n_steps) + FRAMES_PER_STEP // 2
+    step = (middle[None] + first[:, None]) // FRAMES_PER_STEP
+    held = held.gather(1, step.clamp(max=n_steps - 1)).masked_fill(step >= n_steps, IGNORED)
+    frame = torch.arange(n_frames)[None] + first[:, None]
+    of = frame.clamp(max=n_frames - 1)[:, None].expand_as(log_mel)
+    return log_mel.gather(2, of).masked_fill((frame >= n_frames)[:, None], SILENCE), held
 
 
 def recolour(log_mel: Tensor, spread_db: float, generator: torch.Generator) -> Tensor:

@@ -62,7 +62,7 @@ def _teachers(student: Learning) -> list[Learning]:
 
 
 def _learn(teacher: Learning, scenes: Path, weight: NDArray[np.float64]) -> None:
-    teacher.run(replace(open_pool(scenes), weight=weight), [], lambda _: {})
+    teacher.run(replace(open_pool(scenes), weight=weight), lambda _: {})
 
 
 def _learn_aside(teacher: Learning, scenes: Path, weight: NDArray[np.float64]) -> None:

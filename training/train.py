@@ -4,7 +4,8 @@ It goes from manifests to a run folder that holds everything about the model::
 
     manifests → grouped split → pool of scenes through random lines → log-mel → network
               → teachers, where the config has some
-              → loss at every step → averaged weights → checkpoint.safetensors
+              → loss at every step → averaged weights
+              → the same network, steadied → checkpoint.safetensors
               → answers to clips it never met → decision rule → figures → model.onnx
 
 If it is interrupted, give the same command again: it goes on after the last whole epoch. The same
@@ -20,7 +21,8 @@ from pathlib import Path
 import numpy as np
 
 from audio_model.errors import AudioModelError
-from training import config, evaluate, export
+from training import checkpoint, config, evaluate, export
+from training.checkpoint import CHECKPOINT
 from training.config import Config, plain
 from training.data.balance import pitch_weights
 from training.data.corpus import Corpus
@@ -32,10 +34,13 @@ from training.data.split import SplitName
 from training.epochs import Learning
 from training.evaluation import plots
 from training.evaluation.infer import through_lines
+from training.network import Network
 from training.teachers import teach, teachers_of
 
 SCENES = "scenes"
 """Folder of a run that holds its pool."""
+FIRST = "first"
+"""Folder of a run that holds its network as it was before it was steadied."""
 
 
 def draw_pool(settings: Config, run: Path, corpus: Corpus) -> None:
@@ -67,12 +72,9 @@ def identity_of(settings: Config, corpus: Corpus) -> str:
 
 
 def learn(settings: Config, run: Path, corpus: Corpus) -> None:
-    """Train the network of a run, its teachers first. Raises AudioModelError."""
+    """Train the network of a run, and steady it where the config asks. Raises AudioModelError."""
     identity = identity_of(settings, corpus)
     pool = balanced(open_pool(run / SCENES), corpus, settings)
-    learning = Learning(settings, run, identity, corpus.manifest.hash)
-    if settings.teaching.teachers:
-        teach(learning, run / SCENES, pool.weight)
     checks = through_lines(
         corpus.sounds(SplitName.DEV),
         corpus.around(SplitName.DEV),
@@ -80,8 +82,22 @@ def learn(settings: Config, run: Path, corpus: Corpus) -> None:
         lines=1,
         seed=settings.train.seed,
     )
-    log = learning.run(pool, teachers_of(learning), lambda n: evaluate.quick_check(n, checks))
-    plots.training_curves(log.rows, run / "curves.png")
+
+    def check(network: Network) -> dict[str, float]:
+        return evaluate.quick_check(network, checks)
+
+    last = Learning(settings, run, identity, corpus.manifest.hash)
+    first = replace(last, folder=run / FIRST) if settings.steadying.epochs else last
+    if first is last or not (first.folder / CHECKPOINT).exists():
+        first.folder.mkdir(exist_ok=True)
+        if settings.teaching.teachers:
+            teach(first, run / SCENES, pool.weight)
+        log = first.run(pool, check, teachers=teachers_of(first))
+        plots.training_curves(log.rows, first.folder / "curves.png")
+    if first is not last:
+        former = checkpoint.load(first.folder / CHECKPOINT).build()
+        log = last.run(pool, check, former=former)
+        plots.training_curves(log.rows, run / "curves.png")
 
 
 def balanced(pool: Pool, corpus: Corpus, settings: Config) -> Pool:

@@ -10,15 +10,16 @@ import numpy as np
 import pytest
 import torch
 
-from audio_model.frontend import N_MELS
-from audio_model.steps import Heard
-from training.config import Config, DataConfig, TeachingConfig, TrainConfig
+from audio_model.frontend import HOP_LENGTH, N_MELS, log_mel
+from audio_model.steps import FRAMES_PER_STEP, STEP_SAMPLES, Heard
+from training.config import Config, DataConfig, SteadyingConfig, TeachingConfig, TrainConfig
 from training.data.pool import Pool
 from training.data.scenes import IGNORED
 from training.learning import (
     Trainer,
     loss_of,
     moving_average,
+    steady_logit,
 )
 from training.network import Network, NetworkConfig
 
@@ -34,15 +35,25 @@ def pool(n: int = 32, seed: int = 0) -> Pool:
     return Pool(log_mel.astype(np.float16), label, heard, np.arange(n), np.arange(n), np.ones(n))
 
 
-def trainer(teachers: Sequence[Network] = (), weight: float = 0.7, **settings: Any) -> Trainer:
+SMALL = NetworkConfig((4, 8, 8), 16, (1,), 8)
+STEADYING = SteadyingConfig(epochs=2, weight=0.9)
+
+
+def trainer(
+    teachers: Sequence[Network] = (),
+    weight: float = 0.7,
+    former: Network | None = None,
+    **settings: Any,
+) -> Trainer:
     small = TrainConfig(scenes=32, epochs=3, batch_size=8, threads=1, **settings)
     config = Config(
         DataConfig((Path("m.csv"),)),
-        network=NetworkConfig((4, 8, 8), 16, (1,), 8),
+        network=SMALL,
         train=small,
         teaching=TeachingConfig(weight=weight),
+        steadying=STEADYING,
     )
-    return Trainer(config, pool(), teachers)
+    return Trainer(config, pool(), teachers, former)
 
 
 def weights(of: Trainer) -> torch.Tensor:
@@ -165,7 +176,7 @@ class Sure(Network):
     """Says that much of everything."""
 
     def __init__(self, logit: float) -> None:
-        super().__init__(NetworkConfig((4, 8, 8), 16, (1,), 8))
+        super().__init__(SMALL)
         self.said = logit
 
     def whole(self, log_mel: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -195,6 +206,41 @@ def test_what_is_taught_outweighs_the_label() -> None:
         with torch.no_grad():
             said[name] = learner.averaged().whole(asked)[0][:, -1].mean().item()
     assert said["teacher"] < -0.5 < 0 < said["label"]
+
+
+def test_a_steady_logit_is_the_mean_over_beginnings_of_a_call() -> None:
+    """Each beginning is heard as a call behind so much silence is, sample for sample."""
+    network = Network(SMALL).eval()
+    samples = np.random.default_rng(0).normal(0, 0.1, 8 * STEP_SAMPLES).astype(np.float32)
+    apart = FRAMES_PER_STEP // 4 * HOP_LENGTH
+
+    def logit(silence: int) -> torch.Tensor:
+        late = np.pad(samples, (silence, 0))[: len(samples)]
+        return network.whole(torch.from_numpy(log_mel(late))[None])[0]
+
+    with torch.no_grad():
+        expected = torch.stack([logit(n * apart) for n in range(4)]).mean(dim=0)
+        features = torch.from_numpy(log_mel(samples))[None]
+        steady = steady_logit(network, features, beginnings=4)
+        torch.testing.assert_close(steady, expected, rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(steady_logit(network, features, beginnings=1), logit(0))
+
+
+def test_a_steadied_network_begins_at_its_former_weights_and_has_its_own_epochs() -> None:
+    former = trainer(seed=3).averaged()
+    learner = trainer(former=former)
+    assert torch.equal(weights(learner), weights(trainer(seed=3)))
+    assert (learner.epochs, trainer().epochs) == (STEADYING.epochs, 3)
+    learner.run_epoch()
+    assert not torch.equal(weights(learner), weights(trainer(seed=3)))
+    assert torch.equal(weights(trainer(former=former)), weights(trainer(seed=3)))
+
+
+def test_the_target_of_steadying_is_the_former_answer_and_some_of_the_label() -> None:
+    learner = trainer(former=Sure(math.log(4.0)), label_smoothing=0.0)
+    target = learner._taught(torch.zeros(2, N_MELS, 16), torch.tensor([1.0, 0.0]))
+    assert target is not None
+    assert target[:, -1].tolist() == pytest.approx([0.9 * 0.8 + 0.1, 0.9 * 0.8], rel=1e-5)
 
 
 def test_bfloat16_learns_the_same() -> None:

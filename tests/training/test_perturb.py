@@ -18,6 +18,7 @@ from training.perturb import (
     perturb,
     recolour,
     start_at_the_voice,
+    start_late,
     warp,
 )
 
@@ -94,7 +95,9 @@ def test_what_has_no_class_is_mixed_with_nothing() -> None:
 def test_nothing_is_changed_where_all_is_off() -> None:
     scenes, label = torch.randn(4, N_MELS, 24), torch.tensor([0, 1, 0, IGNORED])
     held = torch.full((4, 3), VOICE)
-    off = Perturbation(at_the_voice=0, recolour_db=0, warp=0, mel_mask=0, frame_mask=0, mix=0)
+    off = Perturbation(
+        at_the_voice=0, late_frames=0, recolour_db=0, warp=0, mel_mask=0, frame_mask=0, mix=0
+    )
     same, recorded, same_held = perturb(scenes, label, held, off, seeded())
     assert torch.equal(same, scenes)
     assert torch.equal(recorded, label.float())
@@ -137,6 +140,28 @@ def test_a_scene_without_voice_begins_where_it_did(kind: int) -> None:
     scenes, held = torch.randn(4, N_MELS, 24), torch.full((4, 3), kind)
     moved, same = start_at_the_voice(scenes, held, 1.0, torch.Generator().manual_seed(0))
     assert torch.equal(moved, scenes)
+    assert torch.equal(same, held)
+
+
+def test_a_scene_can_begin_late() -> None:
+    """By each number of frames up to the most; a step is what its middle held before."""
+    held = torch.tensor([[BACKGROUND, VOICE, TONE, VOICE, BACKGROUND, VOICE]]).repeat(200, 1)
+    n_frames = 6 * FRAMES_PER_STEP
+    scenes = torch.arange(n_frames).float().expand(200, N_MELS, -1).clone()
+    of_frame = held[0].repeat_interleave(FRAMES_PER_STEP)
+    moved, moved_held = start_late(scenes, held, FRAMES_PER_STEP - 1, seeded())
+    met = set()
+    for scene, of in zip(moved, moved_held, strict=True):
+        late = int(scene[0, 0])
+        met.add(late)
+        assert torch.equal(scene[:, : n_frames - late], scenes[0, :, late:])
+        assert (scene[:, n_frames - late :] == SILENCE).all()
+        for step, kind in enumerate(of.tolist()):
+            middle = FRAMES_PER_STEP * step + FRAMES_PER_STEP // 2 + late
+            assert kind == (of_frame[middle] if middle < n_frames else IGNORED)
+    assert met == set(range(FRAMES_PER_STEP))
+    stays, same = start_late(scenes, held, 0, seeded())
+    assert torch.equal(stays, scenes)
     assert torch.equal(same, held)
 
 

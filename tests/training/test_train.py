@@ -292,6 +292,29 @@ def test_teachers_learn_first_and_only_once(
 
 
 @pytest.mark.slow
+def test_a_network_is_steadied_at_the_end_of_a_run(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first network stays beside it, taught by its teachers, and is not learnt again."""
+    toy = TOY.replace("epochs = 4", "epochs = 2") + TEACHING + "[steadying]\nepochs = 1\n"
+    (folder / "steady.toml").write_text(toy, encoding="utf-8")
+    assert run_main(folder, "steady", "steady.toml") == 0
+    run = folder / "steady"
+    first = checkpoint.load(run / "first" / "checkpoint.safetensors")
+    last = checkpoint.load(run / "checkpoint.safetensors")
+    assert (run / "first" / "teachers" / "2" / "checkpoint.safetensors").exists()
+    assert first.network == last.network
+    assert first.weights_hash != last.weights_hash
+    assert last.config == first.config
+    assert last.config["steadying"]["epochs"] == 1
+    (run / "checkpoint.safetensors").unlink()
+    (run / "state.pt").unlink()
+    monkeypatch.setattr(teachers_module, "_learn", lambda *_: pytest.fail("taught again"))
+    assert run_main(folder, "steady", "steady.toml") == 0
+    assert checkpoint.load(run / "checkpoint.safetensors").weights_hash == last.weights_hash
+
+
+@pytest.mark.slow
 def test_a_teacher_that_cannot_learn_ends_the_run(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -328,6 +351,9 @@ def test_another_config_in_the_same_folder_is_refused(
         (TOY.replace("scenes = 256", "scenes = 15"), "batch_size"),
         (TOY + "[teaching]\nteachers = -1", "teaching.teachers"),
         (TOY + "[teaching]\nweight = 1.5", "teaching.weight"),
+        (TOY + "[steadying]\nepochs = -1", "steadying.epochs"),
+        (TOY + "[steadying]\nbeginnings = 3", "steadying.beginnings"),
+        (TOY + "[steadying]\nweight = 1.5", "steadying.weight"),
     ],
 )
 def test_what_cannot_work_is_told_in_a_line(
