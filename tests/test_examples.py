@@ -465,7 +465,7 @@ def test_what_the_pages_show_of_a_sample_is_what_comes(page: Path) -> None:
         assert f"The file itself scores {whole:.3f}" in text
         event = json.loads(re.findall(r"^```json\n(\{\n  \"event\".*?^\})", text, re.M | re.S)[0])
         assert (event["score"], event["decided_at"]) == shown["verdict"]
-        assert event["speech_seconds"] == 0.96
+        assert event["speech_seconds"] == 0.88
 
 
 # The service
