@@ -18,6 +18,8 @@ SMOOTHNESS = 0.02
 """Weight of squared differences between neighbouring knots: there are few voices."""
 
 _MOST_ROUNDS, _ENOUGH = 200, 1e-12
+_STEEPEST = 20.0
+"""Log ratio of slopes beyond which nothing changes: scores are 0 and 1, or say nothing."""
 
 
 @dataclass(frozen=True)
@@ -97,7 +99,7 @@ class Loss:
     def calibration(self, values: Array) -> Calibration:
         """Return the calibration at these offsets from the start: log slopes, then offsets."""
         log_ratio, shift = np.split(values, 2)
-        slope = np.array(self.start.slope) * np.exp(log_ratio)
+        slope = np.array(self.start.slope) * np.exp(np.clip(log_ratio, -_STEEPEST, _STEEPEST))
         offset = np.array(self.start.offset) + shift
         return Calibration(self.start.voice_seconds, tuple(slope.tolist()), tuple(offset.tolist()))
 
@@ -152,10 +154,14 @@ def _minimum(loss: Loss, values: Array) -> Array:
         gradient, curvature = loss.derivatives(values)
         while damping < 1e12:
             damped = curvature + damping * np.diag(np.diag(curvature) + 1e-9)
-            tried = values - np.linalg.solve(damped, gradient)
-            now = loss(tried)
-            if now <= least:
-                break
+            try:
+                tried = values - np.linalg.solve(damped, gradient)
+                now = loss(tried)
+                if now <= least:
+                    break
+            except np.linalg.LinAlgError:
+                # Few calls that their scores tell apart, or say nothing of, leave it flat here.
+                pass
             damping *= 10
         else:
             return values

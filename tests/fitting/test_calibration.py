@@ -51,6 +51,21 @@ def test_the_gradient_is_the_slope_of_the_loss() -> None:
     np.testing.assert_allclose(gradient, measured, atol=1e-6)
 
 
+@pytest.mark.parametrize("apart", [-8.0, 0.0, 8.0])
+@pytest.mark.parametrize("n", [2, 5, 8])
+def test_few_calls_without_a_prior_have_a_calibration_too(n: int, apart: float) -> None:
+    """Scores that tell them apart without an error, that say the opposite, or that say nothing."""
+    for seed in range(30):
+        rng = np.random.default_rng(seed)
+        spread, steps = rng.choice([0.0, 0.01, 1.0]), int(rng.integers(6, 80))
+        few = [
+            answer(rng.normal((2 * (k % 2) - 1) * apart, spread, steps).tolist(), k % 2, f"{k}")
+            for k in range(n)
+        ]
+        fitted = fit_calibration(few, as_is((0.4, 1.0, 2.0, 4.0)), wrong=0.05)
+        assert np.isfinite([*fitted.slope, *fitted.offset]).all()
+
+
 def test_few_calls_move_a_calibration_little_and_many_move_it_all_the_way() -> None:
     def moved(n: int) -> float:
         fitted = fit_calibration(calls(n, shift=3.0, seed=n), SHIPPED, Spread(0.4, 0.6))
