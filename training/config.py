@@ -122,7 +122,7 @@ class SteadyingConfig:
     """Epochs at the end, in which the network learns to answer alike wherever its steps fall.
 
     Their target is the mean of its own former answers to a scene that begins at several places of
-    a step. That mean errs less than each of them; see training/EXPERIMENTS.md, 107.
+    a step. That mean misses fewer recordings than one answer does (training/EXPERIMENTS.md, 107).
     """
 
     epochs: int = 0

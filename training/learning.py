@@ -76,8 +76,8 @@ def smoothed(label: Tensor, settings: TrainConfig) -> Tensor:
 def steady_logit(network: Network, log_mel: Tensor, beginnings: int) -> Tensor:
     """Return the mean of a network's logits over calls that begin at several places of a step.
 
-    Silence of 0, 1, 2 and more parts of a step is before them. Their number must divide
-    FRAMES_PER_STEP. [shape=(batch, n_steps)]
+    Each of the ``beginnings`` comes one part of a step later than the one before, behind silence.
+    So many parts make a step: the number must divide FRAMES_PER_STEP. [shape=(batch, n_steps)]
     """
     apart = FRAMES_PER_STEP // beginnings
     later = [

@@ -23,9 +23,14 @@ TEACHERS = "teachers"
 def teach(student: Learning, scenes: Path, weight: NDArray[np.float64]) -> None:
     """Train the teachers of a run from its scenes, or go on training them.
 
-    ``weight`` is that of the pool's scenes. Raises UsageError if a teacher can't learn.
+    ``weight`` is that of the pool's scenes. Raises UsageError if a teacher can't learn, or has
+    learnt by another config.
     """
-    waiting = [t for t in _teachers(student) if not (t.folder / CHECKPOINT).exists()]
+    teachers = _teachers(student)
+    for teacher in teachers:
+        # Also of one that has learnt all: another config must not take it over.
+        teacher.state()
+    waiting = [t for t in teachers if not (t.folder / CHECKPOINT).exists()]
     at_once = max(1, student.settings.train.workers)
     while waiting:
         some, waiting = waiting[:at_once], waiting[at_once:]

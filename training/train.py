@@ -20,7 +20,7 @@ from pathlib import Path
 
 import numpy as np
 
-from audio_model.errors import AudioModelError
+from audio_model.errors import AudioModelError, UsageError
 from training import checkpoint, config, evaluate, export
 from training.checkpoint import CHECKPOINT
 from training.config import Config, plain
@@ -88,6 +88,7 @@ def learn(settings: Config, run: Path, corpus: Corpus) -> None:
 
     last = Learning(settings, run, identity, corpus.manifest.hash)
     first = replace(last, folder=run / FIRST) if settings.steadying.epochs else last
+    first.state()  # Another config must not take over what has learnt all.
     if first is last or not (first.folder / CHECKPOINT).exists():
         first.folder.mkdir(exist_ok=True)
         if settings.teaching.teachers:
@@ -95,8 +96,10 @@ def learn(settings: Config, run: Path, corpus: Corpus) -> None:
         log = first.run(pool, check, teachers=teachers_of(first))
         plots.training_curves(log.rows, first.folder / "curves.png")
     if first is not last:
-        former = checkpoint.load(first.folder / CHECKPOINT).build()
-        log = last.run(pool, check, former=former)
+        former = checkpoint.load(first.folder / CHECKPOINT)
+        if former.network != settings.network:
+            raise UsageError(f"{first.folder / CHECKPOINT} has another network than the config")
+        log = last.run(pool, check, former=former.build())
         plots.training_curves(log.rows, run / "curves.png")
 
 

@@ -315,6 +315,43 @@ def test_a_network_is_steadied_at_the_end_of_a_run(
 
 
 @pytest.mark.slow
+def test_what_learnt_by_another_config_is_not_taken_over(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Neither a teacher nor a first network, although each has learnt all and the last has not."""
+    toy = TOY.replace("epochs = 4", "epochs = 1") + TEACHING + "[steadying]\nepochs = 1\n"
+    (folder / "taken.toml").write_text(toy, encoding="utf-8")
+    assert run_main(folder, "taken", "taken.toml") == 0
+    run = folder / "taken"
+    (folder / "other.toml").write_text(toy.replace("mix = 0.1", "mix = 0.2"), encoding="utf-8")
+    for gone in ("checkpoint.safetensors", "state.pt"):
+        (run / gone).unlink()
+    assert run_main(folder, "taken", "other.toml") == 2
+    assert f"{run / 'first'} holds a run with another config" in capsys.readouterr().err
+    for gone in ("checkpoint.safetensors", "state.pt"):
+        (run / "first" / gone).unlink()
+    assert run_main(folder, "taken", "other.toml") == 2
+    assert f"{run / 'first/teachers/1'} holds a run with another" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_a_first_network_of_another_size_is_refused_by_its_name(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    toy = TOY.replace("epochs = 4", "epochs = 1")
+    (folder / "small.toml").write_text(toy, encoding="utf-8")
+    assert run_main(folder, "small", "small.toml") == 0
+    (folder / "sized" / "first").mkdir(parents=True)
+    name = "checkpoint.safetensors"
+    (folder / "sized" / "first" / name).write_bytes((folder / "small" / name).read_bytes())
+    larger = toy.replace("conv_channels = [4, 8, 8]", "conv_channels = [8, 8, 8]")
+    assert larger != toy
+    (folder / "sized.toml").write_text(larger + "[steadying]\nepochs = 1\n", encoding="utf-8")
+    assert run_main(folder, "sized", "sized.toml") == 2
+    assert f"first/{name} has another network" in capsys.readouterr().err
+
+
+@pytest.mark.slow
 def test_a_teacher_that_cannot_learn_ends_the_run(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
