@@ -2,9 +2,12 @@
 
 import argparse
 import os
+import signal
 import sys
-from collections.abc import Sequence
-from importlib import import_module, metadata
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from importlib import import_module
 from io import TextIOWrapper
 from typing import cast
 
@@ -80,15 +83,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stdout.reconfigure(errors="backslashreplace")
     given = sys.argv[1:] if arguments is None else arguments
     name = next((argument for argument in given if not argument.startswith("-")), "")
-    try:
+    with _interrupts_end_it():
         # Only what is asked for is imported: a gateway needs no Parquet, scoring no server.
         command = import_module(COMMANDS[name][0]) if name in COMMANDS else None
-    except KeyboardInterrupt:
-        return EXIT_INTERRUPTED
     parser = argparse.ArgumentParser(
         prog="audio-model", description=DESCRIPTION, allow_abbrev=False
     )
-    parser.add_argument("--version", action="version", version=f"%(prog)s {_version()}")
+    version = f"%(prog)s {_version()}" if "--version" in given else ""
+    parser.add_argument("--version", action="version", version=version)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for other, (_, about) in COMMANDS.items():
         if other != name:
@@ -112,12 +114,30 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return EXIT_BROKEN_PIPE
 
 
+@contextmanager
+def _interrupts_end_it() -> Iterator[None]:
+    """Let Ctrl-C end the process at once, without a traceback, while modules load."""
+    # Who ignores interrupts goes on doing so, and only the main thread may change any of this.
+    python_answers = signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    if python_answers and threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        try:
+            yield
+        finally:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+    else:
+        yield
+
+
 def _fail(error: AudioModelError, status: int) -> int:
     print(f"audio-model: {error}", file=sys.stderr)
     return status
 
 
 def _version() -> str:
+    # Loading it takes half the time in which nothing can answer Ctrl-C yet.
+    from importlib import metadata
+
     try:
         return metadata.version("audio-model")
     except metadata.PackageNotFoundError:

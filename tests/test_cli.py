@@ -262,3 +262,33 @@ def test_a_terminal_without_chinese_still_shows_the_table(tmp_path: Path) -> Non
     )
     assert (done.returncode, done.stderr) == (0, b"")
     assert rb"\u4e2d.wav" in done.stdout
+
+
+@pytest.mark.parametrize("ignores", [False, True])
+def test_an_interrupt_while_modules_load_ends_without_a_traceback(
+    tmp_path: Path, *, ignores: bool
+) -> None:
+    (tmp_path / "slow.py").write_text("import sys\nprint('loads', flush=True)\nsys.stdin.read()\n")
+    program = (
+        f"import signal, sys; sys.path.insert(0, {str(ROOT)!r});"
+        + ("signal.signal(signal.SIGINT, signal.SIG_IGN);" if ignores else "")
+        + "from audio_model import cli; cli.COMMANDS['slow'] = 'slow', 'about'; cli.main(['slow'])"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", program],
+        cwd=tmp_path,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "loads\n"
+    process.send_signal(signal.SIGINT)
+    _, error = process.communicate(timeout=120)
+    if ignores:
+        # It goes on to where it finds that the module is no command.
+        assert "DESCRIPTION" in error
+    else:
+        assert process.returncode == -signal.SIGINT
+        assert error == ""

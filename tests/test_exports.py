@@ -30,3 +30,11 @@ def test_a_store_is_imported_when_it_is_asked_for() -> None:
         [sys.executable, "-c", program], cwd=ROOT, capture_output=True, check=True
     )
     assert told.stdout.split() == [b"False", b"True"]
+
+
+def test_importing_the_package_loads_none_of_its_libraries() -> None:
+    program = "import sys, audio_model.cli; print('numpy' in sys.modules, dir(audio_model)[0])"
+    told = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, check=True
+    )
+    assert told.stdout.split() == [b"False", b"AudioError"]
