@@ -185,7 +185,8 @@ class Agi:
 class CallerAudio:
     """Pieces of the caller's audio as they come, until the deadline or until the caller is gone.
 
-    What has come by the deadline is among them, however late this process is in reading it.
+    They also end when nobody wants more of them. What has come by the deadline is among them,
+    however late this process is in reading it.
     """
 
     def __init__(self, until: float) -> None:
@@ -214,6 +215,10 @@ class CallerAudio:
         if not piece:
             raise StopAsyncIteration
         return piece
+
+    def end(self) -> None:
+        """Wait for no more audio."""
+        self._pieces.put_nowait(b"")
 
     def _read(self) -> None:
         piece = os.read(AUDIO_FD, _READ_BYTES)
@@ -323,12 +328,14 @@ async def _ask_of_ranges(session: "ClientSession", server: str, caller: str) -> 
 
 async def _forward(audio: CallerAudio, socket: "ClientWebSocketResponse") -> Answer:
     receiving = asyncio.create_task(_receive(socket))
+    # A caller who sends nothing, as on hold, must not wait for the next piece.
+    receiving.add_done_callback(lambda _: audio.end())
     try:
         async for piece in audio:
             if receiving.done():
                 break
             await socket.send_bytes(piece)
-        else:
+        if not receiving.done():
             await socket.send_str('{"event": "stop"}')
         async with asyncio.timeout(FINAL_SECONDS):
             return await receiving

@@ -346,6 +346,13 @@ def test_a_server_that_counts_ranges_advises_on_the_callers(
     assert number.startswith(variables["AUDIOMODEL_RANGE"])
 
 
+@pytest.mark.parametrize("answer", [True, False], ids=["verdict", "end"])
+def test_the_servers_answer_ends_it_while_the_caller_sends_nothing(*, answer: bool) -> None:
+    asterisk, errors = answered_by({}, ADVICE, audio=RECORDED[:PACKET], answers=answer)
+    assert asterisk.variables["AMDSTATUS"] == ("MACHINE" if answer else "NOTSURE")
+    assert ("without a final verdict" in errors) is not answer
+
+
 FINAL = {
     "event": "final",
     "verdict": "recorded",
@@ -356,15 +363,21 @@ FINAL = {
 ADVICE = {"act": "block", "state": "open", "range": "+49301"}
 
 
-def answered_by(final: dict[str, object], advice: object) -> tuple[Asterisk, str]:
-    """How a call ends that somebody else's server answers, and what is said of it."""
+def answered_by(
+    final: dict[str, object], advice: object, *, audio: bytes = RECORDED, answers: bool = True
+) -> tuple[Asterisk, str]:
+    """How a call ends that somebody else's server answers, and what is said of it.
+
+    It ends far before its deadline.
+    """
 
     async def stream(request: web.Request) -> web.WebSocketResponse:
         socket_ = web.WebSocketResponse()
         await socket_.prepare(request)
         await socket_.receive()
-        await socket_.send_str(json.dumps(FINAL | final))
-        await socket_.receive()
+        if answers:
+            await socket_.send_str(json.dumps(FINAL | final))
+            await socket_.receive()
         return socket_
 
     async def ranges(_: web.Request) -> web.Response:
@@ -380,9 +393,10 @@ def answered_by(final: dict[str, object], advice: object) -> tuple[Asterisk, str
         server = f"ws://127.0.0.1:{runner.addresses[0][1]}"
         asterisk = Asterisk("--server", server, "--deadline", "60", patient=BOTH)
         asterisk.greet()
-        await asyncio.to_thread(asterisk.play, RECORDED)
-        code, errors, _ = await asyncio.to_thread(asterisk.end)
+        await asyncio.to_thread(asterisk.play, audio)
+        code, errors, took = await asyncio.to_thread(asterisk.end)
         assert code == 0
+        assert took < 45
         await runner.cleanup()
         return asterisk, errors
 
