@@ -2,16 +2,16 @@
 
 The receiver verifies a request so:
 
-    fields = dict(f.split("=", 1) for f in headers["X-Audio-Model-Signature"].split(",")) expected =
-    hmac.new(secret, fields["t"].encode() + b"." + body, hashlib.sha256).hexdigest() recent =
-    abs(time.time() - int(fields["t"])) < 300 genuine = recent and hmac.compare_digest(expected,
-    fields["v1"])
+    fields = dict(f.split("=", 1) for f in headers["X-Audio-Model-Signature"].split(","))
+    expected = hmac.new(secret, fields["t"].encode() + b"." + body, hashlib.sha256).hexdigest()
+    recent = abs(time.time() - int(fields["t"])) < 300
+    genuine = recent and hmac.compare_digest(expected, fields["v1"])
 
 An event may come more than once: its ``Idempotency-Key`` is then the same. Verdicts go before the
 final events that only repeat them; where both wait, the final one alone is sent. Of a leg's events
 a later one may overtake one that had to be sent again; ``time`` tells. Any 2xx answer is thanks;
-408, 425, 429, 5xx, no answer and no connection are tried again, other answers, redirects among
-them, are not.
+404 (of a proxy whose receiver is being replaced), 408, 425, 429, 5xx, no answer and no connection
+are tried again. Other answers, redirects among them, are not.
 
 A receiver that asks for it (``--webhook-batch``) is sent several events at once:
 ``{"event": "batch", "keys": [...], "events": [...]}``, the most pressing first, and each with the
@@ -58,7 +58,7 @@ MAX_DOUBLINGS = 10
 SPOOLED_SECONDS = 86_400.0
 """How long an event that is kept on disk is tried again."""
 
-_RETRIED = frozenset({408, 425, 429})
+_RETRIED = frozenset({404, 408, 425, 429})
 
 
 class Delivery(StrEnum):
@@ -122,7 +122,7 @@ class Webhooks:
         """Events that are being posted, and in how many requests."""
         self._idle = asyncio.Event()
         self._idle.set()
-        self._closed = False
+        self._closed = self._refuses = False
         metrics.watch_webhooks(self)
         for left in () if spool is None else spool.left():
             self._added(self._room.put(Waiting(left.key, left.body.encode(), left.urgent)))
@@ -302,10 +302,14 @@ class Webhooks:
             logger.info("the webhook failed: %s: %s", type(error).__name__, error)
             return 0.0
         if 200 <= status < 300:
+            self._refuses = False
             return Delivery.DELIVERED
         if status in _RETRIED or status >= 500:
             return _seconds(after)
-        logger.warning("the webhook refused an event: HTTP %d", status)
+        if not self._refuses:
+            # Once: a receiver that is gone for good refuses hundreds a second.
+            self._refuses = True
+            logger.warning("the webhook refuses events: HTTP %d; more are only counted", status)
         return Delivery.REFUSED
 
     def _count(self, outcome: Delivery) -> None:

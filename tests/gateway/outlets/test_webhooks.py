@@ -181,7 +181,38 @@ def test_an_event_is_given_up_after_its_retries() -> None:
     run(test)
 
 
-@pytest.mark.parametrize("status", [301, 307, 400, 401, 404, 410, 422])
+@pytest.mark.parametrize("status", [404, 408, 425, 429, 500, 503])
+def test_what_may_pass_is_tried_again(status: int) -> None:
+    async def test(here: Receiver) -> None:
+        here.answers = [web.Response(status=status)]
+        hooks = here.hooks()
+        hooks.add(*event())
+        await hooks.close(30)
+        assert len(here.requests) == 2
+        assert here.outcomes() == {"delivered": 1, "retried": 1, "dropped": 0}
+
+    run(test)
+
+
+def test_refusals_are_told_once_until_an_event_is_taken(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def test(here: Receiver) -> None:
+        here.answers = [web.Response(status=status) for status in (410, 410, 204, 422)]
+        hooks = here.hooks(connections=1)
+        for _ in range(4):
+            hooks.add(*event())
+        await hooks.close(30)
+        assert here.outcomes() == {"refused": 3, "delivered": 1, "dropped": 0}
+
+    run(test)
+    assert [record.message for record in caplog.records if "refuses" in record.message] == [
+        "the webhook refuses events: HTTP 410; more are only counted",
+        "the webhook refuses events: HTTP 422; more are only counted",
+    ]
+
+
+@pytest.mark.parametrize("status", [301, 307, 400, 401, 410, 422])
 def test_a_refusal_or_a_redirect_is_final(status: int) -> None:
     async def test(here: Receiver) -> None:
         here.answers = [web.Response(status=status, headers={"Location": here.url})]
