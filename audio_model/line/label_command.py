@@ -11,6 +11,7 @@ from audio_model.files import write_whole
 from audio_model.line.labels import Labels, label
 from audio_model.line.marks import CLASSES
 from audio_model.tables import csv_files
+from audio_model.tables.columns import add_columns_argument
 from audio_model.tables.rows import escape
 
 COLUMNS = ("path", "label", "source", "group", "channel", "confidence", "why", "corpus")
@@ -27,6 +28,7 @@ examples:
   audio-model label results/ campaigns.csv --output certain.csv
   audio-model score calls/ --channel each --max-seconds 120 --output legs.csv
   audio-model label legs.csv --output certain.csv         long talk on both legs
+  audio-model label results/ handsets.csv --columns path=FILE,mark=LABEL --output certain.csv
   audio-model tune certain.csv marks.csv --output mine.onnx
 
 reads these columns, if a table has them
@@ -35,7 +37,8 @@ reads these columns, if a table has them
   channel, speech_seconds, seconds, duration    10 s of voice on both legs of a call of 60 s: live
   mark, trust                          recorded or live, marked by the person in the call
   caller                               the source of live calls; without it each call is its own
-Rows of one path and channel are one call, whatever table they are in.
+Rows of one path and channel are one call, whatever table they are in. A table that lacks a column
+of --columns is read by the names above.
 
 writes
   certain.csv              path, label, source, group, channel, confidence, why, corpus
@@ -49,7 +52,7 @@ exit status:
 def run(args: argparse.Namespace) -> int:
     """Write labels and return the exit status. Raises AudioModelError."""
     check_ending(args.output, ".csv")
-    labels = label(args.results)
+    labels = label(args.results, args.columns)
     print(write_labels(labels, args.output), file=sys.stderr)
     return EXIT_SOME if tell_problems(labels.problems) else EXIT_DONE
 
@@ -90,3 +93,4 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="a run folder, or a table (.csv, .jsonl or .parquet) with a column path",
     )
     parser.add_argument("--output", required=True, metavar="FILE", help="the manifest (.csv)")
+    add_columns_argument(parser, "RESULTS", "path=FILE,mark=LABEL,caller=A_NUMBER")

@@ -132,3 +132,30 @@ def test_a_recording_that_is_known_and_a_campaign_are_one_group(tmp_path: Path) 
     groups = {Path(path).name: of for (path, _), _, of in label([scored, grouped]).agreed()}
     assert groups["both.wav"] == groups["known.wav"] == groups["campaign.wav"] == "recorded 7"
     assert groups["alone.wav"] == "recorded 8"
+
+
+def test_columns_of_another_table_have_their_names_beside_our_results(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    scored = write_table(tmp_path / "r.csv", [{"path": "/a.wav", "known": "1"}])
+    marked = write_table(tmp_path / "m.csv", [{"文件": "/b.wav", "标注": "真人", "主叫": "139"}])
+    output = str(tmp_path / "certain.csv")
+    names = "path=文件,mark=标注,caller=主叫"
+    command = ["label", scored, marked, "--output", output, "--columns"]
+    assert cli.main([*command, names]) == 0
+    found = {mark.path: mark.source for mark in Marks().read([output]).marks}
+    assert found == {"/a.wav": "recorded 1", "/b.wav": "live 139"}
+    capsys.readouterr()
+    assert cli.main([*command, names.replace("标注", "标主")]) == 2
+    assert 'has no column named "标主", but' in capsys.readouterr().err
+
+
+def test_a_column_that_no_table_has_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    marked = write_table(tmp_path / "m.csv", [{"path": "/b.wav", "mark": "live"}])
+    output = tmp_path / "certain.csv"
+    command = ["label", marked, "--output", str(output), "--columns", "mark=LABLE"]
+    assert cli.main(command) == 2
+    assert 'has no column named "LABLE"' in capsys.readouterr().err
+    assert not output.exists()
