@@ -210,7 +210,7 @@ def _marks(args: argparse.Namespace) -> int:
         tell(problem)
     print(
         f"{taken.calls} marks of calls, {taken.numbers} of numbers, {taken.unmatched} of calls "
-        f"that are not in the store, {taken.damaged} damaged rows",
+        f"that are not in the store, {taken.damaged} damaged rows; {taken.untimed} without a time",
         file=sys.stderr,
     )
     return EXIT_SOME if taken.damaged else EXIT_DONE

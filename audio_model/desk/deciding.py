@@ -226,6 +226,7 @@ class Deciding:
                 "numbers": taken.numbers,
                 "unmatched": taken.unmatched,
                 "damaged": taken.damaged,
+                "untimed": taken.untimed,
                 "problems": [
                     {"where": each.where, "problem": each.problem} for each in taken.problems
                 ],

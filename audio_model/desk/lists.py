@@ -302,6 +302,7 @@ def _taken(view: View, taken: Taken | None) -> Element | None:
         "numbers": taken.numbers,
         "unmatched": taken.unmatched,
         "damaged": taken.damaged,
+        "untimed": taken.untimed,
     }
     problems = [tag.li(f"{each.where}: {view.path(each.problem)}") for each in taken.problems]
     return tag.div(

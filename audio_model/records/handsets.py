@@ -43,6 +43,8 @@ class Taken(DamagedRows):
     """Marks of numbers, of which no call was found."""
     unmatched: int = 0
     """Marks of calls that the store doesn't have, and that tell no number."""
+    untimed: int = 0
+    """Marks that were taken without a time: it isn't known when they were said."""
 
 
 def import_marks(
@@ -125,13 +127,11 @@ def _take(
     number = normalise(_text(values, "number"))
     call = _find(store, _text(values, "call"), number.key, moment)
     key = "" if not has_number(number) or number.flag is not None else number.key
-    now = time.time()
     if call is None and not key:
         taken.unmatched += 1
         return ""
-    marks.write(
-        store, Mark(source, who, said, own, now if moment is None else moment, call, key), now
-    )
+    marks.write(store, Mark(source, who, said, own, moment, call, key), time.time())
+    taken.untimed += moment is None
     if call is None:
         taken.numbers += 1
     else:

@@ -1,7 +1,7 @@
 """The figures of marks by day, week or month: of the desk, and of each source of handsets' marks.
 
 A mark of the desk is counted when it was given, and one of a handset when it was said, which may be
-long before it was imported.
+long before it was imported. One of which that isn't known is in no period.
 """
 
 import json

@@ -64,8 +64,8 @@ class Mark:
     said: Said
     trust: float
     """Chance that such a mark is right, as it was given."""
-    time: float
-    """When it was said, seconds since 1970."""
+    time: float | None
+    """When it was said, seconds since 1970; None if that isn't known."""
     call: int | None = None
     number: str = ""
 

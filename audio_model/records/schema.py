@@ -14,6 +14,14 @@ CREATE INDEX by_settled ON calls (time, settled) WHERE settled != '';
 _SAID = """
 CREATE INDEX by_said ON marks (time) WHERE source != '';
 """
+_MARKS = f"""
+CREATE TABLE marks (n INTEGER PRIMARY KEY, call INTEGER, number TEXT NOT NULL, source TEXT NOT NULL,
+    who TEXT NOT NULL, mark TEXT NOT NULL, trust REAL NOT NULL, time REAL, marked REAL NOT NULL);
+CREATE UNIQUE INDEX of_call ON marks (call, source, who) WHERE call IS NOT NULL;
+CREATE UNIQUE INDEX of_number ON marks (number, source, who) WHERE call IS NULL;
+CREATE INDEX by_marked ON marks (marked);
+{_SAID}
+"""
 _SETTLED_IN = """
 CREATE INDEX settled_in ON calls (campaign, settled) WHERE settled != '';
 """
@@ -56,13 +64,7 @@ CREATE INDEX by_number ON calls (number, time);
 {_SETTLED_IN}
 CREATE TABLE leases (call INTEGER PRIMARY KEY, who TEXT NOT NULL, until REAL NOT NULL);
 CREATE TABLE skips (call INTEGER, who TEXT, PRIMARY KEY (call, who)) WITHOUT ROWID;
-CREATE TABLE marks (n INTEGER PRIMARY KEY, call INTEGER, number TEXT NOT NULL, source TEXT NOT NULL,
-    who TEXT NOT NULL, mark TEXT NOT NULL, trust REAL NOT NULL, time REAL NOT NULL,
-    marked REAL NOT NULL);
-CREATE UNIQUE INDEX of_call ON marks (call, source, who) WHERE call IS NOT NULL;
-CREATE UNIQUE INDEX of_number ON marks (number, source, who) WHERE call IS NULL;
-CREATE INDEX by_marked ON marks (marked);
-{_SAID}
+{_MARKS}
 CREATE TABLE people (name TEXT PRIMARY KEY, role TEXT NOT NULL, masked INTEGER NOT NULL,
     digest BLOB UNIQUE NOT NULL, made REAL NOT NULL) WITHOUT ROWID;
 CREATE TABLE deeds (n INTEGER PRIMARY KEY, time REAL NOT NULL, who TEXT NOT NULL,
@@ -96,11 +98,23 @@ INSERT OR IGNORE INTO taught
 INSERT OR IGNORE INTO taught SELECT recording, was, 'campaign' FROM learnt;
 ALTER TABLE learnt DROP COLUMN was;
 """,
+    # A handset's mark without a time had that of its import.
+    5: f"""
+DROP INDEX of_call;
+DROP INDEX of_number;
+DROP INDEX by_marked;
+DROP INDEX by_said;
+ALTER TABLE marks RENAME TO former_marks;
+{_MARKS}
+INSERT INTO marks SELECT n, call, number, source, who, mark, trust,
+    iif(source != '' AND time = marked, NULL, time), marked FROM former_marks;
+DROP TABLE former_marks;
+""",
 }
 FORMAT = Format(
     kind="store of calls",
     application_id=0x414D434C,  # AMCL
-    version=5,
+    version=6,
     schema=_SCHEMA,
     upgrades=_UPGRADES,
 )

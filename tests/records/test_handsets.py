@@ -1,10 +1,16 @@
+import sqlite3
+from contextlib import closing
+from datetime import UTC
 from pathlib import Path
 
 import pytest
 
 from audio_model.errors import UsageError
 from audio_model.records import handsets, marks
+from audio_model.records.mark_statistics import by_source
 from audio_model.records.marks import Said
+from audio_model.records.periods import Unit, periods
+from audio_model.records.store import CallStore
 from tests.records.made import NOON, call, store_of
 
 
@@ -26,6 +32,27 @@ def test_marks_find_their_calls_by_number_and_time(tmp_path: Path) -> None:
     (mark,) = marks.of_call(store, 2)
     assert (mark.said, mark.who, mark.source, mark.trust) == (Said.RECORDED, "phone-1", "app", 0.7)
     assert [each.who for each in marks.of_number(store, "95213742")] == ["phone-3"]
+
+
+def test_when_a_mark_without_a_time_was_said_stays_unknown(tmp_path: Path) -> None:
+    path = tmp_path / "desk.db"
+    rows = ["a,live,phone-1,", f"a,live,phone-2,{NOON:.0f}"]
+    with store_of(call("a"), path=path) as store:
+        marked = table(tmp_path, *rows, header="call,mark,who,time")
+        assert handsets.import_marks(store, marked, "app", 0.7).untimed == 1
+        marks.give(store, 1, "wang", Said.LIVE, NOON + 5)
+        told = [(each.who, each.time) for each in marks.of_call(store, 1)]
+        assert sorted(told) == [("phone-1", None), ("phone-2", NOON), ("wang", NOON + 5)]
+        period = periods(NOON, NOON + 1, Unit.MONTH, UTC)
+        assert by_source(store, period).rows[0][2] == 1
+    with closing(sqlite3.connect(path)) as db, db:
+        # As the former format had it, in which the time of the import was taken.
+        db.execute("UPDATE marks SET time = marked WHERE time IS NULL")
+        db.execute("PRAGMA user_version = 5")
+    with CallStore(path) as store:
+        assert sorted((each.who, each.time) for each in marks.of_call(store, 1)) == sorted(told)
+        marks.give(store, 1, "wang", Said.RECORDED)
+        assert len(marks.of_call(store, 1)) == 3
 
 
 def test_a_bad_row_is_told_with_its_line_and_the_others_are_taken(tmp_path: Path) -> None:
