@@ -10,7 +10,7 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-Codes = NDArray[np.uint8]
+CompandedBytes = NDArray[np.uint8]
 Pcm = NDArray[np.int16]
 
 _SIGN_BIT = 0x80
@@ -38,7 +38,7 @@ def _decoding_table(levels: NDArray[np.int_], inversion: int) -> Pcm:
     return np.asarray(sign * levels[(_CODES ^ inversion) & 0x7F], np.int16)
 
 
-def _encoding_table(decisions: NDArray[np.int_], inversion: int) -> Codes:
+def _encoding_table(decisions: NDArray[np.int_], inversion: int) -> CompandedBytes:
     """Return the code of every 16-bit sample, indexed by the sample's bits taken as unsigned."""
     pcm = np.arange(1 << 16, dtype=np.uint16).view(np.int16).astype(np.int32)
     magnitude = np.searchsorted(decisions, np.abs(pcm), side="right") - 1
@@ -52,30 +52,30 @@ _ALAW_TO_PCM = _decoding_table(_ALAW_LEVELS * _ALAW_UNIT, _ALAW_INVERSION)
 
 # Made at the first use: scoring only decodes.
 @cache
-def _pcm_to_mulaw() -> Codes:
+def _pcm_to_mulaw() -> CompandedBytes:
     return _encoding_table((_MULAW_LEVELS - _MULAW_HALF_STEP) * _MULAW_UNIT, _MULAW_INVERSION)
 
 
 @cache
-def _pcm_to_alaw() -> Codes:
+def _pcm_to_alaw() -> CompandedBytes:
     return _encoding_table((_ALAW_LEVELS - _ALAW_HALF_STEP) * _ALAW_UNIT, _ALAW_INVERSION)
 
 
-def mulaw_decode(codes: Codes) -> Pcm:
+def mulaw_decode(codes: CompandedBytes) -> Pcm:
     """Decode µ-law codes to 16-bit PCM of the same shape, within ±32124."""
     return _MULAW_TO_PCM[codes]
 
 
-def mulaw_encode(pcm: Pcm) -> Codes:
+def mulaw_encode(pcm: Pcm) -> CompandedBytes:
     """Encode 16-bit PCM as µ-law codes of the same shape."""
     return _pcm_to_mulaw()[pcm.view(np.uint16)]
 
 
-def alaw_decode(codes: Codes) -> Pcm:
+def alaw_decode(codes: CompandedBytes) -> Pcm:
     """Decode A-law codes to 16-bit PCM of the same shape, within ±32256."""
     return _ALAW_TO_PCM[codes]
 
 
-def alaw_encode(pcm: Pcm) -> Codes:
+def alaw_encode(pcm: Pcm) -> CompandedBytes:
     """Encode 16-bit PCM as A-law codes of the same shape."""
     return _pcm_to_alaw()[pcm.view(np.uint16)]

@@ -95,7 +95,7 @@ class KnownRecording:
 
 
 @dataclass(frozen=True)
-class Change:
+class VerdictChange:
     """A moment at which the verdict became another one."""
 
     at: float
@@ -124,7 +124,7 @@ class Evidence:
     verdict."""
     known: KnownRecording | None = None
     """The known recording that the call repeats, if a store was asked."""
-    changes: tuple[Change, ...] = ()
+    changes: tuple[VerdictChange, ...] = ()
     """The decisions by the scores alone, in order: the first one, and later changes."""
 
 
@@ -197,7 +197,7 @@ class Decider:
         self._kind = VerdictKind.UNKNOWN
         self._against = _AGAINST[self._kind]
         self._decided_at: float | None = None
-        self._changes: list[Change] = []
+        self._changes: list[VerdictChange] = []
         self._tone_steps = 0
         self._loudest_db = -math.inf
         self._start = 0.0
@@ -264,7 +264,7 @@ class Decider:
             at = self._at(len(self._log_odds))
             self._kind, self._against = kind, _AGAINST[kind]
             self._decided_at = None if kind is VerdictKind.UNKNOWN else at
-            self._changes.append(Change(at, kind))
+            self._changes.append(VerdictChange(at, kind))
 
     def verdict(self, seconds: float, codec: str = "") -> Verdict:
         """Return the verdict on the ``seconds`` of audio heard so far, which came in ``codec``."""

@@ -225,8 +225,8 @@ class Detector:
         """Return a detector for one leg of a live call, which is fed packet by packet.
 
         ``call`` is as in :meth:`score`. Whether the call is learnt is up to the caller; see
-        :meth:`audio_model.known.follow.Follower.conclude`. Raises UsageError for arguments that
-        can't work.
+        :meth:`audio_model.known.follow.KnownFollower.conclude`. Raises UsageError for arguments
+        that can't work.
         """
         raw_format = RawFormat(encoding, sample_rate)
         seconds = self._checked_seconds(max_seconds)

@@ -22,7 +22,7 @@ INPUTS = ("samples", "state")
 OUTPUTS = ("logit", "heard", "next_state")
 DEFAULT_PATH = Path(__file__).parent / "weights" / "base.onnx"
 
-State = NDArray[np.float32]
+NetworkState = NDArray[np.float32]
 
 
 class Model:
@@ -65,13 +65,13 @@ class Model:
         unseal(path, content)
         return cls(path, content)
 
-    def start(self, calls: int = 1) -> State:
+    def start(self, calls: int = 1) -> NetworkState:
         """Return the state of calls that have not begun. [shape=(calls, state_size)]"""
         return np.zeros((calls, self.state_size), np.float32)
 
     def run(
-        self, samples: Samples, state: State
-    ) -> tuple[NDArray[np.float32], NDArray[np.float32], State]:
+        self, samples: Samples, state: NetworkState
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32], NetworkState]:
         """Hear the next steps of calls.
 
         Args:
@@ -93,13 +93,13 @@ class _Room(local):
     To take new memory for each would cost as much again as the copy.
     """
 
-    values: State = np.empty(0, np.float32)
+    values: NetworkState = np.empty(0, np.float32)
 
 
 _ROOM = _Room()
 
 
-def join_states(states: Sequence[State]) -> State:
+def join_states(states: Sequence[NetworkState]) -> NetworkState:
     """Return the states of calls as one array, which holds until this thread joins others.
 
     [shape=(state_size,)] each → [shape=(calls, state_size)]

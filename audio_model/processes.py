@@ -21,7 +21,7 @@ from typing import TypeVar
 from audio_model.errors import WorkerError
 
 Item = TypeVar("Item")
-Answer = TypeVar("Answer")
+Done = TypeVar("Done")
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _CPU_QUOTA = Path("/sys/fs/cgroup/cpu.max")
@@ -45,8 +45,8 @@ def usable_cpus() -> int:
 
 
 def map_on_all_cpus(
-    function: Callable[[Item], Answer], items: Iterable[Item], lost: Callable[[Item], Answer]
-) -> Iterator[Answer]:
+    function: Callable[[Item], Done], items: Iterable[Item], lost: Callable[[Item], Done]
+) -> Iterator[Done]:
     """Yield the function of each item in the order of the items.
 
     A few items are done in this process; many are spread over all CPUs, where neither a function
@@ -86,8 +86,8 @@ def map_on_all_cpus(
 
 
 def _one_by_one(
-    function: Callable[[Item], Answer], items: Iterable[Item], lost: Callable[[Item], Answer]
-) -> Iterator[Answer]:
+    function: Callable[[Item], Done], items: Iterable[Item], lost: Callable[[Item], Done]
+) -> Iterator[Done]:
     """Yield the function of each item, done alone in a process, so that a death names its item."""
     with ExitStack() as pools:
         pool = _started(pools)

@@ -18,7 +18,7 @@ from audio_model.tables import cells
 from audio_model.tables.rows import Entry, Row, escape
 
 if TYPE_CHECKING:
-    from audio_model.known.recent import Keep
+    from audio_model.known.recent import Retention
 
 
 def load_detector(
@@ -27,7 +27,7 @@ def load_detector(
     known: str | None,
     *,
     learn: bool,
-    keep: "Keep | None" = None,
+    keep: "Retention | None" = None,
 ) -> Detector:
     """Load a detector, with a store of known recordings if one is given.
 

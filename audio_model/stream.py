@@ -14,7 +14,7 @@ from audio_model.decoders.headerless import to_samples
 from audio_model.errors import UsageError
 from audio_model.formats import SAMPLE_BYTES
 from audio_model.frontend import SAMPLE_RATE, Samples
-from audio_model.model import Model, State, join_states
+from audio_model.model import Model, NetworkState, join_states
 from audio_model.onset import LATE_SAMPLES, VoiceSearch
 from audio_model.rule import OperatingPoint
 from audio_model.steps import STEP_SAMPLES, STEP_SECONDS, StepRow, level_db, step_rows
@@ -251,7 +251,7 @@ class StreamDetector:
             samples = self._resampler.feed(samples)
         self.put(samples)
 
-    def take(self, n_steps: int) -> tuple[Samples, State]:
+    def take(self, n_steps: int) -> tuple[Samples, NetworkState]:
         """Take the next whole steps for a run of the network, and the state it goes on from.
 
         What the run gives is for :meth:`hear`. Raises ValueError if fewer steps are decoded.
@@ -268,7 +268,7 @@ class StreamDetector:
         self._waiting = [waiting[n_samples:].copy()]
         return waiting[:n_samples], self._state
 
-    def hear(self, samples: Samples, steps: Sequence[StepRow], state: State) -> None:
+    def hear(self, samples: Samples, steps: Sequence[StepRow], state: NetworkState) -> None:
         """Hear what the network says of the steps that were taken.
 
         Args:

@@ -30,8 +30,8 @@ from numpy.random import Generator
 from audio_model.decision import Evidence, Reason, Verdict, VerdictKind
 from audio_model.frontend import SAMPLE_RATE, Samples
 from audio_model.known.fingerprint import NOTHING, Codes, fingerprint
-from audio_model.known.follow import Follower, KnownRecordings
-from audio_model.known.recent import Keep, RecentCalls
+from audio_model.known.follow import KnownFollower, KnownRecordings
+from audio_model.known.recent import RecentCalls, Retention
 from audio_model.known.recording import LearntBy
 from audio_model.known.store import Store
 from audio_model.rule import OperatingPoint
@@ -121,7 +121,7 @@ def run(
     n_campaigns = max(1, round(day.campaigns * day.share))
     n_live = max(1, round(day.live_calls * day.share))
     messages = rng.choice(len(recorded), min(n_campaigns, len(recorded)), replace=False)
-    path, keep = folder / "known.db", Keep(hours=48, calls=10_000_000)
+    path, keep = folder / "known.db", Retention(hours=48, calls=10_000_000)
     n_calls = len(messages) * day.campaign_calls + n_live
     whole = day.campaigns * day.campaign_calls + day.live_calls
     _fill(path, keep, live, whole - n_calls, rng)
@@ -170,7 +170,7 @@ def _count(
     told: Told,
     heard: dict[int, int],
     campaign: int | None,
-    follower: Follower,
+    follower: KnownFollower,
     verdict: Verdict,
     network: Verdict,
 ) -> None:
@@ -236,7 +236,7 @@ def _network(day: Day, rng: Generator, *, is_live: bool) -> Verdict:
     return Verdict(kind, score, 0.0, 6.0, 4.0, at, reason, Evidence((), (), (), None))
 
 
-def _fill(path: Path, keep: Keep, live: Sequence[Clip], n: int, rng: Generator) -> None:
+def _fill(path: Path, keep: Retention, live: Sequence[Clip], n: int, rng: Generator) -> None:
     """Keep ``n`` calls of real codes in no order."""
     codes: list[Codes] = [fingerprint(clip.samples).codes for clip in live[::4]]
     pool = np.concatenate(codes)

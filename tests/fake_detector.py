@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from audio_model.audio import Channel, RawFormat, SeekableFile
-from audio_model.decision import Change, Evidence, Reason, Verdict, VerdictKind
+from audio_model.decision import Evidence, Reason, Verdict, VerdictChange, VerdictKind
 from audio_model.detector import Detector, ScoreOptions
 from audio_model.errors import AudioError
 
@@ -23,7 +23,7 @@ VERDICT = Verdict(
         (0.5, 0.1 + 0.2),
         (0.25, 1.0),
         (0.0, 0.8),
-        changes=(Change(0.48, VerdictKind.RECORDED),),
+        changes=(VerdictChange(0.48, VerdictKind.RECORDED),),
     ),
     noise_db=-62.5,
     snr_db=31.0,

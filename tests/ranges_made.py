@@ -3,18 +3,18 @@
 import random
 from collections.abc import Iterator
 
-from audio_model.ranges.rates import Answer, DetectorRates
+from audio_model.ranges.rates import CallAnswer, DetectorRates
 from audio_model.ranges.tree import RangeCall
 
 RATES = DetectorRates()
 
 
-def said(recorded: bool, rng: random.Random, rates: DetectorRates = RATES) -> Answer:
+def said(recorded: bool, rng: random.Random, rates: DetectorRates = RATES) -> CallAnswer:
     """What the detector says of one call, at its rates."""
     chance = rates.of_recorded if recorded else rates.of_live
     (answer,) = rng.choices(
-        (Answer.RECORDED, Answer.LIVE, Answer.UNSURE),
-        [chance(each) for each in (Answer.RECORDED, Answer.LIVE, Answer.UNSURE)],
+        (CallAnswer.RECORDED, CallAnswer.LIVE, CallAnswer.UNSURE),
+        [chance(each) for each in (CallAnswer.RECORDED, CallAnswer.LIVE, CallAnswer.UNSURE)],
     )
     return answer
 

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 
 from audio_model.decision import (
     STRETCH_STEPS,
-    Change,
     Decider,
     Reason,
     Verdict,
+    VerdictChange,
     VerdictKind,
     decide,
     sigmoid,
@@ -364,7 +364,7 @@ def test_changes_are_what_was_seen_after_each_step(answers: Steps, rule: Decisio
     for n in range(1, len(answers) + 1):
         now = judged(answers.until(n), rule)
         if now.verdict is not before:
-            expected.append(Change(now.evidence.times[-1], now.verdict))
+            expected.append(VerdictChange(now.evidence.times[-1], now.verdict))
             before = now.verdict
     verdict = judged(answers, rule)
     assert verdict.evidence.changes == tuple(expected)

@@ -19,7 +19,7 @@ import ray
 from ray.exceptions import RayError, RayTaskError
 
 from audio_model.batch.shards import Job, Shard, score_shard
-from audio_model.batch.tally import Tally
+from audio_model.batch.tally import RunTally
 from audio_model.detector import Detector
 from audio_model.errors import AudioModelError, UsageError, WorkerError
 from audio_model.processes import MOST_FAILED_STARTS, usable_cpus
@@ -64,7 +64,7 @@ class RayWorkers:
                 ray.kill(actor.handle)
         ray.shutdown()
 
-    def score(self, shards: Iterator[Shard]) -> Iterator[tuple[Shard, Tally]]:
+    def score(self, shards: Iterator[Shard]) -> Iterator[tuple[Shard, RunTally]]:
         """Score shards as :meth:`audio_model.batch.shards.Workers.score` says."""
         again: deque[Shard] = deque()
         exhausted = False
@@ -141,7 +141,7 @@ class _Scorer:
             return error
         return None
 
-    def score(self, shard: Shard) -> Tally | AudioModelError:
+    def score(self, shard: Shard) -> RunTally | AudioModelError:
         assert self._detector is not None, "begun first"
         try:
             return score_shard(shard, self._detector, self._job.options, self._job.columns)
@@ -149,9 +149,9 @@ class _Scorer:
             return error
 
 
-def _get(reference: Any) -> Tally | None:
+def _get(reference: Any) -> RunTally | None:
     try:
-        answer: Tally | AudioModelError | None = ray.get(reference)
+        answer: RunTally | AudioModelError | None = ray.get(reference)
     except RayTaskError:
         raise
     except RayError as error:

@@ -17,7 +17,7 @@ from audio_model.batch.malloc import keep_freed_memory
 from audio_model.batch.score_folder import PROGRESS_AFTER_SECONDS, FolderRun, score_folder
 from audio_model.batch.shards import Job, Workers
 from audio_model.batch.stopping import Stopped, StopSignals
-from audio_model.batch.tally import Tally
+from audio_model.batch.tally import RunTally
 from audio_model.batch.workers import LocalWorkers
 from audio_model.commands import EXIT_DONE, EXIT_SOME, add_budget_argument, tell, tell_problems
 from audio_model.detector import DEFAULT_MAX_FALSE_ALARM, ScoreOptions
@@ -28,7 +28,7 @@ from audio_model.known.recent import (
     DEFAULT_DAYS,
     DEFAULT_HOURS,
     DEFAULT_RECORDINGS,
-    Keep,
+    Retention,
 )
 from audio_model.processes import usable_cpus
 from audio_model.scoring import TOGETHER, has_unreadable_time, load_detector, score_entries
@@ -133,7 +133,7 @@ def _score_in_this_process(
     else:
         columns = Columns(each_channel=each_channel, known=known, carried=found.carried)
         writer = open_output(args.output, columns)
-    tally = Tally()
+    tally = RunTally()
     progress = tqdm(
         total=found.total,
         unit=" recordings",
@@ -193,7 +193,7 @@ def _score_into_folder(args: argparse.Namespace, options: ScoreOptions, stop: St
 
 
 @contextmanager
-def _telling_what_stays(output: str | None, tally: Tally) -> Iterator[None]:
+def _telling_what_stays(output: str | None, tally: RunTally) -> Iterator[None]:
     try:
         yield
     except StoreError:
@@ -261,16 +261,16 @@ def _score_options(args: argparse.Namespace) -> ScoreOptions:
     )
 
 
-def _keep(args: argparse.Namespace) -> Keep | None:
+def _keep(args: argparse.Namespace) -> Retention | None:
     """Return how long calls and learnt recordings are kept, or None if no option says so.
 
     Raises UsageError.
     """
-    given = {field.name: getattr(args, f"keep_{field.name}") for field in fields(Keep)}
+    given = {field.name: getattr(args, f"keep_{field.name}") for field in fields(Retention)}
     given = {name: value for name, value in given.items() if value is not None}
     if given and not args.learn:
         raise UsageError("--keep-hours, -calls, -days and -recordings need --learn")
-    return Keep(**given) if given else None
+    return Retention(**given) if given else None
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -26,7 +26,7 @@ from audio_model.batch.counts import CountsFile, count_rows
 from audio_model.batch.plan import Plan, make_plan, part_name
 from audio_model.batch.request import RunRequest
 from audio_model.batch.shards import Shard
-from audio_model.batch.tally import Tally
+from audio_model.batch.tally import RunTally
 from audio_model.errors import OutputError, UsageError, os_error_as, printable
 from audio_model.files import PARTIAL, lock_alone, write_whole
 from audio_model.tables.results import RUN
@@ -44,7 +44,7 @@ class RunState:
 
     def __init__(self, folder: Path, asked: RunRequest, run: dict[str, Any]) -> None:
         self.folder = folder
-        self.tally = Tally()
+        self.tally = RunTally()
         """The counts of all finished shards."""
         self._asked, self._run = asked, run
         self._session: dict[str, Any] | None = None
@@ -110,7 +110,7 @@ class RunState:
             if output.name not in self._done:
                 yield Shard(size, self.plan.part(number), output, unfinished / str(number))
 
-    def add(self, shard: Shard, tally: Tally) -> None:
+    def add(self, shard: Shard, tally: RunTally) -> None:
         """Count a shard that was finished. Raises OutputError."""
         self._done.add(shard.output.name)
         self.tally.merge(tally)

@@ -16,10 +16,10 @@ from audio_model.batch.request import RunRequest
 from audio_model.batch.run_state import open_run
 from audio_model.batch.shards import Job, Workers
 from audio_model.batch.stopping import StopSignals
-from audio_model.batch.tally import Tally
+from audio_model.batch.tally import RunTally
 from audio_model.detector import Detector, ScoreOptions
 from audio_model.errors import ModelError, os_error_as, printable
-from audio_model.known.recent import Keep
+from audio_model.known.recent import Retention
 from audio_model.model import DEFAULT_PATH
 from audio_model.scoring import load_detector
 from audio_model.sources.inputs import STANDARD_INPUT, expand
@@ -48,7 +48,7 @@ class FolderRun:
     learn: bool = False
     columns: Mapping[str, str] | None = None
     """Names of columns in manifests, by ours."""
-    keep: Keep | None = None
+    keep: Retention | None = None
     """For how long calls are kept to learn from."""
 
     def request(self) -> RunRequest:
@@ -80,9 +80,9 @@ class FolderRun:
 class FolderResult:
     """The result of a run into a folder so far."""
 
-    now: Tally
+    now: RunTally
     """Counts of this session."""
-    all: Tally
+    all: RunTally
     """Everything in the folder."""
     planned: int
     """Recordings that are to be there in the end."""
@@ -116,7 +116,7 @@ def score_folder(
         with stop.raising():
             run.make_plan(lambda: expand(given.paths, left_out, given.columns))
         if run.finished:
-            return FolderResult(Tally(), run.tally, run.plan.recordings, left_out)
+            return FolderResult(RunTally(), run.tally, run.plan.recordings, left_out)
         run.begin(how)
         columns = Columns(
             each_channel=given.options.channel is None,
@@ -134,7 +134,7 @@ def score_folder(
         with ExitStack() as stack:
             with stop.raising():
                 engine = stack.enter_context(engine_of(job))
-            now = Tally()
+            now = RunTally()
             stack.enter_context(progress)
             for shard, tally in engine.score(stop.until_stopped(run.to_do())):
                 run.add(shard, tally)

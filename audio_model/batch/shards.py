@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Protocol, Self
 
 from audio_model.batch.plan import read_entries
-from audio_model.batch.tally import Tally
+from audio_model.batch.tally import RunTally
 from audio_model.detector import Detector, ScoreOptions
 from audio_model.errors import OutputError, WorkerError, os_error_as
 from audio_model.scoring import TOGETHER, has_unreadable_time, score_entries
@@ -70,7 +70,7 @@ class Workers(Protocol):
 
     def __exit__(self, *exception: object) -> None: ...
 
-    def score(self, shards: Iterator[Shard]) -> Iterator[tuple[Shard, Tally]]:
+    def score(self, shards: Iterator[Shard]) -> Iterator[tuple[Shard, RunTally]]:
         """Yield each shard with its counts as it is finished, in any order.
 
         A shard is taken from the iterator when a worker is free for it, so that no more are begun
@@ -78,7 +78,9 @@ class Workers(Protocol):
         """
 
 
-def score_shard(shard: Shard, detector: Detector, options: ScoreOptions, columns: Columns) -> Tally:
+def score_shard(
+    shard: Shard, detector: Detector, options: ScoreOptions, columns: Columns
+) -> RunTally:
     """Score the recordings of a shard and write its result, whole or not at all.
 
     A recording at which two processes of the session have died becomes a row that says so.
@@ -90,7 +92,7 @@ def score_shard(shard: Shard, detector: Detector, options: ScoreOptions, columns
     deadly = _deadly(shard)
     # After a death, recordings are read one by one, so that the note names the right one.
     together = 1 if any(shard.attempts.glob(f"*/{_POSITION}")) else TOGETHER
-    tally = Tally()
+    tally = RunTally()
     with _naming(shard.output), _attempt(shard) as (folder, at):
         unfinished = folder / shard.output.name
         with closing(open_output(str(unfinished), columns)) as writer:

@@ -10,7 +10,7 @@ from audio_model.tables.rows import Row
 
 
 @dataclass
-class Tally:
+class RunTally:
     """Counts over a run."""
 
     recordings: int = 0
@@ -29,7 +29,7 @@ class Tally:
             self.verdicts[row.verdict.verdict] += 1
             self.audio_seconds += row.verdict.seconds
 
-    def merge(self, other: "Tally") -> None:
+    def merge(self, other: "RunTally") -> None:
         """Add the counts of another tally."""
         self.recordings += other.recordings
         self.errors += other.errors
@@ -49,7 +49,7 @@ class Tally:
         }
 
     @classmethod
-    def of_counts(cls, counts: Mapping[str, float]) -> "Tally":
+    def of_counts(cls, counts: Mapping[str, float]) -> "RunTally":
         """Return the tally that gave these `counts`. Raises KeyError if one is missing."""
         return cls(
             recordings=int(counts["recordings"]),

@@ -14,7 +14,7 @@ from multiprocessing.process import BaseProcess
 from typing import Self, cast
 
 from audio_model.batch.shards import Job, Shard, score_shard
-from audio_model.batch.tally import Tally
+from audio_model.batch.tally import RunTally
 from audio_model.errors import AudioModelError, WorkerError
 from audio_model.processes import MOST_FAILED_STARTS, be_a_worker, spawn
 
@@ -39,7 +39,7 @@ class LocalWorkers:
             worker.process.join()
             worker.connection.close()
 
-    def score(self, shards: Iterator[Shard]) -> Iterator[tuple[Shard, Tally]]:
+    def score(self, shards: Iterator[Shard]) -> Iterator[tuple[Shard, RunTally]]:
         """Score shards as :meth:`audio_model.batch.shards.Workers.score` says."""
         again: deque[Shard] = deque()
         while True:
@@ -50,7 +50,7 @@ class LocalWorkers:
             for connection in wait(list(self._busy)):
                 worker = self._busy[cast(Connection, connection)]
                 try:
-                    answer: Tally | AudioModelError | None = worker.connection.recv()
+                    answer: RunTally | AudioModelError | None = worker.connection.recv()
                 # OSError: it died in the middle of its answer.
                 except (EOFError, OSError):
                     again.append(worker.shard)

@@ -59,7 +59,7 @@ class Session:
         return self.masked or self.person.masked
 
 
-class Access:
+class SessionGuard:
     """Sessions, and the checks that each route makes."""
 
     def __init__(self, stores: Stores, origin: str, clock: Callable[[], float] = monotonic) -> None:

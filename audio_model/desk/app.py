@@ -11,14 +11,14 @@ from importlib import resources
 from aiohttp import web
 
 from audio_model.desk import access, layout
-from audio_model.desk.access import Access, Session
+from audio_model.desk.access import Session, SessionGuard
 from audio_model.desk.answers import html
 from audio_model.desk.call_page import CallFacts, Last, RangeView, call_page, queue_page
 from audio_model.desk.deciding import Deciding
 from audio_model.desk.effects import Effects
-from audio_model.desk.figures import Figures
+from audio_model.desk.figures import MonthRoutes
 from audio_model.desk.layout import View, text
-from audio_model.desk.listening import Decoded, Listening
+from audio_model.desk.listening import CallPlayer, PlayableCall
 from audio_model.desk.log_page import log_page
 from audio_model.desk.marking import Marking
 from audio_model.desk.stores import Stores
@@ -33,7 +33,7 @@ from audio_model.records import deeds, imports, marks, queue
 from audio_model.records.calls import has_number
 from audio_model.records.deeds import DeedKind
 from audio_model.records.people import Role
-from audio_model.records.queue import Progress
+from audio_model.records.queue import QueueProgress
 from audio_model.records.store import CallStore, StoredCall
 
 logger = logging.getLogger(__name__)
@@ -63,7 +63,7 @@ class _Counts:
     """Counts that take a while, and may be some seconds old."""
 
     at: float
-    progress: Progress
+    progress: QueueProgress
     agreement: float | None
     """Share of the calls two people heard on which they agree."""
     trusts: Mapping[str, float]
@@ -82,15 +82,15 @@ class Desk:
             detector: draws the score over time.
             zone: the zone of the days and hours that people see.
             zone_name: the zone's name.
-            origin: see :class:`Access`.
+            origin: see :class:`SessionGuard`.
         """
         self._stores, self._zone = stores, zone
-        self._access = Access(stores, origin)
-        self._listening = Listening(detector)
+        self._access = SessionGuard(stores, origin)
+        self._listening = CallPlayer(detector)
         self._effects = Effects(stores.places)
         self._marking = Marking(stores, self._access, self._effects)
         self._deciding = Deciding(stores, self._access, self._effects, self._view)
-        self._figures = Figures(stores, self._access, self._view, zone, zone_name)
+        self._figures = MonthRoutes(stores, self._access, self._view, zone, zone_name)
         self._counts: _Counts | None = None
         self._listened: dict[tuple[str, int], float] = {}
         self._assets = {
@@ -243,7 +243,7 @@ class Desk:
         n = int(request.match_info["n"])
         return await self._stores.read(lambda store: store.call(n))
 
-    async def _heard(self, call: StoredCall) -> Decoded:
+    async def _heard(self, call: StoredCall) -> PlayableCall:
         asked = await self._stores.read(lambda store: store.asked(call.archive))
         try:
             return await asyncio.to_thread(self._listening.hear, call, asked)
@@ -259,7 +259,7 @@ class Desk:
         self._listened = fresh | {(who, call): now}
         await self._stores.write(lambda store: deeds.note(store, who, DeedKind.LISTENED, call=call))
 
-    async def _counted(self, who: str) -> tuple[Progress, _Counts]:
+    async def _counted(self, who: str) -> tuple[QueueProgress, _Counts]:
         """Return a person's progress now, and the counts over all of the store."""
         now = time.time()
         day = datetime.now(self._zone).replace(hour=0, minute=0, second=0, microsecond=0)

@@ -14,8 +14,8 @@ from audio_model.ranges.numbers import normalise
 from audio_model.records.deeds import Deed, DeedKind
 from audio_model.records.marks import Mark, Said, probability
 from audio_model.records.people import Role
-from audio_model.records.queue import Progress
-from audio_model.records.store import Campaign, StoredCall
+from audio_model.records.queue import QueueProgress
+from audio_model.records.store import StoredCall, StoredCampaign
 
 KEYS = {Said.RECORDED: "R", Said.LIVE: "L", Said.UNSURE: "U", Said.WRONG_NUMBER: "W"}
 SKIP_KEY, UNDO_KEY = "S", "Z"
@@ -26,7 +26,7 @@ class CallFacts:
     """The facts that a page shows beside a call."""
 
     call: StoredCall
-    campaign: Campaign | None = None
+    campaign: StoredCampaign | None = None
     marks: Sequence[Mark] = ()
     number_marks: Sequence[Mark] = ()
     history: Sequence[StoredCall] = ()
@@ -59,7 +59,7 @@ def queue_page(
     view: View,
     facts: CallFacts | None,
     ranges: RangeView | None,
-    progress: Progress,
+    progress: QueueProgress,
     last: Last,
     agreement: float | None,
 ) -> str:
@@ -89,7 +89,7 @@ def call_page(view: View, facts: CallFacts, ranges: RangeView | None) -> str:
     return layout.page(view, "", text("call", n=str(facts.call.n)), _work(view, facts, ranges))
 
 
-def _progress(progress: Progress, agreement: float | None) -> Element:
+def _progress(progress: QueueProgress, agreement: float | None) -> Element:
     done, whole = progress.marked, progress.marked + progress.waiting
     drawn = bar(
         [tag.rect(x=0, y=0, width=100 * done / max(whole, 1), height=10)],

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from aiohttp import BodyPartReader, web
 
-from audio_model.desk.access import Access, Session
+from audio_model.desk.access import Session, SessionGuard
 from audio_model.desk.answers import csv_file, html
 from audio_model.desk.effects import Effects
 from audio_model.desk.layout import View
@@ -52,7 +52,7 @@ class Deciding:
     def __init__(
         self,
         stores: Stores,
-        access: Access,
+        access: SessionGuard,
         effects: Effects,
         view: Callable[[Session], View],
     ) -> None:

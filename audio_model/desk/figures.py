@@ -6,7 +6,7 @@ from datetime import date, datetime, timedelta, tzinfo
 
 from aiohttp import web
 
-from audio_model.desk.access import Access, Session
+from audio_model.desk.access import Session, SessionGuard
 from audio_model.desk.answers import csv_file, html
 from audio_model.desk.layout import View
 from audio_model.desk.masks import mask_text
@@ -21,13 +21,13 @@ _SHOWN_MONTHS, _SHOWN_WEEKS, _SHOWN_DAYS = 366, 12 * 7, 30
 _TABLES = ("by_period", "by_segment", "by_campaign", "by_mark", "by_source")
 
 
-class Figures:
+class MonthRoutes:
     """The figures of a month."""
 
     def __init__(
         self,
         stores: Stores,
-        access: Access,
+        access: SessionGuard,
         view: Callable[[Session], View],
         zone: tzinfo,
         zone_name: str,
@@ -56,7 +56,7 @@ class Figures:
         shown = "\ufeff" + (mask_text(text) if session.hides else text)
         return csv_file(f"{name}.csv", shown.encode())
 
-    async def _count(self, request: web.Request) -> tuple[Asked, statistics.Figures]:
+    async def _count(self, request: web.Request) -> tuple[Asked, statistics.StoreStatistics]:
         query = request.query
         unit = Unit(query["unit"]) if query.get("unit") in list(Unit) else Unit.MONTH
         span = await self._stores.read(statistics.span)
@@ -68,7 +68,7 @@ class Figures:
         all_periods = periods(_noon(since, self._zone), _noon(to, self._zone), unit, self._zone)
         opened = await self._stores.ranges(statistics.openings_of) or []
 
-        def count(store: CallStore) -> statistics.Figures:
+        def count(store: CallStore) -> statistics.StoreStatistics:
             call_columns.refresh(store)
             with store.reading():
                 return statistics.count_all(store, all_periods, opened, unit, self._zone)

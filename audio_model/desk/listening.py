@@ -26,7 +26,7 @@ _KEPT = 32
 
 
 @dataclass(frozen=True)
-class Decoded:
+class PlayableCall:
     """A call that was decoded."""
 
     wav: bytes
@@ -35,15 +35,15 @@ class Decoded:
     """SVG: the spectrogram, and the score over it."""
 
 
-class Listening:
+class CallPlayer:
     """Reads recordings of a store's calls. May be used from several threads."""
 
     def __init__(self, detector: Detector) -> None:
         self._detector = detector
         self._lock = threading.Lock()
-        self._kept: OrderedDict[int, Decoded] = OrderedDict()
+        self._kept: OrderedDict[int, PlayableCall] = OrderedDict()
 
-    def hear(self, call: StoredCall, asked: str) -> Decoded:
+    def hear(self, call: StoredCall, asked: str) -> PlayableCall:
         """Return a call's sound and picture.
 
         Args:
@@ -64,7 +64,7 @@ class Listening:
                 self._kept.popitem(last=False)
         return heard
 
-    def _hear(self, call: StoredCall, asked: Mapping[str, object]) -> Decoded:
+    def _hear(self, call: StoredCall, asked: Mapping[str, object]) -> PlayableCall:
         path = unescape(call.path)
         if not path:
             raise AudioError("", "no recording of the call was kept")
@@ -86,7 +86,7 @@ class Listening:
         verdict = self._detector.score_samples(samples, SAMPLE_RATE)
         evidence = verdict.evidence
         curve = list(zip(evidence.times, evidence.scores, strict=True))
-        return Decoded(
+        return PlayableCall(
             wav=wav(samples),
             picture=_picture(samples, curve, evidence.strongest, verdict.decided_at),
         )

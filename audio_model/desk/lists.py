@@ -19,7 +19,7 @@ from audio_model.records.deeds import Deed, DeedKind
 from audio_model.records.handsets import Taken
 from audio_model.records.marks import Agreement, Trust
 from audio_model.records.people import Role
-from audio_model.records.store import Campaign
+from audio_model.records.store import StoredCampaign
 
 _HANDLE_LENGTH = 24
 
@@ -194,7 +194,7 @@ def _changes(view: View, changes: Sequence[Change]) -> Element:
     return layout.table(text("changes"), head, rows, words=True)
 
 
-def campaigns_page(view: View, campaigns: Sequence[Campaign], done: Deed | None) -> str:
+def campaigns_page(view: View, campaigns: Sequence[StoredCampaign], done: Deed | None) -> str:
     """Return the page of the largest campaigns, and people's marks on them."""
     rows: list[list[Child]] = []
     for each in campaigns:

@@ -2,7 +2,7 @@
 
 from aiohttp import web
 
-from audio_model.desk.access import Access
+from audio_model.desk.access import SessionGuard
 from audio_model.desk.effects import Effects
 from audio_model.desk.stores import Stores
 from audio_model.records import deeds, marks, queue
@@ -15,7 +15,7 @@ from audio_model.records.store import CallStore
 class Marking:
     """Answers, skips, and undo."""
 
-    def __init__(self, stores: Stores, access: Access, effects: Effects) -> None:
+    def __init__(self, stores: Stores, access: SessionGuard, effects: Effects) -> None:
         self._stores, self._access, self._effects = stores, access, effects
 
     def add_routes(self, router: web.UrlDispatcher) -> None:

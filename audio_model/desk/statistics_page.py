@@ -11,7 +11,7 @@ from audio_model.pages.markup import Child, Element, tag
 from audio_model.pages.tables import percent, stretched
 from audio_model.pages.texts import Text
 from audio_model.records.periods import Unit
-from audio_model.records.statistics import Figures
+from audio_model.records.statistics import StoreStatistics
 from audio_model.records.tables import MOMENTS, Cell, Table
 
 _SHARES = ("recorded_share",)
@@ -37,7 +37,7 @@ class Asked:
         return urlencode({"unit": self.unit, "from": self.first, "to": self.last})
 
 
-def statistics_page(view: View, asked: Asked, figures: Figures, zone: str) -> str:
+def statistics_page(view: View, asked: Asked, figures: StoreStatistics, zone: str) -> str:
     """Return the page of figures, as charts and tables.
 
     Args:

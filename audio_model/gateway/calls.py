@@ -22,9 +22,9 @@ from audio_model.stream import DEFAULT_WAIT_SECONDS, PhoneCall, StreamDetector
 logger = logging.getLogger(__name__)
 
 Listener = Callable[[Event], None]
-Told = Callable[[str], Awaitable[None]]
+UntilTold = Callable[[str], Awaitable[None]]
 """Waits until a gateway has taken all that it was told of a call, by the call's id."""
-Keep = Callable[[Event, RawFormat, bytes], None]
+KeepUnknown = Callable[[Event, RawFormat, bytes], None]
 """Is given a final event of unknown, and the leg's audio as it came."""
 
 
@@ -42,7 +42,7 @@ class Calls:
         again_seconds: float = 0.0,
         progress_seconds: float = 0.0,
         listeners: Sequence[Listener] = (),
-        keep: Keep | None = None,
+        keep: KeepUnknown | None = None,
         learn: Learn | None = None,
         tally: Tally | None = None,
     ) -> None:
@@ -74,7 +74,7 @@ class Calls:
         self._strict = detector.within_smallest_budget() if again_seconds else None
         self.max_legs, self.progress_seconds = max_legs, progress_seconds
         self.listeners, self.keep, self.learn = tuple(listeners), keep, learn
-        self.told: Told | None = None
+        self.told: UntilTold | None = None
         """Awaited before a gateway's channel is ended: its variables are to be set by then."""
         self.engine = Engine()
         self.pacer = Pacer(self.engine)

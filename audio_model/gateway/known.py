@@ -16,8 +16,8 @@ from audio_model.decision import Verdict
 from audio_model.detector import Detector
 from audio_model.gateway.config.settings import Detection
 from audio_model.gateway.outlets.metrics import Metrics
-from audio_model.known.follow import Follower, KnownRecordings
-from audio_model.known.recent import Keep
+from audio_model.known.follow import KnownFollower, KnownRecordings
+from audio_model.known.recent import Retention
 from audio_model.known.store import Store
 from audio_model.stream import PhoneCall, StreamDetector
 
@@ -30,7 +30,7 @@ class HeardBefore:
     """One store, in the three places where it is used."""
 
     def __init__(
-        self, store: Path, metrics: Metrics, *, learn: bool, keep: Keep | None = None
+        self, store: Path, metrics: Metrics, *, learn: bool, keep: Retention | None = None
     ) -> None:
         """Open the store. One that learns is made if it is missing.
 
@@ -51,7 +51,7 @@ class HeardBefore:
         """Open the store of the settings; None without one. Raises StoreError."""
         if detection.known is None:
             return None
-        keep = Keep(
+        keep = Retention(
             detection.known_keep_hours,
             detection.known_keep_calls,
             detection.known_keep_days,
@@ -86,7 +86,7 @@ class HeardBefore:
     def learn(self, stream: StreamDetector) -> None:
         """Count, learn or keep a leg that is over, in another thread, if asked to."""
         pupil, follower = self._pupil, stream.follower
-        if pupil is not None and isinstance(follower, Follower):
+        if pupil is not None and isinstance(follower, KnownFollower):
             network = stream.network_verdict()
             self._spread(partial(_conclude, pupil, follower, network))
 
@@ -125,7 +125,7 @@ class _Beside:
     ) -> None:
         self._reader, self._pupil, self._spread = reader, pupil, spread
 
-    def follow(self, call: PhoneCall) -> Follower:
+    def follow(self, call: PhoneCall) -> KnownFollower:
         """Follow one leg; see :meth:`KnownRecordings.follow`."""
         return self._reader.follow(call, self._pupil.repetition(call), self._spread)
 
@@ -134,5 +134,5 @@ class _Beside:
         self._reader.close()
 
 
-def _conclude(pupil: KnownRecordings, follower: Follower, network: Verdict) -> None:
+def _conclude(pupil: KnownRecordings, follower: KnownFollower, network: Verdict) -> None:
     pupil.conclude(follower, network)

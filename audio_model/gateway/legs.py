@@ -48,7 +48,7 @@ HearAgain = Callable[["Leg", VerdictKind, Callable[[Verdict], None]], Relistener
 """Is given a leg, its final verdict, and what to call with another one."""
 
 
-class Engine(Protocol):
+class LegEngine(Protocol):
     """The engine that runs waiting steps; see :class:`audio_model.gateway.engine.Engine`."""
 
     rest: float
@@ -114,7 +114,7 @@ class Leg:
         name: str,
         raw_format: RawFormat,
         listen: Listen,
-        engine: Engine,
+        engine: LegEngine,
         report: Report,
         *,
         deadline_seconds: float,

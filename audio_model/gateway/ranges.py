@@ -49,7 +49,7 @@ CALLER = "caller"
 _UNUSABLE = "the store of number ranges can't be used now: the log tells why"
 
 T = TypeVar("T")
-Told = Callable[[bytes], None]
+TellChange = Callable[[bytes], None]
 """Is given a change of a breaker as JSON."""
 
 
@@ -70,7 +70,7 @@ class Ranges:
         metrics: Metrics,
         hash_number: NumberHasher,
         policy: Policy | None = None,
-        told: Told | None = None,
+        told: TellChange | None = None,
     ) -> None:
         """Open the store.
 

@@ -14,7 +14,7 @@ from audio_model.stream import StreamDetector
 logger = logging.getLogger(__name__)
 
 
-class Engine(Protocol):
+class LookEngine(Protocol):
     """The engine that runs waiting steps; see :class:`audio_model.gateway.engine.Engine`."""
 
     def queue(self, leg: "Relistener", /) -> None:
@@ -44,7 +44,7 @@ class Relistener:
         said: VerdictKind,
         every_seconds: float,
         listen: Callable[[], StreamDetector],
-        engine: Engine,
+        engine: LookEngine,
         revise: Callable[[Verdict], None],
     ) -> None:
         """Begin to hear a leg again.

@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 from audio_model.errors import UsageError
 from audio_model.gateway.config import values
 from audio_model.gateway.config.tenants import Tenant
-from audio_model.gateway.config.values import Kind
+from audio_model.gateway.config.values import ValueKind
 
-ASKED: Mapping[str, tuple[str, Kind]] = {
+ASKED: Mapping[str, tuple[str, ValueKind]] = {
     "deadline": ("deadline_seconds", values.seconds(0.1)),
     "wait": ("wait_seconds", values.seconds(0)),
     "listen": ("listen_seconds", values.seconds(0.1)),

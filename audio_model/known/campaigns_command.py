@@ -13,7 +13,7 @@ from audio_model.files import making, write_whole
 from audio_model.known.campaigns import Campaign, CampaignCall, Grouping
 from audio_model.known.fingerprint_files import fingerprint_entries
 from audio_model.known.picture import picture
-from audio_model.known.progress import SUFFIX, HeardEntry, Progress, digest_of
+from audio_model.known.progress import SUFFIX, CampaignProgress, HeardEntry, digest_of
 from audio_model.sources.inputs import expand
 from audio_model.tables import csv_files
 from audio_model.tables.columns import add_columns_argument
@@ -105,7 +105,7 @@ def _run(args: argparse.Namespace) -> int:
 class _Archive:
     """The calls of an archive, each heard now or by a run that was cut off."""
 
-    progress: Progress
+    progress: CampaignProgress
     grouping: Grouping
     entries: list[Entry] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
@@ -113,7 +113,7 @@ class _Archive:
 
 def _hear(args: argparse.Namespace, progress_path: str) -> _Archive:
     max_seconds: float = args.max_seconds
-    progress = Progress(progress_path)
+    progress = CampaignProgress(progress_path)
     archive = _Archive(progress, Grouping(progress))
     entries = expand(args.paths, columns=args.columns)
     for known in progress.calls_heard():
@@ -122,7 +122,7 @@ def _hear(args: argparse.Namespace, progress_path: str) -> _Archive:
             # Other calls were asked for then: nothing of it helps.
             entries = chain(archive.entries, [] if entry is None else [entry], entries)
             progress.delete()
-            progress = Progress(progress_path)
+            progress = CampaignProgress(progress_path)
             archive = _Archive(progress, Grouping(progress))
             break
         archive.entries.append(entry)

@@ -85,7 +85,7 @@ def digest(content: str | bytes) -> bytes:
     return blake2b(content, digest_size=_DIGEST_BYTES).digest()
 
 
-class Counts:
+class CountedCalls:
     """The table of one store's database. Raises sqlite3.Error; changes need a transaction."""
 
     def __init__(self, db: sqlite3.Connection) -> None:

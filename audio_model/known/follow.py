@@ -15,7 +15,7 @@ from audio_model.known.fingerprint import NOTHING
 from audio_model.known.fuse import fuse, goes_on
 from audio_model.known.match import WORTH_WEIGHING
 from audio_model.known.matcher import Matcher
-from audio_model.known.recent import Keep, RecentCalls
+from audio_model.known.recent import RecentCalls, Retention
 from audio_model.known.recording import CODES_PER_POSITION, POSITIONS_PER_SECOND, LearntBy
 from audio_model.known.repetition import Repetition
 from audio_model.known.store import Store
@@ -37,7 +37,7 @@ PATIENT_SECONDS = 30.0
 HURRIED_SECONDS = 0.05
 """How long a locked store is waited for: patiently after calls, hurriedly beside them."""
 
-Spread = Callable[[Callable[[], None]], None]
+ToThread = Callable[[Callable[[], None]], None]
 """Takes a job to another thread, and never waits for it."""
 
 
@@ -49,7 +49,7 @@ class KnownRecordings:
         path: str | os.PathLike[str],
         *,
         learn: bool = False,
-        keep: Keep | None = None,
+        keep: Retention | None = None,
         on_failure: Callable[[], None] | None = None,
     ) -> None:
         """Open a store of known recordings.
@@ -72,7 +72,7 @@ class KnownRecordings:
         self._retry_at = 0.0
         self._failing = False
         self._expire_at = 0.0
-        self._keep = Keep() if keep is None else keep
+        self._keep = Retention() if keep is None else keep
         self._recent: RecentCalls | None = None
         if learn:
             self._recent = RecentCalls(
@@ -87,8 +87,8 @@ class KnownRecordings:
         self,
         call: PhoneCall | None = None,
         repetition: Repetition | None = None,
-        spread: Spread | None = None,
-    ) -> "Follower":
+        spread: ToThread | None = None,
+    ) -> "KnownFollower":
         """Follow one leg.
 
         Args:
@@ -97,11 +97,11 @@ class KnownRecordings:
                 by another leg or at another time, don't count as known.
             repetition: looks for the leg in the calls heard before. By default it does if the store
                 learns.
-            spread: see :class:`Follower`.
+            spread: see :class:`KnownFollower`.
         """
         call = call or PhoneCall()
         repetition = repetition or self.repetition(call)
-        return Follower(self, call, self._usable(), repetition, spread)
+        return KnownFollower(self, call, self._usable(), repetition, spread)
 
     def repetition(self, call: PhoneCall) -> Repetition | None:
         """Return a look-up of a leg in the calls heard before; None if the store doesn't learn."""
@@ -125,7 +125,9 @@ class KnownRecordings:
             self._store.close()
             self._store = None
 
-    def conclude(self, follower: "Follower", verdict: Verdict, at: float | None = None) -> None:
+    def conclude(
+        self, follower: "KnownFollower", verdict: Verdict, at: float | None = None
+    ) -> None:
         """End a leg: count its call or learn it, if that was asked for.
 
         A call is counted once, however many legs it has and however often it is scored.
@@ -146,7 +148,7 @@ class KnownRecordings:
             self.failed(error)
 
     def _conclude(
-        self, store: Store, follower: "Follower", matcher: Matcher, verdict: Verdict, at: float
+        self, store: Store, follower: "KnownFollower", matcher: Matcher, verdict: Verdict, at: float
     ) -> None:
         call, repetition = follower.call, follower.repetition
         if repetition is not None and not matcher.sure:
@@ -225,7 +227,7 @@ class KnownRecordings:
         return self._store
 
 
-class Follower:
+class KnownFollower:
     """One leg beside a store. Made by :meth:`KnownRecordings.follow`."""
 
     def __init__(
@@ -234,7 +236,7 @@ class Follower:
         call: PhoneCall,
         store: Store | None,
         repetition: Repetition | None = None,
-        spread: Spread | None = None,
+        spread: ToThread | None = None,
     ) -> None:
         """Follow a leg.
 

@@ -41,7 +41,7 @@ class HeardEntry:
     """Why it could not be heard; empty if it was."""
 
 
-class Progress(Store):
+class CampaignProgress(Store):
     """The calls heard so far. Raises StoreError as every store does."""
 
     format = Format(

@@ -47,7 +47,7 @@ CREATE INDEX facts_of_call ON facts (call);
 
 
 @dataclass(frozen=True)
-class Keep:
+class Retention:
     """How long calls and recordings learnt from them are kept, and how many at most.
 
     Raises UsageError if nothing would be kept.
@@ -140,7 +140,7 @@ class _Calls(Store):
 class RecentCalls:
     """The calls of the last hours, of all processes. For one thread at a time."""
 
-    def __init__(self, store: Path, keep: Keep, *, busy_seconds: float, mapped: bool) -> None:
+    def __init__(self, store: Path, keep: Retention, *, busy_seconds: float, mapped: bool) -> None:
         """Open the calls beside a store.
 
         Args:

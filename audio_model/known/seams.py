@@ -92,7 +92,7 @@ _WAVES = np.zeros((N_TEMPORAL, _PER_PATCH * CODES_PER_POSITION), np.float32)
 _WAVES[:, :PATCH_FRAMES] = TEMPORAL.T
 
 Frames = NDArray[np.int64]
-Agreement = NDArray[np.float32]
+FrameAgreement = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -102,7 +102,7 @@ class Mended:
     course: Course
     frames: Frames
     """The frame of the call at each frame of the recording. [shape=(n_frames,)]"""
-    agreement: Agreement
+    agreement: FrameAgreement
     """[shape=(n_positions,)]"""
     begin: int
     end: int

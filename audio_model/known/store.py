@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from audio_model.errors import StoreError
-from audio_model.known.counts import JUDGED_EACH, Counted, Counts, counted, digest
+from audio_model.known.counts import JUDGED_EACH, Counted, CountedCalls, counted, digest
 from audio_model.known.counts import SCHEMA as CALLS_SCHEMA
 from audio_model.known.fingerprint import Codes
 from audio_model.known.index import POSITION_BITS, Hits, Index
@@ -85,7 +85,7 @@ class Store(SqliteStore):
         super().__init__(path, create=create, busy_seconds=busy_seconds)
 
     def _prepare(self, busy_seconds: float | None) -> None:
-        self._index, self._counts = Index(self._db), Counts(self._db)
+        self._index, self._counts = Index(self._db), CountedCalls(self._db)
         self._db.execute(f"PRAGMA mmap_size = {_MAPPED_BYTES if self._mapped else 0}")
         if not self._mapped:
             self._db.execute(f"PRAGMA cache_size = -{_CACHED_KIB}")

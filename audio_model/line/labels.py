@@ -48,7 +48,7 @@ _OPTIONAL = (
 
 
 @dataclass(frozen=True)
-class Evidence:
+class LabelReason:
     """A reason why one call is of a class."""
 
     label: int
@@ -61,13 +61,13 @@ class Evidence:
 class Labels:
     """The labels of calls that are certain, by path and channel, in the order of the rows."""
 
-    evidence: dict[tuple[str, str], list[Evidence]] = field(
+    evidence: dict[tuple[str, str], list[LabelReason]] = field(
         default_factory=lambda: defaultdict(list)
     )
     rows: int = 0
     problems: list[str] = field(default_factory=list)
 
-    def agreed(self) -> Iterator[tuple[tuple[str, str], Evidence, str]]:
+    def agreed(self) -> Iterator[tuple[tuple[str, str], LabelReason, str]]:
         """Yield calls of which all evidence says the same, with the surest, and their groups.
 
         A call that repeats a known recording and is of a campaign makes one group of both, for all
@@ -94,11 +94,11 @@ class Labels:
             if any(each.label != mark.label for each in found):
                 name = CLASSES[mark.label]
                 source = f"{name} {mark.source}"
-                found.append(Evidence(mark.label, source, MARK_CONFIDENCE, f"marked {name}"))
+                found.append(LabelReason(mark.label, source, MARK_CONFIDENCE, f"marked {name}"))
                 disputed.append(mark)
         return disputed
 
-    def conflicts(self) -> Iterator[tuple[tuple[str, str], list[Evidence]]]:
+    def conflicts(self) -> Iterator[tuple[tuple[str, str], list[LabelReason]]]:
         """Yield calls of which evidence says both."""
         for call, found in self.evidence.items():
             if len({each.label for each in found}) > 1:
@@ -149,7 +149,7 @@ def label(paths: Iterable[str], columns: Mapping[str, str] | None = None) -> Lab
                 far = f"{channel} of {of.caller or path}"
                 why = f"both legs talk ({talk:.0f} s of {of.seconds:.0f} s on this one)"
                 labels.evidence[path, channel].append(
-                    Evidence(0, f"{CLASSES[0]} {far}", TALK_CONFIDENCE, why)
+                    LabelReason(0, f"{CLASSES[0]} {far}", TALK_CONFIDENCE, why)
                 )
     return labels
 
@@ -195,17 +195,17 @@ def _read(
         of.caller = of.caller or caller
 
 
-def _evidence(values: Mapping[str, object], caller: str) -> Iterator[Evidence]:
+def _evidence(values: Mapping[str, object], caller: str) -> Iterator[LabelReason]:
     if known := cells.word(values, "known"):
         name = cells.word(values, "known_name") or known
         why = cells.word(values, "known_repeated") or f"repeats the known recording {name}"
-        yield Evidence(1, f"{CLASSES[1]} {name}", KNOWN_CONFIDENCE, why)
+        yield LabelReason(1, f"{CLASSES[1]} {name}", KNOWN_CONFIDENCE, why)
     if campaign := cells.word(values, "campaign"):
         matched = cells.number(values, "matched_seconds") or 0.0
         if matched >= LEAST_MATCHED_SECONDS:
             why = f"{matched:.1f} s are in other calls of campaign {campaign}, too"
             source = f"{CLASSES[1]} campaign {campaign}"
-            yield Evidence(1, source, CAMPAIGN_CONFIDENCE, why)
+            yield LabelReason(1, source, CAMPAIGN_CONFIDENCE, why)
     try:
         mark = cells.label(values, "mark")
     except ValueError:
@@ -217,4 +217,4 @@ def _evidence(values: Mapping[str, object], caller: str) -> Iterator[Evidence]:
             trust = MARK_CONFIDENCE
         if not 0 <= trust <= 1:
             raise ValueError(f"trust is {trust:g}, not a share from 0 to 1")
-        yield Evidence(mark, f"{CLASSES[mark]} {caller}", trust, f"marked {CLASSES[mark]}")
+        yield LabelReason(mark, f"{CLASSES[mark]} {caller}", trust, f"marked {CLASSES[mark]}")

@@ -14,7 +14,7 @@ import math
 from collections.abc import Mapping
 
 from audio_model.ranges.change import ChangeTest
-from audio_model.ranges.rates import Answer, recorded_share
+from audio_model.ranges.rates import CallAnswer, recorded_share
 from audio_model.ranges.tree import Node, Nodes, children
 
 SUSPECT = 0.2
@@ -40,12 +40,12 @@ def smallest_ranges(nodes: Nodes, alarmed: Node, test: ChangeTest, now: float) -
         counts = node.recent(now)
         if _above_honest(counts, test) >= SUSPECT:
             suspect.append(node)
-            k += counts[Answer.RECORDED]
+            k += counts[CallAnswer.RECORDED]
             for said, n in counts.items():
                 rest[said] = max(0.0, rest[said] - n)
     d = len(suspect)
     by_chance = math.comb(10, d) * (d / 10) ** k > CHANCE
-    whole = d > MOST and rest[Answer.LIVE] < 1
+    whole = d > MOST and rest[CallAnswer.LIVE] < 1
     if not suspect or by_chance or whole or _above_honest(rest, test) >= NOT_HONEST:
         return [alarmed]
     return [part for node in suspect for part in smallest_ranges(nodes, node, test, now)]
@@ -53,14 +53,14 @@ def smallest_ranges(nodes: Nodes, alarmed: Node, test: ChangeTest, now: float) -
 
 def comes_from_all_over(nodes: Nodes, alarmed: Node, test: ChangeTest, now: float) -> bool:
     """Return whether recordings come from several parts of a range and no part explains them."""
-    heard = [node.recent(now)[Answer.RECORDED] for node in children(nodes, alarmed.prefix)]
+    heard = [node.recent(now)[CallAnswer.RECORDED] for node in children(nodes, alarmed.prefix)]
     if sum(n >= _ONE for n in heard) < SEVERAL:
         return False
     return smallest_ranges(nodes, alarmed, test, now) == [alarmed]
 
 
-def _above_honest(counts: Mapping[Answer, float], test: ChangeTest) -> float:
+def _above_honest(counts: Mapping[CallAnswer, float], test: ChangeTest) -> float:
     # Without a recorded call nobody is suspect; the posterior is asked only where it can matter.
-    if counts[Answer.RECORDED] < _ONE:
+    if counts[CallAnswer.RECORDED] < _ONE:
         return 0.0
     return recorded_share(counts, test.rates, above=test.honest).above

@@ -16,7 +16,7 @@ from enum import StrEnum
 
 from audio_model.ranges import sketch
 from audio_model.ranges.numbers import Number, normalise
-from audio_model.ranges.rates import Answer
+from audio_model.ranges.rates import CallAnswer
 from audio_model.ranges.tree import RangeCall
 from audio_model.times import DAY_SECONDS
 
@@ -124,7 +124,7 @@ class Campaigns:
         """Return a call as it counts in its ranges."""
         one = self._get(call.campaign) if call.campaign else None
         runs = one is not None and one.running
-        return replace(call, outcome=Answer.RECORDED) if runs else call
+        return replace(call, outcome=CallAnswer.RECORDED) if runs else call
 
     def count(self, call: RangeCall) -> None:
         """Count a call that was not heard before."""

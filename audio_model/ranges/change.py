@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from audio_model.errors import UsageError
-from audio_model.ranges.rates import Answer, DetectorRates, MarkedAs
+from audio_model.ranges.rates import CallAnswer, DetectorRates, MarkedAs
 from audio_model.ranges.tree import Node
 
 _USUAL_CALLS = 20.0
@@ -60,7 +60,7 @@ class ChangeTest:
                 f"the share of a campaign {self.bad:g}, which must be below 1"
             )
 
-    def gain(self, said: Answer, node: Node) -> float:
+    def gain(self, said: CallAnswer, node: Node) -> float:
         """Return the nats that an answer adds for a range, by what was heard of it before.
 
         One hypothesis is the range as it usually is. The other is a campaign whose message the
@@ -68,24 +68,24 @@ class ChangeTest:
         none to all calls of a message. Both are estimates from calls before this one alone, so the
         ratio stays a likelihood ratio.
         """
-        if said is Answer.UNHEARD:
+        if said is CallAnswer.UNHEARD:
             return 0.0
         usual, usual_live = self._usual(node)
         told, told_live = self._told(node, usual)
         match said:
-            case Answer.RECORDED:
+            case CallAnswer.RECORDED:
                 return math.log(told / usual)
-            case Answer.LIVE:
+            case CallAnswer.LIVE:
                 return min(0.0, math.log(told_live / usual_live))
             case _:
                 return math.log((1 - told - told_live) / self._usual_unsure(node))
 
     def _usual(self, node: Node) -> tuple[float, float]:
         """Return the chances of the answers recorded and live for a range as it usually is."""
-        may = self.rates.chance(Answer.RECORDED, self.honest)
+        may = self.rates.chance(CallAnswer.RECORDED, self.honest)
         plays = (_USUAL_CALLS * may + node.usual_recorded) / (_USUAL_CALLS + node.usual_heard)
         recorded = min(max(may, plays), _MOST_USUAL)
-        live = self.rates.chance(Answer.LIVE, self.honest)
+        live = self.rates.chance(CallAnswer.LIVE, self.honest)
         live = (_LIVE_CALLS * live + node.live) / (_LIVE_CALLS + node.heard)
         return recorded, min(live, 1 - recorded - _LEAST)
 
@@ -97,11 +97,11 @@ class ChangeTest:
         unsure call would speak for a campaign.
         """
         n = _LIVE_CALLS + node.heard
-        expected = self.rates.chance(Answer.LIVE, self.honest)
+        expected = self.rates.chance(CallAnswer.LIVE, self.honest)
         live = (_LIVE_CALLS * expected + node.live) / n
         if live > expected:
             live = max(expected, live - _LUCK * math.sqrt(live * (1 - live) / n))
-        recorded = min(self.rates.chance(Answer.RECORDED, self.honest), _ALLOWED * (1 - live))
+        recorded = min(self.rates.chance(CallAnswer.RECORDED, self.honest), _ALLOWED * (1 - live))
         return max(_LEAST, 1 - recorded - live)
 
     def _told(self, node: Node, usual: float) -> tuple[float, float]:
@@ -109,23 +109,23 @@ class ChangeTest:
 
         Its recordings are not heard less often than usual ones.
         """
-        live = self.rates.chance(Answer.LIVE, self.bad)
-        recorded = self.rates.chance(Answer.RECORDED, self.bad)
+        live = self.rates.chance(CallAnswer.LIVE, self.bad)
+        recorded = self.rates.chance(CallAnswer.RECORDED, self.bad)
         recorded = _MESSAGE_CALLS * recorded + node.recorded_since
         recorded /= _MESSAGE_CALLS + node.heard_since
         return min(max(recorded, usual), 1 - live - _LEAST), live
 
     @cached_property
-    def gains(self) -> Mapping[Answer, float]:
+    def gains(self) -> Mapping[CallAnswer, float]:
         """Return the nats that an answer adds for a range without earlier calls.
 
         They follow from the rates alone. A person's mark takes back as much.
         """
         gains = {
             said: math.log(self.rates.chance(said, self.bad) / self.rates.chance(said, self.honest))
-            for said in Answer
+            for said in CallAnswer
         }
-        gains[Answer.UNSURE] = min(0.0, gains[Answer.UNSURE])
+        gains[CallAnswer.UNSURE] = min(0.0, gains[CallAnswer.UNSURE])
         return gains
 
     @cached_property

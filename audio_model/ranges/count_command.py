@@ -14,7 +14,7 @@ from audio_model.ranges.breaker import CLOCK_SECONDS, Policy
 from audio_model.ranges.calls import read_calls
 from audio_model.ranges.change import ChangeTest
 from audio_model.ranges.page import page
-from audio_model.ranges.rates import Answer, DetectorRates
+from audio_model.ranges.rates import CallAnswer, DetectorRates
 from audio_model.ranges.store import RangeStore
 from audio_model.ranges.tables import write_campaigns, write_history, write_ranges
 from audio_model.ranges.tree import RangeCall
@@ -141,7 +141,7 @@ class _Calls:
 
     def __iter__(self) -> Iterator[RangeCall]:
         for row in self._db.execute("SELECT * FROM calls ORDER BY time, rowid"):
-            yield RangeCall(row[0], row[1], row[2], Answer(row[3]), *row[4:])
+            yield RangeCall(row[0], row[1], row[2], CallAnswer(row[3]), *row[4:])
 
     def add(self, call: RangeCall) -> None:
         self._n += 1

@@ -8,7 +8,7 @@ from audio_model.ranges.alarm import MOST, comes_from_all_over, smallest_ranges
 from audio_model.ranges.breaker import Change, Policy, Why
 from audio_model.ranges.named import wider_than
 from audio_model.ranges.numbers import Number, normalise
-from audio_model.ranges.rates import Answer, MarkedAs
+from audio_model.ranges.rates import CallAnswer, MarkedAs
 from audio_model.ranges.tree import Node, Nodes, RangeCall, State, children, path_of
 from audio_model.times import DAY_SECONDS
 
@@ -117,14 +117,14 @@ class Monitor:
             node.marked_since = max(0, node.marked_since + since)
             return gain
 
-        return self._follow(call, now, count, Answer.UNHEARD, speaks=new is not old)
+        return self._follow(call, now, count, CallAnswer.UNHEARD, speaks=new is not old)
 
     def _follow(
         self,
         call: RangeCall,
         now: float,
         count: Callable[[Node], float],
-        said: Answer,
+        said: CallAnswer,
         *,
         speaks: bool,
     ) -> list[Change]:
@@ -232,7 +232,9 @@ class Monitor:
                 held = node
         return changes, held
 
-    def _weigh(self, node: Node, held: Node | None, said: Answer, gain: float, now: float) -> None:
+    def _weigh(
+        self, node: Node, held: Node | None, said: CallAnswer, gain: float, now: float
+    ) -> None:
         """Add a call's evidence where it may count.
 
         A range that is held explains its calls: those above it hear no more of them. Below it, they

@@ -29,7 +29,7 @@ had.
 _GRID = (np.arange(1000) + 0.5) / 1000
 
 
-class Answer(StrEnum):
+class CallAnswer(StrEnum):
     """The answer that a call's verdict gives on its range."""
 
     RECORDED = "recorded"
@@ -47,11 +47,11 @@ class MarkedAs(StrEnum):
     LIVE = "live"
 
 
-def outcome(verdict: VerdictKind, reason: str = "") -> Answer:
+def outcome(verdict: VerdictKind, reason: str = "") -> CallAnswer:
     """Return the answer for a verdict and its reason."""
     if verdict is VerdictKind.UNKNOWN:
-        return Answer.UNSURE if reason in ("", Reason.UNSURE) else Answer.UNHEARD
-    return Answer(verdict.value)
+        return CallAnswer.UNSURE if reason in ("", Reason.UNSURE) else CallAnswer.UNHEARD
+    return CallAnswer(verdict.value)
 
 
 @dataclass(frozen=True)
@@ -97,15 +97,15 @@ class DetectorRates:
             live_said_recorded=max(2 * point.false_alarm, _RAREST),
         )
 
-    def of_recorded(self, said: Answer) -> float:
+    def of_recorded(self, said: CallAnswer) -> float:
         """Return the chance of an answer to a recording; 1 for an answer without evidence."""
         return _chance(said, self.recorded_said_recorded, self.recorded_said_live)
 
-    def of_live(self, said: Answer) -> float:
+    def of_live(self, said: CallAnswer) -> float:
         """Return the chance of an answer to a live caller; 1 for an answer without evidence."""
         return _chance(said, self.live_said_recorded, self.live_said_live)
 
-    def chance(self, said: Answer, share: float) -> float:
+    def chance(self, said: CallAnswer, share: float) -> float:
         """Return the chance of an answer where ``share`` of the calls play a recording."""
         return share * self.of_recorded(said) + (1 - share) * self.of_live(said)
 
@@ -123,7 +123,7 @@ class Share:
 
 
 def recorded_share(
-    counts: Mapping[Answer, float],
+    counts: Mapping[CallAnswer, float],
     rates: DetectorRates,
     *,
     above: float,
@@ -142,7 +142,7 @@ def recorded_share(
     log_posterior = (a - 1 + marks.get(MarkedAs.RECORDED, 0.0)) * np.log(_GRID)
     log_posterior += (b - 1 + marks.get(MarkedAs.LIVE, 0.0)) * np.log1p(-_GRID)
     for said, n in counts.items():
-        if said is not Answer.UNHEARD and n > 0:
+        if said is not CallAnswer.UNHEARD and n > 0:
             log_posterior += n * np.log(
                 _GRID * rates.of_recorded(said) + (1 - _GRID) * rates.of_live(said)
             )
@@ -160,13 +160,13 @@ def recorded_share(
     )
 
 
-def _chance(said: Answer, recorded: float, live: float) -> float:
+def _chance(said: CallAnswer, recorded: float, live: float) -> float:
     match said:
-        case Answer.RECORDED:
+        case CallAnswer.RECORDED:
             return recorded
-        case Answer.LIVE:
+        case CallAnswer.LIVE:
             return live
-        case Answer.UNSURE:
+        case CallAnswer.UNSURE:
             return 1 - recorded - live
-        case Answer.UNHEARD:
+        case CallAnswer.UNHEARD:
             return 1.0

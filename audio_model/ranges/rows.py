@@ -7,7 +7,7 @@ from typing import Any
 
 from audio_model.ranges.breaker import Change, Policy, Why
 from audio_model.ranges.change import ChangeTest
-from audio_model.ranges.rates import Answer, DetectorRates, MarkedAs
+from audio_model.ranges.rates import CallAnswer, DetectorRates, MarkedAs
 from audio_model.ranges.tree import Node, RangeCall, State
 from audio_model.sqlite import storable
 
@@ -84,7 +84,7 @@ def call_row(call: RangeCall) -> list[object]:
 def call_of(row: Sequence[Any]) -> RangeCall:
     """Return the call of a row."""
     values = dict(zip(CALL_COLUMNS, row, strict=True))
-    values["outcome"] = Answer(values["outcome"])
+    values["outcome"] = CallAnswer(values["outcome"])
     return RangeCall(**values)
 
 

@@ -13,7 +13,7 @@ from typing import Protocol
 
 from audio_model.ranges import sketch
 from audio_model.ranges.numbers import Number, normalise
-from audio_model.ranges.rates import Answer, MarkedAs
+from audio_model.ranges.rates import CallAnswer, MarkedAs
 from audio_model.times import DAY_SECONDS
 
 RECENT_SECONDS = 3600.0
@@ -53,7 +53,7 @@ class RangeCall:
     """The caller as the gateway or the call record writes it."""
     time: float
     """Seconds since 1970."""
-    outcome: Answer
+    outcome: CallAnswer
     called: str = ""
     duration: float | None = None
     """Seconds from answer to hang-up, where known."""
@@ -77,13 +77,13 @@ class RangeCall:
 
     def _sureness(self) -> tuple[int, float]:
         match self.outcome:
-            case Answer.UNHEARD:
+            case CallAnswer.UNHEARD:
                 return 0, 0.0
-            case Answer.UNSURE:
+            case CallAnswer.UNSURE:
                 return 1, 0.0
-            case Answer.RECORDED:
+            case CallAnswer.RECORDED:
                 return 2, 0.5 if self.score is None else self.score
-            case Answer.LIVE:
+            case CallAnswer.LIVE:
                 return 2, 0.5 if self.score is None else 1 - self.score
 
 
@@ -159,16 +159,16 @@ class Node:
         """Count a call; ``called`` is the fingerprint of its called number."""
         self.fade(call.time)
         match call.outcome:
-            case Answer.RECORDED:
+            case CallAnswer.RECORDED:
                 self.recorded += 1
                 self.recent_recorded += 1
-            case Answer.LIVE:
+            case CallAnswer.LIVE:
                 self.live += 1
                 self.recent_live += 1
-            case Answer.UNSURE:
+            case CallAnswer.UNSURE:
                 self.unsure += 1
                 self.recent_unsure += 1
-            case Answer.UNHEARD:
+            case CallAnswer.UNHEARD:
                 self.unheard += 1
         if call.duration is not None:
             self.timed += 1
@@ -185,16 +185,16 @@ class Node:
         self.fade(call.time)
         kept = math.exp(min(0.0, (call.time - self.last) / RECENT_SECONDS))
         match call.outcome:
-            case Answer.RECORDED:
+            case CallAnswer.RECORDED:
                 self.recorded = max(0, self.recorded - 1)
                 self.recent_recorded = max(0.0, self.recent_recorded - kept)
-            case Answer.LIVE:
+            case CallAnswer.LIVE:
                 self.live = max(0, self.live - 1)
                 self.recent_live = max(0.0, self.recent_live - kept)
-            case Answer.UNSURE:
+            case CallAnswer.UNSURE:
                 self.unsure = max(0, self.unsure - 1)
                 self.recent_unsure = max(0.0, self.recent_unsure - kept)
-            case Answer.UNHEARD:
+            case CallAnswer.UNHEARD:
                 self.unheard = max(0, self.unheard - 1)
         if call.duration is not None:
             self.timed = max(0, self.timed - 1)
@@ -219,21 +219,21 @@ class Node:
             self.recent_unsure *= kept
             self.last = now
 
-    def recent(self, now: float) -> dict[Answer, float]:
+    def recent(self, now: float) -> dict[CallAnswer, float]:
         """Return the recent counts at a moment."""
         kept = math.exp(min(0.0, (self.last - now) / RECENT_SECONDS))
         return {
-            Answer.RECORDED: self.recent_recorded * kept,
-            Answer.LIVE: self.recent_live * kept,
-            Answer.UNSURE: self.recent_unsure * kept,
+            CallAnswer.RECORDED: self.recent_recorded * kept,
+            CallAnswer.LIVE: self.recent_live * kept,
+            CallAnswer.UNSURE: self.recent_unsure * kept,
         }
 
-    def totals(self) -> dict[Answer, float]:
+    def totals(self) -> dict[CallAnswer, float]:
         """Return the counts of all calls that were heard."""
         return {
-            Answer.RECORDED: self.recorded,
-            Answer.LIVE: self.live,
-            Answer.UNSURE: self.unsure,
+            CallAnswer.RECORDED: self.recorded,
+            CallAnswer.LIVE: self.live,
+            CallAnswer.UNSURE: self.unsure,
         }
 
     def marks(self) -> dict[MarkedAs, float]:
@@ -250,10 +250,10 @@ class Node:
             self.usual_heard += self.heard_since
             self.recorded_since = self.heard_since = self.marked_since = 0
 
-    def note(self, said: Answer) -> None:
+    def note(self, said: CallAnswer) -> None:
         """Note an answer that is about to count for the evidence."""
-        self.recorded_since += said is Answer.RECORDED
-        self.heard_since += said is not Answer.UNHEARD
+        self.recorded_since += said is CallAnswer.RECORDED
+        self.heard_since += said is not CallAnswer.UNHEARD
 
     def drop_evidence(self, much: float = math.inf) -> None:
         """Take back evidence that something else explains. Its calls are not the usual ones."""

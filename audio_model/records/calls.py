@@ -9,7 +9,7 @@ from pathlib import Path
 from audio_model import times
 from audio_model.ranges import written
 from audio_model.ranges.numbers import UNREADABLE, WITHHELD, Number, NumberKind
-from audio_model.ranges.rates import Answer
+from audio_model.ranges.rates import CallAnswer
 from audio_model.sources.open import from_folder
 from audio_model.tables import cells
 from audio_model.tables.columns import Wanted
@@ -59,15 +59,15 @@ class CallRecord:
     """The advice at the time of the call (``block``), if the row has it."""
 
 
-def answer_of(outcome: Outcome, reason: str) -> Answer:
+def answer_of(outcome: Outcome, reason: str) -> CallAnswer:
     """Return the answer that an outcome gives on a range."""
     match outcome:
         case Outcome.RECORDED | Outcome.LIVE:
-            return Answer(outcome.value)
+            return CallAnswer(outcome.value)
         case Outcome.UNKNOWN if reason in ("", "unsure"):
-            return Answer.UNSURE
+            return CallAnswer.UNSURE
         case _:
-            return Answer.UNHEARD
+            return CallAnswer.UNHEARD
 
 
 def segment_of(number: Number) -> str:

@@ -7,8 +7,8 @@ contradicts that. A decision that somebody gave a reason for is changed by anoth
 
 from dataclasses import dataclass
 
-from audio_model.records.priority import Priority, Why
-from audio_model.records.store import ALLOWED, RECORDED, CallStore, Campaign
+from audio_model.records.priority import Priority, QueueReason
+from audio_model.records.store import ALLOWED, RECORDED, CallStore, StoredCampaign
 
 _LIVE = "live"
 _OPPOSITES = ({_LIVE, RECORDED}, {RECORDED, ALLOWED})
@@ -25,7 +25,7 @@ class Meaning:
     """What stands against the call's mark: the campaign's, or ``live`` for other calls' marks."""
 
 
-def heard(store: CallStore, campaign: Campaign, call: int, outcome: str) -> Meaning:
+def heard(store: CallStore, campaign: StoredCampaign, call: int, outcome: str) -> Meaning:
     """Return what the mark of a call means for its campaign.
 
     Args:
@@ -85,13 +85,13 @@ def put(store: CallStore, n: int, mark: str, who: str, now: float, note: str = "
         store.do(
             "UPDATE calls SET queue = NULL, why = '' WHERE why = ? AND n = "
             "(SELECT exemplar FROM campaigns WHERE n = ?)",
-            (Why.CAMPAIGN.value, n),
+            (QueueReason.CAMPAIGN.value, n),
         )
     store.do("DELETE FROM effects WHERE kind = 'campaign' AND campaign = ?", (n,))
     store.do("INSERT INTO effects VALUES (NULL, 'campaign', NULL, ?, ?, ?, 0)", (n, mark, who))
     rows = store.rows(
         # They are the first in the queue, however long it and the campaign are.
         "SELECT n FROM calls WHERE queue >= ? AND why = ? AND +campaign = ?",
-        (Priority.of(Why.DISPUTED, 0).value, Why.DISPUTED.value, n),
+        (Priority.of(QueueReason.DISPUTED, 0).value, QueueReason.DISPUTED.value, n),
     )
     return [int(call) for (call,) in rows]

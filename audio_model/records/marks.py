@@ -14,8 +14,8 @@ from hashlib import blake2b
 from audio_model.decision import log_odds_of, sigmoid
 from audio_model.records import campaign_marks, deeds, queue
 from audio_model.records.deeds import Deed, DeedKind
-from audio_model.records.priority import Priority, Why
-from audio_model.records.store import CallStore, Campaign, StoredCall
+from audio_model.records.priority import Priority, QueueReason
+from audio_model.records.store import CallStore, StoredCall, StoredCampaign
 from audio_model.tables.results import Outcome
 
 DESK = ""
@@ -242,9 +242,9 @@ def _priority(call: StoredCall, marks: Sequence[Mark], heard: Sequence[str]) -> 
     if len(heard) >= MAX_LISTENERS or not _is_hearable(call):
         return None
     if len(decided) > 1:
-        return Priority.of(Why.DISPUTED, 0.9)
+        return Priority.of(QueueReason.DISPUTED, 0.9)
     if len(heard) == 1 and (not decided or _has_second_ears(call)):
-        return Priority.of(Why.SECOND, 0.5 if decided else 0.8)
+        return Priority.of(QueueReason.SECOND, 0.5 if decided else 0.8)
     return None
 
 
@@ -254,7 +254,7 @@ def _disputed(call: StoredCall, marks: Sequence[Mark]) -> Priority | None:
     told = call.outcome in (Outcome.RECORDED, Outcome.LIVE)
     if len(outcomes) > 1 or (told and outcomes and outcomes != {call.outcome.value}):
         said = probability(call, marks, {})
-        return Priority.of(Why.DISPUTED, 0.8 * (1 - abs(2 * said - 1)))
+        return Priority.of(QueueReason.DISPUTED, 0.8 * (1 - abs(2 * said - 1)))
     return None
 
 
@@ -268,7 +268,7 @@ def _is_hearable(call: StoredCall) -> bool:
 
 
 def _mark_campaign(
-    store: CallStore, campaign: Campaign, n: int, said: Said, who: str, now: float
+    store: CallStore, campaign: StoredCampaign, n: int, said: Said, who: str, now: float
 ) -> dict[str, object]:
     """Apply a mark to the call's campaign, or dispute it; returns what the log says of that."""
     heard = campaign_marks.heard(store, campaign, n, said.outcome)
@@ -277,7 +277,7 @@ def _mark_campaign(
     call = store.call(n)
     ears = sum(each.source == DESK for each in of_call(store, n))
     if heard.contradicts and ears < MAX_LISTENERS and _is_hearable(call):
-        queue.put(store, n, Priority.of(Why.DISPUTED, 0.9))
+        queue.put(store, n, Priority.of(QueueReason.DISPUTED, 0.9))
     after = campaign.mark if heard.mark is None else heard.mark
     return {"contradicts": heard.contradicts, "campaign_mark": after}
 

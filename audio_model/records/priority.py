@@ -17,7 +17,7 @@ _BY_SIZE = 0.1
 """What a campaign's value rises by for each tenfold of its calls."""
 
 
-class Why(StrEnum):
+class QueueReason(StrEnum):
     """Why a call is in the queue."""
 
     DISPUTED = "disputed"
@@ -32,7 +32,13 @@ class Why(StrEnum):
     """Its score is near a threshold."""
 
 
-_BASES = {Why.DISPUTED: 4.0, Why.SECOND: 3.0, Why.CAMPAIGN: 2.0, Why.DRIFT: 1.0, Why.NEAR: 0.0}
+_BASES = {
+    QueueReason.DISPUTED: 4.0,
+    QueueReason.SECOND: 3.0,
+    QueueReason.CAMPAIGN: 2.0,
+    QueueReason.DRIFT: 1.0,
+    QueueReason.NEAR: 0.0,
+}
 
 
 @dataclass(frozen=True)
@@ -53,21 +59,21 @@ class Priority:
 
     value: float
     """Calls of a greater value come first."""
-    why: Why
+    why: QueueReason
 
     @classmethod
-    def of(cls, why: Why, within: float) -> Self:
+    def of(cls, why: QueueReason, within: float) -> Self:
         """Return a place among the calls of one reason: last at ``within`` 0, first at 1."""
         return cls(_BASES[why] + min(max(within, 0.0), 0.999), why)
 
     @classmethod
     def of_campaign(cls, calls: int) -> Self:
         """Return the place of the call that stands for a campaign of so many calls."""
-        return cls.of(Why.CAMPAIGN, _BY_SIZE * math.log10(max(calls, 1)))
+        return cls.of(QueueReason.CAMPAIGN, _BY_SIZE * math.log10(max(calls, 1)))
 
 
 def priority_of(call: CallRecord, thresholds: Thresholds) -> Priority | None:
     """Return a call's place by its score alone; None if it has no audio or no score."""
     if not call.path or call.outcome is Outcome.ERROR or call.score is None:
         return None
-    return Priority.of(Why.NEAR, thresholds.nearness(call.score))
+    return Priority.of(QueueReason.NEAR, thresholds.nearness(call.score))

@@ -4,7 +4,7 @@ import math
 import time
 from dataclasses import dataclass
 
-from audio_model.records.priority import Priority, Why
+from audio_model.records.priority import Priority, QueueReason
 from audio_model.records.store import CallStore, StoredCall
 from audio_model.times import DAY_SECONDS
 
@@ -22,7 +22,7 @@ _DRIFT_CALLS = 20
 
 
 @dataclass(frozen=True)
-class Progress:
+class QueueProgress:
     """How far the people at the desk are."""
 
     waiting: int
@@ -93,11 +93,11 @@ def skip(store: CallStore, call: int, who: str) -> None:
         release(store, call, who)
 
 
-def progress(store: CallStore, who: str, since: float) -> Progress:
+def progress(store: CallStore, who: str, since: float) -> QueueProgress:
     """Return how far the desk is. ``since`` is when the person's day began."""
     (waiting,) = store.one("SELECT count(*) FROM calls WHERE queue IS NOT NULL")
     (marked,) = store.one("SELECT count(DISTINCT call) FROM marks WHERE source = ''")
-    return Progress(int(waiting), int(marked), *marked_since(store, who, since))
+    return QueueProgress(int(waiting), int(marked), *marked_since(store, who, since))
 
 
 def marked_since(store: CallStore, who: str, since: float) -> tuple[int, int]:
@@ -152,14 +152,14 @@ def _ratio(n: int, of: int, usual: int, of_usual: int) -> float:
 
 
 def _put_forward(store: CallStore, day: int, bin: int, ratio: float) -> int:
-    priority = Priority.of(Why.DRIFT, math.log10(ratio) / 3)
+    priority = Priority.of(QueueReason.DRIFT, math.log10(ratio) / 3)
     high = (bin + 1) / _BINS if bin < _BINS - 1 else 2.0
     within = (day * DAY_SECONDS, (day + 1) * DAY_SECONDS, bin / _BINS, high)
     with store.writing():
         (there,) = store.one(
             "SELECT count(*) FROM calls WHERE why = ? AND time >= ? AND time < ? AND score >= ? "
             "AND score < ?",
-            (Why.DRIFT.value, *within),
+            (QueueReason.DRIFT.value, *within),
         )
         return store.do(
             "UPDATE calls SET queue = ?, why = ? WHERE n IN (SELECT n FROM calls WHERE why = ? "
@@ -168,7 +168,7 @@ def _put_forward(store: CallStore, day: int, bin: int, ratio: float) -> int:
             (
                 priority.value,
                 priority.why.value,
-                Why.NEAR.value,
+                QueueReason.NEAR.value,
                 *within,
                 max(0, _DRIFT_CALLS - there),
             ),

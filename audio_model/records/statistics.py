@@ -125,7 +125,7 @@ def by_campaign(columns: ColumnReader, period: Period, last: Period) -> Table:
 
 
 @dataclass(frozen=True)
-class Figures:
+class StoreStatistics:
     """All tables of a store."""
 
     tables: list[Table]
@@ -140,7 +140,7 @@ def count_all(
     openings: Iterable[Opening],
     unit: Unit,
     zone: tzinfo,
-) -> Figures:
+) -> StoreStatistics:
     """Count the calls and marks of some periods; takes what :func:`by_period` does.
 
     The store must not change meanwhile: call it within ``store.reading()``. Raises StoreError.
@@ -158,7 +158,7 @@ def count_all(
         by_mark(store, periods),
         by_source(store, periods),
     ]
-    return Figures(tables, period, last)
+    return StoreStatistics(tables, period, last)
 
 
 @dataclass(frozen=True)

@@ -100,7 +100,7 @@ class StoredCall:
 
 
 @dataclass(frozen=True, slots=True)
-class Campaign:
+class StoredCampaign:
     """Calls that play one recording."""
 
     n: int
@@ -218,15 +218,15 @@ class CallStore(SqliteStore):
             )
         )
 
-    def campaign(self, n: int) -> Campaign | None:
+    def campaign(self, n: int) -> StoredCampaign | None:
         """Return a campaign by its number; None if there is none."""
         row = self.one("SELECT * FROM campaigns WHERE n = ?", (n,))
-        return None if row is None else Campaign(*row)
+        return None if row is None else StoredCampaign(*row)
 
-    def campaigns(self, limit: int) -> list[Campaign]:
+    def campaigns(self, limit: int) -> list[StoredCampaign]:
         """Return the campaigns, the largest first."""
         rows = self.rows("SELECT * FROM campaigns ORDER BY calls DESC, n LIMIT ?", (limit,))
-        return [Campaign(*row) for row in rows]
+        return [StoredCampaign(*row) for row in rows]
 
     def asked(self, archive: int | None) -> str:
         """Return how an archive was heard, as JSON."""
@@ -300,7 +300,7 @@ class CallStore(SqliteStore):
 
     def _join(self, campaign: int, n: int, call: CallRecord, *, joined: bool) -> None:
         """Count a call in its campaign, and let the one heard longest stand in the queue."""
-        before = Campaign(*self.one("SELECT * FROM campaigns WHERE n = ?", (campaign,)))
+        before = StoredCampaign(*self.one("SELECT * FROM campaigns WHERE n = ?", (campaign,)))
         seconds = (call.speech_seconds or 0.0) if call.path and not call.error else -1.0
         stands = n if before.exemplar is None or seconds > before.seconds else before.exemplar
         size = before.calls + joined

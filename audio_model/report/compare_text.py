@@ -2,7 +2,7 @@
 
 from audio_model.errors import printable
 from audio_model.report.compare import Comparison, Missing, Shifts
-from audio_model.report.drift import Drift, Gap, Spread
+from audio_model.report.drift import Drift, Gap, SideSpread
 from audio_model.report.slices import SliceBy, SliceKind
 from audio_model.tables.results import Outcome, Result
 from audio_model.tables.screen import aligned
@@ -100,7 +100,7 @@ def _drift(drift: Drift) -> list[str]:
 def gap_sides(gap: Gap) -> list[str]:
     """Return both sides of a gap: a number's median and outer tenths, or a kind's share."""
     of = gap.of
-    if isinstance(of, Spread):
+    if isinstance(of, SideSpread):
         return [
             "{1:.4g} ({0:.4g} to {2:.4g})".format(*(of.quantile(side, q) for q in TENTHS))
             for side in (0, 1)
@@ -114,7 +114,7 @@ def gap_values(gap: Gap) -> dict[str, object]:
     of = gap.of
     values: dict[str, object] = {"gap": gap.size, "by_chance": gap.chance, "drift": gap.is_drift}
     for side, name in enumerate(("old", "new")):
-        if isinstance(of, Spread):
+        if isinstance(of, SideSpread):
             values[name] = {f"{share:g}": of.quantile(side, share) for share in TENTHS}
         else:
             values[name] = {of.most_changed: of.share(side, of.most_changed)}

@@ -20,7 +20,7 @@ fit of empirical distributions", 1948. It holds for shares, whose gaps are small
 Sides = tuple[Counter[int], Counter[int]]
 
 
-class Spread:
+class SideSpread:
     """A number of the calls of both sides, counted in steps."""
 
     def __init__(self, step: float) -> None:
@@ -103,7 +103,7 @@ class Gap:
     """How far one measure has drifted."""
 
     name: str
-    of: Spread | Shares
+    of: SideSpread | Shares
     size: float
     chance: float
     """What a gap has to be beyond to be more than chance."""
@@ -118,11 +118,11 @@ class Drift:
     """Counts the calls of two results."""
 
     def __init__(self) -> None:
-        self.measures: dict[str, Spread | Shares] = {
+        self.measures: dict[str, SideSpread | Shares] = {
             "verdict": (verdict := Shares()),
-            "score": (score := Spread(0.01)),
-            "noise_db": (noise := Spread(0.5)),
-            "snr_db": (snr := Spread(0.5)),
+            "score": (score := SideSpread(0.01)),
+            "noise_db": (noise := SideSpread(0.5)),
+            "snr_db": (snr := SideSpread(0.5)),
             "codec": (codec := Shares()),
         }
         self._verdict, self._codec = verdict, codec

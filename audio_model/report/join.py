@@ -56,7 +56,7 @@ class Joined(StrEnum):
 
 
 @dataclass(frozen=True)
-class Match:
+class JoinedRecord:
     """The record of a recording, or why there is none."""
 
     joined: Joined
@@ -67,7 +67,7 @@ class Match:
     """Whether it was found by the whole key, not by a file's name alone."""
 
 
-class Records:
+class RecordTable:
     """Call records, however many, and which recording each of them is of."""
 
     def __init__(self, seconds: float) -> None:
@@ -124,7 +124,7 @@ class Records:
         values: dict[str, object] = json.loads(cells)
         return values
 
-    def match(self, values: Mapping[str, object], key: Key) -> Match:
+    def match(self, values: Mapping[str, object], key: Key) -> JoinedRecord:
         """Find the record of a row of results. Raises ValueError for a time that is none."""
         exact = True
         match key:
@@ -137,22 +137,22 @@ class Records:
                 found = self._by_call(values)
             case Key.NUMBER:
                 if caller_of(values) is None:
-                    return Match(Joined.NONE, problem="the caller's number is not known")
+                    return JoinedRecord(Joined.NONE, problem="the caller's number is not known")
                 if not word(values, "time"):
-                    return Match(Joined.NONE, problem="the time is not known")
+                    return JoinedRecord(Joined.NONE, problem="the time is not known")
                 found = self._by_number(values)
         if not found:
-            return Match(Joined.NONE, problem="no record")
+            return JoinedRecord(Joined.NONE, problem="no record")
         if len(found) > 1:
             return self._ambiguous("records", [place for _, place in found])
-        return Match(Joined.FOUND, found[0][0], exact=exact)
+        return JoinedRecord(Joined.FOUND, found[0][0], exact=exact)
 
-    def take(self, match: Match, path: str) -> None:
+    def take(self, match: JoinedRecord, path: str) -> None:
         """Note that a recording has a record."""
         values = (match.record, _storable(path), match.exact)
         self._db.execute("INSERT OR IGNORE INTO taken VALUES (?, ?, ?)", values)
 
-    def settled(self, match: Match) -> Match:
+    def settled(self, match: JoinedRecord) -> JoinedRecord:
         """Return a match as it stands when all were noted: a record is of one recording alone.
 
         A record that has a recording's whole path does not match other recordings of the same file
@@ -165,7 +165,7 @@ class Records:
         ).fetchall()
         exact = [path for path, whole in found if whole]
         if exact and not match.exact:
-            return Match(Joined.NONE, problem="no record")
+            return JoinedRecord(Joined.NONE, problem="no record")
         paths = exact or [path for path, _ in found]
         return match if len(paths) == 1 else self._ambiguous("recordings", paths)
 
@@ -209,9 +209,9 @@ class Records:
             f"SELECT n, place FROM records WHERE {where} ORDER BY n", values
         ).fetchall()
 
-    def _ambiguous(self, what: str, places: Sequence[str]) -> Match:
+    def _ambiguous(self, what: str, places: Sequence[str]) -> JoinedRecord:
         shown = ", ".join(places[:_SHOWN]) + (", ..." if len(places) > _SHOWN else "")
-        return Match(Joined.AMBIGUOUS, problem=f"{len(places)} {what}: {shown}")
+        return JoinedRecord(Joined.AMBIGUOUS, problem=f"{len(places)} {what}: {shown}")
 
 
 def choose_key(records: Iterable[str], results: Iterable[str]) -> Key | None:

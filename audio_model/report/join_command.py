@@ -14,9 +14,9 @@ from audio_model.files import FOR_SPREADSHEETS, replacing
 from audio_model.report.join import (
     NEEDED,
     Joined,
+    JoinedRecord,
     Key,
-    Match,
-    Records,
+    RecordTable,
     choose_key,
     merged,
 )
@@ -71,7 +71,7 @@ def run(args: argparse.Namespace) -> int:
         raise UsageError(f"--seconds is a time of zero or more, not {args.seconds:g}")
     results = Results.open(args.results)
     ours = _columns(results)
-    with closing(Records(args.seconds)) as records, closing(Records(0.0)) as campaigns:
+    with closing(RecordTable(args.seconds)) as records, closing(RecordTable(0.0)) as campaigns:
         theirs: dict[str, None] = {}
         damaged = tell_problems(_load(records, args.records, args.columns, theirs))
         key = _key(args.by, list(theirs), ours)
@@ -123,7 +123,7 @@ def _key(asked: str | None, records: Sequence[str], results: Sequence[str]) -> K
 
 
 def _load(
-    records: Records,
+    records: RecordTable,
     files: Sequence[str],
     columns: Mapping[str, str] | None,
     names: dict[str, None],
@@ -161,20 +161,20 @@ def _rows(results: Results) -> Iterator[Row]:
             yield values
 
 
-def _match(records: Records, row: Row, key: Key) -> Match:
+def _match(records: RecordTable, row: Row, key: Key) -> JoinedRecord:
     try:
         return records.match(row, key)
     except ValueError as error:
-        return Match(Joined.NONE, problem=str(error))
+        return JoinedRecord(Joined.NONE, problem=str(error))
 
 
-def _take(records: Records, row: Row, key: Key) -> None:
+def _take(records: RecordTable, row: Row, key: Key) -> None:
     match = _match(records, row, key)
     if match.joined is Joined.FOUND:
         records.take(match, word(row, "path"))
 
 
-def _campaign(campaigns: Records, row: Row) -> object:
+def _campaign(campaigns: RecordTable, row: Row) -> object:
     match = campaigns.settled(_match(campaigns, row, Key.PATH))
     return campaigns.cells(match.record)[CAMPAIGN_COLUMN] if match.joined is Joined.FOUND else ""
 

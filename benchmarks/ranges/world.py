@@ -6,11 +6,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from audio_model.ranges.rates import Answer
+from audio_model.ranges.rates import CallAnswer
 from benchmarks.ranges.settings import Settings
 
-_OUTCOMES = (Answer.RECORDED, Answer.LIVE, Answer.UNSURE, Answer.UNHEARD)
-_UNHEARD = _OUTCOMES.index(Answer.UNHEARD)
+_OUTCOMES = (CallAnswer.RECORDED, CallAnswer.LIVE, CallAnswer.UNSURE, CallAnswer.UNHEARD)
+_UNHEARD = _OUTCOMES.index(CallAnswer.UNHEARD)
 _SIX_DIGITS = ("952", "954")
 _CALL_CENTRES = ("950", "951", "957", *_SIX_DIGITS)
 _BUSY_HOURS = np.array([1] * 8 + [6] * 12 + [2] * 4) / 88

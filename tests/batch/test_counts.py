@@ -3,15 +3,15 @@ from pathlib import Path
 import pytest
 
 from audio_model.batch.counts import CountsFile, count_rows
-from audio_model.batch.tally import Tally
+from audio_model.batch.tally import RunTally
 from audio_model.errors import OutputError
 from audio_model.tables.rows import Columns, Entry, Row
 from audio_model.tables.writers import OutputFormat, open_output
 from tests.fake_detector import VERDICT
 
 
-def tally(recordings: int) -> Tally:
-    counted = Tally(recordings=recordings)
+def tally(recordings: int) -> RunTally:
+    counted = RunTally(recordings=recordings)
     for _ in range(recordings):
         counted.add(Row(Entry("a"), VERDICT))
     return counted
@@ -46,7 +46,7 @@ def test_a_line_that_was_cut_off_anywhere_is_as_if_it_were_not_there(tmp_path: P
 def test_rows_are_counted_as_they_were_when_they_were_written(
     tmp_path: Path, kind: OutputFormat
 ) -> None:
-    counted = Tally(recordings=3)
+    counted = RunTally(recordings=3)
     path = tmp_path / f"part{kind}"
     writer = open_output(str(path), Columns(each_channel=False))
     for row in [Row(Entry("a"), VERDICT), Row(Entry("b"), error="no"), Row(Entry("c"), VERDICT)]:

@@ -5,7 +5,7 @@ import pytest
 
 from audio_model.batch.plan import make_plan
 from audio_model.batch.shards import Job, Shard, score_shard
-from audio_model.batch.tally import Tally
+from audio_model.batch.tally import RunTally
 from audio_model.decision import VerdictKind
 from audio_model.detector import ScoreOptions
 from audio_model.errors import OutputError, WorkerError
@@ -24,7 +24,7 @@ def shard(tmp_path: Path) -> Shard:
     return Shard(3, plan.part(0), tmp_path / "part.csv", tmp_path / "attempts")
 
 
-def score(shard: Shard) -> Tally:
+def score(shard: Shard) -> RunTally:
     return score_shard(shard, FakeDetector(), ScoreOptions(), COLUMNS)
 
 

@@ -1,11 +1,11 @@
-from audio_model.batch.tally import Tally
+from audio_model.batch.tally import RunTally
 from audio_model.decision import VerdictKind
 from audio_model.tables.rows import Entry, Row
 from tests.fake_detector import VERDICT
 
 
 def test_a_tally_counts_rows_and_recordings() -> None:
-    tally = Tally()
+    tally = RunTally()
     tally.add(Row(Entry("a"), VERDICT))
     tally.add(Row(Entry("b"), error="no such file"))
     tally.recordings = 2

@@ -7,7 +7,7 @@ import pytest
 
 from audio_model.batch.plan import make_plan
 from audio_model.batch.shards import Job, Shard
-from audio_model.batch.tally import Tally
+from audio_model.batch.tally import RunTally
 from audio_model.batch.workers import LocalWorkers
 from audio_model.detector import Detector, ScoreOptions
 from audio_model.errors import ModelError, WorkerError
@@ -42,7 +42,7 @@ def test_every_shard_is_told_once_when_its_result_is_there(tmp_path: Path) -> No
     with LocalWorkers(job(tmp_path), 2) as engine:
         for shard, tally in engine.score(iter(given)):
             assert shard.output.exists()
-            assert isinstance(tally, Tally)
+            assert isinstance(tally, RunTally)
             told.append(shard.output.name)
     assert sorted(told) == sorted(shard.output.name for shard in given)
 

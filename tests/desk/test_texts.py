@@ -18,7 +18,7 @@ def test_every_name_of_a_closed_set_has_its_text() -> None:
     names = {
         *(each.value for kind in (State, Said, Unit, Outcome) for each in kind),
         *(f"did_{each}" for each in DeedKind),
-        *(f"why_{each}" for each in (*Why, *priority.Why)),
+        *(f"why_{each}" for each in (*Why, *priority.QueueReason)),
         *(f"kind_{each}" for each in NumberKind),
         *(f"flag_{each}" for each in Flag),
         *(

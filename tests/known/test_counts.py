@@ -3,19 +3,19 @@ import sqlite3
 
 import pytest
 
-from audio_model.known.counts import SCHEMA, Counts, counted
+from audio_model.known.counts import SCHEMA, CountedCalls, counted
 
 DAY = 86_400.0
 
 
 @pytest.fixture
-def counts() -> Counts:
+def counts() -> CountedCalls:
     db = sqlite3.connect(":memory:")
     db.executescript(SCHEMA)
-    return Counts(db)
+    return CountedCalls(db)
 
 
-def test_a_call_is_noted_once(counts: Counts) -> None:
+def test_a_call_is_noted_once(counts: CountedCalls) -> None:
     assert counts.add(1, [counted("a", "1", 0.0), counted("b", "1", 0.0)]) == 2
     assert counts.add(1, [counted("a", "2", 9.0)]) == 0
     assert counts.add(2, [counted("a", "2", 9.0)]) == 1
@@ -26,7 +26,7 @@ def test_a_call_is_noted_once(counts: Counts) -> None:
     ("n_callers", "share", "common"), [(5, 0.3, True), (4, 1.0, False), (30, 0.2, False)]
 )
 def test_what_live_voices_follow_is_common(
-    counts: Counts, n_callers: int, share: float, common: bool
+    counts: CountedCalls, n_callers: int, share: float, common: bool
 ) -> None:
     counts.add(1, [counted(f"live {n}", f"{n}", 0.0, goes_on=True) for n in range(n_callers)])
     others = round(n_callers * (1 / share - 1))
@@ -34,7 +34,7 @@ def test_what_live_voices_follow_is_common(
     assert counts.is_common(1) is common
 
 
-def test_one_caller_who_goes_on_is_no_announcement(counts: Counts) -> None:
+def test_one_caller_who_goes_on_is_no_announcement(counts: CountedCalls) -> None:
     counts.add(1, [counted(f"{n}", "952137", 0.0, goes_on=True) for n in range(30)])
     assert not counts.is_common(1)
 
@@ -43,14 +43,14 @@ def test_one_caller_who_goes_on_is_no_announcement(counts: Counts) -> None:
     ("days", "callers", "common"), [(4, 80, True), (1, 2000, False), (4, 8, False)]
 )
 def test_what_everybody_plays_day_after_day_is_common(
-    counts: Counts, days: int, callers: int, common: bool
+    counts: CountedCalls, days: int, callers: int, common: bool
 ) -> None:
     """A campaign from random numbers is a burst; one of some numbers may go on for days."""
     counts.add(1, [counted(f"{n}", f"1{n % callers}", DAY * (n % days)) for n in range(2000)])
     assert counts.is_common(1) is common
 
 
-def test_a_call_of_no_known_time_says_nothing_of_days(counts: Counts) -> None:
+def test_a_call_of_no_known_time_says_nothing_of_days(counts: CountedCalls) -> None:
     untimed = [counted(f"untimed {n}", f"2{n}", math.nan) for n in range(2000)]
     counts.add(1, [counted(f"{n}", f"1{n}", DAY * (n % 4)) for n in range(80)] + untimed)
     assert counts.is_common(1)

@@ -11,8 +11,8 @@ from audio_model.detector import Detector
 from audio_model.errors import StoreError
 from audio_model.known import follow
 from audio_model.known.fingerprint import fingerprint
-from audio_model.known.follow import Follower, KnownRecordings
-from audio_model.known.recent import Keep
+from audio_model.known.follow import KnownFollower, KnownRecordings
+from audio_model.known.recent import Retention
 from audio_model.known.recording import RecordingMark
 from audio_model.known.store import Store
 from audio_model.stream import PhoneCall
@@ -38,7 +38,7 @@ def knowing(path: Path, detector: Detector) -> Iterator[Detector]:
     knowing.close()
 
 
-def heard(known: KnownRecordings, samples: Samples, call: str = "call") -> Follower:
+def heard(known: KnownRecordings, samples: Samples, call: str = "call") -> KnownFollower:
     follower = known.follow(PhoneCall(call))
     follower.hear(samples)
     follower.flush()
@@ -136,7 +136,7 @@ def test_too_little_is_not_learnt(path: Path) -> None:
 
 
 def test_who_learns_forgets_what_is_not_heard_any_more(path: Path) -> None:
-    keep = Keep(days=30, recordings=2)
+    keep = Retention(days=30, recordings=2)
     for n, day in enumerate((0, 10, 35, 36, 37)):
         known = KnownRecordings(path, learn=True, keep=keep)
         known.conclude(heard(known, spoken(6, seed=20 + n), f"call {n}"), RECORDED, 86_400.0 * day)

@@ -9,7 +9,7 @@ from audio_model.errors import UsageError
 from audio_model.known import recent
 from audio_model.known.fingerprint import fingerprint
 from audio_model.known.matcher import match_whole
-from audio_model.known.recent import Keep, RecentCalls
+from audio_model.known.recent import RecentCalls, Retention
 from audio_model.stream import PhoneCall
 from tests.known.calls import played, spoken
 
@@ -35,7 +35,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     return clock
 
 
-def opened(folder: Path, keep: Keep = Keep()) -> RecentCalls:  # noqa: B008 (it is frozen)
+def opened(folder: Path, keep: Retention = Retention()) -> RecentCalls:  # noqa: B008 (it is frozen)
     return RecentCalls(folder / "known.db", keep, busy_seconds=1.0, mapped=True)
 
 
@@ -79,7 +79,7 @@ def test_a_call_is_kept_once(tmp_path: Path, clock: Clock) -> None:
 def test_calls_are_kept_for_half_of_the_time_and_no_longer_than_it(
     tmp_path: Path, clock: Clock
 ) -> None:
-    calls = opened(tmp_path, Keep(hours=2))
+    calls = opened(tmp_path, Retention(hours=2))
     calls.add(PhoneCall("old"), codes(1))
     clock.now += 1.2 * HOUR
     calls.add(PhoneCall("new"), codes(2))
@@ -94,7 +94,7 @@ def test_calls_are_kept_for_half_of_the_time_and_no_longer_than_it(
 
 
 def test_the_oldest_make_room(tmp_path: Path, clock: Clock) -> None:
-    calls = opened(tmp_path, Keep(calls=8))
+    calls = opened(tmp_path, Retention(calls=8))
     for seed in range(14):
         calls.add(PhoneCall(str(seed)), codes(seed))
     assert len(calls) <= 8 and found(calls, 13) and found(calls, 10) and not found(calls, 0)
@@ -116,4 +116,4 @@ def test_a_file_is_its_owners_alone_and_holds_no_audio(tmp_path: Path, clock: Cl
 )
 def test_a_time_that_is_none_is_refused(keep: dict[str, Any]) -> None:
     with pytest.raises(UsageError, match="kept"):
-        Keep(**keep)
+        Retention(**keep)

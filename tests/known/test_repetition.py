@@ -8,7 +8,7 @@ import pytest
 
 from audio_model.decision import Verdict, VerdictKind
 from audio_model.detector import Detector
-from audio_model.known.follow import Follower, KnownRecordings
+from audio_model.known.follow import KnownFollower, KnownRecordings
 from audio_model.known.recording import LearntBy, RecordingMark, StoredRecording
 from audio_model.known.store import Store
 from audio_model.stream import PhoneCall
@@ -32,7 +32,7 @@ def known(path: Path) -> Iterator[KnownRecordings]:
 
 def hear(
     known: KnownRecordings, samples: Samples, call: PhoneCall | str, network: Verdict = UNSURE
-) -> Follower:
+) -> KnownFollower:
     follower = known.follow(call if isinstance(call, PhoneCall) else PhoneCall(call))
     follower.hear(samples)
     follower.flush()
@@ -40,7 +40,7 @@ def hear(
     return follower
 
 
-def repeats(follower: Follower) -> bool:
+def repeats(follower: KnownFollower) -> bool:
     assert follower.repetition is not None
     return follower.repetition.match is not None
 
@@ -210,7 +210,7 @@ class TestWhatMayRecur:
             assert not hear(known, played(call, seed), f"call {seed}").weighs
         assert len(learnt(path)) == 1
 
-    def preamble(self, known: KnownRecordings, n: int, network: Verdict) -> Follower:
+    def preamble(self, known: KnownRecordings, n: int, network: Verdict) -> KnownFollower:
         call = np.concatenate([cut(MESSAGE, 0, 4), spoken(3, seed=50 + n)])
         return hear(known, played(call, n), PhoneCall(f"call {n}", caller=f"1391234{n}"), network)
 

@@ -8,7 +8,7 @@ from arro3.core import Array, DataType, RecordBatch, RecordBatchReader
 
 from audio_model.errors import ResultsError, UsageError
 from audio_model.ranges.calls import parse_call, read_calls
-from audio_model.ranges.rates import Answer
+from audio_model.ranges.rates import CallAnswer
 from audio_model.ranges.tree import RangeCall
 from audio_model.tables.readers import DamagedRow
 from audio_model.times import Form
@@ -33,7 +33,7 @@ def test_a_result_table_with_carried_call_records_is_read(tmp_path: Path) -> Non
         id="a.wav",
         caller="95213001",
         time=1732413600.0,
-        outcome=Answer.RECORDED,
+        outcome=CallAnswer.RECORDED,
         called="13800000000",
         duration=7.5,
         campaign="K1",
@@ -41,7 +41,7 @@ def test_a_result_table_with_carried_call_records_is_read(tmp_path: Path) -> Non
         score=0.97,
     )
     assert isinstance(second, RangeCall)
-    assert (second.outcome, second.duration, second.score) == (Answer.UNHEARD, None, None)
+    assert (second.outcome, second.duration, second.score) == (CallAnswer.UNHEARD, None, None)
 
 
 def test_live_events_are_read(tmp_path: Path) -> None:
@@ -54,7 +54,7 @@ def test_live_events_are_read(tmp_path: Path) -> None:
     event |= {"caller": "+8613912345678", "called": "95588", "time": 1.7e9}
     (call,) = read_calls(write(tmp_path / "events.jsonl", json.dumps(event) + "\n"))
     assert isinstance(call, RangeCall)
-    assert (call.id, call.time, call.outcome) == ("abc", 1.7e9, Answer.UNSURE)
+    assert (call.id, call.time, call.outcome) == ("abc", 1.7e9, CallAnswer.UNSURE)
 
 
 def test_a_known_recording_is_a_campaign(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from audio_model.ranges.campaigns import Run, smallest_parts
 from audio_model.ranges.numbers import normalise
-from audio_model.ranges.rates import Answer
+from audio_model.ranges.rates import CallAnswer
 from audio_model.ranges.store import RangeStore
 from audio_model.ranges.tree import RangeCall, State
 
@@ -24,7 +24,9 @@ def store() -> Iterator[RangeStore]:
 def call(
     n: int, caller: str, called: str, *, campaign: str = "7", seconds: float = 2.0
 ) -> RangeCall:
-    return RangeCall(f"c{n}", caller, NOW + seconds * n, Answer.UNSURE, called, campaign=campaign)
+    return RangeCall(
+        f"c{n}", caller, NOW + seconds * n, CallAnswer.UNSURE, called, campaign=campaign
+    )
 
 
 def random_mobile(n: int) -> str:

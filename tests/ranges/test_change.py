@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from audio_model.errors import UsageError
 from audio_model.ranges.change import ChangeTest
-from audio_model.ranges.rates import Answer, DetectorRates, MarkedAs
+from audio_model.ranges.rates import CallAnswer, DetectorRates, MarkedAs
 from audio_model.ranges.tree import Node, RangeCall
 from tests.ranges_made import said
 
@@ -16,7 +16,7 @@ LINE = DetectorRates(live_said_live=0.15)
 """A line on which live callers are seldom called live."""
 
 
-def hear(node: Node, answer: Answer) -> None:
+def hear(node: Node, answer: CallAnswer) -> None:
     gain = TEST.gain(answer, node)
     node.count(RangeCall("", "95213700", 0.0, answer), 0)
     node.note(answer)
@@ -52,7 +52,7 @@ def test_a_line_with_a_menu_becomes_used_to_it() -> None:
     for _ in range(1000):
         hear(node, said(rng.random() < 0.4, rng))
     fresh = Node("952137", 0.0, 0.0)
-    assert TEST.gain(Answer.RECORDED, node) < TEST.gain(Answer.RECORDED, fresh) - 0.2
+    assert TEST.gain(CallAnswer.RECORDED, node) < TEST.gain(CallAnswer.RECORDED, fresh) - 0.2
     assert node.evidence < TEST.threshold(1e5)
 
 
@@ -79,29 +79,29 @@ def test_thresholds_rise_by_a_nat_for_each_e() -> None:
 
 @given(
     *(st.integers(0, 100_000) for _ in range(4)),
-    st.sampled_from([Answer.RECORDED, Answer.LIVE, Answer.UNSURE]),
+    st.sampled_from([CallAnswer.RECORDED, CallAnswer.LIVE, CallAnswer.UNSURE]),
 )
 def test_whatever_was_heard_a_gain_is_a_number(
-    recorded: int, live: int, since: int, usual: int, answer: Answer
+    recorded: int, live: int, since: int, usual: int, answer: CallAnswer
 ) -> None:
     node = Node("952137", 0.0, 0.0, recorded=recorded, live=live)
     node.recorded_since = node.heard_since = since
     node.usual_recorded = node.usual_heard = usual
     gain = TEST.gain(answer, node)
     assert math.isfinite(gain)
-    assert gain <= 0 or answer is not Answer.LIVE
-    assert gain >= 0 or answer is not Answer.RECORDED
+    assert gain <= 0 or answer is not CallAnswer.LIVE
+    assert gain >= 0 or answer is not CallAnswer.RECORDED
 
 
 def test_what_was_not_heard_says_nothing_and_unsure_says_much_less_than_recorded() -> None:
     node = Node("952137", 0.0, 0.0)
-    assert TEST.gain(Answer.UNHEARD, node) == 0
-    assert abs(TEST.gain(Answer.UNSURE, node)) < 0.2 < TEST.gain(Answer.RECORDED, node)
+    assert TEST.gain(CallAnswer.UNHEARD, node) == 0
+    assert abs(TEST.gain(CallAnswer.UNSURE, node)) < 0.2 < TEST.gain(CallAnswer.RECORDED, node)
 
 
 def test_a_mark_is_an_answer_that_is_never_wrong() -> None:
-    assert TEST.mark_gains[MarkedAs.RECORDED] > TEST.gains[Answer.RECORDED]
-    assert TEST.mark_gains[MarkedAs.LIVE] < TEST.gains[Answer.LIVE]
+    assert TEST.mark_gains[MarkedAs.RECORDED] > TEST.gains[CallAnswer.RECORDED]
+    assert TEST.mark_gains[MarkedAs.LIVE] < TEST.gains[CallAnswer.LIVE]
 
 
 @pytest.mark.parametrize(("honest", "bad"), [(0.0, 0.5), (0.5, 0.5), (0.2, 1.0), (0.8, 0.2)])

@@ -9,7 +9,7 @@ from audio_model.errors import OutputError, UnknownCallError, UsageError
 from audio_model.ranges import command
 from audio_model.ranges.describe import HISTORY_COLUMNS, RANGE_COLUMNS
 from audio_model.ranges.page import page
-from audio_model.ranges.rates import Answer, MarkedAs
+from audio_model.ranges.rates import CallAnswer, MarkedAs
 from audio_model.ranges.store import RangeStore
 from audio_model.ranges.tree import RangeCall
 from audio_model.times import parse
@@ -19,10 +19,10 @@ from training.data import manifest
 BLOCK = [f"952137{n:02d}" for n in range(100)]
 HONEST = [f"952131{n:02d}" for n in range(5)]
 VERDICTS = {
-    Answer.RECORDED: ("recorded", ""),
-    Answer.LIVE: ("live", ""),
-    Answer.UNSURE: ("unknown", "unsure"),
-    Answer.UNHEARD: ("unknown", "silence"),
+    CallAnswer.RECORDED: ("recorded", ""),
+    CallAnswer.LIVE: ("live", ""),
+    CallAnswer.UNSURE: ("unknown", "unsure"),
+    CallAnswer.UNHEARD: ("unknown", "silence"),
 }
 
 
@@ -113,7 +113,7 @@ def marked_store(tmp_path: Path) -> str:
     for name in ("a", "b", "unheard"):
         (tmp_path / f"{name}.wav").touch()
         kept = str(tmp_path / f"{name}.wav") if name != "unheard" else ""
-        store.hear([RangeCall(name, "95213001", 1e6, Answer.UNSURE, path=kept)])
+        store.hear([RangeCall(name, "95213001", 1e6, CallAnswer.UNSURE, path=kept)])
     store.close()
     return path
 
@@ -124,7 +124,7 @@ def test_a_manifest_of_marks_names_what_exists(tmp_path: Path) -> None:
     there = ["s3://b/3.wav", f"zip://x.wav::{tmp_path}/a.zip", f"{tmp_path}/b.wav"]
     store = RangeStore(str(tmp_path / "r.db"))
     for n, path in enumerate([*there, "gone.wav"]):
-        store.hear([RangeCall(str(n), "95213001", 1e9, Answer.UNSURE, path=path)])
+        store.hear([RangeCall(str(n), "95213001", 1e9, CallAnswer.UNSURE, path=path)])
         store.mark(str(n), MarkedAs.LIVE, 1e9)
     store.close()
     marks = tmp_path / "m.csv"
@@ -200,7 +200,7 @@ def test_tables_bear_the_mark_that_spreadsheets_look_for(tmp_path: Path) -> None
 
 
 def test_a_range_that_opened_is_in_the_table_however_few_calls_it_has(tmp_path: Path) -> None:
-    heard = [RangeCall(str(n), "95213777", 1e9 + n, Answer.RECORDED) for n in range(9)]
+    heard = [RangeCall(str(n), "95213777", 1e9 + n, CallAnswer.RECORDED) for n in range(9)]
     file = write_calls(tmp_path / "calls.csv", heard)
     assert ranges("count", file, "--output", str(tmp_path / "r.csv")) == 0
     assert [row["state"] for row in rows_by_prefix(tmp_path / "r.csv").values()] == ["open"]
@@ -208,7 +208,7 @@ def test_a_range_that_opened_is_in_the_table_however_few_calls_it_has(tmp_path: 
 
 def test_implausible_numbers_are_told_with_their_reasons(tmp_path: Path) -> None:
     odd = [*["9521370011"] * 12, *["9521"] * 3, "95300112"]
-    heard = [RangeCall(str(n), each, 1e9 + n, Answer.LIVE) for n, each in enumerate(odd)]
+    heard = [RangeCall(str(n), each, 1e9 + n, CallAnswer.LIVE) for n, each in enumerate(odd)]
     file = write_calls(tmp_path / "calls.csv", heard)
     assert ranges("count", file, "--output", str(tmp_path / "r.csv"), "--min-calls", "1") == 0
     table = rows_by_prefix(tmp_path / "r.csv")
@@ -275,7 +275,7 @@ def test_it_says_how_times_were_read_and_takes_other_names(
 @pytest.mark.parametrize("moment", [-1e18, -1e6, 0.0, 1.76e12, 1e300])
 def test_a_page_is_made_of_whatever_times_a_store_holds(tmp_path: Path, moment: float) -> None:
     store = RangeStore(str(tmp_path / "r.db"))
-    heard = [RangeCall(f"c{n}", "95213001", moment + n, Answer.RECORDED) for n in range(30)]
+    heard = [RangeCall(f"c{n}", "95213001", moment + n, CallAnswer.RECORDED) for n in range(30)]
     store.hear(heard)
     assert page(store, moment).startswith("<!")
     store.close()

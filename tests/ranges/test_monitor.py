@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from audio_model.ranges.breaker import Change, Policy, Why
 from audio_model.ranges.monitor import Monitor
-from audio_model.ranges.rates import Answer, MarkedAs
+from audio_model.ranges.rates import CallAnswer, MarkedAs
 from audio_model.ranges.tree import Node, RangeCall, State
 from tests.ranges_made import calls
 
@@ -211,13 +211,13 @@ def test_what_is_nobody_s_is_not_even_warned_of(text: str) -> None:
 
 
 def test_unheard_calls_move_nothing() -> None:
-    unheard = [RangeCall(str(n), BLOCK[0], float(n), Answer.UNHEARD) for n in range(1000)]
+    unheard = [RangeCall(str(n), BLOCK[0], float(n), CallAnswer.UNHEARD) for n in range(1000)]
     assert hear(monitor(), unheard) == []
 
 
 def test_marks_of_a_person_count_and_can_be_taken_back() -> None:
     into = monitor()
-    unsure = [RangeCall(str(n), BLOCK[0], float(n), Answer.UNSURE) for n in range(40)]
+    unsure = [RangeCall(str(n), BLOCK[0], float(n), CallAnswer.UNSURE) for n in range(40)]
     hear(into, unsure)
     changes = [c for call in unsure for c in into.mark(call, MarkedAs.RECORDED, None, 100.0)]
     assert changes[0].after is State.WARNED
@@ -232,14 +232,14 @@ def test_marks_of_a_person_count_and_can_be_taken_back() -> None:
     st.lists(
         st.tuples(
             st.sampled_from(["95213701", "95213702", "95588", "13912345678", "9521300112", "x"]),
-            st.sampled_from(list(Answer)),
+            st.sampled_from(list(CallAnswer)),
             st.floats(0, 20_000),
         ),
         max_size=200,
     )
 )
 def test_whatever_comes_states_and_counts_stay_sound(
-    heard: list[tuple[str, Answer, float]],
+    heard: list[tuple[str, CallAnswer, float]],
 ) -> None:
     nodes: dict[str, Node] = {}
     into = Monitor(nodes, POLICY)
@@ -263,7 +263,7 @@ def _held(into: Monitor) -> list[Node]:
 
 def test_marks_of_calls_of_long_ago_are_counted_and_move_no_breaker() -> None:
     into = monitor()
-    old = [RangeCall(str(n), BLOCK[0], 1e9 + n, Answer.UNSURE) for n in range(40)]
+    old = [RangeCall(str(n), BLOCK[0], 1e9 + n, CallAnswer.UNSURE) for n in range(40)]
     hear(into, old)
     evidence = {node.prefix: node.evidence for node in into.nodes.values()}  # type: ignore[attr-defined]
     year = 1e9 + 365 * 86_400
@@ -274,7 +274,7 @@ def test_marks_of_calls_of_long_ago_are_counted_and_move_no_breaker() -> None:
     assert all(into.nodes.get(prefix).evidence == n for prefix, n in evidence.items())  # type: ignore[union-attr]
     # They don't stand for the recording without which unsure calls warn of nothing either.
     now = (
-        RangeCall(f"now {n}", BLOCK[n % 9], year + 40 * n, Answer.UNSURE, called=f"139{n:08d}")
+        RangeCall(f"now {n}", BLOCK[n % 9], year + 40 * n, CallAnswer.UNSURE, called=f"139{n:08d}")
         for n in range(200)
     )
     assert hear(into, now) == []
@@ -282,7 +282,7 @@ def test_marks_of_calls_of_long_ago_are_counted_and_move_no_breaker() -> None:
 
 def test_what_was_said_while_it_was_fresh_can_be_taken_back_later() -> None:
     into = monitor()
-    call = RangeCall("0", BLOCK[0], 1e9, Answer.LIVE)
+    call = RangeCall("0", BLOCK[0], 1e9, CallAnswer.LIVE)
     hear(into, [call])
     into.mark(call, MarkedAs.RECORDED, None, 1e9 + 60)
     wide = into.nodes.get("952137")
@@ -294,13 +294,13 @@ def test_what_was_said_while_it_was_fresh_can_be_taken_back_later() -> None:
 
 def test_there_is_no_warning_without_a_recording() -> None:
     into = monitor()
-    said = [Answer.LIVE] * 8 + [Answer.UNSURE] * 200
+    said = [CallAnswer.LIVE] * 8 + [CallAnswer.UNSURE] * 200
     heard = (
         RangeCall(str(n), BLOCK[n % 9], 1e9 + 40 * n, each, called=f"139{n:08d}")
         for n, each in enumerate(said)
     )
     assert hear(into, heard) == []
-    marked = RangeCall("0", BLOCK[0], 1e9, Answer.UNSURE)
+    marked = RangeCall("0", BLOCK[0], 1e9, CallAnswer.UNSURE)
     changes = [
         change
         for _ in range(9)
@@ -342,11 +342,11 @@ def test_an_honest_line_keeps_to_the_budget_of_warnings(live: float, n: int, wid
         into = monitor()
         for index in range(n):
             drawn = rng.random()
-            said = Answer.UNSURE
+            said = CallAnswer.UNSURE
             if drawn < POLICY.test.rates.live_said_recorded:
-                said = Answer.RECORDED
+                said = CallAnswer.RECORDED
             elif drawn < POLICY.test.rates.live_said_recorded + live:
-                said = Answer.LIVE
+                said = CallAnswer.LIVE
             moment = 1e9 + index * 30 * 86_400 / n
             caller = f"952{rng.randrange(10**5):05d}" if wide else HONEST[index % 5]
             changes += into.hear(RangeCall(str(index), caller, moment, said))

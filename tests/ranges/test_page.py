@@ -8,7 +8,7 @@ import pytest
 
 from audio_model.ranges import page as ranges_page
 from audio_model.ranges.page import page
-from audio_model.ranges.rates import Answer
+from audio_model.ranges.rates import CallAnswer
 from audio_model.ranges.store import RangeStore
 from audio_model.ranges.tree import RangeCall
 from audio_model.times import local
@@ -96,7 +96,7 @@ def test_the_page_says_when_it_was_made_and_of_which_moment_it_is() -> None:
 def test_numbers_that_nobody_can_own_are_explained() -> None:
     with closing(RangeStore(None)) as store:
         odd = ["9521370011"] * 12 + ["9521"] * 3 + ["95990011"]
-        store.hear([RangeCall(str(n), each, 1e9, Answer.LIVE) for n, each in enumerate(odd)])
+        store.hear([RangeCall(str(n), each, 1e9, CallAnswer.LIVE) for n, each in enumerate(odd)])
         root = html5lib.parse(page(store, 1e9), namespaceHTMLElements=False)
     (reasons,) = [
         each for each in root.iter("table") if each.get("aria-label", "")[:7] == "reasons"

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from audio_model.decision import Reason, VerdictKind
 from audio_model.errors import UsageError
 from audio_model.ranges.rates import (
-    Answer,
+    CallAnswer,
     DetectorRates,
     MarkedAs,
     outcome,
@@ -21,16 +21,16 @@ from tests.ranges_made import RATES, said
 @pytest.mark.parametrize(
     ("verdict", "reason", "expected"),
     [
-        (VerdictKind.RECORDED, "", Answer.RECORDED),
-        (VerdictKind.LIVE, "", Answer.LIVE),
-        (VerdictKind.UNKNOWN, Reason.UNSURE, Answer.UNSURE),
-        (VerdictKind.UNKNOWN, "", Answer.UNSURE),
-        (VerdictKind.UNKNOWN, Reason.SILENCE, Answer.UNHEARD),
-        (VerdictKind.UNKNOWN, Reason.ERROR, Answer.UNHEARD),
+        (VerdictKind.RECORDED, "", CallAnswer.RECORDED),
+        (VerdictKind.LIVE, "", CallAnswer.LIVE),
+        (VerdictKind.UNKNOWN, Reason.UNSURE, CallAnswer.UNSURE),
+        (VerdictKind.UNKNOWN, "", CallAnswer.UNSURE),
+        (VerdictKind.UNKNOWN, Reason.SILENCE, CallAnswer.UNHEARD),
+        (VerdictKind.UNKNOWN, Reason.ERROR, CallAnswer.UNHEARD),
     ],
 )
 def test_an_unknown_that_heard_nothing_tells_nothing(
-    verdict: VerdictKind, reason: str, expected: Answer
+    verdict: VerdictKind, reason: str, expected: CallAnswer
 ) -> None:
     assert outcome(verdict, reason) is expected
 
@@ -40,7 +40,7 @@ def test_the_true_share_is_found_behind_misses_and_false_alarms(share: float) ->
     rng = random.Random(4)
     inside = 0
     for _ in range(40):
-        counts = dict.fromkeys(Answer, 0.0)
+        counts = dict.fromkeys(CallAnswer, 0.0)
         for _ in range(800):
             counts[said(rng.random() < share, rng)] += 1
         found = recorded_share(counts, RATES, above=0.2)
@@ -50,7 +50,7 @@ def test_the_true_share_is_found_behind_misses_and_false_alarms(share: float) ->
 
 
 def test_counting_verdicts_alone_would_miss_most() -> None:
-    counts = {Answer.RECORDED: 415.0, Answer.LIVE: 50.0, Answer.UNSURE: 535.0}
+    counts = {CallAnswer.RECORDED: 415.0, CallAnswer.LIVE: 50.0, CallAnswer.UNSURE: 535.0}
     assert recorded_share(counts, RATES, above=0.2).low > 0.93
 
 
@@ -61,14 +61,14 @@ def test_without_calls_the_prior_holds() -> None:
 
 
 def test_unheard_calls_change_nothing() -> None:
-    counts = {Answer.RECORDED: 3.0, Answer.LIVE: 2.0}
-    assert recorded_share(counts | {Answer.UNHEARD: 1e6}, RATES, above=0.2) == recorded_share(
+    counts = {CallAnswer.RECORDED: 3.0, CallAnswer.LIVE: 2.0}
+    assert recorded_share(counts | {CallAnswer.UNHEARD: 1e6}, RATES, above=0.2) == recorded_share(
         counts, RATES, above=0.2
     )
 
 
 def test_a_mark_weighs_more_than_a_verdict() -> None:
-    verdict = recorded_share({Answer.RECORDED: 5}, RATES, above=0.2)
+    verdict = recorded_share({CallAnswer.RECORDED: 5}, RATES, above=0.2)
     mark = recorded_share({}, RATES, above=0.2, marks={MarkedAs.RECORDED: 5})
     assert mark.mean > verdict.mean
     assert recorded_share({}, RATES, above=0.2, marks={MarkedAs.LIVE: 50}).high < 0.1
@@ -77,7 +77,7 @@ def test_a_mark_weighs_more_than_a_verdict() -> None:
 @given(st.lists(st.floats(0, 1e5), min_size=3, max_size=3), st.floats(0.01, 0.99))
 def test_the_posterior_is_one_whatever_was_counted(counts: list[float], above: float) -> None:
     found = recorded_share(
-        dict(zip((Answer.RECORDED, Answer.LIVE, Answer.UNSURE), counts, strict=True)),
+        dict(zip((CallAnswer.RECORDED, CallAnswer.LIVE, CallAnswer.UNSURE), counts, strict=True)),
         RATES,
         above=above,
     )
@@ -89,8 +89,8 @@ def test_the_posterior_is_one_whatever_was_counted(counts: list[float], above: f
 def test_an_operating_point_gives_its_rates() -> None:
     point = OperatingPoint(0.01, 0.8, 0.3, false_alarm=0.0099, miss=0.659, passed=0.05)
     rates = DetectorRates.at(point)
-    assert rates.of_recorded(Answer.RECORDED) == pytest.approx(0.341)
-    assert rates.of_live(Answer.RECORDED) == pytest.approx(0.0198)
+    assert rates.of_recorded(CallAnswer.RECORDED) == pytest.approx(0.341)
+    assert rates.of_live(CallAnswer.RECORDED) == pytest.approx(0.0198)
 
 
 @pytest.mark.parametrize(

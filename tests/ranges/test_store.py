@@ -17,7 +17,7 @@ from audio_model.ranges import tree
 from audio_model.ranges.breaker import Policy, Why
 from audio_model.ranges.change import ChangeTest
 from audio_model.ranges.monitor import Monitor
-from audio_model.ranges.rates import Answer, DetectorRates, MarkedAs
+from audio_model.ranges.rates import CallAnswer, DetectorRates, MarkedAs
 from audio_model.ranges.rows import Allowed
 from audio_model.ranges.store import RangeStore
 from audio_model.ranges.tree import Node, RangeCall, State
@@ -117,11 +117,13 @@ def writer(path: Path, name: str, n: int) -> subprocess.Popen[str]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("together", [True, False])
-@pytest.mark.parametrize("poor", [Answer.UNHEARD, Answer.UNSURE, Answer.LIVE])
-def test_the_surest_final_of_a_call_counts_once(path: Path, poor: Answer, together: bool) -> None:
+@pytest.mark.parametrize("poor", [CallAnswer.UNHEARD, CallAnswer.UNSURE, CallAnswer.LIVE])
+def test_the_surest_final_of_a_call_counts_once(
+    path: Path, poor: CallAnswer, together: bool
+) -> None:
     """A stream breaks at 0.4 s, and a second one of the same call id has the rest."""
     sure = CAMPAIGN[:60]
-    sure = [replace(call, outcome=Answer.RECORDED, score=0.99) for call in sure]
+    sure = [replace(call, outcome=CallAnswer.RECORDED, score=0.99) for call in sure]
     broken = [replace(call, outcome=poor, score=0.3, time=call.time - 1) for call in sure]
     with closing(RangeStore(None)) as alone, closing(RangeStore(path)) as store:
         alone.hear(sure)
@@ -136,18 +138,18 @@ def test_the_surest_final_of_a_call_counts_once(path: Path, poor: Answer, togeth
             assert told == (node.recorded, 0, 0, 0)
             if prefix in expected and len(prefix) <= tree.WIDE_LENGTH:
                 assert node.recorded == expected[prefix].recorded
-        assert store.call(sure[0].id).outcome is Answer.RECORDED
+        assert store.call(sure[0].id).outcome is CallAnswer.RECORDED
         asked = sure[-1].caller
         states = [each.advise(asked, sure[-1].time).state for each in (store, alone)]
         assert states[0] is states[1] is not State.CLOSED
 
 
 def test_a_mark_is_surer_than_any_verdict(store: RangeStore) -> None:
-    call = replace(CAMPAIGN[0], outcome=Answer.UNHEARD)
+    call = replace(CAMPAIGN[0], outcome=CallAnswer.UNHEARD)
     store.hear([call])
     store.mark(call.id, MarkedAs.LIVE)
-    store.hear([replace(call, outcome=Answer.RECORDED, score=0.99)])
-    assert store.call(call.id).outcome is Answer.UNHEARD
+    store.hear([replace(call, outcome=CallAnswer.RECORDED, score=0.99)])
+    assert store.call(call.id).outcome is CallAnswer.UNHEARD
 
 
 def test_processes_that_write_at_once_lose_no_call(path: Path) -> None:
@@ -192,7 +194,9 @@ def test_a_full_disk_is_told_and_harms_nothing(store: RangeStore, path: Path) ->
     try:
         with pytest.raises(RangeStoreError, match=r"ranges\.db"):
             for n in range(200):
-                store.hear([RangeCall(f"x{n}-{i}", "95588", 2e6, Answer.LIVE) for i in range(50)])
+                store.hear(
+                    [RangeCall(f"x{n}-{i}", "95588", 2e6, CallAnswer.LIVE) for i in range(50)]
+                )
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     after = nodes_of(store)
@@ -270,8 +274,8 @@ def test_allowing_closes_what_is_held_below_and_is_recorded(store: RangeStore) -
 
 def test_ticks_end_states_and_let_go_of_what_is_not_needed(store: RangeStore) -> None:
     store.hear(CAMPAIGN)
-    one = RangeCall("one", "13912345678", 1e6, Answer.RECORDED)
-    people = [RangeCall(f"p{n}", "13912345678", 1e6, Answer.LIVE) for n in range(20)]
+    one = RangeCall("one", "13912345678", 1e6, CallAnswer.RECORDED)
+    people = [RangeCall(f"p{n}", "13912345678", 1e6, CallAnswer.LIVE) for n in range(20)]
     store.hear([one, *people])
     assert "+86139123456" in nodes_of(store)
     now = CAMPAIGN[-1].time + 2 * tree.IDLE_SECONDS
@@ -320,7 +324,7 @@ def test_calls_under_a_block_that_lasts_are_counted_but_those_that_are_allowed(
 
 def test_numbers_are_counted_by_kind_and_by_why_they_are_implausible(store: RangeStore) -> None:
     odd = ["9521370011", "95213700", "95213700", "9521"]
-    store.hear([RangeCall(str(n), each, 1e9, Answer.LIVE) for n, each in enumerate(odd)])
+    store.hear([RangeCall(str(n), each, 1e9, CallAnswer.LIVE) for n, each in enumerate(odd)])
     assert nodes_of(store)["95213"].kinds == {"service": 2}
     assert nodes_of(store)["?952"].kinds == {"too_long": 1, "wrong_length": 1}
 
@@ -372,14 +376,14 @@ def test_a_thousand_calls_are_written_in_a_moment(path: Path) -> None:
 
 def test_texts_that_are_no_unicode_are_kept_all_the_same(tmp_path: Path) -> None:
     with closing(RangeStore(tmp_path / "r.db")) as store:
-        store.hear([RangeCall("\ud800 1", "\ud800", 1.0, Answer.RECORDED, called="\udfff")])
+        store.hear([RangeCall("\ud800 1", "\ud800", 1.0, CallAnswer.RECORDED, called="\udfff")])
         assert store.call("? 1").caller == "?"
         assert store.chain("\ud800")[0].recorded == 1
 
 
 def test_a_clock_that_was_set_back_holds_no_range_for_long(tmp_path: Path) -> None:
     with closing(RangeStore(tmp_path / "r.db")) as store:
-        store.hear([RangeCall(str(n), "95213700", 2e9 + n, Answer.RECORDED) for n in range(80)])
+        store.hear([RangeCall(str(n), "95213700", 2e9 + n, CallAnswer.RECORDED) for n in range(80)])
         assert store.advise("95213700", 2e9 + 80).state is State.OPEN
         assert store.advise("95213700", 1e9).state is State.HALF_OPEN
         (change,) = store.tick(1e9)

@@ -3,7 +3,7 @@ import math
 import pytest
 
 from audio_model.ranges.numbers import normalise
-from audio_model.ranges.rates import Answer, MarkedAs
+from audio_model.ranges.rates import CallAnswer, MarkedAs
 from audio_model.ranges.tree import (
     MAX_CAMPAIGNS,
     RECENT_SECONDS,
@@ -17,7 +17,7 @@ from audio_model.ranges.tree import (
 
 
 def call(time: float = 0.0, **fields: object) -> RangeCall:
-    values = {"outcome": Answer.RECORDED, **fields}
+    values = {"outcome": CallAnswer.RECORDED, **fields}
     return RangeCall("c", "95213001", time, **values)  # type: ignore[arg-type]
 
 
@@ -27,7 +27,13 @@ def node(prefix: str = "95213") -> Node:
 
 def test_calls_are_counted_by_what_was_said() -> None:
     counted = node()
-    for said in (Answer.RECORDED, Answer.LIVE, Answer.LIVE, Answer.UNSURE, Answer.UNHEARD):
+    for said in (
+        CallAnswer.RECORDED,
+        CallAnswer.LIVE,
+        CallAnswer.LIVE,
+        CallAnswer.UNSURE,
+        CallAnswer.UNHEARD,
+    ):
         counted.count(call(outcome=said), 0)
     assert (counted.recorded, counted.live, counted.unsure, counted.unheard) == (1, 2, 1, 1)
     assert (counted.calls, counted.heard) == (5, 4)
@@ -47,7 +53,7 @@ def test_recent_counts_fade_and_totals_do_not() -> None:
     counted.count(call(RECENT_SECONDS), 0)
     assert counted.recorded == 2
     assert counted.recent_recorded == pytest.approx(1 + math.exp(-1))
-    assert counted.recent(2 * RECENT_SECONDS)[Answer.RECORDED] == pytest.approx(
+    assert counted.recent(2 * RECENT_SECONDS)[CallAnswer.RECORDED] == pytest.approx(
         math.exp(-1) + math.exp(-2)
     )
 

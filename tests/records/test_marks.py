@@ -3,7 +3,7 @@ import pytest
 from audio_model.errors import UnknownCallError
 from audio_model.records import deeds, imports, marks, queue
 from audio_model.records.marks import Mark, Said
-from audio_model.records.priority import Why
+from audio_model.records.priority import QueueReason
 from audio_model.records.store import CallStore
 from tests.records.made import NOON, THRESHOLDS, call, number_of, store_of
 from tests.records.made import queue as queued
@@ -78,7 +78,7 @@ def test_a_live_caller_in_a_recorded_campaign_is_disputed_until_somebody_decides
     say(store, "3", "wang", Said.RECORDED)
     deed = say(store, "0", "li", Said.LIVE)
     assert (store.campaigns(1)[0].mark, queued(store)) == ("recorded", ["0"])
-    assert store.call(number_of(store, "0")).why == Why.DISPUTED
+    assert store.call(number_of(store, "0")).why == QueueReason.DISPUTED
     assert deeds.log(store, 1)[0].detail["contradicts"] == deed.detail["contradicts"] == "recorded"
     # The archive is imported again: the dispute waits on.
     fill(store, 4)
@@ -179,7 +179,7 @@ def test_a_skipped_call_is_left_to_others_and_comes_back_when_that_is_undone() -
 def test_who_is_not_sure_leaves_the_call_to_a_second_person() -> None:
     store = store_of(call("a"))
     marks.give(store, 1, "wang", Said.UNSURE, NOON)
-    assert store.call(1).why == Why.SECOND
+    assert store.call(1).why == QueueReason.SECOND
     assert queue.lease(store, "wang", NOON) is None
     assert queue.lease(store, "li", NOON) is not None
     marks.give(store, 1, "li", Said.WRONG_NUMBER, NOON)
@@ -190,7 +190,7 @@ def test_two_who_disagree_are_settled_by_a_third() -> None:
     store = store_of(call("a"))
     marks.give(store, 1, "wang", Said.RECORDED, NOON)
     marks.give(store, 1, "li", Said.LIVE, NOON)
-    assert (store.call(1).settled, store.call(1).why) == ("", Why.DISPUTED)
+    assert (store.call(1).settled, store.call(1).why) == ("", QueueReason.DISPUTED)
     marks.give(store, 1, "zhao", Said.RECORDED, NOON)
     assert (store.call(1).settled, store.call(1).queue) == ("recorded", None)
     agreement = marks.between_people(store)
@@ -205,9 +205,9 @@ def handset(store: CallStore, n: int, who: str, said: Said, source: str = "app")
 def test_handsets_that_contradict_the_detector_put_a_call_forward() -> None:
     store = store_of(call("told", "live", score=0.1), call("near", score=0.89))
     handset(store, 1, "a", Said.RECORDED)
-    assert (queued(store)[0], store.call(1).why) == ("told", Why.DISPUTED)
+    assert (queued(store)[0], store.call(1).why) == ("told", QueueReason.DISPUTED)
     handset(store, 2, "a", Said.RECORDED)
-    assert store.call(2).why == Why.NEAR
+    assert store.call(2).why == QueueReason.NEAR
 
 
 def test_marks_are_weighed_against_each_other_and_the_detector() -> None:
@@ -236,7 +236,7 @@ def test_one_call_in_many_is_heard_twice(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(marks, "SECOND_EARS", 1)
     store = store_of(call("a"))
     marks.give(store, 1, "wang", Said.RECORDED, NOON)
-    assert store.call(1).why == Why.SECOND
+    assert store.call(1).why == QueueReason.SECOND
     marks.give(store, 1, "li", Said.RECORDED, NOON)
     assert store.call(1).queue is None
 
@@ -280,4 +280,4 @@ def test_progress_counts_the_queue_and_the_days_marks() -> None:
     marks.give(store, 1, "wang", Said.LIVE, NOON - 86_400)
     marks.give(store, 2, "wang", Said.LIVE, NOON + 1)
     marks.give(store, 3, "li", Said.RECORDED, NOON + 2)
-    assert queue.progress(store, "wang", NOON) == queue.Progress(2, 3, 2, 1)
+    assert queue.progress(store, "wang", NOON) == queue.QueueProgress(2, 3, 2, 1)

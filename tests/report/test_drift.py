@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from audio_model.report.drift import Drift, Gap, Shares, Spread
+from audio_model.report.drift import Drift, Gap, Shares, SideSpread
 from audio_model.tables.results import Outcome, Result
 from tests.report import made
 
@@ -32,7 +32,7 @@ def calls(
 
 
 def test_a_gap_of_a_number_is_the_largest_between_the_shares_below_a_value() -> None:
-    spread = Spread(0.5)
+    spread = SideSpread(0.5)
     for value in (1, 2, 3, 4):
         spread.add(0, value)
     for value in (3, 4, 5, 6, 7, 8, 9, 10):
@@ -40,7 +40,7 @@ def test_a_gap_of_a_number_is_the_largest_between_the_shares_below_a_value() -> 
     assert spread.gap == pytest.approx(0.75)
     assert [spread.quantile(0, share) for share in (0.1, 0.5, 0.9)] == [1, 2, 4]
     with pytest.raises(ValueError, match="no call"):
-        Spread(1).quantile(0, 0.5)
+        SideSpread(1).quantile(0, 0.5)
 
 
 def test_a_gap_of_a_kind_is_the_largest_change_of_a_share() -> None:

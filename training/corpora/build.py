@@ -14,7 +14,7 @@ from tqdm import tqdm
 from training.command import status_of
 from training.corpora.debian import Espeak, Festival, Flite
 from training.corpora.draw import draw
-from training.corpora.engine import Engine
+from training.corpora.engine import SpeechEngine
 from training.corpora.games import Drascula, Queen, Sky
 from training.corpora.hibari import Hibari
 from training.corpora.kokoro import Kokoro
@@ -42,22 +42,22 @@ class Resources:
 class Builder:
     """The way to load an engine, and its default number of clips."""
 
-    load: Callable[[Resources], Engine]
+    load: Callable[[Resources], SpeechEngine]
     n_clips: int
 
 
-def _kokoro(name: str, *languages: str) -> Callable[[Resources], Engine]:
+def _kokoro(name: str, *languages: str) -> Callable[[Resources], SpeechEngine]:
     return lambda given: Kokoro(f"made_{name}", languages, given.downloads)
 
 
-def _hifigan(given: Resources) -> Engine:
+def _hifigan(given: Resources) -> SpeechEngine:
     # The only builder that needs PyTorch.
     from training.corpora.hifigan import HifiGan
 
     return HifiGan(given.known)
 
 
-def _prompts(package: Package) -> Callable[[Resources], Engine]:
+def _prompts(package: Package) -> Callable[[Resources], SpeechEngine]:
     return lambda given: Prompts(package, given.downloads, given.known)
 
 
@@ -89,7 +89,7 @@ BUILDERS = {
 }
 
 
-def build(engine: Engine, folder: Folder, n_clips: int, *, seed: int = SEED) -> int:
+def build(engine: SpeechEngine, folder: Folder, n_clips: int, *, seed: int = SEED) -> int:
     """Make the drawn clips that are not there yet, and return how many they were.
 
     Raises CorpusError.

@@ -12,10 +12,10 @@ import soundfile
 
 from audio_model.frontend import Samples
 from training.corpora.download import debian_version, run
-from training.corpora.engine import Engine, Origin, Voice
+from training.corpora.engine import Origin, SpeechEngine, Voice
 
 
-class Program(Engine):
+class Program(SpeechEngine):
     """An engine that is installed as Debian packages; the first is the program's."""
 
     packages: tuple[str, ...]

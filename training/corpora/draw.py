@@ -7,7 +7,7 @@ from hashlib import blake2b
 import numpy as np
 from numpy.random import Generator
 
-from training.corpora.engine import Engine, Voice
+from training.corpora.engine import SpeechEngine, Voice
 from training.corpora.script import Script
 
 
@@ -29,7 +29,7 @@ class Reading:
         return f"{self.voice.corpus}/{blake2b(said.encode(), digest_size=6).hexdigest()}.flac"
 
 
-def draw(engine: Engine, n_clips: int, seed: int) -> Iterator[Reading]:
+def draw(engine: SpeechEngine, n_clips: int, seed: int) -> Iterator[Reading]:
     """Yield at most ``n_clips`` readings, or fewer if voices have spoken all that they can.
 
     More clips from the same seed begin with the same readings.

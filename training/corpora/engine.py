@@ -43,7 +43,7 @@ class Origin:
     """File name and hex digest."""
 
 
-class Engine(Protocol):
+class SpeechEngine(Protocol):
     """Speaks scripts. A function loads it, and raises CorpusError if it can't."""
 
     @property

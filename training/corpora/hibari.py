@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from audio_model.frontend import Samples
-from training.corpora.engine import Engine, Origin, Voice, digests, module_of, version_of
+from training.corpora.engine import Origin, SpeechEngine, Voice, digests, module_of, version_of
 
 VOICE = Voice(
     name="heart",
@@ -20,7 +20,7 @@ VOICE = Voice(
 )
 
 
-class Hibari(Engine):
+class Hibari(SpeechEngine):
     """The engine Hibari. Raises CorpusError if the package is missing."""
 
     voices = (VOICE,)

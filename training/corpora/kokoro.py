@@ -15,7 +15,7 @@ import onnxruntime
 
 from audio_model.frontend import Samples
 from training.corpora.download import npm
-from training.corpora.engine import Engine, Origin, Voice, digests, module_of, version_of
+from training.corpora.engine import Origin, SpeechEngine, Voice, digests, module_of, version_of
 from training.corpora.errors import CorpusError
 
 LICENCE = "Apache-2.0"
@@ -39,7 +39,7 @@ GROUPS = {
 """A voice that another engine imitates, and voices that share a name across languages."""
 
 
-class Kokoro(Engine):
+class Kokoro(SpeechEngine):
     """The voices of some languages. Raises CorpusError if a package is missing."""
 
     voices: tuple[Voice, ...] = ()

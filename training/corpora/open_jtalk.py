@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from audio_model.frontend import Samples
-from training.corpora.engine import Engine, Origin, Voice, digests, module_of, version_of
+from training.corpora.engine import Origin, SpeechEngine, Voice, digests, module_of, version_of
 
 VOICE = Voice(
     name="mei_normal",
@@ -20,7 +20,7 @@ VOICE = Voice(
 )
 
 
-class OpenJTalk(Engine):
+class OpenJTalk(SpeechEngine):
     """The engine Open JTalk. Raises CorpusError if the package is missing."""
 
     voices = (VOICE,)

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from audio_model.frontend import Samples
-from training.corpora.engine import Engine, Origin, Voice, digests, module_of, version_of
+from training.corpora.engine import Origin, SpeechEngine, Voice, digests, module_of, version_of
 
 SAMPLE_RATE = 16000
 VOICES = tuple(
@@ -24,7 +24,7 @@ VOICES = tuple(
 )
 
 
-class Pico(Engine):
+class Pico(SpeechEngine):
     """The engine SVOX Pico. Raises CorpusError if the package is missing."""
 
     voices = VOICES

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from audio_model.frontend import Samples
-from training.corpora.engine import Engine, Origin, Voice, digests, module_of, version_of
+from training.corpora.engine import Origin, SpeechEngine, Voice, digests, module_of, version_of
 
 LICENCE = "MIT (package); dataset public domain/CC0 per MODEL_CARD"
 VOICE = Voice(
@@ -24,7 +24,7 @@ VOICE = Voice(
 )
 
 
-class Piper(Engine):
+class Piper(SpeechEngine):
     """The engine Piper. Raises CorpusError if a package is missing."""
 
     voices = (VOICE,)

@@ -12,7 +12,7 @@ import soxr
 
 from audio_model.frontend import SAMPLE_RATE, Samples
 from training.corpora.draw import Reading
-from training.corpora.engine import Engine, Origin
+from training.corpora.engine import Origin, SpeechEngine
 from training.corpora.errors import CorpusError
 
 COLUMNS = (
@@ -92,7 +92,7 @@ class Folder:
         finally:
             os.close(handle)
 
-    def describe(self, engine: Engine) -> None:
+    def describe(self, engine: SpeechEngine) -> None:
         """Write ``SOURCE.md`` into the folder of each of the engine's corpora."""
         for corpus in sorted({voice.corpus for voice in engine.voices}):
             folder = self.path / corpus

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from audio_model.decision import Change, Verdict, VerdictKind, decide, sigmoid
+from audio_model.decision import Verdict, VerdictChange, VerdictKind, decide, sigmoid
 from audio_model.rule import DecisionRule
 from audio_model.steps import STEPS_PER_SECOND
 from training.evaluation.infer import HeardTake
@@ -26,7 +26,7 @@ class JudgedTake:
     """At the end of the take."""
 
     @property
-    def changes(self) -> tuple[Change, ...]:
+    def changes(self) -> tuple[VerdictChange, ...]:
         """Return the verdicts in their order."""
         return self.verdict.evidence.changes
 

@@ -20,9 +20,9 @@ from audio_model.gateway.asterisk.frames import (
     HEADER_BYTES,
     SAMPLE_RATES,
     UUID_BYTES,
-    Kind,
+    FrameKind,
 )
-from audio_model.gateway.calls import Call, Calls, Told
+from audio_model.gateway.calls import Call, Calls, UntilTold
 from audio_model.gateway.events import CallInfo, Event
 from audio_model.gateway.guess import G711_PAYLOADS, GUESS_BYTES, guess_encoding
 from audio_model.gateway.legs import Leg
@@ -49,7 +49,7 @@ class _Server(Protocol):
     calls: Calls
     hang_up: HangUp
     describe: Describe | None
-    told: Told | None
+    told: UntilTold | None
     first_frame_seconds: float
     idle_seconds: float
     max_connections: int
@@ -172,13 +172,13 @@ class AudioSocketProtocol(asyncio.Protocol):
 
     def _begin_frame(self) -> None:
         if self._call is None:
-            if (self._kind, self._length) != (Kind.UUID, UUID_BYTES):
+            if (self._kind, self._length) != (FrameKind.UUID, UUID_BYTES):
                 self._not_audiosocket()
-        elif self._kind == Kind.HANGUP:
+        elif self._kind == FrameKind.HANGUP:
             self.end()
         elif self._kind in SAMPLE_RATES:
             self._begin_audio()
-        elif self._kind not in (Kind.DTMF, Kind.ERROR) or self._length > 1:
+        elif self._kind not in (FrameKind.DTMF, FrameKind.ERROR) or self._length > 1:
             self._bad_frame(f"frame of type 0x{self._kind:02x} and {self._length} bytes")
 
     def _take(self, piece: bytes) -> None:
@@ -188,7 +188,7 @@ class AudioSocketProtocol(asyncio.Protocol):
             self._control += piece
             if not self._missing:
                 self._open(UUID(bytes=self._control))
-        elif self._kind == Kind.ERROR and self._length == 1:
+        elif self._kind == FrameKind.ERROR and self._length == 1:
             self._failed(piece[0])
 
     def _open(self, uuid: UUID) -> None:

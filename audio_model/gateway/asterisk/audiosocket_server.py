@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from audio_model.gateway.asterisk.action import HangUp
 from audio_model.gateway.asterisk.audiosocket import LINGER_SECONDS, AudioSocketProtocol, Describe
-from audio_model.gateway.calls import Calls, Told
+from audio_model.gateway.calls import Calls, UntilTold
 
 BACKLOG = 4096
 """Connections that may wait to be accepted: of a dialer that starts them all at once."""
@@ -27,7 +27,7 @@ class AudioSocketServer:
     """Beyond them a connection is closed at once."""
     describe: Describe | None = None
     """Tells what else is known of the call with an id, if anything is."""
-    told: Told | None = None
+    told: UntilTold | None = None
     """Awaited, with the call's id, before a connection is ended after a verdict, so that the
     dialplan finds its variables set when it goes on; for TOLD_SECONDS at most."""
 

@@ -74,7 +74,7 @@ class AgiError(AudioModelError):
 
 
 @dataclass(frozen=True)
-class Answer:
+class DialplanVerdict:
     """The verdict that the dialplan gets."""
 
     verdict: VerdictKind = VerdictKind.UNKNOWN
@@ -113,7 +113,7 @@ def run(args: argparse.Namespace) -> int:
     # Asterisk sends it when the caller hangs up. The verdict on what was heard is still told.
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     agi = Agi()
-    answer, hung_up = Answer(), False
+    answer, hung_up = DialplanVerdict(), False
     try:
         call = agi.read_variables()
         answer, hung_up = asyncio.run(_hear(args, call, until))
@@ -247,7 +247,7 @@ class CallerAudio:
 
 async def _hear(
     args: argparse.Namespace, call: dict[str, str], until: float
-) -> tuple[Answer, bool]:
+) -> tuple[DialplanVerdict, bool]:
     if args.server is None:
         audio = CallerAudio(until)
         answer = await _hear_here(args, audio)
@@ -257,7 +257,7 @@ async def _hear(
     return answer, audio.hung_up
 
 
-async def _hear_here(args: argparse.Namespace, audio: CallerAudio) -> Answer:
+async def _hear_here(args: argparse.Namespace, audio: CallerAudio) -> DialplanVerdict:
     stream = Detector.load(args.model, max_false_alarm=args.max_false_alarm).stream()
     async for piece in audio:
         changed = stream.feed(piece)
@@ -265,12 +265,12 @@ async def _hear_here(args: argparse.Namespace, audio: CallerAudio) -> Answer:
             break
     verdict = stream.flush()
     score = None if math.isnan(verdict.score) else verdict.score
-    return Answer(verdict.verdict, score, verdict.reason, verdict.seconds)
+    return DialplanVerdict(verdict.verdict, score, verdict.reason, verdict.seconds)
 
 
 async def _hear_at_server(
     args: argparse.Namespace, call: dict[str, str], audio: CallerAudio
-) -> Answer:
+) -> DialplanVerdict:
     # Imported here: it takes as long as loading the model, and only this way of hearing needs it.
     import aiohttp
 
@@ -326,7 +326,7 @@ async def _ask_of_ranges(session: "ClientSession", server: str, caller: str) -> 
         return {}
 
 
-async def _forward(audio: CallerAudio, socket: "ClientWebSocketResponse") -> Answer:
+async def _forward(audio: CallerAudio, socket: "ClientWebSocketResponse") -> DialplanVerdict:
     receiving = asyncio.create_task(_receive(socket))
     # A caller who sends nothing, as on hold, must not wait for the next piece.
     receiving.add_done_callback(lambda _: audio.end())
@@ -343,7 +343,7 @@ async def _forward(audio: CallerAudio, socket: "ClientWebSocketResponse") -> Ans
         receiving.cancel()
 
 
-async def _receive(socket: "ClientWebSocketResponse") -> Answer:
+async def _receive(socket: "ClientWebSocketResponse") -> DialplanVerdict:
     """Return the first verdict that stands, or the final one. Raises AgiError if there is none."""
     import aiohttp
 
@@ -355,7 +355,7 @@ async def _receive(socket: "ClientWebSocketResponse") -> Answer:
             event = message.json()
             verdict, reason = VerdictKind(event["verdict"]), Reason(event["reason"])
             score = None if event["score"] is None else _finite(event["score"])
-            answer = Answer(verdict, score, reason, _finite(event["seconds"]))
+            answer = DialplanVerdict(verdict, score, reason, _finite(event["seconds"]))
             final = event["event"] == "final"
         except (ValueError, TypeError, KeyError) as error:
             raise AgiError(f"the server's answer is not a verdict: {error!r}") from error

@@ -29,7 +29,7 @@ SAMPLE_RATES = {
 """Hz, by the type of frame; all are signed 16-bit little endian, one channel."""
 
 
-class Kind(IntEnum):
+class FrameKind(IntEnum):
     """Types of frames that hold no audio."""
 
     HANGUP = 0x00

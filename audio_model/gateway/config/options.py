@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 from audio_model.errors import UsageError, printable
 from audio_model.gateway.config import values
-from audio_model.gateway.config.values import Kind, Secret
+from audio_model.gateway.config.values import Secret, ValueKind
 
 T = TypeVar("T")
 
@@ -24,7 +24,7 @@ _KEY = "option"
 """Key of what the metadata of a field tell of it."""
 
 
-def option(default: object, kind: Kind, help: str) -> Any:
+def option(default: object, kind: ValueKind, help: str) -> Any:
     """Declare a field of a group as an option. Its default is MISSING if it must be given."""
     return field(default=default, metadata={_KEY: (kind, help)})
 
@@ -49,7 +49,7 @@ class Option:
     field: str
     """The field of its group's dataclass."""
     default: object
-    kind: Kind
+    kind: ValueKind
     help: str
 
     @property

@@ -11,7 +11,7 @@ from audio_model.errors import UsageError
 from audio_model.gateway.asterisk.action import Action
 from audio_model.gateway.config import options, values
 from audio_model.gateway.config.options import group, option
-from audio_model.gateway.config.telephony import Ami, Ari, Protocols
+from audio_model.gateway.config.telephony import AmiSettings, AriSettings, Protocols
 from audio_model.gateway.config.tenants import GatewaySecrets, Tenant, read_tenants, same_secret
 from audio_model.gateway.config.values import LogFormat, LogLevel, Secret
 from audio_model.known.recent import DEFAULT_CALLS, DEFAULT_DAYS, DEFAULT_HOURS, DEFAULT_RECORDINGS
@@ -234,8 +234,8 @@ class Settings:
     access: Access = group(Access, "access")
     limits: Limits = group(Limits, "limits")
     webhook: Webhook = group(Webhook, "webhook", prefix="webhook_")
-    ami: Ami = group(Ami, "Asterisk AMI", prefix="ami_")
-    ari: Ari = group(Ari, "Asterisk ARI", prefix="ari_")
+    ami: AmiSettings = group(AmiSettings, "Asterisk AMI", prefix="ami_")
+    ari: AriSettings = group(AriSettings, "Asterisk ARI", prefix="ari_")
     number_ranges: NumberRanges = group(NumberRanges, "number ranges")
     records: Records = group(Records, "logs and kept audio")
 

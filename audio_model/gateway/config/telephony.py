@@ -50,7 +50,7 @@ class _Interface:
 
 
 @dataclass(frozen=True)
-class Ami(_Interface):
+class AmiSettings(_Interface):
     """Report verdicts on AudioSocket and /asterisk calls to Asterisk's Manager Interface."""
 
     transfer_to: str = option(
@@ -59,5 +59,5 @@ class Ami(_Interface):
 
 
 @dataclass(frozen=True)
-class Ari(_Interface):
+class AriSettings(_Interface):
     """Hear and report on channels that enter Stasis(audio-model), by Asterisk's REST Interface."""

@@ -13,7 +13,7 @@ from audio_model.errors import os_error_as, printable
 
 
 @dataclass(frozen=True)
-class Kind:
+class ValueKind:
     """A kind of value: its name in the help, and the parser that it is called as.
 
     The parser raises ValueError, whose message completes "port: ...".
@@ -27,9 +27,9 @@ class Kind:
         return self.parse(text)
 
 
-def kind(metavar: str) -> Callable[[Callable[[Any], Any]], Kind]:
+def kind(metavar: str) -> Callable[[Callable[[Any], Any]], ValueKind]:
     """Make a parser a kind of value."""
-    return partial(Kind, metavar)
+    return partial(ValueKind, metavar)
 
 
 @dataclass(frozen=True)
@@ -99,7 +99,7 @@ def _text(value: str) -> str:
     return value.strip()
 
 
-host, name = Kind("ADDRESS", _text), Kind("NAME", _text)
+host, name = ValueKind("ADDRESS", _text), ValueKind("NAME", _text)
 
 
 @kind("EXTEN@CONTEXT")
@@ -122,7 +122,7 @@ def switch(value: str) -> bool:
     raise ValueError(f"must be true or false, not {value!r}")
 
 
-def integer(low: int, high: int, metavar: str = "N") -> Kind:
+def integer(low: int, high: int, metavar: str = "N") -> ValueKind:
     """Return the kind of a whole number within limits."""
 
     def parse(value: str) -> int:
@@ -134,10 +134,10 @@ def integer(low: int, high: int, metavar: str = "N") -> Kind:
             raise ValueError(f"must be a whole number, {low} to {high}, not {value!r}")
         return number
 
-    return Kind(metavar, parse)
+    return ValueKind(metavar, parse)
 
 
-def number(low: float, high: float, metavar: str) -> Kind:
+def number(low: float, high: float, metavar: str) -> ValueKind:
     """Return the kind of a number within limits."""
 
     def parse(value: str) -> float:
@@ -149,15 +149,15 @@ def number(low: float, high: float, metavar: str) -> Kind:
             raise ValueError(f"must be a number, {low:g} to {high:g}, not {value!r}")
         return number
 
-    return Kind(metavar, parse)
+    return ValueKind(metavar, parse)
 
 
-def seconds(low: float, high: float = 3600) -> Kind:
+def seconds(low: float, high: float = 3600) -> ValueKind:
     """Return the kind of a time in seconds within limits."""
     return number(low, high, "S")
 
 
-def choice(kinds: type[StrEnum], metavar: str) -> Kind:
+def choice(kinds: type[StrEnum], metavar: str) -> ValueKind:
     """Return the kind of one of a closed set."""
 
     def parse(value: str) -> StrEnum:
@@ -166,7 +166,7 @@ def choice(kinds: type[StrEnum], metavar: str) -> Kind:
         except ValueError:
             raise ValueError(f"must be {' or '.join(kinds)}, not {value!r}") from None
 
-    return Kind(metavar, parse)
+    return ValueKind(metavar, parse)
 
 
 @kind("HOST:PORT")

@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 
 from audio_model.formats import Encoding
-from audio_model.gateway.dialects.media import Count, MediaDialect, Message, Stream, call_info
+from audio_model.gateway.dialects.media import Count, MediaDialect, MediaMessage, Stream, call_info
 from audio_model.gateway.events import CallInfo
 
 _ENCODINGS = {
@@ -48,7 +48,7 @@ class Exotel(MediaDialect[_Start], start=_Start):
 
     name = "exotel"
 
-    def info_of(self, start: _Start, message: Message[_Start]) -> CallInfo:
+    def info_of(self, start: _Start, message: MediaMessage[_Start]) -> CallInfo:
         """Return the facts about the call in ``start``."""
         ids = {"stream_sid": start.stream_sid, "account_sid": start.account_sid}
         parameters = start.custom_parameters

@@ -39,7 +39,7 @@ Count = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
 S = TypeVar("S")
 
 
-class Media(msgspec.Struct, gc=False):
+class MediaPacket(msgspec.Struct, gc=False):
     """One packet of one track."""
 
     payload: bytes
@@ -49,11 +49,11 @@ class Media(msgspec.Struct, gc=False):
     """Milliseconds."""
 
 
-class Message(msgspec.Struct, Generic[S], gc=False):
+class MediaMessage(msgspec.Struct, Generic[S], gc=False):
     """Any message; ``S`` is the vendor's ``start``."""
 
     event: str
-    media: Media | None = None
+    media: MediaPacket | None = None
     start: S | None = None
     stream_id: Any = None
     """Telnyx."""
@@ -112,7 +112,7 @@ class MediaDialect(Dialect, Generic[S]):
     def __init_subclass__(cls, *, start: type[S]) -> None:
         """Read messages whose ``start`` is of this type."""
         # Not strict, so that strings pass for numbers.
-        cls._decoder = msgspec.json.Decoder(Message[start], strict=False)  # type: ignore[valid-type]
+        cls._decoder = msgspec.json.Decoder(MediaMessage[start], strict=False)  # type: ignore[valid-type]
 
     def __init__(self, connection: Connection, calls: Calls) -> None:
         super().__init__(connection, calls)
@@ -122,7 +122,7 @@ class MediaDialect(Dialect, Generic[S]):
         self._sample_bytes, self._byte_ms = 1, 0.0
 
     @abstractmethod
-    def info_of(self, start: S, message: Message[S]) -> CallInfo:
+    def info_of(self, start: S, message: MediaMessage[S]) -> CallInfo:
         """Return the facts about the call in ``start``."""
 
     @abstractmethod
@@ -132,7 +132,7 @@ class MediaDialect(Dialect, Generic[S]):
     def text(self, message: str) -> None:
         """Read a message: the start, a packet, or the stop."""
         try:
-            decoded: Message[S] = self._decoder.decode(message)
+            decoded: MediaMessage[S] = self._decoder.decode(message)
         except (ValueError, RecursionError) as error:
             raise ProtocolError(f"{self.name}: {error}: {shown(message)}") from error
         match decoded.event:
@@ -150,7 +150,7 @@ class MediaDialect(Dialect, Generic[S]):
         """Raise ProtocolError: these gateways send text."""
         raise ProtocolError(f"{self.name} sends text, not binary messages")
 
-    def _begin(self, message: Message[S]) -> None:
+    def _begin(self, message: MediaMessage[S]) -> None:
         if message.start is None:
             raise ProtocolError(f"{self.name}: a start message says nothing of the stream")
         if self._call is not None:
@@ -181,7 +181,7 @@ class MediaDialect(Dialect, Generic[S]):
         self.early()
         self._open(info, RawFormat(Encoding.MULAW)).fail(detail)
 
-    def _hear(self, media: Media | None) -> None:
+    def _hear(self, media: MediaPacket | None) -> None:
         leg = self._leg
         if leg is not None and not leg.hears:
             return

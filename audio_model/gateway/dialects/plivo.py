@@ -18,7 +18,7 @@ from typing import Any
 import msgspec
 
 from audio_model.formats import Encoding
-from audio_model.gateway.dialects.media import Count, MediaDialect, Message, Stream, call_info
+from audio_model.gateway.dialects.media import Count, MediaDialect, MediaMessage, Stream, call_info
 from audio_model.gateway.dialects.streams import scalars
 from audio_model.gateway.events import CallInfo
 
@@ -49,7 +49,7 @@ class Plivo(MediaDialect[_Start], start=_Start):
 
     name = "plivo"
 
-    def info_of(self, start: _Start, message: Message[_Start]) -> CallInfo:
+    def info_of(self, start: _Start, message: MediaMessage[_Start]) -> CallInfo:
         """Return the facts about the call in ``start``."""
         ids = {"streamId": start.stream_id, "accountId": start.account_id}
         return call_info(self.name, start.call_id, ids, _parameters(message.extra_headers))

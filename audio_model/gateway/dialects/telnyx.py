@@ -21,7 +21,7 @@ from audio_model.gateway.dialects.base import ProtocolError
 from audio_model.gateway.dialects.media import (
     Count,
     MediaDialect,
-    Message,
+    MediaMessage,
     Stream,
     call_info,
     check_mono,
@@ -55,7 +55,7 @@ class Telnyx(MediaDialect[_Start], start=_Start):
 
     name = "telnyx"
 
-    def info_of(self, start: _Start, message: Message[_Start]) -> CallInfo:
+    def info_of(self, start: _Start, message: MediaMessage[_Start]) -> CallInfo:
         """Return the facts about the call in ``start``."""
         ids = {
             "stream_id": message.stream_id,

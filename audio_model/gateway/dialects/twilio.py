@@ -14,7 +14,7 @@ from typing import Any
 
 import msgspec
 
-from audio_model.gateway.dialects.media import Count, MediaDialect, Message, Stream, call_info
+from audio_model.gateway.dialects.media import Count, MediaDialect, MediaMessage, Stream, call_info
 from audio_model.gateway.events import CallInfo
 
 
@@ -37,7 +37,7 @@ class Twilio(MediaDialect[_Start], start=_Start):
 
     name = "twilio"
 
-    def info_of(self, start: _Start, message: Message[_Start]) -> CallInfo:
+    def info_of(self, start: _Start, message: MediaMessage[_Start]) -> CallInfo:
         """Return the facts about the call in ``start``."""
         ids = {"streamSid": start.stream_sid, "accountSid": start.account_sid}
         return call_info(self.name, start.call_sid, ids, start.custom_parameters)

@@ -40,7 +40,7 @@ class Filter:
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class FeedEvent:
     """An event as readers get it."""
 
     run: str
@@ -72,7 +72,7 @@ class Position:
         """Return the number of the last event of a run that was read; 0 for none."""
         return self._seen.get(run, 0)
 
-    def move(self, told: Told) -> None:
+    def move(self, told: FeedEvent) -> None:
         """Read an event."""
         # The run that has told something last stands last.
         self._seen.pop(told.run, None)
@@ -93,12 +93,12 @@ class Reader:
         """
         self.wanted, self._drop = wanted, drop
         self.resumes, self.position = last_id is not None, Position(last_id or "")
-        self._unread: deque[Told] = deque()
+        self._unread: deque[FeedEvent] = deque()
         self._wake = asyncio.Event()
         self.ended = False
         """Whether nothing more will come."""
 
-    def put(self, told: Told) -> None:
+    def put(self, told: FeedEvent) -> None:
         """Add an event that is wanted, or drop a reader that is too slow."""
         if self.ended:
             return
@@ -133,7 +133,7 @@ class Reader:
         self._unread.clear()
         return messages
 
-    def _message(self, told: Told) -> bytes:
+    def _message(self, told: FeedEvent) -> bytes:
         self.position.move(told)
         seen = str(self.position).encode()
         if not told.kind:
@@ -148,14 +148,14 @@ class Feed:
     def __init__(self, max_recent: int = MAX_RECENT) -> None:
         self._run = secrets.token_hex(4)
         self._number = 0
-        self._recent: deque[tuple[Event, Told]] = deque(maxlen=max_recent)
+        self._recent: deque[tuple[Event, FeedEvent]] = deque(maxlen=max_recent)
         self._readers: set[Reader] = set()
         self._ended = False
 
     def add(self, event: Event, body: bytes) -> None:
         """Send an event to all readers."""
         self._number += 1
-        told = Told(self._run, self._number, event.kind, body)
+        told = FeedEvent(self._run, self._number, event.kind, body)
         self._recent.append((event, told))
         for reader in self._readers:
             if reader.wanted.admits(event):
@@ -168,7 +168,7 @@ class Feed:
             for told in self._since(reader.position.of(self._run), wanted):
                 reader.put(told)
         else:
-            reader.put(Told(self._run, self._number))
+            reader.put(FeedEvent(self._run, self._number))
         if self._ended:
             reader.end()
         self._readers.add(reader)
@@ -184,7 +184,7 @@ class Feed:
         for reader in self._readers:
             reader.end()
 
-    def _since(self, seen: int, wanted: Filter) -> Iterator[Told]:
+    def _since(self, seen: int, wanted: Filter) -> Iterator[FeedEvent]:
         for event, told in self._recent:
             if told.number > seen and wanted.admits(event):
                 yield told

@@ -20,7 +20,7 @@ times the usual kilobyte.
 """
 
 
-class LegRecord(msgspec.Struct):
+class LegHistory(msgspec.Struct):
     """The last event of a leg, and the surest of its final events.
 
     A leg has several final events if its stream broke and another one of the same call took its
@@ -49,11 +49,11 @@ class LegRecord(msgspec.Struct):
         """Return the size of the events in bytes."""
         return len(self.surest) + (0 if self.kind is EventKind.FINAL else len(self.latest))
 
-    def merged(self, other: "LegRecord") -> "LegRecord":
+    def merged(self, other: "LegHistory") -> "LegHistory":
         """Return the facts of both records."""
         older, newer = sorted((self, other), key=lambda leg: leg.heard_at)
         surest = max((newer, older), key=lambda leg: leg.sureness)
-        return LegRecord(
+        return LegHistory(
             newer.kind,
             newer.latest,
             newer.heard_at,
@@ -63,12 +63,12 @@ class LegRecord(msgspec.Struct):
         )
 
 
-class CallRecord(msgspec.Struct):
+class CallHistory(msgspec.Struct):
     """A call, and its legs by their names."""
 
     tenant: str
     id: str
-    legs: dict[str, LegRecord] = {}
+    legs: dict[str, LegHistory] = {}
 
     @property
     def heard_at(self) -> float:
@@ -80,7 +80,7 @@ class CallRecord(msgspec.Struct):
         """Return the size of the events in bytes."""
         return sum(leg.n_bytes for leg in self.legs.values())
 
-    def add(self, name: str, leg: LegRecord) -> None:
+    def add(self, name: str, leg: LegHistory) -> None:
         """Add the facts about a leg."""
         before = self.legs.get(name)
         self.legs[name] = leg if before is None else before.merged(leg)
@@ -94,20 +94,20 @@ class CallRecord(msgspec.Struct):
         }
 
 
-def merged(records: Iterable[CallRecord]) -> list[CallRecord]:
+def merged(records: Iterable[CallHistory]) -> list[CallHistory]:
     """Return the calls of several processes, each call once, the one heard last first."""
-    calls: dict[tuple[str, str], CallRecord] = {}
+    calls: dict[tuple[str, str], CallHistory] = {}
     for record in records:
-        call = calls.setdefault((record.tenant, record.id), CallRecord(record.tenant, record.id))
+        call = calls.setdefault((record.tenant, record.id), CallHistory(record.tenant, record.id))
         for name, leg in record.legs.items():
             call.add(name, leg)
     return sorted(calls.values(), key=lambda call: call.heard_at, reverse=True)
 
 
-class Journal(Protocol):
+class CallJournal(Protocol):
     """What outlives the process; see :mod:`audio_model.gateway.siblings.journal`."""
 
-    def write(self, record: CallRecord, /) -> None:
+    def write(self, record: CallHistory, /) -> None:
         """Write what is new of a call."""
 
 
@@ -121,12 +121,12 @@ class History:
         max_bytes: int = MAX_BYTES,
         clock: Callable[[], float] = monotonic,
     ) -> None:
-        self._calls: OrderedDict[tuple[str, str], CallRecord] = OrderedDict()
+        self._calls: OrderedDict[tuple[str, str], CallHistory] = OrderedDict()
         """By tenant and id, which another tenant may have given as well; the latest last."""
         self._tenants: set[str] = set()
         self._max_calls, self._max_seconds, self._clock = max_calls, max_seconds, clock
         self._max_bytes, self._bytes = max_bytes, 0
-        self.journal: Journal | None = None
+        self.journal: CallJournal | None = None
         """Where what is new is written, for whoever goes on if this process is killed."""
 
     def __len__(self) -> int:
@@ -135,16 +135,16 @@ class History:
 
     def add(self, event: Event, body: bytes) -> None:
         """Take an event, and itself as JSON."""
-        leg = LegRecord(event.kind, body, self._clock())
+        leg = LegHistory(event.kind, body, self._clock())
         if event.kind is EventKind.FINAL:
             leg.final, leg.surest, leg.sureness = True, body, _sureness(event)
         self._add(event.call.tenant, event.call.id, event.leg, leg)
         if self.journal is not None and event.kind is not EventKind.PROGRESS:
-            self.journal.write(CallRecord(event.call.tenant, event.call.id, {event.leg: leg}))
+            self.journal.write(CallHistory(event.call.tenant, event.call.id, {event.leg: leg}))
         self._calls.move_to_end((event.call.tenant, event.call.id))
         self._forget()
 
-    def take(self, records: Iterable[CallRecord], *, written: bool = False) -> None:
+    def take(self, records: Iterable[CallHistory], *, written: bool = False) -> None:
         """Take over the calls of another process.
 
         ``written`` says that they are in a journal of this process already.
@@ -160,7 +160,7 @@ class History:
         self._calls = OrderedDict(sorted(self._calls.items(), key=lambda item: item[1].heard_at))
         self._forget()
 
-    def find(self, call_id: str, tenant: str | None = None) -> CallRecord | None:
+    def find(self, call_id: str, tenant: str | None = None) -> CallHistory | None:
         """Return a call; None if no call is known by this id.
 
         ``tenant`` limits the search to its calls. Without one, the latest call of anybody counts.
@@ -170,7 +170,7 @@ class History:
         found = [self._calls[key] for key in keys if key in self._calls]
         return max(found, key=lambda record: record.heard_at, default=None)
 
-    def recent(self, limit: int | None, tenant: str | None = None) -> list[CallRecord]:
+    def recent(self, limit: int | None, tenant: str | None = None) -> list[CallHistory]:
         """Return calls, the one with the latest event first.
 
         ``limit`` is how many at most; None for all. ``tenant`` is as in :meth:`find`.
@@ -179,9 +179,9 @@ class History:
         theirs = (key for key in reversed(self._calls) if tenant in (None, key[0]))
         return [self._calls[key] for key in islice(theirs, limit)]
 
-    def _add(self, tenant: str, call_id: str, name: str, leg: LegRecord) -> None:
+    def _add(self, tenant: str, call_id: str, name: str, leg: LegHistory) -> None:
         self._tenants.add(tenant)
-        record = self._calls.setdefault((tenant, call_id), CallRecord(tenant, call_id))
+        record = self._calls.setdefault((tenant, call_id), CallHistory(tenant, call_id))
         before = record.n_bytes
         record.add(name, leg)
         self._bytes += record.n_bytes - before

@@ -10,7 +10,7 @@ from time import monotonic
 from audio_model.decision import VerdictKind
 from audio_model.gateway.events import Event, EventKind
 
-Leg = tuple[str, str, str]
+LegKey = tuple[str, str, str]
 """The gateway, the call's id there, and the leg's name."""
 
 MAX_TOLD = 100_000
@@ -26,7 +26,7 @@ class Waiting:
     body: bytes
     urgent: bool
     """Whether somebody acts on it: a verdict that nothing before has told."""
-    leg: Leg | None = None
+    leg: LegKey | None = None
     verdict: VerdictKind | None = None
     since: float = field(default_factory=monotonic)
     attempts: int = 0
@@ -54,8 +54,8 @@ class WaitingRoom:
         self._later: list[tuple[float, int, Waiting]] = []
         self._order = count()
         self._n = self._n_later = 0
-        self._told: dict[Leg, VerdictKind] = {}
-        self._verdicts: dict[Leg, Waiting] = {}
+        self._told: dict[LegKey, VerdictKind] = {}
+        self._verdicts: dict[LegKey, Waiting] = {}
         """The last verdict of each leg that still waits for its first attempt."""
 
     def __len__(self) -> int:

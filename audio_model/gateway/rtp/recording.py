@@ -8,7 +8,7 @@ from audio_model.gateway.calls import Call
 from audio_model.gateway.rtp import sdp, sip
 from audio_model.gateway.rtp.metadata import Metadata
 from audio_model.gateway.rtp.receiver import NoPortError, RtpPorts, RtpReceiver
-from audio_model.gateway.rtp.sip_transport import Peer
+from audio_model.gateway.rtp.sip_transport import SipSender
 from audio_model.gateway.rtp.stream import leg_format
 
 MAX_LEGS = 2
@@ -22,7 +22,7 @@ GIVE_UP_SECONDS = 64 * T1_SECONDS
 class RecordingSession:
     """Answers offers with ports of ours, and opens a leg for each stream that is heard."""
 
-    def __init__(self, call: Call, ports: RtpPorts, invite: sip.Message, to_tag: str) -> None:
+    def __init__(self, call: Call, ports: RtpPorts, invite: sip.SipMessage, to_tag: str) -> None:
         self.call, self.to_tag = call, to_tag
         self.sequence = invite.sequence
         self.method = invite.method
@@ -37,7 +37,7 @@ class RecordingSession:
         self._answers = 0
         self._resending: asyncio.TimerHandle | None = None
 
-    def answer(self, offer: Sequence[sdp.Media], metadata: Metadata, source: str) -> bool:
+    def answer(self, offer: Sequence[sdp.MediaLine], metadata: Metadata, source: str) -> bool:
         """Take an offer; :attr:`description` then answers it. False if none of it can be heard.
 
         Args:
@@ -106,7 +106,7 @@ class RecordingSession:
         self._receivers.clear()
 
     def resend_until_acknowledged(
-        self, peer: Peer, given_up: Callable[[], None], waited: float = 0.0
+        self, peer: SipSender, given_up: Callable[[], None], waited: float = 0.0
     ) -> None:
         """Send the answer to an INVITE again and again, until :meth:`acknowledged`.
 
@@ -151,7 +151,7 @@ class RecordingSession:
             ],
         )
 
-    def _leg_name(self, media: sdp.Media, metadata: Metadata) -> str:
+    def _leg_name(self, media: sdp.MediaLine, metadata: Metadata) -> str:
         """Return the name of a stream's party.
 
         If the metadata don't name it, the first stream is the caller's.
@@ -160,10 +160,10 @@ class RecordingSession:
         sender = _sender(media, metadata)
         return CALLEE if has_caller or sender not in ("", metadata.caller) else CALLER
 
-    def _resend(self, peer: Peer, given_up: Callable[[], None], waited: float) -> None:
+    def _resend(self, peer: SipSender, given_up: Callable[[], None], waited: float) -> None:
         peer.send(self.response)
         self.resend_until_acknowledged(peer, given_up, waited)
 
 
-def _sender(media: sdp.Media, metadata: Metadata) -> str:
+def _sender(media: sdp.MediaLine, metadata: Metadata) -> str:
     return metadata.senders.get(media.label, "")

@@ -147,7 +147,7 @@ class Rtpengine:
 
     async def _request(
         self, call_id: str, from_tag: str
-    ) -> tuple[Reply, tuple[sdp.Media, ...], dict[int, dict[int, Codec]]]:
+    ) -> tuple[Reply, tuple[sdp.MediaLine, ...], dict[int, dict[int, Codec]]]:
         """Return the reply, the media offered in it, and the codecs by index and payload type."""
         which = {"from_tag": from_tag} if from_tag else {"flags": ["all"]}
         # The offer names the call's codecs. rtpengine may decode those that we can't.
@@ -170,7 +170,7 @@ class Rtpengine:
     def _listen(
         self,
         subscription: _Subscription,
-        offer: tuple[sdp.Media, ...],
+        offer: tuple[sdp.MediaLine, ...],
         heard: dict[int, dict[int, Codec]],
     ) -> str:
         """Open legs and their ports, and return the answer that names them. Raises NoPortError."""
@@ -184,7 +184,7 @@ class Rtpengine:
             accepted[index] = sdp.Accepted(receiver.port, payload_types)
         return sdp.answer(offer, accepted, self._ports.host)
 
-    def _senders(self, media: sdp.Media) -> tuple[str, ...]:
+    def _senders(self, media: sdp.MediaLine) -> tuple[str, ...]:
         """Return the addresses that rtpengine may send from.
 
         Behind NAT its SDP names an outer address, while it sends to us from an inner one.

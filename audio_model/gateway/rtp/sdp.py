@@ -21,7 +21,7 @@ _PLAIN_RTP = ("RTP/AVP", "RTP/AVPF")
 
 
 @dataclass(frozen=True)
-class Media:
+class MediaLine:
     """One ``m=`` line with what belongs to it."""
 
     kind: str
@@ -86,7 +86,7 @@ class Media:
         ]
 
 
-def parse(text: str) -> tuple[Media, ...]:
+def parse(text: str) -> tuple[MediaLine, ...]:
     """Return the media of a session description. Raises ProtocolError."""
     lines = text.replace("\r\n", "\n").strip("\n").split("\n")
     if lines[0].strip() != "v=0":
@@ -108,12 +108,12 @@ def parse(text: str) -> tuple[Media, ...]:
     return tuple(_media(section, host, direction or "sendrecv") for section in media)
 
 
-def _media(section: Sequence[tuple[str, str]], host: str, direction: str) -> Media:
+def _media(section: Sequence[tuple[str, str]], host: str, direction: str) -> MediaLine:
     fields = section[0][1].split()
     if not 4 <= len(fields) <= MAX_FORMATS + 3:
         raise ProtocolError(f"not an SDP media line: m={section[0][1][:40]!r}")
     attributes = _attributes(section)
-    return Media(
+    return MediaLine(
         kind=fields[0],
         # A count of ports may follow.
         port=_number(fields[1].partition("/")[0]),
@@ -181,7 +181,7 @@ class Accepted:
 
 
 def answer(
-    offer: Sequence[Media], accepted: Mapping[int, Accepted], host: str, version: int = 0
+    offer: Sequence[MediaLine], accepted: Mapping[int, Accepted], host: str, version: int = 0
 ) -> str:
     """Return the answer that takes some streams, by their index in the offer, and refuses the rest.
 

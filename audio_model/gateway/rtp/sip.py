@@ -44,7 +44,7 @@ REASONS = {
 
 
 @dataclass(frozen=True)
-class Message:
+class SipMessage:
     """A request, or a response, of which only the status matters here."""
 
     method: str
@@ -91,7 +91,7 @@ class Message:
         return int(self.header("cseq").split()[0])
 
 
-def parse(data: bytes) -> Message:
+def parse(data: bytes) -> SipMessage:
     """Take a message apart. Raises ProtocolError."""
     if len(data) > MAX_MESSAGE_BYTES:
         raise ProtocolError(f"a SIP message of {len(data)} bytes")
@@ -102,7 +102,7 @@ def parse(data: bytes) -> Message:
         raise ProtocolError("a SIP header that is not UTF-8") from None
     method, uri, status = _start_line(start)
     headers = _headers(lines)
-    message = Message(method, uri, status, headers, body[: _content_length(headers, len(body))])
+    message = SipMessage(method, uri, status, headers, body[: _content_length(headers, len(body))])
     _check(message)
     return message
 
@@ -117,7 +117,7 @@ def content_length(head: bytes) -> int:
 
 
 def response(
-    request: Message,
+    request: SipMessage,
     status: int,
     *,
     to_tag: str,
@@ -222,7 +222,7 @@ def _content_length(headers: Iterable[tuple[str, str]], missing: int) -> int:
     return missing
 
 
-def _check(message: Message) -> None:
+def _check(message: SipMessage) -> None:
     for name in ("via", "from", "to", "call-id", "cseq"):
         value = message.header(name)
         if not value:

@@ -25,7 +25,7 @@ _TRIES = 16
 
 
 @dataclass(frozen=True)
-class Peer:
+class SipSender:
     """The sender of a message, and the way back to it."""
 
     source: tuple[str, int]
@@ -34,7 +34,7 @@ class Peer:
     send: Callable[[bytes], None]
 
 
-Handler = Callable[[sip.Message, Peer], None]
+Handler = Callable[[sip.SipMessage, SipSender], None]
 
 
 class UdpListener(asyncio.DatagramProtocol):
@@ -59,7 +59,7 @@ class UdpListener(asyncio.DatagramProtocol):
             logger.debug("SIP from %s:%d: %s", *source, error)
             return
         back = source[0], _port_back(message, source[1])
-        self._handle(message, Peer(source, "UDP", lambda reply: self._send(reply, back)))
+        self._handle(message, SipSender(source, "UDP", lambda reply: self._send(reply, back)))
 
     def _send(self, reply: bytes, address: tuple[str, int]) -> None:
         if self._transport is not None and not self._transport.is_closing():
@@ -93,7 +93,7 @@ class _Connection(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._buffer = b""
         self._timer: asyncio.TimerHandle | None = None
-        self._peer = Peer(("", 0), "TCP", self._send)
+        self._peer = SipSender(("", 0), "TCP", self._send)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
@@ -102,7 +102,7 @@ class _Connection(asyncio.Protocol):
             return
         self._connections.add(self)
         name = transport.get_extra_info("peername") or ("", 0)
-        self._peer = Peer((name[0], name[1]), "TCP", self._send)
+        self._peer = SipSender((name[0], name[1]), "TCP", self._send)
         self._wait(IDLE_SECONDS)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -196,7 +196,7 @@ def _bound(kind: socket.SocketKind, host: str, port: int, reuse_port: bool) -> s
     return opened
 
 
-def _port_back(message: sip.Message, source_port: int) -> int:
+def _port_back(message: sip.SipMessage, source_port: int) -> int:
     """Return the source's port if the client asks for it (RFC 3581), else the one that it names."""
     via = message.header("via").partition(",")[0]
     if sip.asks_rport(via):

@@ -22,7 +22,7 @@ from audio_model.gateway.rtp import metadata, sdp, sip
 from audio_model.gateway.rtp.metadata import Metadata
 from audio_model.gateway.rtp.receiver import NoPortError, RtpPorts
 from audio_model.gateway.rtp.recording import GIVE_UP_SECONDS, RecordingSession
-from audio_model.gateway.rtp.sip_transport import Peer, TcpListener, UdpListener, bind
+from audio_model.gateway.rtp.sip_transport import SipSender, TcpListener, UdpListener, bind
 
 logger = logging.getLogger(__name__)
 
@@ -48,7 +48,7 @@ class SiprecServer:
         self._key = token_bytes(16)
         self._sessions: dict[_Key, RecordingSession] = {}
         self._timers: dict[_Key, asyncio.TimerHandle] = {}
-        self._peers: dict[_Key, Peer] = {}
+        self._peers: dict[_Key, SipSender] = {}
         self._tcp_connections = TcpListener(self._handle)
         self._udp_listener = UdpListener(self._handle)
         self._udp: asyncio.BaseTransport | None = None
@@ -114,7 +114,7 @@ class SiprecServer:
             self._tcp.close()
             await self._tcp.wait_closed()
 
-    def _handle(self, message: sip.Message, peer: Peer) -> None:
+    def _handle(self, message: sip.SipMessage, peer: SipSender) -> None:
         if not message.method:
             # A response to our BYE needs no answer.
             return
@@ -137,7 +137,7 @@ class SiprecServer:
                 self._respond(message, peer, 405, [_ALLOW])
 
     def _in_order(
-        self, key: _Key, session: RecordingSession | None, message: sip.Message, peer: Peer
+        self, key: _Key, session: RecordingSession | None, message: sip.SipMessage, peer: SipSender
     ) -> None:
         if session is None:
             if message.method == "INVITE" and not message.to_tag:
@@ -168,7 +168,7 @@ class SiprecServer:
         if event.kind is EventKind.FINAL and (session := self._sessions.get(key)) is not None:
             session.release()
 
-    def _begin(self, key: _Key, invite: sip.Message, peer: Peer) -> None:
+    def _begin(self, key: _Key, invite: sip.SipMessage, peer: SipSender) -> None:
         try:
             unknown = [tag for tag in invite.options("require") if tag not in _UNDERSTOOD]
             if unknown:
@@ -193,7 +193,7 @@ class SiprecServer:
         loop = asyncio.get_running_loop()
         self._timers[key] = loop.call_later(MAX_SESSION_SECONDS, self._hang_up, key)
 
-    def _change(self, session: RecordingSession, message: sip.Message, peer: Peer) -> None:
+    def _change(self, session: RecordingSession, message: sip.SipMessage, peer: SipSender) -> None:
         """Take a re-INVITE or UPDATE: other streams, or news of the participants alone."""
         try:
             offer, about = _read(message)
@@ -210,10 +210,10 @@ class SiprecServer:
     def _answer(
         self,
         session: RecordingSession,
-        offer: tuple[sdp.Media, ...],
+        offer: tuple[sdp.MediaLine, ...],
         about: Metadata,
-        message: sip.Message,
-        peer: Peer,
+        message: sip.SipMessage,
+        peer: SipSender,
     ) -> None:
         """Take an offer. Raises _Refused."""
         try:
@@ -225,7 +225,7 @@ class SiprecServer:
             raise self._not_acceptable("no audio that is understood")
         self._accept(session, message, peer)
 
-    def _accept(self, session: RecordingSession, message: sip.Message, peer: Peer) -> None:
+    def _accept(self, session: RecordingSession, message: sip.SipMessage, peer: SipSender) -> None:
         headers = [("Record-Route", route) for route in message.values("record-route")]
         headers += [_ALLOW, ("Supported", "siprec"), ("Content-Type", "application/sdp")]
         session.response = self._respond(message, peer, 200, headers, session.description)
@@ -235,8 +235,8 @@ class SiprecServer:
 
     def _respond(
         self,
-        message: sip.Message,
-        peer: Peer,
+        message: sip.SipMessage,
+        peer: SipSender,
         status: int,
         headers: Iterable[tuple[str, str]] = (),
         body: str = "",
@@ -254,7 +254,7 @@ class SiprecServer:
         peer.send(reply)
         return reply
 
-    def _refuse(self, message: sip.Message, peer: Peer, refused: "_Refused") -> bytes:
+    def _refuse(self, message: sip.SipMessage, peer: SipSender, refused: "_Refused") -> bytes:
         logger.info("SIPREC from %s refused: %s", peer.source[0], refused)
         return self._respond(message, peer, refused.status, [refused.header])
 
@@ -267,7 +267,7 @@ class SiprecServer:
         host = self._ports.host if ip_address(self.host).is_unspecified else self.host
         return f"[{host}]:{self.port}" if ":" in host else f"{host}:{self.port}"
 
-    def _tag(self, message: sip.Message) -> str:
+    def _tag(self, message: sip.SipMessage) -> str:
         """Return our tag: the same for a request that is sent again, without our keeping it."""
         name = f"{message.call_id}\n{message.from_tag}".encode()
         return hashlib.blake2b(name, key=self._key, digest_size=8).hexdigest()
@@ -301,7 +301,7 @@ class _Refused(Exception):
         self.status, self.header = status, header
 
 
-def _read(message: sip.Message) -> tuple[tuple[sdp.Media, ...] | None, Metadata | None]:
+def _read(message: sip.SipMessage) -> tuple[tuple[sdp.MediaLine, ...] | None, Metadata | None]:
     """Return the offer and the metadata of a message, None for a part that it does not have.
 
     Raises _Refused for a part that can't be read.
@@ -327,7 +327,7 @@ def _quotable(error: ProtocolError) -> str:
     return "".join(c for c in str(error) if c.isascii() and c.isprintable() and c not in '"\\')
 
 
-def _info(invite: sip.Message, about: Metadata) -> CallInfo:
+def _info(invite: sip.SipMessage, about: Metadata) -> CallInfo:
     others = [id for id in about.participants if id != about.caller]
     details = {"sip_call_id": invite.call_id, "sip_session_id": about.sip_session}
     return CallInfo(

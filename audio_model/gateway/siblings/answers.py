@@ -7,16 +7,16 @@ from aiohttp import web
 
 from audio_model.gateway.http.event_stream import reading, stream
 from audio_model.gateway.outlets.feed import Feed, Filter
-from audio_model.gateway.outlets.history import CallRecord, History
+from audio_model.gateway.outlets.history import CallHistory, History
 from audio_model.gateway.outlets.metrics import Metrics
 
 MAX_BODY_BYTES = 1 << 28
 """The most bytes of a piece of history that is handed over."""
 
-RECORDS = msgspec.msgpack.Decoder(list[CallRecord])
+RECORDS = msgspec.msgpack.Decoder(list[CallHistory])
 
 
-def packed(records: list[CallRecord]) -> bytes:
+def packed(records: list[CallHistory]) -> bytes:
     """Return calls as bytes for :data:`RECORDS`."""
     return msgspec.msgpack.encode(records)
 

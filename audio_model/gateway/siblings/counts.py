@@ -24,7 +24,7 @@ def _hash(kind: str) -> int:
     return int.from_bytes(blake2b(kind.encode(), digest_size=8).digest(), "little", signed=True) | 1
 
 
-class Counts:
+class ProcessCounts:
     """One process's numbers. Made by the process that counts, and by each that reads."""
 
     def __init__(self, file: int) -> None:

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 import aiohttp
 
 from audio_model.gateway.http.event_stream import LAST_ID
-from audio_model.gateway.outlets.feed import Reader, Told
+from audio_model.gateway.outlets.feed import FeedEvent, Reader
 from audio_model.gateway.siblings.answers import query_of
 from audio_model.gateway.siblings.siblings import FAILURES, LOOK_SECONDS, Siblings
 
@@ -67,10 +67,10 @@ async def _follow(siblings: Siblings, number: int, reader: Reader, *, from_now: 
         return
 
 
-def _read(message: bytes) -> Told | None:
+def _read(message: bytes) -> FeedEvent | None:
     """Return the event of a message; None if it is a comment."""
     fields = dict(line.split(b": ", 1) for line in message.splitlines() if line)
     if b"id" not in fields:
         return None
     run, _, number = fields[b"id"].decode().rpartition(",")[2].rpartition("-")
-    return Told(run, int(number), fields.get(b"event", b"").decode(), fields.get(b"data", b""))
+    return FeedEvent(run, int(number), fields.get(b"event", b"").decode(), fields.get(b"data", b""))

@@ -16,7 +16,7 @@ from time import time, time_ns
 import msgspec
 
 from audio_model.files import lock_alone
-from audio_model.gateway.outlets.history import MAX_BYTES, MAX_SECONDS, CallRecord
+from audio_model.gateway.outlets.history import MAX_BYTES, MAX_SECONDS, CallHistory
 
 logger = logging.getLogger(__name__)
 
@@ -24,7 +24,7 @@ FILE_BYTES = MAX_BYTES // 4
 """A file of so many bytes is followed by another one."""
 
 _LENGTH_BYTES = 4
-_RECORD = msgspec.msgpack.Decoder(CallRecord)
+_RECORD = msgspec.msgpack.Decoder(CallHistory)
 
 
 class Journal:
@@ -48,7 +48,7 @@ class Journal:
         self._file, self._bytes = self._open(), 0
         self._warned = False
 
-    def write(self, record: CallRecord) -> None:
+    def write(self, record: CallHistory) -> None:
         """Write what is new of a call."""
         body = msgspec.msgpack.encode(record)
         try:
@@ -65,7 +65,7 @@ class Journal:
         owners = {path.name.partition(".")[0] for path in self._folder.glob("*.calls*")}
         return bool(self._unread) or not owners <= {str(each) for each in (self._number, *living)}
 
-    def adopt(self) -> Iterator[list[CallRecord]]:
+    def adopt(self) -> Iterator[list[CallHistory]]:
         """Take the files of processes that were killed, and yield what each of them holds."""
         adopted, self._unread = self._unread, []
         for path in sorted(self._folder.glob("*.calls*")):
@@ -138,7 +138,7 @@ def _alone(seat: Path) -> Iterator[bool]:
         os.close(file)
 
 
-def _records(data: bytes) -> Iterator[CallRecord]:
+def _records(data: bytes) -> Iterator[CallHistory]:
     """Yield what was written, up to where its process was killed."""
     at = 0
     while at < len(data):

@@ -15,7 +15,7 @@ from typing import Final
 
 from audio_model.errors import UsageError, os_error_as, printable
 from audio_model.files import lock_alone
-from audio_model.gateway.siblings.counts import Counts
+from audio_model.gateway.siblings.counts import ProcessCounts
 
 MAX_SEATS = 256
 """Processes of one port."""
@@ -57,7 +57,7 @@ class _Seat:
     def __init__(self, path: Path) -> None:
         self._path = path
         self.file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        self.counts = Counts(self.file)
+        self.counts = ProcessCounts(self.file)
 
     @property
     def lost(self) -> bool:

@@ -10,7 +10,7 @@ import msgspec
 from aiohttp import web
 
 from audio_model.errors import UsageError, os_error_as, printable
-from audio_model.gateway.outlets.history import CallRecord
+from audio_model.gateway.outlets.history import CallHistory
 from audio_model.gateway.outlets.metrics import Metrics
 from audio_model.gateway.siblings.answers import RECORDS, Answers, Readiness, packed, query_of
 from audio_model.gateway.siblings.exposition import labelled
@@ -85,13 +85,13 @@ class Siblings:
 
     async def recent(
         self, limit: int, tenant: str | None
-    ) -> tuple[list[CallRecord], tuple[int, ...]]:
+    ) -> tuple[list[CallHistory], tuple[int, ...]]:
         """Return the latest calls of each sibling, and the numbers of those that don't answer."""
         return await self._records("/recent", query_of(tenant, limit=str(limit)))
 
     async def find(
         self, call_id: str, tenant: str | None
-    ) -> tuple[list[CallRecord], tuple[int, ...]]:
+    ) -> tuple[list[CallHistory], tuple[int, ...]]:
         """Return what each sibling knows of a call, and the numbers of those that don't answer."""
         return await self._records("/call", query_of(tenant, id=call_id))
 
@@ -112,7 +112,7 @@ class Siblings:
             if body is not None or self._seats.socket_of(number).exists()
         }
 
-    async def hand_over(self, records: list[CallRecord]) -> None:
+    async def hand_over(self, records: list[CallHistory]) -> None:
         """Leave the records of calls to a sibling that goes on."""
         self._look()
         self._handed_over = not self.others
@@ -216,7 +216,7 @@ class Siblings:
 
     async def _records(
         self, path: str, query: Mapping[str, str]
-    ) -> tuple[list[CallRecord], tuple[int, ...]]:
+    ) -> tuple[list[CallHistory], tuple[int, ...]]:
         answers = await self._ask(path, query)
         found = [
             record

@@ -24,7 +24,7 @@ from aiohttp import web
 from audio_model.detector import Detector
 from audio_model.gateway.asterisk import eagi
 from audio_model.gateway.events import Event
-from audio_model.ranges.rates import Answer
+from audio_model.ranges.rates import CallAnswer
 from audio_model.ranges.store import RangeStore
 from audio_model.ranges.tree import RangeCall, State
 from tests import sounds
@@ -325,7 +325,7 @@ def test_a_server_that_counts_ranges_advises_on_the_callers(
     number = "+4930123"
     with closing(RangeStore(path)) as store:
         for n in range(60):
-            store.hear([RangeCall(str(n), number, time.time(), Answer.RECORDED)])
+            store.hear([RangeCall(str(n), number, time.time(), CallAnswer.RECORDED)])
         assert store.advise(number, time.time()).state is State.OPEN
 
     async def test() -> Asterisk:

@@ -5,10 +5,10 @@ from audio_model.gateway.outlets.feed import (
     MAX_RUNS,
     MAX_UNREAD,
     Feed,
+    FeedEvent,
     Filter,
     Position,
     Reader,
-    Told,
 )
 from tests.gateway.fakes import verdict
 
@@ -132,7 +132,7 @@ def test_a_reader_of_several_processes_comes_back_to_any_of_them() -> None:
         for message in (await other.read(1)).split(b"\n\n")[1:-1]:
             id_line = message.split(b"\n")[0].decode().removeprefix("id: ")
             run, _, number = id_line.rpartition("-")
-            first.put(Told(run, int(number), "final", b""))
+            first.put(FeedEvent(run, int(number), "final", b""))
         last_id = (await first.read(1)).decode().split("\n\n")[-2].split("\n")[0][len("id: ") :]
         here.add(event(), b"2")
         there.add(event(), b"3")
@@ -140,7 +140,7 @@ def test_a_reader_of_several_processes_comes_back_to_any_of_them() -> None:
         assert await ids(there.open(Filter(), last_id, never)) == [3]
         position = Position(last_id)
         for n in range(2 * MAX_RUNS):
-            position.move(Told(f"run{n}", 1))
+            position.move(FeedEvent(f"run{n}", 1))
         assert len(str(position).split(",")) == MAX_RUNS
         assert Position("a-1,b-x,,c-2,-3").of("c") == 2
 

@@ -112,7 +112,7 @@ def _run(
     return asyncio.run(run())
 
 
-def _answer(fake: FakeRtpengine) -> tuple[sdp.Media, ...]:
+def _answer(fake: FakeRtpengine) -> tuple[sdp.MediaLine, ...]:
     (answer,) = (c for c in fake.commands if c["command"] == "subscribe answer")
     assert (answer["to-tag"], answer["call-id"]) == ("ours", "id@x")
     return sdp.parse(str(answer["sdp"]))

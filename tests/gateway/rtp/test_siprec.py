@@ -96,11 +96,11 @@ class Client:
         receiving = asyncio.get_running_loop().sock_recv(self.socket, 65_536)
         return await asyncio.wait_for(receiving, 30)
 
-    async def ask(self, data: bytes) -> sip.Message:
+    async def ask(self, data: bytes) -> sip.SipMessage:
         await self.send(data)
         return sip.parse(await self.receive())
 
-    async def begin(self, body: str = BODY, **options: object) -> sip.Message:
+    async def begin(self, body: str = BODY, **options: object) -> sip.SipMessage:
         """A recording session, acknowledged."""
         reply = await self.ask(self.request(body=body, **options))  # type: ignore[arg-type]
         self.to_tag = reply.to_tag
@@ -500,7 +500,7 @@ def test_an_early_cancel_of_an_answered_invite_changes_nothing() -> None:
 def test_closing_says_goodbye_and_answers_the_legs() -> None:
     calls = FakeCalls()
 
-    async def run() -> sip.Message:
+    async def run() -> sip.SipMessage:
         server = await SiprecServer.start(cast(Calls, calls), RtpPorts(LOCAL, 0, 0), LOCAL, 0)
         client = Client(server)
         await client.connect()

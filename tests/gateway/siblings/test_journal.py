@@ -6,14 +6,14 @@ from pathlib import Path
 import pytest
 
 from audio_model.gateway.events import EventKind
-from audio_model.gateway.outlets.history import CallRecord, LegRecord
+from audio_model.gateway.outlets.history import CallHistory, LegHistory
 from audio_model.gateway.siblings import journal
 from audio_model.gateway.siblings.journal import Journal
 from audio_model.gateway.siblings.seats import Seats
 
 
-def record(name: str, size: int = 10) -> CallRecord:
-    return CallRecord("", name, {"caller": LegRecord(EventKind.FINAL, b"x" * size, 1.0)})
+def record(name: str, size: int = 10) -> CallHistory:
+    return CallHistory("", name, {"caller": LegHistory(EventKind.FINAL, b"x" * size, 1.0)})
 
 
 def adopted(by: Journal) -> list[str]:

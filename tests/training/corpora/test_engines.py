@@ -11,7 +11,7 @@ from audio_model.frontend import SAMPLE_RATE
 from training.corpora import kokoro
 from training.corpora.build import BUILDERS, Resources
 from training.corpora.debian import Espeak, Festival, Flite
-from training.corpora.engine import Engine, module_of
+from training.corpora.engine import SpeechEngine, module_of
 from training.corpora.errors import CorpusError
 from training.corpora.pico import VOICES
 from training.corpora.script import load
@@ -23,7 +23,7 @@ OTHERS_WARNINGS = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 
 
 @cache
-def engine(name: str) -> Engine | str:
+def engine(name: str) -> SpeechEngine | str:
     """The engine, or why it can't be loaded."""
     try:
         return BUILDERS[name].load(Resources(Path("never")))
@@ -32,7 +32,7 @@ def engine(name: str) -> Engine | str:
 
 
 @pytest.fixture(params=OFFLINE)
-def speaker(request: pytest.FixtureRequest) -> Engine:
+def speaker(request: pytest.FixtureRequest) -> SpeechEngine:
     found = engine(request.param)
     if isinstance(found, str):
         pytest.skip(found)
@@ -41,7 +41,7 @@ def speaker(request: pytest.FixtureRequest) -> Engine:
 
 @OTHERS_WARNINGS
 @pytest.mark.slow
-def test_every_voice_speaks(speaker: Engine) -> None:
+def test_every_voice_speaks(speaker: SpeechEngine) -> None:
     for voice in speaker.voices:
         script = speaker.scripts(voice)[1]
         clip = to_telephone(*speaker.speak(voice, script.text, 1.0))
@@ -54,7 +54,7 @@ def test_every_voice_speaks(speaker: Engine) -> None:
 
 @OTHERS_WARNINGS
 @pytest.mark.slow
-def test_a_faster_voice_is_shorter(speaker: Engine) -> None:
+def test_a_faster_voice_is_shorter(speaker: SpeechEngine) -> None:
     voice = speaker.voices[0]
     text = speaker.scripts(voice)[1].text
     slow, fast = (len(speaker.speak(voice, text, speed)[0]) for speed in (0.85, 1.25))

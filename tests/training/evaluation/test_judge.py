@@ -2,7 +2,7 @@
 
 import pytest
 
-from audio_model.decision import Change, VerdictKind, sigmoid
+from audio_model.decision import VerdictChange, VerdictKind, sigmoid
 from audio_model.rule import Calibration, DecisionRule, OperatingPoint
 from audio_model.steps import Heard
 from tests.training import heard
@@ -14,7 +14,10 @@ RULE = DecisionRule(Calibration((0.4,), (2.0,), (0.5,)), (POINT,))
 
 def test_what_was_said_first_and_later() -> None:
     (take,) = judge([heard.take([9.0] * 8 + [-9.0] * 24, 0, "a")], RULE)
-    assert take.changes == (Change(0.4, VerdictKind.RECORDED), Change(0.72, VerdictKind.LIVE))
+    assert take.changes == (
+        VerdictChange(0.4, VerdictKind.RECORDED),
+        VerdictChange(0.72, VerdictKind.LIVE),
+    )
     assert take.flagged
     assert take.said(VerdictKind.LIVE)
     assert take.verdict.verdict is VerdictKind.LIVE
