@@ -5,7 +5,7 @@ fitted, by ridge regression on sounds from :mod:`tests.sounds`. So the model hea
 and voices apart and its verdicts differ from call to call, with neither data nor training.
 
 ``OMP_NUM_THREADS=1 python -m tests.training.readout`` writes the model file that tests of the
-runtime read. Other threads than those of the tests make other bits.
+runtime read. Other threads, and other processors, make other bits.
 """
 
 from copy import deepcopy
