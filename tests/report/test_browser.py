@@ -198,6 +198,20 @@ def test_light_and_dark_can_be_switched(opened: Opened, pages: Path) -> None:
     assert page.evaluate(background) == first
 
 
+def test_a_column_of_bars_begins_under_its_name(opened: Opened, pages: Path) -> None:
+    opened.page.goto((pages / "r.html").as_uri())
+    lefts = opened.page.evaluate("""
+        [...document.querySelectorAll(".groups table")].map(table => {
+            const name = document.createRange();
+            name.selectNodeContents(table.querySelector("th:nth-child(2)"));
+            const bar = table.querySelector("td .bar");
+            return [name, bar].map(drawn => drawn.getBoundingClientRect().left);
+        })""")
+    assert lefts
+    for name, bar in lefts:
+        assert name == pytest.approx(bar, abs=1)
+
+
 def render_parts(parts: list[Child]) -> str:
     return render(element("span", parts)).partition("\n")[2]
 
