@@ -29,9 +29,9 @@ from benchmarks.naive import NaivePipeline
 from benchmarks.startup import Start, fresh_processes
 from benchmarks.timing import Task, Timing, interleaved
 from training.call_graph import front_end_flops
-from training.config import from_dict
 from training.markdown import table
 from training.network import Network, NetworkConfig, count_flops
+from training.settings import from_dict
 
 CLIP_SECONDS = 4.0
 FILE_SECONDS = 30.0

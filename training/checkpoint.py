@@ -14,9 +14,9 @@ from torch import Tensor
 from audio_model.errors import ModelError, UsageError
 from audio_model.files import write_bytes
 from audio_model.rule import DecisionRule
-from training.config import from_dict
 from training.data.manifest import Manifest
 from training.network import Network, NetworkConfig
+from training.settings import from_dict
 
 FORMAT = "audio-model checkpoint 1"
 CHECKPOINT = "checkpoint.safetensors"

@@ -1,13 +1,9 @@
 """One TOML file describes a run, from the manifest to the shipped weights."""
 
 import json
-import tomllib
-from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any, TypeVar
-
-import dacite
+from typing import Any
 
 from audio_model.errors import UsageError
 from audio_model.steps import FRAMES_PER_STEP
@@ -16,8 +12,7 @@ from training.data.scenes import SceneConfig
 from training.evaluation.rule import RuleSettings
 from training.network import NetworkConfig
 from training.perturb import Perturbation
-
-T = TypeVar("T")
+from training.settings import read
 
 
 @dataclass(frozen=True)
@@ -166,21 +161,6 @@ class Config:
     calibration: CalibrationConfig = field(default_factory=CalibrationConfig)
 
 
-def read(kind: type[T], path: Path) -> T:
-    """Read a config of a kind, its paths as they are written.
-
-    Raises UsageError that names the file and the setting.
-    """
-    try:
-        return from_dict(kind, tomllib.loads(path.read_text(encoding="utf-8-sig")))
-    except OSError as error:
-        raise UsageError(f"{path}: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path}: not TOML: {error}") from error
-    except UsageError as error:
-        raise UsageError(f"{path}: {error}") from error
-
-
 def load(path: Path) -> Config:
     """Read the config of a run. Raises UsageError that names the file and the setting."""
     config = read(Config, path)
@@ -203,23 +183,3 @@ def plain(config: Config) -> dict[str, Any]:
     text = json.dumps(asdict(replace(config, data=data, unmet=unmet)), default=str)
     values: dict[str, Any] = json.loads(text)
     return values
-
-
-def from_dict(kind: type[T], values: dict[str, Any]) -> T:
-    """Rebuild a config dataclass from plain data. Raises UsageError that names the setting."""
-    hooks: dict[type[Any], Callable[[Any], Any]] = {float: _as_float, Path: _as_path}
-    rules = dacite.Config(strict=True, cast=[tuple], type_hooks=hooks)
-    try:
-        return dacite.from_dict(kind, values, rules)
-    except dacite.DaciteError as error:
-        raise UsageError(str(error)) from error
-
-
-def _as_float(value: object) -> object:
-    """Return 1 as 1.0, which TOML may write for a float. dacite refuses anything else."""
-    return float(value) if type(value) is int else value
-
-
-def _as_path(value: object) -> object:
-    """Return a text as a path, which TOML has no type for. dacite refuses anything else."""
-    return Path(value) if isinstance(value, str) else value

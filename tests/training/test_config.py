@@ -8,11 +8,12 @@ import pytest
 
 from audio_model.errors import UsageError
 from training import config
-from training.config import Config, DataConfig, TrainConfig, from_dict, load
+from training.config import Config, DataConfig, TrainConfig, load
 from training.corpora import public
 from training.corpora.build import BUILDERS
 from training.corpora.prompts import PACKAGES
 from training.network import NetworkConfig
+from training.settings import from_dict
 
 CONFIGS = Path(config.__file__).parent / "configs"
 

@@ -5,7 +5,8 @@ from pathlib import Path
 
 from audio_model.errors import UsageError
 from training.adapt.depth import Depth
-from training.config import UnmetConfig, read
+from training.config import UnmetConfig
+from training.settings import read
 
 SHIPPED = Path(__file__).parents[1] / "shipped/base.safetensors"
 

@@ -16,20 +16,19 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from pathlib import Path, PurePosixPath
-from typing import Any
 
-import dacite
 import numpy as np
 from tqdm import tqdm
 
 from audio_model import audio
 from audio_model.audio import Channel
-from audio_model.errors import AudioError, AudioModelError
+from audio_model.errors import AudioError, AudioModelError, UsageError
 from audio_model.frontend import HOP_LENGTH, SAMPLE_RATE, Samples
 from training.augment.levels import active_frames
 from training.corpora import fetch
 from training.corpora.errors import CorpusError
 from training.corpora.write import MAX_SECONDS, MIN_SECONDS, Folder, is_silent
+from training.settings import from_dict
 
 TABLE = Path(__file__).with_suffix(".toml")
 SEARCHED_SECONDS = 30.0
@@ -81,12 +80,11 @@ class Row:
 
 def load(path: Path = TABLE) -> dict[str, PublicCorpus]:
     """Read the table. Raises CorpusError that names the corpus and the setting."""
-    rules = dacite.Config(strict=True, cast=[tuple, Channel], type_hooks={float: _as_float})
     corpora = {}
     for name, values in tomllib.loads(path.read_text(encoding="utf-8")).items():
         try:
-            corpora[name] = dacite.from_dict(PublicCorpus, values, rules)
-        except (dacite.DaciteError, ValueError) as error:
+            corpora[name] = from_dict(PublicCorpus, values, (Channel,))
+        except (UsageError, ValueError) as error:
             raise CorpusError(f"{path}: {name}: {error}") from error
         _check(f"{path}: {name}", corpora[name])
     return corpora
@@ -106,10 +104,6 @@ def _check(where: str, corpus: PublicCorpus) -> None:
                 raise CorpusError(f"{where}: {name} needs one pair of parentheses")
         except re.error as error:
             raise CorpusError(f"{where}: {name}: {error}") from error
-
-
-def _as_float(value: Any) -> Any:
-    return float(value) if type(value) is int else value
 
 
 def fetched(name: str, corpus: PublicCorpus, downloads: Path) -> tuple[Path, list[Path]]:
