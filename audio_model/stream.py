@@ -56,6 +56,9 @@ class Follower(Protocol):
     def hear(self, samples: Samples) -> None:
         """Hear the leg's next samples, at 8 kHz. [shape=(n_samples,)]"""
 
+    def look_ahead(self) -> None:
+        """Look for what takes a while to find, since a verdict is due soon."""
+
     def flush(self) -> None:
         """Hear the rest at the end of the leg."""
 

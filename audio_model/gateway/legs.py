@@ -23,6 +23,9 @@ LEAD_SECONDS, LEAD_SHARE = 0.25, 0.1
 Many calls may end at one moment, and hearing the rest of each and telling of it takes a while: the
 deadline is when the last of them is to be answered.
 """
+LOOK_SECONDS = 0.2
+"""How long before it is concluded a leg is looked for in the calls heard before: in another thread,
+for which no answer waits."""
 TOGETHER_SECONDS = 0.01
 MAX_AHEAD_SHARE = 0.25
 """By what share of the deadline a machine that is behind may conclude legs earlier still."""
@@ -341,9 +344,19 @@ class Leg:
             loop = asyncio.get_running_loop()
             at = loop.time() + left
             # Legs whose time is up at about the same moment are concluded together.
-            self._deadline = loop.call_at(at - at % TOGETHER_SECONDS, self._at_deadline)
+            at -= at % TOGETHER_SECONDS
+            if self.stream.follower is not None and left > LOOK_SECONDS:
+                self._deadline = loop.call_at(at - LOOK_SECONDS, self._look_ahead, at)
+            else:
+                self._deadline = loop.call_at(at, self._at_deadline)
         else:
             self._at_deadline()
+
+    def _look_ahead(self, at: float) -> None:
+        """Look for the leg in calls heard before, and conclude it at a moment of the loop."""
+        if self.stream is not None and self.stream.follower is not None:
+            self._deadline = asyncio.get_running_loop().call_at(at, self._at_deadline)
+            self.stream.follower.look_ahead()
 
     def _at_deadline(self) -> None:
         if self.stream is None:

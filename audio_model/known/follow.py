@@ -266,6 +266,14 @@ class KnownFollower:
         if self.matcher is not None:
             self._guarded(lambda matcher: matcher.feed(samples))
 
+    def look_ahead(self) -> None:
+        """Look for all audio so far in the calls heard before, since a verdict is due soon.
+
+        The rest of the leg is looked for too late for the verdict, in another thread.
+        """
+        if self.repetition is not None:
+            self._guarded(self._hear_and_look)
+
     def flush(self) -> None:
         """Hear the rest at the end of the leg."""
         if self.matcher is not None:
@@ -283,6 +291,10 @@ class KnownFollower:
     def conclude(self, verdict: Verdict) -> None:
         """Conclude the leg as :meth:`KnownRecordings.conclude` says."""
         self._known.conclude(self, verdict)
+
+    def _hear_and_look(self, matcher: Matcher) -> None:
+        matcher.hear_waiting()
+        self._look_further(over=False)
 
     def _look_further(self, over: bool) -> None:
         """Look for the latest audio in the calls heard before."""

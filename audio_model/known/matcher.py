@@ -160,10 +160,14 @@ class Matcher:
 
     def flush(self) -> None:
         """Hear samples that wait for a full round, at the end of the call. Raises StoreError."""
-        self._hear(self._n_waiting)
+        self.hear_waiting()
         self._look_up(over=True)
         if self._on_round is not None:
             self._on_round(True)
+
+    def hear_waiting(self) -> None:
+        """Hear samples that wait for a full round, and look nothing up yet."""
+        self._hear(self._n_waiting)
 
     def add(self, fingerprint: Fingerprint, *, over: bool = True) -> None:
         """Hear codes that follow those before, and whether the call is over. Raises StoreError."""

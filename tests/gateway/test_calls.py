@@ -5,6 +5,7 @@ import logging
 import time
 from collections.abc import Callable, Coroutine, Sequence
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from audio_model.gateway.calls import Call, Calls
 from audio_model.gateway.events import CallInfo, Event, EventKind
 from audio_model.gateway.lag import LoopLag
 from audio_model.gateway.legs import Leg
+from audio_model.known.follow import KnownFollower, KnownRecordings
 from audio_model.stream import StreamDetector, hear_together
 from tests import sounds
 from tests.gateway.clock import Clock, run_by_clock
@@ -190,6 +192,33 @@ def test_the_deadline_brings_the_final(detector: Detector, audio: bytes, reason:
         assert leg.finished
 
     by_clock(detector, scene, deadline_seconds=5)
+
+
+def test_a_leg_is_looked_for_in_earlier_calls_ahead_of_its_deadline(
+    detector: Detector, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known = KnownRecordings(tmp_path / "known.db", learn=True)
+    looked: list[tuple[float, float]] = []
+
+    async def scene(calls: Calls, clock: Clock) -> None:
+        look_ahead = KnownFollower.look_ahead
+
+        def look(follower: KnownFollower) -> None:
+            look_ahead(follower)
+            assert follower.matcher is not None
+            looked.append((clock.time(), follower.matcher.seconds))
+
+        monkeypatch.setattr(KnownFollower, "look_ahead", look)
+        told = Told(calls)
+        leg = told.call.open_leg("caller", MULAW)
+        leg.feed(LIVE[: 8 * 2560])
+        await until(lambda: leg.finished)
+        at = 5 - legs_module.LEAD_SECONDS - legs_module.LOOK_SECONDS
+        assert looked == [(pytest.approx(at, abs=0.02), 2.56)]
+        assert told.final.waited_seconds == pytest.approx(5 - legs_module.LEAD_SECONDS, abs=0.02)
+
+    by_clock(detector.knowing(known), scene, deadline_seconds=5)
+    known.close()
 
 
 def test_the_deadline_does_not_wait_for_the_engine(

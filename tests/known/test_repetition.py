@@ -8,6 +8,7 @@ import pytest
 
 from audio_model.decision import Verdict, VerdictKind
 from audio_model.detector import Detector
+from audio_model.known.fingerprint import PATCH_SAMPLES
 from audio_model.known.follow import KnownFollower, KnownRecordings
 from audio_model.known.recording import LearntBy, RecordingMark, StoredRecording
 from audio_model.known.store import Store
@@ -261,3 +262,18 @@ class TestErrors:
         for n in range(8):
             assert not hear(known, spoken(5, seed=200 + n), f"caller {n}", LIVE).weighs
         assert len(learnt(path)) == poison == 3
+
+
+def test_all_that_was_heard_is_looked_for_ahead_of_a_verdict(known: KnownRecordings) -> None:
+    message = spoken(8, seed=5)
+    hear(known, played(message, 1), "a")
+    follower = known.follow(PhoneCall("b"))
+    # The second of the rounds ends in half of what there is.
+    follower.hear(np.concatenate([np.zeros(12_000, np.float32), played(cut(message, 2, 2.5), 2)]))
+    assert follower.matcher is not None and follower.matcher.seconds == 3.04
+    assert not repeats(follower)
+    follower.look_ahead()
+    assert repeats(follower)
+    follower.look_ahead()
+    follower.flush()
+    assert repeats(follower) and len(follower.matcher.codes) == (32_000 - PATCH_SAMPLES) // 128 + 1
