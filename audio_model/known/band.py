@@ -12,7 +12,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from audio_model.known.fingerprint import N_BITS, NOTHING, Codes
+from audio_model.known.fingerprint import CODES_PER_SECOND, N_BITS, NOTHING, Codes
 from audio_model.known.recording import CODES_PER_POSITION, POSITIONS_PER_SECOND, StoredRecording
 from audio_model.known.wander import WANDER_STEPS, wander_of
 
@@ -46,6 +46,11 @@ PLAIN, STEADY_PLAIN = 0.155, 0.14
 SAME, MAX_WANDER_SAME = 0.165, 0.3
 """Mean agreement where nearly all bits agree, and the most wander then: only slips shorter than a
 code move such a stretch."""
+
+LONG, LONG_DENSE = 0.75, 0.1
+"""Evidence, and evidence a second, from which on a stretch may wander as much: seconds of two calls
+that slip, each in its own way. Of 295,000 pairs of clean prompts and engines none has it that isn't
+as alike as the same samples are."""
 
 STEP_CODES = 3
 """Positions on each side of a step that tell nothing of the time there."""
@@ -323,14 +328,15 @@ def stretch_of(
             n_codes = (piece.end - piece.begin + CODES_PER_POSITION - 1) // CODES_PER_POSITION
             evidence -= max(0.0, piece.agreement * n_codes / POSITIONS_PER_SECOND)
     alike = tuple(piece for piece in pieces if piece.agreement >= least)
-    kept = max(0.0, evidence) if wander <= _most_wander(pieces, speed) else 0.0
+    kept = max(0.0, evidence) if wander <= _most_wander(evidence, pieces, speed) else 0.0
     return Stretch(kept, alike, speed, overlap, wander)
 
 
-def _most_wander(pieces: Sequence[Piece], speed: float) -> float:
+def _most_wander(evidence: float, pieces: Sequence[Piece], speed: float) -> float:
     n_codes = [piece.end - piece.begin for piece in pieces]
     agreement = np.average([piece.agreement for piece in pieces], weights=n_codes)
-    if agreement >= SAME:
+    is_long = evidence >= max(LONG, LONG_DENSE * sum(n_codes) / CODES_PER_SECOND)
+    if agreement >= SAME or is_long:
         return MAX_WANDER_SAME
     if speed == 1 and len(pieces) == 1:
         return MAX_WANDER

@@ -1,7 +1,7 @@
 """Follow a call's audio and find the known recordings that it repeats."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from typing import Protocol
 
@@ -212,15 +212,8 @@ class Matcher:
     def _compare(self, over: bool) -> None:
         found: dict[int, tuple[StoredRecording, list[Stretch]]] = {}
         settled = False
-        for position, alignments, n_hits in self._likely_alignments():
-            if not over and (alignments, n_hits) in self._refuted:
-                continue
-            known = self._store.at(position)
-            if known is None:
-                continue
-            recording, codes = known
-            if recording.learnt and recording.name == self._own:
-                continue
+        chance = set() if over else self._refuted
+        for (recording, codes), alignments, n_hits in self._likely_alignments(chance):
             stretch = best_stretch(
                 self.codes,
                 self.fingerprint.cepstra,
@@ -239,15 +232,22 @@ class Matcher:
         matches = [_match(recording, parts, telling) for recording, parts in found.values()]
         self.matches = tuple(sorted(matches, key=lambda match: -match.worth))
 
-    def _likely_alignments(self) -> list[tuple[int, tuple[int, int], int]]:
-        """Return bands of alignments with the most hits.
+    def _likely_alignments(
+        self, chance: set[tuple[tuple[int, int], int]]
+    ) -> Iterator[tuple[tuple[StoredRecording, Codes], tuple[int, int], int]]:
+        """Yield bands of alignments with the most hits, the one with most first.
 
-        Returns:
-            a position of each, its lowest and highest alignment, and how many hits it has; the one
-            with most hits first.
+        What the call itself has taught is none of them: it has far more hits than all others.
+
+        Args:
+            chance: bands that are left out, with how many hits they have.
+
+        Yields:
+            the recording and its codes, the band's lowest and highest alignment, and how many hits
+            it has.
         """
         if len(self._hits) == 0:
-            return []
+            return
         alignments, times = self._hits >> TIME_BITS, self._hits & _TIME_MASK
         # Pieces of one stretch are a step of a jitter buffer's apart.
         steps = np.flatnonzero(alignments[1:] - alignments[:-1] > MAX_STEP) + 1
@@ -255,16 +255,22 @@ class Matcher:
         sizes = np.diff(starts, append=len(alignments))
         spans = np.maximum.reduceat(times, starts) - np.minimum.reduceat(times, starts)
         sizes[spans < MIN_SPAN] = 0
-        most = np.argsort(-sizes, kind="stable")[:MAX_ALIGNMENTS]
-        least = max(self._min_hits, MIN_SHARE_OF_HITS * float(sizes[most[0]]))
-        found = []
-        for group in most[sizes[most] >= least].tolist():
+        least, n_left = float(self._min_hits), MAX_ALIGNMENTS
+        for group in np.argsort(-sizes, kind="stable").tolist():
             begin, size = int(starts[group]), int(sizes[group])
-            middle = begin + size // 2
-            position = int(alignments[middle] + times[middle]) // CODES_PER_POSITION
+            if size < least or not n_left:
+                return
             band = (int(alignments[begin]), int(alignments[begin + size - 1]))
-            found.append((position, band, size))
-        return found
+            if (band, size) in chance:
+                least, n_left = max(least, MIN_SHARE_OF_HITS * size), n_left - 1
+                continue
+            middle = begin + size // 2
+            known = self._store.at(int(alignments[middle] + times[middle]) // CODES_PER_POSITION)
+            if known is not None and known[0].learnt and known[0].name == self._own:
+                continue
+            least, n_left = max(least, MIN_SHARE_OF_HITS * size), n_left - 1
+            if known is not None:
+                yield known, band, size
 
 
 def match_whole(store: Searched, fingerprint: Fingerprint, own: str = "") -> Match | None:
