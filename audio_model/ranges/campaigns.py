@@ -68,7 +68,7 @@ class Alarm:
     people: int
     """Different numbers called."""
     numbers: int
-    """Different numbers that called, of MAX_NUMBERS at most."""
+    """Different numbers that called: exact up to MAX_NUMBERS, and an estimate beyond."""
     calls_a_minute: float
     """In the last ten minutes of it."""
     ranges: tuple[Part, ...]
@@ -95,7 +95,9 @@ class _Campaign:
     sketch: str = ""
     """A sketch of all of them, in hexadecimal."""
     numbers: dict[str, str] = field(default_factory=dict)
-    """The numbers that called, as each was written."""
+    """The numbers that called, as each was written: the first MAX_NUMBERS."""
+    callers: str = ""
+    """A sketch of all of them, in hexadecimal."""
     recent: list[tuple[float, int, str]] = field(default_factory=list)
     """Time, number called (hashed) and caller of the calls in the window."""
     running: bool = False
@@ -137,12 +139,11 @@ class Campaigns:
         caller = call.number.key
         if len(one.numbers) < MAX_NUMBERS:
             one.numbers[caller] = call.caller
+        one.callers = _sketched(one.callers, sketch.fingerprint(caller))
         person = sketch.fingerprint(call.called or call.id)
         if person not in one.people and len(one.people) < MAX_PEOPLE:
             one.people.append(person)
-        people = bytearray.fromhex(one.sketch)
-        sketch.add(people, person)
-        one.sketch = people.hex()
+        one.sketch = _sketched(one.sketch, person)
         one.recent = [each for each in one.recent if each[0] > call.time - WINDOW_SECONDS]
         del one.recent[: 1 - MAX_RECENT]
         one.recent.append((call.time, person, caller))
@@ -240,10 +241,15 @@ def _runs(one: _Campaign) -> bool:
     return len(people) >= LEAST_PEOPLE and len(callers) >= LEAST_NUMBERS
 
 
-def _people(one: _Campaign) -> int:
-    """Return how many people were called, exactly while they are few."""
-    few = len(one.people)
-    return few if few < MAX_PEOPLE else max(few, sketch.estimate(bytes.fromhex(one.sketch)))
+def _sketched(counter: str, value: int) -> str:
+    values = bytearray.fromhex(counter)
+    sketch.add(values, value)
+    return values.hex()
+
+
+def _counted(few: int, most: int, counter: str) -> int:
+    """Return how many there are: exactly while they are fewer than most, or else an estimate."""
+    return few if few < most else max(few, sketch.estimate(bytes.fromhex(counter)))
 
 
 def _alarm(one: _Campaign, state: Run) -> Alarm:
@@ -252,8 +258,8 @@ def _alarm(one: _Campaign, state: Run) -> Alarm:
         state=state,
         campaign=one.name,
         calls=one.calls,
-        people=_people(one),
-        numbers=len(one.numbers),
+        people=_counted(len(one.people), MAX_PEOPLE, one.sketch),
+        numbers=_counted(len(one.numbers), MAX_NUMBERS, one.callers),
         calls_a_minute=round(len(one.recent) / minutes, 1),
         ranges=smallest_parts(map(normalise, one.numbers.values())),
         first=one.first,

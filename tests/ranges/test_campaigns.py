@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from audio_model.ranges import campaigns
 from audio_model.ranges.campaigns import Run, smallest_parts
 from audio_model.ranges.numbers import normalise
 from audio_model.ranges.rates import CallAnswer
@@ -51,6 +52,17 @@ def test_a_campaign_from_random_numbers_is_told_once_and_once_when_it_is_over(
     assert over.state is Run.OVER and list(store.campaigns.all(running=True)) == []
     assert [each.state for each in store.campaigns.all(running=False)] == [Run.OVER]
     assert store.campaigns.take_alarms() == []
+
+
+def test_numbers_beyond_those_remembered_are_estimated(
+    store: RangeStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(campaigns, "MAX_NUMBERS", 60)
+    for n in range(240):
+        store.hear([call(n, random_mobile(n), f"1380000{n % 50:04d}")])
+    (now,) = store.campaigns.all(running=True)
+    assert now.people == 50
+    assert now.numbers == pytest.approx(240, rel=0.4)
 
 
 @pytest.mark.parametrize(
