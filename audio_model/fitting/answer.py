@@ -19,6 +19,13 @@ def probabilities(log_odds: Array) -> Array:
     return probability
 
 
+def calibrated(logit: NDArray[np.floating], voice_seconds: Array, by: Calibration) -> Array:
+    """Return the log odds that logits have after so many seconds of voice. [shape=(n,)]"""
+    slope = np.interp(voice_seconds, by.voice_seconds, by.slope)
+    log_odds: Array = slope * logit + np.interp(voice_seconds, by.voice_seconds, by.offset)
+    return log_odds
+
+
 @dataclass(frozen=True)
 class Answer:
     """The network's answer to a labelled call, and the weight of the call."""
@@ -53,10 +60,7 @@ class Answer:
 
     def log_odds(self, calibration: Calibration) -> Array:
         """Return the calibrated log odds of recorded at each step. [shape=(n_steps,)]"""
-        slope = np.interp(self.voice_seconds, calibration.voice_seconds, calibration.slope)
-        offset = np.interp(self.voice_seconds, calibration.voice_seconds, calibration.offset)
-        log_odds: Array = slope * self.steps.logit + offset
-        return log_odds
+        return calibrated(self.steps.logit, self.voice_seconds, calibration)
 
     def extreme_scores(self, rule: DecisionRule) -> tuple[float, float]:
         """Return the lowest and the highest cautious score of the steps that may decide.

@@ -56,8 +56,28 @@ def fit_calibration(
         last: share of a call's weight that lies on its last step, before steps count alike.
     """
     loss = Loss(answers, start, spread, wrong, last)
-    values = _minimum(loss, np.zeros(2 * len(start.voice_seconds)))
-    return loss.calibration(values)
+    return loss.calibration(_minimum(loss, loss.at_start))
+
+
+def draw_calibrations(
+    answers: Sequence[Answer],
+    start: Calibration,
+    spread: Spread,
+    wrong: float,
+    last: float,
+    draws: int,
+    seed: int = 0,
+) -> list[Calibration]:
+    """Draw calibrations that the answers leave possible, around the one that is fitted to them.
+
+    They are normal around the least loss, as far apart as its curvature says (Laplace's
+    approximation). The arguments are those of :func:`fit_calibration`.
+    """
+    loss = Loss(answers, start, spread, wrong, last)
+    values = _minimum(loss, loss.at_start)
+    covariance = np.linalg.inv(effective_groups(answers) * loss.derivatives(values)[1])
+    drawn = np.random.default_rng(seed).multivariate_normal(values, covariance, draws)
+    return [loss.calibration(each) for each in drawn]
 
 
 class Loss:
@@ -95,6 +115,11 @@ class Loss:
         else:
             spreads = np.repeat([spread.log_slope, spread.offset], len(knots))
             self._pull = 1 / (effective_groups(answers) * len(knots) * spreads**2)
+
+    @property
+    def at_start(self) -> Array:
+        """Return the values of the calibration that the fit begins at."""
+        return np.zeros(2 * len(self.start.voice_seconds))
 
     def calibration(self, values: Array) -> Calibration:
         """Return the calibration at these offsets from the start: log slopes, then offsets."""

@@ -19,7 +19,7 @@ import numpy as np
 
 from audio_model.decision import log_odds_of, sigmoid
 from audio_model.fitting.answer import Answer, Array
-from audio_model.fitting.calibration import Spread, fit_calibration
+from audio_model.fitting.calibration import Spread, draw_calibrations, fit_calibration
 from audio_model.fitting.tail import Tail
 from audio_model.rule import Calibration, DecisionRule, OperatingPoint
 
@@ -78,6 +78,13 @@ def tune_rule(answers: Sequence[Answer], before: DecisionRule) -> DecisionRule:
             )
         )
     return replace(rule, operating_points=tuple(points))
+
+
+def possible_calibrations(
+    answers: Sequence[Answer], before: DecisionRule, draws: int
+) -> list[Calibration]:
+    """Draw calibrations that a line's own calls leave possible, as :func:`tune_rule` sees them."""
+    return draw_calibrations(answers, before.calibration, SPREAD, WRONG, LAST, draws)
 
 
 def beliefs(rule: DecisionRule) -> tuple[Tail, Tail, Tail]:

@@ -2,18 +2,19 @@
 
 Source: Saerens, Latinne and Decaestecker, "Adjusting the outputs of a classifier to new a priori
 probabilities", Neural Computation 14, 2002. The expected class of each call under one share gives
-the next share, until it stays (EM). The estimate is as true as the scores are calibrated.
+the next share, until it stays (EM). The estimate is as true as the scores are calibrated, and what
+they mean on a line is known from its marks alone: the interval tells what both leave open.
 """
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from audio_model.errors import UsageError
-from audio_model.fitting.answer import Array, probabilities
+from audio_model.fitting.answer import Array, calibrated, probabilities
 from audio_model.rule import Calibration, DecisionRule
 from audio_model.tables.columns import Wanted
 from audio_model.tables.readers import read_table
@@ -21,6 +22,10 @@ from audio_model.tables.results import Results
 
 BINS_PER_UNIT = 20
 """Bins of log odds in which calls are counted, so that a million take no memory."""
+BINS_PER_SECOND = 10
+"""The same of seconds of voice."""
+POSSIBLE = 50
+"""Calibrations by which the interval is widened."""
 _MOST_ROUNDS, _ENOUGH = 10_000, 1e-9
 _NEEDED = ("logit", "speech_seconds")
 
@@ -35,21 +40,38 @@ class Prevalence:
     calls: int
 
 
-def prevalence_in(paths: Iterable[str], rule: DecisionRule) -> Prevalence:
+def prevalence_in(
+    paths: Iterable[str], rule: DecisionRule, possible: Sequence[Calibration] = ()
+) -> Prevalence:
     """Estimate the share of recordings in results, by the rule's calibration at even prevalence.
 
-    Calls without enough voice to decide on are left out. Raises UsageError if none is left,
-    ResultsError if results can't be read.
+    Calls without enough voice to decide on are left out. The interval has room for the shares that
+    other ``possible`` calibrations give. Raises UsageError if no call is left, ResultsError if
+    results can't be read.
     """
-    counts: Counter[int] = Counter()
+    longest = rule.calibration.voice_seconds[-1]
+    counts: Counter[tuple[int, int]] = Counter()
     for path in paths:
         for logit, voice in _answers(path):
             if voice >= rule.min_voice_seconds:
-                counts[_bin(rule.calibration, logit, voice)] += 1
+                counts[_bin(logit, min(voice, longest))] += 1
     if not counts:
         raise UsageError("no call of the results has a logit and enough voice")
-    log_odds = np.array(list(counts)) / BINS_PER_UNIT
-    return estimate(log_odds, np.array(list(counts.values()), float))
+    bins, weight = np.array(list(counts)), np.array(list(counts.values()), float)
+    logits, voices = bins[:, 0] / BINS_PER_UNIT, bins[:, 1] / BINS_PER_SECOND
+
+    def by(calibration: Calibration) -> Prevalence:
+        return estimate(*_counted(calibrated(logits, voices, calibration), weight))
+
+    found = by(rule.calibration)
+    if not possible:
+        return found
+    others = np.std([by(each).share for each in possible])
+    low, high = (
+        found.share + sign * math.hypot(side - found.share, 1.96 * others)
+        for sign, side in ((-1, found.low), (1, found.high))
+    )
+    return replace(found, low=max(0.0, low), high=min(1.0, high))
 
 
 def estimate(log_odds: Array, weight: Array) -> Prevalence:
@@ -91,5 +113,12 @@ def _answers(path: str) -> Iterator[tuple[float, float]]:
                 yield logit, voice
 
 
-def _bin(calibration: Calibration, logit: float, voice_seconds: float) -> int:
-    return round(calibration.log_odds(logit, voice_seconds) * BINS_PER_UNIT)
+def _bin(logit: float, voice_seconds: float) -> tuple[int, int]:
+    return round(logit * BINS_PER_UNIT), round(voice_seconds * BINS_PER_SECOND)
+
+
+def _counted(log_odds: Array, weight: Array) -> tuple[Array, Array]:
+    """Return bins of log odds, and the weight of each."""
+    bins, index = np.unique(np.round(log_odds * BINS_PER_UNIT), return_inverse=True)
+    counted: Array = np.bincount(index, weight).astype(float)
+    return bins / BINS_PER_UNIT, counted

@@ -16,11 +16,11 @@ from audio_model.commands import (
 from audio_model.detector import DEFAULT_MAX_FALSE_ALARM
 from audio_model.errors import UsageError
 from audio_model.files import write_bytes, write_whole
-from audio_model.fitting.own import tune_rule
+from audio_model.fitting.own import possible_calibrations, tune_rule
 from audio_model.line.hear import HeardMarks, hear_marks
 from audio_model.line.learnt import InUse, untuned_rule, without_adapted_to
 from audio_model.line.marks import Marks, check
-from audio_model.line.prevalence import Prevalence, prevalence_in
+from audio_model.line.prevalence import POSSIBLE, Prevalence, prevalence_in
 from audio_model.line.tune import Tuning, tune, tuned_file
 from audio_model.line.tune_text import as_text, as_values, mark_values
 from audio_model.model import DEFAULT_PATH, Model
@@ -115,8 +115,10 @@ def tuned(
         check(heard.marks, heard.audio)
     share = None
     if unlabelled:
-        rule = tune_rule(heard.answers, untuned_rule(loaded))
-        share = prevalence_in(unlabelled, rule)
+        before = untuned_rule(loaded)
+        rule = tune_rule(heard.answers, before)
+        possible = possible_calibrations(heard.answers, before, POSSIBLE)
+        share = prevalence_in(unlabelled, rule, possible)
         if not 0 < share.share < 1:
             raise UsageError(
                 f"the calls of --unlabelled are all of one class ({share.share:.0%} recordings): "

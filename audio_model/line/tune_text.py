@@ -82,7 +82,8 @@ def score_text(tuning: Tuning, unlabelled: Prevalence | None) -> str:
         return text + "; --prevalence or --unlabelled set it to your line's share."
     return (
         f"{text}: the share in {unlabelled.calls:,} calls that nobody marked "
-        f"({unlabelled.low:.1%} to {unlabelled.high:.1%}, if the scores are calibrated)."
+        f"({unlabelled.low:.1%} to {unlabelled.high:.1%}, as far as these marks tell what a score "
+        "means)."
     )
 
 
