@@ -9,6 +9,7 @@ from audio_model.errors import UsageError
 from audio_model.ranges.change import ChangeTest
 from audio_model.ranges.rates import CallAnswer, DetectorRates, MarkedAs
 from audio_model.ranges.tree import Node, RangeCall
+from tests.draws import draws
 from tests.ranges_made import said
 
 TEST = ChangeTest()
@@ -42,7 +43,7 @@ def run_until(
 @pytest.mark.parametrize("share", [0.0, TEST.honest])
 def test_an_honest_range_is_seldom_over_the_threshold(share: float, rates: DetectorRates) -> None:
     rng = random.Random(0)
-    runs = [run_until(TEST.threshold(500), share, rng, rates) for _ in range(60)]
+    runs = [run_until(TEST.threshold(500), share, rng, rates) for _ in range(draws(60))]
     assert sum(runs) / len(runs) >= 500
 
 

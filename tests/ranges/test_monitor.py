@@ -10,6 +10,7 @@ from audio_model.ranges.breaker import Change, Policy, Why
 from audio_model.ranges.monitor import Monitor
 from audio_model.ranges.rates import CallAnswer, MarkedAs
 from audio_model.ranges.tree import Node, RangeCall, State
+from tests.draws import draws
 from tests.ranges_made import calls
 
 POLICY = Policy()
@@ -56,7 +57,7 @@ def test_a_warning_comes_first_and_within_30_recordings() -> None:
 
 @pytest.mark.parametrize("seed", range(3))
 def test_honest_ranges_are_not_opened(seed: int) -> None:
-    changes = hear(monitor(), calls(HONEST, 8000, share=0.05, seed=seed))
+    changes = hear(monitor(), calls(HONEST, draws(8000), share=0.05, seed=seed))
     assert not [change for change in changes if change.after is State.OPEN]
 
 
