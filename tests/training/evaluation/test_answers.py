@@ -153,6 +153,19 @@ def kept(judged_run: Judged, kept_file: Path, tmp_path: Path) -> Answers:
     return answers.load(kept_file, judged_run[1].judged)
 
 
+@pytest.fixture
+def asked(kept: Answers, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The identities of answers that are asked for anew; they come at once, as the kept ones."""
+    identities: list[str] = []
+
+    def listen_to(network: Any, corpus: Any, settings: Any, identity: str) -> Answers:
+        identities.append(identity)
+        return replace(kept, identity=identity)
+
+    monkeypatch.setattr(answers, "listen_to", listen_to)
+    return identities
+
+
 def test_the_clips_that_judge_are_listened_to_once(
     judged_run: Judged, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -178,7 +191,7 @@ def test_the_clips_that_judge_are_listened_to_once(
 
 @pytest.mark.parametrize("damage", ["a column is missing", "a number is damaged"])
 def test_damaged_answers_of_the_right_identity_are_given_anew(
-    judged_run: Judged, kept: Answers, tmp_path: Path, damage: str
+    judged_run: Judged, kept: Answers, asked: list[str], tmp_path: Path, damage: str
 ) -> None:
     settings, corpus, trained = judged_run
     file = tmp_path / answers.FILE_NAME
@@ -194,12 +207,13 @@ def test_damaged_answers_of_the_right_identity_are_given_anew(
         file.write_bytes(damaged)
     assert answers.identity_in(file) == kept.identity
     assert equal(answers_of(trained, corpus, settings, tmp_path), kept)
+    assert asked == [kept.identity]
     assert equal(answers.load(file, corpus.judged), kept)
 
 
 @pytest.mark.parametrize("change", ["weights", "line", "seed", "damaged"])
 def test_they_are_given_anew_when_they_depend_on_something_else(
-    judged_run: Judged, kept: Answers, tmp_path: Path, change: str
+    judged_run: Judged, kept: Answers, asked: list[str], tmp_path: Path, change: str
 ) -> None:
     settings, corpus, trained = judged_run
     file = tmp_path / answers.FILE_NAME
@@ -214,6 +228,7 @@ def test_they_are_given_anew_when_they_depend_on_something_else(
     before = file.read_bytes()
     anew = answers_of(trained, corpus, settings, tmp_path)
     assert file.read_bytes() != before
+    assert len(asked) == 1 and (asked[0] == kept.identity) is (change == "damaged")
     assert equal(answers.load(file, corpus.judged), anew)
 
 
@@ -231,12 +246,12 @@ def test_they_are_given_anew_when_clips_that_they_name_judge_no_more(
 
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04 no archive"])
 def test_what_keeps_no_answers_is_listened_to_anew(
-    judged_run: Judged, tmp_path: Path, content: bytes
+    judged_run: Judged, asked: list[str], tmp_path: Path, content: bytes
 ) -> None:
     settings, corpus, trained = judged_run
     (tmp_path / answers.FILE_NAME).write_bytes(content)
     given = answers_of(trained, corpus, settings, tmp_path)
-    assert given.heard
+    assert given.heard and len(asked) == 1
     assert equal(answers.load(tmp_path / answers.FILE_NAME, corpus.judged), given)
 
 
