@@ -82,6 +82,7 @@ def run_client(*arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.slow
 def test_the_client_prints_events_until_the_final_one(server: ServerProcess) -> None:
     url = f"{server.ws_url}/v1/stream?call=client&caller=%2B4930123&progress=1"
     done = run_client(str(SAMPLES / "recorded-prompt-en.wav"), url)
@@ -92,12 +93,14 @@ def test_the_client_prints_events_until_the_final_one(server: ServerProcess) -> 
     assert server.final("client")["caller"] == "+4930123"
 
 
+@pytest.mark.slow
 def test_the_client_waits_for_both_parties(server: ServerProcess) -> None:
     done = run_client(str(SAMPLES / "stereo-call.wav"), f"{server.ws_url}/v1/stream")
     assert done.returncode == 0
     assert {line.split()[1] for line in done.stdout.splitlines()} == {"left", "right"}
 
 
+@pytest.mark.slow
 def test_the_client_says_what_it_cant_send(server: ServerProcess) -> None:
     done = run_client(str(SAMPLES / "recorded-prompt-it.wav"), f"{server.ws_url}/v1/stream")
     assert done.returncode == 1
@@ -161,6 +164,7 @@ def test_the_receiver_knows_what_is_genuine(header: str, genuine: bool) -> None:
     assert load("twilio/receiver.py").is_genuine(SECRET, header, b"body", 1000) is genuine
 
 
+@pytest.mark.slow
 def test_the_receiver_takes_real_webhooks_and_no_others(tmp_path: Path) -> None:
     secret = tmp_path / "secret"
     secret.write_bytes(SECRET + b"\n")

@@ -57,6 +57,7 @@ def test_what_can_change_does_and_the_rest_is_named() -> None:
     assert merged(old, old) == (old, [])
 
 
+@pytest.mark.slow
 def test_hangup_reads_tokens_limits_and_stores_again(serve: Any, tmp_path: Path) -> None:
     token, config, store = tmp_path / "token", tmp_path / "serve.toml", tmp_path / "ranges.db"
     token.write_text("first")
@@ -99,6 +100,7 @@ def _ready(server: ServerProcess) -> Any:
             return json.load(error)
 
 
+@pytest.mark.slow
 def test_hangup_shows_a_new_certificate_and_open_calls_go_on(serve: Any, tmp_path: Path) -> None:
     certificate, key = tmp_path / "cert.pem", tmp_path / "key.pem"
 

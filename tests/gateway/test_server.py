@@ -39,6 +39,7 @@ PROMPT = mulaw_encode(
 MAX_SECONDS_TO_READY = 1.0
 
 
+@pytest.mark.slow
 def test_a_call_from_start_to_stop(serve: Any) -> None:
     server = serve("--audiosocket", "127.0.0.1:0", "--siprec", "127.0.0.1:0")
     assert server.get("/readyz") == {"status": "ready"}
@@ -68,6 +69,7 @@ def test_it_is_ready_within_a_second(serve: Any) -> None:
     assert min(times) <= MAX_SECONDS_TO_READY, times
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_answers_open_legs_and_sends_webhooks(
     serve: Any, tmp_path: Path, number: signal.Signals
@@ -112,6 +114,7 @@ def test_a_signal_answers_open_legs_and_sends_webhooks(
     uvloop.run(test())
 
 
+@pytest.mark.slow
 def test_a_second_signal_ends_it_at_once_and_answers_all_the_same(serve: Any) -> None:
     async def test() -> None:
         server = await asyncio.to_thread(serve, "--deadline-seconds", "60")
@@ -207,6 +210,7 @@ def test_a_model_that_is_none_is_one_line(capsys: pytest.CaptureFixture[str]) ->
     assert capsys.readouterr().err.startswith(f"audio-model: {__file__}")
 
 
+@pytest.mark.slow
 def test_tls(serve: Any, tmp_path: Path) -> None:
     certificate, key = tmp_path / "cert.pem", tmp_path / "key.pem"
     subprocess.run(

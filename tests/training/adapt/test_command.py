@@ -88,6 +88,7 @@ def test_a_new_model_scores_and_says_what_it_was_made_from(
     assert "and 21 more" in said
 
 
+@pytest.mark.slow
 def test_where_the_old_model_stays_no_model_is_left(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -148,6 +149,7 @@ def test_a_class_with_too_few_groups_is_refused_by_name(
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.slow
 def test_a_call_that_cannot_be_read_or_holds_no_voice_is_left_out_with_its_reason(
     tmp_path: Path,
 ) -> None:

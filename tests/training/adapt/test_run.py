@@ -59,12 +59,14 @@ def test_a_network_that_is_wrong_is_replaced_and_told_so_on_other_calls(foreign:
     assert error_rate(others.heard_by(came.network, came.chosen.depth)) <= before / 2
 
 
+@pytest.mark.slow
 def test_a_network_that_is_right_stays() -> None:
     came = adapt(calls_of(6, 0), [], fixture.RULE.calibration, HOW)
     assert not came.is_new and came.objections
     assert came.network is not None and came.general is None
 
 
+@pytest.mark.slow
 def test_marks_that_say_nothing_replace_nothing() -> None:
     calls = calls_of(10, 0)
     shuffled = np.random.default_rng(1).permutation(calls.label)
@@ -72,6 +74,7 @@ def test_marks_that_say_nothing_replace_nothing() -> None:
     assert not adapt(calls, [], fixture.RULE.calibration, HOW).is_new
 
 
+@pytest.mark.slow
 def test_what_forgets_too_much_replaces_nothing(foreign: Calls) -> None:
     # Elsewhere it is the live callers who have the hum, and the network can't know.
     general = [calls_of(8, 200, foreign=True, hum=0)]
@@ -81,6 +84,7 @@ def test_what_forgets_too_much_replaces_nothing(foreign: Calls) -> None:
     assert came.general is not None and came.general[1] > came.general[0]
 
 
+@pytest.mark.slow
 def test_one_wrong_mark_in_ten_does_not_hide_the_rest(foreign: Calls) -> None:
     marked = foreign.some(range(len(foreign)))
     marked.mark([1 - label if n % 10 == 0 else label for n, label in enumerate(foreign.label)])

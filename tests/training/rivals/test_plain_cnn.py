@@ -33,6 +33,7 @@ def test_it_has_79_thousand_parameters() -> None:
     assert sum(p.numel() for p in network().parameters()) == pytest.approx(79_000, abs=1000)
 
 
+@pytest.mark.slow
 def test_it_learns_what_tells_played_from_live() -> None:
     rival = PlainCnn()
     rival.fit(takes(12), 0)
