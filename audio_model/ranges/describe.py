@@ -12,6 +12,7 @@ from audio_model.ranges.numbers import Flag, NumberKind
 from audio_model.ranges.rates import recorded_share
 from audio_model.ranges.rows import PastChange
 from audio_model.ranges.tree import Node, State
+from audio_model.tables.rows import Value
 from audio_model.times import iso
 
 RANGE_VALUES = (
@@ -34,9 +35,6 @@ HISTORY_COLUMNS = (
     *("marked_recorded", "marked_live", "campaigns", "kinds"),
 )
 """Columns of a table of changes. From ``evidence`` on it is what was known at that moment."""
-
-Value = str | float | None
-"""A cell."""
 
 
 class Act(StrEnum):

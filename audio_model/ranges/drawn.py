@@ -5,10 +5,10 @@ from collections.abc import Mapping, Sequence, Set
 from audio_model.errors import printable
 from audio_model.pages.markup import Child, Element, tag
 from audio_model.pages.tables import bar, percent
-from audio_model.ranges.describe import Value
 from audio_model.ranges.numbers import UNREADABLE, WITHHELD
 from audio_model.ranges.texts import text
 from audio_model.ranges.tree import Node, State
+from audio_model.tables.rows import Value
 
 MAX_RANGES = 200
 """In the tree; those that matter most."""

@@ -13,7 +13,7 @@ from audio_model.pages.markup import Child, Element, tag
 from audio_model.pages.tables import moment, percent, table_of
 from audio_model.pages.texts import Text, joined
 from audio_model.ranges.breaker import Change, Why
-from audio_model.ranges.describe import Value, range_values
+from audio_model.ranges.describe import range_values
 from audio_model.ranges.drawn import range_name, share_bar, state_name, tree
 from audio_model.ranges.named import holds_many_owners
 from audio_model.ranges.numbers import IMPLAUSIBLE, Flag
@@ -22,6 +22,7 @@ from audio_model.ranges.store import RangeStore
 from audio_model.ranges.texts import text
 from audio_model.ranges.timeline import timeline
 from audio_model.ranges.tree import Node, State
+from audio_model.tables.rows import Value
 from audio_model.times import local, zone_of
 
 MAX_HELD = 200

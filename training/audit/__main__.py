@@ -23,7 +23,7 @@ from training.audit.changes import CHANGES, played_back
 from training.audit.report import as_markdown
 from training.audit.scores import by_pitch, correlations, matched_subset
 from training.audit.separability import KEYS, separability
-from training.audit.verdicts import Figures, changed, choose, effect
+from training.audit.verdicts import changed, choose, effect
 from training.augment import MatchedChannel
 from training.command import run_command
 from training.config import Config
@@ -32,7 +32,7 @@ from training.data.corpus import Corpus
 from training.data.scenes import Sound
 from training.evaluate import judgement_of
 from training.evaluation.crossfit import Judgement
-from training.evaluation.figures import SLICE_SECONDS, by_language
+from training.evaluation.figures import SLICE_SECONDS, Figures, by_language
 from training.evaluation.infer import Take, matched, raw
 from training.files import write_figures
 from training.rivals.compare import by_condition

@@ -5,17 +5,15 @@ All take judged takes and a :func:`training.data.nuisance.table` of what was hea
 
 from collections import defaultdict
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import spearmanr
 
 from training.data import nuisance
-from training.evaluation.figures import CLASSES, SLICE_SECONDS, after, of_slice
+from training.evaluation.figures import CLASSES, SLICE_SECONDS, Figures, after, of_slice
 from training.evaluation.judge import JudgedTake
 
-Figures = dict[str, Any]
 CELLS = {"speech_share": 0.05, "level_db": 3.0}
 """Takes match that lie in one cell of this size."""
 HIGH_PITCH_HZ = 160.0

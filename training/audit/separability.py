@@ -7,7 +7,6 @@ classes pass one chain, what is left must be near chance.
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,11 +17,11 @@ from audio_model.fitting import metrics
 from audio_model.fitting.metrics import source_weights
 from training.data import nuisance
 from training.data.manifest import Clip
+from training.evaluation.figures import Figures
 from training.evaluation.infer import Take
 from training.rivals.rival import balanced_weights
 from training.rivals.trees import shallow_trees
 
-Figures = dict[str, Any]
 N_FOLDS = 5
 KEYS: dict[str, Callable[[Clip], str]] = {
     "group": lambda clip: clip.group,

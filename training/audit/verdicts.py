@@ -3,7 +3,6 @@
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,11 +10,9 @@ from numpy.typing import NDArray
 from audio_model.decision import VerdictKind, sigmoid
 from audio_model.rule import DecisionRule
 from training.audit.changes import Change
-from training.evaluation.figures import CLASSES
+from training.evaluation.figures import CLASSES, Figures
 from training.evaluation.infer import HeardTake, Take
 from training.evaluation.judge import judge
-
-Figures = dict[str, Any]
 
 
 def choose(takes: Sequence[Take], n_each: int, seed: int = 0) -> list[Take]:

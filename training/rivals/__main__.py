@@ -17,8 +17,9 @@ from training.command import run_command
 from training.config import Config
 from training.data.corpus import Corpus
 from training.data.split import SplitName
+from training.evaluation.figures import Figures
 from training.files import write_figures
-from training.rivals.compare import Figures, all_rivals, as_markdown, by_condition, compare
+from training.rivals.compare import all_rivals, as_markdown, by_condition, compare
 from training.rivals.compare import figures_by_group as by_group
 from training.rivals.ours import NAME, Ours
 from training.rivals.rival import SECONDS, takes_of

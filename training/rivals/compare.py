@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from audio_model.fitting import metrics
 from audio_model.fitting.metrics import corpus_weights
 from training.data.manifest import Clip
-from training.evaluation.figures import EVERY_METRIC, Groups
+from training.evaluation.figures import EVERY_METRIC, Figures, Groups
 from training.evaluation.infer import Take
 from training.evaluation.report import percent
 from training.markdown import table
@@ -21,7 +21,6 @@ from training.rivals.published import PUBLISHED
 from training.rivals.rival import SECONDS, Rival
 from training.rivals.trivial import Trivial
 
-Figures = dict[str, Any]
 ERRORS = ("eer", "miss_at_1")
 ALL = "all"
 """Name of all corpora together, beside the groups."""

@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 from audio_model.frontend import Samples
 from tests import sounds
 from tests.training import made
+from training.evaluation.figures import Figures
 from training.evaluation.infer import Take
 from training.rivals.amd import Amd
-from training.rivals.compare import Figures, all_rivals, as_markdown, compare
+from training.rivals.compare import all_rivals, as_markdown, compare
 from training.rivals.published import PUBLISHED
 from training.rivals.rival import N_SAMPLES, Thresholds, takes_of
 
