@@ -77,14 +77,15 @@ class Relistener:
         if self.stream.receive(payload) and not self.queued:
             self._engine.queue(self)
 
-    def heard(self, _: Verdict | None) -> None:
-        """Revise the verdict if the look is over. The engine calls this after a run."""
+    def heard(self, verdict: Verdict | None) -> None:
+        """Revise the verdict as soon as it is another one. The engine calls this after a run."""
         stream = self.stream
-        if stream is None or not stream.finished or stream.n_ready:
+        if stream is None:
             return
-        self._rest()
-        verdict = stream.verdict()
-        if verdict.verdict not in (VerdictKind.UNKNOWN, self._said):
+        if stream.finished and not stream.n_ready:
+            self._rest()
+            verdict = stream.verdict()
+        if verdict is not None and verdict.verdict not in (VerdictKind.UNKNOWN, self._said):
             self._said = verdict.verdict
             self._revise(verdict)
 

@@ -585,6 +585,26 @@ def test_a_leg_is_heard_again_if_that_is_asked_for(detector: Detector) -> None:
     run(detector, scene, listen_seconds=3, again_seconds=4)
 
 
+def test_a_revised_verdict_does_not_wait_for_the_end_of_its_look(detector: Detector) -> None:
+    live, played = sounds.voice(4, 2), sounds.voice(14, 11, played=True)
+
+    async def scene(calls: Calls) -> None:
+        told = Told(calls)
+        leg = told.call.open_leg("caller", MULAW)
+        leg.feed(sounds.mulaw(live))
+        leg.close()
+        assert leg.finished
+        # The look that begins 4 s after the final event ends after 3 s more.
+        for packet in cut(sounds.mulaw(played))[: round(6.5 / 0.02)]:
+            leg.feed(packet)
+            await heard(leg)
+            await asyncio.sleep(0)
+        await until(lambda: told.events[-1].kind is EventKind.REVISED)
+        told.call.close()
+
+    run(detector, scene, listen_seconds=3, again_seconds=4)
+
+
 @pytest.mark.parametrize("pause", [0.002, 30.0], ids=["idle", "behind"])
 def test_the_deadline_counts_from_the_first_voice(
     detector: Detector, monkeypatch: pytest.MonkeyPatch, pause: float
