@@ -189,7 +189,7 @@ class Call:
         self.info, self.terms = info, terms
         self._calls, self._on_event = calls, on_event
         self._legs: list[Leg] = []
-        self._over = False
+        self._over = self._ends = False
         self._told = False
         """Whether an event was told, so that others know the call by its id."""
 
@@ -239,6 +239,17 @@ class Call:
             info = replace(info, id=self.info.id, details={**info.details, "call": info.id})
         self._calls.describe(self, info)
 
+    def end_soon(self) -> None:
+        """End the call, when nobody is left who waits for its final events.
+
+        What its legs have not heard yet is heard together with other legs.
+        """
+        self._ends = True
+        for leg in list(self._legs):
+            leg.end_soon()
+        if all(leg.finished for leg in self._legs):
+            self.close()
+
     def close(self) -> None:
         """End the call: every open leg gives its final event."""
         for leg in self._legs:
@@ -277,6 +288,8 @@ class Call:
             _tell(listener, event)
         if kind is EventKind.FINAL and verdict.verdict is VerdictKind.UNKNOWN:
             self._keep(leg, event)
+        if self._ends and self.finished:
+            self.close()
 
     def _keep(self, leg: Leg, event: Event) -> None:
         keep = self._calls.keep

@@ -90,6 +90,7 @@ class Leg:
         "_deadline",
         "_deadline_seconds",
         "_doubt",
+        "_ends",
         "_engine",
         "_kept",
         "_last",
@@ -155,6 +156,8 @@ class Leg:
         self._progress_seconds = progress_seconds
         self._progress_at = progress_seconds
         self.started = monotonic()
+        self._ends = False
+        """Whether nothing more comes, and what waits is still to be heard."""
         self.queued = False
         """Whether the engine has it in its queue."""
         self._deadline_seconds, self._wait_seconds = deadline_seconds, wait_seconds
@@ -241,7 +244,7 @@ class Leg:
             self._voice_began(stream)
         if verdict is not None:
             self._report(self, EventKind.VERDICT, verdict, "")
-        if stream.finished and not stream.n_ready:
+        if (stream.finished or self._ends) and not stream.n_ready:
             self.close()
         elif self._progress_at and stream.seconds_received >= self._progress_at:
             self._progress_at += self._progress_seconds
@@ -259,6 +262,26 @@ class Leg:
         if unheard or not self._put_off():
             self.close(at_once=at_once)
 
+    def end_soon(self) -> None:
+        """End the audio: the rest is heard together with other legs, then comes the final event."""
+        self._again = None
+        stream = self.stream
+        if stream is None:
+            return
+        self._stop_doubting()
+        self._feed_late_packets()
+        try:
+            waits = stream.decode() > 0
+        except Exception:
+            # Closing meets it again, and answers.
+            waits = False
+        if not waits:
+            self.close()
+            return
+        self._ends = True
+        if not self.queued:
+            self._engine.queue(self)
+
     def close(self, *, at_once: bool = False) -> None:
         """End the audio: hear the rest and give the final event.
 
@@ -269,9 +292,7 @@ class Leg:
         if stream is None:
             return
         try:
-            if self._order is not None:
-                for packet in self._order.rest():
-                    self.feed(packet)
+            self._feed_late_packets()
             heard = stream.seconds_received > 0
             at_once = at_once and stream.decode() > 0
             verdict = stream.verdict() if at_once else stream.flush()
@@ -380,12 +401,20 @@ class Leg:
         self._deadline = self._call_before_deadline()
         return True
 
-    def _finish(self, verdict: Verdict, detail: str) -> None:
-        self.stream = self._order = None
-        self._deadline.cancel()
+    def _feed_late_packets(self) -> None:
+        if self._order is not None:
+            for packet in self._order.rest():
+                self.feed(packet)
+
+    def _stop_doubting(self) -> None:
         if self._doubt is not None:
             self._doubt.end()
             self._doubt = None
+
+    def _finish(self, verdict: Verdict, detail: str) -> None:
+        self.stream = self._order = None
+        self._deadline.cancel()
+        self._stop_doubting()
         self._report(self, EventKind.FINAL, verdict, detail)
         self._kept = None
         if self._again is not None and not isinstance(self._again, Relistener):

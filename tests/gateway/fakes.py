@@ -78,6 +78,8 @@ class FakeCall:
         self.closed += 1
         self._finish()
 
+    end_soon = close
+
     def fail(self, detail: str) -> None:
         self.failures.append(detail)
         self._finish()

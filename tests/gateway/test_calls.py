@@ -585,6 +585,49 @@ def test_a_leg_is_heard_again_if_that_is_asked_for(detector: Detector) -> None:
     run(detector, scene, listen_seconds=3, again_seconds=4)
 
 
+def test_legs_that_were_hung_up_are_heard_together(
+    detector: Detector, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runs: list[int] = []
+
+    def watched(streams: Sequence[StreamDetector], n_steps: int) -> list[Verdict | None]:
+        runs.append(len(streams))
+        return hear_together(streams, n_steps)
+
+    monkeypatch.setattr(engine, "hear_together", watched)
+    audio = sounds.mulaw(sounds.voice(3, 11, played=True))
+
+    async def scene(calls: Calls) -> None:
+        told = [Told(calls, str(n)) for n in range(8)]
+        legs = [each.call.open_leg("caller", MULAW) for each in told]
+        for each, leg in zip(told, legs, strict=True):
+            leg.feed(audio)
+            each.call.end_soon()
+        assert calls.open_legs == 8 and not any(each.finals for each in told)
+        assert all(calls.hears(each.call.info.id) for each in told)
+        await heard(*legs)
+        alone = detector.stream(encoding=MULAW.encoding, max_seconds=3)
+        alone.feed(audio)
+        score = alone.flush().score
+        for each in told:
+            assert each.final.verdict.score == pytest.approx(score, abs=1e-6)
+            assert not calls.hears(each.call.info.id)
+        assert calls.open_legs == 0
+        assert set(runs) == {8}
+
+        # Who has nothing to be heard is answered at once, and so is everybody at the server's end.
+        for payload in (audio[:100], audio):
+            last = Told(calls, "last")
+            last.call.open_leg("caller", MULAW).feed(payload)
+            last.call.end_soon()
+            assert len(last.finals) == (len(payload) == 100)
+            calls.close()
+            assert len(last.finals) == 1
+            calls.closing = False
+
+    run(detector, scene, listen_seconds=3)
+
+
 def test_a_revised_verdict_does_not_wait_for_the_end_of_its_look(detector: Detector) -> None:
     live, played = sounds.voice(4, 2), sounds.voice(14, 11, played=True)
 

@@ -141,7 +141,7 @@ class AudioSocketProtocol(asyncio.Protocol):
         if self in self._server.connections:
             self._server.connections.discard(self)
             self._server.calls.tally.add(AUDIOSOCKETS, -1)
-        self._close_call()
+        self._end_call()
         self._stop_timer()
         if self._hanging_up is not None:
             self._hanging_up.cancel()
@@ -150,8 +150,8 @@ class AudioSocketProtocol(asyncio.Protocol):
         self.gone.set_result(None)
 
     def end(self) -> None:
-        """Give the final event and tell Asterisk that the connection ends."""
-        self._close_call()
+        """Give the final event soon, and tell Asterisk that the connection ends."""
+        self._end_call()
         if self._ending or self._transport is None or self._transport.is_closing():
             return
         self._ending = True
@@ -330,17 +330,20 @@ class AudioSocketProtocol(asyncio.Protocol):
             self._hanging_up = self._loop.create_task(self._hang_up(event.call.id))
 
     async def _hang_up(self, call_id: str) -> None:
-        self._close_call()
+        self._end_call(at_once=True)
         await until_told(self._server.told, call_id)
         self.end()
 
-    def _close_call(self) -> None:
+    def _end_call(self, *, at_once: bool = False) -> None:
         if self._call is None:
             return
         if self._leg is None:
             # A call that ends before the format of its audio was known gets a verdict, too.
             self._no_audio()
-        self._call.close()
+        if at_once:
+            self._call.close()
+        else:
+            self._call.end_soon()
 
     # One timer serves every wait. The connection's state says what it waits for.
 

@@ -203,7 +203,7 @@ class AudioHook(StreamDialect):
     def _close(self) -> None:
         # A flow that has been left waits for no variables any more.
         self._ended = self._ended or self._flow_waits
-        self.lost()
+        self.ended()
         self._send("closed")
         self._ended = self._closed = True
 

@@ -113,7 +113,13 @@ class Dialect(ABC):
             self._refuse_unsaid()
 
     def lost(self) -> None:
-        """Close the call, if one was begun: the connection is gone, cleanly or not."""
+        """End the call, if one was begun: the connection is gone, cleanly or not."""
+        self._refuse_unsaid()
+        if self._call is not None:
+            self._call.end_soon()
+
+    def ended(self) -> None:
+        """Close the call at once: the gateway says that it is over, and waits for final events."""
         self._refuse_unsaid()
         if self._call is not None:
             self._call.close()

@@ -66,7 +66,7 @@ class Plain(StreamDialect):
             raise ProtocolError(f'the only text is {{"event": "stop"}}, not {shown(message)}')
         if not self._stopped:
             self._stopped = True
-            self.lost()
+            self.ended()
             self._close_when_answered()
 
     def tell(self, event: Event) -> None:
