@@ -23,7 +23,8 @@ from torch.nn import functional as F
 
 from audio_model import frontend
 from audio_model.frontend import N_MELS
-from training.network import CausalConv, Network
+from audio_model.steps import FRAMES_PER_STEP
+from training.network import CausalConv, Network, Texture, doubted
 
 MEL_STRIDE = 2
 """Mels that the first layer moves on by; behind so many comes a row that tells "heard"."""
@@ -150,11 +151,55 @@ class MelLayers(nn.Module):
         )
 
 
+class TextureGraph(nn.Module):
+    """:class:`training.network.Texture` from frames, and its pooling's sums as the only state.
+
+    Columns of the first layer that the second one still sees are computed again. Before a call they
+    are zero: a frame that was not heard brings no bias.
+    """
+
+    def __init__(self, texture: Texture) -> None:
+        super().__init__()
+        first, second = (
+            _folded(layer) for layer in texture.layers if isinstance(layer, CausalConv)
+        )
+        weight, bias = first
+        kernel = weight.new_zeros(len(weight), N_VALUES, weight.shape[2])
+        kernel[:, :N_MELS] = weight / frontend.LOG_SCALE
+        kernel[:, HEARD, -1] = bias
+        self.first = _constant(kernel)
+        self.second, self.second_bias = (_constant(of) for of in second)
+        norm, _, logit = texture.head
+        assert isinstance(norm, nn.BatchNorm1d) and isinstance(logit, nn.Conv1d)
+        assert norm.running_mean is not None and norm.running_var is not None
+        scale = norm.weight.double() / torch.sqrt(norm.running_var.double() + norm.eps)
+        shift = norm.bias.double() - norm.running_mean.double() * scale
+        matrix = _matrix(logit).double()
+        self.logit = _constant(scale[:, None] * matrix)
+        self.logit_bias = _constant(_bias(logit).double() + shift @ matrix)
+        (self.state_size,) = texture.state_shapes[-1]
+
+    def forward(self, frames: Tensor, past_sums: Tensor) -> tuple[Tensor, Tensor]:
+        """Run the texture over the frames that :class:`CallGraph` keeps and makes.
+
+        [shape=(batch, N_VALUES, PAST_FRAMES + 8 n)] → the logit [shape=(batch, n)], and the sums.
+        """
+        x = F.relu(F.conv1d(frames[:, :, PAST_FRAMES - 3 :], self.first))
+        x = F.relu(F.conv1d(x, self.second, self.second_bias, stride=2)).transpose(1, 2)
+        # The sums of each step's columns first: only steps are answered.
+        columns, width = FRAMES_PER_STEP // 2, x.shape[2]
+        terms = torch.cat([x, x.square(), torch.ones_like(x[..., :1])], dim=-1)
+        terms = terms.reshape(frames.shape[0], -1, columns, 2 * width + 1).sum(dim=2)
+        pooled, sums = _pooled(terms, past_sums)
+        return (pooled @ self.logit + self.logit_bias).squeeze(-1), sums
+
+
 class CallGraph(nn.Module):
     """A chunk of samples and the state in, answers and the state out.
 
     The flat state is the samples that the next frames still need, the last frames, the last row
-    of each layer's input over time, oldest first, and the sums of the pooling.
+    of each layer's input over time, oldest first, the sums of the pooling, and those of the
+    texture's.
     """
 
     def __init__(self, network: Network) -> None:
@@ -187,6 +232,8 @@ class CallGraph(nn.Module):
         self.sizes = [frontend.HISTORY_SAMPLES, PAST_FRAMES * N_VALUES, self.n_features]
         self.sizes += [2 * dilation * self.width for dilation in self.dilations]
         self.sizes += [2 * self.width + 1]
+        self.texture = TextureGraph(network.texture) if network.texture is not None else None
+        self.sizes += [self.texture.state_size] if self.texture is not None else []
         self.state_size = sum(self.sizes)
 
     def forward(self, samples: Tensor, state: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -194,9 +241,8 @@ class CallGraph(nn.Module):
 
         Samples are [shape=(batch, STEP_SAMPLES * n)], the state is [shape=(batch, state_size)].
         """
-        past_samples, past_frames, past_features, *pasts, sums = torch.split(
-            state, self.sizes, dim=1
-        )
+        past_samples, past_frames, past_features, *rest = torch.split(state, self.sizes, dim=1)
+        pasts, (past_sums, *past_texture) = rest[: len(self.dilations)], rest[len(self.dilations) :]
         samples = torch.cat([past_samples, samples], dim=1)
         past_frames = past_frames.reshape(-1, N_VALUES, PAST_FRAMES)
         frames = torch.cat([past_frames, self.log_mel(samples)], dim=2)
@@ -213,8 +259,16 @@ class CallGraph(nn.Module):
         answers = y @ self.answers + self.answers_bias
         heard = torch.softmax(answers[..., : self.n_heard], dim=-1)
         weights = torch.sigmoid(answers[..., self.n_heard :])
-        logit, sums = self._pooled(y, weights, sums)
-        return logit, heard, torch.cat([*nexts, sums], dim=1)
+        weighted = y * weights
+        pooled, sums = _pooled(torch.cat([weighted, weighted * y, weights], dim=-1), past_sums)
+        hidden = F.relu(pooled @ self.hidden + self.hidden_bias)
+        logit = (hidden @ self.logit + self.logit_bias).squeeze(-1)
+        nexts.append(sums)
+        if self.texture is not None:
+            texture, sums = self.texture(frames, *past_texture)
+            logit = doubted(logit, texture)
+            nexts.append(sums)
+        return logit, heard, torch.cat(nexts, dim=1)
 
     def _strided(self, x: Tensor, past: Tensor) -> tuple[Tensor, Tensor]:
         """Make a step of two columns and the one before them: the first layer over time.
@@ -231,21 +285,24 @@ class CallGraph(nn.Module):
         step = pairs @ self.strided + before[:, :-1] @ self.strided_past
         return F.relu(step + self.strided_bias), before[:, -1]
 
-    def _pooled(self, x: Tensor, weight: Tensor, past_sums: Tensor) -> tuple[Tensor, Tensor]:
-        """Run :class:`training.network.RunningPooling` and the head over (batch, time, channel).
 
-        Returns the logit [shape=(batch, n)], and the sums up to the last step, the weights' last.
-        """
-        weighted = x * weight
-        terms = torch.cat([weighted, weighted * x, weight], dim=-1)
-        sums = past_sums.unsqueeze(1) + torch.cumsum(terms, dim=1)
-        means = sums[..., :-1] / (sums[..., -1:] + 1e-3)
-        mean, mean_square = means[..., : self.width], means[..., self.width :]
-        deviation = torch.sqrt(F.relu(mean_square - mean.square()) + 1e-4)
-        pooled = torch.cat([mean, deviation], dim=-1)
-        hidden = F.relu(pooled @ self.hidden + self.hidden_bias)
-        logit = (hidden @ self.logit + self.logit_bias).squeeze(-1)
-        return logit, sums[:, -1]
+def _pooled(terms: Tensor, past_sums: Tensor) -> tuple[Tensor, Tensor]:
+    """Return mean and deviation of everything heard, as RunningPooling does.
+
+    Args:
+        terms: each step's weighted values, weighted squares and weights.
+            [shape=(batch, n, 2 * channels + 1)]
+        past_sums: their sums so far. [shape=(batch, 2 * channels + 1)]
+
+    Returns:
+        [shape=(batch, n, 2 * channels)], and the sums up to the last step.
+    """
+    sums = past_sums.unsqueeze(1) + torch.cumsum(terms, dim=1)
+    means = sums[..., :-1] / (sums[..., -1:] + 1e-3)
+    width = means.shape[-1] // 2
+    mean, mean_square = means[..., :width], means[..., width:]
+    deviation = torch.sqrt(F.relu(mean_square - mean.square()) + 1e-4)
+    return torch.cat([mean, deviation], dim=-1), sums[:, -1]
 
 
 def _folded(layer: CausalConv) -> tuple[Tensor, Tensor]:

@@ -137,6 +137,22 @@ class SteadyingConfig:
 
 
 @dataclass(frozen=True)
+class TextureConfig:
+    """Epochs at the very end, in which the network's texture learns, from the labels alone.
+
+    The rest of the network stays as it is. It is skipped where ``network.texture_channels`` is 0.
+    """
+
+    epochs: int = 6
+    learning_rate: float = 2e-3
+    weight_decay: float = 0.1
+
+    def __post_init__(self) -> None:
+        if self.epochs < 1:
+            raise UsageError("texture.epochs must be at least 1")
+
+
+@dataclass(frozen=True)
 class CalibrationConfig(RuleSettings):
     """The parts of the rule that are fitted on answers to unlearnt clips."""
 
@@ -157,6 +173,7 @@ class Config:
     train: TrainConfig = field(default_factory=TrainConfig)
     teaching: TeachingConfig = field(default_factory=TeachingConfig)
     steadying: SteadyingConfig = field(default_factory=SteadyingConfig)
+    texture: TextureConfig = field(default_factory=TextureConfig)
     perturbation: Perturbation = field(default_factory=Perturbation)
     calibration: CalibrationConfig = field(default_factory=CalibrationConfig)
 

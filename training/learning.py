@@ -15,7 +15,7 @@ from audio_model.steps import FRAMES_PER_STEP, Heard
 from training.config import Config, TrainConfig
 from training.data.pool import Pool
 from training.data.scenes import IGNORED
-from training.network import Network
+from training.network import Network, Texture
 from training.perturb import SILENCE, perturb
 
 
@@ -111,7 +111,8 @@ class Trainer:
     """The state of a run that an interruption must not lose, and one epoch of it.
 
     ``teachers`` are networks whose mean answer the network learns beside the label. With a
-    ``former`` network it begins at its weights instead, and is steadied by its answers.
+    ``former`` network it begins at its weights instead, and is steadied by its answers. Where the
+    former one has no texture and the network has one, the texture alone learns.
     """
 
     def __init__(
@@ -127,16 +128,23 @@ class Trainer:
         torch.manual_seed(self.settings.seed)
         self.network = Network(settings.network)
         self.epochs, rate = self.settings.epochs, self.settings.learning_rate
-        if former is not None:
+        decay, learns = self.settings.weight_decay, self.network.parameters()
+        self._texture: Texture | None = None
+        if former is not None and former.texture is None and self.network.texture is not None:
+            self._texture = self.network.texture
+            self.network.load_state_dict(former.state_dict(), strict=False)
+            self.epochs, rate = settings.texture.epochs, settings.texture.learning_rate
+            decay, learns = settings.texture.weight_decay, self._texture.parameters()
+        elif former is not None:
             self.network.load_state_dict(former.state_dict())
             self.epochs, rate = self._steadying.epochs, self._steadying.learning_rate
         self.average = AveragedModel(
             self.network, multi_avg_fn=moving_average(self.settings.average), use_buffers=True
         )
         self.optimizer = torch.optim.AdamW(
-            self.network.parameters(),
+            learns,
             lr=rate,
-            weight_decay=self.settings.weight_decay,
+            weight_decay=decay,
         )
         self.epoch = 0
         self._perturbation = settings.perturbation
@@ -154,24 +162,17 @@ class Trainer:
         # Seeded by the epoch, not by what ran before it, so that a resumed run is the same run.
         torch.manual_seed(self.settings.seed * 1_000_003 + self.epoch)
         generator = torch.Generator().manual_seed(torch.initial_seed())
-        self.network.train()
+        # What does not learn keeps its normalisation, too.
+        self.network.train(self._texture is None)
+        if self._texture is not None:
+            self._texture.train()
         losses = []
         batches = self._pool.batches(self.settings.batch_size, generator)
         total = len(self._pool) // self.settings.batch_size
         for log_mel, label, held in tqdm(batches, total=total, leave=False, disable=None):
             log_mel, label, held = perturb(log_mel, label, held, self._perturbation, generator)
             with torch.autocast("cpu", torch.bfloat16, enabled=self.settings.bfloat16):
-                taught = self._taught(log_mel, label)
-                logit, heard = self.network.whole(log_mel)
-            of_logit, of_heard = loss_of(
-                logit.float(),
-                heard.float(),
-                label,
-                held,
-                self._class_weights,
-                self.settings,
-                taught,
-            )
+                logit, of_logit, of_heard = self._answered(log_mel, label, held)
             loss = of_logit + self.settings.heard_weight * of_heard
             self.optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
@@ -185,6 +186,22 @@ class Trainer:
         self.epoch += 1
         loss_logit, loss_heard, accuracy = np.mean(losses, axis=0).tolist()
         return {"loss": loss_logit, "loss_heard": loss_heard, "accuracy": accuracy}
+
+    def _answered(
+        self, log_mel: Tensor, label: Tensor, held: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Return the logit of a batch, and the losses of the logit and of what the steps hold."""
+        if self._texture is not None:
+            logit = self._texture.whole(log_mel).float()
+            of_logit = logit_loss(logit, label, held, self._class_weights, self.settings)
+            return logit, of_logit, torch.zeros(())
+        taught = self._taught(log_mel, label)
+        logit, heard = self.network.whole(log_mel)
+        logit = logit.float()
+        of_logit, of_heard = loss_of(
+            logit, heard.float(), label, held, self._class_weights, self.settings, taught
+        )
+        return logit, of_logit, of_heard
 
     @torch.no_grad()
     def _taught(self, log_mel: Tensor, label: Tensor) -> Tensor | None:

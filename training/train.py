@@ -39,8 +39,9 @@ from training.teachers import teach, teachers_of
 
 SCENES = "scenes"
 """Folder of a run that holds its pool."""
-FIRST = "first"
-"""Folder of a run that holds its network as it was before it was steadied."""
+FIRST, STEADIED, TEXTURED = "first", "steadied", "textured"
+"""What a network learns, one after the other, and the folders of a run that hold what it was before
+the last of them."""
 
 
 def draw_pool(settings: Config, run: Path, corpus: Corpus) -> None:
@@ -87,20 +88,37 @@ def learn(settings: Config, run: Path, corpus: Corpus) -> None:
         return evaluate.quick_check(network, checks)
 
     last = Learning(settings, run, identity, corpus.manifest.hash)
-    first = replace(last, folder=run / FIRST) if settings.steadying.epochs else last
-    first.state()  # Another config must not take over what has learnt all.
-    if first is last or not (first.folder / CHECKPOINT).exists():
-        first.folder.mkdir(exist_ok=True)
-        if settings.teaching.teachers:
-            teach(first, run / SCENES, pool.weight)
-        log = first.run(pool, check, teachers=teachers_of(first))
-        plots.training_curves(log.rows, first.folder / "curves.png")
-    if first is not last:
-        former = checkpoint.load(first.folder / CHECKPOINT)
-        if former.network != settings.network:
-            raise UsageError(f"{first.folder / CHECKPOINT} has another network than the config")
-        log = last.run(pool, check, former=former.build())
-        plots.training_curves(log.rows, run / "curves.png")
+    former: Network | None = None
+    for stage in stages_of(last):
+        stage.state()  # Another config must not take over what has learnt all.
+        stage.folder.mkdir(exist_ok=True)
+        if stage is last or not (stage.folder / CHECKPOINT).exists():
+            if former is None and settings.teaching.teachers:
+                teach(stage, run / SCENES, pool.weight)
+            teachers = teachers_of(stage) if former is None else []
+            log = stage.run(pool, check, teachers=teachers, former=former)
+            plots.training_curves(log.rows, stage.folder / "curves.png")
+        learnt = checkpoint.load(stage.folder / CHECKPOINT)
+        if learnt.network != stage.settings.network:
+            raise UsageError(f"{stage.folder / CHECKPOINT} has another network than the config")
+        former = learnt.build()
+
+
+def stages_of(last: Learning) -> list[Learning]:
+    """Return what a run's network learns, one after the other, each from where the other ended.
+
+    From the scenes; then to answer alike wherever its steps fall; then its texture learns. The last
+    of them is done in the folder of the run, others in folders of their names.
+    """
+    settings = last.settings
+    names = [FIRST]
+    if settings.steadying.epochs:
+        names.append(STEADIED)
+    if settings.network.texture_channels:
+        names.append(TEXTURED)
+    without = replace(settings, network=replace(settings.network, texture_channels=0))
+    earlier = [replace(last, settings=without, folder=last.folder / name) for name in names[:-1]]
+    return [*earlier, last]
 
 
 def balanced(pool: Pool, corpus: Corpus, settings: Config) -> Pool:

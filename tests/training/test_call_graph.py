@@ -32,7 +32,9 @@ def features() -> Tensor:
 def restless_network(seed: int) -> Network:
     """Return a network that answers even silence: its biases are as large as what it hears."""
     torch.manual_seed(seed)
-    config = NetworkConfig(conv_channels=(16, 24, 40), temporal_channels=48, dilations=(1, 3, 8))
+    config = NetworkConfig(
+        conv_channels=(16, 24, 40), temporal_channels=48, dilations=(1, 3, 8), texture_channels=20
+    )
     network = Network(config)
     norms = [m for m in network.modules() if isinstance(m, nn.BatchNorm1d | nn.BatchNorm2d)]
     for norm in norms:
@@ -40,7 +42,8 @@ def restless_network(seed: int) -> Network:
         norm.weight.uniform_(-1.5, 1.5)
         norm.momentum = None
     network.train().whole(features())
-    for module in network.head:
+    assert network.texture is not None
+    for module in [*network.head, *network.texture.head]:
         if isinstance(module, nn.Conv1d):
             module.weight.normal_()
     return network.eval()

@@ -12,7 +12,14 @@ import torch
 
 from audio_model.frontend import HOP_LENGTH, N_MELS, log_mel
 from audio_model.steps import FRAMES_PER_STEP, STEP_SAMPLES, Heard
-from training.config import Config, DataConfig, SteadyingConfig, TeachingConfig, TrainConfig
+from training.config import (
+    Config,
+    DataConfig,
+    SteadyingConfig,
+    TeachingConfig,
+    TextureConfig,
+    TrainConfig,
+)
 from training.data.pool import Pool
 from training.data.scenes import IGNORED
 from training.learning import (
@@ -43,12 +50,13 @@ def trainer(
     teachers: Sequence[Network] = (),
     weight: float = 0.7,
     former: Network | None = None,
+    texture_channels: int = 0,
     **settings: Any,
 ) -> Trainer:
     small = TrainConfig(scenes=32, epochs=3, batch_size=8, threads=1, **settings)
     config = Config(
         DataConfig((Path("m.csv"),)),
-        network=SMALL,
+        network=replace(SMALL, texture_channels=texture_channels),
         train=small,
         teaching=TeachingConfig(weight=weight),
         steadying=STEADYING,
@@ -241,6 +249,21 @@ def test_the_target_of_steadying_is_the_former_answer_and_some_of_the_label() ->
     target = learner._taught(torch.zeros(2, N_MELS, 16), torch.tensor([1.0, 0.0]))
     assert target is not None
     assert target[:, -1].tolist() == pytest.approx([0.9 * 0.8 + 0.1, 0.9 * 0.8], rel=1e-5)
+
+
+def test_a_texture_learns_beside_a_network_that_stays_as_it_is() -> None:
+    former = trainer(seed=3).averaged()
+    learner = trainer(former=former, texture_channels=6)
+    before = {name: value.clone() for name, value in learner.network.state_dict().items()}
+    assert learner.epochs == TextureConfig().epochs
+    losses = [learner.run_epoch()["loss"] for _ in range(3)]
+    assert losses[-1] < losses[0]
+    for learnt in (learner.network, learner.averaged()):
+        for name, value in learnt.state_dict().items():
+            stays = torch.equal(value, before[name])
+            assert stays != name.startswith("texture"), name
+    for name, value in former.state_dict().items():
+        assert torch.equal(value, before[name]), name
 
 
 def test_bfloat16_learns_the_same() -> None:

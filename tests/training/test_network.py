@@ -1,5 +1,7 @@
 """Causality, chunking, state and size of the network."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from hypothesis import example, given, settings
@@ -9,14 +11,27 @@ from torch import Tensor
 from audio_model.frontend import N_MELS
 from audio_model.steps import FRAMES_PER_STEP, Heard
 from tests.training import readout
-from training.network import Network, NetworkConfig, RunningPooling, count_flops
+from training.network import (
+    Network,
+    NetworkConfig,
+    RunningPooling,
+    Texture,
+    count_flops,
+    doubted,
+)
 
 N_STEPS = 30
 
 
-@pytest.fixture(scope="module")
-def network() -> Network:
-    return readout.network()
+@pytest.fixture(scope="module", params=["plain", "with a texture"])
+def network(request: pytest.FixtureRequest) -> Network:
+    plain = readout.network()
+    if request.param == "plain":
+        return plain
+    torch.manual_seed(0)
+    network = Network(replace(plain.config, texture_channels=12))
+    network.load_state_dict(plain.state_dict(), strict=False)
+    return network.eval()
 
 
 @pytest.fixture(scope="module")
@@ -173,3 +188,37 @@ def test_other_sizes_work_alike(config: NetworkConfig, log_mel: Tensor) -> None:
     torch.manual_seed(0)
     other = Network(config).eval()
     close(in_chunks(other, log_mel, [1, 2, 7])[0], whole(other, log_mel)[0])
+
+
+LOGITS = st.floats(-20, 20, width=32)
+
+
+@given(logit=LOGITS, texture=LOGITS)
+def test_a_texture_never_makes_a_recording_of_a_call(logit: float, texture: float) -> None:
+    said = doubted(torch.tensor(logit), torch.tensor(texture)).item()
+    if logit > 0:
+        assert said == logit
+    else:
+        assert said == pytest.approx(min(0, logit / 2 + 0.75 * texture), abs=1e-5)
+
+
+@given(logits=st.tuples(LOGITS, LOGITS), textures=st.tuples(LOGITS, LOGITS))
+def test_more_of_either_is_never_less(
+    logits: tuple[float, float], textures: tuple[float, float]
+) -> None:
+    low = doubted(torch.tensor(min(logits)), torch.tensor(min(textures)))
+    high = doubted(torch.tensor(max(logits)), torch.tensor(max(textures)))
+    assert low <= high
+
+
+@torch.no_grad()
+def test_a_texture_knows_no_order_of_what_it_heard() -> None:
+    """Stretches that change places, far enough apart, leave its answer where it was."""
+    torch.manual_seed(0)
+    texture = Texture(8, 0.0).eval()
+    quiet = torch.zeros(1, N_MELS, 2 * FRAMES_PER_STEP)
+    one, other = torch.randn(2, 1, N_MELS, 10 * FRAMES_PER_STEP)
+    said = texture.whole(torch.cat([quiet, one, quiet, other, quiet], dim=2))[:, -1]
+    changed = texture.whole(torch.cat([quiet, other, quiet, one, quiet], dim=2))[:, -1]
+    torch.testing.assert_close(said, changed, rtol=1e-4, atol=1e-5)
+    assert (said - texture.whole(torch.cat([quiet, one, quiet], dim=2))[:, -1]).abs() > 1e-3

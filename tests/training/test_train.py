@@ -4,15 +4,18 @@ import csv
 import json
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from audio_model.decision import VerdictKind
 from audio_model.detector import Detector
+from audio_model.model import Model
 from tests import clips, sounds
 from training import checkpoint, config, evaluate, train
 from training import teachers as teachers_module
@@ -312,6 +315,28 @@ def test_a_network_is_steadied_at_the_end_of_a_run(
     monkeypatch.setattr(teachers_module, "_learn", lambda *_: pytest.fail("taught again"))
     assert run_main(folder, "steady", "steady.toml") == 0
     assert checkpoint.load(run / "checkpoint.safetensors").weights_hash == last.weights_hash
+
+
+@pytest.mark.slow
+def test_a_texture_is_learnt_last_and_is_in_the_model_file(folder: Path) -> None:
+    """What the network was before it stays beside it."""
+    toy = TOY.replace("epochs = 4", "epochs = 1").replace(
+        "[network]", "[network]\ntexture_channels = 8"
+    )
+    assert "texture_channels" in toy
+    (folder / "textured.toml").write_text(toy + "[steadying]\nepochs = 1\n", encoding="utf-8")
+    assert run_main(folder, "textured", "textured.toml") == 0
+    run = folder / "textured"
+    steadied = checkpoint.load(run / "steadied" / "checkpoint.safetensors")
+    last = checkpoint.load(run / "checkpoint.safetensors")
+    assert (run / "first" / "checkpoint.safetensors").exists()
+    assert steadied.network == replace(last.network, texture_channels=0)
+    for name, value in steadied.weights.items():
+        assert torch.equal(value, last.weights[name]), name
+    assert any(name.startswith("texture.") for name in last.weights)
+    about = Model.load(run / "model.onnx").about
+    assert about["network"]["texture_channels"] == 8
+    assert about["weights_hash"] == last.weights_hash
 
 
 @pytest.mark.slow
