@@ -171,7 +171,9 @@ class Trainer:
         total = len(self._pool) // self.settings.batch_size
         for log_mel, label, held in tqdm(batches, total=total, leave=False, disable=None):
             log_mel, label, held = perturb(log_mel, label, held, self._perturbation, generator)
-            with torch.autocast("cpu", torch.bfloat16, enabled=self.settings.bfloat16):
+            # A texture sums up hundreds of columns, which wants single precision.
+            short = self.settings.bfloat16 and self._texture is None
+            with torch.autocast("cpu", torch.bfloat16, enabled=short):
                 logit, of_logit, of_heard = self._answered(log_mel, label, held)
             loss = of_logit + self.settings.heard_weight * of_heard
             self.optimizer.zero_grad()

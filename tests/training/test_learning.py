@@ -266,6 +266,14 @@ def test_a_texture_learns_beside_a_network_that_stays_as_it_is() -> None:
         assert torch.equal(value, before[name]), name
 
 
+def test_a_texture_learns_in_single_precision() -> None:
+    former = trainer(seed=3).averaged()
+    plain, short = (
+        trainer(former=former, texture_channels=6, bfloat16=bfloat16) for bfloat16 in (False, True)
+    )
+    assert plain.run_epoch() == short.run_epoch()
+
+
 def test_bfloat16_learns_the_same() -> None:
     plain, fast = trainer(), trainer(bfloat16=True)
     for _ in range(3):
