@@ -8,6 +8,7 @@ import signal
 import socket
 import ssl
 import subprocess
+import sys
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -36,7 +37,8 @@ AUDIO = (SAMPLES / "live-testing.ulaw").read_bytes()
 PROMPT = mulaw_encode(
     soundfile.read(SAMPLES / "recorded-prompt-en.wav", dtype="int16")[0]
 ).tobytes()
-MAX_SECONDS_TO_READY = 1.0
+MAX_TIMES_A_DETECTOR = 6.0
+"""CPU time until a server is ready, beside that in which a detector is loaded: 4 to 5 as measured."""
 
 
 @pytest.mark.slow
@@ -62,11 +64,20 @@ def cpu_seconds(server: ServerProcess) -> float:
     return float(times.user + times.system)
 
 
+def cpu_seconds_to_load() -> float:
+    program = (
+        "import time\nfrom audio_model import Detector\nDetector.load()\nprint(time.process_time())"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)
+    return float(done.stdout)
+
+
 @pytest.mark.slow
-def test_it_is_ready_within_a_second(serve: Any) -> None:
-    # Of CPU time, and the best of some: what else the machine does isn't ours.
-    times = [cpu_seconds(serve()) for _ in range(5)]
-    assert min(times) <= MAX_SECONDS_TO_READY, times
+def test_it_is_ready_soon_after_a_detector_could_be(serve: Any) -> None:
+    # Of CPU time, in turn and the best of some: how fast the machine is isn't ours.
+    pairs = [(cpu_seconds(serve()), cpu_seconds_to_load()) for _ in range(5)]
+    ready, loaded = (min(times) for times in zip(*pairs, strict=True))
+    assert ready <= MAX_TIMES_A_DETECTOR * loaded, pairs
 
 
 @pytest.mark.slow
