@@ -38,7 +38,7 @@ PROMPT = mulaw_encode(
     soundfile.read(SAMPLES / "recorded-prompt-en.wav", dtype="int16")[0]
 ).tobytes()
 MAX_TIMES_A_DETECTOR = 6.0
-"""CPU time until a server is ready, beside that in which a detector is loaded: 4 to 5 as measured."""
+"""CPU time until a server is ready, beside that to load a detector: 4 to 5 as measured."""
 
 
 @pytest.mark.slow
