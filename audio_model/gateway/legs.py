@@ -269,8 +269,8 @@ class Leg:
         if stream is None:
             return
         self._stop_doubting()
-        self._feed_late_packets()
         try:
+            self._feed_late_packets()
             waits = stream.decode() > 0
         except Exception:
             # Closing meets it again, and answers.

@@ -628,6 +628,24 @@ def test_legs_that_were_hung_up_are_heard_together(
     run(detector, scene, listen_seconds=3)
 
 
+def test_who_hangs_up_is_answered_whatever_breaks(
+    detector: Detector, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where a packet that came out of order can't be heard any more."""
+
+    async def scene(calls: Calls) -> None:
+        told = Told(calls)
+        leg = told.call.open_leg("caller", MULAW)
+        for number in (0, 2):
+            leg.feed_numbered(number, bytes(160))
+        assert leg.stream is not None
+        monkeypatch.setattr(leg.stream, "receive", lambda _: 1 / 0)
+        told.call.end_soon()
+        assert told.final.verdict.reason is Reason.ERROR
+
+    run(detector, scene)
+
+
 def test_a_revised_verdict_does_not_wait_for_the_end_of_its_look(detector: Detector) -> None:
     live, played = sounds.voice(4, 2), sounds.voice(14, 11, played=True)
 
