@@ -153,7 +153,7 @@ class Engine:
 
     def _conclude(self) -> None:
         """Conclude legs for a while, the most urgent first; the rest at the loop's next turn."""
-        due = sorted(self._due, key=lambda leg: leg.answer_by)
+        due = sorted(self._due, key=lambda leg: leg.deadline.answer_by)
         now = monotonic()
         until = now + CONCLUDE_SECONDS
         at = 0
@@ -161,10 +161,10 @@ class Engine:
             together = due[at : at + LEGS_A_RUN]
             # The last of those that wait is to be answered by its deadline as well. Where that is
             # not certain, what was heard so far is the answer.
-            at_once = now + (len(due) - at) * self._final_seconds >= together[0].answer_by
+            at_once = now + (len(due) - at) * self._final_seconds >= together[0].deadline.answer_by
             while not at_once and (ready := [leg for leg in together if _decode(leg)]):
                 self._hear(ready)
-                at_once = monotonic() >= together[0].answer_by
+                at_once = monotonic() >= together[0].deadline.answer_by
             began = monotonic()
             for leg in together:
                 leg.conclude(at_once=at_once)

@@ -1,6 +1,5 @@
 """A leg: packets in, events out, and exactly one final event whatever happens."""
 
-import asyncio
 import logging
 from collections.abc import Callable
 from dataclasses import replace
@@ -9,29 +8,15 @@ from typing import Protocol
 
 from audio_model.decision import Reason, Verdict, VerdictKind
 from audio_model.formats import Encoding, RawFormat
+from audio_model.gateway.deadline import Deadline, DeadlineEngine
 from audio_model.gateway.doubt import Doubt
 from audio_model.gateway.events import EventKind
 from audio_model.gateway.order import PacketOrder
 from audio_model.gateway.relisten import Relistener
+from audio_model.gateway.terms import Terms
 from audio_model.stream import StreamDetector
 
 logger = logging.getLogger(__name__)
-
-LEAD_SECONDS, LEAD_SHARE = 0.25, 0.1
-"""How long before its deadline a leg is concluded, at most and as a share of it.
-
-Many calls may end at one moment, and hearing the rest of each and telling of it takes a while: the
-deadline is when the last of them is to be answered.
-"""
-LOOK_SECONDS = 0.2
-"""How long before it is concluded a leg is looked for in the calls heard before: in another thread,
-for which no answer waits."""
-TOGETHER_SECONDS = 0.01
-MAX_AHEAD_SHARE = 0.25
-"""By what share of the deadline a machine that is behind may conclude legs earlier still."""
-
-UNREAD_SECONDS = 0.5
-"""Audio that a leg may lack before a machine that is behind is taken for the cause."""
 
 INTERNAL_ERROR = "internal error: the log has its traceback"
 
@@ -51,24 +36,14 @@ HearAgain = Callable[["Leg", VerdictKind, Callable[[Verdict], None]], Relistener
 """Is given a leg, its final verdict, and what to call with another one."""
 
 
-class LegEngine(Protocol):
+class LegEngine(DeadlineEngine, Protocol):
     """The engine that runs waiting steps; see :class:`audio_model.gateway.engine.Engine`."""
-
-    rest: float
-    """Seconds for which a connection may rest between two reads."""
 
     def queue(self, leg: "Leg", /) -> None:
         """Hear a leg, which has steps waiting, within the next round."""
 
     def conclude(self, leg: "Leg", /) -> None:
         """Hear a leg, whose time is up, at once, and close it."""
-
-    def ahead(self) -> float:
-        """Return by how many seconds legs are to be concluded earlier than on an idle machine."""
-
-    @property
-    def behind(self) -> bool:
-        """Return whether audio may have come that was not read or not heard yet."""
 
     @property
     def lags(self) -> bool:
@@ -86,26 +61,18 @@ class Leg:
 
     __slots__ = (
         "_again",
-        "_asked",
-        "_deadline",
-        "_deadline_seconds",
         "_doubt",
         "_ends",
         "_engine",
         "_kept",
-        "_last",
-        "_lead",
         "_learn",
         "_listen",
-        "_max_ahead",
         "_order",
         "_progress_at",
         "_progress_seconds",
         "_report",
-        "_wait_seconds",
-        "_wait_until",
-        "answer_by",
         "codec",
+        "deadline",
         "name",
         "queued",
         "raw_format",
@@ -120,9 +87,8 @@ class Leg:
         listen: Listen,
         engine: LegEngine,
         report: Report,
+        terms: Terms,
         *,
-        deadline_seconds: float,
-        wait_seconds: float,
         progress_seconds: float,
         keep: bool,
         paced: bool = False,
@@ -133,9 +99,7 @@ class Leg:
         """Begin to hear a leg.
 
         Args:
-            deadline_seconds: from the first voice to the final event, in wall-clock time.
-            wait_seconds: how long the first voice is awaited. Without one, the final event comes
-                after these or ``deadline_seconds``, whichever is more.
+            terms: those of its call. Its deadline is by them.
             progress_seconds: audio between events of progress; 0 for none.
             keep: whether :attr:`kept` is to hold what was fed.
             paced: whether the audio comes as it is spoken. Then its pace is to be that of its
@@ -160,19 +124,9 @@ class Leg:
         """Whether nothing more comes, and what waits is still to be heard."""
         self.queued = False
         """Whether the engine has it in its queue."""
-        self._deadline_seconds, self._wait_seconds = deadline_seconds, wait_seconds
-        self._wait_until: float | None = self.started + wait_seconds
-        """None once the deadline is that of the first voice."""
-        self.answer_by = self.started + deadline_seconds
-        """When the final event is due, by the clock of ``started``, if the first voice came at
-        once; put off for as long as none has begun."""
-        self._last = self.started + max(wait_seconds, deadline_seconds)
-        """When it is due without any voice."""
-        self._asked = self.answer_by
-        """When it was due by what was known as the engine was asked to conclude."""
-        self._lead = min(LEAD_SECONDS, LEAD_SHARE * deadline_seconds)
-        self._max_ahead = MAX_AHEAD_SHARE * deadline_seconds
-        self._deadline = self._call_before_deadline()
+        self.deadline = Deadline(
+            self, engine, self.started, terms.deadline_seconds, terms.wait_seconds
+        )
         self._doubt = Doubt(self, engine, of_encoding=doubtful) if paced else None
 
     @property
@@ -240,8 +194,8 @@ class Leg:
         stream = self.stream
         if stream is None:
             return
-        if self._wait_until is not None and stream.voice_at is not None:
-            self._voice_began(stream)
+        if self.deadline.awaits_voice and stream.voice_at is not None:
+            self.deadline.voice_began(stream.voice_at, stream.seconds_received)
         if verdict is not None:
             self._report(self, EventKind.VERDICT, verdict, "")
         if (stream.finished or self._ends) and not stream.n_ready:
@@ -250,16 +204,23 @@ class Leg:
             self._progress_at += self._progress_seconds
             self._report(self, EventKind.PROGRESS, stream.verdict(), "")
 
+    def time_is_up(self) -> None:
+        """Be concluded, or go on waiting for audio. The deadline calls this."""
+        if self.seconds_received > 0:
+            self._engine.conclude(self)
+        elif not self.deadline.put_off(0.0):
+            self.fail("", Reason.NO_AUDIO)
+
     def conclude(self, *, at_once: bool) -> None:
         """Close the leg when its time is up, or go on waiting for a voice.
 
         ``at_once`` is as in :meth:`close`: there was no time to hear the leg.
         """
         stream = self.stream
-        if stream is None or self.answer_by > self._asked:
+        if stream is None or not self.deadline.has_come:
             return
         unheard = at_once and stream.n_ready > 0
-        if unheard or not self._put_off():
+        if unheard or not self.deadline.put_off(stream.seconds_received):
             self.close(at_once=at_once)
 
     def end_soon(self) -> None:
@@ -328,78 +289,9 @@ class Leg:
         logger.info("a leg called %s is heard as %s", self.raw_format.codec, raw_format.codec)
         self.raw_format, self.codec = raw_format, raw_format.codec
         self.stream = stream = self._listen(raw_format)
-        self._wait_until = self.started + self._wait_seconds
-        self.answer_by = self.started + self._deadline_seconds
-        self._deadline.cancel()
-        self._deadline = self._call_before_deadline()
+        self.deadline.begin()
         if stream.receive(audio) and not self.queued:
             self._engine.queue(self)
-
-    def _voice_began(self, stream: StreamDetector) -> None:
-        """Let the deadline count from the first voice, if it came in time."""
-        assert stream.voice_at is not None and self._wait_until is not None
-        now, wait_until, self._wait_until = monotonic(), self._wait_until, None
-        # Audio is heard a moment after it came, and may come faster than it was spoken.
-        since = self._engine.rest + stream.seconds_received - stream.voice_at
-        began = max(self.started, now - since)
-        if self._engine.behind:
-            # It came before that, and was not read. Gateways send silence as well, most of them.
-            began = min(began, self.started + stream.voice_at)
-        if began <= wait_until:
-            self.answer_by = began + self._deadline_seconds
-            self._deadline.cancel()
-            self._deadline = self._call_before_deadline()
-
-    def _call_before_deadline(self) -> asyncio.TimerHandle:
-        seconds = self.answer_by - monotonic() - self._lead - self._max_ahead
-        return asyncio.get_running_loop().call_later(seconds, self._near_deadline)
-
-    def _near_deadline(self) -> None:
-        """Conclude now if the machine is so far behind, or else as late as may be."""
-        if self.stream is None:
-            return
-        left = (
-            self.answer_by - monotonic() - self._lead - min(self._engine.ahead(), self._max_ahead)
-        )
-        if left > 0:
-            loop = asyncio.get_running_loop()
-            at = loop.time() + left
-            # Legs whose time is up at about the same moment are concluded together.
-            at -= at % TOGETHER_SECONDS
-            if self.stream.follower is not None and left > LOOK_SECONDS:
-                self._deadline = loop.call_at(at - LOOK_SECONDS, self._look_ahead, at)
-            else:
-                self._deadline = loop.call_at(at, self._at_deadline)
-        else:
-            self._at_deadline()
-
-    def _look_ahead(self, at: float) -> None:
-        """Look for the leg in calls heard before, and conclude it at a moment of the loop."""
-        if self.stream is not None and self.stream.follower is not None:
-            self._deadline = asyncio.get_running_loop().call_at(at, self._at_deadline)
-            self.stream.follower.look_ahead()
-
-    def _at_deadline(self) -> None:
-        if self.stream is None:
-            return
-        self._asked = self.answer_by
-        if self.stream.seconds_received > 0:
-            self._engine.conclude(self)
-        elif not self._put_off():
-            self.fail("", Reason.NO_AUDIO)
-
-    def _put_off(self) -> bool:
-        """Return whether there is time to wait on for a first voice, and wait if so."""
-        stream = self.stream
-        if stream is None or self._wait_until is None or self.answer_by >= self._last:
-            return False
-        unread = monotonic() - self.started - stream.seconds_received
-        if unread > UNREAD_SECONDS and self._engine.behind:
-            # Whoever spoke at once is to be answered now, and the machine has not heard of it.
-            return False
-        self.answer_by = min(self.answer_by + self._deadline_seconds, self._last)
-        self._deadline = self._call_before_deadline()
-        return True
 
     def _feed_late_packets(self) -> None:
         if self._order is not None:
@@ -413,7 +305,7 @@ class Leg:
 
     def _finish(self, verdict: Verdict, detail: str) -> None:
         self.stream = self._order = None
-        self._deadline.cancel()
+        self.deadline.end()
         self._stop_doubting()
         self._report(self, EventKind.FINAL, verdict, detail)
         self._kept = None

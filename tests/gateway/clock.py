@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from audio_model.gateway import calls, doubt, engine, lag, legs, pace
+from audio_model.gateway import calls, deadline, doubt, engine, lag, legs, pace
 
 
 class _Idle(selectors.DefaultSelector):
@@ -54,7 +54,7 @@ def run_by_clock(test: Callable[[Clock], Coroutine[Any, Any, None]]) -> None:
     with asyncio.Runner(loop_factory=Clock) as runner, pytest.MonkeyPatch.context() as patch:
         clock = runner.get_loop()
         assert isinstance(clock, Clock)
-        for module in (calls, doubt, engine, lag, legs, pace):
+        for module in (calls, deadline, doubt, engine, lag, legs, pace):
             patch.setattr(module, "monotonic", clock.time)
         patch.setattr(engine, "thread_time", float)
         runner.run(test(clock))

@@ -14,8 +14,7 @@ import pytest
 from audio_model.decision import Reason, Verdict, VerdictKind
 from audio_model.detector import Detector
 from audio_model.formats import Encoding, RawFormat
-from audio_model.gateway import engine
-from audio_model.gateway import legs as legs_module
+from audio_model.gateway import deadline, engine
 from audio_model.gateway.calls import Call, Calls
 from audio_model.gateway.events import CallInfo, Event, EventKind
 from audio_model.gateway.lag import LoopLag
@@ -187,7 +186,7 @@ def test_the_deadline_brings_the_final(detector: Detector, audio: bytes, reason:
         await until(lambda: leg.finished)
         assert told.final.verdict.verdict is VerdictKind.UNKNOWN
         assert told.final.verdict.reason is reason
-        lead = legs_module.LEAD_SECONDS
+        lead = deadline.LEAD_SECONDS
         assert told.final.waited_seconds == pytest.approx(5 - lead, abs=0.02)
         assert leg.finished
 
@@ -213,9 +212,9 @@ def test_a_leg_is_looked_for_in_earlier_calls_ahead_of_its_deadline(
         leg = told.call.open_leg("caller", MULAW)
         leg.feed(LIVE[: 8 * 2560])
         await until(lambda: leg.finished)
-        at = 5 - legs_module.LEAD_SECONDS - legs_module.LOOK_SECONDS
+        at = 5 - deadline.LEAD_SECONDS - deadline.LOOK_SECONDS
         assert looked == [(pytest.approx(at, abs=0.02), 2.56)]
-        assert told.final.waited_seconds == pytest.approx(5 - legs_module.LEAD_SECONDS, abs=0.02)
+        assert told.final.waited_seconds == pytest.approx(5 - deadline.LEAD_SECONDS, abs=0.02)
 
     by_clock(detector.knowing(known), scene, deadline_seconds=5)
     known.close()
