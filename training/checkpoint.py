@@ -14,6 +14,7 @@ from torch import Tensor
 from audio_model.errors import ModelError, UsageError
 from audio_model.files import write_bytes
 from audio_model.rule import DecisionRule
+from training.data.learnt import LearntData
 from training.data.manifest import Manifest
 from training.network import Network, NetworkConfig
 from training.settings import from_dict
@@ -37,6 +38,11 @@ class Checkpoint:
     """None until ``training.evaluate`` has chosen it."""
     metrics: dict[str, Any] = field(default_factory=dict)
     """Figures on held-out sources, as ``training.evaluate`` wrote them."""
+    learnt: LearntData | None = None
+    """What the weights were learnt from; of adapted ones, what their base was learnt from.
+
+    None if an older version trained them.
+    """
 
     @property
     def weights_hash(self) -> str:
@@ -70,6 +76,7 @@ class Checkpoint:
             "config": self.config,
             "decision": self.decision and asdict(self.decision),
             "metrics": self.metrics,
+            "learnt": self.learnt and asdict(self.learnt),
         }
         tensors = {name: tensor.contiguous() for name, tensor in self.weights.items()}
         write_bytes(path, save(tensors, {"about": json.dumps(about, sort_keys=True)}))
@@ -85,7 +92,7 @@ def load(path: Path) -> Checkpoint:
         raise ModelError(f"{path}: no readable checkpoint: {error}") from error
     if about.get("format") != FORMAT:
         raise ModelError(f"{path}: not a checkpoint of this project ({FORMAT!r} is wanted)")
-    decision = about["decision"]
+    decision, learnt = about["decision"], about.get("learnt")
     try:
         loaded = Checkpoint(
             network=from_dict(NetworkConfig, about["network"]),
@@ -94,6 +101,7 @@ def load(path: Path) -> Checkpoint:
             config=about["config"],
             decision=from_dict(DecisionRule, decision) if decision else None,
             metrics=about["metrics"],
+            learnt=from_dict(LearntData, learnt) if learnt else None,
         )
     except UsageError as error:
         raise ModelError(f"{path}: made by another version of this package: {error}") from error

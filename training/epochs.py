@@ -15,6 +15,7 @@ from audio_model.errors import UsageError
 from audio_model.files import write_bytes, write_whole
 from training.checkpoint import CHECKPOINT, Checkpoint
 from training.config import Config, plain
+from training.data.learnt import LearntData
 from training.data.pool import Pool
 from training.learning import Trainer
 from training.network import Network
@@ -58,6 +59,7 @@ class Learning:
     identity: str
     """All that the weights depend on."""
     manifest_hash: str
+    learnt: LearntData
 
     def state(self) -> dict[str, Any] | None:
         """Return what a run that was begun goes on from. Raises UsageError if it is another run."""
@@ -105,6 +107,7 @@ class Learning:
             weights=trainer.averaged().state_dict(),
             manifest_hash=self.manifest_hash,
             config=plain(self.settings),
+            learnt=self.learnt,
         )
         checkpoint.save(self.folder / CHECKPOINT)
         return log

@@ -26,6 +26,7 @@ from training.checkpoint import CHECKPOINT
 from training.config import Config, plain
 from training.data.balance import pitch_weights
 from training.data.corpus import Corpus
+from training.data.learnt import LearntData
 from training.data.manifest import Clip
 from training.data.nuisance import median_pitch
 from training.data.pool import Pool, open_pool, prepare
@@ -87,7 +88,7 @@ def learn(settings: Config, run: Path, corpus: Corpus) -> None:
     def check(network: Network) -> dict[str, float]:
         return evaluate.quick_check(network, checks)
 
-    last = Learning(settings, run, identity, corpus.manifest.hash)
+    last = Learning(settings, run, identity, corpus.manifest.hash, LearntData.of(corpus))
     former: Network | None = None
     for stage in stages_of(last):
         stage.state()  # Another config must not take over what has learnt all.
@@ -145,7 +146,8 @@ def train(settings: Config, run: Path, source: bytes) -> None:
     ``source``: the config file as it was read, kept in the run.
     """
     corpus = Corpus.load(settings)
-    Learning(settings, run, identity_of(settings, corpus), corpus.manifest.hash).state()
+    identity, learnt = identity_of(settings, corpus), LearntData.of(corpus)
+    Learning(settings, run, identity, corpus.manifest.hash, learnt).state()
     print(corpus.split.table(), file=sys.stderr)
     draw_pool(settings, run, corpus)
     (run / "config.toml").write_bytes(source)

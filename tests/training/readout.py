@@ -19,6 +19,7 @@ from audio_model.frontend import log_mel
 from audio_model.steps import STEP_SAMPLES, Heard
 from tests import fixture, sounds
 from training.checkpoint import Checkpoint
+from training.data.learnt import LearntCorpus, LearntData
 from training.export import export_model
 from training.network import CausalConv, Network, NetworkConfig
 
@@ -74,6 +75,9 @@ def checkpoint(seed: int = 0) -> Checkpoint:
         config={"train": {"seed": seed}},
         decision=fixture.RULE,
         metrics={"raw": {"eer": 0.25}},
+        learnt=LearntData(
+            12, 3, 4, (LearntCorpus("prompts", "recorded", "voice actor", "CC0-1.0", 9, 8),)
+        ),
     )
 
 

@@ -39,6 +39,7 @@ def refused(path: Path) -> str:
 
 def test_everything_comes_back(trained: Checkpoint, saved: Path) -> None:
     loaded = checkpoint.load(saved)
+    assert trained.learnt is not None
     assert replace(loaded, weights={}) == replace(trained, weights={})
     assert loaded.weights.keys() == trained.weights.keys()
     for name, tensor in trained.weights.items():
@@ -50,6 +51,18 @@ def test_an_uncalibrated_one_comes_back_too(trained: Checkpoint, tmp_path: Path)
     bare = replace(trained, decision=None, metrics={})
     bare.save(tmp_path / "c")
     assert checkpoint.load(tmp_path / "c").decision is None
+
+
+def test_an_older_one_does_not_say_what_it_learnt_from(saved: Path) -> None:
+    content = saved.read_bytes()
+    (length,) = struct.unpack("<Q", content[:8])
+    header = json.loads(content[8 : 8 + length])
+    about = json.loads(header["__metadata__"]["about"])
+    del about["learnt"]
+    header["__metadata__"]["about"] = json.dumps(about)
+    older = json.dumps(header).encode()
+    saved.write_bytes(struct.pack("<Q", len(older)) + older + content[8 + length :])
+    assert checkpoint.load(saved).learnt is None
 
 
 def test_the_network_that_is_built_is_the_one_that_was_saved(

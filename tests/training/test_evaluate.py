@@ -56,6 +56,20 @@ def test_measured_again_it_says_the_same(tmp_path: Path) -> None:
     assert {name: (run / name).read_bytes() for name in before} == before
 
 
+def test_unmet_clips_judge_a_network_of_another_manifest_and_it_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run, file = runs.unevaluated(tmp_path, voices=3, seconds=1.5)
+    monkeypatch.setattr(evaluate, "answers_of", lambda *_: None)
+    monkeypatch.setattr(evaluate, "cross_fit", lambda *_: None)
+    judgement_of(config.load(file), run)
+    assert "another manifest" not in capsys.readouterr().err
+    trained = checkpoint.load(run / CHECKPOINT)
+    replace(trained, manifest_hash="other").save(run / CHECKPOINT)
+    judgement_of(config.load(file), run)
+    assert "learnt from another manifest" in capsys.readouterr().err
+
+
 def test_a_checkpoint_of_other_data_is_refused(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -48,7 +48,7 @@ def audit_run(settings: Config, run: Path, takes_each: int = TAKES_EACH, draws: 
     torch.set_num_threads(settings.train.threads)
     seed = settings.train.seed
     corpus = Corpus.load(settings)
-    ours = Ours.load(run, corpus.manifest)
+    ours = Ours.load(run)
     judgement = judgement_of(settings, run, corpus)
     sounds = corpus.judged_sounds()
     report: Figures = {

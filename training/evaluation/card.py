@@ -8,7 +8,6 @@ The card is short, at most ``MAX_LINES``; every other figure is in the run's ``r
 import json
 import sys
 from argparse import Namespace
-from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from string import Template
@@ -24,9 +23,7 @@ from training.call_graph import front_end_flops
 from training.checkpoint import CHECKPOINT
 from training.command import run_command
 from training.config import Config
-from training.data.corpus import Corpus
-from training.data.manifest import Clip
-from training.data.split import CLASS_NAMES, SplitName
+from training.data.learnt import LearntCorpus, LearntData
 from training.evaluation import report
 from training.evaluation.figures import CLASSES, SLICE_SECONDS
 from training.evaluation.report import percent
@@ -54,8 +51,8 @@ def make(settings: Config, run: Path) -> str:
     measured = _figures(run, "metrics")
     if trained.decision is None or measured is None:
         raise UsageError(f"{run}: not evaluated yet: run training.evaluate first")
-    corpus = Corpus.load(settings)
-    trained.check_manifest(corpus.manifest)
+    if trained.learnt is None:
+        raise UsageError(f"{run / CHECKPOINT}: it does not say what it learnt from: train it anew")
     conditions = measured["conditions"]
     return Template(TEMPLATE.read_text(encoding="utf-8")).substitute(
         parameters=sum(p.numel() for p in trained.build().parameters()),
@@ -65,7 +62,7 @@ def make(settings: Config, run: Path) -> str:
         weights_hash=f"`{trained.weights_hash}`",
         manifest_hash=f"`{trained.manifest_hash}`",
         prevalence=f"{PREVALENCE:.0%}",
-        judged=judged(conditions["raw"], is_unmet=corpus.unmet is not None),
+        judged=judged(conditions["raw"], is_unmet=settings.unmet.manifest is not None),
         note=report.NOTE,
         overview=_lines(report.overview(conditions)),
         point=point(trained.decision),
@@ -75,8 +72,8 @@ def make(settings: Config, run: Path) -> str:
         prefixes=_lines(report.by_prefix(conditions)),
         rivals=_lines(rivals(_figures(run, "rivals"))),
         audit=_lines(audit(_figures(run, "audit"))),
-        data=_lines(data(corpus)),
-        learnt=learnt(corpus),
+        data=_lines(data(trained.learnt.corpora)),
+        learnt=learnt(trained.learnt),
         tones=report.tones(measured["tones"]),
     )
 
@@ -162,54 +159,35 @@ def audit(figures: Mapping[str, Any] | None) -> list[str]:
     ]
 
 
-def data(corpus: Corpus) -> list[str]:
+def data(corpora: Sequence[LearntCorpus]) -> list[str]:
     """Return a row for each of the larger corpora, and one of each class for the others."""
-    learnt = {clip.name for clip in corpus.clips(SplitName.TRAIN)}
-    of_class: dict[str, dict[str, list[Clip]]] = defaultdict(lambda: defaultdict(list))
-    for clip in corpus.manifest.clips:
-        of_class[CLASS_NAMES[clip.label]][clip.corpus].append(clip)
     rows = []
-    for name, corpora in sorted(of_class.items()):
-        ranked = sorted(corpora.items(), key=lambda each: (-len(each[1]), each[0]))
-        if len(ranked) > MOST_CORPORA:
-            shown, others = ranked[: MOST_CORPORA - 1], ranked[MOST_CORPORA - 1 :]
-        else:
-            shown, others = ranked, []
-        for of, clips in sorted(shown):
-            rows.append([of, name, _told(clips, "kind"), _count(clips, learnt)])
-            rows[-1].append(_told(clips, "licence"))
+    for class_name in sorted({corpus.class_name for corpus in corpora}):
+        of_class = [corpus for corpus in corpora if corpus.class_name == class_name]
+        ranked = sorted(of_class, key=lambda corpus: (-corpus.clips, corpus.name))
+        n_shown = len(ranked) if len(ranked) <= MOST_CORPORA else MOST_CORPORA - 1
+        shown, others = ranked[:n_shown], ranked[n_shown:]
+        for corpus in sorted(shown, key=lambda corpus: corpus.name):
+            count = str(corpus.clips_learnt)
+            rows.append([corpus.name, class_name, _cell(corpus.kind), count, _cell(corpus.licence)])
         if others:
-            clips = [clip for _, of in others for clip in of]
-            licences = (f"{of}: {_told(each, 'licence')}" for of, each in sorted(others))
-            rows.append(
-                [
-                    f"{len(others)} smaller ones",
-                    name,
-                    "",
-                    _count(clips, learnt),
-                    "; ".join(licences),
-                ]
-            )
+            by_name = sorted(others, key=lambda corpus: corpus.name)
+            licences = "; ".join(f"{each.name}: {_cell(each.licence)}" for each in by_name)
+            count = str(sum(corpus.clips_learnt for corpus in others))
+            rows.append([f"{len(others)} smaller ones", class_name, "", count, licences])
     return table(["corpus", "class", "what", "clips learnt from", "licence"], rows)
 
 
-def _told(clips: Iterable[Clip], column: str) -> str:
-    """Return what the clips say in a column, each once; a cell of a table."""
-    values = sorted({getattr(clip, column) for clip in clips} - {""})
-    return "; ".join(values).replace("|", "/") or "-"
+def _cell(text: str) -> str:
+    """Return a manifest's words as a cell of a table."""
+    return text.replace("|", "/") or "-"
 
 
-def _count(clips: Iterable[Clip], learnt: set[str]) -> str:
-    return str(sum(clip.name in learnt for clip in clips))
-
-
-def learnt(corpus: Corpus) -> str:
+def learnt(of: LearntData) -> str:
     """Return a sentence on how much was learnt from."""
-    clips = corpus.clips(SplitName.TRAIN)
-    voices = [len({clip.group for clip in clips if clip.label == label}) for label in (0, 1)]
     return (
-        f"{len(clips)} clips were learnt from, of {voices[0]} live callers and {voices[1]} "
-        "recorded voices."
+        f"{of.clips} clips were learnt from, of {of.live_callers} live callers and "
+        f"{of.recorded_voices} recorded voices."
     )
 
 

@@ -12,7 +12,8 @@ import numpy as np
 import torch
 
 from audio_model.files import write_whole
-from training import config
+from training import checkpoint, config
+from training.checkpoint import CHECKPOINT
 from training.command import run_command
 from training.config import Config
 from training.data.corpus import Corpus
@@ -30,7 +31,8 @@ def compare_run(settings: Config, run: Path, draws: int = 200) -> None:
     torch.set_num_threads(settings.train.threads)
     seed, groups = settings.train.seed, settings.unmet.groups
     corpus = Corpus.load(settings)
-    ours = Ours.load(run, corpus.manifest)
+    ours = Ours.load(run)
+    checkpoint.load(run / CHECKPOINT).check_manifest(corpus.manifest)
     learnt = [*corpus.sounds(SplitName.TRAIN), *corpus.sounds(SplitName.DEV)]
     train = takes_of(learnt, seed)
     judged = takes_of(corpus.judged_sounds(), seed)

@@ -9,7 +9,6 @@ from audio_model.errors import UsageError
 from audio_model.rule import DecisionRule
 from training import checkpoint
 from training.checkpoint import CHECKPOINT
-from training.data.manifest import Manifest
 from training.evaluation.infer import HeardTake, Take, hear
 from training.evaluation.judge import JudgedTake, judge
 from training.network import Network
@@ -25,10 +24,9 @@ class Ours:
     rule: DecisionRule
 
     @classmethod
-    def load(cls, run: Path, manifest: Manifest) -> Self:
-        """Load a run's network. Raises ModelError, UsageError for other clips or without a rule."""
+    def load(cls, run: Path) -> Self:
+        """Load a run's network. Raises ModelError, and UsageError if it has no rule."""
         trained = checkpoint.load(run / CHECKPOINT)
-        trained.check_manifest(manifest)
         if trained.decision is None:
             raise UsageError(f"{run}: not evaluated yet: run training.evaluate first")
         return cls(trained.build(), trained.decision)

@@ -4,19 +4,17 @@ import copy
 import json
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests import clips
 from tests.training import runs
 from training import checkpoint, config, export
 from training.audit.changes import CHANGES
 from training.checkpoint import CHECKPOINT
-from training.config import Config, DataConfig
-from training.data.corpus import Corpus
-from training.data.split import SplitName
+from training.data.learnt import LearntCorpus
 from training.evaluation import card, report
 from training.evaluation.figures import CLASSES
 
@@ -66,6 +64,8 @@ def test_main_writes_the_card(
     assert trained.manifest_hash in text
     assert "10 live clips of 10 callers in 2 corpora" in text
     assert "corpora that the network has not met" in text
+    assert "12 clips were learnt from, of 3 live callers and 4 recorded voices." in text
+    assert "| prompts | recorded | voice actor | 8 | CC0-1.0 |" in text
     for name in ("training.rivals", "training.audit"):
         assert f"Not measured: run `python -m {name}`." in text
     assert "$" not in text
@@ -83,6 +83,16 @@ def test_a_run_without_figures_is_refused(
     assert "run training.evaluate first" in capsys.readouterr().err
 
 
+def test_a_checkpoint_that_does_not_say_what_it_learnt_from_is_refused(
+    finished: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run, file_of_config = finished
+    replace(checkpoint.load(run / CHECKPOINT), learnt=None).save(tmp_path / CHECKPOINT)
+    (tmp_path / "metrics.json").write_bytes((run / "metrics.json").read_bytes())
+    assert card.main([str(tmp_path), "--config", str(file_of_config)]) == 2
+    assert "does not say what it learnt from" in capsys.readouterr().err
+
+
 def test_rivals_and_audit_are_told_shortly(finished: tuple[Path, Path]) -> None:
     run, _ = finished
     groups = {"all": RIVAL, "lines": RIVAL}
@@ -98,27 +108,33 @@ def test_rivals_and_audit_are_told_shortly(finished: tuple[Path, Path]) -> None:
     assert card.audit(audited(figures_of(run)))[0] == "Bounds exceeded: none."
 
 
-def crowd(folder: Path) -> Config:
-    """Ten corpora of a class: more than have a row of their own."""
-    return Config(DataConfig((clips.write_corpus(folder, voices=10, corpora=10, seconds=0.2),)))
+def crowd() -> list[LearntCorpus]:
+    """Ten corpora of a class, more than have a row of their own, and one of neither."""
+    spoken = [
+        LearntCorpus(f"{name}{n}", name, "a | b", f"licence {n}", clips=20 + n, clips_learnt=n)
+        for name in ("live", "recorded")
+        for n in range(10)
+    ]
+    return [*spoken, LearntCorpus("tones", "neither", "", "", clips=3, clips_learnt=3)]
 
 
-def test_data_names_every_corpus_with_its_clips(tmp_path: Path) -> None:
-    corpus = Corpus.load(crowd(tmp_path))
-    head, _, *rows = card.data(corpus)
+def test_data_names_every_corpus_with_its_clips() -> None:
+    head, _, *rows = card.data(crowd())
     assert len(rows) == 2 * card.MOST_CORPORA + 1
     counts = [int(row.split(" | ")[3]) for row in rows]
-    assert sum(counts) == len(corpus.clips(SplitName.TRAIN))
-    for name in {clip.corpus for clip in corpus.manifest.clips}:
-        assert sum(bool(re.search(rf"\b{name}\b", row)) for row in rows) == 1, name
+    assert sum(counts) == sum(corpus.clips_learnt for corpus in crowd())
+    for corpus in crowd():
+        assert sum(bool(re.search(rf"\b{corpus.name}\b", row)) for row in rows) == 1, corpus
+    assert "| 3 smaller ones | live |  | 3 | live0: licence 0; live1: licence 1;" in rows[7]
+    assert rows[8] == "| tones | neither | - | 3 | - |"
     assert len({line.count("|") for line in (head, *rows)}) == 1
 
 
 def test_the_card_stays_short_with_much_to_tell(
-    finished: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    finished: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run, file_of_config = finished
-    rows = card.data(Corpus.load(crowd(tmp_path)))
+    rows = card.data(crowd())
     monkeypatch.setattr(card, "data", lambda _: rows)
     before = figures_of(run)
     measured = copy.deepcopy(before)
