@@ -2,7 +2,7 @@
 
 import tomllib
 from collections.abc import Callable, Mapping
-from dataclasses import is_dataclass
+from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
@@ -42,9 +42,13 @@ def from_dict(kind: type[T], values: Mapping[str, Any], cast: tuple[type, ...] =
 
     ``cast`` are the enums that texts are turned into.
     """
-    hooks: dict[type[Any], Callable[[Any], Any]] = {float: _as_float, Path: _as_path}
-    rules = dacite.Config(strict=True, cast=list(cast), type_hooks=hooks)
-    _check_lists(kind, values)
+    hooks: dict[type[Any], Callable[[Any], Any]] = {
+        int: _as_int,
+        float: _as_float,
+        Path: _as_path,
+    }
+    rules = dacite.Config(cast=list(cast), type_hooks=hooks)
+    _check_tables(kind, values)
     try:
         return dacite.from_dict(kind, _with_tuples(values), rules)
     except dacite.WrongTypeError as error:
@@ -53,18 +57,25 @@ def from_dict(kind: type[T], values: Mapping[str, Any], cast: tuple[type, ...] =
         raise UsageError(f"{setting}: {given!r} is not {_expected(error.field_type)}") from error
     except dacite.MissingValueError as error:
         raise UsageError(f"{error.field_path} is missing") from error
-    except dacite.UnexpectedDataError as error:
-        raise UsageError(f"no setting has the name {', '.join(sorted(error.keys))}") from error
 
 
-def _check_lists(kind: Any, values: Mapping[str, Any], within: str = "") -> None:
-    """Raise UsageError for what stands in a list's place. dacite makes letters of a text."""
+def _check_tables(kind: Any, values: Mapping[str, Any], within: str = "") -> None:
+    """Raise UsageError for a name that no setting has, and for what stands in a list's place.
+
+    dacite doesn't tell in which table a name stands, and makes letters of a text.
+    """
+    if unknown := sorted(values.keys() - {each.name for each in fields(kind)}):
+        raise UsageError(f"no setting has the name {', '.join(within + name for name in unknown)}")
     for name, of in get_type_hints(kind).items():
         given = values.get(name)
-        if is_dataclass(of) and isinstance(given, Mapping):
-            _check_lists(of, given, f"{within}{name}.")
-        elif get_origin(of) is tuple and not isinstance(given, list | tuple | None):
+        is_list = get_origin(of) is tuple
+        if is_list and not isinstance(given, list | tuple | None):
             raise UsageError(f"{within}{name}: {given!r} is not {_expected(of)}")
+        table = get_args(of)[0] if is_list else of
+        if is_dataclass(table):
+            for each in (given or ()) if is_list else (given,):
+                if isinstance(each, Mapping):
+                    _check_tables(table, each, f"{within}{name}.")
 
 
 def _with_tuples(values: Any) -> Any:
@@ -92,6 +103,11 @@ def _expected(kind: Any) -> str:
     if type(None) in parts:
         return _expected(parts[0])
     return _WORDS[kind][0] if kind in _WORDS else "a table"
+
+
+def _as_int(value: object) -> object:
+    """Return true and false as texts, since they are integers for dacite. It refuses those."""
+    return repr(value) if isinstance(value, bool) else value
 
 
 def _as_float(value: object) -> object:

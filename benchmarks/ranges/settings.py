@@ -1,10 +1,11 @@
 """What the simulated day is like; each field is a flag and a line of a TOML file."""
 
 import argparse
-import tomllib
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+
+from audio_model.errors import UsageError
+from training.settings import read
 
 
 @dataclass(frozen=True)
@@ -90,13 +91,9 @@ def load(args: argparse.Namespace) -> Settings:
 
     Raises SystemExit for an unknown key or a wrong type.
     """
-    given: dict[str, Any] = tomllib.loads(args.config.read_text()) if args.config else {}
-    kinds = {name: type(value) for name, value in asdict(Settings()).items()}
-    for name, value in given.items():
-        if name not in kinds:
-            raise SystemExit(f"{args.config}: there is no setting {name!r}")
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            raise SystemExit(f"{args.config}: {name} must be a number")
-        given[name] = kinds[name](value)
-    flags = {name: value for name in kinds if (value := getattr(args, name)) is not None}
-    return replace(Settings(), **(given | flags))
+    try:
+        given = read(Settings, args.config) if args.config else Settings()
+    except UsageError as error:
+        raise SystemExit(str(error)) from error
+    flags = {name: value for name in asdict(given) if (value := getattr(args, name)) is not None}
+    return replace(given, **flags)

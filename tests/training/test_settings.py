@@ -61,11 +61,14 @@ def test_toml_becomes_the_types_of_the_fields() -> None:
         ({"part": 3}, "part: 3 is not a table"),
         ({"part": {"size": "x"}}, "part.size: 'x' is not a number"),
         ({"number": 3.5}, "number: 3.5 is not a whole number"),
+        ({"number": True}, "number: True is not a whole number"),
         ({"sure": "yes"}, "sure: 'yes' is not true or false"),
         ({"beds": 3}, "beds: 3 is not a path"),
         ({"groups": ["a"]}, "groups: ['a'] is not a table"),
         ({"part": {}}, "part.size is missing"),
         ({"colours": "red", "b": 1}, "no setting has the name b, colours"),
+        ({"part": {"size": 1, "sise": 2}}, "no setting has the name part.sise"),
+        ({"parts": [{"size": 1}, {"z": 1, "y": 1}]}, "no setting has the name parts.y, parts.z"),
     ],
 )
 def test_a_wrong_value_is_told_with_what_is_expected(given: dict[str, Any], said: str) -> None:

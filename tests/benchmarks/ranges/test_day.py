@@ -110,11 +110,19 @@ def test_settings_come_from_a_file_and_flags_win(tmp_path: Path) -> None:
     assert (found.calls, found.menus, found.hit) == (7000, 0.1, Settings().hit)
 
 
-@pytest.mark.parametrize("text", ["cals = 1", 'calls = "many"', "calls = true"])
-def test_settings_that_are_none_are_refused(tmp_path: Path, text: str) -> None:
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("cals = 1", "cals"),
+        ('calls = "many"', "calls: 'many'"),
+        ("calls = true", "calls: True"),
+        ("calls 1", "not TOML"),
+    ],
+)
+def test_settings_that_are_none_are_refused(tmp_path: Path, text: str, said: str) -> None:
     file = tmp_path / "day.toml"
     file.write_text(text)
-    with pytest.raises(SystemExit, match=r"day\.toml"):
+    with pytest.raises(SystemExit, match=rf"day\.toml: .*{said}"):
         load("--config", str(file))
 
 
