@@ -6,13 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from audio_model.commands import (
-    EXIT_DONE,
-    EXIT_SOME,
-    add_budget_argument,
-    check_ending,
-    tell_problems,
-)
+from audio_model.commands import add_budget_argument, check_ending, tell_problems
 from audio_model.detector import DEFAULT_MAX_FALSE_ALARM
 from audio_model.errors import UsageError
 from audio_model.files import write_bytes, write_whole
@@ -26,6 +20,8 @@ from audio_model.line.tune_text import as_text, as_values, mark_values
 from audio_model.model import DEFAULT_PATH, Model
 from audio_model.tables.columns import add_columns_argument
 from audio_model.tables.rows import json_text
+
+EXIT_HOLDS, EXIT_UNPROVED = 0, 1
 
 _SUFFIX = ".onnx"
 _SHOWN = 3
@@ -49,8 +45,9 @@ or caller). They may have group and channel. audio-model label and audio-model r
 such manifests. --columns names the columns of another table.
 
 exit status:
-  0 written, 1 written, but some rows could not be used, 2 wrong usage, or marks that contradict
-  each other or are too few, 3 the output cannot be written
+  0 written, and the guard holds, 1 written, but the guard does not hold: the marks do not prove
+  that the model is better, 2 wrong usage, or marks that contradict each other or are too few,
+  3 the output cannot be written
 """
 
 
@@ -158,7 +155,8 @@ def run(args: argparse.Namespace) -> int:
     if args.report is not None:
         write_whole(args.report, json_text(made.values(), indent=2))
     print(made.text())
-    return EXIT_SOME if tell_problems(made.problems) else EXIT_DONE
+    tell_problems(made.problems)
+    return EXIT_HOLDS if made.tuning.holds else EXIT_UNPROVED
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -9,7 +9,6 @@ import pytest
 from audio_model import cli
 from audio_model.line import renew_command
 from audio_model.line.folder import LineFolder
-from audio_model.line.guard import Condition
 from audio_model.model import DEFAULT_PATH, Model
 from tests.line.lines import write_calls, write_table
 
@@ -40,22 +39,6 @@ def renew(folder: Path, model: Path, *more: str) -> int:
         (folder / "model.onnx").write_bytes(model.read_bytes())
     base = ["--model", str(model), "--max-false-alarm", "0.1"]
     return cli.main(["renew", str(folder), *base, *more])
-
-
-def held(monkeypatch: pytest.MonkeyPatch, holds: bool) -> None:
-    """Let every guard hold, or none: what it says is tested with :mod:`tests.line.test_judge`."""
-    told = [Condition("told", holds)]
-    monkeypatch.setattr("audio_model.line.tune.conditions", lambda *_: told)
-
-
-@pytest.fixture
-def guard_holds(monkeypatch: pytest.MonkeyPatch) -> None:
-    held(monkeypatch, True)
-
-
-@pytest.fixture
-def guard_fails(monkeypatch: pytest.MonkeyPatch) -> None:
-    held(monkeypatch, False)
 
 
 def test_it_replaces_logs_and_rolls_back(

@@ -14,7 +14,7 @@ from audio_model.line.learnt import TUNED, untuned_rule
 from audio_model.model import Model
 from tests.line.lines import write_calls, write_table
 
-pytestmark = pytest.mark.usefixtures("few_draws")
+pytestmark = pytest.mark.usefixtures("few_draws", "guard_holds")
 
 BUDGET = ["--max-false-alarm", "0.1"]
 
@@ -85,10 +85,19 @@ def test_rows_of_no_use_are_told_and_the_rest_counts(
 ) -> None:
     gone = {"path": "gone.wav", "label": "live", "source": "x"}
     marks = write_table(tmp_path / "m.csv", [*calls, gone])
-    assert tune(model_path, marks, tmp_path / "o.onnx") == 1
+    assert tune(model_path, marks, tmp_path / "o.onnx") == 0
     captured = capsys.readouterr()
     assert "gone.wav: no such file" in captured.err
     assert "1 of no use" in captured.out
+
+
+def test_a_guard_that_does_not_hold_is_told_to_a_script(
+    calls: Rows, model_path: Path, tmp_path: Path, capsys: Said, guard_fails: None
+) -> None:
+    marks = write_table(tmp_path / "m.csv", calls)
+    assert tune(model_path, marks, tmp_path / "o.onnx") == 1
+    assert "The guard does not hold" in capsys.readouterr().out
+    assert Model.load(tmp_path / "o.onnx").about[TUNED]
 
 
 def test_names_that_are_no_text_stand_in_the_report(
