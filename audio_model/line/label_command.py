@@ -12,6 +12,7 @@ from audio_model.line.labels import Labels, label
 from audio_model.line.marks import CLASSES
 from audio_model.tables import csv_files
 from audio_model.tables.columns import add_columns_argument
+from audio_model.tables.readers import TheirNames
 from audio_model.tables.rows import escape
 
 COLUMNS = ("path", "label", "source", "group", "channel", "confidence", "why", "corpus")
@@ -52,7 +53,9 @@ exit status:
 def run(args: argparse.Namespace) -> int:
     """Write labels and return the exit status. Raises AudioModelError."""
     check_ending(args.output, ".csv")
-    labels = label(args.results, args.columns)
+    names = TheirNames(args.columns)
+    labels = label(args.results, names)
+    names.check()
     print(write_labels(labels, args.output), file=sys.stderr)
     return EXIT_SOME if tell_problems(labels.problems) else EXIT_DONE
 

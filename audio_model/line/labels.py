@@ -20,13 +20,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from audio_model.audio import Channel
-from audio_model.errors import ResultsError, printable
+from audio_model.errors import printable
 from audio_model.line.groups import Groups
 from audio_model.line.marks import CLASSES, LabelledCall
 from audio_model.sources.open import from_folder
 from audio_model.tables import cells
-from audio_model.tables.columns import MissingColumn, Wanted
-from audio_model.tables.readers import NumberedRow, read_table
+from audio_model.tables.columns import Wanted
+from audio_model.tables.readers import TheirNames, read_table
 from audio_model.tables.results import Results
 
 KNOWN_CONFIDENCE = 0.999
@@ -114,24 +114,22 @@ class _Legs:
     caller: str = ""
 
 
-def label(paths: Iterable[str], columns: Mapping[str, str] | None = None) -> Labels:
+def label(paths: Iterable[str], names: TheirNames | None = None) -> Labels:
     """Read tables and label the calls that they prove.
 
     Args:
         paths: run folders and tables.
-        columns: names of columns, by ours. A table that lacks one of them is read by our names, for
-            our results lie beside tables of others.
+        names: names of columns in them.
 
-    Raises ResultsError, also if every table lacks one of ``columns``.
+    Raises ResultsError.
     """
     labels, legs = Labels(), defaultdict[str, _Legs](_Legs)
-    lacking: list[ResultsError] = []
-    parts = 0
+    names = names or TheirNames()
     for table in paths:
         results = Results.open(table)
         for part in results.parts:
-            parts += 1
-            for where, values in _rows(part, columns, lacking):
+            theirs = names.of(part, ("path",), _OPTIONAL)
+            for where, values in read_table(part, Wanted(("path",), _OPTIONAL, theirs)):
                 labels.rows += 1
                 try:
                     if isinstance(values, str):
@@ -139,8 +137,6 @@ def label(paths: Iterable[str], columns: Mapping[str, str] | None = None) -> Lab
                     _read(values, results.start, labels, legs)
                 except ValueError as error:
                     labels.problems.append(f"{printable(part)}, {where}: {error}")
-    if len(lacking) == parts and lacking:
-        raise lacking[0]
     for path, of in legs.items():
         if len(of.talk) == 2 and min(of.talk.values()) >= LEAST_TALK_SECONDS:
             if of.seconds < LEAST_CALL_SECONDS:
@@ -152,22 +148,6 @@ def label(paths: Iterable[str], columns: Mapping[str, str] | None = None) -> Lab
                     LabelReason(0, f"{CLASSES[0]} {far}", TALK_CONFIDENCE, why)
                 )
     return labels
-
-
-def _rows(
-    part: Path, columns: Mapping[str, str] | None, lacking: list[ResultsError]
-) -> Iterator[NumberedRow]:
-    """Yield a table's rows by the names of ``columns``, or by ours; then ``lacking`` says why."""
-    try:
-        yield from read_table(part, Wanted(("path",), _OPTIONAL, columns))
-    except ResultsError as error:
-        if not columns or not isinstance(error.__cause__, MissingColumn):
-            raise
-        lacking.append(error)
-        try:
-            yield from read_table(part, Wanted(("path",), _OPTIONAL))
-        except ResultsError:
-            raise error from None
 
 
 def _read(

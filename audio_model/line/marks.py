@@ -13,7 +13,7 @@ of this kind.
 """
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Self
 
@@ -22,13 +22,15 @@ from audio_model.errors import UsageError, printable
 from audio_model.formats import suffix_of
 from audio_model.sources.manifests import is_manifest, read_manifest
 from audio_model.tables import cells
-from audio_model.tables.readers import TABLE_SUFFIXES
+from audio_model.tables.readers import TABLE_SUFFIXES, TheirNames
 from audio_model.tables.rows import Entry
 
 CLASSES = ("live", "recorded")
 """Names of the labels 0 and 1."""
 MIN_GROUPS = 3
 """Fewest groups of a class of which some can be held out and some learnt from."""
+_REQUIRED, _OPTIONAL = ("label", "source"), ("group", "channel")
+"""Columns beside the path."""
 _SHOWN = 20
 
 
@@ -69,21 +71,21 @@ class Marks:
         self.problems += [f"{mark.name}: {why}" for mark in self.marks if mark in marks]
         self.marks = [mark for mark in self.marks if mark not in marks]
 
-    def read(self, paths: Iterable[str], columns: Mapping[str, str] | None = None) -> Self:
+    def read(self, paths: Iterable[str], names: TheirNames | None = None) -> Self:
         """Add what manifests say, in their order, and return all.
 
         Raises UsageError for a file that is no manifest.
 
         Args:
             paths: the manifests.
-            columns: names of columns in them, by ours.
+            names: names of columns in them.
         """
         seen = set(self.marks)
         for path in paths:
-            self._read(path, columns, seen)
+            self._read(path, names or TheirNames(), seen)
         return self
 
-    def _read(self, path: str, columns: Mapping[str, str] | None, seen: set[LabelledCall]) -> None:
+    def _read(self, path: str, names: TheirNames, seen: set[LabelledCall]) -> None:
         if suffix_of(path) in TABLE_SUFFIXES and not is_manifest(path):
             raise UsageError(f"{printable(path)}: no such file")
         if not is_manifest(path):
@@ -91,7 +93,8 @@ class Marks:
                 f"{printable(path)}: marks are a manifest (.csv, .jsonl or .parquet) with the "
                 "columns path, label and source"
             )
-        for entry in read_manifest(path, columns, ("label", "source"), ("group", "channel")):
+        theirs = names.of(path, ("path", *_REQUIRED), _OPTIONAL)
+        for entry in read_manifest(path, theirs, _REQUIRED, _OPTIONAL):
             if entry.problem:
                 self.problems.append(f"{printable(entry.path)}: {entry.problem}")
                 continue

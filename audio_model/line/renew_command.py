@@ -18,6 +18,9 @@ from audio_model.report.compare import compare
 from audio_model.report.compare_command import score_both
 from audio_model.report.compare_text import as_text, as_values
 from audio_model.sources.inputs import expand
+from audio_model.sources.manifests import PATH_COLUMN
+from audio_model.tables.columns import add_columns_argument
+from audio_model.tables.readers import TheirNames
 
 EXIT_REPLACED, EXIT_KEPT = 0, 1
 
@@ -76,10 +79,17 @@ def _renew(args: argparse.Namespace, folder: LineFolder) -> int:
     base = DEFAULT_PATH if args.model is None else Path(args.model)
     # Another network has to prove itself like any other candidate.
     folder.begin(DEFAULT_PATH)
-    marks, said, problems = Marks().read(args.marks, args.columns), [], list[str]()
+    names = TheirNames(args.columns)
+    marks, said, problems = Marks().read(args.marks, names), [], list[str]()
+    shadow_calls = [
+        entry
+        for path in args.shadow
+        for entry in expand([path], columns=names.of(path, (PATH_COLUMN,)))
+    ]
+    labels = label(args.label, names)
+    names.check()
     if args.label:
         certain = str(folder.path / "certain.csv")
-        labels = label(args.label)
         disputed = labels.dispute(marks.marks)
         marks.leave_out(disputed, "its mark is disputed: other evidence says the opposite")
         problems += labels.problems
@@ -98,9 +108,8 @@ def _renew(args: argparse.Namespace, folder: LineFolder) -> int:
     guard, values = list(made.tuning.guard), made.values()
     said.append(made.text())
     if args.shadow:
-        entries = expand(args.shadow)
         budget = args.max_false_alarm
-        shadow = compare(*score_both(entries, folder.model, folder.candidate, budget))
+        shadow = compare(*score_both(shadow_calls, folder.model, folder.candidate, budget))
         values["shadow"] = as_values(shadow)
         said.append(f"On the shadow's calls, in use and new:\n\n{as_text(shadow)}")
         if args.max_flips is not None:
@@ -145,5 +154,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--roll-back", action="store_true", help="put the model before the present one in use"
+    )
+    add_columns_argument(
+        parser,
+        "MARKS, RESULTS of --label and manifests of --shadow",
+        "path=FILE,label=HUMAN,mark=B",
     )
     add_tuning_arguments(parser)

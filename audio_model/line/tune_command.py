@@ -19,6 +19,7 @@ from audio_model.line.tune import Tuning, tune, tuned_file
 from audio_model.line.tune_text import as_text, as_values, mark_values
 from audio_model.model import DEFAULT_PATH, Model
 from audio_model.tables.columns import add_columns_argument
+from audio_model.tables.readers import TheirNames
 from audio_model.tables.rows import json_text
 
 EXIT_HOLDS, EXIT_UNPROVED = 0, 1
@@ -42,7 +43,8 @@ examples:
 
 MARKS are manifests with the columns path, label (recorded or live) and source (the voice, campaign
 or caller). They may have group and channel. audio-model label and audio-model ranges export write
-such manifests. --columns names the columns of another table.
+such manifests. --columns names the columns of other tables; a table that lacks one of these is read
+by the names above.
 
 exit status:
   0 written, and the guard holds, 1 written, but the guard does not hold: the marks do not prove
@@ -149,7 +151,9 @@ def run(args: argparse.Namespace) -> int:
     if args.report is not None:
         check_ending(args.report, ".json", what="the report")
     model = DEFAULT_PATH if args.model is None else Path(args.model)
-    marks = Marks().read(args.marks, args.columns)
+    names = TheirNames(args.columns)
+    marks = Marks().read(args.marks, names)
+    names.check()
     made = tuned(model, marks, args.max_false_alarm, args.prevalence, args.unlabelled)
     write_bytes(args.output, made.file())
     if args.report is not None:
@@ -164,12 +168,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("marks", nargs="+", metavar="MARKS", help="a manifest of marked calls")
     parser.add_argument("--output", required=True, metavar="FILE", help="the model (.onnx)")
     parser.add_argument("--report", metavar="FILE", help="write the figures to FILE, too (.json)")
+    add_columns_argument(parser, "MARKS", "path=FILE,label=HUMAN,source=A_NUMBER")
     add_tuning_arguments(parser)
 
 
 def add_tuning_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of tuning."""
-    add_columns_argument(parser, "MARKS", "path=FILE,label=HUMAN,source=A_NUMBER")
     parser.add_argument(
         "--model", metavar="FILE", help="the model to begin from, if not the one shipped"
     )

@@ -11,11 +11,11 @@ from typing import TypeVar
 
 import arro3.io
 
-from audio_model.errors import ResultsError, printable
+from audio_model.errors import ResultsError, UsageError, printable
 from audio_model.formats import suffix_of
 from audio_model.tables import csv_files
 from audio_model.tables.cells import unguarded
-from audio_model.tables.columns import NotATable, Wanted
+from audio_model.tables.columns import MissingColumn, NotATable, Wanted
 
 CSV_SUFFIXES = (".csv", ".tsv", ".txt")
 TABLE_SUFFIXES = (*CSV_SUFFIXES, ".jsonl", ".parquet")
@@ -72,6 +72,53 @@ def read_table(path: str | Path, wanted: Wanted) -> Iterator[NumberedRow]:
         raise ResultsError(f"{printable(path)}: cannot be read: {message}") from error
     except NotATable as error:
         raise ResultsError(f"{printable(path)}: {error}") from error
+
+
+class TheirNames:
+    """Names that other people's tables have for our columns, where tables of ours lie beside them.
+
+    Each table is read by those of the names that are of columns wanted from it. One that lacks any
+    of these is read by our names.
+    """
+
+    def __init__(self, names: Mapping[str, str] | None = None) -> None:
+        """Take the names that ``--columns`` gives, by ours."""
+        self._names = dict(names or {})
+        self._missing = {
+            ours: f"--columns: no table here is read for a column {ours!r}" for ours in self._names
+        }
+
+    def of(
+        self, path: str | Path, required: Sequence[str], optional: Sequence[str] = ()
+    ) -> dict[str, str] | None:
+        """Return the names to read a table by; None for ours."""
+        wanted = (*required, *optional)
+        mine = {ours: theirs for ours, theirs in self._names.items() if ours in wanted}
+        if not mine:
+            return None
+        lacks = _lacks(path, Wanted((), theirs=mine))
+        for ours in self._missing.keys() & mine.keys():
+            if lacks:
+                self._missing[ours] = lacks
+            else:
+                del self._missing[ours]
+        return None if lacks and not _lacks(path, Wanted(required)) else mine
+
+    def check(self) -> None:
+        """Raise UsageError for a name that no table had, once all have been read."""
+        for reason in self._missing.values():
+            raise UsageError(reason)
+
+
+def _lacks(path: str | Path, wanted: Wanted) -> str:
+    """Return which column a table lacks; empty if none. Other problems are its reader's to tell."""
+    try:
+        next(read_rows(str(path), wanted), None)
+    except MissingColumn as error:
+        return f"{printable(path)}: {error}"
+    except (OSError, NotATable):
+        pass
+    return ""
 
 
 def parse_table(

@@ -7,6 +7,7 @@ import pytest
 from audio_model.audio import Channel
 from audio_model.errors import UsageError
 from audio_model.line.marks import LabelledCall, Marks, check
+from audio_model.tables.readers import TheirNames
 from tests.line.lines import write_table
 
 Row = dict[str, object]
@@ -48,9 +49,9 @@ def test_columns_of_other_names_are_told_and_a_missing_one_is_named(tmp_path: Pa
     file = tmp_path / "m.csv"
     file.write_text("文件,人工标注,主叫\na.wav,录音,95588\n", encoding="gb18030")
     columns = {"path": "文件", "label": "人工标注", "source": "主叫"}
-    (mark,) = Marks().read([str(file)], columns).marks
+    (mark,) = Marks().read([str(file)], TheirNames(columns)).marks
     assert (mark.label, mark.source) == (1, "95588")
-    (problem,) = Marks().read([str(file)], {"path": "文件"}).problems
+    (problem,) = Marks().read([str(file)], TheirNames({"path": "文件"})).problems
     assert 'no column named "label"' in problem
 
 

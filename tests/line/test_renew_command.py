@@ -172,6 +172,35 @@ def test_labels_join_the_marks_and_the_shadow_is_heard(
     assert "verdicts that flip" in (folder / "report.txt").read_text()
 
 
+def test_columns_are_named_in_every_table_that_is_read(
+    rows: list[dict[str, str]],
+    folder: Path,
+    model_path: Path,
+    guard_holds: None,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    at = folder.parent
+    live = [r for r in rows if r["label"] == "live"]
+    marks = write_table(
+        at / "m.csv", [{"F": r["path"], "HUMAN": "0", "A": r["source"]} for r in live]
+    )
+    scored = write_table(
+        at / "r.csv", [{"path": r["path"], "known": r["path"]} for r in rows[1::4]]
+    )
+    handsets = write_table(
+        at / "h.csv", [{"F": r["path"], "SAID": "recorded", "A": r["source"]} for r in rows[3::4]]
+    )
+    shadow = write_table(at / "s.csv", [{"F": r["path"]} for r in rows[:3]])
+    given = ["--marks", marks, "--label", scored, handsets, "--shadow", shadow, "--columns"]
+    names = "path=F,label=HUMAN,source=A,caller=A,mark=SAID"
+    assert renew(folder, model_path, *given, names) == renew_command.EXIT_REPLACED
+    report = json.loads((folder / "report.json").read_text())
+    assert (report["marks"]["live"], report["marks"]["recorded"]) == (12, 12)
+    assert report["shadow"]["joined"] == 3
+    assert renew(folder, model_path, *given, names.replace("SAID", "SIAD")) == 2
+    assert 'h.csv: has no column named "SIAD"' in capsys.readouterr().err
+
+
 @pytest.mark.usefixtures("guard_fails")
 def test_a_mark_that_a_label_contradicts_is_a_conflict_and_costs_no_other(
     rows: list[dict[str, str]],

@@ -100,6 +100,21 @@ def test_a_guard_that_does_not_hold_is_told_to_a_script(
     assert Model.load(tmp_path / "o.onnx").about[TUNED]
 
 
+def test_tables_of_others_lie_beside_ours(
+    calls: Rows, model_path: Path, tmp_path: Path, capsys: Said
+) -> None:
+    ours = write_table(tmp_path / "certain.csv", calls[:12])
+    theirs = [{"FILE": r["path"], "HUMAN": r["label"], "A": r["source"]} for r in calls[12:]]
+    marks = write_table(tmp_path / "m.csv", theirs)
+    names = ["--columns", "path=FILE,label=HUMAN,source=A"]
+    output = ["--output", str(tmp_path / "o.onnx")]
+    given = ["tune", ours, marks, "--model", str(model_path), *output, *BUDGET]
+    assert cli.main([*given, *names]) == 0
+    assert "12 live calls of 12 callers, 12 recordings" in capsys.readouterr().out
+    assert cli.main([*given, *names[:1], names[1] + "B"]) == 2
+    assert 'has no column named "AB"' in capsys.readouterr().err
+
+
 def test_names_that_are_no_text_stand_in_the_report(
     calls: Rows, model_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from audio_model.errors import UsageError
 from audio_model.tables.columns import NotATable, Wanted, column_names
 from audio_model.tables.csv_files import encoding_of
-from audio_model.tables.readers import read_rows
+from audio_model.tables.readers import TheirNames, read_rows
 
 _ROWS = [{"path": "录音/测试.wav", "caller": "13912345678"}, {"path": "b, c.wav", "caller": ""}]
 
@@ -164,3 +165,21 @@ def test_a_mapping_is_read_from_a_command_line() -> None:
 @given(st.text(st.characters(min_codepoint=0x20, max_codepoint=0xD7FF), max_size=200))
 def test_utf8_is_never_taken_for_anything_else(text: str) -> None:
     assert encoding_of(text.encode()) in ("utf-8", "utf-8-sig")
+
+
+def test_a_table_that_lacks_a_name_of_others_is_read_by_ours(tmp_path: Path) -> None:
+    theirs, ours, none = (tmp_path / f"{name}.csv" for name in ("theirs", "ours", "none"))
+    theirs.write_text("FILE,HUMAN\na,live\n")
+    ours.write_text("path,label\na,live\n")
+    none.write_text("a,b\n1,2\n")
+    names = TheirNames({"path": "FILE", "label": "HUMAN", "mark": "LABEL"})
+    assert names.of(ours, ("path", "label")) is None
+    with pytest.raises(UsageError, match=r'ours\.csv: has no column named "FILE"'):
+        names.check()
+    assert names.of(theirs, ("path",), ("label",)) == {"path": "FILE", "label": "HUMAN"}
+    assert names.of(theirs, ("path",)) == {"path": "FILE"}
+    # What it lacks is told by the name that was given.
+    assert names.of(none, ("path",)) == {"path": "FILE"}
+    assert names.of(none, ("call",)) is None
+    with pytest.raises(UsageError, match="no table here is read for a column 'mark'"):
+        names.check()
