@@ -14,8 +14,11 @@ from audio_model.known.course import MAX_STEP
 from audio_model.known.fingerprint import (
     CODES_PER_SECOND,
     KEY_MASK,
+    N_CEPSTRAL,
+    N_KEY_BITS,
     NO_FINGERPRINT,
     NOTHING,
+    PATCH_FRAMES,
     Codes,
     Fingerprint,
     Fingerprinter,
@@ -282,6 +285,24 @@ def match_whole(store: Searched, fingerprint: Fingerprint, own: str = "") -> Mat
     matcher = Matcher(store, own)
     matcher.add(fingerprint)
     return matcher.matches[0] if matcher.matches else None
+
+
+def match_kept(store: Searched, kept: Codes) -> Match | None:
+    """Return the likeliest match of a recording by the codes that another store keeps of it.
+
+    Each of them stands for the codes about it, so that two recordings that were cut elsewhere have
+    codes at the same times. Where those are two codes off (40 ms), half of the matches are missed.
+    Raises StoreError.
+    """
+    codes = np.repeat(kept, CODES_PER_POSITION)[CODES_PER_POSITION // 2 :]
+    return match_whole(
+        store,
+        Fingerprint(
+            codes,
+            np.ones((len(codes), N_KEY_BITS), np.float32),
+            np.zeros((len(codes) + PATCH_FRAMES - 1, N_CEPSTRAL), np.float16),
+        ),
+    )
 
 
 def likely_codes(fingerprint: Fingerprint) -> tuple[NDArray[np.int64], Codes]:

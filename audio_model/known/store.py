@@ -19,6 +19,7 @@ from audio_model.known.fingerprint import Codes
 from audio_model.known.index import POSITION_BITS, Hits, Index
 from audio_model.known.index import SCHEMA as INDEX_SCHEMA
 from audio_model.known.index import UPGRADE_FROM_4 as INDEX_UPGRADE_FROM_4
+from audio_model.known.matcher import match_kept
 from audio_model.known.recording import (
     CODES_PER_POSITION,
     COLUMNS,
@@ -309,8 +310,9 @@ class Store(SqliteStore):
     def merge(self, other: "Store") -> int:
         """Take the recordings of another store that this one lacks: all of them, or none.
 
-        A recording of exactly the codes that one here has is that one. The calls of both are
-        counted, those that both have heard once. So merging a store again changes nothing.
+        A recording is one that is here if it has exactly its codes, or if a call that played it
+        would be known by it. The calls of both are counted, those that both have heard once. So
+        merging a store again changes nothing.
 
         Returns:
             how many recordings are new.
@@ -318,21 +320,34 @@ class Store(SqliteStore):
         Raises StoreError.
         """
         n = 0
+        # Before the change, for which other processes wait.
+        known = self._known(other)
         with self.writing():
             ids = {digest(codes): id for id, codes in self._all_codes()}
             for theirs in other.recordings():
                 codes = other.codes(theirs.id)
-                id = ids.get(theirs_is := digest(codes.tobytes()))
-                if id is None:
+                theirs_is = digest(codes.tobytes())
+                ours = self.recording(ids.get(theirs_is, known.get(theirs.id, 0)))
+                if ours is None:
                     n += 1
                     first, last = theirs.first_heard, theirs.last_heard
                     id = ids[theirs_is] = self._add(theirs.name, codes, first, last)
-                    self._join(replace(theirs, id=id, times_heard=0), theirs, other)
-                else:
-                    ours = self.recording(id)
-                    assert ours is not None
-                    self._join(ours, theirs, other)
+                    ours = replace(theirs, id=id, times_heard=0)
+                self._join(ours, theirs, other)
         return n
+
+    def _known(self, other: "Store") -> dict[int, int]:
+        """Return our recordings that are those of another store, by ids of theirs."""
+        known = {}
+        for theirs in other.recordings():
+            match = match_kept(self, other.codes(theirs.id))
+            if match is None or not match.sure:
+                continue
+            # What was learnt is a call, which counts for our recording whatever else it holds.
+            is_call = theirs.learnt and not match.recording.may_recur
+            if is_call or match.covers_call:
+                known[theirs.id] = match.recording.id
+        return known
 
     def calls(self, id: int) -> dict[bytes, Counted]:
         """Return the calls in which a recording was counted, by the digests of their names."""

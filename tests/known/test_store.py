@@ -14,9 +14,10 @@ import pytest
 from audio_model.errors import StoreError
 from audio_model.known import index
 from audio_model.known.counts import counted
-from audio_model.known.fingerprint import Codes
+from audio_model.known.fingerprint import Codes, fingerprint
 from audio_model.known.recording import CODES_PER_POSITION, LearntBy, RecordingMark
 from audio_model.known.store import Store
+from tests.known.calls import cut, played, spoken
 
 EVERY = CODES_PER_POSITION
 ROOT = Path(__file__).parents[2]
@@ -211,6 +212,27 @@ def test_merging_again_changes_nothing(tmp_path: Path) -> None:
         assert two.merge(one) == 0
         assert list(one.recordings()) == merged
         assert [r.times_heard for r in two.recordings()] == [4, 1]
+
+
+@pytest.mark.parametrize("learnt", [LearntBy.NETWORK, LearntBy.NOBODY])
+def test_what_two_stores_learnt_apart_is_one_recording(tmp_path: Path, learnt: LearntBy) -> None:
+    prompt, more = spoken(8, seed=1), spoken(8, seed=2)
+    with Store(tmp_path / "a.db") as one, Store(tmp_path / "b.db") as two:
+        heard = [played(prompt, seed=3), played(cut(prompt, 0.65, 7), seed=4)]
+        for store, call in zip((one, two), heard, strict=True):
+            at = 5.0 + len(call)
+            id = store.add(str(at), fingerprint(call).codes, at, learnt=learnt)
+            store.heard(id, at + 1, counted(f"again {at}", "", at))
+        # A jingle in both, and then something else, is no such recording.
+        jingle = np.concatenate([cut(prompt, 1, 2), more])
+        two.add("jingle", fingerprint(played(jingle, seed=5)).codes)
+        assert one.merge(two) == 1
+        merged = list(one.recordings())
+        assert [r.name for r in merged] == [merged[0].name, "jingle"]
+        assert (merged[0].first_heard, merged[0].last_heard) == (5 + 7 * 8000, 6 + 8 * 8000)
+        assert merged[0].times_heard == (4 if learnt else 3)
+        assert one.merge(two) == 0
+        assert list(one.recordings()) == merged
 
 
 def test_a_mark_stays_and_goes_along(tmp_path: Path) -> None:
