@@ -26,7 +26,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
 
-from audio_model.batch.command import DEFAULT_SHARD_SIZE
+from audio_model.batch.options import DEFAULT_SHARD_SIZE
 from audio_model.batch.plan import make_plan
 from audio_model.batch.shards import Shard, score_shard
 from audio_model.detector import Detector, ScoreOptions

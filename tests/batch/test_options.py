@@ -49,7 +49,7 @@ def test_ray_that_is_not_installed_is_told_with_the_way_to_it(
 ) -> None:
     found = importlib.util.find_spec
     monkeypatch.setattr(
-        "audio_model.batch.command.find_spec", lambda name: None if name == "ray" else found(name)
+        "audio_model.batch.options.find_spec", lambda name: None if name == "ray" else found(name)
     )
     assert cli.main(["score", "a.wav", "--output", "o/", "--engine", "ray"]) == 2
     assert 'pip install "audio-model[cluster]"' in capsys.readouterr().err
