@@ -74,3 +74,10 @@ def test_the_changelog_has_one_section_that_is_not_released_and_one_heading_of_e
         kinds = re.findall(r"^### (.*)$", section, flags=re.M)
         assert len(kinds) == len(set(kinds)), title
         assert set(kinds) <= {"Added", "Changed", "Deprecated", "Removed", "Fixed", "Security"}
+
+
+def test_no_file_of_the_repository_is_ignored() -> None:
+    """The linter and the formatter pass over what is, and a new file beside it gets lost."""
+    ignored = ["git", "ls-files", "--cached", "--ignored", "--exclude-standard"]
+    listed = subprocess.run(ignored, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert listed.stdout == ""

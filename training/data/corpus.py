@@ -13,12 +13,12 @@ from tqdm import tqdm
 from audio_model import audio
 from audio_model.errors import UsageError
 from audio_model.frontend import Samples
-from training.data import manifest as manifests
-from training.data import split as splits
 from training.augment import Surroundings
 from training.config import Config, SplitConfig
-from training.data.scenes import Sound, load_call, load_sound
+from training.data import manifest as manifests
+from training.data import split as splits
 from training.data.manifest import Clip, Manifest
+from training.data.scenes import Sound, load_call, load_sound
 from training.data.split import Split, SplitName
 
 HELD_OUT_BEDS = 5

@@ -304,9 +304,7 @@ def _cell(value: object) -> str:
     return cells.as_text(value)
 
 
-def _clip(
-    row: Mapping[str, str], root: Path, strict: bool
-) -> tuple[Clip | None, dict[str, str]]:
+def _clip(row: Mapping[str, str], root: Path, strict: bool) -> tuple[Clip | None, dict[str, str]]:
     """Return the row's clip, or None and each column's problem."""
     values = {column: cell.strip() for column, cell in row.items()}
     wrong: dict[str, str] = {}

@@ -5,8 +5,8 @@ of scenes first, keeps their features on disk, and passes over them several time
 """
 
 import json
-from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +18,8 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 from tqdm import tqdm
 
-from training.data.scenes import Scene, Scenes
 from audio_model.files import write_whole
+from training.data.scenes import Scene, Scenes
 
 BATCH_SIZE = 32
 IDENTITY = "pool.json"

@@ -1,19 +1,18 @@
 """The data of a run: split, decoded once, with surroundings that dev and test do not share."""
 
-from training.data.scenes import Sound, load_sound
-from training.data.manifest import Clip
-from typing import Any
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from audio_model.errors import AudioError, UsageError
 from tests import clips, sounds
-from training.data import corpus as corpus_module
 from training.config import Config, DataConfig, SplitConfig, UnmetConfig
+from training.data import corpus as corpus_module
 from training.data.corpus import Corpus, load_beds
-from training.data.manifest import ManifestError
+from training.data.manifest import Clip, ManifestError
+from training.data.scenes import Sound, load_sound
 from training.data.split import SplitName
 
 
@@ -203,7 +202,11 @@ def test_what_is_left_out_is_nowhere(folder: Path) -> None:
 
 @pytest.mark.parametrize(
     ("row", "gone"),
-    [("live/0-0.wav,live,g2,,", "l2"), ("live/0-0.wav,live,l0,l2,", "l2"), ("live/0-0.wav,,r5,,", "r5")],
+    [
+        ("live/0-0.wav,live,g2,,", "l2"),
+        ("live/0-0.wav,live,l0,l2,", "l2"),
+        ("live/0-0.wav,,r5,,", "r5"),
+    ],
     ids=["a source named as a group", "a group named as a source", "a clip of no class"],
 )
 def test_sources_and_groups_are_names_of_one_kind(folder: Path, row: str, gone: str) -> None:

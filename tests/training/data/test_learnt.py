@@ -18,7 +18,9 @@ def test_every_clip_of_the_manifest_is_counted(tmp_path: Path) -> None:
     assert len(corpus.manifest.clips) == sum(of.clips for of in learnt.corpora) > learnt.clips
     voices = {clip.group for clip in corpus.clips(SplitName.TRAIN) if clip.label is not None}
     assert learnt.live_callers + learnt.recorded_voices == len(voices)
-    assert [of.class_name for of in learnt.corpora] == sorted(of.class_name for of in learnt.corpora)
+    assert [of.class_name for of in learnt.corpora] == sorted(
+        of.class_name for of in learnt.corpora
+    )
 
 
 def test_a_corpus_tells_its_kinds_and_licences_once(tmp_path: Path) -> None:

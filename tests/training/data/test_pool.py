@@ -9,10 +9,10 @@ import torch
 
 from tests import sounds
 from tests.training import made
-from training.data import pool as pool_module
 from training.augment import Line, Surroundings
-from training.data.scenes import Scene, SceneConfig, Scenes
+from training.data import pool as pool_module
 from training.data.pool import Pool, prepare
+from training.data.scenes import Scene, SceneConfig, Scenes
 
 N = 40
 
@@ -20,9 +20,7 @@ N = 40
 @pytest.fixture(scope="module")
 def scenes() -> Scenes:
     voices = [
-        made.sound(
-            sounds.voice(0.6, seed, played=bool(label)), made.clip(f"{label}{seed}", label)
-        )
+        made.sound(sounds.voice(0.6, seed, played=bool(label)), made.clip(f"{label}{seed}", label))
         for seed in range(3)
         for label in (0, 1)
     ]

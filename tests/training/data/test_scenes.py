@@ -41,9 +41,7 @@ TONES = [made.sound(sounds.tone(1, 500), made.clip("tone", None))]
 
 def corpus(n: int = 4) -> list:
     return [
-        made.sound(
-            sounds.voice(1.2, seed, played=bool(label)), made.clip(f"{label}{seed}", label)
-        )
+        made.sound(sounds.voice(1.2, seed, played=bool(label)), made.clip(f"{label}{seed}", label))
         for seed in range(n)
         for label in (0, 1)
     ] + TONES
