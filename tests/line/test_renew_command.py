@@ -14,9 +14,12 @@ from tests.line.lines import write_calls, write_table
 
 pytestmark = pytest.mark.usefixtures("few_draws")
 
+Rows = list[dict[str, str]]
+Said = pytest.CaptureFixture[str]
+
 
 @pytest.fixture(scope="module")
-def rows(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, str]]:
+def rows(tmp_path_factory: pytest.TempPathFactory) -> Rows:
     return write_calls(tmp_path_factory.mktemp("calls"), 24)
 
 
@@ -27,7 +30,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def marks(tmp_path: Path, rows: list[dict[str, str]]) -> str:
+def marks(tmp_path: Path, rows: Rows) -> str:
     """A manifest of the line's marked calls."""
     return write_table(tmp_path / "m.csv", rows)
 
@@ -42,11 +45,7 @@ def renew(folder: Path, model: Path, *more: str) -> int:
 
 
 def test_it_replaces_logs_and_rolls_back(
-    folder: Path,
-    marks: str,
-    model_path: Path,
-    guard_holds: None,
-    capsys: pytest.CaptureFixture[str],
+    folder: Path, marks: str, model_path: Path, guard_holds: None, capsys: Said
 ) -> None:
     assert renew(folder, model_path, "--marks", marks) == renew_command.EXIT_REPLACED
     shipped, new = model_path.read_bytes(), (folder / "model.onnx").read_bytes()
@@ -83,9 +82,7 @@ def test_another_network_is_not_in_use_before_the_guard_lets_it_through(
     assert (folder / "model.onnx").read_bytes() == DEFAULT_PATH.read_bytes()
 
 
-def test_ten_marks_replace_nothing(
-    rows: list[dict[str, str]], model_path: Path, tmp_path: Path
-) -> None:
+def test_ten_marks_replace_nothing(rows: Rows, model_path: Path, tmp_path: Path) -> None:
     marks = write_table(tmp_path / "m.csv", rows[:10])
     assert renew(tmp_path / "line", model_path, "--marks", marks) == renew_command.EXIT_KEPT
 
@@ -103,7 +100,7 @@ def test_a_line_of_the_log_that_was_cut_off_costs_no_other(folder: Path) -> None
 
 
 def test_marks_that_are_refused_leave_the_model(
-    rows: list[dict[str, str]], model_path: Path, tmp_path: Path
+    rows: Rows, model_path: Path, tmp_path: Path
 ) -> None:
     marks = write_table(tmp_path / "m.csv", [r for r in rows if r["label"] == "live"])
     folder = tmp_path / "line"
@@ -115,7 +112,7 @@ def test_marks_that_are_refused_leave_the_model(
 
 
 def test_while_one_renewal_is_at_work_no_other_begins(
-    rows: list[dict[str, str]], model_path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    rows: Rows, model_path: Path, tmp_path: Path, capsys: Said
 ) -> None:
     folder, marks = tmp_path / "line", write_table(tmp_path / "m.csv", rows[:10])
     with LineFolder(str(folder)).alone():
@@ -127,7 +124,7 @@ def test_while_one_renewal_is_at_work_no_other_begins(
 
 
 def test_what_is_no_folder_of_a_line_is_not_made_one_by_a_roll_back(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, capsys: Said
 ) -> None:
     assert cli.main(["renew", str(tmp_path / "typo"), "--roll-back"]) == 2
     assert "holds no model" in capsys.readouterr().err
@@ -135,11 +132,7 @@ def test_what_is_no_folder_of_a_line_is_not_made_one_by_a_roll_back(
 
 
 def test_an_interrupt_leaves_the_model_and_says_so_without_a_traceback(
-    folder: Path,
-    marks: str,
-    model_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    folder: Path, marks: str, model_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Said
 ) -> None:
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
@@ -152,10 +145,7 @@ def test_an_interrupt_leaves_the_model_and_says_so_without_a_traceback(
 
 
 def test_labels_join_the_marks_and_the_shadow_is_heard(
-    rows: list[dict[str, str]],
-    model_path: Path,
-    tmp_path: Path,
-    guard_holds: None,
+    rows: Rows, model_path: Path, tmp_path: Path, guard_holds: None
 ) -> None:
     folder = tmp_path / "line"
     marks = write_table(tmp_path / "m.csv", [r for r in rows if r["label"] == "live"])
@@ -173,11 +163,7 @@ def test_labels_join_the_marks_and_the_shadow_is_heard(
 
 
 def test_columns_are_named_in_every_table_that_is_read(
-    rows: list[dict[str, str]],
-    folder: Path,
-    model_path: Path,
-    guard_holds: None,
-    capsys: pytest.CaptureFixture[str],
+    rows: Rows, folder: Path, model_path: Path, guard_holds: None, capsys: Said
 ) -> None:
     at = folder.parent
     live = [r for r in rows if r["label"] == "live"]
@@ -203,10 +189,7 @@ def test_columns_are_named_in_every_table_that_is_read(
 
 @pytest.mark.usefixtures("guard_fails")
 def test_a_mark_that_a_label_contradicts_is_a_conflict_and_costs_no_other(
-    rows: list[dict[str, str]],
-    model_path: Path,
-    tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
+    rows: Rows, model_path: Path, tmp_path: Path, capsys: Said
 ) -> None:
     folder, wrong = tmp_path / "line", rows[1]["path"]
     marked = [{**r, "label": "live"} if r["path"] == wrong else r for r in rows]
@@ -226,11 +209,7 @@ def test_a_mark_that_a_label_contradicts_is_a_conflict_and_costs_no_other(
 
 
 def test_tables_that_prove_nothing_are_no_problem(
-    rows: list[dict[str, str]],
-    marks: str,
-    model_path: Path,
-    tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
+    rows: Rows, marks: str, model_path: Path, tmp_path: Path, capsys: Said
 ) -> None:
     results = write_table(tmp_path / "r.csv", [{"path": rows[0]["path"], "known": ""}])
     assert renew(tmp_path / "line", model_path, "--marks", marks, "--label", results) in (0, 1)
@@ -241,10 +220,7 @@ def test_tables_that_prove_nothing_are_no_problem(
 
 @pytest.mark.usefixtures("guard_fails")
 def test_a_mark_and_a_result_of_one_call_meet_whatever_folder_their_tables_are_in(
-    rows: list[dict[str, str]],
-    model_path: Path,
-    tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
+    rows: Rows, model_path: Path, tmp_path: Path, capsys: Said
 ) -> None:
     (tmp_path / "desk").mkdir()
     marked = [{**r, "path": os.path.relpath(r["path"], tmp_path / "desk")} for r in rows]
@@ -278,11 +254,7 @@ def test_wrong_usage(more: list[str], model_path: Path, tmp_path: Path) -> None:
 
 
 def test_what_was_rolled_back_returns_with_other_marks_alone(
-    folder: Path,
-    marks: str,
-    rows: list[dict[str, str]],
-    model_path: Path,
-    guard_holds: None,
+    folder: Path, marks: str, rows: Rows, model_path: Path, guard_holds: None
 ) -> None:
     assert renew(folder, model_path, "--marks", marks) == renew_command.EXIT_REPLACED
     assert renew(folder, model_path, "--roll-back") == 0
