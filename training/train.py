@@ -90,7 +90,9 @@ def learn(settings: Config, run: Path, corpus: Corpus) -> None:
 
     last = Learning(settings, run, identity, corpus.manifest.hash, LearntData.of(corpus))
     former: Network | None = None
-    for stage in stages_of(last):
+    stages = stages_of(last)
+    learnt_all = [n for n, stage in enumerate(stages[:-1]) if (stage.folder / CHECKPOINT).exists()]
+    for stage in stages[max(learnt_all, default=0) :]:
         stage.state()  # Another config must not take over what has learnt all.
         stage.folder.mkdir(exist_ok=True)
         if stage is last or not (stage.folder / CHECKPOINT).exists():

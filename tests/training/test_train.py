@@ -3,6 +3,7 @@
 import csv
 import json
 import re
+import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
@@ -337,6 +338,14 @@ def test_a_texture_is_learnt_last_and_is_in_the_model_file(folder: Path) -> None
     about = Model.load(run / "model.onnx").about
     assert about["network"]["texture_channels"] == 8
     assert about["weights_hash"] == last.weights_hash
+    # A checkpoint that is put into a new run's folder needs nothing of what came before it.
+    other = folder / "put" / "steadied"
+    other.mkdir(parents=True)
+    shutil.copy(run / "steadied" / "checkpoint.safetensors", other)
+    assert run_main(folder, "put", "textured.toml") == 0
+    put = checkpoint.load(folder / "put" / "checkpoint.safetensors")
+    assert put.weights_hash == last.weights_hash
+    assert not (folder / "put" / "first").exists()
 
 
 @pytest.mark.slow
