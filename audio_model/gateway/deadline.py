@@ -16,6 +16,7 @@ LOOK_SECONDS = 0.2
 """How long before it is concluded a leg is looked for in the calls heard before: in another thread,
 for which no answer waits."""
 TOGETHER_SECONDS = 0.01
+"""Legs whose time is up within so long are concluded together, and none waits on for less."""
 MAX_AHEAD_SHARE = 0.25
 """By what share of the deadline a machine that is behind may conclude legs earlier still."""
 
@@ -125,7 +126,7 @@ class Deadline:
         ``received`` is in seconds of audio.
         """
         last = self._started + max(self._wait_seconds, self._seconds)
-        if not self.awaits_voice or self.answer_by >= last:
+        if not self.awaits_voice or last - self.answer_by < TOGETHER_SECONDS:
             return False
         if monotonic() - self._started - received > UNREAD_SECONDS and self._engine.behind:
             # Whoever spoke at once is to be answered now, and the machine has not heard of it.

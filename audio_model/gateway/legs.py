@@ -1,5 +1,6 @@
 """A leg: packets in, events out, and exactly one final event whatever happens."""
 
+import asyncio
 import logging
 from collections.abc import Callable
 from dataclasses import replace
@@ -17,6 +18,9 @@ from audio_model.gateway.terms import Terms
 from audio_model.stream import StreamDetector
 
 logger = logging.getLogger(__name__)
+
+READ_SECONDS = 0.01
+"""Within so long the loop reads what waits in a leg's socket, before it says that nothing came."""
 
 INTERNAL_ERROR = "internal error: the log has its traceback"
 
@@ -205,14 +209,15 @@ class Leg:
             self._report(self, EventKind.PROGRESS, stream.verdict(), "")
 
     def time_is_up(self) -> None:
-        """Be concluded, or go on waiting for audio. The deadline calls this."""
+        """Be concluded together with others. The deadline calls this."""
         if self.seconds_received > 0:
             self._engine.conclude(self)
-        elif not self.deadline.put_off(0.0):
-            self.fail("", Reason.NO_AUDIO)
+        else:
+            # A loop that was held up meets its timers first, and all audio may wait in the socket.
+            asyncio.get_running_loop().call_later(READ_SECONDS, self._engine.conclude, self)
 
     def conclude(self, *, at_once: bool) -> None:
-        """Close the leg when its time is up, or go on waiting for a voice.
+        """Close the leg when its time is up, or go on waiting for audio with a voice.
 
         ``at_once`` is as in :meth:`close`: there was no time to hear the leg.
         """
@@ -261,13 +266,12 @@ class Leg:
             # Whatever broke, the leg owes its answer and the other legs must not hear of it.
             logger.exception("a leg could not be heard to its end")
             self.fail(INTERNAL_ERROR)
+            return
+        if not heard:
+            self.fail("", Reason.NO_AUDIO)
+        elif at_once and verdict.verdict is VerdictKind.UNKNOWN:
+            self.fail("", Reason.OVERLOAD)
         else:
-            if not heard:
-                self.fail("", Reason.NO_AUDIO)
-                return
-            if at_once and verdict.verdict is VerdictKind.UNKNOWN:
-                self.fail("", Reason.OVERLOAD)
-                return
             self._finish(verdict, "")
             if self._learn is not None and not at_once:
                 self._learn(stream)

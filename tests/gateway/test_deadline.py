@@ -88,6 +88,9 @@ def test_it_is_put_off_by_its_length_until_the_wait_is_over() -> None:
         await asyncio.sleep(20)
         assert leg.at[2:] == [told_at(WAIT_SECONDS - LEAD)]
         assert not deadline.put_off(WAIT_SECONDS) and deadline.has_come
+        # Nor for what is left by a rounding.
+        rounded = Deadline(leg, machine, clock.time(), 0.1, 0.2 + 1e-9)
+        assert rounded.put_off(0) and not rounded.put_off(0)
 
     play(scene)
 
