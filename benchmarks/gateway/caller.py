@@ -189,12 +189,30 @@ class Crowd:
         self.protocol, self.port = protocol, port
         self.frames = FRAMES[protocol]()
         self.legs: list[Caller | None] = [None] * n_legs
+        self.first_tick = [37 * slot % START_TICKS for slot in range(n_legs)]
+        """When each leg begins to talk, in packets' time."""
         self.ends = call_seconds is not None
         self.call_packets = round((call_seconds or 86_400) * 1000 / PACKET_MS)
         self.calls = self.sent = 0
         self.answers: list[float] = []
         self.unanswered: list[float] = []
         self._dialling: set[asyncio.Task[None]] = set()
+
+    async def dial_all(self) -> None:
+        """Connect all legs before anybody talks: the server takes each."""
+        # Spread over a packet's time, and over a call's where calls end: as they come in life.
+        for slot in range(len(self.legs)):
+            await self.dial(slot)
+            leg = self.legs[slot]
+            assert leg is not None
+            leg.packets = slot * self.call_packets // len(self.legs) if self.ends else 0
+
+    def dial_in_time(self) -> None:
+        """Connect legs at a steady pace, over a call's time. Each talks from its connection on."""
+        self.first_tick = [0] * len(self.legs)
+        between = self.call_packets * PACKET_MS / 1000 / len(self.legs)
+        for slot in range(len(self.legs)):
+            asyncio.get_running_loop().call_later(slot * between, self._begin, slot)
 
     async def dial(self, slot: int) -> None:
         """Connect a leg."""
@@ -208,15 +226,13 @@ class Crowd:
         """Send a packet of every leg of one phase."""
         for slot in range(phase, len(self.legs), N_PHASES):
             leg = self.legs[slot]
-            if leg is None or tick < 37 * slot % START_TICKS:
+            if leg is None or tick < self.first_tick[slot]:
                 continue
             leg.send(self.frames[(tick + 7 * slot) % len(self.frames)])
             self.sent += 1
             if leg.packets >= self.call_packets:
                 self.hang_up(slot)
-                task = asyncio.create_task(self.dial(slot))
-                self._dialling.add(task)
-                task.add_done_callback(self._dialling.discard)
+                self._begin(slot)
 
     def hang_up(self, slot: int) -> None:
         """End a leg and note how long its answer took."""
@@ -229,19 +245,23 @@ class Crowd:
             leg.transport.close()
             self.legs[slot] = None
 
+    def _begin(self, slot: int) -> None:
+        task = asyncio.create_task(self.dial(slot))
+        self._dialling.add(task)
+        task.add_done_callback(self._dialling.discard)
 
-async def call(crowd: Crowd, seconds: float, settle: float) -> Sent:
+
+async def call(crowd: Crowd, seconds: float, settle: float, *, in_time: bool = False) -> Sent:
     """Connect all legs, talk, hang up.
 
     Args:
         settle: seconds of talk before the line ``talking`` is printed and the figures begin.
+        in_time: whether legs are connected when they begin to talk, and not all before.
     """
-    # Spread over a packet's time, and over a call's where calls end: as they come in life.
-    for slot in range(len(crowd.legs)):
-        await crowd.dial(slot)
-        leg = crowd.legs[slot]
-        assert leg is not None
-        leg.packets = slot * crowd.call_packets // len(crowd.legs) if crowd.ends else 0
+    if in_time:
+        crowd.dial_in_time()
+    else:
+        await crowd.dial_all()
     beginning = time.monotonic()
     counted, late = False, 0.0
     for tick in range(round((settle + seconds) * 1000 / PACKET_MS) * N_PHASES):
@@ -277,6 +297,9 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=10.0)
     parser.add_argument("--settle", type=float, default=2.0)
     parser.add_argument("--call-seconds", type=float, help="length of a call (default: --seconds)")
+    parser.add_argument(
+        "--in-time", action="store_true", help="connect each leg when it begins to talk"
+    )
     args = parser.parse_args()
 
     # Callers that are starved themselves would tell nothing of the server.
@@ -285,7 +308,7 @@ def main() -> None:
 
     async def run() -> Sent:
         crowd = Crowd(args.protocol, args.port, args.legs, args.call_seconds)
-        return await call(crowd, args.seconds, args.settle)
+        return await call(crowd, args.seconds, args.settle, in_time=args.in_time)
 
     sent = uvloop.run(run())
     hand_over(asdict(sent))

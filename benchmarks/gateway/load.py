@@ -80,13 +80,21 @@ class Server:
         return Usage((int(after_name[11]) + int(after_name[12])) / _TICKS, int(rss[0]))
 
     def carry(
-        self, protocol: str, legs: int, seconds: float, call_seconds: float | None = None
+        self,
+        protocol: str,
+        legs: int,
+        seconds: float,
+        call_seconds: float | None = None,
+        *flags: str,
     ) -> Load:
-        """Let ``legs`` talk at once for so long. Raises CalledProcessError if they can't."""
+        """Let ``legs`` talk at once for so long. ``flags`` are more arguments of the callers.
+
+        Raises CalledProcessError if they can't.
+        """
         idle = self.usage()
         port = self.ports["audiosocket" if protocol == "audiosocket" else "http"]
         command = [sys.executable, "-m", "benchmarks.gateway.caller", protocol, str(port)]
-        command += ["--legs", str(legs), "--seconds", str(seconds)]
+        command += ["--legs", str(legs), "--seconds", str(seconds), *flags]
         if call_seconds is not None:
             command += ["--call-seconds", str(call_seconds)]
         with subprocess.Popen(

@@ -41,14 +41,14 @@ def measure(*, loops: int, legs: int, seconds: float) -> Starved:
     """Let ``legs`` talk at once, one call after the other, beside busy loops."""
     core = min(os.sched_getaffinity(0))
     with (
-        # The callers count from their first packet.
+        # The callers count from their connection, from which on they talk.
         serving("--deadline-seconds", str(DEADLINE_SECONDS), "--wait-seconds", "0") as server,
         _busy(loops, core),
     ):
         os.sched_setaffinity(server.process.pid, {core})
         for thread in os.listdir(f"/proc/{server.process.pid}/task"):  # noqa: PTH208
             os.sched_setaffinity(int(thread), {core})
-        sent = server.carry("stream", legs, seconds, CALL_SECONDS).sent
+        sent = server.carry("stream", legs, seconds, CALL_SECONDS, "--in-time").sent
     answers = sorted(sent.answers_s)
     heard = [answer for answer in answers if answer > 1.0] or [0.0]
     return Starved(

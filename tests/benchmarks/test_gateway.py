@@ -1,11 +1,17 @@
 """The gateway's benchmark runs in the gateway's environment."""
 
+import asyncio
+import io
 import json
 import os
 import subprocess
 import sys
 import time
 from pathlib import Path
+
+import pytest
+
+from benchmarks.gateway.caller import Crowd, call
 
 ROOT = Path(__file__).parents[2]
 ABSENT = (
@@ -50,3 +56,33 @@ def test_all_is_told_however_slowly_it_is_read() -> None:
         time.sleep(0.3)
         told += process.stdout.read()
     assert json.loads(told) == list(range(100_000))
+
+
+@pytest.mark.parametrize("in_time", [False, True])
+def test_legs_talk_from_their_connection_on_or_once_all_are_connected(
+    in_time: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "stdin", io.StringIO("\n"))
+    seen: list[str] = []
+    hello_bytes = 19
+
+    class Line(asyncio.Protocol):
+        n_bytes = 0
+
+        def connection_made(self, transport: asyncio.BaseTransport) -> None:
+            seen.append("connected")
+
+        def data_received(self, data: bytes) -> None:
+            before, self.n_bytes = self.n_bytes, self.n_bytes + len(data)
+            if before <= hello_bytes < self.n_bytes:
+                seen.append("talks")
+
+    async def scene() -> None:
+        loop = asyncio.get_running_loop()
+        async with await loop.create_server(Line, "127.0.0.1", 0) as server:
+            crowd = Crowd("audiosocket", server.sockets[0].getsockname()[1], 10, 0.4)
+            sent = await call(crowd, seconds=0.6, settle=0.1, in_time=in_time)
+        assert len(sent.unanswered_s) > 10
+
+    asyncio.run(scene())
+    assert (seen[:11] == ["connected"] * 10 + ["talks"]) is not in_time
