@@ -46,13 +46,13 @@ import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import median
 from tempfile import TemporaryDirectory
 
 from benchmarks.command import add_output, parser_of, tell
-from benchmarks.gateway import network
+from benchmarks.gateway import network, start
 from benchmarks.gateway.caller import FRAMES
 from benchmarks.gateway.load import Load, serving
+from benchmarks.gateway.start import Ready
 from benchmarks.machine import Machine, machine
 from benchmarks.timing import Timing
 
@@ -91,7 +91,7 @@ class Figures:
     answered: dict[str, list[Load]]
     latency: dict[str, float]
     held: Load
-    seconds_to_ready: float
+    ready: Ready
 
 
 def measure(rounds: int, seconds: float, legs: list[int]) -> Figures:
@@ -113,10 +113,6 @@ def measure(rounds: int, seconds: float, legs: list[int]) -> Figures:
         for protocol, loads in answered.items():
             with serving(*ANSWERED) as server:
                 loads.append(server.carry(protocol, n_legs, seconds))
-    starts = []
-    for _ in range(STARTS):
-        with serving() as server:
-            starts.append(server.seconds_to_ready)
     # The callers count from the connection, and so is the deadline to.
     with serving("--deadline-seconds", str(DEADLINE_SECONDS), "--wait-seconds", "0") as server:
         held = server.carry("stream", HELD_LEGS, HELD_SECONDS)
@@ -128,7 +124,7 @@ def measure(rounds: int, seconds: float, legs: list[int]) -> Figures:
         answered=answered,
         latency=latency(seconds),
         held=held,
-        seconds_to_ready=median(starts),
+        ready=start.measure(STARTS),
     )
 
 
@@ -196,7 +192,8 @@ def as_markdown(figures: Figures) -> str:
         f"- {held.legs} connections held for {held.wall_seconds:.0f} s: {len(held.answers_s)} "
         f"answers, {late} late; the last {max(held.answers_s):.2f} s after its call's first packet "
         f"(deadline {DEADLINE_SECONDS:g} s)",
-        f"- start to ready: {figures.seconds_to_ready:.2f} s",
+        f"- start to ready: {figures.ready.wall_s:.2f} s, CPU {figures.ready.cpu_s:.2f} s, "
+        f"{figures.ready.times_a_detector:.1f} times that of loading a detector",
         "",
         f"{figures.machine.cores} cores of {figures.machine.processor}, load "
         f"{figures.machine.load:.1f}; the callers use the other core.",

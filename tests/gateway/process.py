@@ -27,7 +27,6 @@ class ServerProcess:
             flags: of ``serve``; the port is any that is free unless they say otherwise.
         """
         self.log_path = folder / f"serve-{time.monotonic_ns()}.log"
-        began = time.monotonic()
         with self.log_path.open("wb") as log:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "tests.gateway.unhurried", "serve", "--port", "0", *flags],
@@ -40,7 +39,6 @@ class ServerProcess:
         assert self.process.stdout is not None
         os.set_blocking(self.process.stdout.fileno(), True)
         self._read_addresses()
-        self.seconds_to_ready = time.monotonic() - began
 
     def _read_addresses(self) -> None:
         assert self.process.stdout is not None
