@@ -87,7 +87,7 @@ class Calls:
     def open(self, info: CallInfo, on_event: Listener, terms: Terms | None = None) -> "Call":
         """Begin a call. ``on_event`` is called with each of its events."""
         terms = terms or self.terms
-        call = Call(self, replace(info.cut(), tenant=terms.tenant), on_event, terms)
+        call = Call(self, info.cut(terms.tenant), on_event, terms)
         self._calls.add(call)
         self._by_id[call.info.id] = call
         return call
@@ -170,7 +170,7 @@ class Calls:
         """Replace the facts that a call's later events carry by others from its gateway."""
         is_open = call in self._calls
         self.forget(call)
-        call.info = replace(info.cut(), tenant=call.info.tenant)
+        call.info = info.cut(call.info.tenant)
         if is_open:
             self._calls.add(call)
             self._by_id[call.info.id] = call

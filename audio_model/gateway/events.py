@@ -47,8 +47,8 @@ class CallInfo:
     tenant: str = ""
     """The tenant of the call; empty without tenants."""
 
-    def cut(self) -> "CallInfo":
-        """Return the facts within ``MAX_TEXT`` a text and ``MAX_DETAILS`` details."""
+    def cut(self, tenant: str) -> "CallInfo":
+        """Return the facts within ``MAX_TEXT`` a text and ``MAX_DETAILS`` details, of a tenant."""
         details = {
             name[:MAX_TEXT]: value[:MAX_TEXT]
             for name, value in islice(self.details.items(), MAX_DETAILS)
@@ -59,7 +59,7 @@ class CallInfo:
             self.caller[:MAX_TEXT],
             self.called[:MAX_TEXT],
             details,
-            self.tenant,
+            tenant,
         )
 
 
