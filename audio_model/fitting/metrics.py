@@ -242,13 +242,12 @@ def bootstrap(
     # A group (say a call with both parties) that holds both classes is a stratum of its own kind.
     has = [np.bincount(group[labels == label], minlength=names.size) > 0 for label in (0, 1)]
     stratum = has[0] + 2 * has[1]
+    strata = [np.flatnonzero(stratum == kind) for kind in np.unique(stratum)]
     rng = np.random.default_rng(seed)
     values = np.empty(n)
     for draw in range(n):
-        times = np.zeros(names.size)
-        for kind in np.unique(stratum):
-            members = np.flatnonzero(stratum == kind)
-            times += np.bincount(rng.choice(members, members.size), minlength=names.size)
+        drawn = np.concatenate([rng.choice(members, members.size) for members in strata])
+        times = np.bincount(drawn, minlength=names.size)
         values[draw] = metric(scores, labels, weights * times[group])
     tail = (1 - CONFIDENCE) / 2
     low, high = np.quantile(values, [tail, 1 - tail])

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from functools import lru_cache
 
 _TINY = 1e-300
 _MOST_TERMS, _ENOUGH = 500, 1e-14
@@ -48,6 +49,7 @@ def beyond(t: float, freedom: float) -> float:
     return half if t >= 0 else 1 - half
 
 
+@lru_cache(maxsize=256)  # Each fit of a rule asks for those of the same operating points.
 def student_quantile(share: float, freedom: float) -> float:
     """Return the value of Student's t that a share of the distribution lies below."""
     if share < 0.5:

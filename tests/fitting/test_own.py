@@ -44,7 +44,7 @@ def test_the_budget_holds_in_expectation_wherever_the_line_lies(live_mean: float
     rates = []
     for seed in range(60 if n < 100 else 20):
         rule = tune_rule(line(n, live_mean, seed), SHIPPED)
-        others = [t for t in line(200, live_mean, 1000 + seed) if t.label == 0]
+        others = [t for t in line(60, live_mean, 1000 + seed) if t.label == 0]
         rates.append(flagged(rule, others, 0.05))
     # The mean over lines is the budget; a line that lies above those believed in has a little more.
     assert np.mean(rates) <= (0.08 if live_mean > -0.5 else 0.065)

@@ -126,8 +126,9 @@ def test_the_error_without_chance_of_a_perfect_score_holds_0_and_that_of_a_false
 
 def test_the_guard_lets_a_line_of_its_own_through_and_nothing_else() -> None:
     answers = line(200, -3.0, seed=5)
-    change = without_contradicted(answers, sides_of(answers), 200)
-    far = conditions(figures(200, -3.0), change, 0.05, (100, 100))
+    sides = sides_of(answers)
+    change = without_contradicted(answers, sides, 200)
+    far = conditions(figures_of(answers, sides, 200), change, 0.05, (100, 100))
     assert all(each.holds for each in far), far
     few = conditions(figures(10, -3.0), BETTER, 0.05, (5, 5))
     assert not few[0].holds

@@ -20,7 +20,7 @@ Said = pytest.CaptureFixture[str]
 
 @pytest.fixture(scope="module")
 def rows(tmp_path_factory: pytest.TempPathFactory) -> Rows:
-    return write_calls(tmp_path_factory.mktemp("calls"), 24)
+    return write_calls(tmp_path_factory.mktemp("calls"), 12)
 
 
 @pytest.fixture
@@ -156,7 +156,7 @@ def test_labels_join_the_marks_and_the_shadow_is_heard(
     more = ["--label", results, "--shadow", *shadow, "--max-flips", "1"]
     assert renew(folder, model_path, "--marks", marks, *more) == 0
     report = json.loads((folder / "report.json").read_text())
-    assert report["marks"]["recorded"] == report["marks"]["live"] == 12
+    assert report["marks"]["recorded"] == report["marks"]["live"] == 6
     assert report["shadow"]["joined"] == 3
     assert (folder / "certain.conflicts.csv").is_file()
     assert "verdicts that flip" in (folder / "report.txt").read_text()
@@ -181,7 +181,7 @@ def test_columns_are_named_in_every_table_that_is_read(
     names = "path=F,label=HUMAN,source=A,caller=A,mark=SAID"
     assert renew(folder, model_path, *given, names) == renew_command.EXIT_REPLACED
     report = json.loads((folder / "report.json").read_text())
-    assert (report["marks"]["live"], report["marks"]["recorded"]) == (12, 12)
+    assert (report["marks"]["live"], report["marks"]["recorded"]) == (6, 6)
     assert report["shadow"]["joined"] == 3
     assert renew(folder, model_path, *given, names.replace("SAID", "SIAD")) == 2
     assert 'h.csv: has no column named "SIAD"' in capsys.readouterr().err
@@ -202,7 +202,7 @@ def test_a_mark_that_a_label_contradicts_is_a_conflict_and_costs_no_other(
     assert f"{wrong}: its mark is disputed" in said.err
     assert "it has no path" in said.err
     assert "1 conflicts are in" in said.out
-    assert "12 live calls of 12 callers, 11 recordings of 11 sources" in said.out
+    assert "6 live calls of 6 callers, 5 recordings of 5 sources" in said.out
     conflicts = (folder / "certain.conflicts.csv").read_text(encoding="utf-8")
     assert wrong in conflicts and "marked live" in conflicts
     assert wrong not in (folder / "certain.csv").read_text(encoding="utf-8")
