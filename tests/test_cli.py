@@ -154,8 +154,16 @@ def test_an_output_that_cannot_be_written_is_status_3(
     assert capsys.readouterr().err.count("\n") == 1
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+@pytest.mark.parametrize(
+    ("number", "suffix"),
+    [
+        (signal.SIGINT, ".csv"),
+        (signal.SIGTERM, ".parquet"),
+        # Each starts a program.
+        pytest.param(signal.SIGTERM, ".csv", marks=pytest.mark.slow),
+        pytest.param(signal.SIGINT, ".parquet", marks=pytest.mark.slow),
+    ],
+)
 def test_a_signal_keeps_what_was_scored(
     tmp_path: Path, number: signal.Signals, suffix: str
 ) -> None:

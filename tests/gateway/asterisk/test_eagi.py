@@ -405,7 +405,14 @@ def answered_by(
 
 @pytest.mark.parametrize(
     "final",
-    [{"score": "high"}, {"score": float("nan")}, {"seconds": None}, {"verdict": "both"}],
+    [
+        {"score": "high"},
+        # Each starts a program and a server.
+        *(
+            pytest.param(other, marks=pytest.mark.slow)
+            for other in ({"score": float("nan")}, {"seconds": None}, {"verdict": "both"})
+        ),
+    ],
     ids=str,
 )
 def test_a_server_whose_answer_is_no_verdict_is_not_sure(final: dict[str, object]) -> None:
@@ -415,7 +422,11 @@ def test_a_server_whose_answer_is_no_verdict_is_not_sure(final: dict[str, object
     assert "Traceback" not in errors
 
 
-@pytest.mark.parametrize("advice", [[], {}, [1], None, "x"], ids=str)
+@pytest.mark.parametrize(
+    "advice",
+    [[], *(pytest.param(other, marks=pytest.mark.slow) for other in ({}, [1], None, "x"))],
+    ids=str,
+)
 def test_advice_that_is_none_costs_no_verdict(advice: object) -> None:
     asterisk, errors = answered_by({}, advice)
     assert asterisk.variables["AMDSTATUS"] == "MACHINE"
