@@ -55,6 +55,8 @@ PACKET = 320
 
 BOTH = "asterisk, server"
 
+NO_ADVICE: tuple[object, ...] = ({}, [1], None, "x")
+
 
 def pcm(samples: sounds.Samples) -> bytes:
     return sounds.pcm(samples).tobytes()
@@ -424,7 +426,7 @@ def test_a_server_whose_answer_is_no_verdict_is_not_sure(final: dict[str, object
 
 @pytest.mark.parametrize(
     "advice",
-    [[], *(pytest.param(other, marks=pytest.mark.slow) for other in ({}, [1], None, "x"))],
+    [[], *(pytest.param(other, marks=pytest.mark.slow) for other in NO_ADVICE)],
     ids=str,
 )
 def test_advice_that_is_none_costs_no_verdict(advice: object) -> None:
