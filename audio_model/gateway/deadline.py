@@ -17,6 +17,9 @@ LOOK_SECONDS = 0.2
 for which no answer waits."""
 TOGETHER_SECONDS = 0.01
 """Legs whose time is up within so long are concluded together, and none waits on for less."""
+READ_SECONDS = 0.01
+"""Within so long the loop reads what waits in a leg's socket, before it says that nothing came."""
+
 MAX_AHEAD_SHARE = 0.25
 """By what share of the deadline a machine that is behind may conclude legs earlier still."""
 
@@ -28,6 +31,10 @@ class DeadlineLeg(Protocol):
     """The leg that is to be answered; see :class:`audio_model.gateway.legs.Leg`."""
 
     stream: StreamDetector | None
+
+    @property
+    def seconds_received(self) -> float:
+        """Return the seconds of audio so far."""
 
     def time_is_up(self) -> None:
         """Give the final event soon, or put the deadline off."""
@@ -54,19 +61,6 @@ class Deadline:
     the leg's start as if the first voice came at once. It is put off for as long as none has begun,
     and counts from the first voice once that is known.
     """
-
-    __slots__ = (
-        "_asked",
-        "_engine",
-        "_lead",
-        "_leg",
-        "_seconds",
-        "_started",
-        "_timer",
-        "_wait_seconds",
-        "answer_by",
-        "awaits_voice",
-    )
 
     def __init__(
         self,
@@ -176,5 +170,12 @@ class Deadline:
         return None if self._leg.stream is None else self._leg.stream.follower
 
     def _conclude(self) -> None:
+        if self._leg.seconds_received > 0:
+            self._tell()
+        else:
+            # A loop that was held up meets its timers first, and all audio may wait in the socket.
+            self._timer = asyncio.get_running_loop().call_later(READ_SECONDS, self._tell)
+
+    def _tell(self) -> None:
         self._asked = self.answer_by
         self._leg.time_is_up()

@@ -1,6 +1,5 @@
 """A leg: packets in, events out, and exactly one final event whatever happens."""
 
-import asyncio
 import logging
 from collections.abc import Callable
 from dataclasses import replace
@@ -19,9 +18,6 @@ from audio_model.stream import StreamDetector
 
 logger = logging.getLogger(__name__)
 
-READ_SECONDS = 0.01
-"""Within so long the loop reads what waits in a leg's socket, before it says that nothing came."""
-
 INTERNAL_ERROR = "internal error: the log has its traceback"
 
 SILENCE = {Encoding.MULAW: b"\xff", Encoding.ALAW: b"\xd5", Encoding.S16LE: b"\x00\x00"}
@@ -34,7 +30,6 @@ Listen = Callable[[RawFormat], StreamDetector]
 
 Learn = Callable[[StreamDetector], None]
 """Is given what followed a leg that was heard to its end."""
-
 
 HearAgain = Callable[["Leg", VerdictKind, Callable[[Verdict], None]], Relistener]
 """Is given a leg, its final verdict, and what to call with another one."""
@@ -62,27 +57,6 @@ class Leg:
     first; after it packets cost nothing, unless the leg is to be heard again. The deadline counts
     from the first voice, which is waited for: a call may begin with silence or ringback.
     """
-
-    __slots__ = (
-        "_again",
-        "_doubt",
-        "_ends",
-        "_engine",
-        "_kept",
-        "_learn",
-        "_listen",
-        "_order",
-        "_progress_at",
-        "_progress_seconds",
-        "_report",
-        "codec",
-        "deadline",
-        "name",
-        "queued",
-        "raw_format",
-        "started",
-        "stream",
-    )
 
     def __init__(
         self,
@@ -210,11 +184,7 @@ class Leg:
 
     def time_is_up(self) -> None:
         """Be concluded together with others. The deadline calls this."""
-        if self.seconds_received > 0:
-            self._engine.conclude(self)
-        else:
-            # A loop that was held up meets its timers first, and all audio may wait in the socket.
-            asyncio.get_running_loop().call_later(READ_SECONDS, self._engine.conclude, self)
+        self._engine.conclude(self)
 
     def conclude(self, *, at_once: bool) -> None:
         """Close the leg when its time is up, or go on waiting for audio with a voice.

@@ -15,6 +15,7 @@ from audio_model.gateway.deadline import (
     LEAD_SHARE,
     LOOK_SECONDS,
     MAX_AHEAD_SHARE,
+    READ_SECONDS,
     TOGETHER_SECONDS,
     Deadline,
 )
@@ -43,6 +44,7 @@ class Told:
 
     stream: Any = field(default_factory=lambda: SimpleNamespace(follower=None))
     at: list[float] = field(default_factory=list)
+    seconds_received: float = 1.0
 
     def time_is_up(self) -> None:
         self.at.append(asyncio.get_running_loop().time())
@@ -75,6 +77,20 @@ def test_a_leg_is_told_a_moment_before_the_deadline() -> None:
         Deadline(short, machine, began, 0.2, 0.0)
         await asyncio.sleep(20)
         assert short.at == [told_at(began + 0.2 * (1 - LEAD_SHARE))]
+
+    play(scene)
+
+
+def test_a_leg_without_audio_is_told_once_its_socket_was_read() -> None:
+    async def scene(deadline: Deadline, leg: Told, machine: Machine, clock: Clock) -> None:
+        leg.seconds_received = 0.0
+        await asyncio.sleep(1)
+        clock.hold_up(SECONDS)
+        held_until = clock.time()
+        await asyncio.sleep(READ_SECONDS / 2)
+        assert not leg.at
+        await asyncio.sleep(1)
+        assert leg.at == [pytest.approx(held_until + READ_SECONDS, abs=1e-3)]
 
     play(scene)
 
