@@ -59,7 +59,7 @@ def test_a_corpus_that_is_known_tells_its_class_but_only_by_group() -> None:
 
 def test_a_language_of_one_class_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     # Each fold fits as many trees, however few takes there are.
-    monkeypatch.setattr("training.audit.separability.N_FOLDS", 2)
+    monkeypatch.setattr("training.audit.separability.N_FOLDS", 3)
     takes = [
         Take(
             made.clip(f"{n}", n % 2, source=f"s{n}", language="zh" if n % 4 == 1 else "en"),
