@@ -148,6 +148,8 @@ def train(settings: Config, run: Path, source: bytes) -> None:
     ``source``: the config file as it was read, kept in the run.
     """
     corpus = Corpus.load(settings)
+    if not corpus.clips(SplitName.TRAIN):
+        raise UsageError("data.manifests: there is no clip to learn from")
     identity, learnt = identity_of(settings, corpus), LearntData.of(corpus)
     Learning(settings, run, identity, corpus.manifest.hash, learnt).state()
     print(corpus.split.table(), file=sys.stderr)

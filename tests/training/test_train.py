@@ -112,6 +112,15 @@ def run_main(folder: Path, run: str, config: str = "toy.toml") -> int:
     return train.main(["--config", str(folder / config), "--run", str(folder / run)])
 
 
+def test_a_config_without_clips_to_learn_from_is_refused(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    unmet = f"[data]\nmanifests = []\n[unmet]\nmanifest = {str(folder / 'manifest.csv')!r}\n"
+    (folder / "judge.toml").write_text(unmet, encoding="utf-8")
+    assert run_main(folder, "judge", "judge.toml") == 2
+    assert "no clip to learn from" in capsys.readouterr().err
+
+
 @pytest.fixture(scope="module")
 def run(folder: Path) -> Path:
     assert run_main(folder, "run") == 0

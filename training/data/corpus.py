@@ -53,7 +53,12 @@ class Corpus:
         Raises ManifestError, AudioError, UsageError.
         """
         unmet = settings.unmet.manifest and manifests.load(settings.unmet.manifest)
-        loaded = manifests.load_all(settings.data.manifests)
+        if settings.data.manifests:
+            loaded = manifests.load_all(settings.data.manifests)
+        elif unmet:
+            loaded = Manifest(unmet.path, ())  # Unmet clips judge a network that has learnt.
+        else:
+            raise UsageError("data.manifests: it names none, and nor does [unmet]")
         used = without(loaded, settings.data.leave_out)
         manifest = manifests.deduplicate(used).manifest
         if unmet:
@@ -140,7 +145,7 @@ def apart_from(manifest: Manifest, unmet: Manifest) -> Manifest:
         and clip.call not in calls
         and clip.audio_hash not in audio_hashes
     )
-    if not kept:
+    if manifest.clips and not kept:
         raise UsageError(f"{unmet.path}: it holds every clip that there is to learn from")
     return replace(manifest, clips=kept)
 

@@ -72,6 +72,15 @@ def test_the_same_audio_counts_once(folder: Path) -> None:
     assert len(loaded(folder).manifest.clips) == before
 
 
+def test_unmet_clips_judge_where_nothing_is_to_be_learnt(folder: Path) -> None:
+    alone = Config(DataConfig(()), unmet=UnmetConfig(folder / "manifest.csv"))
+    corpus = Corpus.load(alone)
+    assert {clip.label for clip in corpus.judged} == {0, 1}
+    assert not any(corpus.clips(name) for name in SplitName)
+    with pytest.raises(UsageError, match=r"data\.manifests"):
+        Corpus.load(Config(DataConfig(())))
+
+
 def test_a_bad_manifest_is_an_error(folder: Path) -> None:
     (folder / "manifest.csv").write_text("path,label\n", encoding="utf-8")
     with pytest.raises(ManifestError, match="source"):
