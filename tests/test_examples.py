@@ -543,7 +543,7 @@ def test_every_gateway_has_its_path_there() -> None:
 
 def test_every_option_that_is_named_is_one() -> None:
     others = {"--now", "--note"}
-    others |= {"--legs", "--seconds", "--rounds"}  # of benchmarks.gateway
+    others |= {"--legs", "--loops", "--seconds", "--rounds"}  # of benchmarks.gateway
     known = {"--help", "--config"} | others
     for command in (serve, eagi, ranges):
         parser = argparse.ArgumentParser(add_help=False)
