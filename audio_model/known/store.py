@@ -308,16 +308,11 @@ class Store(SqliteStore):
                 raise StoreError(f"{self.path}: no recording {id}")
 
     def merge(self, other: "Store") -> int:
-        """Take the recordings of another store that this one lacks: all of them, or none.
+        """Take the recordings of another store that this one lacks, and return how many they are.
 
-        A recording is one that is here if it has exactly its codes, or if a call that played it
-        would be known by it. The calls of both are counted, those that both have heard once. So
-        merging a store again changes nothing.
-
-        Returns:
-            how many recordings are new.
-
-        Raises StoreError.
+        All are taken, or none. A recording is one that is here if it has exactly its codes, or if a
+        call that played it would be known by it. The calls of both are counted, those that both
+        have heard once. So merging a store again changes nothing. Raises StoreError.
         """
         n = 0
         # Before the change, for which other processes wait.
