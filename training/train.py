@@ -73,10 +73,13 @@ def identity_of(settings: Config, corpus: Corpus) -> str:
     return json.dumps({"config": of_run, "manifest": corpus.manifest.hash}, sort_keys=True)
 
 
-def learn(settings: Config, run: Path, corpus: Corpus) -> None:
-    """Train the network of a run, and steady it where the config asks. Raises AudioModelError."""
-    identity = identity_of(settings, corpus)
-    pool = balanced(open_pool(run / SCENES), corpus, settings)
+def learn(last: Learning, corpus: Corpus) -> None:
+    """Train the network of a run, in the stages that its config asks for. Raises AudioModelError.
+
+    ``last``: the last of the stages, in the folder of the run.
+    """
+    settings = last.settings
+    pool = balanced(open_pool(last.folder / SCENES), corpus, settings)
     checks = through_lines(
         corpus.sounds(SplitName.DEV),
         corpus.around(SplitName.DEV),
@@ -88,7 +91,6 @@ def learn(settings: Config, run: Path, corpus: Corpus) -> None:
     def check(network: Network) -> dict[str, float]:
         return evaluate.quick_check(network, checks)
 
-    last = Learning(settings, run, identity, corpus.manifest.hash, LearntData.of(corpus))
     former: Network | None = None
     stages = stages_of(last)
     learnt_all = [n for n, stage in enumerate(stages[:-1]) if (stage.folder / CHECKPOINT).exists()]
@@ -97,7 +99,7 @@ def learn(settings: Config, run: Path, corpus: Corpus) -> None:
         stage.folder.mkdir(exist_ok=True)
         if stage is last or not (stage.folder / CHECKPOINT).exists():
             if former is None and settings.teaching.teachers:
-                teach(stage, run / SCENES, pool.weight)
+                teach(stage, last.folder / SCENES, pool.weight)
             teachers = teachers_of(stage) if former is None else []
             log = stage.run(pool, check, teachers=teachers, former=former)
             plots.training_curves(log.rows, stage.folder / "curves.png")
@@ -151,11 +153,12 @@ def train(settings: Config, run: Path, source: bytes) -> None:
     if not corpus.clips(SplitName.TRAIN):
         raise UsageError("data.manifests: there is no clip to learn from")
     identity, learnt = identity_of(settings, corpus), LearntData.of(corpus)
-    Learning(settings, run, identity, corpus.manifest.hash, learnt).state()
+    last = Learning(settings, run, identity, corpus.manifest.hash, learnt)
+    last.state()  # Another config must not take the run over.
     print(corpus.split.table(), file=sys.stderr)
     draw_pool(settings, run, corpus)
     (run / "config.toml").write_bytes(source)
-    learn(settings, run, corpus)
+    learn(last, corpus)
 
 
 def main(arguments: list[str] | None = None) -> int:
