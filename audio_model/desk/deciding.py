@@ -222,11 +222,7 @@ class Deciding:
         taken = await self._take(person, content, suffix, source, trust)
         return web.json_response(
             {
-                "calls": taken.calls,
-                "numbers": taken.numbers,
-                "unmatched": taken.unmatched,
-                "damaged": taken.damaged,
-                "untimed": taken.untimed,
+                **taken.counts,
                 "problems": [
                     {"where": each.where, "problem": each.problem} for each in taken.problems
                 ],

@@ -7,6 +7,7 @@ from datetime import tzinfo
 from audio_model.desk.access import Session
 from audio_model.desk.masks import mask, mask_text
 from audio_model.errors import printable
+from audio_model.pages.frame import switches
 from audio_model.pages.markup import Child, Element, element, render, tag
 from audio_model.pages.texts import Text, Texts
 from audio_model.ranges.numbers import UNREADABLE, WITHHELD
@@ -71,7 +72,7 @@ def page(view: View, name: str, title: Text, *content: Child) -> str:
         tag.header(
             tag.a(text("skip_to_content"), href="#main", class_="skip"),
             tag.nav(links, aria_label=text("nav")),
-            tag.div(own, _switches(), class_="tools"),
+            tag.div(own, switches(), class_="tools"),
         ),
         tag.main(tag.h1(title), *content, id="main"),
     )
@@ -81,7 +82,7 @@ def bare_page(title: Text, *content: Child) -> str:
     """Return a page for somebody who has not signed in."""
     return _document(
         title,
-        tag.header(tag.span(text("desk"), class_="brand"), _switches()),
+        tag.header(tag.span(text("desk"), class_="brand"), switches()),
         tag.main(tag.h1(title), *content, id="main", class_="bare"),
     )
 
@@ -101,15 +102,6 @@ def _document(title: Text, *body: Element) -> str:
     # What a screen reader says once the page is there: it passes over what was there before.
     spoken = tag.p(id="spoken", class_="unseen", aria_live="polite")
     return render(tag.html(head, tag.body(*body, spoken, class_="desk"), lang="en"))
-
-
-def _switches() -> Element:
-    return tag.div(
-        tag.button(text("switch_language"), type="button", id="language"),
-        tag.button(text("switch_theme"), type="button", id="theme"),
-        class_="switches",
-        hidden="hidden",
-    )
 
 
 def form(view: View, action: str, *content: Child | Iterable[Child], class_: str = "") -> Element:
@@ -189,12 +181,4 @@ def table(
             class_="words" if words else None,
         ),
         class_="scroll",
-    )
-
-
-def tiles(*pairs: tuple[Child, Text]) -> Element:
-    """Return large numbers with their captions."""
-    return tag.dl(
-        [tag.div(tag.dt(name), tag.dd(number), class_="tile") for number, name in pairs],
-        class_="tiles",
     )

@@ -7,16 +7,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from xml.etree import ElementTree
 
-from audio_model import audio
-from audio_model.audio import Channel
 from audio_model.detector import Detector
 from audio_model.errors import AudioError
 from audio_model.frontend import SAMPLE_RATE, Samples, log_mel
 from audio_model.pages.markup import Element, tag
 from audio_model.records.store import StoredCall
-from audio_model.report.exhibits import parse_raw_format
+from audio_model.report.exhibits import read_again
 from audio_model.report.page.media import curve_path, spectrogram_uri, wav
-from audio_model.sources.open import open_source
 from audio_model.tables.rows import unescape
 
 MAX_SECONDS = 60.0
@@ -68,21 +65,7 @@ class CallPlayer:
         path = unescape(call.path)
         if not path:
             raise AudioError("", "no recording of the call was kept")
-        channel = call.channel or str(asked.get("channel", ""))
-        try:
-            with open_source(path) as file:
-                samples = audio.read(
-                    file,
-                    max_seconds=MAX_SECONDS,
-                    channel=Channel(channel) if channel in list(Channel) else Channel.MIX,
-                    raw_format=parse_raw_format(asked.get("raw")),
-                    name=path,
-                )
-        except AudioError:
-            raise
-        # The boundary: a recording that breaks a decoder must not take the desk with it.
-        except Exception as error:
-            raise AudioError(path, f"{type(error).__name__}: {error}") from error
+        samples = read_again(path, call.channel, asked, MAX_SECONDS)
         verdict = self._detector.score_samples(samples, SAMPLE_RATE)
         evidence = verdict.evidence
         curve = list(zip(evidence.times, evidence.scores, strict=True))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from audio_model.desk import layout
 from audio_model.desk.layout import View, button, field, form, hidden, no_default, text
 from audio_model.errors import printable
-from audio_model.pages.frame import section
+from audio_model.pages.frame import section, tile
 from audio_model.pages.markup import Child, Element, tag
 from audio_model.pages.tables import percent
 from audio_model.ranges.breaker import Change, Policy
@@ -253,15 +253,13 @@ def marks_page(
     taken: Taken | None = None,
 ) -> str:
     """Return the page of marks: their sources, their agreement, import and export."""
-    tiles = layout.tiles(
-        *(
-            (
-                percent(each.same / each.compared if each.compared else None),
-                text(key, n=each.compared),
-            )
-            for each, key in ((between, "agreement_of"), (with_detector, "with_detector_of"))
+    tiles = [
+        tile(
+            percent(each.same / each.compared if each.compared else None),
+            text(key, n=each.compared),
         )
-    )
+        for each, key in ((between, "agreement_of"), (with_detector, "with_detector_of"))
+    ]
     rows: list[list[Child]] = [
         [
             view.path(each.source),
@@ -276,7 +274,7 @@ def marks_page(
     head = list(map(text, ("source", "marked", "given_trust", "compared", "agreed", "trust_now")))
     parts: list[Child] = [
         _taken(view, taken),
-        section(text("agreement_title"), tiles),
+        section(text("agreement_title"), tag.dl(tiles, class_="tiles")),
         section(
             text("by_person"),
             layout.table(
@@ -297,16 +295,9 @@ def marks_page(
 def _taken(view: View, taken: Taken | None) -> Element | None:
     if taken is None:
         return None
-    counts = {
-        "calls": taken.calls,
-        "numbers": taken.numbers,
-        "unmatched": taken.unmatched,
-        "damaged": taken.damaged,
-        "untimed": taken.untimed,
-    }
     problems = [tag.li(f"{each.where}: {view.path(each.problem)}") for each in taken.problems]
     return tag.div(
-        tag.p(text("imported", **counts), role="status"),
+        tag.p(text("imported", **taken.counts), role="status"),
         tag.ul(problems) if problems else None,
         class_="message wrong" if taken.damaged else "message",
     )

@@ -36,12 +36,7 @@ def page(title: Text, lead: Child, *content: Child) -> str:
     body = tag.body(
         tag.header(
             tag.div(tag.h1(title), tag.p(lead, class_="lead")),
-            tag.div(
-                _switch("language", text("switch_language")),
-                _switch("theme", text("switch_theme")),
-                class_="switches",
-                hidden="hidden",
-            ),
+            switches(),
         ),
         tag.main(*content),
         tag.footer(tag.p(text("made", date=date))),
@@ -67,8 +62,14 @@ def tile(number: Child, *about: Child) -> Element:
     return tag.div(tag.dt(*about), tag.dd(number), class_="tile")
 
 
-def _switch(name: str, said: Text) -> Element:
-    return tag.button(said, type="button", id=name)
+def switches() -> Element:
+    """Return the switches for language and light. The page's script shows them."""
+    return tag.div(
+        tag.button(text("switch_language"), type="button", id="language"),
+        tag.button(text("switch_theme"), type="button", id="theme"),
+        class_="switches",
+        hidden="hidden",
+    )
 
 
 @cache

@@ -46,6 +46,12 @@ class Taken(DamagedRows):
     untimed: int = 0
     """Marks that were taken without a time: it isn't known when they were said."""
 
+    @property
+    def counts(self) -> dict[str, int]:
+        """Return how many marks were taken and left out, by what became of them."""
+        names = ("calls", "numbers", "unmatched", "damaged", "untimed")
+        return {name: getattr(self, name) for name in names}
+
 
 def import_marks(
     store: CallStore,

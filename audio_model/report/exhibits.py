@@ -52,29 +52,16 @@ class Exhibitor:
             asked: the options of the run, as its manifest has them; empty for a single file.
             start: the folder at which relative paths start.
         """
-        self._detector, self._start = detector, start
-        channel = asked.get("channel")
-        self._channel = Channel(str(channel)) if channel in list(Channel) else Channel.MIX
-        self._raw_format = parse_raw_format(asked.get("raw"))
+        self._detector, self._asked, self._start = detector, asked, start
 
     def exhibit(self, result: Result) -> Exhibit:
         """Read a recording and find its score over time. An error becomes part of the exhibit."""
         seconds = min(result.seconds or self._detector.rule.max_seconds, MAX_SHOWN_SECONDS)
         path = from_folder(self._start, unescape(result.path))
         try:
-            with open_source(path) as file:
-                samples = audio.read(
-                    file,
-                    max_seconds=seconds,
-                    channel=Channel(result.channel) if result.channel else self._channel,
-                    raw_format=self._raw_format,
-                    name=path,
-                )
+            samples = read_again(path, result.channel, self._asked, seconds)
         except AudioError as error:
             return Exhibit(result, problem=error.message)
-        # The boundary: a recording that breaks a decoder must not take the page with it.
-        except Exception as error:
-            return Exhibit(result, problem=" ".join(f"{type(error).__name__}: {error}".split()))
         if curve := parse_curve(result.curve):
             return Exhibit(result, samples, curve, parse_stretch(result.strongest))
         verdict = self._detector.score_samples(samples, SAMPLE_RATE, max_seconds=seconds)
@@ -83,6 +70,33 @@ class Exhibitor:
         evidence = verdict.evidence
         curve = tuple(zip(evidence.times, evidence.scores, strict=True))
         return Exhibit(result, samples, curve, evidence.strongest)
+
+
+def read_again(path: str, channel: str, asked: Mapping[str, object], max_seconds: float) -> Samples:
+    """Return a recording as a run heard it [shape=(n_samples,)], 8 kHz.
+
+    Args:
+        path: where the recording is.
+        channel: the channel that the row names, or "".
+        asked: the options of the run: its channel, and the format of files without a header.
+        max_seconds: how much to read.
+
+    Raises AudioError, also if the recording breaks a decoder: a page goes on without it.
+    """
+    named = (each for each in (channel, asked.get("channel")) if each in list(Channel))
+    try:
+        with open_source(path) as file:
+            return audio.read(
+                file,
+                max_seconds=max_seconds,
+                channel=Channel(str(next(named, Channel.MIX))),
+                raw_format=parse_raw_format(asked.get("raw")),
+                name=path,
+            )
+    except AudioError:
+        raise
+    except Exception as error:
+        raise AudioError(path, f"{type(error).__name__}: {error}") from error
 
 
 def parse_curve(value: object) -> Curve:
