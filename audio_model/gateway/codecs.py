@@ -13,6 +13,7 @@ import av
 import numpy as np
 from av.audio.codeccontext import AudioCodecContext
 
+from audio_model.companding import Pcm, alaw_decode, mulaw_decode
 from audio_model.formats import PCM, Encoding, RawFormat
 
 PayloadDecoder = Callable[[bytes], bytes]
@@ -53,7 +54,7 @@ class Codec:
             case "OPUS":
                 return _AvDecoder("libopus", self.raw_format.sample_rate)
             case "L16":
-                return _swapped
+                return swapped
             case _:
                 return bytes
 
@@ -138,7 +139,17 @@ class _AvDecoder:
         return b"".join(frame.to_ndarray().astype("<i2", copy=False).tobytes() for frame in frames)
 
 
-def _swapped(payload: bytes) -> bytes:
+def to_pcm(payload: bytes, encoding: Encoding) -> Pcm:
+    """Return a payload as 16-bit samples [shape=(n_samples,)]. Half a sample at its end is lost."""
+    match encoding:
+        case Encoding.MULAW:
+            return mulaw_decode(np.frombuffer(payload, np.uint8))
+        case Encoding.ALAW:
+            return alaw_decode(np.frombuffer(payload, np.uint8))
+        case Encoding.S16LE:
+            return np.frombuffer(payload[: len(payload) // 2 * 2], "<i2")
+
+
+def swapped(payload: bytes) -> bytes:
     """Swap the bytes of L16, which is sent in network byte order (RFC 3551, 4.5.11)."""
-    whole = len(payload) // 2 * 2
-    return np.frombuffer(payload[:whole], ">i2").astype("<i2").tobytes()
+    return to_pcm(payload, Encoding.S16LE).byteswap().tobytes()

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from io import BytesIO
 from threading import get_native_id
 
-import numpy as np
 from aiohttp import BodyPartReader, web
 from aiohttp.http_exceptions import HttpProcessingError
 
@@ -16,7 +15,7 @@ from audio_model.audio import AUDIO_SUFFIXES, Channel
 from audio_model.detector import Detector
 from audio_model.errors import UsageError
 from audio_model.formats import Encoding, RawFormat, suffix_of
-from audio_model.gateway.codecs import G711, media_type
+from audio_model.gateway.codecs import G711, media_type, swapped
 from audio_model.gateway.http.errors import HttpError, json_response
 from audio_model.gateway.outlets.metrics import Metrics
 from audio_model.known.follow import KnownRecordings
@@ -190,9 +189,9 @@ async def _receive(request: web.Request, came: Came) -> Upload:
     try:
         if request.content_type == "multipart/form-data":
             return await _receive_part(request, came)
-        raw_format, swapped = raw_format_of(request.headers.get("Content-Type", ""))
+        raw_format, is_swapped = raw_format_of(request.headers.get("Content-Type", ""))
         content = await _gather(request.content.iter_chunked(_CHUNK_BYTES), came)
-        return Upload("", _ordered(content, swapped), raw_format)
+        return Upload("", swapped(content) if is_swapped else content, raw_format)
     except (ValueError, HttpProcessingError, web.RequestPayloadError) as error:
         raise HttpError(400, "bad_body", f"the body can't be read: {error}") from error
 
@@ -206,10 +205,10 @@ async def _receive_part(request: web.Request, came: Came) -> Upload:
             await part.release()
             continue
         kind = part.headers.get("Content-Type", "application/octet-stream")
-        raw_format, swapped = raw_format_of(kind)
+        raw_format, is_swapped = raw_format_of(kind)
         content = await _gather(_chunks(part), came)
         name = (part.filename or "")[-_NAME_LENGTH:]
-        return Upload(name, _ordered(content, swapped), raw_format)
+        return Upload(name, swapped(content) if is_swapped else content, raw_format)
     raise HttpError(400, "bad_body", f"the form has no file; {_HINT}")
 
 
@@ -250,12 +249,6 @@ def raw_format_of(content_type: str) -> tuple[RawFormat | None, bool]:
     except (ValueError, UsageError) as error:
         raise HttpError(400, "bad_request", f"Content-Type: {error}") from error
     return raw_format, kind == _L16 and order == "big-endian"
-
-
-def _ordered(content: bytes, swapped: bool) -> bytes:
-    if not swapped:
-        return content
-    return np.frombuffer(content[: len(content) // 2 * 2], ">i2").astype("<i2").tobytes()
 
 
 def _channel(query: Mapping[str, str]) -> Channel:

@@ -14,12 +14,10 @@ from io import BytesIO
 from pathlib import Path
 from threading import BoundedSemaphore
 
-import numpy as np
-
-from audio_model.companding import alaw_decode, mulaw_decode
 from audio_model.errors import UsageError, os_error_as, printable
 from audio_model.files import safe_name
-from audio_model.formats import Encoding, RawFormat
+from audio_model.formats import RawFormat
+from audio_model.gateway.codecs import to_pcm
 from audio_model.gateway.events import Event
 from audio_model.gateway.outlets.metrics import Metrics
 from audio_model.gateway.outlets.security import NumberHasher
@@ -110,18 +108,10 @@ def stem_of(event: Event) -> str:
 
 
 def _wav(raw_format: RawFormat, payload: bytes) -> bytes:
-    codes = np.frombuffer(payload, np.uint8)
-    match raw_format.encoding:
-        case Encoding.MULAW:
-            pcm = mulaw_decode(codes).astype("<i2").tobytes()
-        case Encoding.ALAW:
-            pcm = alaw_decode(codes).astype("<i2").tobytes()
-        case Encoding.S16LE:
-            pcm = payload[: len(payload) // 2 * 2]
     buffer = BytesIO()
     with wave.open(buffer, "wb") as file:
         file.setnchannels(1)
         file.setsampwidth(2)
         file.setframerate(raw_format.sample_rate)
-        file.writeframes(pcm)
+        file.writeframes(to_pcm(payload, raw_format.encoding).astype("<i2").tobytes())
     return buffer.getvalue()

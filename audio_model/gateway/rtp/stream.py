@@ -5,10 +5,10 @@ from collections.abc import Callable, Mapping
 import numpy as np
 
 from audio_model.audio import StreamResampler
-from audio_model.companding import alaw_decode, alaw_encode, mulaw_decode, mulaw_encode
+from audio_model.companding import alaw_encode, mulaw_encode
 from audio_model.formats import Encoding, RawFormat
 from audio_model.frontend import SAMPLE_RATE
-from audio_model.gateway.codecs import Codec, DecodeError, by_payload_type
+from audio_model.gateway.codecs import Codec, DecodeError, by_payload_type, to_pcm
 from audio_model.gateway.legs import SILENCE
 from audio_model.gateway.rtp.packet import RtpPacket, advance
 
@@ -189,13 +189,7 @@ class _Converter:
         )
 
     def __call__(self, payload: bytes) -> bytes:
-        match self._source:
-            case Encoding.MULAW:
-                pcm = mulaw_decode(np.frombuffer(payload, np.uint8))
-            case Encoding.ALAW:
-                pcm = alaw_decode(np.frombuffer(payload, np.uint8))
-            case Encoding.S16LE:
-                pcm = np.frombuffer(payload, "<i2")
+        pcm = to_pcm(payload, self._source)
         if self._resampler is not None:
             samples = self._resampler.feed(pcm.astype(np.float32) / np.float32(32768))
             pcm = np.rint(np.clip(samples * 32768, -32768, 32767)).astype(np.int16)
