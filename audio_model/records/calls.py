@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from audio_model import times
-from audio_model.ranges import written
+from audio_model.decision import VerdictKind
+from audio_model.ranges import rates, written
 from audio_model.ranges.numbers import UNREADABLE, WITHHELD, Number, NumberKind
 from audio_model.ranges.rates import CallAnswer
 from audio_model.sources.open import from_folder
@@ -61,13 +62,9 @@ class CallRecord:
 
 def answer_of(outcome: Outcome, reason: str) -> CallAnswer:
     """Return the answer that an outcome gives on a range."""
-    match outcome:
-        case Outcome.RECORDED | Outcome.LIVE:
-            return CallAnswer(outcome.value)
-        case Outcome.UNKNOWN if reason in ("", "unsure"):
-            return CallAnswer.UNSURE
-        case _:
-            return CallAnswer.UNHEARD
+    if outcome is Outcome.ERROR:
+        return CallAnswer.UNHEARD
+    return rates.outcome(VerdictKind(outcome.value), reason)
 
 
 def segment_of(number: Number) -> str:

@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
@@ -43,9 +43,6 @@ class Deed:
     undone: bool
 
 
-_COLUMNS = "n, time, who, what, call, about, detail, undone"
-
-
 def note(
     store: CallStore,
     who: str,
@@ -68,37 +65,18 @@ def note(
 
 def log(store: CallStore, limit: int, before: int | None = None) -> list[Deed]:
     """Return the latest lines, the last first. ``before`` is a line's number."""
-    rows = store.rows(
-        f"SELECT {_COLUMNS} FROM deeds WHERE n < ? ORDER BY n DESC LIMIT ?",
-        (1 << 62 if before is None else before, limit),
-    )
-    return list(map(_deed, rows))
+    return _latest(store, "n < ?", (1 << 62 if before is None else before,), limit)
 
 
 def to_undo(store: CallStore, who: str) -> Deed | None:
     """Return a person's last deed that can be undone; None if there is none."""
-    row = store.one(
-        f"SELECT {_COLUMNS} FROM deeds WHERE who = ? AND undone = 0 AND what IN (?, ?) "
-        "ORDER BY n DESC LIMIT 1",
-        (who, DeedKind.MARKED.value, DeedKind.SKIPPED.value),
-    )
-    return None if row is None else _deed(row)
-
-
-def of_number(store: CallStore, n: int) -> Deed | None:
-    """Return a line of the log by its number; None if there is none."""
-    row = store.one(f"SELECT {_COLUMNS} FROM deeds WHERE n = ?", (n,))
-    return None if row is None else _deed(row)
+    return _last(store, who, (DeedKind.MARKED, DeedKind.SKIPPED), "undone = 0")
 
 
 def latest(store: CallStore, who: str, whats: Collection[DeedKind], since: float) -> Deed | None:
     """Return a person's latest deed of these kinds since a moment; None without one."""
-    row = store.one(
-        f"SELECT {_COLUMNS} FROM deeds WHERE who = ? AND time >= ? "
-        f"AND what IN ({', '.join('?' * len(whats))}) ORDER BY n DESC LIMIT 1",
-        (who, since, *(each.value for each in whats)),
-    )
-    return None if row is None else _deed(row)
+    deed = _last(store, who, whats)
+    return None if deed is None or deed.time < since else deed
 
 
 def just_undone(store: CallStore, who: str) -> Deed | None:
@@ -106,16 +84,29 @@ def just_undone(store: CallStore, who: str) -> Deed | None:
 
     Its detail ``yours`` tells whether the call became the person's again.
     """
-    row = store.one(
-        f"SELECT {_COLUMNS} FROM deeds WHERE who = ? AND what IN (?, ?, ?) ORDER BY n DESC LIMIT 1",
-        (who, DeedKind.MARKED.value, DeedKind.SKIPPED.value, DeedKind.UNDONE.value),
-    )
-    if row is None or DeedKind(row[3]) is not DeedKind.UNDONE:
+    undo = _last(store, who, (DeedKind.MARKED, DeedKind.SKIPPED, DeedKind.UNDONE))
+    if undo is None or undo.what is not DeedKind.UNDONE:
         return None
-    undo = _deed(row).detail
-    deed = of_number(store, int(undo["deed"]))
-    yours = {"yours": undo.get("yours", True)}
-    return None if deed is None else replace(deed, detail={**deed.detail, **yours})
+    yours = {"yours": undo.detail.get("yours", True)}
+    found = _latest(store, "n = ?", (undo.detail["deed"],), 1)
+    return replace(found[0], detail={**found[0].detail, **yours}) if found else None
+
+
+def _last(
+    store: CallStore, who: str, whats: Collection[DeedKind], state: str = "TRUE"
+) -> Deed | None:
+    kinds = ", ".join("?" * len(whats))
+    found = _latest(store, f"who = ? AND what IN ({kinds}) AND {state}", (who, *whats), 1)
+    return found[0] if found else None
+
+
+def _latest(store: CallStore, where: str, values: Sequence[object], limit: int) -> list[Deed]:
+    rows = store.rows(
+        f"SELECT n, time, who, what, call, about, detail, undone FROM deeds WHERE {where} "
+        "ORDER BY n DESC LIMIT ?",
+        (*values, limit),
+    )
+    return list(map(_deed, rows))
 
 
 def _deed(row: tuple[Any, ...]) -> Deed:

@@ -66,13 +66,16 @@ def remove(store: CallStore, name: str) -> bool:
 
 def of_token(store: CallStore, token: str) -> Person | None:
     """Return the person with a token; None if it is nobody's."""
-    row = store.one("SELECT name, role, masked FROM people WHERE digest = ?", (_digest(token),))
-    return None if row is None else Person(row[0], Role(row[1]), bool(row[2]))
+    return _person(store, "digest = ?", _digest(token))
 
 
 def of_name(store: CallStore, name: str) -> Person | None:
     """Return the person with a name; None if nobody may sign in by it any more."""
-    row = store.one("SELECT name, role, masked FROM people WHERE name = ?", (name,))
+    return _person(store, "name = ?", name)
+
+
+def _person(store: CallStore, where: str, value: object) -> Person | None:
+    row = store.one(f"SELECT name, role, masked FROM people WHERE {where}", (value,))
     return None if row is None else Person(row[0], Role(row[1]), bool(row[2]))
 
 
