@@ -8,7 +8,7 @@ import errno
 import os
 import sqlite3
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -103,6 +103,21 @@ class SqliteStore:
     def close(self) -> None:
         """Let go of the file."""
         self._db.close()
+
+    def rows(self, sql: str, values: Sequence[object] | Mapping[str, object] = ()) -> list[Any]:
+        """Return all rows of a query. Raises StoreError."""
+        with self._errors():
+            return self._db.execute(sql, values).fetchall()
+
+    def one(self, sql: str, values: Sequence[object] = ()) -> Any:
+        """Return the first row of a query; None if it has none. Raises StoreError."""
+        with self._errors():
+            return self._db.execute(sql, values).fetchone()
+
+    def do(self, sql: str, values: Sequence[object] = ()) -> sqlite3.Cursor:
+        """Run a change and return the cursor, which has the number of rows. Raises StoreError."""
+        with self._errors():
+            return self._db.execute(sql, values)
 
     def __enter__(self) -> Self:
         return self

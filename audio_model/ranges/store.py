@@ -111,7 +111,7 @@ class RangeStore(SqliteStore):
         """
         with self._writing():
             marked = self._marked(call_id)
-            return self.mark_calls([marked.call if marked else self._call(call_id)], mark, now)
+            return self.mark_calls([marked.call if marked else self.call(call_id)], mark, now)
 
     def mark_calls(
         self, calls: Sequence[RangeCall], mark: MarkedAs | None, now: float | None = None
@@ -131,7 +131,7 @@ class RangeStore(SqliteStore):
                     continue
                 if marked is None and self._remember(call):
                     changes += self._monitor.hear(call, now=now)
-                counted = marked.call if marked else self._call(call.id)
+                counted = marked.call if marked else self.call(call.id)
                 if before is not mark:
                     at = marked.time if marked else None
                     changes += self._monitor.mark(counted, mark, before, now, at)
@@ -196,7 +196,7 @@ class RangeStore(SqliteStore):
         """Take a range off the allow-list and return whether it was there."""
         now = time.time() if now is None else now
         with self._writing():
-            rows = self._db.execute("DELETE FROM allowed WHERE prefix = ?", [prefix]).rowcount
+            rows = self.do("DELETE FROM allowed WHERE prefix = ?", [prefix]).rowcount
             self._read_allowed()
             if rows:
                 change = self._monitor.disallow(prefix, now)
@@ -232,12 +232,11 @@ class RangeStore(SqliteStore):
         """Return the latest changes of breakers, the last first; of one range, if it is given."""
         where, values = ("WHERE prefix = ?", [prefix]) if prefix else ("", [])
         columns = ", ".join(CHANGE_COLUMNS)
-        with self._errors():
-            rows = self._db.execute(
-                f"SELECT {columns} FROM changes {where} ORDER BY time DESC, n DESC LIMIT ?",
-                [*values, limit],
-            )
-            return [change_of(row) for row in rows]
+        rows = self.rows(
+            f"SELECT {columns} FROM changes {where} ORDER BY time DESC, n DESC LIMIT ?",
+            [*values, limit],
+        )
+        return list(map(change_of, rows))
 
     def history(self, latest: int | None = None) -> Iterator[PastChange]:
         """Yield all changes of breakers in the order of their times; or only the latest ones."""
@@ -262,35 +261,27 @@ class RangeStore(SqliteStore):
     def moves(self) -> dict[str, Counter[State]]:
         """Return how often each range's breaker entered each state, for those that moved."""
         moves: dict[str, Counter[State]] = {}
-        with self._errors():
-            for prefix, after, n in self._db.execute(
-                "SELECT prefix, after, count(*) FROM changes WHERE before != after GROUP BY 1, 2"
-            ):
-                moves.setdefault(prefix, Counter())[State(after)] = n
+        for prefix, after, n in self.rows(
+            "SELECT prefix, after, count(*) FROM changes WHERE before != after GROUP BY 1, 2"
+        ):
+            moves.setdefault(prefix, Counter())[State(after)] = n
         return moves
 
     def n_changes(self) -> int:
         """Return how many changes there were."""
-        with self._errors():
-            (n,) = self._db.execute("SELECT count(*) FROM changes").fetchone()
-        return int(n)
+        return int(self.one("SELECT count(*) FROM changes")[0])
 
     def n_calls(self) -> int:
         """Return how many calls were counted, each once."""
-        with self._errors():
-            (n,) = self._db.execute("SELECT coalesce(max(n), 0) FROM calls").fetchone()
-        return int(n)
+        return int(self.one("SELECT coalesce(max(n), 0) FROM calls")[0])
 
     def last_time(self) -> float:
         """Return when the last call came that was counted; 0 without any."""
-        with self._errors():
-            (last,) = self._db.execute("SELECT coalesce(max(last), 0) FROM ranges").fetchone()
-        return float(last)
+        return float(self.one("SELECT coalesce(max(last), 0) FROM ranges")[0])
 
     def allowed(self) -> list[Allowed]:
         """Return the allow-list in the order of its prefixes."""
-        with self._errors():
-            return [Allowed(*row) for row in self._db.execute("SELECT * FROM allowed")]
+        return [Allowed(*row) for row in self.rows("SELECT * FROM allowed")]
 
     def campaigns_heard(self, *, running: bool) -> list[Alarm]:  # see Campaigns.all
         """Return the campaigns, or only those that run. Raises RangeStoreError."""
@@ -305,8 +296,10 @@ class RangeStore(SqliteStore):
 
     def call(self, call_id: str) -> RangeCall:
         """Return a call that was heard. Raises UnknownCallError."""
-        with self._errors():
-            return self._call(call_id)
+        row = self.one(f"SELECT {', '.join(CALL_COLUMNS)} FROM calls WHERE id = ?", [call_id])
+        if row is None:
+            raise UnknownCallError(f"no call is known by the id {printable(call_id)}")
+        return call_of(row)
 
     def _prepare(self, busy_seconds: float | None) -> None:
         self._nodes, self.campaigns = StoredNodes(self._db), Campaigns(self._db)
@@ -314,7 +307,7 @@ class RangeStore(SqliteStore):
 
     def _agree(self, policy: Policy | None) -> Policy:
         if policy is None:
-            row = self._db.execute("SELECT policy FROM settings").fetchone()
+            row = self.one("SELECT policy FROM settings")
             return Policy() if row is None else policy_of(row[0])
         values = (0, policy_row(policy))
         self._db.execute("INSERT OR REPLACE INTO settings VALUES (?, ?)", values)
@@ -346,7 +339,7 @@ class RangeStore(SqliteStore):
             self._read_allowed()
 
     def _read_allowed(self) -> None:
-        rows = self._db.execute("SELECT prefix FROM allowed")
+        rows = self.rows("SELECT prefix FROM allowed")
         self._monitor.allowed = frozenset(prefix for (prefix,) in rows)
 
     def _insert(self, table: str, values: Sequence[object], *, replace: bool = False) -> int:
@@ -359,7 +352,7 @@ class RangeStore(SqliteStore):
 
     def _less_sure(self, call: RangeCall) -> RangeCall | None:
         """Replace a call's less sure verdict, and return that; None if there is none."""
-        before = self._call(call.id)
+        before = self.call(call.id)
         if not call.surer_than(before) or self._marked(call.id) is not None:
             return None
         columns = ", ".join(f"{name} = ?" for name in CALL_COLUMNS[1:])
@@ -372,18 +365,11 @@ class RangeStore(SqliteStore):
             self._insert("changes", (None, *change_row(change)))
 
     def _held(self) -> list[str]:
-        rows = self._db.execute("SELECT prefix FROM ranges WHERE state != 'closed'")
+        rows = self.rows("SELECT prefix FROM ranges WHERE state != 'closed'")
         return [prefix for (prefix,) in rows]
 
-    def _call(self, call_id: str) -> RangeCall:
-        columns = ", ".join(CALL_COLUMNS)
-        row = self._db.execute(f"SELECT {columns} FROM calls WHERE id = ?", [call_id]).fetchone()
-        if row is None:
-            raise UnknownCallError(f"no call is known by the id {printable(call_id)}")
-        return call_of(row)
-
     def _marked(self, call_id: str) -> MarkedCall | None:
-        row = self._db.execute("SELECT * FROM marks WHERE id = ?", [call_id]).fetchone()
+        row = self.one("SELECT * FROM marks WHERE id = ?", [call_id])
         return None if row is None else marked_of(row)
 
     def _tidy(self, now: float) -> None:

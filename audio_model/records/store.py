@@ -6,9 +6,8 @@ was kept. The file holds numbers as they are, so only its owner can read it.
 """
 
 import os
-import sqlite3
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -146,21 +145,6 @@ class CallStore(SqliteStore):
         self._db.execute(f"PRAGMA cache_size = -{_CACHED_KIB}")
         self._db.execute(f"PRAGMA wal_autocheckpoint = {_LOGGED_PAGES}")
         super()._prepare(busy_seconds)
-
-    def rows(self, sql: str, values: Sequence[object] | Mapping[str, object] = ()) -> list[Any]:
-        """Return all rows of a query. Raises StoreError."""
-        with self._errors():
-            return self._db.execute(sql, values).fetchall()
-
-    def one(self, sql: str, values: Sequence[object] = ()) -> Any:
-        """Return the first row of a query; None if it has none. Raises StoreError."""
-        with self._errors():
-            return self._db.execute(sql, values).fetchone()
-
-    def do(self, sql: str, values: Sequence[object] = ()) -> sqlite3.Cursor:
-        """Run a change and return the cursor, which has the number of rows. Raises StoreError."""
-        with self._errors():
-            return self._db.execute(sql, values)
 
     def archive(self, path: str, asked: str) -> int:
         """Return the number of an archive. ``asked`` is how it was heard, as JSON."""
