@@ -7,6 +7,7 @@ from pathlib import Path
 from audio_model.commands import tell_problems
 from audio_model.errors import AudioModelError, OutputError, UsageError, printable
 from audio_model.files import write_bytes
+from audio_model.line import tune_text
 from audio_model.line.folder import LineFolder
 from audio_model.line.guard import Condition
 from audio_model.line.label_command import write_labels
@@ -105,8 +106,8 @@ def _renew(args: argparse.Namespace, folder: LineFolder) -> int:
         in_use=Model.load(folder.model),
     )
     write_bytes(folder.candidate, made.file())
-    guard, values = list(made.tuning.guard), made.values()
-    said.append(made.text())
+    guard, values = list(made.tuning.guard), tune_text.as_values(made)
+    said.append(tune_text.as_text(made))
     if args.shadow:
         budget = args.max_false_alarm
         shadow = compare(*score_both(shadow_calls, folder.model, folder.candidate, budget))

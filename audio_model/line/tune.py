@@ -3,8 +3,6 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -32,7 +30,8 @@ from audio_model.line.judge import (
     most_contradicted,
 )
 from audio_model.line.learnt import TUNED, TUNED_TO, InUse, untuned_rule
-from audio_model.line.marks import CLASSES
+from audio_model.line.marks import CLASSES, Marks
+from audio_model.line.prevalence import Prevalence
 from audio_model.model import Model
 from audio_model.model_file import with_about
 from audio_model.rule import DecisionRule
@@ -183,23 +182,47 @@ def suspicious(
     return [int(n) for n in np.argsort(-against) if listed[n]]
 
 
-def tuned_file(model: Model, tuning: Tuning, marks: dict[str, Any], audio: Sequence[str]) -> bytes:
-    """Return a model file with the same network and the new rule.
+@dataclass(frozen=True)
+class Tuned:
+    """A tuned model, and what it was tuned to."""
 
-    Args:
-        model: the file that was tuned.
-        tuning: the result of the tuning.
-        marks: the facts about the marks, which the file keeps.
-        audio: what the calls are known by that the rule was fitted to.
-    """
-    about = model.about | {
-        "decision": asdict(tuning.rule),
-        TUNED: {
-            "before": asdict(tuning.before),
-            "marks": marks,
-            TUNED_TO: sorted(audio),
-            "figures": tuning.figures,
-            "guard": [asdict(each) for each in tuning.guard],
-        },
-    }
-    return with_about(model.path, Path(model.path).read_bytes(), json.loads(json.dumps(about)))
+    model: Model
+    """The model as it was before."""
+    marks: Marks
+    heard: HeardMarks
+    unlabelled: Prevalence | None
+    tuning: Tuning
+
+    @property
+    def problems(self) -> list[str]:
+        """Return a line for each row that can't be used."""
+        return [*self.marks.problems, *self.heard.problems]
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Return how many marks there are, and how many were left out and why."""
+        labels = [mark.label for mark in self.heard.marks]
+        return {
+            "live": labels.count(0),
+            "recorded": labels.count(1),
+            "callers": self.tuning.groups[0],
+            "sources_of_recordings": self.tuning.groups[1],
+            "repeated": self.marks.repeated + self.heard.repeated,
+            "unmarked": self.marks.unmarked,
+            "problems": len(self.problems),
+        }
+
+    def file(self) -> bytes:
+        """Return a model file with the same network and the new rule."""
+        tuning, path = self.tuning, self.model.path
+        about = self.model.about | {
+            "decision": asdict(tuning.rule),
+            TUNED: {
+                "before": asdict(tuning.before),
+                "marks": self.counts,
+                TUNED_TO: sorted(self.heard.audio),
+                "figures": tuning.figures,
+                "guard": [asdict(each) for each in tuning.guard],
+            },
+        }
+        return with_about(path, path.read_bytes(), json.loads(json.dumps(about)))

@@ -3,7 +3,6 @@
 import argparse
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 from audio_model.commands import add_budget_argument, check_ending, tell_problems
@@ -11,12 +10,12 @@ from audio_model.detector import DEFAULT_MAX_FALSE_ALARM
 from audio_model.errors import UsageError
 from audio_model.files import write_bytes, write_whole
 from audio_model.fitting.own import possible_calibrations, tune_rule
-from audio_model.line.hear import HeardMarks, hear_marks
+from audio_model.line.hear import hear_marks
 from audio_model.line.learnt import InUse, untuned_rule, without_adapted_to
 from audio_model.line.marks import Marks, check
-from audio_model.line.prevalence import POSSIBLE, Prevalence, prevalence_in
-from audio_model.line.tune import Tuning, tune, tuned_file
-from audio_model.line.tune_text import as_text, as_values, mark_values
+from audio_model.line.prevalence import POSSIBLE, prevalence_in
+from audio_model.line.tune import Tuned, tune
+from audio_model.line.tune_text import as_text, as_values
 from audio_model.model import DEFAULT_PATH, Model
 from audio_model.tables.columns import add_columns_argument
 from audio_model.tables.readers import TheirNames
@@ -51,35 +50,6 @@ exit status:
   that the model is better, 2 wrong usage, or marks that contradict each other or are too few,
   3 the output cannot be written
 """
-
-
-@dataclass(frozen=True)
-class Tuned:
-    """A tuned model and its report."""
-
-    model: Model
-    marks: Marks
-    heard: HeardMarks
-    unlabelled: Prevalence | None
-    tuning: Tuning
-
-    @property
-    def problems(self) -> list[str]:
-        """Return a line for each row that can't be used."""
-        return [*self.marks.problems, *self.heard.problems]
-
-    def text(self) -> str:
-        """Return the report for a terminal."""
-        return as_text(self.tuning, self.marks, self.heard, self.unlabelled)
-
-    def values(self) -> dict[str, object]:
-        """Return the report for JSON."""
-        return as_values(self.tuning, self.marks, self.heard, self.unlabelled)
-
-    def file(self) -> bytes:
-        """Return the model file."""
-        counts = mark_values(self.tuning, self.marks, self.heard)
-        return tuned_file(self.model, self.tuning, dict(counts), self.heard.audio)
 
 
 def tuned(
@@ -157,8 +127,8 @@ def run(args: argparse.Namespace) -> int:
     made = tuned(model, marks, args.max_false_alarm, args.prevalence, args.unlabelled)
     write_bytes(args.output, made.file())
     if args.report is not None:
-        write_whole(args.report, json_text(made.values(), indent=2))
-    print(made.text())
+        write_whole(args.report, json_text(as_values(made), indent=2))
+    print(as_text(made))
     tell_problems(made.problems)
     return EXIT_HOLDS if made.tuning.holds else EXIT_UNPROVED
 

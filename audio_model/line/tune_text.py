@@ -1,12 +1,11 @@
 """The report on a tuning: a table of before and after, and its limits."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
-from audio_model.line.hear import HeardMarks
 from audio_model.line.judge import CHANGE, Figure
-from audio_model.line.marks import CLASSES, Marks
+from audio_model.line.marks import CLASSES
 from audio_model.line.prevalence import Prevalence
-from audio_model.line.tune import Tuning
+from audio_model.line.tune import Tuned, Tuning
 from audio_model.tables.screen import aligned
 
 NAMES = {
@@ -21,21 +20,19 @@ NAMES = {
 _SHOWN_SUSPICIOUS = 10
 
 
-def as_text(tuning: Tuning, marks: Marks, heard: HeardMarks, unlabelled: Prevalence | None) -> str:
+def as_text(made: Tuned) -> str:
     """Return the report for a terminal."""
-    parts = [_counts(tuning, marks, heard), figures_text(tuning)]
+    tuning, marks = made.tuning, made.heard.marks
+    parts = [_counts(made.counts), figures_text(tuning)]
     parts.append(
         "Before is the rule that was there, after the new one. Neither is judged on calls that it "
         "was tuned to: groups are held out in turn."
     )
     parts.append(calibration_text(tuning))
-    parts.append(score_text(tuning, unlabelled))
+    parts.append(score_text(tuning, made.unlabelled))
     parts.append("\n".join(["What these marks can't tell:", *_listed(tuning.limits)]))
     if tuning.suspicious:
-        named = [
-            f"marked {CLASSES[heard.marks[n].label]}: {heard.marks[n].name}"
-            for n in tuning.suspicious
-        ]
+        named = [f"marked {CLASSES[marks[n].label]}: {marks[n].name}" for n in tuning.suspicious]
         parts.append(
             "\n".join(["Listen to these again: scores contradict their marks.", *_listed(
                 _first(named, _SHOWN_SUSPICIOUS))])
@@ -87,12 +84,11 @@ def score_text(tuning: Tuning, unlabelled: Prevalence | None) -> str:
     )
 
 
-def as_values(
-    tuning: Tuning, marks: Marks, heard: HeardMarks, unlabelled: Prevalence | None
-) -> dict[str, object]:
+def as_values(made: Tuned) -> dict[str, object]:
     """Return the report for JSON."""
+    tuning, marks, unlabelled = made.tuning, made.heard.marks, made.unlabelled
     return {
-        "marks": mark_values(tuning, marks, heard),
+        "marks": made.counts,
         "budget": tuning.budget,
         "figures": tuning.figures,
         "ece_by_chance": {"mean": tuning.ece_by_chance.mean, "high": tuning.ece_by_chance.high},
@@ -104,11 +100,11 @@ def as_values(
         },
         "limits": list(tuning.limits),
         "suspicious": [
-            {"path": heard.marks[n].path, "channel": heard.marks[n].channel.value,
-             "label": CLASSES[heard.marks[n].label]}
+            {"path": marks[n].path, "channel": marks[n].channel.value,
+             "label": CLASSES[marks[n].label]}
             for n in tuning.suspicious
         ],
-        "problems": [*marks.problems, *heard.problems],
+        "problems": made.problems,
         "guard": {
             "holds": tuning.holds,
             "conditions": [{"text": each.text, "holds": each.holds} for each in tuning.guard],
@@ -116,22 +112,7 @@ def as_values(
     }  # fmt: skip
 
 
-def mark_values(tuning: Tuning, marks: Marks, heard: HeardMarks) -> dict[str, int]:
-    """Return how many marks there are, and how many were left out and why."""
-    labels = [mark.label for mark in heard.marks]
-    return {
-        "live": labels.count(0),
-        "recorded": labels.count(1),
-        "callers": tuning.groups[0],
-        "sources_of_recordings": tuning.groups[1],
-        "repeated": marks.repeated + heard.repeated,
-        "unmarked": marks.unmarked,
-        "problems": len(marks.problems) + len(heard.problems),
-    }
-
-
-def _counts(tuning: Tuning, marks: Marks, heard: HeardMarks) -> str:
-    of = mark_values(tuning, marks, heard)
+def _counts(of: Mapping[str, int]) -> str:
     text = (
         f"{of['live']} live calls of {of['callers']} callers, {of['recorded']} recordings of "
         f"{of['sources_of_recordings']} sources"
