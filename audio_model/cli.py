@@ -11,7 +11,7 @@ from importlib import import_module
 from io import TextIOWrapper
 from typing import cast
 
-from audio_model.commands import Command, add_command, run_action
+from audio_model.commands import Command, add_command, package_version, run_action
 from audio_model.errors import AudioModelError, OutputError
 
 EXIT_USAGE = 2
@@ -89,7 +89,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="audio-model", description=DESCRIPTION, allow_abbrev=False
     )
-    version = f"%(prog)s {_version()}" if "--version" in given else ""
+    from_source = "(run from its source, not installed)"
+    version = f"%(prog)s {package_version(from_source)}" if "--version" in given else ""
     parser.add_argument("--version", action="version", version=version)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for other, (_, about) in COMMANDS.items():
@@ -132,13 +133,3 @@ def _interrupts_end_it() -> Iterator[None]:
 def _fail(error: AudioModelError, status: int) -> int:
     print(f"audio-model: {error}", file=sys.stderr)
     return status
-
-
-def _version() -> str:
-    # Loading it takes half the time in which nothing can answer Ctrl-C yet.
-    from importlib import metadata
-
-    try:
-        return metadata.version("audio-model")
-    except metadata.PackageNotFoundError:
-        return "(run from its source, not installed)"

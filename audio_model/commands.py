@@ -97,6 +97,17 @@ def needing_extra(command: str, extra: str, packages: Collection[str]) -> Iterat
         ) from error
 
 
+def package_version(otherwise: str) -> str:
+    """Return the version of this package, or something else if it is not installed."""
+    # Loading it takes half the time in which nothing can answer Ctrl-C yet.
+    from importlib import metadata
+
+    try:
+        return metadata.version("audio-model")
+    except metadata.PackageNotFoundError:
+        return otherwise
+
+
 def check_ending(path: str, *endings: str, what: str = "the output") -> None:
     """Raise UsageError unless a file's name ends in one of some endings."""
     if suffix_of(path) not in endings:

@@ -1,9 +1,9 @@
 """The OpenAPI document of the HTTP side. Source: OpenAPI Specification 3.1."""
 
 from collections.abc import Iterable
-from importlib import metadata
 
 from audio_model.audio import Channel
+from audio_model.commands import package_version
 from audio_model.gateway.events import EventKind
 from audio_model.gateway.http.schemas import Json, object_of, reference, schemas, string
 from audio_model.gateway.http.scoring import MAX_BYTES, RAW_TYPES
@@ -96,7 +96,7 @@ def document(gateways: Iterable[str], stream_path: str) -> Json:
         "openapi": "3.1.0",
         "info": {
             "title": "audio-model",
-            "version": _version(),
+            "version": package_version("0"),
             "description": "Is the far end of a call a recording or a live human?",
             "license": {"name": "MIT", "identifier": "MIT"},
         },
@@ -263,10 +263,3 @@ _TERMS = [
     _query("budget", {"type": "number"}, "share of live callers who may be called recorded"),
 ]
 """The terms that any call's URL may ask for; see :data:`audio_model.gateway.terms.ASKED`."""
-
-
-def _version() -> str:
-    try:
-        return metadata.version("audio-model")
-    except metadata.PackageNotFoundError:
-        return "0"
