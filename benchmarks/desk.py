@@ -44,8 +44,8 @@ def calls(n: int, seed: int = 0) -> Iterator[CallRecord]:
         outcome = rng.choice((Outcome.RECORDED, Outcome.LIVE, Outcome.UNKNOWN))
         number = f"952{campaign % 10}{rng.randrange(1000):04d}"
         yield CallRecord(
-            f"call-{index}",
-            outcome,
+            id=f"call-{index}",
+            outcome=outcome,
             path=f"/calls/{index}.wav",
             caller=number if of_campaign else f"139{rng.randrange(_PEOPLE):08d}",
             called=f"138{rng.randrange(10**8):08d}",

@@ -3,7 +3,7 @@
 import math
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 from audio_model import times
@@ -15,7 +15,7 @@ from audio_model.sources.open import from_folder
 from audio_model.tables import cells
 from audio_model.tables.columns import Wanted
 from audio_model.tables.readers import DamagedRow, parse_table, read_table
-from audio_model.tables.results import REQUIRED_COLUMNS, Outcome, Results, parse_result
+from audio_model.tables.results import REQUIRED_COLUMNS, Outcome, Results, RowVerdict, parse_result
 from audio_model.tables.rows import escape, unescape
 
 CALL_COLUMNS = ("caller", "called", "time", "duration", "call", "campaign", "act")
@@ -29,35 +29,32 @@ _MOBILE_LENGTH = len("+86139")
 _IMPLAUSIBLE_LENGTH = len("?9521")
 
 
-@dataclass(frozen=True, slots=True)
-class CallRecord:
-    """One call, with the detector's verdict."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call(RowVerdict):
+    """A call with the detector's verdict. Its path is empty if no recording was kept."""
 
     id: str
     """The same call twice is one call: what is said of it last counts."""
-    outcome: Outcome
     path: str = ""
-    """Where its recording lies, escaped as in results; empty if it was not kept."""
-    channel: str = ""
     caller: str = ""
     called: str = ""
     time: float | None = None
     """Seconds since 1970; None if the row doesn't tell."""
     duration: float | None = None
     """Seconds from answer to hang-up."""
-    score: float | None = None
-    seconds: float | None = None
-    speech_seconds: float | None = None
-    decided_at: float | None = None
-    reason: str = ""
-    error: str = ""
     known: str = ""
     """Number of the known recording that it repeats."""
     known_name: str = ""
-    campaign: str = ""
-    """Name of its campaign in the whole store."""
     act: str = ""
     """The advice at the time of the call (``block``), if the row has it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallRecord(Call):
+    """A call as it comes to the store."""
+
+    campaign: str = ""
+    """Name of its campaign in the whole store."""
 
 
 def answer_of(outcome: Outcome, reason: str) -> CallAnswer:
@@ -144,21 +141,14 @@ def parse_record(values: Mapping[str, object], folder: Path, archive: str) -> Ca
     known = _text(values, "known")
     moment = times.of_cell(values.get("time"))
     call = (_text(values, "call") or path) + (f"#{result.channel}" if result.channel else "")
+    verdict = {each.name: getattr(result, each.name) for each in fields(RowVerdict)}
     return CallRecord(
+        **verdict | {"path": path},
         id=call,
-        outcome=result.outcome,
-        path=path,
-        channel=result.channel,
         caller=_text(values, "caller"),
         called=written.same(_text(values, "called")),
         time=None if math.isnan(moment) else moment,
         duration=cells.number(values, "duration"),
-        score=result.score,
-        seconds=result.seconds,
-        speech_seconds=result.speech_seconds,
-        decided_at=result.decided_at,
-        reason=result.reason,
-        error=result.error,
         known=known,
         known_name=_text(values, "known_name"),
         campaign=_campaign(_text(values, "campaign"), known, archive),

@@ -15,7 +15,7 @@ from audio_model.errors import UnknownCallError
 from audio_model.files import target_of
 from audio_model.ranges.numbers import normalise
 from audio_model.ranges.tree import RangeCall
-from audio_model.records.calls import CallRecord, answer_of, segment_of
+from audio_model.records.calls import Call, CallRecord, answer_of, segment_of
 from audio_model.records.priority import Priority, Thresholds, priority_of
 from audio_model.records.schema import FORMAT
 from audio_model.sqlite import Durability, SqliteStore, storable
@@ -43,34 +43,17 @@ ALLOWED = "allowed"
 """Marks of campaigns."""
 
 
-@dataclass(frozen=True, slots=True)
-class StoredCall:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredCall(Call):
     """A call in the store."""
 
     n: int
     """Its number in the store, as in the addresses of its pages."""
-    id: str
     archive: int | None
-    path: str
-    channel: str
-    caller: str
     number: str
     """The caller's number as ranges know it."""
     segment: str
-    called: str
-    time: float | None
-    duration: float | None
-    outcome: Outcome
-    score: float | None
-    seconds: float | None
-    speech_seconds: float | None
-    decided_at: float | None
-    reason: str
-    error: str
-    known: str
-    known_name: str
     campaign: int | None
-    act: str
     settled: str
     """The decision of people at the desk: ``recorded``, ``live`` or nothing yet."""
     queue: float | None

@@ -3,7 +3,7 @@
 import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import chain, islice, zip_longest
 
 from audio_model.report.drift import Drift
@@ -224,17 +224,7 @@ def join(old: Iterable[Result], new: Iterable[Result], missing: Comparison) -> I
 
 def _small(result: Result) -> Result:
     """Return a result to keep, without its score over time."""
-    if result.curve is None:
-        return result
-    return Result(
-        result.path,
-        result.outcome,
-        result.channel,
-        result.score,
-        reason=result.reason,
-        error=result.error,
-        carried=result.carried,
-    )
+    return result if result.curve is None else replace(result, curve=None, strongest=None)
 
 
 def _size(old: Result, new: Result) -> float:

@@ -14,7 +14,7 @@ from audio_model.errors import ResultsError, printable
 from audio_model.formats import suffix_of
 from audio_model.tables import cells
 from audio_model.tables.columns import Wanted
-from audio_model.tables.readers import TABLE_SUFFIXES, read_table
+from audio_model.tables.readers import TABLE_SUFFIXES, DamagedRow, parse_table
 from audio_model.tables.rows import EVIDENCE_KEYS, KNOWN_COLUMNS, RESULT_COLUMNS
 
 RUN = "run.json"
@@ -35,8 +35,8 @@ class Outcome(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Result:
-    """One row of results."""
+class RowVerdict:
+    """The verdict on a recording, or on one channel of it, as a row of results has it."""
 
     path: str
     """The path in the row, where undecodable bytes are escaped."""
@@ -48,12 +48,18 @@ class Result:
     speech_seconds: float | None = None
     decided_at: float | None = None
     """Seconds from the start of the call."""
+    reason: str = ""
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Result(RowVerdict):
+    """One row of results."""
+
     noise_db: float | None = None
     """dBFS."""
     snr_db: float | None = None
     codec: str = ""
-    reason: str = ""
-    error: str = ""
     carried: Mapping[str, object] = field(default_factory=dict)
     curve: object = None
     """The score over time of JSON lines, unchecked; None in other formats."""
@@ -125,8 +131,9 @@ class Results:
         Raises ResultsError for a file that cannot be read as a whole.
         """
         for part in self.parts:
-            for where, values in read_table(part, Wanted(REQUIRED_COLUMNS, theirs=self.columns)):
-                yield _result(str(part), where, values)
+            wanted = Wanted(REQUIRED_COLUMNS, theirs=self.columns)
+            for row in parse_table(str(part), wanted, lambda values, _: parse_result(values)):
+                yield row if isinstance(row, Result) else _damaged(row)
 
 
 def _read_run(path: Path) -> Mapping[str, Any]:
@@ -141,17 +148,9 @@ def _read_run(path: Path) -> Mapping[str, Any]:
     return run
 
 
-def _result(file: str, where: str, values: dict[str, object] | str) -> Result:
-    if isinstance(values, str):
-        return _damaged(file, where, values)
-    try:
-        return parse_result(values)
-    except ValueError as error:
-        return _damaged(file, where, str(error))
-
-
-def _damaged(file: str, where: str, problem: str) -> Result:
-    return Result(file, Outcome.ERROR, error=f"a row of the results is damaged, {where}: {problem}")
+def _damaged(row: DamagedRow) -> Result:
+    said = f"a row of the results is damaged, {row.where}: {row.problem}"
+    return Result(row.file, Outcome.ERROR, error=said)
 
 
 def parse_result(values: Mapping[str, object]) -> Result:

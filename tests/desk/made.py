@@ -41,8 +41,8 @@ def fill(folder: Path, n: int = 8) -> Places:
         soundfile.write(path, sounds.voice(6, 0 if played else number, played=played), 8000)
         calls.append(
             CallRecord(
-                f"call-{number}",
-                (Outcome.RECORDED, Outcome.LIVE, Outcome.UNKNOWN)[number % 3],
+                id=f"call-{number}",
+                outcome=(Outcome.RECORDED, Outcome.LIVE, Outcome.UNKNOWN)[number % 3],
                 path=str(path),
                 caller="95213742" if played else f"1391234{number:04d}",
                 called=f"1380013800{number}",
@@ -55,7 +55,10 @@ def fill(folder: Path, n: int = 8) -> Places:
                 known_name=NASTY if number == 5 else "",
             )
         )
-    calls.append(CallRecord("gone", Outcome.UNKNOWN, path="/nowhere.wav", score=0.9, caller=NASTY))
+    gone = CallRecord(
+        id="gone", outcome=Outcome.UNKNOWN, path="/nowhere.wav", score=0.9, caller=NASTY
+    )
+    calls.append(gone)
     with CallStore(at.calls) as store:
         store.add(calls, None, THRESHOLDS)
     assert at.ranges is not None

@@ -23,7 +23,7 @@ def call(id: str, outcome: str = "unknown", **values: Any) -> CallRecord:
         "seconds": 6.0,
         "speech_seconds": 4.0,
     }
-    return CallRecord(id, Outcome(outcome), **(given | values))
+    return CallRecord(id=id, outcome=Outcome(outcome), **(given | values))
 
 
 def store_of(*calls: CallRecord, path: str | Path = ":memory:") -> CallStore:
