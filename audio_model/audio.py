@@ -229,7 +229,7 @@ class StreamResampler:
         )
 
     def feed(self, packet: NDArray[np.floating]) -> Samples:
-        """Take a packet, give the samples that are ready: none, some or many.
+        """Resample a packet and return the samples that are ready: none, some or many.
 
         Args:
             packet: floating point, full scale 1, of any length. [shape=(n_samples,)]

@@ -281,10 +281,10 @@ class Hearing:
 
 
 def hear_beside(hearings: Iterable[Hearing]) -> None:
-    """Hear what was read of several recordings, those with as many steps in one run of the network.
+    """Hear several recordings together: those with equally many steps share a run of the network.
 
-    The verdicts are the same as for recordings heard alone. A run costs less for each recording
-    the more there are.
+    The verdicts are the same as for recordings heard alone. The more recordings a run has, the
+    less each costs.
     """
     waiting = [hearing.stream for hearing in hearings]
     while waiting:

@@ -34,7 +34,7 @@ reach depends on where the steps fall.
 """
 
 LATE_SAMPLES = 9600
-"""1.2 s: a voice that begins later is late. Network and thresholds know shorter leads."""
+"""1.2 s. A voice that begins later is late: network and thresholds were fitted to earlier ones."""
 
 RUN_IN_SAMPLES = 1600
 """0.2 s before a late voice are heard with it.

@@ -71,8 +71,8 @@ def score_entry(entry: Entry, detector: Detector, options: ScoreOptions) -> Iter
 
 
 TOGETHER = 16
-"""Recordings that are heard together: of 6 s each, 0.80 to 0.85 of the time of one by one. Among
-sixteen more have as much to hear than among eight, where lengths and first voices differ."""
+"""Recordings that are heard together. Recordings of 6 s take 0.80 to 0.85 of the time that they
+take one by one. Of sixteen, more have equally much to hear than of eight."""
 
 
 def score_entries(
@@ -121,9 +121,10 @@ def _score_group(
 def _begin(
     entry: Entry, detector: Detector, options: ScoreOptions, files: ExitStack
 ) -> Hearing | Row | None:
-    """Return a recording that is begun, the row of one that can't be read, or None.
+    """Begin to hear an entry, and return it, or its row if it can't be read.
 
-    None is for what is scored alone: no recording, or none that may be read in any order.
+    Return None for an entry that must be scored alone: it is no recording, or part of an archive,
+    or far away.
     """
     if entry.problem or is_remote(entry.path) or MemberPath.parse(entry.path) is not None:
         return None

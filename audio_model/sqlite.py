@@ -43,7 +43,7 @@ class Format:
     schema: str
     """Statements that make an empty file such a store, each with a semicolon behind it."""
     upgrades: Mapping[int, str] = field(default_factory=dict)
-    """Statements that make a store of the next version of one of each version named here."""
+    """Statements by version: they turn a store of that version into one of the next."""
 
 
 class Durability(StrEnum):

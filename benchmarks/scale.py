@@ -48,7 +48,7 @@ class Scale:
     """All measurements; empty or None if left out."""
 
     load: float
-    """Processes that wanted to run, mean of the minute before."""
+    """The mean of the minute before: processes that wanted to run."""
     long: Watched | None = None
     names_a_second: float | None = None
     """Names a second from a folder into the plan, in the long run."""

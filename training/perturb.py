@@ -152,11 +152,11 @@ def mask(log_mel: Tensor, dim: int, widest: int, generator: torch.Generator) -> 
 def mix(
     log_mel: Tensor, label: Tensor, largest: float, generator: torch.Generator
 ) -> tuple[Tensor, Tensor]:
-    """Lay another scene of the batch faintly over each; returns how much is recorded then.
+    """Lay another scene of the batch faintly over each, and return how much is recorded then.
 
-    Zhang et al., "mixup: Beyond Empirical Risk Minimization", 2018. Its share is uniform up to
-    ``largest``, below a half, so that what a step holds is still what the scene holds. Scenes
-    without a class are left alone, and laid over nothing.
+    The share of the other scene is uniform up to ``largest``, which is below a half, so that a
+    step still holds what its own scene holds. Scenes without a class are neither changed nor laid
+    over others. Source: Zhang et al., "mixup: Beyond Empirical Risk Minimization", 2018.
     """
     batch = log_mel.shape[0]
     share = torch.rand(batch, generator=generator) * largest

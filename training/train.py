@@ -41,8 +41,8 @@ from training.teachers import teach, teachers_of
 SCENES = "scenes"
 """Folder of a run that holds its pool."""
 FIRST, STEADIED, TEXTURED = "first", "steadied", "textured"
-"""What a network learns, one after the other, and the folders of a run that hold what it was before
-the last of them."""
+"""The stages of a training, in their order. Each but the last leaves its network in a folder of its
+name."""
 
 
 def draw_pool(settings: Config, run: Path, corpus: Corpus) -> None:
@@ -110,10 +110,10 @@ def learn(last: Learning, corpus: Corpus) -> None:
 
 
 def stages_of(last: Learning) -> list[Learning]:
-    """Return what a run's network learns, one after the other, each from where the other ended.
+    """Return the stages in which a run's network learns. Each begins where the one before ended.
 
-    From the scenes; then to answer alike wherever its steps fall; then its texture learns. The last
-    of them is done in the folder of the run, others in folders of their names.
+    The network learns from the scenes, then to give the same answer wherever its steps fall, and
+    then its texture. The last stage uses the folder of the run, the others folders of their names.
     """
     settings = last.settings
     names = [FIRST]

@@ -27,7 +27,7 @@ _CHUNK = struct.Struct("<4sI")
 _FORMAT = struct.Struct("<HHIIHH")
 
 _MAX_DATA_BYTES = 0x7FFF_0000
-"""Writers that don't know the length yet write one near 2 or 4 GiB."""
+"""A longer length is a placeholder, near 2 or 4 GiB, of a writer that didn't know it yet."""
 
 
 @dataclass(frozen=True)

@@ -20,8 +20,8 @@ WAKE_SECONDS = 0.01
 """Connections that would wake within so long wake together. More at once would delay timers."""
 
 WAKE_TOGETHER = 32
-"""So many are read at one turn of the loop, at most: each may bring a second's packets where the
-machine is behind, and timers wait meanwhile."""
+"""The most connections that are read in one turn of the loop. If the machine is behind, each may
+bring the packets of a second, and timers wait meanwhile."""
 
 OVER_SECONDS = 0.5
 """Rest of a connection whose call is answered. Far below the kernel's buffers, which hold seconds:

@@ -197,10 +197,10 @@ class Server:
         await self.end(DRAIN_SECONDS)
 
     async def reload(self, settings: Settings) -> None:
-        """Take what can change of these settings, and name the rest in the log.
+        """Apply the settings that can change while the server runs, and name the others in the log.
 
-        Raises AudioModelError for a certificate or a store that can't be used; what was taken
-        before it holds.
+        Raises AudioModelError for a certificate or a store that can't be used. What was applied
+        before that stays.
         """
         self._check_tenants(settings)
         self.settings, waiting = merged(self.settings, settings)

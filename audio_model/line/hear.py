@@ -1,4 +1,4 @@
-"""The network's answers to marked calls. Each call is heard once, and every fit reads that."""
+"""The network's answers to marked calls. Each call is heard once, and all fits use that answer."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace

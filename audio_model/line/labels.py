@@ -86,7 +86,7 @@ class Labels:
             yield call, surest, groups.name(surest.source)
 
     def dispute(self, marks: Iterable[LabelledCall]) -> list[LabelledCall]:
-        """Return the marks that other evidence contradicts, which makes their calls conflicts."""
+        """Return the marks that other evidence contradicts. Their calls become conflicts."""
         disputed = []
         for mark in marks:
             call = from_folder(Path.cwd(), mark.path), mark.channel.value

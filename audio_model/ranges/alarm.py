@@ -18,10 +18,10 @@ from audio_model.ranges.rates import CallAnswer, recorded_share
 from audio_model.ranges.tree import Node, Nodes, children
 
 SUSPECT = 0.2
-"""Probability of a share above the honest one from which a child is suspect: a little more than
-before its first call..."""
+"""A child is suspect if its share is above the honest one with this probability, which is a little
+more than before its first call."""
 NOT_HONEST = 0.5
-"""... and from which the others, taken together, do not look honest."""
+"""The other children, taken together, do not look honest from this probability on."""
 CHANCE = 0.01
 _ONE = 0.5
 """Recent calls that are one, no longer ago than 40 minutes."""

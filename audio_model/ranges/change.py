@@ -31,7 +31,7 @@ _MESSAGE_CALLS = 1.5
 _LUCK = 0.5
 """Standard deviations by which a share of live answers may be above what is expected by chance."""
 _ALLOWED = 0.25
-"""Most of the answers that are not live that an honest range's recordings may be.
+"""The largest share of recordings among the answers of an honest range that are not live.
 
 With these two, simulated honest lines of 30 % to 90 % live answers get half a warning a month at
 most, and the messages that are hardest to hear are found as soon as without any bound.

@@ -22,9 +22,8 @@ PRIOR = (0.5, 4.5)
 CREDIBLE = 0.95
 
 _SUREST, _RAREST = 0.9, 0.005
-"""Bounds of hits and false alarms: none missed or flagged, as a small test counts, is not to be
-had.
-"""
+"""Bounds of hits and false alarms. A small test may count no miss and no false alarm at all, which
+no detector keeps up."""
 
 _GRID = (np.arange(1000) + 0.5) / 1000
 

@@ -111,10 +111,11 @@ class Node:
     began: float = 0.0
     """When the evidence last left zero: the likeliest start of the change."""
     recorded_since: int = 0
-    """Calls since then that counted for the evidence, and..."""
+    """Recordings since the evidence began."""
     heard_since: int = 0
+    """Calls heard since the evidence began."""
     usual_recorded: int = 0
-    """... those before, that came to nothing."""
+    """Recordings of earlier times, when evidence went back to zero."""
     usual_heard: int = 0
     state: State = State.CLOSED
     since: float = 0.0

@@ -31,9 +31,9 @@ class Imported(DamagedRows):
     drifted: int = 0
     """Calls put forward because scores like theirs have become more frequent."""
     looked_for: int = 0
-    """Recordings that were looked for, the first MAX_LOOKED_FOR..."""
+    """Recordings that were looked for, MAX_LOOKED_FOR at most."""
     missing: int = 0
-    """... and those of them that are not there."""
+    """Recordings that were looked for and are not there."""
     missing_path: str = ""
     """The first of those."""
 

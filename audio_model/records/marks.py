@@ -99,7 +99,7 @@ class Agreement:
 
 
 def of_call(store: CallStore, call: int) -> list[Mark]:
-    """Return the marks of a call, the first first."""
+    """Return the marks of a call, the oldest first."""
     return _marks(store, "call = ? ORDER BY marked", (call,))
 
 

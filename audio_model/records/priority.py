@@ -73,7 +73,7 @@ class Priority:
 
 
 def priority_of(call: CallRecord, thresholds: Thresholds) -> Priority | None:
-    """Return a call's place by its score alone; None if it has no audio or no score."""
+    """Return a call's priority by its score alone; None if it has no audio or no score."""
     if not call.path or call.outcome is Outcome.ERROR or call.score is None:
         return None
     return Priority.of(QueueReason.NEAR, thresholds.nearness(call.score))

@@ -14,9 +14,9 @@ LEASE_SECONDS = 600.0
 _BINS = 10
 _REFERENCE_DAYS = 28
 _DRIFT_RATIO = 2.0
-"""How much more frequent a bin of scores must be than before, at least."""
+"""A bin of scores has drifted if it is at least this many times as frequent as before."""
 _DRIFT_SURE = 4.0
-"""... and by how many standard deviations of a count."""
+"""A bin has drifted if its count is also this many standard deviations above the usual one."""
 _DRIFT_CALLS = 20
 """Calls of one bin and day that are put forward; people hear no more than some of them."""
 

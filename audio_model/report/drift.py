@@ -62,7 +62,7 @@ class SideSpread:
 
 
 class Shares:
-    """The kinds of the calls of both sides."""
+    """Counts of calls by kind, such as their verdict, on both sides."""
 
     def __init__(self) -> None:
         self._counts: tuple[Counter[str], Counter[str]] = Counter(), Counter()

@@ -114,7 +114,7 @@ def _head(path: str) -> bytes:
 
 
 def encoding_of(head: bytes) -> str:
-    """Return the encoding of a file that begins so: Unicode's, or GB 18030 (and so GBK)."""
+    """Return the encoding of a file by its first bytes: a form of Unicode, or GB 18030."""
     for mark, encoding in _BOMS:
         if head.startswith(mark):
             return encoding

@@ -105,7 +105,7 @@ class TheirNames:
         return None if lacks and not _lacks(path, Wanted(required)) else mine
 
     def check(self) -> None:
-        """Raise UsageError for a name that no table had, once all have been read."""
+        """Raise UsageError for a name that no table had. Call it when all tables are read."""
         for reason in self._missing.values():
             raise UsageError(reason)
 

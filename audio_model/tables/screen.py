@@ -19,7 +19,7 @@ _SHOWN = {
     "known": 6,
     "reason": 17,
 }
-"""Columns behind the path, and their widths; a longer reason, an error, runs on."""
+"""Columns behind the path, and their widths. An error is longer than its column and runs on."""
 
 _NUMBERS = {"score", "speech", "decided", "known"}
 _PATH_WIDTH_IN_FILES = 40

@@ -256,7 +256,7 @@ async def call(crowd: Crowd, seconds: float, settle: float, *, in_time: bool = F
 
     Args:
         settle: seconds of talk before the line ``talking`` is printed and the figures begin.
-        in_time: whether legs are connected when they begin to talk, and not all before.
+        in_time: connect each leg when it begins to talk, and not all legs before.
     """
     if in_time:
         crowd.dial_in_time()

@@ -24,7 +24,7 @@ class Gain:
     """The fall of the log loss of calls that a network has not learnt from."""
 
     mean: float
-    """Classes count alike, then groups. Nats."""
+    """In nats. Both classes count alike, and so do the groups of a class."""
     low: float
     """The gain is above this with ``CONFIDENCE``."""
 

@@ -10,7 +10,7 @@ from audio_model.frontend import SAMPLE_RATE, Samples
 from training.augment.levels import from_db, rms
 
 RINGING_SAMPLES = SAMPLE_RATE // 10
-"""Silence behind the samples that takes up what a filter rings around the ends."""
+"""Silence put behind the samples: a filter rings into it, and not into the other end."""
 
 
 def shape(samples: Samples, gain: Callable[[Samples], Samples]) -> Samples:

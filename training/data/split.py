@@ -23,9 +23,9 @@ from audio_model.errors import UsageError
 from training.data.manifest import Clip
 
 MAX_HELD_OUT_SHARE = 0.6
-"""A voice is large if it alone would fill more than this of dev's or test's clips of a class..."""
+"""A large voice would fill more than this share of a class's clips in dev or in test by itself."""
 MAX_TIMES_MEAN = 2.0
-"""... and has more than so many times the clips of the class's mean voice."""
+"""A large voice also has more than this many times the clips of the class's mean voice."""
 
 CLASS_NAMES = {1: "recorded", 0: "live", None: "neither"}
 
@@ -43,7 +43,7 @@ class SplitName(StrEnum):
 
 @dataclass(frozen=True)
 class Split:
-    """The clips by split, each in the order of their names; ``dropped`` are in none."""
+    """The clips by split, sorted by name. Clips in ``dropped`` are in no split."""
 
     train: tuple[Clip, ...]
     dev: tuple[Clip, ...]

@@ -41,7 +41,7 @@ CONTEXT = "audio-model-snoop"
 
 REQUEST_SECONDS = 2.0
 CONNECT_SECONDS = 3.0
-"""Within which a snoop channel's audio comes, or none will; Asterisk tries for two seconds."""
+"""The audio of a snoop channel comes within this time or never: Asterisk tries for two seconds."""
 FIRST_WAIT_SECONDS, MAX_WAIT_SECONDS = 0.5, 30.0
 HEARTBEAT_SECONDS = 10.0
 
@@ -55,7 +55,7 @@ _GONE = (404, 409)
 """Answers about a channel that has ended, or has left ``Stasis()`` by itself."""
 
 _ATTEMPTS = 3
-"""How often a request is made that frees something in Asterisk: a caller or a channel."""
+"""Attempts at a request that lets a caller go on or ends a channel."""
 
 
 class _CallerId(msgspec.Struct):

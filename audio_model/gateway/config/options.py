@@ -21,7 +21,7 @@ T = TypeVar("T")
 
 _HELP_WIDTH = 90
 _KEY = "option"
-"""Key of what the metadata of a field tell of it."""
+"""Key in a field's metadata under which its option or its group is described."""
 
 
 def option(default: object, kind: ValueKind, help: str) -> Any:

@@ -99,7 +99,7 @@ class Dialect(ABC):
         self._early.append(message)
 
     def early(self) -> list[Any]:
-        """Return what was held, in its order, to be heard now or dropped."""
+        """Return the messages that were held, in their order, and hold them no longer."""
         kept, self._early, self._early_bytes = self._early, [], 0
         return kept
 

@@ -145,7 +145,7 @@ class Scoring:
             raise self._busy()
 
     def _make_way(self, now: float) -> None:
-        """Let the slowest recording go if too many are on their way. Raises HttpError."""
+        """Refuse the slowest upload if too many arrive at once. Raises HttpError."""
         if len(self._receiving) < MAX_RECEIVING:
             return
         slow = [each for each in self._receiving if now - each.began > SLOW_SECONDS]

@@ -69,7 +69,7 @@ class WaitingRoom:
     def add(self, event: Event, key: str, body: bytes) -> Waiting | None:
         """Take an event. If there is no room for it, return the event that is dropped for it.
 
-        A final event that only repeats its verdict takes the verdict's place while that waits.
+        A final event that repeats a verdict which still waits takes its place.
         """
         leg = event.call.gateway, event.call.id, event.leg
         verdict = event.verdict.verdict

@@ -18,7 +18,7 @@ _ENDLESS = aiohttp.ClientTimeout(total=None)
 
 @asynccontextmanager
 async def following(siblings: Siblings | None, reader: Reader) -> AsyncIterator[None]:
-    """Let a reader get the siblings' events, too, in this context."""
+    """Give a reader the siblings' events, too, while the context lasts."""
     if siblings is None:
         yield
         return

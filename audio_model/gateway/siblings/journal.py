@@ -49,7 +49,7 @@ class Journal:
         self._warned = False
 
     def write(self, record: CallHistory) -> None:
-        """Write what is new of a call."""
+        """Write a call's new record to the file."""
         body = msgspec.msgpack.encode(record)
         try:
             self._bytes += os.write(self._file, len(body).to_bytes(_LENGTH_BYTES, "big") + body)
