@@ -149,7 +149,7 @@ def test_the_public_config_names_corpora_that_can_be_fetched_or_made() -> None:
     settings = load(CONFIGS / "public.toml")
     made = {f"made_{name}" for name in BUILDERS} | {p.voice.corpus for p in PACKAGES}
     named = {*settings.data.leave_out, *settings.split.holdout}
-    assert named <= made | public.load().keys()
+    assert named <= made | public.load(public.TABLE).keys()
     assert {path.parent.name for path in settings.data.manifests} == {"public", "made"}
 
 

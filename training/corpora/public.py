@@ -78,10 +78,16 @@ class Row:
     cells: Mapping[str, str] = field(default_factory=dict)
 
 
-def load(path: Path = TABLE) -> dict[str, PublicCorpus]:
+def load(path: Path) -> dict[str, PublicCorpus]:
     """Read the table. Raises CorpusError that names the corpus and the setting."""
+    try:
+        tables = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise CorpusError(f"{path}: not TOML: {error}") from error
     corpora = {}
-    for name, values in tomllib.loads(path.read_text(encoding="utf-8")).items():
+    for name, values in tables.items():
+        if not isinstance(values, dict):
+            raise CorpusError(f"{path}: {name}: {values!r} is not a table of a corpus")
         try:
             corpora[name] = from_dict(PublicCorpus, values, (Channel,))
         except (UsageError, ValueError) as error:
@@ -242,7 +248,11 @@ def _about(name: str, corpus: PublicCorpus) -> str:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Build the corpora and return the exit status, 2 after an error."""
-    corpora = load()
+    try:
+        corpora = load(TABLE)
+    except CorpusError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
     parser = argparse.ArgumentParser(prog="python -m training.corpora.public", description=__doc__)
     parser.add_argument(
         "--output",

@@ -136,7 +136,7 @@ def test_addresses_are_checked_by_their_digests(tmp_path: Path) -> None:
 
 
 def test_the_table_can_be_read_and_pins_every_corpus() -> None:
-    corpora = public.load()
+    corpora = public.load(public.TABLE)
     assert {"wuw2", "common_voice", "common_voice_zh_cn", "tts_azure_edge"} <= corpora.keys()
     for corpus in corpora.values():
         assert corpus.commit or all(each.sha256 for each in corpus.addresses)
@@ -170,12 +170,31 @@ def test_a_table_that_is_wrong_is_refused_by_name(tmp_path: Path, setting: str, 
         public.load(table)
 
 
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [("[mine", "not TOML"), ("mine = 1", "mine: 1 is not a table"), ("[mine]\n", "is missing")],
+)
+def test_the_command_names_what_is_wrong_in_the_table(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    text: str,
+    why: str,
+) -> None:
+    table = tmp_path / "t.toml"
+    table.write_text(text)
+    monkeypatch.setattr(public, "TABLE", table)
+    assert public.main(["--list"]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith(f"error: {table}: ") and why in said
+
+
 def test_the_command_names_what_failed_and_makes_the_rest(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     good = published(tmp_path, {"a.wav": wav(later(0.5))})
     bad = replace(good, commit="0" * 40)
-    monkeypatch.setattr(public, "load", lambda: {"bad": bad, "good": good})
+    monkeypatch.setattr(public, "load", lambda _: {"bad": bad, "good": good})
     assert public.main(["--output", str(tmp_path / "out")]) == 2
     said = capsys.readouterr()
     assert said.err.startswith("error: bad: ") and "good: 1 clips made" in said.out
