@@ -188,6 +188,8 @@ def by_corpus(condition: Mapping[str, Any]) -> list[str]:
 
 def tones(of: Mapping[str, Any]) -> str:
     """Return one sentence on call-progress tones."""
+    if not of["takes"]:
+        return "No call-progress tones were judged."
     return (
         f"Call-progress tones (neither class, {of['takes']} takes): {of['unknown']:.1%} unknown, "
         f"{of['recorded']:.1%} recorded, {of['live']:.1%} live."

@@ -92,3 +92,9 @@ def test_few_languages_are_those_of_most_takes_in_their_order(measured: Figures)
         ]
     assert [row.split(" | ")[0] for row in report.by_language(changed, 2)[2:]] == ["| de", "| fr"]
     assert len(report.by_language(changed)) == 2 + 4
+
+
+def test_tones_that_nobody_judged_have_no_shares() -> None:
+    judged = {"takes": 3, "unknown": 1.0, "recorded": 0.0, "live": 0.0}
+    assert "3 takes): 100.0% unknown" in report.tones(judged)
+    assert report.tones(dict.fromkeys(judged, 0)) == "No call-progress tones were judged."
