@@ -14,6 +14,7 @@ from audio_model.fitting.tail import Tail
 from audio_model.rule import Calibration, DecisionRule, OperatingPoint
 from audio_model.steps import Heard
 from tests.answers import answer
+from tests.draws import draws
 
 SHIPPED = DecisionRule(
     Calibration((0.4, 2.0), (1.0, 1.0), (0.0, 0.0)),
@@ -42,7 +43,7 @@ def flagged(rule: DecisionRule, takes: list[Answer], budget: float) -> float:
 @pytest.mark.parametrize("n", [10, 40, 200])
 def test_the_budget_holds_in_expectation_wherever_the_line_lies(live_mean: float, n: int) -> None:
     rates = []
-    for seed in range(60 if n < 100 else 20):
+    for seed in range(draws(60 if n < 100 else 20)):
         rule = tune_rule(line(n, live_mean, seed), SHIPPED)
         others = [t for t in line(60, live_mean, 1000 + seed) if t.label == 0]
         rates.append(flagged(rule, others, 0.05))
@@ -52,7 +53,7 @@ def test_the_budget_holds_in_expectation_wherever_the_line_lies(live_mean: float
 
 def test_a_line_far_from_all_others_is_not_made_worse_by_ten_calls() -> None:
     rates = []
-    for seed in range(20):
+    for seed in range(draws(20)):
         others = [t for t in line(400, 1.0, 1000 + seed) if t.label == 0]
         tuned = tune_rule(line(10, 1.0, seed), SHIPPED)
         rates.append([flagged(rule, others, 0.05) for rule in (SHIPPED, tuned)])

@@ -14,6 +14,7 @@ from benchmarks.ranges import throughput
 from benchmarks.ranges.__main__ import as_markdown, main, run
 from benchmarks.ranges.settings import Settings
 from benchmarks.ranges.world import HONEST, OUTCOMES, simulate
+from tests.draws import draws
 
 SMALL = Settings(
     calls=5_000,
@@ -84,14 +85,14 @@ def test_campaigns_are_flagged_and_the_figures_add_up() -> None:
 
 
 def test_a_detector_that_hears_recordings_as_live_callers_flags_nobody() -> None:
-    for seed in range(2):
+    for seed in range(draws(4)):
         figures = run(replace(SMALL, seed=seed, hit=0.014, recorded_said_live=0.484))
         assert not any(each.in_time for each in figures.campaigns)
 
 
 def test_a_detector_that_never_hits_opens_nothing() -> None:
     """That fewer calls than usual are live is worth a look, and no more."""
-    for seed in range(2):
+    for seed in range(draws(4)):
         figures = run(replace(SMALL, seed=seed, hit=0.001, recorded_said_live=0.3))
         assert all(each.open_seconds is None for each in figures.campaigns)
 
