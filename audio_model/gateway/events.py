@@ -16,6 +16,8 @@ from audio_model.decision import KnownRecording, Verdict
 MAX_TEXT = 255
 """Characters of an id, a number or a detail. Gateways need far fewer; what is kept stays small."""
 MAX_DETAILS = 50
+CALLER, CALLEE = "caller", "callee"
+"""Names of the legs in every dialect that tells the parties apart."""
 
 
 class EventKind(StrEnum):
@@ -77,6 +79,16 @@ class Event:
     """Wall-clock seconds since the leg began."""
     time: float = field(default_factory=time.time)
     """Seconds since 1970."""
+
+    @property
+    def score(self) -> float | None:
+        """Return the verdict's score; None if it has none."""
+        return None if math.isnan(self.verdict.score) else self.verdict.score
+
+    @property
+    def ends_the_caller(self) -> bool:
+        """Return whether this is the final event of the caller's leg, which counts for the call."""
+        return self.kind is EventKind.FINAL and self.leg == CALLER
 
     @property
     def known(self) -> KnownRecording | None:

@@ -7,7 +7,6 @@ once, when it begins, and events wait for the store meanwhile. No call's answer 
 
 import asyncio
 import logging
-import math
 import os
 import time
 from collections import deque
@@ -19,7 +18,7 @@ from typing import Annotated, TypeVar
 import msgspec
 
 from audio_model.errors import RangeStoreError, UnknownCallError
-from audio_model.gateway.events import Event, EventKind
+from audio_model.gateway.events import Event
 from audio_model.gateway.http.errors import HttpError
 from audio_model.gateway.outlets.metrics import Metrics
 from audio_model.gateway.outlets.security import NumberHasher
@@ -43,8 +42,6 @@ WRITE_SECONDS, READ_SECONDS = 5.0, 1.0
 ADVICE_SECONDS = 0.2
 """How long a call's variables wait for advice."""
 MAX_NUMBER = 64
-CALLER = "caller"
-"""The name of a caller's leg in every dialect that tells the legs apart."""
 
 _UNUSABLE = "the store of number ranges can't be used now: the log tells why"
 
@@ -104,7 +101,7 @@ class Ranges:
 
         What the called party's leg says, a voicemail greeting, is not the caller's doing.
         """
-        if event.kind is not EventKind.FINAL or event.leg != CALLER:
+        if not event.ends_the_caller:
             return
         if len(self._waiting) >= MAX_WAITING:
             self._waiting.popleft()
@@ -310,5 +307,5 @@ def call_of(event: Event) -> RangeCall:
         outcome=outcome(verdict.verdict, verdict.reason),
         called=call.called,
         campaign="" if known is None else str(known.recording),
-        score=None if math.isnan(verdict.score) else verdict.score,
+        score=event.score,
     )

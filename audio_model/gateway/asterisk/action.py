@@ -1,7 +1,6 @@
 """The action that follows an event."""
 
 import asyncio
-import math
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from enum import StrEnum
@@ -70,8 +69,7 @@ def variables_to_set(action: Action, event: Event) -> dict[str, str]:
     if action is Action.HANGUP or event.kind is EventKind.PROGRESS:
         return {}
     verdict = event.verdict
-    score = None if math.isnan(verdict.score) else verdict.score
-    return channel_variables(verdict.verdict, score, verdict.reason, verdict.seconds)
+    return channel_variables(verdict.verdict, event.score, verdict.reason, verdict.seconds)
 
 
 async def until_told(told: Callable[[str], Awaitable[None]] | None, call_id: str) -> None:

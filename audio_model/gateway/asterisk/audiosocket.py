@@ -23,7 +23,7 @@ from audio_model.gateway.asterisk.frames import (
     FrameKind,
 )
 from audio_model.gateway.calls import Call, Calls, UntilTold
-from audio_model.gateway.events import CallInfo, Event
+from audio_model.gateway.events import CALLER, CallInfo, Event
 from audio_model.gateway.guess import G711_PAYLOADS, GUESS_BYTES, guess_encoding
 from audio_model.gateway.legs import Leg
 from audio_model.gateway.pace import GIVE_UP_SECONDS, Pace, is_doubtful
@@ -271,7 +271,7 @@ class AudioSocketProtocol(asyncio.Protocol):
         assert self._call is not None
         # Only the type of 8 kHz is also that of what Asterisk sends without /c(slin).
         doubtful = self._leg_kind == 0x10 and raw_format == _SLIN
-        self._leg = self._call.open_leg("caller", raw_format, paced=True, doubtful=doubtful)
+        self._leg = self._call.open_leg(CALLER, raw_format, paced=True, doubtful=doubtful)
         self._after(self._server.idle_seconds, self._idle)
         return self._leg
 

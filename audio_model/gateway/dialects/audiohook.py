@@ -18,8 +18,8 @@ import msgspec
 from audio_model.formats import Encoding, RawFormat
 from audio_model.gateway.calls import Calls
 from audio_model.gateway.dialects.base import Connection, ProtocolError
-from audio_model.gateway.dialects.streams import CALLER, StreamDialect, shown
-from audio_model.gateway.events import CallInfo, Event, EventKind
+from audio_model.gateway.dialects.streams import StreamDialect, shown
+from audio_model.gateway.events import CALLER, CallInfo, Event, EventKind
 
 logger = logging.getLogger(__name__)
 

@@ -9,7 +9,7 @@ from uuid import uuid4
 from audio_model.errors import AudioModelError
 from audio_model.formats import Encoding, RawFormat
 from audio_model.gateway.calls import Call, Calls, tell_nobody
-from audio_model.gateway.events import CallInfo
+from audio_model.gateway.events import CALLER, CallInfo
 from audio_model.gateway.terms import Terms
 
 EARLY_SECONDS = 3.0
@@ -146,7 +146,7 @@ class Dialect(ABC):
             self.early()
             info = CallInfo(call_id(), self.name)
             call = self.calls.open(info, tell_nobody, self.connection.terms)
-            call.open_leg("caller", RawFormat(Encoding.MULAW))
+            call.open_leg(CALLER, RawFormat(Encoding.MULAW))
             call.fail(UNSAID)
             call.close()
 

@@ -18,7 +18,6 @@ from time import monotonic
 from audio_model.gateway.calls import Calls
 from audio_model.gateway.dialects.base import EARLY_SECONDS, Connection, ProtocolError, call_id
 from audio_model.gateway.dialects.streams import (
-    CALLER,
     StreamDialect,
     json_object,
     number_in,
@@ -26,7 +25,7 @@ from audio_model.gateway.dialects.streams import (
     scalars,
     whole_number,
 )
-from audio_model.gateway.events import CallInfo, Event, EventKind
+from audio_model.gateway.events import CALLER, CallInfo, Event, EventKind
 from audio_model.gateway.pace import Pace
 
 METADATA_SECONDS = 0.2

@@ -14,8 +14,8 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from audio_model.gateway.dialects.base import ProtocolError, call_id
-from audio_model.gateway.dialects.streams import CALLER, StreamDialect, json_object, pcm, scalars
-from audio_model.gateway.events import CallInfo
+from audio_model.gateway.dialects.streams import StreamDialect, json_object, pcm, scalars
+from audio_model.gateway.events import CALLER, CallInfo
 
 _TEXTS = ("callSid", "from", "to")
 _OWN = (*_TEXTS, "sampleRate", "mixType")

@@ -26,8 +26,8 @@ from audio_model.gateway.calls import Call, Calls, tell_nobody
 from audio_model.gateway.codecs import G711, DecodeError, media_type
 from audio_model.gateway.dialects.base import Connection, Dialect, ProtocolError, call_id
 from audio_model.gateway.dialects.numbers import PacketNumbers
-from audio_model.gateway.dialects.streams import CALLER, pcm, scalars, shown, whole_number
-from audio_model.gateway.events import CallInfo
+from audio_model.gateway.dialects.streams import pcm, scalars, shown, whole_number
+from audio_model.gateway.events import CALLER, CallInfo
 from audio_model.gateway.legs import Leg
 
 _HEARD = (None, "inbound", "inbound_track")

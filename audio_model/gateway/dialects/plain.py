@@ -4,7 +4,6 @@ from audio_model.formats import Encoding
 from audio_model.gateway.calls import Calls
 from audio_model.gateway.dialects.base import Connection, ProtocolError, call_id
 from audio_model.gateway.dialects.streams import (
-    CALLER,
     StreamDialect,
     json_object,
     number_in,
@@ -12,7 +11,7 @@ from audio_model.gateway.dialects.streams import (
     shown,
     whole_number,
 )
-from audio_model.gateway.events import CallInfo, Event, EventKind
+from audio_model.gateway.events import CALLER, CallInfo, Event, EventKind
 
 _LEGS = {1: (CALLER,), 2: ("left", "right")}
 

@@ -11,10 +11,8 @@ from audio_model.errors import UsageError
 from audio_model.formats import Encoding, RawFormat
 from audio_model.gateway.calls import Calls
 from audio_model.gateway.dialects.base import Connection, Dialect, ProtocolError
-from audio_model.gateway.events import CallInfo, Event
+from audio_model.gateway.events import CALLER, CallInfo, Event
 from audio_model.gateway.legs import Leg
-
-CALLER = "caller"
 
 _SAMPLE = {Encoding.MULAW: np.uint8, Encoding.ALAW: np.uint8, Encoding.S16LE: np.uint16}
 _SHOWN_CHARACTERS = 60

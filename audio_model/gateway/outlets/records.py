@@ -5,7 +5,6 @@ or full they wait, and beyond a number the oldest are lost. No call's answer wai
 """
 
 import logging
-import math
 import os
 import threading
 from collections import deque
@@ -13,9 +12,8 @@ from pathlib import Path
 
 from audio_model.decision import Reason
 from audio_model.errors import StoreError
-from audio_model.gateway.events import Event, EventKind
+from audio_model.gateway.events import Event
 from audio_model.gateway.outlets.keep import stem_of
-from audio_model.gateway.ranges import CALLER
 from audio_model.records.calls import CallRecord, known_campaign
 from audio_model.records.priority import Thresholds
 from audio_model.records.store import BATCH, CallStore
@@ -53,7 +51,7 @@ class CallRecorder:
 
     def add(self, event: Event, body: bytes) -> None:
         """Take the final event of a caller's leg."""
-        if event.kind is EventKind.FINAL and event.leg == CALLER:
+        if event.ends_the_caller:
             self._waiting.append(record_of(event, self._kept))
             self._more.set()
 
@@ -107,7 +105,7 @@ def record_of(event: Event, kept: Path | None) -> CallRecord:
         called=call.called,
         time=event.time,
         duration=None,
-        score=None if math.isnan(verdict.score) else verdict.score,
+        score=event.score,
         seconds=verdict.seconds,
         speech_seconds=verdict.speech_seconds,
         decided_at=verdict.decided_at,

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from secrets import token_hex
 
 from audio_model.gateway.calls import Call
+from audio_model.gateway.events import CALLEE, CALLER
 from audio_model.gateway.rtp import sdp, sip
 from audio_model.gateway.rtp.metadata import Metadata
 from audio_model.gateway.rtp.receiver import NoPortError, RtpPorts, RtpReceiver
@@ -12,7 +13,6 @@ from audio_model.gateway.rtp.sip_transport import SipSender
 from audio_model.gateway.rtp.stream import leg_format
 
 MAX_LEGS = 2
-CALLER, CALLEE = "caller", "callee"
 
 T1_SECONDS, T2_SECONDS = 0.5, 4.0
 GIVE_UP_SECONDS = 64 * T1_SECONDS

@@ -14,7 +14,7 @@ from audio_model.errors import AudioModelError
 from audio_model.gateway.calls import Call, Calls
 from audio_model.gateway.codecs import Codec
 from audio_model.gateway.dialects.base import ProtocolError
-from audio_model.gateway.events import CallInfo, Event, EventKind
+from audio_model.gateway.events import CALLEE, CALLER, CallInfo, Event, EventKind
 from audio_model.gateway.rtp import sdp
 from audio_model.gateway.rtp.ng import NgClient, Reply, RtpengineError, text
 from audio_model.gateway.rtp.receiver import RtpPorts, RtpReceiver
@@ -23,7 +23,6 @@ from audio_model.gateway.rtp.stream import leg_format
 logger = logging.getLogger(__name__)
 
 GATEWAY = "rtpengine"
-LEG_NAMES = ("caller", "callee")
 
 PING_SECONDS = 5.0
 """How often rtpengine is asked whether it is there."""
@@ -175,7 +174,7 @@ class Rtpengine:
     ) -> str:
         """Open legs and their ports, and return the answer that names them. Raises NoPortError."""
         accepted = {}
-        for name, (index, codecs) in zip(LEG_NAMES, heard.items(), strict=False):
+        for name, (index, codecs) in zip((CALLER, CALLEE), heard.items(), strict=False):
             opened = self._ports.open()
             leg = subscription.call.open_leg(name, leg_format(codecs))
             receiver = RtpReceiver(opened, leg, codecs, self._senders(offer[index]))
