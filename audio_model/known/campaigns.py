@@ -137,7 +137,8 @@ class Grouping:
             return HeardCall(time, 0.0)
         telling = (fingerprint.codes[::CODES_PER_POSITION] != NOTHING).sum()
         seconds = float(telling) / POSITIONS_PER_SECOND + PATCH_SECONDS
-        matcher = Matcher(self._store)
+        # Calls that do not match each other may have a third one in common.
+        matcher = Matcher(self._store, thorough=True)
         matcher.add(fingerprint)
         links = tuple(
             Link(self._call_of[match.recording.id], match.offset, match.seconds)

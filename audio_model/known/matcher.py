@@ -84,6 +84,7 @@ class Matcher:
         own: str = "",
         on_round: Callable[[bool], None] | None = None,
         min_hits: int = MIN_HITS,
+        thorough: bool = False,
     ) -> None:
         """Begin to follow a call.
 
@@ -92,9 +93,11 @@ class Matcher:
             on_round: called with whether the call is over, when samples that were fed have been
                 looked up.
             min_hits: hits of an alignment for it to be compared.
+            thorough: whether slips and speeds are sought in every recording, though one explains
+                all of the call.
         """
         self._store, self._own, self._on_round = store, own, on_round
-        self._min_hits = min_hits
+        self._min_hits, self._thorough = min_hits, thorough
         self._fingerprinter = Fingerprinter()
         self._waiting: list[Samples] = []
         self._n_waiting = 0
@@ -226,7 +229,7 @@ class Matcher:
                 n_hits,
                 plain=settled,
             )
-            settled = settled or settles(stretch)
+            settled = settled or (not self._thorough and settles(stretch))
             if stretch.evidence > 0 and stretch.pieces:
                 found.setdefault(recording.id, (recording, []))[1].append(stretch)
             else:

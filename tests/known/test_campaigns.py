@@ -5,7 +5,7 @@ import pytest
 
 from audio_model.known.campaigns import Campaign, Grouping
 from audio_model.known.fingerprint import fingerprint
-from tests.known.calls import cut, played, spoken
+from tests.known.calls import cut, played, slipped, spoken
 from tests.sounds import tone
 
 ONE, TWO = spoken(12, seed=1), spoken(12, seed=2)
@@ -41,6 +41,13 @@ def test_cuts_that_meet_only_in_a_third_are_joined_with_their_offsets() -> None:
     assert campaign.exemplar.index == 2
     assert offsets[2] - zero == pytest.approx(2.5, abs=0.05)
     assert offsets[1] - zero == pytest.approx(6.5, abs=0.05)
+
+
+def test_a_call_that_slips_joins_what_lies_behind_a_whole_match() -> None:
+    """The call holds all of the first one, and slips twice in what the second one has."""
+    both = slipped(slipped(played(TWO, 2), 10.3, 150), 9, 150)
+    campaigns = group(played(cut(TWO, 0, 7), 0), played(cut(TWO, 7.5, 4.5), 1), both)
+    assert members(campaigns) == [[0, 1, 2]]
 
 
 def test_a_spoken_name_stays_inside_its_campaign() -> None:
