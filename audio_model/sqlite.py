@@ -8,6 +8,7 @@ import errno
 import os
 import sqlite3
 import time
+import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -95,6 +96,8 @@ class SqliteStore:
             else:
                 self._open_to_read(busy_seconds)
         self._file = _identity(self.path)
+        # From Python 3.13 on a connection that nobody closes warns when it is forgotten.
+        weakref.finalize(self, self._db.close)
 
     def is_there(self) -> bool:
         """Return whether the file still lies at its path: one that was removed can be read on."""

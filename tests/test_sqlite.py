@@ -1,5 +1,6 @@
 """What the two stores have in common; each one's own is tested with it."""
 
+import gc
 import json
 import os
 import sqlite3
@@ -30,6 +31,17 @@ def test_a_store_of_the_other_kind_is_refused_and_left_as_it_is(tmp_path: Path, 
     with pytest.raises(kind.error, match=f"not a {kind.format.kind}, but another program's"):
         kind(tmp_path / "a.db")
     assert (tmp_path / "a.db").read_bytes() == before
+
+
+@STORES
+def test_a_store_that_is_forgotten_is_closed(tmp_path: Path, kind: Kind) -> None:
+    """Python 3.13 warns of a connection that is not, and then all tests there fail."""
+    store = kind(tmp_path / "a.db")
+    db = store._db
+    del store
+    gc.collect()
+    with pytest.raises(sqlite3.ProgrammingError, match="closed"):
+        db.execute("SELECT 1")
 
 
 @STORES

@@ -124,7 +124,7 @@ def _score_in_this_process(
     )
     # Who looks at a table sees each row as it comes; paths on standard input may come slowly.
     together = 1 if args.output is None or found.total is None else TOGETHER
-    with closing(writer), progress, _telling_what_stays(args.output, tally):
+    with closing(detector), closing(writer), progress, _telling_what_stays(args.output, tally):
         for rows in score_entries(stop.until_stopped(found), detector, options, together):
             for row in rows:
                 writer.write(row)

@@ -1,5 +1,7 @@
 import math
 import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
 
 import pytest
 
@@ -9,10 +11,10 @@ DAY = 86_400.0
 
 
 @pytest.fixture
-def counts() -> CountedCalls:
-    db = sqlite3.connect(":memory:")
-    db.executescript(SCHEMA)
-    return CountedCalls(db)
+def counts() -> Iterator[CountedCalls]:
+    with closing(sqlite3.connect(":memory:")) as db:
+        db.executescript(SCHEMA)
+        yield CountedCalls(db)
 
 
 def test_a_call_is_noted_once(counts: CountedCalls) -> None:

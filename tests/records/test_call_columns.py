@@ -2,6 +2,7 @@
 
 import sqlite3
 from collections.abc import Iterable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -162,7 +163,7 @@ def test_a_mark_makes_no_quarter_anew_and_a_call_its_own_alone() -> None:
 def test_the_calls_of_an_older_store_are_counted(tmp_path: Path) -> None:
     path = tmp_path / "desk.db"
     store_of(call("a"), call("b", time=None), path=path).close()
-    with sqlite3.connect(path) as db:
+    with closing(sqlite3.connect(path, isolation_level=None)) as db:
         for name in ("call_came", "call_went", "call_changed"):
             db.execute(f"DROP TRIGGER {name}")
         for name in ("quarters", "segments", "stale", "taught"):
