@@ -260,21 +260,24 @@ class _HeaderReader:
         self._content = content
         self.seek = content.seek
         self.tell = content.tell
+        self.last = b""
+        """What was read last."""
 
     def read(self, n_bytes: int) -> bytes:
         if n_bytes > _MAX_HEADER_BYTES:
             raise ArchiveError(f"the archive is damaged (a header of {n_bytes} bytes)")
-        data: bytes = self._content.read(n_bytes)
-        return data
+        self.last = self._content.read(n_bytes)
+        return self.last
 
 
 class _CheckedTarInfo(tarfile.TarInfo):
     @classmethod
-    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Self:
+    def fromtarfile(cls, tar: tarfile.TarFile) -> Self:
         try:
-            return super().frombuf(buf, encoding, errors)
+            return super().fromtarfile(tar)
         except tarfile.HeaderError as error:
-            if any(buf):
+            # An archive ends with zeros, or where nothing is left.
+            if any(cast(_HeaderReader, tar.fileobj).last):
                 raise tarfile.ReadError(str(error)) from error
             raise
 

@@ -226,7 +226,7 @@ def test_what_two_stores_learnt_apart_is_one_recording(tmp_path: Path, learnt: L
             store.heard(id, at + 1, counted(f"again {at}", "", at))
         # A jingle in both, and then something else, is no such recording.
         jingle = np.concatenate([cut(prompt, 1, 2), more])
-        two.add("jingle", fingerprint(played(jingle, seed=5)).codes)
+        two.add("jingle", fingerprint(played(jingle, seed=5)).codes, 9.0)
         assert one.merge(two) == 1
         merged = list(one.recordings())
         assert [r.name for r in merged] == [merged[0].name, "jingle"]

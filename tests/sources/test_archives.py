@@ -311,7 +311,8 @@ def test_a_compressed_tar_is_read_once_if_its_members_are_opened_in_order() -> N
     size = len(packed.getbuffer())
     assert packed.count < size + 50_000
     archive.open("0.wav").close()
-    assert packed.count < size + 100_000
+    # From Python 3.12 on gzip reads 128 KiB at a time.
+    assert packed.count < size + 200_000
 
 
 def test_of_a_compressed_member_no_more_is_read_than_what_is_asked_for() -> None:
