@@ -28,7 +28,7 @@ _CANNOT_WRITE = frozenset(
 """The error for opening a file where nothing can be written beside it."""
 
 _REFUSED_CODES = frozenset({sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY})
-"""Errors of SQLite that don't say what was in its way."""
+"""Error codes that don't say what keeps SQLite from using the file."""
 
 _PASSING_CODES = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_FULL})
 

@@ -102,7 +102,7 @@ def _hear(
 
 
 def load(folder: Path, every: int) -> list[Samples]:
-    """Read the recordings of a folder, or every so many of a manifest's. Raises AudioError."""
+    """Read the recordings of a folder, or each N-th of a manifest. Raises AudioError."""
     if folder.is_dir():
         paths = sorted(path for path in folder.iterdir() if path.suffix in audio.AUDIO_SUFFIXES)
     else:

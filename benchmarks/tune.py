@@ -201,7 +201,7 @@ def tried(
 def _fitted_to(
     calls: Sequence[HeardTake], rule: DecisionRule, before: DecisionRule
 ) -> DecisionRule:
-    """Return a rule whose calibration nothing but some calls has chosen."""
+    """Return a rule whose calibration is fitted to some calls alone."""
     return replace(rule, calibration=fit_calibration(calls, before.calibration, last=LAST))
 
 

@@ -144,11 +144,11 @@ def figures_of(
     draws: int = DRAWS,
     names: Collection[str] | None = None,
 ) -> dict[str, dict[str, Figure]]:
-    """Return figures of two sides by their names, and what the second has more than the first.
+    """Return the figures of two sides by their names, and how far the second is from the first.
 
     ``names`` are the figures that are wanted, all by default.
     Intervals are by bootstrap over groups; those of rates are exact for so many groups. A bootstrap
-    adds chance to a calibration error, so of that one's only the width counts.
+    adds chance to a calibration error, so only the width of its interval is used.
     """
     label = np.array([a.label for a in answers])
     weight = balanced(answers)

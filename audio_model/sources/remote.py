@@ -1,4 +1,4 @@
-"""Remote stores, through fsspec: S3, and what else there is an implementation for.
+"""Remote stores, through fsspec: S3, and every other store that fsspec has a driver for.
 
 Credentials, regions and endpoints are looked for where each store's own tools do: of S3 in
 ``AWS_ACCESS_KEY_ID``, ``AWS_PROFILE``, ``AWS_ENDPOINT_URL``, ``~/.aws``, an instance's role ...

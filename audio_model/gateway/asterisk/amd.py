@@ -17,7 +17,7 @@ class AmdStatus(StrEnum):
     MACHINE = "MACHINE"
     NOTSURE = "NOTSURE"
     HANGUP = "HANGUP"
-    """The caller hung up while it was listened to."""
+    """The caller hung up while the program listened."""
 
 
 _STATUS = {

@@ -40,8 +40,9 @@ class FreeSwitch(StreamDialect):
     """Audio, perhaps after one text of metadata. The caller is heard.
 
     ``rate`` (Hz, 8000 unless said), ``channels`` (1 or 2), ``call``, ``caller`` and ``called`` may
-    stand in the query or, for this call and stronger, in metadata that is a JSON object. What else
-    is in there becomes the call's details. Later texts (``send_text``, ``stop``) are not for us.
+    stand in the query, or in metadata that is a JSON object. The metadata win over the query, and
+    their other values become the call's details. Later texts (``send_text``, ``stop``) are not for
+    us.
     """
 
     name = "freeswitch"

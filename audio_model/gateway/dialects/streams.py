@@ -71,7 +71,7 @@ class StreamDialect(Dialect):
         Args:
             raw_format: the format of one channel.
             legs: names by channel; None for a channel that is not to be heard.
-            codec: that of the audio before it came to be ``raw_format``, if it is another one.
+            codec: the codec that the audio came in, if it was decoded to ``raw_format``.
         """
         call = self._call = self.calls.open(info, self.tell, self.connection.terms)
         opened = [

@@ -21,7 +21,7 @@ from audio_model.gateway.outlets.history import MAX_BYTES, MAX_SECONDS, CallHist
 logger = logging.getLogger(__name__)
 
 FILE_BYTES = MAX_BYTES // 4
-"""A file of so many bytes is followed by another one."""
+"""The size at which a file is left and the next one begun."""
 
 _LENGTH_BYTES = 4
 _RECORD = msgspec.msgpack.Decoder(CallHistory)

@@ -69,7 +69,7 @@ class Siblings:
 
     @property
     def others(self) -> tuple[int, ...]:
-        """Return the numbers of the other ones that live."""
+        """Return the numbers of the other processes that live."""
         return self._seats.others
 
     def client(self, number: int) -> aiohttp.ClientSession:
