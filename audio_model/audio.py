@@ -31,7 +31,7 @@ __all__ = [
     "AUDIO_SUFFIXES",
     "Channel",
     "Encoding",
-    "Leg",
+    "LegAudio",
     "RawFormat",
     "SeekableFile",
     "StreamResampler",
@@ -66,7 +66,7 @@ class Channel(StrEnum):
 
 
 @dataclass(frozen=True)
-class Leg:
+class LegAudio:
     """The beginning of one leg of a recording."""
 
     samples: Samples
@@ -118,7 +118,7 @@ def read_leg(
     channel: Channel = Channel.MIX,
     raw_format: RawFormat | None = None,
     name: str = "<file>",
-) -> Leg:
+) -> LegAudio:
     """Read the beginning of a recording, and what it was coded in, as :func:`read` does."""
     check_seconds(max_seconds)
     channel = _checked_channel(channel)
@@ -141,7 +141,7 @@ def read_leg(
     samples = samples[: round(max_seconds * SAMPLE_RATE)]
     if len(samples) == 0:
         raise AudioError(name, f"holds {len(leg)} samples, less than one at {SAMPLE_RATE} Hz")
-    return Leg(samples, decoded.codec)
+    return LegAudio(samples, decoded.codec)
 
 
 def channel_count(

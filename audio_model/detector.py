@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audio_model import audio
-from audio_model.audio import Channel, Encoding, Leg, RawFormat, SeekableFile
+from audio_model.audio import Channel, Encoding, LegAudio, RawFormat, SeekableFile
 from audio_model.decision import Verdict
 from audio_model.errors import AudioError, UsageError
 from audio_model.frontend import SAMPLE_RATE
@@ -254,7 +254,7 @@ class Hearing:
     def __init__(
         self,
         stream: StreamDetector,
-        read: Callable[..., Leg],
+        read: Callable[..., LegAudio],
         at_first: float,
         at_most: float,
     ) -> None:

@@ -114,6 +114,15 @@ def test_no_modules_import_each_other_in_a_circle() -> None:
     TopologicalSorter({name: imports(name) & MODULES.keys() - {name} for name in MODULES}).prepare()
 
 
+def test_a_public_class_s_name_is_no_other_s() -> None:
+    of_name: dict[str, list[str]] = {}
+    for module, path in MODULES.items():
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                of_name.setdefault(node.name, []).append(module)
+    assert not {name: each for name, each in of_name.items() if len(each) > 1}
+
+
 def test_only_its_own_room_imports_what_an_extra_brings() -> None:
     for own, brought in OF_AN_EXTRA.items():
         allowed = tuple(f"{PACKAGE}.{each}" for each in own)

@@ -30,7 +30,7 @@ _IMPLAUSIBLE_LENGTH = len("?9521")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Call(RowVerdict):
+class CallVerdict(RowVerdict):
     """A call with the detector's verdict. Its path is empty if no recording was kept."""
 
     id: str
@@ -50,7 +50,7 @@ class Call(RowVerdict):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CallRecord(Call):
+class CallRecord(CallVerdict):
     """A call as it comes to the store."""
 
     campaign: str = ""

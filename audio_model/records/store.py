@@ -15,7 +15,7 @@ from audio_model.errors import UnknownCallError
 from audio_model.files import target_of
 from audio_model.ranges.numbers import normalise
 from audio_model.ranges.tree import RangeCall
-from audio_model.records.calls import Call, CallRecord, answer_of, segment_of
+from audio_model.records.calls import CallRecord, CallVerdict, answer_of, segment_of
 from audio_model.records.priority import Priority, Thresholds, priority_of
 from audio_model.records.schema import FORMAT
 from audio_model.sqlite import Durability, SqliteStore, storable
@@ -44,7 +44,7 @@ ALLOWED = "allowed"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class StoredCall(Call):
+class StoredCall(CallVerdict):
     """A call in the store."""
 
     n: int
