@@ -288,6 +288,8 @@ def _obstacle(path: str) -> str:
     """Return what keeps a store from being written; empty if nothing is seen that does."""
     file = Path(path).absolute()
     try:
+        with suppress(FileNotFoundError, NotADirectoryError):
+            file.stat()
         if file.is_dir():
             return "is a folder"
         if not file.parent.is_dir():

@@ -260,12 +260,18 @@ class _HeaderReader:
         self._content = content
         self.seek = content.seek
         self.tell = content.tell
+        self.asked = 0
+        """Bytes of this header that were asked for so far."""
         self.last = b""
         """What was read last."""
 
     def read(self, n_bytes: int) -> bytes:
-        if n_bytes > _MAX_HEADER_BYTES:
-            raise ArchiveError(f"the archive is damaged (a header of {n_bytes} bytes)")
+        # The latest Pythons ask for a long header in pieces.
+        self.asked += n_bytes
+        if self.asked > _MAX_HEADER_BYTES:
+            raise ArchiveError(
+                f"the archive is damaged (a header of more than {_MAX_HEADER_BYTES} bytes)"
+            )
         self.last = self._content.read(n_bytes)
         return self.last
 
@@ -273,11 +279,13 @@ class _HeaderReader:
 class _CheckedTarInfo(tarfile.TarInfo):
     @classmethod
     def fromtarfile(cls, tar: tarfile.TarFile) -> Self:
+        reader = cast(_HeaderReader, tar.fileobj)
+        reader.asked = 0
         try:
             return super().fromtarfile(tar)
         except tarfile.HeaderError as error:
             # An archive ends with zeros, or where nothing is left.
-            if any(cast(_HeaderReader, tar.fileobj).last):
+            if any(reader.last):
                 raise tarfile.ReadError(str(error)) from error
             raise
 

@@ -88,6 +88,7 @@ def update_call(call: str) -> None:
             # The call is over: after the verdict comes the final event, which says the same.
             if error.code not in (400, 404):
                 raise
+            error.close()
 
 
 class Receiver(BaseHTTPRequestHandler):

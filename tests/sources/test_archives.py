@@ -231,7 +231,7 @@ def test_a_header_that_asks_for_gigabytes_is_damage(compressed: bool) -> None:
     with opened(packed, name) as archive:
         members = archive.members()
         assert next(members).name == "a.wav"
-        with pytest.raises(OSError, match="a header of 8589934592 bytes"):
+        with pytest.raises(OSError, match="a header of more than 1048576 bytes"):
             next(members)
 
 
