@@ -167,7 +167,7 @@ class KnownRecordings:
                         counts = _counted(call, at, goes_on(verdict, match))
                         store.heard(recording.id, at, counts)
                     return
-                unlike = match is None or match.probability < WORTH_WEIGHING
+                unlike = all(m.probability < WORTH_WEIGHING for m in now_known.matches)
                 # What it learnt would hold what may recur, too.
                 if worth_learning and unlike and not now_known.allowed:
                     counts = _counted(call, at)

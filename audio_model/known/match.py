@@ -16,9 +16,7 @@ from audio_model.known.band import STEADY_PIECES, WANDER
 from audio_model.known.fingerprint import (
     PATCH_SAMPLES,
 )
-from audio_model.known.recording import (
-    StoredRecording,
-)
+from audio_model.known.recording import LearntBy, StoredRecording
 
 PATCH_SECONDS = PATCH_SAMPLES / SAMPLE_RATE
 
@@ -151,6 +149,16 @@ class Match:
         pieces = len(self.pieces) + (self.speed != 1)
         log_odds = CHANCE_SLOPE * (self.worth - LEAST_PIECE * pieces)
         return self.sure and log_odds >= MARGIN + math.log(max(n_calls, LEAST_CALLS))
+
+    @property
+    def may_be_chance(self) -> bool:
+        """Return whether the network alone taught the recording, and no call surely repeats it yet.
+
+        The network may have been wrong, and a live caller may say the same again. So the first call
+        that repeats the recording must be as sure as one that repeats a call.
+        """
+        alone = self.recording.learnt is LearntBy.NETWORK and self.recording.times_heard == 1
+        return alone and not self.is_sure_among(LEAST_CALLS)
 
 
 def _probability(worth: float) -> float:

@@ -122,9 +122,11 @@ class Matcher:
     def match(self) -> Match | None:
         """Return the likeliest match so far, however unlikely.
 
-        A recording that is allowed doesn't count.
+        A recording that is allowed doesn't count, nor what :attr:`Match.may_be_chance`.
         """
-        return next((m for m in self.matches if not m.recording.may_recur), None)
+        return next(
+            (m for m in self.matches if not (m.recording.may_recur or m.may_be_chance)), None
+        )
 
     @property
     def allowed(self) -> tuple[Match, ...]:

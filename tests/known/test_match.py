@@ -12,7 +12,7 @@ from audio_model.known.match import CHANCE_SLOPE, LEAST_PIECE, MARGIN, Match, Ma
 from audio_model.known.matcher import MIN_KEY_LOG_PROBABILITY, Matcher, likely_codes, match_whole
 from audio_model.known.recording import LearntBy, StoredRecording
 from audio_model.known.store import Store
-from tests.known.calls import cut, played, slipped, spoken, store_of
+from tests.known.calls import Samples, cut, played, slipped, spoken, store_of
 from tests.sounds import SAMPLE_RATE, tone
 
 RECORDINGS = [spoken(8, seed) for seed in range(6)]
@@ -104,6 +104,23 @@ def test_what_was_learnt_of_a_call_is_nothing_known_to_it(store: Store) -> None:
     assert other is not None and other.recording.name == "a call"
     added = match_whole(store, fingerprint(RECORDINGS[2]), own="recording 2")
     assert added is not None and added.recording.name == "recording 2"
+
+
+def test_what_the_network_alone_has_taught_must_be_repeated_surely() -> None:
+    recording = spoken(8, 1)
+    call = slipped(slipped(played(cut(recording, 2, 3), 0), 2, 150), 1, -100)
+    with Store(":memory:") as store:
+        id = store.add("first", fingerprint(recording).codes, 0.0, learnt=LearntBy.NETWORK)
+
+        def matched(samples: Samples) -> bool:
+            matcher = Matcher(store, "second")
+            matcher.add(fingerprint(samples))
+            return matcher.sure
+
+        assert not matched(call)
+        assert matched(played(cut(recording, 2, 3), 0))
+        store.heard(id, 1.0)
+        assert matched(call)
 
 
 def test_what_a_call_has_taught_hides_no_other_recording() -> None:
