@@ -13,6 +13,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Self
 
 from audio_model.rule import DecisionRule, OperatingPoint
 from audio_model.steps import STEPS_PER_SECOND, StepRow, Steps
@@ -150,6 +151,14 @@ class Verdict:
     """How far the voice's median level lies above that; nan without voice."""
     codec: str = ""
     """What the container or the gateway says the audio came in; empty if it says nothing."""
+
+    @classmethod
+    def unheard(cls, reason: Reason, codec: str) -> Self:
+        """Return the verdict on a call of which nothing is heard."""
+        nothing = Evidence((), (), (), None)
+        return cls(
+            VerdictKind.UNKNOWN, math.nan, math.nan, 0.0, 0.0, None, reason, nothing, codec=codec
+        )
 
 
 NOISE_SHARE = 0.1

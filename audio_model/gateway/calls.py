@@ -6,7 +6,7 @@ from dataclasses import replace
 from functools import partial
 from time import monotonic, time
 
-from audio_model.decision import Reason, Verdict, VerdictKind
+from audio_model.decision import Verdict, VerdictKind
 from audio_model.detector import Detector
 from audio_model.formats import RawFormat
 from audio_model.gateway.config.tenants import Tenant
@@ -218,15 +218,15 @@ class Call:
             terms,
             progress_seconds=calls.progress_seconds,
             keep=calls.keep is not None,
-            paced=paced,
-            doubtful=doubtful,
             learn=calls.learn,
             again=partial(calls.hear_again, terms) if calls.again_seconds else None,
         )
+        if not full:
+            leg.begin(paced=paced, doubtful=doubtful)
         calls.count_leg(terms.tenant, 1)
         self._legs.append(leg)
         if full:
-            leg.fail("", Reason.OVERLOAD)
+            leg.refuse()
         return leg
 
     def learn_of(self, info: CallInfo) -> None:

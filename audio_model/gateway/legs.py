@@ -69,27 +69,22 @@ class Leg:
         *,
         progress_seconds: float,
         keep: bool,
-        paced: bool = False,
-        doubtful: bool = False,
         learn: Learn | None = None,
         again: HearAgain | None = None,
     ) -> None:
-        """Begin to hear a leg.
+        """Make a leg, which :meth:`begin` hears and :meth:`refuse` does not.
 
         Args:
             terms: those of its call. Its deadline is by them.
             progress_seconds: audio between events of progress; 0 for none.
             keep: whether :attr:`kept` is to hold what was fed.
-            paced: whether the audio comes as it is spoken. Then its pace is to be that of its
-                format; see :class:`audio_model.gateway.doubt.Doubt`.
-            doubtful: whether paced audio that is called 16-bit may be G.711.
             learn: called with the stream after the final event.
             again: begins to hear the leg again, after its final event.
         """
         self.name, self.raw_format, self.codec = name, raw_format, raw_format.codec
-        self.stream: StreamDetector | None = listen(raw_format)
+        self.stream: StreamDetector | None = None
         """None once the final event was given, so that a long call holds no memory for it."""
-        self._listen, self._engine = listen, engine
+        self._listen, self._engine, self._terms = listen, engine, terms
         self._report, self._learn = report, learn
         self._again: HearAgain | Relistener | None = again
         """How it is heard again, and once it is, by whom."""
@@ -102,10 +97,33 @@ class Leg:
         """Whether nothing more comes, and what waits is still to be heard."""
         self.queued = False
         """Whether the engine has it in its queue."""
+        self._doubt: Doubt | None = None
+
+    def begin(self, *, paced: bool = False, doubtful: bool = False) -> None:
+        """Begin to hear the leg.
+
+        Args:
+            paced: whether the audio comes as it is spoken. Then its pace is to be that of its
+                format; see :class:`audio_model.gateway.doubt.Doubt`.
+            doubtful: whether paced audio that is called 16-bit may be G.711.
+        """
+        self.stream = self._listen(self.raw_format)
         self.deadline = Deadline(
-            self, engine, self.started, terms.deadline_seconds, terms.wait_seconds
+            self,
+            self._engine,
+            self.started,
+            self._terms.deadline_seconds,
+            self._terms.wait_seconds,
         )
-        self._doubt = Doubt(self, engine, of_encoding=doubtful) if paced else None
+        if paced:
+            self._doubt = Doubt(self, self._engine, of_encoding=doubtful)
+
+    def refuse(self) -> None:
+        """Give the final event in place of :meth:`begin`, for the machine is full.
+
+        Nothing is made for the leg: a full machine has no time for it.
+        """
+        self._tell_final(Verdict.unheard(Reason.OVERLOAD, self.codec), "")
 
     @property
     def finished(self) -> bool:
@@ -281,6 +299,9 @@ class Leg:
         self.stream = self._order = None
         self.deadline.end()
         self._stop_doubting()
+        self._tell_final(verdict, detail)
+
+    def _tell_final(self, verdict: Verdict, detail: str) -> None:
         self._report(self, EventKind.FINAL, verdict, detail)
         self._kept = None
         if self._again is not None and not isinstance(self._again, Relistener):

@@ -14,7 +14,7 @@ import pytest
 from audio_model.decision import Reason, Verdict, VerdictKind
 from audio_model.detector import Detector
 from audio_model.formats import Encoding, RawFormat
-from audio_model.gateway import deadline, engine
+from audio_model.gateway import deadline, engine, legs
 from audio_model.gateway.calls import Call, Calls
 from audio_model.gateway.events import CallInfo, Event, EventKind
 from audio_model.gateway.lag import LoopLag
@@ -284,6 +284,7 @@ def test_beyond_max_legs_the_answer_is_overload_at_once(detector: Detector) -> N
         assert leg.finished
         assert two.final.verdict.verdict is VerdictKind.UNKNOWN
         assert two.final.verdict.reason is Reason.OVERLOAD
+        assert two.final.verdict.codec == MULAW.codec
         leg.feed(RECORDED)
         assert not one.events
         one.call.close()
@@ -291,6 +292,25 @@ def test_beyond_max_legs_the_answer_is_overload_at_once(detector: Detector) -> N
         three.call.close()
 
     run(detector, scene, max_legs=1)
+
+
+def test_nothing_is_made_for_a_leg_that_is_refused(
+    detector: Detector, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def made_in_vain(*_: object, **__: object) -> None:
+        raise AssertionError("a full machine has no time for this")
+
+    async def scene(calls: Calls) -> None:
+        for name in ("stream", "within"):
+            monkeypatch.setattr(Detector, name, made_in_vain)
+        for made in ("Deadline", "Doubt"):
+            monkeypatch.setattr(legs, made, made_in_vain)
+        told = Told(calls)
+        leg = told.call.open_leg("caller", MULAW, paced=True, doubtful=True)
+        told.call.end_soon()
+        assert leg.finished and told.final.verdict.reason is Reason.OVERLOAD
+
+    run(detector, scene, max_legs=0)
 
 
 @pytest.mark.parametrize("sign", ["load", "age"])
