@@ -752,6 +752,31 @@ def test_a_final_that_is_due_is_given_whatever_is_unheard(
     by_clock(detector, scene, deadline_seconds=0.5)
 
 
+def test_finals_that_are_due_wait_for_nothing_else(
+    detector: Detector, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine, "CONCLUDE_SECONDS", 0.0)
+
+    async def scene(calls: Calls, clock: Clock) -> None:
+        told = [Told(calls, str(n)) for n in range(100)]
+        for call in told:
+            call.call.open_leg("caller", MULAW).feed(LIVE[:900])
+        calls.listeners = (lambda _: clock.hold_up(0.001),)
+        loop = asyncio.get_running_loop()
+
+        def busy() -> None:
+            clock.hold_up(0.1)
+            if not all(call.finals for call in told):
+                loop.call_soon(busy)
+
+        busy()
+        await until(lambda: all(call.finals for call in told))
+        # Within one turn of the loop. Sixteen a turn would take until 2.7 s.
+        assert max(call.final.waited_seconds for call in told) < 2.15
+
+    by_clock(detector, scene, deadline_seconds=2.0)
+
+
 def test_a_starved_thread_is_not_idle(detector: Detector, monkeypatch: pytest.MonkeyPatch) -> None:
     async def scene(calls: Calls, clock: Clock) -> None:
         monkeypatch.setattr(engine, "waited_for_a_core", lambda: 1.5 * clock.time())
