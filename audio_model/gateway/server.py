@@ -23,6 +23,7 @@ from audio_model.gateway.http.api import Api, Phase
 from audio_model.gateway.http.scoring import Scoring
 from audio_model.gateway.http.websockets import WebSockets
 from audio_model.gateway.known import HeardBefore
+from audio_model.gateway.listener import Listener
 from audio_model.gateway.outlets.feed import EventSink, Feed
 from audio_model.gateway.outlets.history import History
 from audio_model.gateway.outlets.hooks import Hooks
@@ -46,13 +47,11 @@ logger = logging.getLogger(__name__)
 
 KEEP_ALIVE_SECONDS = 30.0
 """For a client to send its request, or the next one."""
-TLS_SECONDS = 10.0
 HANDSHAKE_SECONDS = 0.25
 PARTS_SECONDS = 1.0
 """For Asterisk to let the server in, before calls are taken."""
 DRAIN_SECONDS = 10.0
 """For webhooks, once every leg has been answered."""
-BACKLOG = 4096
 SPARE_CONNECTIONS = 200
 """Connections beyond the WebSockets allowed: for HTTP, metrics and health above all."""
 
@@ -135,7 +134,7 @@ class Server:
             # It unpacks all that one read brings at once, a thousand times as much at worst.
             auto_decompress=False,
         )
-        self._listener: asyncio.Server | None = None
+        self._listener: Listener | None = None
         self._room = 0
         """How many more connections are accepted before the open ones are counted again."""
         self._audiosocket: AudioSocketServer | None = None
@@ -157,19 +156,14 @@ class Server:
         self._tls = context = tls_context(listening)
         where = Address(listening.host, listening.port)
         with _bound(where):
-            self._listener = await asyncio.get_running_loop().create_server(
+            self._listener = await Listener.bind(
                 self._accept,
                 listening.host,
                 listening.port,
-                ssl=context,
-                ssl_handshake_timeout=None if context is None else TLS_SECONDS,
-                backlog=BACKLOG,
-                # None is uvloop's False.
-                reuse_port=listening.reuse_port or None,
-                # Only when all is there: calls that come before go to the other processes.
-                start_serving=False,
+                tls=context,
+                reuse_port=listening.reuse_port,
             )
-        port = int(self._listener.sockets[0].getsockname()[1])
+        port = self._listener.port
         scheme = "http" if context is None else "https"
         self.addresses.append(f"{scheme}://{Address(listening.host, port)}")
         if listening.reuse_port:
@@ -182,7 +176,8 @@ class Server:
         self._watch = asyncio.create_task(self.websockets.watch())
         self.api.phase = Phase.READY
         with _bound(where):
-            await self._listener.start_serving()
+            # Only when all is there: calls that come before go to the other processes.
+            await self._listener.start()
 
     async def stop(self) -> None:
         """Take no calls, answer those that are open, send the waiting messages, and end."""
@@ -236,9 +231,8 @@ class Server:
 
     async def _leave_ports(self) -> None:
         """Leave new calls to the other servers on these ports; take those that wait already."""
-        await asyncio.sleep(0)
         if self._listener is not None:
-            self._listener.close()
+            self._listener.leave()
         if self._audiosocket is not None:
             self._audiosocket.stop_listening()
         if self._siprec is not None:

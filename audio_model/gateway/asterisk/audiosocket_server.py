@@ -6,9 +6,7 @@ from dataclasses import dataclass
 from audio_model.gateway.asterisk.action import HangUp
 from audio_model.gateway.asterisk.audiosocket import LINGER_SECONDS, AudioSocketProtocol, Describe
 from audio_model.gateway.calls import Calls, UntilTold
-
-BACKLOG = 4096
-"""Connections that may wait to be accepted: of a dialer that starts them all at once."""
+from audio_model.gateway.listener import Listener
 
 
 @dataclass(eq=False)
@@ -33,7 +31,7 @@ class AudioSocketServer:
 
     def __post_init__(self) -> None:
         self.connections: set[AudioSocketProtocol] = set()
-        self._server: asyncio.Server | None = None
+        self._listener: Listener | None = None
 
     async def listen(self, host: str, port: int, *, reuse_port: bool = False) -> None:
         """Listen for connections. Raises OSError if the address can't be had.
@@ -43,26 +41,26 @@ class AudioSocketServer:
             port: 0 for any that is free.
             reuse_port: whether other servers may listen there, too.
         """
-        loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(
-            lambda: AudioSocketProtocol(self), host, port, backlog=BACKLOG, reuse_port=reuse_port
+        self._listener = await Listener.bind(
+            lambda: AudioSocketProtocol(self), host, port, reuse_port=reuse_port
         )
+        await self._listener.start()
 
     def stop_listening(self) -> None:
-        """Leave new connections to other servers on the same port."""
-        assert self._server is not None
-        self._server.close()
+        """Leave new connections to other servers on the same port, and take those that wait."""
+        assert self._listener is not None
+        self._listener.leave()
 
     @property
     def port(self) -> int:
         """Return the port that it listens on, also if the system chose it."""
-        assert self._server is not None
-        return int(self._server.sockets[0].getsockname()[1])
+        assert self._listener is not None
+        return self._listener.port
 
     async def close(self) -> None:
         """Take no more calls, answer each open leg and end its connection."""
-        assert self._server is not None
-        self._server.close()
+        assert self._listener is not None
+        self._listener.close()
         connections = list(self.connections)
         for connection in connections:
             connection.end()
@@ -72,4 +70,3 @@ class AudioSocketServer:
             for connection in connections:
                 connection.abort()
             await asyncio.wait(gone)
-        await self._server.wait_closed()
