@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from audio_model import audio
 from audio_model.companding import alaw_decode, alaw_encode, mulaw_decode, mulaw_encode
-from audio_model.decision import VerdictKind
+from audio_model.decision import Reason, VerdictKind
 from audio_model.detector import Detector
 from audio_model.formats import Encoding, RawFormat
 from audio_model.gateway.asterisk.action import Action, HangUp
@@ -362,6 +362,48 @@ def test_the_dialplan_passes_on_whoever_is_no_recording(pbx: Asterisk) -> None:
             assert final.waited_seconds < 4.2 or asterisk.is_busy()
             await has_agent(pbx, 1)
             assert pbx.told()[0] in ("HUMAN", "NOTSURE")
+
+    run(test())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "to, others, verdict",
+    [
+        ("audiosocket", ["--wait-seconds", "2"], VerdictKind.UNKNOWN),
+        ("audiosocket", [], VerdictKind.RECORDED),
+        ("websocket", [], VerdictKind.RECORDED),
+        ("snoop", [], VerdictKind.RECORDED),
+    ],
+)
+def test_the_wait_decides_whether_a_prompt_behind_silence_is_found(
+    to: str, others: list[str], verdict: VerdictKind, pbx: Asterisk
+) -> None:
+    prompt = recording(pbx, "recorded-prompt-en.wav")
+    late = pbx.home / "late.sln"
+    late.write_bytes(bytes(8 * 16_000) + prompt.path.read_bytes())
+
+    async def test() -> None:
+        through, action = ("ari", Action.HANGUP) if to == "snoop" else ("ami", Action.VARIABLE)
+        async with listening(
+            pbx,
+            hang_up=HangUp.NEVER if to == "snoop" else HangUp.ALWAYS,
+            action=action,
+            through=through,
+            deadline_seconds=4,
+            others=others,
+        ) as heard:
+            if to == "snoop":
+                await snooped(pbx, Recording(late, prompt.pcm))
+            else:
+                pbx.call(late, f"{to}@audio-model")
+            final = await heard.final(15 + BUSY_SECONDS)
+            assert final.verdict.verdict is verdict
+            if verdict is VerdictKind.RECORDED:
+                await has_ended(pbx, 1)
+            else:
+                assert final.verdict.reason is Reason.SILENCE
+                await has_agent(pbx, 1)
 
     run(test())
 
