@@ -16,10 +16,8 @@ from audio_model.decision import Verdict
 from audio_model.errors import AudioError, UsageError
 from audio_model.frontend import SAMPLE_RATE
 from audio_model.model import DEFAULT_PATH, Model
-from audio_model.rule import DecisionRule, OperatingPoint
+from audio_model.rule import DEFAULT_MAX_FALSE_ALARM, DecisionRule, OperatingPoint
 from audio_model.stream import DEFAULT_WAIT_SECONDS, Known, PhoneCall, StreamDetector, run_together
-
-DEFAULT_MAX_FALSE_ALARM = 0.01
 
 _USUAL_LEAD_SECONDS = 0.5
 """Seconds read from a file beyond ``max_seconds`` at first. More are read only for a late voice."""

@@ -18,6 +18,9 @@ PREVALENCE = 0.5
 REPORTED_BUDGET = 0.01
 """Budget of false alarms for which rules are fitted and at which they are reported."""
 
+DEFAULT_MAX_FALSE_ALARM = 0.01
+"""Budget of false alarms at which calls are judged, unless another one is asked for."""
+
 _LAYING_OUT = Lock()
 """Held by who adds to a rule's layout. It is not the rule's own: rules are sent to processes."""
 

@@ -6,6 +6,7 @@ that is killed leaves what was committed and nothing else.
 
 import errno
 import os
+import shutil
 import sqlite3
 import time
 import weakref
@@ -30,7 +31,13 @@ _CANNOT_WRITE = frozenset(
 _REFUSED_CODES = frozenset({sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY})
 """Error codes that don't say what keeps SQLite from using the file."""
 
+_FULL_CODES = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR})
+"""Error codes that a full disk has: the second one where the log's index finds no room."""
+
 _PASSING_CODES = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_FULL})
+
+_LEAST_ROOM = 1 << 16
+"""Bytes: a disk with less left is full for SQLite, whose log and its index grow by so much."""
 
 
 @dataclass(frozen=True)
@@ -255,10 +262,13 @@ class SqliteStore:
         except sqlite3.Error as error:
             code = getattr(error, "sqlite_errorcode", 0) & 0xFF
             obstacle = _obstacle(self.path) if code in _REFUSED_CODES else ""
-            raise self._error(obstacle or str(error), passing=code in _PASSING_CODES) from error
+            full = _full_disk(self.path) if code in _FULL_CODES else ""
+            passing = bool(full) or code in _PASSING_CODES
+            raise self._error(obstacle or full or str(error), passing=passing) from error
         except OSError as error:
             passing = error.errno == errno.ENOSPC
-            message = _obstacle(self.path) or error.strerror or str(error)
+            full = _full_disk(self.path) if passing else ""
+            message = _obstacle(self.path) or full or error.strerror or str(error)
             raise self._error(message, passing=passing) from error
 
     def _error(self, message: str, *, passing: bool = False) -> StoreError:
@@ -301,6 +311,15 @@ def _obstacle(path: str) -> str:
     except OSError as error:  # a folder that may not be entered, or a name that is too long
         return error.strerror or ""
     return ""
+
+
+def _full_disk(path: str) -> str:
+    """Return that a store's disk is full, and which it is; empty if it has room."""
+    folder = Path(os.path.realpath(path)).parent
+    if not folder.is_dir() or shutil.disk_usage(folder).free >= _LEAST_ROOM:
+        return ""
+    disk = next(one for one in (folder, *folder.parents) if one.is_mount())
+    return f"the disk at {printable(str(disk))} is full"
 
 
 def _statements(script: str) -> Iterator[str]:

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from audio_model.decision import Reason, VerdictKind
-from audio_model.detector import DEFAULT_MAX_FALSE_ALARM, Detector
+from audio_model.detector import Detector
 from audio_model.model import DEFAULT_PATH, Model
+from audio_model.rule import DEFAULT_MAX_FALSE_ALARM
 from tests import sounds
 from tests.verdicts import assert_same
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from audio_model.audio import Channel, Encoding, RawFormat, check_seconds, check_wait
 from audio_model.commands import add_budget_argument
-from audio_model.detector import DEFAULT_MAX_FALSE_ALARM, ScoreOptions
+from audio_model.detector import ScoreOptions
 from audio_model.errors import UsageError
 from audio_model.formats import suffix_of
 from audio_model.known.recent import (
@@ -19,6 +19,7 @@ from audio_model.known.recent import (
     DEFAULT_RECORDINGS,
     Retention,
 )
+from audio_model.rule import DEFAULT_MAX_FALSE_ALARM
 from audio_model.stream import DEFAULT_WAIT_SECONDS
 from audio_model.tables.columns import add_columns_argument
 from audio_model.tables.writers import OutputFormat

@@ -19,7 +19,7 @@ from audio_model.commands import (
     run_action,
     tell,
 )
-from audio_model.detector import DEFAULT_MAX_FALSE_ALARM, Detector
+from audio_model.detector import Detector
 from audio_model.errors import UsageError, printable
 from audio_model.files import write_whole
 from audio_model.ranges.allow_command import open_store
@@ -28,6 +28,7 @@ from audio_model.records.people import Person, Role
 from audio_model.records.periods import Unit, periods
 from audio_model.records.priority import Thresholds
 from audio_model.records.store import CallStore
+from audio_model.rule import DEFAULT_MAX_FALSE_ALARM
 from audio_model.tables.columns import add_columns_argument
 
 DEFAULT_PORT = 8950

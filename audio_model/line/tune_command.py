@@ -6,7 +6,6 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from audio_model.commands import add_budget_argument, check_ending, tell_problems
-from audio_model.detector import DEFAULT_MAX_FALSE_ALARM
 from audio_model.errors import UsageError
 from audio_model.files import write_bytes, write_whole
 from audio_model.fitting.own import possible_calibrations, tune_rule
@@ -17,6 +16,7 @@ from audio_model.line.prevalence import POSSIBLE, prevalence_in
 from audio_model.line.tune import Tuned, tune
 from audio_model.line.tune_text import as_text, as_values
 from audio_model.model import DEFAULT_PATH, Model
+from audio_model.rule import DEFAULT_MAX_FALSE_ALARM
 from audio_model.tables.columns import add_columns_argument
 from audio_model.tables.readers import TheirNames
 from audio_model.tables.rows import json_text

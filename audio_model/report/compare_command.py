@@ -6,7 +6,7 @@ from itertools import tee
 from pathlib import Path
 
 from audio_model.commands import add_budget_argument, check_ending, tell
-from audio_model.detector import DEFAULT_MAX_FALSE_ALARM, Detector, ScoreOptions
+from audio_model.detector import Detector, ScoreOptions
 from audio_model.errors import UsageError, printable
 from audio_model.files import write_whole
 from audio_model.formats import suffix_of
@@ -14,6 +14,7 @@ from audio_model.report.compare import Comparison, compare
 from audio_model.report.compare_text import as_text, as_values, gap_sides
 from audio_model.report.drift import Drift
 from audio_model.report.page.compare_page import compare_page
+from audio_model.rule import DEFAULT_MAX_FALSE_ALARM
 from audio_model.scoring import score_entry
 from audio_model.sources.inputs import expand
 from audio_model.tables.columns import add_columns_argument

@@ -320,13 +320,20 @@ def test_several_writers_lose_nothing(path: Path, small_index: None) -> None:
             assert places(store, asked) == {(n, recording.id) for n in range(40)}
 
 
-def test_a_full_disk_takes_nothing_back_that_was_stored(path: Path) -> None:
+def test_a_full_disk_takes_nothing_back_that_was_stored(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with Store(path) as store:
         id = store.add("before", codes(1))
         pages = store._db.execute("PRAGMA page_count").fetchone()[0]
         store._db.execute(f"PRAGMA max_page_count = {pages}")
         with pytest.raises(StoreError, match=r"known\.db: database or disk is full"):
             store.add("too large", codes(2, n=20_000))
+        # As if no disk had room.
+        monkeypatch.setattr("audio_model.sqlite._LEAST_ROOM", math.inf)
+        with pytest.raises(StoreError, match=r"known\.db: the disk at /\S* is full") as told:
+            store.add("too large", codes(2, n=20_000))
+        assert told.value.passing
         assert [recording.id for recording in store.recordings()] == [id]
         assert places(store, codes(1)[::EVERY]) == {(n, id) for n in range(40)}
 

@@ -24,9 +24,9 @@ from urllib.parse import quote
 
 from audio_model.commands import add_budget_argument
 from audio_model.decision import Reason, VerdictKind
-from audio_model.detector import DEFAULT_MAX_FALSE_ALARM, Detector
 from audio_model.errors import AudioModelError
 from audio_model.gateway.asterisk.amd import channel_variables, range_variables
+from audio_model.rule import DEFAULT_MAX_FALSE_ALARM
 
 if TYPE_CHECKING:
     from aiohttp import ClientSession, ClientWebSocketResponse
@@ -258,6 +258,9 @@ async def _hear(
 
 
 async def _hear_here(args: argparse.Namespace, audio: CallerAudio) -> DialplanVerdict:
+    # Imported here: it loads the network's runtime, which whoever asks a server does not need.
+    from audio_model.detector import Detector
+
     stream = Detector.load(args.model, max_false_alarm=args.max_false_alarm).stream()
     async for piece in audio:
         changed = stream.feed(piece)

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from audio_model.detector import DEFAULT_MAX_FALSE_ALARM
 from audio_model.errors import UsageError
 from audio_model.gateway.asterisk.action import Action
 from audio_model.gateway.config import options, values
@@ -18,6 +17,7 @@ from audio_model.known.recent import DEFAULT_CALLS, DEFAULT_DAYS, DEFAULT_HOURS,
 from audio_model.ranges.breaker import Policy
 from audio_model.ranges.change import ChangeTest
 from audio_model.ranges.rates import DetectorRates
+from audio_model.rule import DEFAULT_MAX_FALSE_ALARM
 from audio_model.stream import DEFAULT_WAIT_SECONDS
 
 ENVIRONMENT = "AUDIO_MODEL_SERVE_"

@@ -522,6 +522,11 @@ def test_an_asterisk_that_says_nothing_is_waited_for_in_vain() -> None:
     assert took < 3 * eagi.REPLY_SECONDS + 20
 
 
+def test_whoever_asks_a_server_loads_no_network() -> None:
+    loads = "import sys, audio_model.gateway.asterisk.eagi; sys.exit('onnxruntime' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", loads], cwd=ROOT).returncode == 0
+
+
 def test_deadlines_that_can_not_be_are_refused() -> None:
     parser = argparse.ArgumentParser(exit_on_error=False)
     eagi.add_arguments(parser)
