@@ -3,7 +3,6 @@
 import os
 import subprocess
 import sys
-import time
 from io import BytesIO, FileIO
 from pathlib import Path
 
@@ -17,6 +16,16 @@ from audio_model.errors import AudioError
 from tests import sounds
 
 GIB = 1 << 30
+MOST_BYTES = 1 << 28
+"""A search that ends has read far less, of files that are a hundred times as large."""
+
+
+def bytes_read():
+    """Bytes that this process has read so far."""
+    counts = Path("/proc/self/io")
+    if not counts.exists():
+        pytest.skip("the system does not count what is read")
+    return int(counts.read_text().split()[1])
 
 
 def tone(sample_rate, seconds=2.0):
@@ -37,10 +46,10 @@ def test_the_search_for_sound_in_a_huge_file_ends(tmp_path, start):
     path = tmp_path / "huge.mp3"
     path.write_bytes(start)
     os.truncate(path, 20 * GIB)
-    started = time.process_time()
+    before = bytes_read()
     with pytest.raises(AudioError):
         audio.read(path, max_seconds=1)
-    assert time.process_time() - started < 5
+    assert bytes_read() - before < MOST_BYTES
 
 
 @pytest.mark.parametrize(("container", "subtype"), [("FLAC", "PCM_16"), ("OGG", "VORBIS")])
@@ -51,9 +60,9 @@ def test_sound_before_a_huge_hole_is_read(tmp_path, container, subtype):
     whole = path.stat().st_size
     os.truncate(path, whole * 3 // 4)
     os.truncate(path, 20 * GIB)
-    started = time.process_time()
+    before = bytes_read()
     assert len(audio.read(path, max_seconds=4)) > 4000
-    assert time.process_time() - started < 5
+    assert bytes_read() - before < MOST_BYTES
 
 
 def test_a_damaged_flac_frame_ends_the_recording_at_the_damage(tmp_path):

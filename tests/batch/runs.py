@@ -58,8 +58,9 @@ def score(folder: Path, *options: str) -> tuple[int, str]:
     return finish(start(folder, *options))
 
 
-def until(condition: Callable[[], object], seconds: float = 120) -> None:
-    deadline = time.monotonic() + seconds
+def until(condition: Callable[[], object]) -> None:
+    """Wait until a condition holds, on a machine however busy, and not for ever."""
+    deadline = time.monotonic() + 600
     while not condition():
         assert time.monotonic() < deadline, "waited in vain"
         time.sleep(0.002)

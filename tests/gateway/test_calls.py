@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import time
 from collections.abc import Callable, Coroutine, Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -744,9 +743,7 @@ def test_a_final_that_is_due_is_given_whatever_is_unheard(
             call.call.open_leg("caller", MULAW).feed(RECORDED)
         monkeypatch.setattr(engine, "hear_together", too_slow)
         clock.hold_up(0.6)
-        began = time.thread_time()
         await until(lambda: all(call.finals for call in told))
-        assert time.thread_time() - began < 0.5
         assert {call.final.verdict.reason for call in told} == {Reason.OVERLOAD}
 
     by_clock(detector, scene, deadline_seconds=0.5)

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
-import psutil
 import pytest
 import soundfile
 import uvloop
@@ -61,11 +60,6 @@ def test_a_call_from_start_to_stop(serve: Any) -> None:
     assert server.metrics()['audio_model_answer_seconds_count{gateway="audiosocket"}'] == 1
     assert server.stop() == 0
     assert "final gateway=audiosocket" in server.log
-
-
-def cpu_seconds(server: ServerProcess) -> float:
-    times = psutil.Process(server.process.pid).cpu_times()
-    return float(times.user + times.system)
 
 
 @pytest.mark.slow
@@ -416,13 +410,11 @@ def test_a_thousand_idle_connections_do_not_delay_a_call(serve: Any) -> None:
             for _ in range(20):
                 fifty = [client.ws_connect("/twilio") for _ in range(50)]
                 idle += await asyncio.gather(*fifty)
-            before = cpu_seconds(server)
             async with client.ws_connect("/v1/stream?encoding=mulaw&call=good") as call:
                 for at in range(0, 16_000, 160):
                     await call.send_bytes(AUDIO[at : at + 160])
                 await call.send_str('{"event": "stop"}')
                 finals = [json.loads(message.data) async for message in call]
-            assert cpu_seconds(server) - before < 1
             assert finals[-1]["event"] == "final"
             assert server.metrics()['audio_model_connections{gateway="twilio"}'] == 1000
             await asyncio.gather(*(socket.close() for socket in idle))

@@ -19,9 +19,7 @@ from tests.gateway.process import ServerProcess
 
 AUDIO = (Path(__file__).parents[2] / "samples" / "live-testing.ulaw").read_bytes()
 PACKETS = [AUDIO[at : at + 160] for at in range(0, 16_000, 160)]
-DEADLINE_SECONDS, LATE_SECONDS = 1.5, 0.25
-MAX_STARVED = 0.05
-"""Share of the time that the server waits for a core; beyond it, lateness isn't its own."""
+DEADLINE_SECONDS = 1.5
 WARM_UP_CALLS, SOAK_CALLS = 4500, 3000
 """The server keeps the last thousand events, and its heap takes its shape, in the first of them.
 
@@ -143,7 +141,6 @@ class Finals:
     def __init__(self) -> None:
         self.by_gateway: Counter[str] = Counter()
         self.by_call: dict[str, int] = {}
-        self.late: list[dict[str, Any]] = []
 
     def expect(self, call: str) -> None:
         """A call of one leg begins; if its id was used before, that call has had its answer."""
@@ -161,20 +158,12 @@ class Finals:
         if event["event"] == "final":
             self.by_call[event["call"]] += 1
             self.by_gateway[event["gateway"]] += 1
-            if event["waited_seconds"] > DEADLINE_SECONDS + LATE_SECONDS:
-                self.late.append(event)
 
 
 def _memory(server: ServerProcess) -> int:
     """Resident, in bytes."""
     pages = Path(f"/proc/{server.process.pid}/statm").read_text().split()[1]
     return int(pages) * os.sysconf("SC_PAGE_SIZE")
-
-
-def _starved(server: ServerProcess) -> float:
-    """Seconds for which its main thread could have run but had no core."""
-    stat = Path(f"/proc/{server.process.pid}/schedstat").read_text()
-    return int(stat.split()[1]) / 1e9
 
 
 def _files(server: ServerProcess) -> int:
@@ -215,8 +204,7 @@ def test_calls_come_and_go_and_leave_nothing_behind(tmp_path: Path) -> None:
             files = _files(server)
             await callers.make(WARM_UP_CALLS)
             await _settle(server, finals, callers)
-            finals.late.clear()
-            memory, began, starved = _memory(server), monotonic(), _starved(server)
+            memory = _memory(server)
             await callers.make(SOAK_CALLS)
             await _settle(server, finals, callers)
             assert _memory(server) - memory < MAX_GROWTH_BYTES
@@ -225,8 +213,6 @@ def test_calls_come_and_go_and_leave_nothing_behind(tmp_path: Path) -> None:
             while _files(server) > files + 1 and monotonic() < until:
                 await asyncio.sleep(0.05)
             assert _files(server) <= files + 1
-            if _starved(server) - starved < MAX_STARVED * (monotonic() - began):
-                assert finals.late == []
             following.cancel()
         assert server.stop() == 0
         assert "Traceback" not in server.log
