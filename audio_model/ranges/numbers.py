@@ -142,10 +142,10 @@ class Number:
         return self.kind if self.flag is None else self.flag
 
     @property
-    def segment(self) -> str:
-        """Return the segment that it is counted in: 9521 or 9558, 12345, +86139, +8610, or +44.
+    def reported_prefix(self) -> str:
+        """Return the prefix that reports count it by: 9521 or 9558, 12345, +86139, +8610, or +44.
 
-        Of a number that nobody can own it is the segment that it borrows, behind ``?``.
+        Of a number that nobody can own it is the prefix that it borrows, behind ``?``.
         """
         if self.key in (WITHHELD, UNREADABLE):
             return self.key

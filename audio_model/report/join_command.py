@@ -51,7 +51,7 @@ examples:
 time=calldate,duration=billsec,trunk=channel --output joined.csv
   audio-model join verdicts.csv cdr.csv --by number --seconds 3 --output joined.csv
   audio-model join verdicts.csv cdr.csv --campaigns campaigns.csv --output joined.csv
-  audio-model report joined.csv --output report.html      by trunk, attestation, segment, day
+  audio-model report joined.csv --output report.html      by trunk, attestation, prefix, day
   audio-model ranges count joined.csv --output ranges.csv
 
 The column join says found, ambiguous or none; join_problem says why.

@@ -68,8 +68,8 @@ class SliceKind(StrEnum):
     FOLDER = "folder"
     DAY = "day"
     NUMBER = "number"
-    SEGMENT = "segment"
-    """The head of a number: 9521, +86139, a country."""
+    PREFIX = "prefix"
+    """How a number begins: 9521, +86139, a country."""
     CATEGORY = "category"
 
 
@@ -94,8 +94,8 @@ class SliceBy:
             return None if day is None else day.isoformat()
         if self.kind is SliceKind.NUMBER:
             return _number(value).key
-        if self.kind is SliceKind.SEGMENT:
-            return _number(value).segment
+        if self.kind is SliceKind.PREFIX:
+            return _number(value).reported_prefix
         return str(value).strip()[:_MAX_LABEL_CHARS] or None
 
 
@@ -118,9 +118,9 @@ def guess_slices(sample: Sequence[Result]) -> list[SliceBy]:
         slices += [SliceBy(kind, name) for name in names[:most]]
     numbers = [by for by in slices if by.kind is SliceKind.NUMBER]
     if numbers:
-        # Whose numbers call is what a segment tells; of those called it tells where people live.
+        # Whose numbers call is what a prefix tells; of those called it tells where people live.
         caller = next((by for by in numbers if _CALLERS.search(by.column.lower())), numbers[0])
-        slices.insert(slices.index(caller), SliceBy(SliceKind.SEGMENT, caller.column))
+        slices.insert(slices.index(caller), SliceBy(SliceKind.PREFIX, caller.column))
     return slices
 
 

@@ -323,7 +323,7 @@ def test_a_forged_service_number_s_range_has_a_breaker(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "segment"),
+    ("text", "prefix"),
     [
         ("95213742", "9521"),
         ("95588", "9558"),
@@ -344,5 +344,5 @@ def test_a_forged_service_number_s_range_has_a_breaker(text: str) -> None:
         ("139****5678", "?malformed"),
     ],
 )
-def test_numbers_fall_into_segments(text: str, segment: str) -> None:
-    assert normalise(text).segment == segment
+def test_reports_count_numbers_by_prefixes(text: str, prefix: str) -> None:
+    assert normalise(text).reported_prefix == prefix

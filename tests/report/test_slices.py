@@ -39,18 +39,18 @@ def test_columns_are_known_by_name_and_content() -> None:
         score_of_agent=[str(n / 7) for n in range(50)],
     ) == [
         (SliceKind.DAY, "started_at"),
-        (SliceKind.SEGMENT, "caller"),
+        (SliceKind.PREFIX, "caller"),
         (SliceKind.NUMBER, "caller"),
         (SliceKind.CATEGORY, "language"),
     ]
     assert guessed(主叫号码=numbers, 通话日期=["2026年5月1日", "2026年5月2日"]) == [
         (SliceKind.DAY, "通话日期"),
-        (SliceKind.SEGMENT, "主叫号码"),
+        (SliceKind.PREFIX, "主叫号码"),
         (SliceKind.NUMBER, "主叫号码"),
     ]
     assert guessed(called=numbers, caller=[*numbers, "anonymous"]) == [
         (SliceKind.NUMBER, "called"),
-        (SliceKind.SEGMENT, "caller"),
+        (SliceKind.PREFIX, "caller"),
         (SliceKind.NUMBER, "caller"),
     ]
 
@@ -58,7 +58,7 @@ def test_columns_are_known_by_name_and_content() -> None:
 def test_callers_are_numbers_though_many_of_them_cannot_be_read() -> None:
     masked = [f"139****{n:04}" for n in range(30)]
     numbers = [f"+86 138 0000 {n:04}" for n in range(10)]
-    slices = [(SliceKind.SEGMENT, "caller"), (SliceKind.NUMBER, "caller")]
+    slices = [(SliceKind.PREFIX, "caller"), (SliceKind.NUMBER, "caller")]
     assert guessed(caller=[*masked, *numbers]) == slices
     assert guessed(caller=[*masked, *(["anonymous"] * 20), *numbers]) == slices
     # Where calls come from may be a city, and a name is no number.

@@ -12,7 +12,7 @@ _TITLES = {
     SliceKind.CATEGORY: "by_column",
     SliceKind.DAY: "by_day",
     SliceKind.NUMBER: "by_number",
-    SliceKind.SEGMENT: "by_segment",
+    SliceKind.PREFIX: "by_prefix",
 }
 
 
@@ -26,11 +26,11 @@ def title_of(by: SliceBy) -> Text:
 def group_name(by: SliceBy, group: str) -> Element:
     """Return the name of a group of a slice."""
     said: list[Child] | Text = breakable(group)
-    if by.kind in (SliceKind.NUMBER, SliceKind.SEGMENT):
+    if by.kind in (SliceKind.NUMBER, SliceKind.PREFIX):
         if group == WITHHELD:
-            said = text("segment_withheld")
+            said = text("prefix_withheld")
         elif group == UNREADABLE:
-            said = text("segment_unreadable")
+            said = text("prefix_unreadable")
         elif group.startswith(IMPLAUSIBLE):
-            said = text("segment_implausible", prefix=printable(group))
+            said = text("prefix_implausible", prefix=printable(group))
     return tag.span(said, class_="path")

@@ -242,8 +242,8 @@ def _slice(each: Slice) -> Element | None:
         case SliceKind.NUMBER:
             about = text("most_recorded_first")
             return _group_section(title, each.by, each.groups, each.beyond, about)
-        case SliceKind.SEGMENT:
-            about = text("segments_about", mark=IMPLAUSIBLE)
+        case SliceKind.PREFIX:
+            about = text("prefixes_about", mark=IMPLAUSIBLE)
             return _group_section(title, each.by, each.groups, each.beyond, about)
         case SliceKind.CATEGORY:
             return _group_section(title, each.by, each.groups, each.beyond)
@@ -256,7 +256,7 @@ def _group_section(
     beyond: Counter[Outcome],
     about: Text | None = None,
 ) -> Element:
-    most_recorded = by.kind in (SliceKind.NUMBER, SliceKind.SEGMENT)
+    most_recorded = by.kind in (SliceKind.NUMBER, SliceKind.PREFIX)
 
     def rank(item: tuple[str, Counter[Outcome]]) -> tuple[int, int, str]:
         name, counts = item

@@ -114,23 +114,23 @@ def test_numbers_with_most_recordings_come_first() -> None:
     calls += [(f"139000000{n:02}", Outcome.LIVE) for n in range(30)]
     rows = [made.result("a.wav", kind, carried={"caller": caller}) for caller, kind in calls]
     tree = made.parse(page(rows))
-    segments, numbers = (t for t in made.tables(tree) if t[0][0] == "group")
+    prefixes, numbers = (t for t in made.tables(tree) if t[0][0] == "group")
     assert [row[0] for row in numbers[1:3]] == ["95213001", "95588"]
     assert numbers[-1][0] == "12 others"
     assert sum(int(row[2]) for row in numbers[1:]) == len(calls)
-    assert [row[::2][:2] for row in segments[1:]] == [
+    assert [row[::2][:2] for row in prefixes[1:]] == [
         ["9521", "2"],
         ["+86139", "30"],
         ["9558", "9"],
     ]
-    assert "By segment of numbers (caller)" in made.said(tree)
+    assert "By prefix of numbers (caller)" in made.said(tree)
 
 
 def test_numbers_that_are_none_are_told_as_such() -> None:
     odd = ["anonymous", "x13y", *["95213700"] * 30, "9521370011"]
     tree = made.parse(page([made.result("a.wav", carried={"caller": each}) for each in odd]))
-    segments, _ = (t for t in made.tables(tree) if t[0][0] == "group")
-    assert {row[0] for row in segments[1:]} == {
+    prefixes, _ = (t for t in made.tables(tree) if t[0][0] == "group")
+    assert {row[0] for row in prefixes[1:]} == {
         "9521",
         "?9521 (not in the numbering plan)",
         "withheld",
