@@ -172,15 +172,16 @@ def as_markdown(figures: Figures) -> str:
             )
     lines += [
         "",
-        f"| new calls, the first {FIRST_SECONDS:g} s heard | legs | calls |"
-        " calls a second of a core | CPU ms a call | of a core |",
-        "|---|---:|---:|---:|---:|---:|",
+        f"| new calls, the first {FIRST_SECONDS:g} s heard | legs | dialled | heard | refused |"
+        " heard a second of a core | CPU ms a call | of a core |",
+        "|---|---:|---:|---:|---:|---:|---:|---:|",
     ]
     for protocol, loads in figures.new_calls.items():
         for load in loads:
             lines.append(
-                f"| {protocol} | {load.sent.legs} | {load.sent.calls} | "
-                f"{load.calls_per_core_second:,.0f} | {1000 / load.calls_per_core_second:.2f} | "
+                f"| {protocol} | {load.sent.legs} | {load.sent.calls} | {load.heard} | "
+                f"{load.refused} | {load.calls_per_core_second:,.0f} | "
+                f"{1000 * load.cpu_s / max(1, load.heard):.2f} | "
                 f"{load.share_of_core:.0%} |"
             )
     lines += [

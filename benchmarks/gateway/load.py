@@ -10,19 +10,24 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.request import urlopen
 
 from benchmarks.gateway.caller import Sent
 
 ROOT = Path(__file__).parents[2]
 _TICKS = os.sysconf("SC_CLK_TCK")
+FINALS = re.compile(r'^audio_model_verdicts_total\{.*reason="(\w*)".*\} (\S+)$', re.MULTILINE)
+"""Reasons and numbers of final events in the server's metrics."""
 
 
 @dataclass(frozen=True)
 class Usage:
-    """A process's CPU time and memory."""
+    """A server's CPU time and memory, and how many legs it has heard to their end or refused."""
 
     cpu_s: float
     rss_kb: int
+    heard: int
+    refused: int
 
 
 @dataclass(frozen=True)
@@ -33,6 +38,10 @@ class Load:
     cpu_s: float
     rss_kb_a_leg: float
     """Memory with all legs open, less that of the idle server, by legs."""
+    heard: int
+    """Legs that the server has heard to their end meanwhile."""
+    refused: int
+    """Legs that it answered ``overload``. A call that waits in the kernel is neither."""
 
     @property
     def cpu_us_a_leg_second(self) -> float:
@@ -46,8 +55,8 @@ class Load:
 
     @property
     def calls_per_core_second(self) -> float:
-        """Return how many new calls one core takes a second."""
-        return self.sent.calls / self.cpu_s
+        """Return how many new calls one core hears a second."""
+        return self.heard / self.cpu_s
 
     @property
     def share_of_core(self) -> float:
@@ -73,11 +82,16 @@ class Server:
         self.seconds_to_ready = time.monotonic() - began
 
     def usage(self) -> Usage:
-        """Return the CPU time and memory that the server has used."""
+        """Return what the server has used and done so far."""
+        with urlopen(f"http://127.0.0.1:{self.ports['http']}/metrics") as answer:
+            metrics: str = answer.read().decode()
+        finals = [(reason == "overload", float(n)) for reason, n in FINALS.findall(metrics)]
+        heard, refused = (sum(n for full, n in finals if full is of) for of in (False, True))
         process = Path("/proc") / str(self.process.pid)
         after_name = (process / "stat").read_text().rpartition(")")[2].split()
         rss = re.findall(r"VmRSS:\s+(\d+)", (process / "status").read_text())
-        return Usage((int(after_name[11]) + int(after_name[12])) / _TICKS, int(rss[0]))
+        cpu_s = (int(after_name[11]) + int(after_name[12])) / _TICKS
+        return Usage(cpu_s, int(rss[0]), int(heard), int(refused))
 
     def carry(
         self,
@@ -114,6 +128,8 @@ class Server:
             Sent(**json.loads(told)),
             after.cpu_s - before.cpu_s,
             (after.rss_kb - idle.rss_kb) / legs,
+            after.heard - before.heard,
+            after.refused - before.refused,
         )
 
 

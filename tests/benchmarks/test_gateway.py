@@ -7,11 +7,17 @@ import os
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from audio_model.decision import Reason
+from audio_model.gateway.events import CallInfo, Event, EventKind
+from audio_model.gateway.outlets.metrics import Metrics
+from benchmarks.gateway import load
 from benchmarks.gateway.caller import Crowd, call
+from tests.gateway.fakes import verdict
 
 ROOT = Path(__file__).parents[2]
 ABSENT = (
@@ -56,6 +62,16 @@ def test_all_is_told_however_slowly_it_is_read() -> None:
         time.sleep(0.3)
         told += process.stdout.read()
     assert json.loads(told) == list(range(100_000))
+
+
+def test_the_servers_own_metrics_say_which_calls_were_heard() -> None:
+    """A caller's connection may wait in the kernel, unheard."""
+    metrics = Metrics()
+    for reason in (Reason.NONE, Reason.OVERLOAD, Reason.OVERLOAD, Reason.UNSURE):
+        said = replace(verdict(), reason=reason)
+        metrics.count(Event(EventKind.FINAL, CallInfo("1", "stream"), "caller", said))
+    found = [(reason, float(n)) for reason, n in load.FINALS.findall(metrics.text().decode())]
+    assert sorted(found) == [("", 1), ("overload", 2), ("unsure", 1)]
 
 
 @pytest.mark.parametrize("in_time", [False, True])
