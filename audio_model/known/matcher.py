@@ -259,15 +259,17 @@ class Matcher:
         alignments, times = self._hits >> TIME_BITS, self._hits & _TIME_MASK
         # Pieces of one stretch are a step of a jitter buffer's apart.
         steps = np.flatnonzero(alignments[1:] - alignments[:-1] > MAX_STEP) + 1
-        starts = np.concatenate([[0], steps])
-        sizes = np.diff(starts, append=len(alignments))
-        spans = np.maximum.reduceat(times, starts) - np.minimum.reduceat(times, starts)
-        sizes[spans < MIN_SPAN] = 0
+        edges = np.concatenate([[0], steps, [len(alignments)]])
+        sizes = np.diff(edges)
+        # Among many recordings nearly all groups are chance, and too small.
+        large = np.flatnonzero(sizes >= self._min_hits)
         least, n_left = float(self._min_hits), MAX_ALIGNMENTS
-        for group in np.argsort(-sizes, kind="stable").tolist():
-            begin, size = int(starts[group]), int(sizes[group])
+        for group in large[np.argsort(-sizes[large], kind="stable")].tolist():
+            begin, size = int(edges[group]), int(sizes[group])
             if size < least or not n_left:
                 return
+            if np.ptp(times[begin : begin + size]) < MIN_SPAN:
+                continue
             band = (int(alignments[begin]), int(alignments[begin + size - 1]))
             if (band, size) in chance:
                 least, n_left = max(least, MIN_SHARE_OF_HITS * size), n_left - 1
