@@ -131,7 +131,7 @@ class Index:
         keys, wanted = keys[order], (codes[order] >> np.uint64(N_KEY_BITS)).astype(np.uint32)
         self._refresh()
         asked, positions = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
-        places = [self._waiting.of(keys), self._last.of(keys)]
+        places = [part.of(keys) for part in (self._waiting, self._last) if len(part.keys)]
         # The last recordings still wait, and the levels, which take longest, have none of them.
         some_wait = self._waiting_begin < self._waiting_end
         if self._levels and not (some_wait and since >= self._waiting_begin):
@@ -150,10 +150,10 @@ class Index:
     def _postings(self, keys: Keys) -> Found:
         """Return the index's postings of keys."""
         rows = self._db.execute(_TELLING_POSTINGS, (self._ids(keys), 8 * _MOST_POSTINGS)).fetchall()
-        row_keys = np.array([id & _KEY_IN_ID for id, _ in rows], np.uint16)
-        counts = np.array([len(blob) // 8 for _, blob in rows], np.int64)
-        postings = np.frombuffer(b"".join([blob for _, blob in rows]), "<u8")
-        return keys.searchsorted(row_keys), counts, postings
+        ids, blobs = zip(*rows, strict=True) if rows else ((), ())
+        row_keys = (np.array(ids, np.int64) & _KEY_IN_ID).astype(np.uint16)
+        counts = np.fromiter(map(len, blobs), np.int64, len(blobs)) // 8
+        return keys.searchsorted(row_keys), counts, np.frombuffer(b"".join(blobs), "<u8")
 
     def _ids(self, keys: Keys) -> str:
         """Return the ids of the keys' rows in all levels, as JSON."""

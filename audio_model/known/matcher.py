@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,9 +32,6 @@ from audio_model.known.stretch import best_stretch, settles
 LOOK_UP_EVERY = 2
 """Codes: one each 32 ms is looked up, and each may be up to 16 ms off a stored one."""
 
-MIN_KEY_LOG_PROBABILITY = math.log(0.1)
-"""Least log probability that a key is what the recording has; others are not looked up."""
-
 MARGIN_SLOPE = 6.0
 """A bit is wrong with probability ``sigmoid(-MARGIN_SLOPE * margin)``."""
 
@@ -47,10 +44,9 @@ MAX_ALIGNMENTS = 6
 MIN_SHARE_OF_HITS = 0.2
 """Alignments with less than this share of the hits that the first has are not compared."""
 
-MIN_HITS = 2
 MIN_SPAN = 8
-"""Hits of an alignment for it to be compared, and codes of the call between its first and its last:
-one hit alone is nearly always chance, and so are those of neighbours in time, which are alike."""
+"""Codes of the call between an alignment's first hit and its last for it to be compared: hits of
+neighbours in time, which are alike, are nearly always chance."""
 
 TIME_BITS = 20
 _TIME_MASK = (1 << TIME_BITS) - 1
@@ -60,6 +56,22 @@ FIRST_ROUND_SECONDS = 1.92
 ROUND_SECONDS = 1.12
 """A stream is looked up when so much of it was heard, and then whenever so much more was: hardly
 anything is sure before, and a look-up costs nearly as much for little audio as for more."""
+
+
+class Effort(NamedTuple):
+    """How much is looked up and compared."""
+
+    min_key_probability: float
+    """Least probability that a key is what the recording has; others are not looked up."""
+    min_hits: int
+    """Hits of an alignment for it to be compared."""
+
+
+AMONG_RECORDINGS = Effort(0.05, 2)
+"""One hit alone is nearly always chance. Where a line slips, few codes have sure keys."""
+
+AMONG_CALLS = Effort(0.1, 4)
+"""Among very many calls a few hits are chance, too, and a match that is sure has more."""
 
 
 class Searched(Protocol):
@@ -83,7 +95,7 @@ class Matcher:
         store: Searched,
         own: str = "",
         on_round: Callable[[bool], None] | None = None,
-        min_hits: int = MIN_HITS,
+        effort: Effort = AMONG_RECORDINGS,
         thorough: bool = False,
     ) -> None:
         """Begin to follow a call.
@@ -92,12 +104,12 @@ class Matcher:
             own: the call's name. Recordings that were learnt from a call of that name are left out.
             on_round: called with whether the call is over, when samples that were fed have been
                 looked up.
-            min_hits: hits of an alignment for it to be compared.
+            effort: how much is looked up and compared.
             thorough: whether slips and speeds are sought in every recording, though one explains
                 all of the call.
         """
         self._store, self._own, self._on_round = store, own, on_round
-        self._min_hits, self._thorough = min_hits, thorough
+        self._effort, self._thorough = effort, thorough
         self._fingerprinter = Fingerprinter()
         self._waiting: list[Samples] = []
         self._n_waiting = 0
@@ -202,7 +214,8 @@ class Matcher:
         n_before = self._n_looked_up
         self._n_looked_up = min(len(self.codes), _TIME_MASK + 1)
         first = n_before + -n_before % LOOK_UP_EVERY
-        looked_up, codes = likely_codes(self.fingerprint[first : self._n_looked_up : LOOK_UP_EVERY])
+        heard = self.fingerprint[first : self._n_looked_up : LOOK_UP_EVERY]
+        looked_up, codes = likely_codes(heard, self._effort.min_key_probability)
         if len(codes) == 0 and not self.matches:
             return
         with self._store.reading():
@@ -262,8 +275,8 @@ class Matcher:
         edges = np.concatenate([[0], steps, [len(alignments)]])
         sizes = np.diff(edges)
         # Among many recordings nearly all groups are chance, and too small.
-        large = np.flatnonzero(sizes >= self._min_hits)
-        least, n_left = float(self._min_hits), MAX_ALIGNMENTS
+        large = np.flatnonzero(sizes >= self._effort.min_hits)
+        least, n_left = float(self._effort.min_hits), MAX_ALIGNMENTS
         for group in large[np.argsort(-sizes[large], kind="stable")].tolist():
             begin, size = int(edges[group]), int(sizes[group])
             if size < least or not n_left:
@@ -312,8 +325,12 @@ def match_kept(store: Searched, kept: Codes) -> Match | None:
     )
 
 
-def likely_codes(fingerprint: Fingerprint) -> tuple[NDArray[np.int64], Codes]:
+def likely_codes(
+    fingerprint: Fingerprint, min_probability: float
+) -> tuple[NDArray[np.int64], Codes]:
     """Return codes to look up: those heard, and those with one or two unsure key bits changed.
+
+    Those whose key is less likely to be the recording's than ``min_probability`` are left out.
 
     Returns:
         Which of the fingerprint's codes each stems from, and the codes, no two of the same key.
@@ -324,11 +341,11 @@ def likely_codes(fingerprint: Fingerprint) -> tuple[NDArray[np.int64], Codes]:
     heard = np.log1p(np.exp(-margins)).sum(axis=1)
     heard[fingerprint.codes == NOTHING] = np.inf
     weakest = np.argpartition(margins, (0, 1), axis=1)[:, :2]
-    first, second = np.take_along_axis(margins, weakest, axis=1).T
+    first, second = margins[np.arange(n), weakest.T]
     changed, also = (np.uint64(1) << weakest.astype(np.uint64)).T
     changes = np.concatenate([np.zeros(n, np.uint64), changed, also, changed | also])
     costs = np.concatenate([heard, heard + first, heard + second, heard + first + second])
-    likely = np.flatnonzero(costs <= -MIN_KEY_LOG_PROBABILITY)
+    likely = np.flatnonzero(costs <= -math.log(min_probability))
     cheapest = likely[np.argsort(costs[likely], kind="stable")]
     looked_up = cheapest % n
     codes = fingerprint.codes[looked_up] ^ changes[cheapest]

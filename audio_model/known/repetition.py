@@ -26,15 +26,11 @@ from dataclasses import replace
 from audio_model.known.counts import Counted, day_of
 from audio_model.known.fingerprint import CODES_PER_SECOND, NOTHING, Codes, Fingerprint
 from audio_model.known.match import Match
-from audio_model.known.matcher import Matcher
+from audio_model.known.matcher import AMONG_CALLS, Matcher
 from audio_model.known.recent import CallIdentity, CallsSince, RecentCalls
 from audio_model.known.recording import CODES_PER_POSITION, POSITIONS_PER_SECOND, LearntBy
 from audio_model.known.store import Store
 from audio_model.stream import PhoneCall
-
-LEAST_HITS = 4
-"""Hits of an alignment for it to be compared: among so many calls a few are chance, and a match
-that is sure has more."""
 
 SAME_MOMENT_SECONDS = 3.0
 """Two calls that hold the same sound within so many seconds by the clock are one sound, carried
@@ -60,7 +56,7 @@ class Repetition:
             call: the leg's.
         """
         self._store, self._recent, self.call = store, recent, call
-        self._matcher = Matcher(recent, min_hits=LEAST_HITS)
+        self._matcher = Matcher(recent, effort=AMONG_CALLS)
         self._ends: dict[int, int] | None = None
         """Where the calls that were kept ended when the leg began."""
         self._n_learnt = 0
@@ -95,7 +91,7 @@ class Repetition:
         if self.match is not None or self._ends is None or self._recent.ends() == self._ends:
             return
         codes = self._matcher.fingerprint
-        self._matcher = Matcher(CallsSince(self._recent, self._ends), min_hits=LEAST_HITS)
+        self._matcher = Matcher(CallsSince(self._recent, self._ends), effort=AMONG_CALLS)
         self._matcher.add(codes)
         self._take((len(codes) + 1) / CODES_PER_SECOND, allowed)
 

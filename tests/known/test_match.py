@@ -9,7 +9,13 @@ import pytest
 from audio_model.known.campaigns import is_same
 from audio_model.known.fingerprint import KEY_MASK, NOTHING, fingerprint
 from audio_model.known.match import CHANCE_SLOPE, LEAST_PIECE, MARGIN, Match, MatchedPiece
-from audio_model.known.matcher import MIN_KEY_LOG_PROBABILITY, Matcher, likely_codes, match_whole
+from audio_model.known.matcher import (
+    AMONG_CALLS,
+    AMONG_RECORDINGS,
+    Matcher,
+    likely_codes,
+    match_whole,
+)
 from audio_model.known.recording import LearntBy, StoredRecording
 from audio_model.known.store import Store
 from tests.known.calls import Samples, cut, played, slipped, spoken, store_of
@@ -184,14 +190,14 @@ def test_what_is_removed_is_not_found() -> None:
 
 def test_likely_codes_change_only_the_weakest_key_bits() -> None:
     heard = fingerprint(played(RECORDINGS[0], seed=1))
-    looked_up, codes = likely_codes(heard)
+    looked_up, codes = likely_codes(heard, AMONG_RECORDINGS.min_key_probability)
     changed = heard.codes[looked_up] ^ codes
     assert not np.any(changed & ~KEY_MASK)
     assert np.bitwise_count(changed).max() == 2
     keys = codes & KEY_MASK
     assert len(np.unique(keys)) == len(keys)
     assert not np.any(heard.codes[looked_up] == NOTHING)
-    assert MIN_KEY_LOG_PROBABILITY < 0
+    assert len(codes) > len(likely_codes(heard, AMONG_CALLS.min_key_probability)[1])
     for n in np.flatnonzero(np.bitwise_count(changed) == 1):
         bit = int(changed[n]).bit_length() - 1
         assert bit in np.argsort(heard.margins[looked_up[n]])[:2]
