@@ -13,6 +13,7 @@ from typing import Any
 from uuid import UUID
 
 import aiohttp
+import psutil
 import pytest
 import uvloop
 
@@ -34,6 +35,12 @@ async def speak(client: aiohttp.ClientSession, at: str, number: int) -> None:
         await call.send_str('{"event": "stop"}')
         while (await call.receive_json(timeout=30))["event"] != "final":
             pass
+
+
+def connections_to(port: int) -> list[Any]:
+    """Return the connections of this process to a port that are not closed."""
+    every = psutil.Process().net_connections("tcp")
+    return [each for each in every if each.raddr and each.raddr.port == port]
 
 
 def status(server: ServerProcess, token: str, context: ssl.SSLContext | None = None) -> int:
@@ -140,6 +147,8 @@ def test_hangup_shows_a_new_certificate_and_open_calls_go_on(serve: Any, tmp_pat
             await call.send_bytes(SPEECH)
             await call.send_str('{"event": "stop"}')
             assert (await call.receive_json(timeout=30))["event"] == "final"
+        # aiohttp does not wait until TLS has said goodbye, and uvloop can't end in the midst of it.
+        await until(lambda: not connections_to(server.port))
 
     uvloop.run(test())
 
