@@ -137,6 +137,8 @@ def test_a_person_hears_marks_and_takes_back_with_the_keyboard_alone(
     expect(page.locator("article")).to_have_attribute("aria-label", str(first))
     expect(page.locator("[role=status]").first).to_contain_text("Taken back: the mark")
     for key in "rlus":
+        # The next call is there before its script is, which listens to keys and moves the focus.
+        expect(page.locator(".call h2")).to_be_focused()
         before = page.locator("article").get_attribute("aria-label")
         page.keyboard.press(key)
         expect(page.locator("article")).not_to_have_attribute("aria-label", str(before))
